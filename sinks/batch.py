@@ -1,0 +1,93 @@
+"""What a sink is asked to do: join changes and fences, and remember how far the log has been taken in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from sinks.errors import ProgressLost
+from sinks.fence import Fence
+
+Shard = tuple[str, int]
+"""A topic and one of its partitions."""
+
+PLACE = pa.schema(
+    [
+        pa.field("epoch", pa.int32(), nullable=False),
+        pa.field("is_snapshot", pa.bool_(), nullable=False),
+        pa.field("commit_lsn", pa.int64(), nullable=False),
+        pa.field("lsn", pa.int64(), nullable=False),
+        pa.field("tie", pa.int8(), nullable=False),
+        pa.field("offset", pa.int64(), nullable=False),
+        pa.field("partition", pa.int32(), nullable=False),
+        pa.field("deleted", pa.bool_(), nullable=False),
+    ]
+)
+"""The columns that place a change in the order of its row: those of `sinks.register.Change`, and its side."""
+
+PART = pa.schema(
+    [
+        pa.field("key", pa.string(), nullable=False),
+        pa.field("part", pa.string(), nullable=False),
+        pa.field("image", pa.string()),
+    ]
+)
+"""The columns of a change to a document: its key, the part of it, and the part's image as a JSON object."""
+
+
+@dataclass(frozen=True)
+class Mutations:
+    """Changes of one target in the order of the log, not yet folded.
+
+    Args:
+        target: a table of a row model, or a document of a document model.
+        changes: the columns of PLACE, and either those of PART or, for rows, `op` (string), `committed_at`
+            (timestamp[us, UTC]) and the columns of the table, of which a deletion fills only the key.
+    """
+
+    target: str
+    changes: pa.Table
+
+
+@dataclass(frozen=True)
+class Span:
+    """The part of the log that a batch covers: per shard its first offset, and the next offset after it."""
+
+    begin: Mapping[Shard, int]
+    end: Mapping[Shard, int]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Mutations and fences, and the span of the log that they are the whole content of."""
+
+    mutations: tuple[Mutations, ...] = ()
+    fences: tuple[Fence, ...] = ()
+    span: Span = field(default_factory=lambda: Span({}, {}))
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The next offset of every shard that a generation has not yet taken in; zero where it has taken in nothing."""
+
+    offsets: Mapping[Shard, int] = field(default_factory=dict)
+
+    def of(self, shard: Shard) -> int:
+        """The next offset of one shard."""
+        return self.offsets.get(shard, 0)
+
+    def require(self, span: Span) -> None:
+        """Refuse a span that begins beyond this progress: what lies between would be lost.
+
+        Raises:
+            ProgressLost: a shard of the span begins beyond the stored offset.
+        """
+        lost = {shard: self.of(shard) for shard, begin in span.begin.items() if begin > self.of(shard)}
+        if lost:
+            raise ProgressLost(lost)
+
+    def moved_to(self, end: Mapping[Shard, int]) -> Progress:
+        """Merge per shard, never downward: another worker may be further."""
+        return Progress({**self.offsets, **{shard: max(self.of(shard), offset) for shard, offset in end.items()}})

@@ -1,0 +1,44 @@
+"""What can go wrong with a store, as types. Each says what happened and holds the operator's remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+
+class SinkError(Exception):
+    """A store did not do what it was asked to do."""
+
+    remedy = "Read the worker's log for the store's own words."
+
+
+class StoreUnavailable(SinkError):
+    """The store did not answer, or answered that it cannot serve now. Trying again later is right."""
+
+    remedy = "Start the store, or correct its address; the worker goes on by itself when it answers."
+
+
+class MutationRejected(SinkError):
+    """The store answered, and refused a mutation."""
+
+    remedy = "Correct the mapping or the projection, then rebuild the read model."
+
+
+class GenerationMissing(SinkError):
+    """The generation that was to be written is not there, or readers' names do not lead where they should."""
+
+    remedy = "Run `readmodels init` to create the first generation, or `readmodels replay` to build a new one."
+
+
+class ProgressLost(SinkError):
+    """The store's progress lies before the batch: it lost writes that it had acknowledged.
+
+    Args:
+        stored: per shard that was lost, the offset from which the store must be fed again.
+    """
+
+    remedy = "Nothing to do: the worker reads the log again from the store's own progress."
+
+    def __init__(self, stored: Mapping[tuple[str, int], int]) -> None:
+        places = ", ".join(f"{topic}/{partition} at {offset}" for (topic, partition), offset in stored.items())
+        super().__init__(f"the store has gone back: {places}")
+        self.stored = dict(stored)

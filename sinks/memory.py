@@ -1,0 +1,92 @@
+"""The contract of a sink at its shortest: a dictionary of registers per generation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from sinks.batch import PLACE, Batch, Mutations, Progress
+from sinks.fence import Fences
+from sinks.fold import registers
+from sinks.register import NOTHING, Register, join
+from sinks.shape import DocumentShape, Shape, collection_of, scope
+
+Name = tuple[object, ...]
+"""A target, and the values of its identity."""
+
+
+@dataclass
+class Generation:
+    """What a generation holds."""
+
+    registers: dict[Name, Register] = field(default_factory=dict)
+    fences: Fences = field(default_factory=Fences)
+    progress: Progress = field(default_factory=Progress)
+
+
+class MemoryStore:
+    """Generations in memory."""
+
+    def __init__(self, shapes: Iterable[Shape]) -> None:
+        self.shapes = {shape.target: shape for shape in shapes}
+        self.held: dict[int, Generation] = {}
+        self.shown: int | None = None
+
+    def generations(self) -> tuple[int, ...]:
+        return tuple(sorted(self.held))
+
+    def live(self) -> int | None:
+        return self.shown
+
+    def sink(self, generation: int) -> MemorySink:
+        return MemorySink(self, generation)
+
+    def drop(self, generation: int) -> None:
+        self.held.pop(generation, None)
+
+
+class MemorySink:
+    """A dictionary of registers."""
+
+    def __init__(self, store: MemoryStore, generation: int) -> None:
+        self._store = store
+        self._generation = generation
+
+    def prepare(self) -> None:
+        self._store.held.setdefault(self._generation, Generation())
+
+    def progress(self) -> Progress:
+        return self._store.held[self._generation].progress
+
+    def write(self, batch: Batch) -> None:
+        generation = self._store.held[self._generation]
+        generation.progress.require(batch.span)
+        generation.fences = generation.fences.joined(batch.fences)
+        if batch.fences:
+            for name, register in generation.registers.items():
+                generation.registers[name] = join(register, self._fence(generation.fences, name, register))
+        for mutations in batch.mutations:
+            shape = self._store.shapes[mutations.target]
+            for identity, register in registers(mutations.changes, shape.identity, image_columns(mutations)):
+                name = (mutations.target, *identity)
+                # A deletion stays as a register: without it, a replayed image would revive the row.
+                known = generation.registers.get(name, NOTHING)
+                generation.registers[name] = join(known, register, self._fence(generation.fences, name, register))
+        generation.progress = generation.progress.moved_to(batch.span.end)
+
+    def cutover(self) -> None:
+        self._store.shown = self._generation
+
+    def _fence(self, fences: Fences, name: Name, register: Register) -> Register:
+        shape = self._store.shapes[str(name[0])]
+        place = scope(shape.name, collection_of(str(name[2]))) if isinstance(shape, DocumentShape) else shape.table
+        change = register.streamed or register.snapshot
+        return fences.of(place, change.partition) if change else NOTHING
+
+
+def image_columns(mutations: Mutations) -> list[str]:
+    """The columns of mutations that make up an image."""
+    if "image" in mutations.changes.column_names:
+        return ["image"]
+    without = {*PLACE.names, "op", "committed_at"}
+    return [name for name in mutations.changes.column_names if name not in without]
