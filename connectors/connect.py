@@ -1,0 +1,213 @@
+"""A client for Kafka Connect's REST API: configure a connector, watch it, stop it."""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import quote
+
+import urllib3
+from urllib3.util import make_headers, parse_url
+
+from connectors.connector_status import ConnectorStatus, TaskStatus
+
+REQUEST_TIMEOUT_S = 30.0
+POLL_INTERVAL_S = 0.1
+REBALANCE_TIMEOUT_S = 60.0
+
+
+class ConnectError(Exception):
+    """Kafka Connect did not do what it was asked."""
+
+    remedy = "Read Kafka Connect's log."
+
+
+class ConnectUnavailable(ConnectError):
+    """Kafka Connect does not answer, or is not able to."""
+
+    remedy = "Start Kafka Connect, or correct `connect.url`."
+
+
+class ConfigRejected(ConnectError):
+    """Kafka Connect refused a connector's configuration."""
+
+    remedy = (
+        "Correct the settings it names. If a value is a ${env:…} reference, set that variable where "
+        "Kafka Connect runs, and restart it."
+    )
+
+
+class ConnectorMissing(ConnectError):
+    """No connector has this name."""
+
+    remedy = "Run `readmodels init`."
+
+
+class ConnectorFailed(ConnectError):
+    """The connector or one of its tasks has failed and does not restart by itself."""
+
+    remedy = "Remove the cause that the trace names, then run `readmodels resume`."
+
+
+class ConnectorNotReady(ConnectError):
+    """The connector did not reach a state in the time it was given."""
+
+    remedy = "Look at `readmodels status`, and at Kafka Connect's log."
+
+
+class ConnectClient:
+    """One Connect cluster. Every method raises `ConnectUnavailable` if it does not answer.
+
+    Source: https://kafka.apache.org/documentation/#connect_rest
+    """
+
+    def __init__(self, url: str) -> None:
+        """Bind to the REST address, which may carry credentials as `http://user:password@host:port`."""
+        parsed = parse_url(url)
+        self._base = parsed._replace(auth=None).url.rstrip("/")
+        self._headers = make_headers(basic_auth=parsed.auth) if parsed.auth else {}
+        self._http = urllib3.PoolManager(timeout=REQUEST_TIMEOUT_S, retries=False)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.clear()
+
+    def version(self) -> str:
+        """Kafka's version in this Connect cluster."""
+        return str(self._ask("GET", "/")["version"])
+
+    def names(self) -> list[str]:
+        """The names of all connectors."""
+        return sorted(self._ask("GET", "/connectors"))
+
+    def put_config(self, name: str, settings: Mapping[str, str]) -> None:
+        """Create the connector or change its settings; it is restarted if they changed.
+
+        Raises:
+            ConfigRejected: Connect's validation found the settings wrong.
+        """
+        self._ask("PUT", f"{_path(name)}/config", dict(settings))
+
+    def config(self, name: str) -> dict[str, str]:
+        """The connector's settings as they were given: references to secrets are not resolved.
+
+        Raises:
+            ConnectorMissing: there is no such connector.
+        """
+        return dict(self._ask("GET", f"{_path(name)}/config"))
+
+    def status(self, name: str) -> ConnectorStatus:
+        """The states of the connector and its tasks.
+
+        Raises:
+            ConnectorMissing: there is no such connector, or it has not been assigned yet.
+        """
+        found = self._ask("GET", f"{_path(name)}/status")
+        tasks = tuple(TaskStatus(task["id"], task["state"], task.get("trace", "")) for task in found["tasks"])
+        return ConnectorStatus(name, found["connector"]["state"], found["connector"].get("trace", ""), tasks)
+
+    def restart_failed(self, name: str) -> None:
+        """Restart the connector and its tasks where they have failed; what runs goes on undisturbed."""
+        self._ask("POST", f"{_path(name)}/restart?includeTasks=true&onlyFailed=true")
+
+    def restart(self, name: str) -> None:
+        """Restart the connector and all its tasks."""
+        self._ask("POST", f"{_path(name)}/restart?includeTasks=true&onlyFailed=false")
+
+    def pause(self, name: str) -> None:
+        """Pause the connector; its tasks keep their connections, and the slot keeps WAL."""
+        self._ask("PUT", f"{_path(name)}/pause")
+
+    def resume(self, name: str) -> None:
+        """Run a paused or stopped connector."""
+        self._ask("PUT", f"{_path(name)}/resume")
+
+    def stop(self, name: str) -> None:
+        """Stop the connector: its tasks end and release the slot; settings and offsets stay."""
+        self._ask("PUT", f"{_path(name)}/stop")
+
+    def offsets(self, name: str) -> list[dict[str, Any]]:
+        """How far the connector has read, as it recorded it: a list of `partition` and `offset` objects."""
+        return list(self._ask("GET", f"{_path(name)}/offsets")["offsets"])
+
+    def forget_offsets(self, name: str) -> None:
+        """Forget how far a stopped connector has read: it would begin with a snapshot."""
+        self._ask("DELETE", f"{_path(name)}/offsets")
+
+    def delete(self, name: str) -> None:
+        """Remove the connector; its offsets stay in Connect's own topic unless they were forgotten before."""
+        self._ask("DELETE", _path(name))
+
+    def wait_until_running(self, name: str, timeout_s: float) -> ConnectorStatus:
+        """Return once the connector and its tasks run.
+
+        Raises:
+            ConnectorFailed: one of them failed; the message holds the cause.
+            ConnectorNotReady: nothing failed, but `timeout_s` passed.
+        """
+        return self._wait(name, timeout_s, lambda status: status.is_running)
+
+    def wait_until_stopped(self, name: str, timeout_s: float) -> ConnectorStatus:
+        """Return once the connector is stopped and no task of it is left.
+
+        Raises:
+            ConnectorNotReady: `timeout_s` passed.
+        """
+        return self._wait(name, timeout_s, lambda status: status.is_stopped)
+
+    def _wait(self, name: str, timeout_s: float, is_reached: Callable[[ConnectorStatus], bool]) -> ConnectorStatus:
+        deadline = time.monotonic() + timeout_s
+        while True:
+            try:
+                status = self.status(name)
+            except ConnectorMissing:
+                # Between PUT and the first assignment, Connect answers 404 for the status.
+                status = ConnectorStatus(name, "UNASSIGNED", "", ())
+            if is_reached(status):
+                return status
+            if status.has_failed:
+                raise ConnectorFailed(str(status))
+            if time.monotonic() > deadline:
+                raise ConnectorNotReady(f"{status} after {timeout_s:g} s")
+            time.sleep(POLL_INTERVAL_S)
+
+    def _ask(self, method: str, path: str, body: object = None) -> Any:
+        deadline = time.monotonic() + REBALANCE_TIMEOUT_S
+        while True:
+            response = self._request(method, path, body)
+            # Connect refuses changes while its workers rebalance; it asks to be asked again.
+            if response.status != 409 or time.monotonic() > deadline:
+                return _read(response, f"{method} {path}")
+            time.sleep(POLL_INTERVAL_S)
+
+    def _request(self, method: str, path: str, body: object) -> urllib3.BaseHTTPResponse:
+        try:
+            return self._http.request(method, self._base + path, json=body, headers=self._headers)
+        except urllib3.exceptions.HTTPError as error:
+            raise ConnectUnavailable(f"no answer from {self._base}: {error}") from error
+
+
+def _path(name: str) -> str:
+    return f"/connectors/{quote(name, safe='')}"
+
+
+def _read(response: urllib3.BaseHTTPResponse, asked: str) -> Any:
+    if response.status < 300:
+        return json.loads(response.data) if response.data else None
+    message = _message(response)
+    match response.status:
+        case 404:
+            raise ConnectorMissing(f"{asked}: {message}")
+        case 400 | 422:
+            raise ConfigRejected(f"{asked}: {message}")
+        case 409 | 500 | 502 | 503 | 504:
+            raise ConnectUnavailable(f"{asked}: {response.status} {message}")
+        case _:
+            raise ConnectError(f"{asked}: {response.status} {message}")
+
+
+def _message(response: urllib3.BaseHTTPResponse) -> str:
+    try:
+        return str(json.loads(response.data)["message"])
+    except (ValueError, KeyError, TypeError):
+        return response.data.decode(errors="replace")[:200]

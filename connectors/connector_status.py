@@ -1,0 +1,49 @@
+"""What Kafka Connect says of a connector."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class TaskStatus:
+    """One task: its state in Connect's words (`RUNNING`, `FAILED`, …) and, if it failed, its stack trace."""
+
+    task_id: int
+    state: str
+    trace: str
+
+
+@dataclass(frozen=True)
+class ConnectorStatus:
+    """A connector's state and its tasks'."""
+
+    name: str
+    state: str
+    trace: str
+    tasks: tuple[TaskStatus, ...]
+
+    @property
+    def is_running(self) -> bool:
+        """The connector and all its tasks, at least one, are running."""
+        return self.state == "RUNNING" and bool(self.tasks) and all(task.state == "RUNNING" for task in self.tasks)
+
+    @property
+    def is_stopped(self) -> bool:
+        """The connector is stopped, and so it has no tasks left that could write."""
+        return self.state == "STOPPED" and not self.tasks
+
+    @property
+    def has_failed(self) -> bool:
+        """The connector or one of its tasks has failed."""
+        return "FAILED" in {self.state, *(task.state for task in self.tasks)}
+
+    def __str__(self) -> str:
+        tasks = ", ".join(f"task {task.task_id} {task.state}" for task in self.tasks) or "no tasks"
+        traces = [reason(trace) for trace in (self.trace, *(task.trace for task in self.tasks)) if trace]
+        return "; ".join([f"connector {self.name} is {self.state} ({tasks})", *traces])
+
+
+def reason(trace: str) -> str:
+    """Shorten a Java stack trace to its first line and its innermost cause."""
+    lines = [line.strip() for line in trace.splitlines() if line.strip()]
+    causes = [line for line in lines if line.startswith("Caused by: ")]
+    return "; ".join([*lines[:1], *causes[-1:]])

@@ -1,0 +1,167 @@
+"""The Debezium connector's configuration: the one that is shipped, what it names, and what it must not become."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from importlib.resources import files
+
+from connectors.errors import ContractBroken
+
+SHIPPED = "postgres-orders-cdc.json"
+
+MUST_BE: Mapping[str, tuple[str, str]] = {
+    "plugin.name": ("pgoutput", "it is the decoder that every PostgreSQL has built in"),
+    "publication.autocreate.mode": ("disabled", "the connector may not widen what is published"),
+    "snapshot.mode": ("initial", "a connector that snapshots again by itself leaves deleted rows in the log"),
+    "snapshot.max.threads": ("1", "several threads read several points in time"),
+    "skipped.operations": ("none", "a truncate that is skipped leaves its rows in the read models"),
+    "tombstones.on.delete": ("true", "without tombstones a compacted topic keeps deleted rows"),
+    "provide.transaction.metadata": ("false", "before 3.7 it can lose changes at a restart"),
+    "event.processing.failure.handling.mode": ("fail", "any other mode drops changes"),
+    "read.only": ("false", "a read-only incremental snapshot cannot be put in order with the stream"),
+    "time.precision.mode": ("adaptive_time_microseconds", "microseconds must survive"),
+    "interval.handling.mode": ("string", "a number of microseconds only approximates months"),
+    "exactly.once.support": ("required", "a worker that was replaced could still write"),
+    "transaction.boundary": ("poll", "marks become readable with the changes before them"),
+    "key.converter": ("org.apache.kafka.connect.json.JsonConverter", "a key's bytes decide its partition"),
+    "key.converter.schemas.enable": ("false", "a schema in the key would move rows to other partitions"),
+}
+"""The settings that correctness rests on, each with its only value and the reason."""
+
+MUST_BE_ABSENT: Mapping[str, str] = {
+    "message.key.columns": "a key that is not the primary key gives several rows one identity",
+    "transforms": "a transformed record is no longer an envelope",
+}
+
+MARK_PREFIX = "readmodels"
+SECRET_WORDS = ("password", "secret", "token", "sasl.jaas", "credential")
+
+JSON_VALUES: Mapping[str, str] = {
+    "value.converter": "org.apache.kafka.connect.json.JsonConverter",
+    "value.converter.schemas.enable": "false",
+    "value.converter.replace.null.with.default": "false",
+}
+
+
+class ConfigurationRefused(ContractBroken):
+    """A connector configuration under which the read models could silently become wrong."""
+
+    remedy = f"Give these settings the values they have in connectors/{SHIPPED}."
+
+    def __init__(self, refusals: list[str]) -> None:
+        super().__init__("; ".join(refusals))
+        self.refusals = refusals
+
+
+@dataclass(frozen=True)
+class ConnectorConfiguration:
+    """A connector's name and settings, and the names that follow from them."""
+
+    name: str
+    settings: Mapping[str, str]
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """The captured tables, each as `schema.table`."""
+        return tuple(table.strip() for table in self.settings["table.include.list"].split(","))
+
+    @property
+    def slot(self) -> str:
+        """The replication slot."""
+        return self.settings["slot.name"]
+
+    @property
+    def publication(self) -> str:
+        """The publication that the slot reads."""
+        return self.settings["publication.name"]
+
+    @property
+    def signal_table(self) -> str:
+        """The table through which the connector is asked for snapshots, as `schema.table`."""
+        return self.settings["signal.data.collection"]
+
+    @property
+    def table_topics(self) -> tuple[str, ...]:
+        """The topics of the captured tables, in the tables' order."""
+        return tuple(f"{self._prefix}.{table}" for table in self.tables)
+
+    @property
+    def message_topic(self) -> str:
+        """The topic of logical messages, which holds the marks."""
+        return f"{self._prefix}.message"
+
+    @property
+    def service_topics(self) -> tuple[str, ...]:
+        """The connector's other topics: marks, heartbeats, signals and notifications.
+
+        Source: https://debezium.io/documentation/reference/3.6/connectors/postgresql.html
+        """
+        heartbeat = self.settings.get("heartbeat.topics.prefix", "__debezium-heartbeat")
+        return (
+            self.message_topic,
+            f"{heartbeat}.{self._prefix}",
+            f"{self._prefix}.{self.signal_table}",
+            self.settings["notification.sink.topic.name"],
+        )
+
+    @property
+    def _prefix(self) -> str:
+        return self.settings["topic.prefix"]
+
+    def require_safe(self, *, is_double_accepted: bool = False) -> None:
+        """Refuse settings under which changes could be lost, reordered or rounded.
+
+        Args:
+            is_double_accepted: take decimals as binary doubles, which lose cents beyond 2**53.
+
+        Raises:
+            ConfigurationRefused: it names every setting that is wrong, and why.
+        """
+        refusals = [
+            f"{key} must be {wanted!r}, not {self.settings.get(key)!r}: {reason}"
+            for key, (wanted, reason) in MUST_BE.items()
+            if self.settings.get(key) != wanted
+        ]
+        refusals += [
+            f"{key} must not be set: {reason}" for key, reason in MUST_BE_ABSENT.items() if key in self.settings
+        ]
+        decimals = self.settings.get("decimal.handling.mode", "precise")
+        if decimals == "double" and not is_double_accepted:
+            refusals.append("decimal.handling.mode must be 'string' or 'precise': doubles lose cents")
+        if _is_json(self.settings) and decimals == "precise":
+            refusals.append("decimal.handling.mode must be 'string' with JSON values: the scale is not on the wire")
+        if int(self.settings.get("heartbeat.interval.ms", "0")) <= 0:
+            refusals.append("heartbeat.interval.ms must be above 0: an idle slot would keep WAL for ever")
+        if refusals:
+            raise ConfigurationRefused(refusals)
+
+    def with_json_values(self) -> "ConnectorConfiguration":
+        """Write values as JSON without schemas instead of Avro; no schema registry is needed then."""
+        kept = {key: value for key, value in self.settings.items() if not key.startswith("value.converter")}
+        return replace(self, settings={**kept, **JSON_VALUES})
+
+    def with_settings(self, changes: Mapping[str, str]) -> "ConnectorConfiguration":
+        """Replace or add settings, such as limits that suit one installation."""
+        return replace(self, settings={**self.settings, **changes})
+
+
+def shipped_configuration() -> ConnectorConfiguration:
+    """Read the configuration that is shipped; it holds references to secrets, never secrets."""
+    document = json.loads(files("connectors").joinpath(SHIPPED).read_text(encoding="utf-8"))
+    return ConnectorConfiguration(document["name"], document["config"])
+
+
+def masked(settings: Mapping[str, str]) -> dict[str, str]:
+    """Copy settings for showing: a secret that stands there in plain is hidden, a reference is not."""
+    return {key: "***" if _is_secret(key) and not value.startswith("${") else value for key, value in settings.items()}
+
+
+def _is_secret(key: str) -> bool:
+    return any(word in key.lower() for word in SECRET_WORDS)
+
+
+def _is_json(settings: Mapping[str, str]) -> bool:
+    return (
+        settings.get("value.converter", "").endswith("JsonConverter")
+        and settings.get("value.converter.schemas.enable", "true") == "false"
+    )

@@ -1,0 +1,60 @@
+"""How to reach Kafka, and where its logs end."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from confluent_kafka import IsolationLevel, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+from connectors.errors import SystemicError
+
+ClientSetting = str | int | float | bool
+
+REQUEST_TIMEOUT_S = 20.0
+
+
+class KafkaUnavailable(SystemicError):
+    """The brokers did not answer, or refused the request."""
+
+    remedy = "Start the brokers, or correct `kafka.bootstrap_servers` and the credentials beside it."
+
+
+@dataclass(frozen=True, kw_only=True)
+class KafkaSettings:
+    """Where the brokers are, and the client settings (librdkafka's names) that reach them, such as TLS."""
+
+    bootstrap_servers: str
+    client: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def with_client(self, **settings: ClientSetting) -> dict[str, ClientSetting]:
+        """Settings for one librdkafka client; underscores in the names given here stand for dots."""
+        named = {name.replace("_", "."): value for name, value in settings.items()}
+        return {"bootstrap.servers": self.bootstrap_servers, **self.client, **named}
+
+    def admin(self) -> AdminClient:
+        """Open an admin client; it connects when it is first asked something."""
+        return AdminClient(self.with_client())
+
+
+def end_offsets(admin: AdminClient, topics: Iterable[str]) -> dict[tuple[str, int], int]:
+    """Ask for the next offset of every partition of `topics`, whether transactions there are finished or not.
+
+    A reader of committed records still gets that far: it moves past commit markers and aborted records.
+
+    Raises:
+        KafkaUnavailable: the brokers did not answer, or a topic does not exist.
+    """
+    names = list(topics)
+    try:
+        described = admin.describe_topics(TopicCollection(names), request_timeout=REQUEST_TIMEOUT_S)
+        partitions = [
+            TopicPartition(name, partition.id) for name in names for partition in described[name].result().partitions
+        ]
+        asked = admin.list_offsets(
+            {partition: OffsetSpec.latest() for partition in partitions},
+            isolation_level=IsolationLevel.READ_UNCOMMITTED,
+            request_timeout=REQUEST_TIMEOUT_S,
+        )
+        return {(place.topic, place.partition): answer.result().offset for place, answer in asked.items()}
+    except KafkaException as error:
+        raise KafkaUnavailable(f"cannot read the end offsets of {', '.join(names)}: {error}") from error

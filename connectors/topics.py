@@ -1,0 +1,233 @@
+"""The topics that the connector writes: made before it starts, verified ever after, never altered."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
+
+from connectors.debezium import ConnectorConfiguration
+from connectors.errors import ContractBroken
+from connectors.kafka import REQUEST_TIMEOUT_S, KafkaUnavailable
+
+FEWEST_PARTITIONS = 6
+MOST_PARTITIONS = 100
+FOREVER = "-1"
+
+
+class TopicContractBroken(ContractBroken):
+    """A topic exists, and is not what a rebuild from offset zero needs."""
+
+    remedy = (
+        "Never add partitions to these topics: keys would move. Correct retention and cleanup policy with "
+        "kafka-configs, or run `readmodels teardown` and `readmodels init` to make the topics anew."
+    )
+
+
+class InvalidTopicSettings(ValueError):
+    """Topic settings that cannot work."""
+
+    remedy = "Correct the section `topics` of the configuration."
+
+
+class CleanupPolicy(Enum):
+    """What Kafka does with old records."""
+
+    DELETE = "delete"
+    COMPACT = "compact"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TopicSettings:
+    """How the topics of the captured tables are made.
+
+    The defaults keep every record for ever, so that a read model can be rebuilt from offset zero. Where a number of
+    replicas is not given, the brokers' own default holds.
+    """
+
+    peak_consumers: int = 3
+    replication_factor: int | None = None
+    min_insync_replicas: int | None = None
+    cleanup_policy: CleanupPolicy = CleanupPolicy.DELETE
+    retention_ms: int = -1
+    retention_bytes: int = -1
+    max_message_bytes: int = 16 * 1024 * 1024
+
+    def __post_init__(self) -> None:
+        if self.peak_consumers < 1 or self.max_message_bytes < 1:
+            raise InvalidTopicSettings(f"consumers and message bytes must be above zero: {self}")
+        if self.retention_ms < -1 or self.retention_bytes < -1:
+            raise InvalidTopicSettings(f"a retention is -1 (for ever) or a limit of zero or more: {self}")
+
+    @property
+    def partitions(self) -> int:
+        """Twice the expected peak of consumers, from 6 to 100: the count can never be changed later."""
+        return min(max(2 * self.peak_consumers, FEWEST_PARTITIONS), MOST_PARTITIONS)
+
+    @property
+    def kafka_config(self) -> dict[str, str]:
+        """Kafka's own names and values for these settings."""
+        config = {
+            "cleanup.policy": self.cleanup_policy.value,
+            "retention.ms": str(self.retention_ms),
+            "retention.bytes": str(self.retention_bytes),
+            "max.message.bytes": str(self.max_message_bytes),
+        }
+        if self.min_insync_replicas is not None:
+            config["min.insync.replicas"] = str(self.min_insync_replicas)
+        return config
+
+
+@dataclass(frozen=True)
+class WantedTopic:
+    """One topic as it should be; `replication_factor` None is the brokers' default."""
+
+    name: str
+    partitions: int
+    replication_factor: int | None
+    config: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Topic:
+    """One topic as it is. Its id changes when it is deleted and made again, which ends an epoch."""
+
+    name: str
+    topic_id: str
+    partitions: int
+    replication_factor: int
+    config: Mapping[str, str]
+
+
+def wanted_topics(configuration: ConnectorConfiguration, settings: TopicSettings) -> list[WantedTopic]:
+    """Every topic the connector writes to. All but the tables' have one partition: their order matters."""
+    config = settings.kafka_config
+    service_config = config | {"cleanup.policy": CleanupPolicy.DELETE.value, "retention.ms": FOREVER}
+    return [
+        WantedTopic(name, settings.partitions, settings.replication_factor, config)
+        for name in configuration.table_topics
+    ] + [WantedTopic(name, 1, settings.replication_factor, service_config) for name in configuration.service_topics]
+
+
+def describe(admin: AdminClient, names: Iterable[str]) -> dict[str, Topic]:
+    """Read the topics that exist among `names`.
+
+    Raises:
+        KafkaUnavailable: the brokers did not answer.
+    """
+    wanted = list(names)
+    described = admin.describe_topics(TopicCollection(wanted), request_timeout=REQUEST_TIMEOUT_S)
+    found = {}
+    for name, answer in described.items():
+        try:
+            found[name] = answer.result()
+        except KafkaException as error:
+            if _code(error) != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                raise KafkaUnavailable(f"cannot describe topic {name}: {error}") from error
+    configs = _configs(admin, list(found))
+    return {
+        name: Topic(
+            name=name,
+            topic_id=str(topic.topic_id),
+            partitions=len(topic.partitions),
+            replication_factor=len(topic.partitions[0].replicas),
+            config=configs[name],
+        )
+        for name, topic in found.items()
+    }
+
+
+def create_missing(admin: AdminClient, topics: Iterable[WantedTopic]) -> list[str]:
+    """Create the topics that do not exist, and verify those that do.
+
+    Returns: the names of the created topics.
+
+    Raises:
+        TopicContractBroken: an existing topic differs; nothing was created.
+        KafkaUnavailable: the brokers did not answer, or refused a topic.
+    """
+    wanted = {topic.name: topic for topic in topics}
+    existing = describe(admin, wanted)
+    differences = [line for name, topic in existing.items() for line in differences_of(wanted[name], topic)]
+    if differences:
+        raise TopicContractBroken("; ".join(differences))
+    missing = [topic for name, topic in wanted.items() if name not in existing]
+    if missing:
+        _create(admin, missing)
+    return [topic.name for topic in missing]
+
+
+def differences_of(wanted: WantedTopic, topic: Topic) -> list[str]:
+    """Say in what a topic differs from the one that is wanted, one line for each difference."""
+    differences = []
+    if topic.partitions != wanted.partitions:
+        differences.append(f"{topic.name} has {topic.partitions} partitions, not {wanted.partitions}")
+    if wanted.replication_factor not in {None, topic.replication_factor}:
+        differences.append(f"{topic.name} has {topic.replication_factor} replicas, not {wanted.replication_factor}")
+    differences += [
+        f"{topic.name} has {key}={topic.config.get(key)}, not {value}"
+        for key, value in wanted.config.items()
+        if topic.config.get(key) != value
+    ]
+    return differences
+
+
+def delete(admin: AdminClient, names: Iterable[str]) -> list[str]:
+    """Delete those of the topics that exist, and everything in them.
+
+    Returns: the names of the deleted topics.
+
+    Raises:
+        KafkaUnavailable: the brokers did not answer, or refused.
+    """
+    deleted = []
+    wanted = list(names)
+    for name, answer in admin.delete_topics(wanted, request_timeout=REQUEST_TIMEOUT_S).items():
+        try:
+            answer.result()
+            deleted.append(name)
+        except KafkaException as error:
+            if _code(error) != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                raise KafkaUnavailable(f"cannot delete topic {name}: {error}") from error
+    return [name for name in wanted if name in deleted]
+
+
+def _create(admin: AdminClient, topics: list[WantedTopic]) -> None:
+    asked = admin.create_topics(
+        [
+            NewTopic(
+                topic.name,
+                num_partitions=topic.partitions,
+                # -1 asks for the brokers' default: https://cwiki.apache.org/confluence/x/nRwRB (KIP-464)
+                replication_factor=topic.replication_factor or -1,
+                config=dict(topic.config),
+            )
+            for topic in topics
+        ],
+        request_timeout=REQUEST_TIMEOUT_S,
+    )
+    for name, answer in asked.items():
+        try:
+            answer.result()
+        except KafkaException as error:
+            if _code(error) != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise KafkaUnavailable(f"cannot create topic {name}: {error}") from error
+
+
+def _configs(admin: AdminClient, names: list[str]) -> dict[str, dict[str, str]]:
+    if not names:
+        return {}
+    resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
+    answers = admin.describe_configs(resources, request_timeout=REQUEST_TIMEOUT_S)
+    try:
+        return {
+            resource.name: {entry.name: entry.value for entry in answer.result().values()}
+            for resource, answer in answers.items()
+        }
+    except KafkaException as error:
+        raise KafkaUnavailable(f"cannot read the settings of topics: {error}") from error
+
+
+def _code(error: KafkaException) -> int:
+    return int(error.args[0].code())

@@ -1,0 +1,12 @@
+-- The role as which the connector reads the WAL; it owns nothing and may create nothing.
+-- `{verifier}` is a SCRAM verifier computed by the client: the server never sees the password.
+
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = {name}) THEN
+        CREATE ROLE {role};
+    END IF;
+END
+$$;
+
+ALTER ROLE {role} WITH LOGIN REPLICATION PASSWORD {verifier};
