@@ -15,17 +15,20 @@ Shard = tuple[str, int]
 
 PLACE = pa.schema(
     [
-        pa.field("epoch", pa.int32(), nullable=False),
-        pa.field("is_snapshot", pa.bool_(), nullable=False),
-        pa.field("commit_lsn", pa.int64(), nullable=False),
-        pa.field("lsn", pa.int64(), nullable=False),
-        pa.field("tie", pa.int8(), nullable=False),
-        pa.field("offset", pa.int64(), nullable=False),
-        pa.field("partition", pa.int32(), nullable=False),
-        pa.field("deleted", pa.bool_(), nullable=False),
+        pa.field("_epoch", pa.int32(), nullable=False),
+        pa.field("_is_snapshot", pa.bool_(), nullable=False),
+        pa.field("_commit_lsn", pa.int64(), nullable=False),
+        pa.field("_lsn", pa.int64(), nullable=False),
+        pa.field("_tie", pa.int8(), nullable=False),
+        pa.field("_offset", pa.int64(), nullable=False),
+        pa.field("_partition", pa.int32(), nullable=False),
+        pa.field("_deleted", pa.bool_(), nullable=False),
     ]
 )
-"""The columns that place a change in the order of its row: those of `sinks.register.Change`, and its side."""
+"""The columns that place a change in the order of its row: those of `sinks.register.Change`, and its side.
+
+The underscore keeps them apart from a source's own columns, of which a soft `deleted` is common.
+"""
 
 PART = pa.schema(
     [
@@ -37,14 +40,18 @@ PART = pa.schema(
 """The columns of a change to a document: its key, the part of it, and the part's image as a JSON object."""
 
 
+FACTS = pa.schema([pa.field("_op", pa.string()), pa.field("_committed_at", pa.timestamp("us", tz="UTC"))])
+"""What a row's history says of a change: Debezium's `op`, and when the source committed it."""
+
+
 @dataclass(frozen=True)
 class Mutations:
     """Changes of one target in the order of the log, not yet folded.
 
     Args:
         target: a table of a row model, or a document of a document model.
-        changes: the columns of PLACE, and either those of PART or, for rows, `op` (string), `committed_at`
-            (timestamp[us, UTC]) and the columns of the table, of which a deletion fills only the key.
+        changes: the columns of PLACE, and either those of PART or, for rows, those of FACTS and the columns of the
+            table, of which a deletion fills only the key.
     """
 
     target: str

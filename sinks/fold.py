@@ -23,14 +23,14 @@ def fold(changes: pa.Table, identity: Sequence[str]) -> pa.Table:
         return changes
     ascending = np.lexsort(
         (
-            -_integers(changes, "offset"),
-            _integers(changes, "tie"),
-            _integers(changes, "lsn"),
-            _integers(changes, "commit_lsn"),
-            _integers(changes, "epoch"),
+            -_integers(changes, "_offset"),
+            _integers(changes, "_tie"),
+            _integers(changes, "_lsn"),
+            _integers(changes, "_commit_lsn"),
+            _integers(changes, "_epoch"),
         )
     )
-    sides = [*identity, "is_snapshot"]
+    sides = [*identity, "_is_snapshot"]
     ranked = changes.select(sides).take(ascending).append_column("row", pa.array(ascending))
     # Threads would lose the order that `last` depends on.
     last = ranked.group_by(sides, use_threads=False).aggregate([("row", "last")])["row_last"].to_numpy()
@@ -48,13 +48,13 @@ def settle(folded: pa.Table, identity: Sequence[str]) -> pa.Table:
     Returns:
         The changes that remain, with a column `shown`: the version that readers see.
     """
-    side = folded["is_snapshot"].to_numpy()
+    side = folded["_is_snapshot"].to_numpy()
     rows = pa.array(np.arange(folded.num_rows))
     if not side.any() or side.all():
         return folded.append_column("shown", pa.array(np.ones(folded.num_rows, dtype=bool)))
     numbered = folded.select(list(identity)).append_column("row", rows)
-    pairs = numbered.filter(pc.invert(folded["is_snapshot"])).join(
-        numbered.filter(folded["is_snapshot"]),
+    pairs = numbered.filter(pc.invert(folded["_is_snapshot"])).join(
+        numbered.filter(folded["_is_snapshot"]),
         keys=list(identity),
         right_suffix="_of_snapshot",
         join_type="inner",
@@ -81,20 +81,22 @@ def registers(
     folded = fold(changes, identity)
     known: dict[tuple[object, ...], Register] = {}
     for row in folded.to_pylist():
-        value = None if row["deleted"] else _image(row, image)
+        value = None if row["_deleted"] else _image(row, image)
         change = Change(
-            row["epoch"],
-            row["commit_lsn"],
-            row["lsn"],
-            row["tie"],
-            row["offset"],
-            row["partition"],
-            row["deleted"],
+            row["_epoch"],
+            row["_commit_lsn"],
+            row["_lsn"],
+            row["_tie"],
+            row["_offset"],
+            row["_partition"],
+            row["_deleted"],
             value,
         )
         name = tuple(row[column] for column in identity)
         register = known.get(name, NOTHING)
-        known[name] = Register(register.streamed, change) if row["is_snapshot"] else Register(change, register.snapshot)
+        known[name] = (
+            Register(register.streamed, change) if row["_is_snapshot"] else Register(change, register.snapshot)
+        )
     yield from known.items()
 
 
@@ -111,8 +113,8 @@ def _decide(
     folded: pa.Table, streamed: Integers, snapshot: Integers
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
     """For pairs of rows: does the streamed one outlive, is it shown, is it of an earlier epoch (`sinks.register`)."""
-    epoch, lsn, offset = (_integers(folded, column) for column in ("epoch", "lsn", "offset"))
-    newest = np.maximum(_integers(folded, "commit_lsn"), lsn)
+    epoch, lsn, offset = (_integers(folded, column) for column in ("_epoch", "_lsn", "_offset"))
+    newest = np.maximum(_integers(folded, "_commit_lsn"), lsn)
     same = epoch[streamed] == epoch[snapshot]
     later = epoch[streamed] > epoch[snapshot]
     outlives = np.where(same, newest[streamed] >= lsn[snapshot], later)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from sinks.batch import PLACE, Batch, Mutations, Progress
+from sinks.batch import FACTS, PLACE, Batch, Mutations, Progress
 from sinks.fence import Fences
 from sinks.fold import registers
 from sinks.register import NOTHING, Register, join
@@ -88,5 +88,5 @@ def image_columns(mutations: Mutations) -> list[str]:
     """The columns of mutations that make up an image."""
     if "image" in mutations.changes.column_names:
         return ["image"]
-    without = {*PLACE.names, "op", "committed_at"}
+    without = {*PLACE.names, *FACTS.names}
     return [name for name in mutations.changes.column_names if name not in without]

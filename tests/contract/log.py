@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from sinks.batch import PART, PLACE, Batch, Mutations, Span
+from sinks.batch import FACTS, PART, PLACE, Batch, Mutations, Span
 from sinks.fence import Fence, FenceKind
 from sinks.shape import DocumentShape, RowShape, scope
 from tests.contract.subject import Form
@@ -138,14 +138,14 @@ def scope_of(world: World, form: Form, table: str) -> str:
 
 def _place(event: Event, deleted: bool) -> dict[str, Any]:
     return {
-        "epoch": 0,
-        "is_snapshot": event.is_snapshot,
-        "commit_lsn": event.commit_lsn,
-        "lsn": event.lsn,
-        "tie": int(event.is_snapshot),
-        "offset": event.offset,
-        "partition": event.partition,
-        "deleted": deleted,
+        "_epoch": 0,
+        "_is_snapshot": event.is_snapshot,
+        "_commit_lsn": event.commit_lsn,
+        "_lsn": event.lsn,
+        "_tie": int(event.is_snapshot),
+        "_offset": event.offset,
+        "_partition": event.partition,
+        "_deleted": deleted,
     }
 
 
@@ -154,8 +154,8 @@ def _rows(events: Sequence[Event], world: World) -> Iterable[Mutations]:
         rows = [
             {
                 **_place(event, deleted=event.after is None),
-                "op": event.op,
-                "committed_at": event.commit_lsn,
+                "_op": event.op,
+                "_committed_at": event.commit_lsn,
                 **(event.after or {column: (event.before or {})[column] for column in shape.key}),
             }
             for event in events
@@ -163,8 +163,7 @@ def _rows(events: Sequence[Event], world: World) -> Iterable[Mutations]:
         ]
         arrow = {"bigint": pa.int64(), "integer": pa.int32()}
         columns = [pa.field(name, arrow.get(kind, pa.string())) for name, kind in shape.columns.items()]
-        facts = [pa.field("op", pa.string()), pa.field("committed_at", pa.timestamp("us", tz="UTC"))]
-        schema = pa.schema([*PLACE, *facts, *columns])
+        schema = pa.schema([*PLACE, *FACTS, *columns])
         if rows:
             yield Mutations(shape.table, pa.Table.from_pylist(rows, schema=schema))
 
