@@ -1,6 +1,7 @@
 """The Debezium connector's configuration: the one that is shipped, what it names, and what it must not become."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib.resources import files
@@ -105,6 +106,16 @@ class ConnectorConfiguration:
         )
 
     @property
+    def has_json_values(self) -> bool:
+        """Values travel as JSON without schemas, not as Avro."""
+        return self.settings["value.converter"] == JSON_VALUES["value.converter"]
+
+    def captures_column(self, table: str, column: str) -> bool:
+        """Whether a column of a captured table is in the envelopes; patterns match the whole `schema.table.column`."""
+        excluded = self.settings.get("column.exclude.list", "").split(",")
+        return not any(re.fullmatch(pattern.strip(), f"{table}.{column}", re.IGNORECASE) for pattern in excluded)
+
+    @property
     def _prefix(self) -> str:
         return self.settings["topic.prefix"]
 
@@ -128,7 +139,7 @@ class ConnectorConfiguration:
         decimals = self.settings.get("decimal.handling.mode", "precise")
         if decimals == "double" and not is_double_accepted:
             refusals.append("decimal.handling.mode must be 'string' or 'precise': doubles lose cents")
-        if _is_json(self.settings) and decimals == "precise":
+        if self.has_json_values and decimals == "precise":
             refusals.append("decimal.handling.mode must be 'string' with JSON values: the scale is not on the wire")
         if int(self.settings.get("heartbeat.interval.ms", "0")) <= 0:
             refusals.append("heartbeat.interval.ms must be above 0: an idle slot would keep WAL for ever")
@@ -158,10 +169,3 @@ def masked(settings: Mapping[str, str]) -> dict[str, str]:
 
 def _is_secret(key: str) -> bool:
     return any(word in key.lower() for word in SECRET_WORDS)
-
-
-def _is_json(settings: Mapping[str, str]) -> bool:
-    return (
-        settings.get("value.converter", "").endswith("JsonConverter")
-        and settings.get("value.converter.schemas.enable", "true") == "false"
-    )

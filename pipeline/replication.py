@@ -1,0 +1,121 @@
+"""The connector's role at the source, and its slot."""
+
+import time
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+from psycopg.rows import class_row
+
+from pipeline.source_database import CONNECT_TIMEOUT_S, Connection, SourceError, SourceSettings, connect, run, statement
+
+POLL_INTERVAL_S = 0.1
+
+
+class ReplicationLoginRefused(SourceError):
+    """The replication role exists and has its password, but may not log in."""
+
+    remedy = "Allow the role in pg_hba.conf, for the address from which Kafka Connect comes."
+
+
+class SlotInUse(SourceError):
+    """The replication slot is still being read, so it cannot be dropped."""
+
+    remedy = "Stop the connector that reads it, then run the command again."
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A replication slot. LSNs are byte positions in the WAL; `safe_wal_bytes` is None where WAL is not limited."""
+
+    name: str
+    database: str
+    plugin: str
+    is_active: bool
+    wal_status: str | None
+    safe_wal_bytes: int | None
+    restart_lsn: int | None
+    confirmed_flush_lsn: int | None
+    retained_wal_bytes: int | None
+
+
+def can_replicate(settings: SourceSettings) -> bool:
+    """Whether the replication role can log in with its password, and may replicate."""
+    url = make_conninfo(
+        settings.url,
+        user=settings.replication_role,
+        password=settings.replication_password,
+        connect_timeout=CONNECT_TIMEOUT_S,
+    )
+    try:
+        with psycopg.connect(url) as connection:
+            found = connection.execute("SELECT rolreplication FROM pg_roles WHERE rolname = current_user").fetchone()
+            return found == (True,)
+    except psycopg.OperationalError:
+        return False
+
+
+def create_role(settings: SourceSettings) -> None:
+    """Create the replication role, or give it its right and its password again.
+
+    The server is sent a SCRAM verifier, never the password: no log and no error can hold it.
+
+    Raises:
+        SourceRightsMissing: the admin role may not create this role.
+        ReplicationLoginRefused: the role is there, but cannot log in.
+    """
+    role = settings.replication_role
+    with connect(settings.admin_url) as connection:
+        verifier = connection.pgconn.encrypt_password(
+            settings.replication_password.encode(), role.encode(), b"scram-sha-256"
+        )
+        run(
+            connection,
+            "replication_role.sql",
+            role_name=sql.Literal(role),
+            role=sql.Identifier(role),
+            verifier=sql.Literal(verifier.decode()),
+        )
+    if not can_replicate(settings):
+        raise ReplicationLoginRefused(f"role {role} cannot log in")
+
+
+def drop_role(connection: Connection, role: str) -> bool:
+    """Drop the replication role, unless another database still depends on it.
+
+    Returns: whether it is gone now.
+    """
+    try:
+        connection.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(role)))
+    except psycopg.errors.DependentObjectsStillExist:
+        return False
+    return True
+
+
+def read_slot(connection: Connection, name: str) -> Slot | None:
+    """Read where a replication slot stands; None if there is none of that name."""
+    with connection.cursor(row_factory=class_row(Slot)) as cursor:
+        return cursor.execute(statement("replication_slot.sql"), {"slot": name}).fetchone()
+
+
+def drop_slot(connection: Connection, name: str, timeout_s: float) -> bool:
+    """Drop a replication slot once nobody reads it. A forgotten slot fills the source's disk with WAL.
+
+    Returns: whether there was one.
+
+    Raises:
+        SlotInUse: it was still read after `timeout_s`.
+    """
+    deadline = time.monotonic() + timeout_s
+    while (slot := read_slot(connection, name)) and slot.is_active:
+        if time.monotonic() > deadline:
+            raise SlotInUse(f"slot {name} is still read after {timeout_s:g} s")
+        time.sleep(POLL_INTERVAL_S)
+    if slot is None:
+        return False
+    try:
+        connection.execute("SELECT pg_drop_replication_slot(%s)", [name])
+    except psycopg.errors.ObjectInUse as error:
+        raise SlotInUse(f"slot {name} is read again") from error
+    return True

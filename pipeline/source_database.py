@@ -1,0 +1,120 @@
+"""The source's side of the setup: its tables, its publication, and what the connector may do there."""
+
+from dataclasses import dataclass, field
+from importlib.resources import files
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import class_row
+
+CONNECT_TIMEOUT_S = 10
+
+Connection = psycopg.Connection[tuple[object, ...]]
+
+
+class SourceError(Exception):
+    """The source database did not do what it was asked."""
+
+    remedy = "Read the database's log."
+
+
+class SourceUnavailable(SourceError):
+    """The source database does not let us in."""
+
+    remedy = "Start PostgreSQL, or correct `source.url` and `source.admin_url`."
+
+
+class SourceRightsMissing(SourceError):
+    """The role we connect as may not do something that the setup needs."""
+
+    remedy = (
+        "Let `source.url` name the owner of the tables, with CREATE on the database, and `source.admin_url` "
+        "a role that may create a role with REPLICATION."
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceSettings:
+    """How to reach the source.
+
+    `url` is a libpq URL of the tables' owner. `admin_url` is one of a role that may create roles; it is used for the
+    replication role and its slot, and for nothing else.
+    """
+
+    url: str = field(repr=False)
+    admin_url: str = field(repr=False)
+    replication_password: str = field(repr=False)
+    replication_role: str = "debezium"
+
+
+@dataclass(frozen=True)
+class Presence:
+    """Which parts of the setup are there already."""
+
+    is_schema_present: bool
+    is_publication_present: bool
+    is_granted: bool
+
+
+def connect(url: str) -> Connection:
+    """Open a connection on which every statement is a transaction.
+
+    Raises:
+        SourceUnavailable: the server does not answer, or refuses the login.
+    """
+    try:
+        return psycopg.connect(url, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S)
+    except psycopg.OperationalError as error:
+        raise SourceUnavailable(str(error).strip()) from error
+
+
+def statement(name: str) -> str:
+    """Read one file of `sql/`."""
+    return files("sql").joinpath(name).read_text(encoding="utf-8")
+
+
+def presence(connection: Connection, role: str) -> Presence:
+    """Look which parts of the setup are there already, for this replication role."""
+    with connection.cursor(row_factory=class_row(Presence)) as cursor:
+        return next(iter(cursor.execute(statement("source_setup.sql"), {"role": role})))
+
+
+def create_schema(connection: Connection) -> None:
+    """Create the tables that are missing, and let change events carry the whole old row."""
+    run(connection, "schema.sql")
+
+
+def grant(connection: Connection, role: str) -> None:
+    """Let the replication role read the captured tables, and write its heartbeat and its signals."""
+    run(connection, "grants.sql", role=sql.Identifier(role))
+
+
+def create_publication(connection: Connection) -> None:
+    """Publish every operation on the captured tables, the heartbeat and the signals."""
+    run(connection, "publication.sql")
+
+
+def remove_setup(connection: Connection, role: str) -> None:
+    """Remove publication, heartbeat, signals and grants; the orders stay."""
+    run(connection, "teardown.sql", role=sql.Identifier(role))
+
+
+def drop_tables(connection: Connection) -> None:
+    """Remove the orders, with everything in them."""
+    run(connection, "drop_tables.sql")
+
+
+def run(connection: Connection, name: str, **parts: sql.Composable) -> None:
+    """Run one file of `sql/` as one transaction, its `{names}` replaced by quoted parts.
+
+    Raises:
+        SourceRightsMissing: the role of this connection may not do it.
+        SourceError: the database refused for another reason.
+    """
+    text = sql.SQL(statement(name))
+    try:
+        connection.execute(text.format(**parts) if parts else text)
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise SourceRightsMissing(f"{name}: {error.diag.message_primary}") from error
+    except psycopg.Error as error:
+        raise SourceError(f"{name}: {error.diag.message_primary or error}") from error
