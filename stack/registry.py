@@ -1,0 +1,48 @@
+"""The local schema registry: Apicurio, which keeps its schemas in the local PostgreSQL."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from stack.home import LOOPBACK
+from stack.http import answers
+from stack.postgres import REGISTRY
+from stack.process import Command
+from stack.server import Server
+
+_HEAP_MB = 192
+
+
+class Registry(Server):
+    """Apicurio Registry with SQL storage."""
+
+    name: ClassVar[str] = "registry"
+    needs: ClassVar[tuple[str, ...]] = ("postgres",)
+    port_names: ClassVar[tuple[str, ...]] = ("registry",)
+
+    @property
+    def url(self) -> str:
+        """The Confluent-compatible API."""
+        return f"http://{self.address}/apis/ccompat/v7"
+
+    def prepare(self) -> None:
+        self._site.account.folder(self.data)
+
+    def command(self) -> Command:
+        database = f"jdbc:postgresql://{LOOPBACK}:{self._site.ports['postgres']}/{REGISTRY}"
+        return Command(
+            arguments=(*self.java("-jar", str(self._site.programs.registry / "quarkus-run.jar"), heap_mb=_HEAP_MB),),
+            environment={
+                "QUARKUS_HTTP_HOST": LOOPBACK,
+                "QUARKUS_HTTP_PORT": str(self.port),
+                "APICURIO_STORAGE_KIND": "sql",
+                "APICURIO_STORAGE_SQL_KIND": "postgresql",
+                "APICURIO_DATASOURCE_URL": database,
+                "APICURIO_DATASOURCE_USERNAME": REGISTRY,
+                "APICURIO_DATASOURCE_PASSWORD": self._site.secrets.registry_password,
+            },
+            folder=self.data,
+        )
+
+    def is_ready(self) -> bool:
+        return answers(f"{self.url}/subjects")

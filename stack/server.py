@@ -1,0 +1,99 @@
+"""What every server of the stack has in common."""
+
+from __future__ import annotations
+
+import signal
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from stack.account import Account
+from stack.home import LOOPBACK, Home, Secrets
+from stack.process import Command
+from stack.programs import Programs
+
+
+@dataclass(frozen=True)
+class Site:
+    """All that a server needs to know of where it runs.
+
+    Attributes:
+        ports: a loopback port for every name of `stack.home.PORT_NAMES`.
+        java: the home of the JDK.
+    """
+
+    home: Home
+    account: Account
+    programs: Programs
+    java: Path
+    ports: Mapping[str, int]
+    secrets: Secrets
+
+
+class Server(ABC):
+    """One server: how it is prepared, run, asked whether it is ready, and stopped."""
+
+    name: ClassVar[str]
+    needs: ClassVar[tuple[str, ...]] = ()
+    """The servers that must answer before this one starts."""
+    port_names: ClassVar[tuple[str, ...]]
+    """The ports that it listens on; the first is the one that clients use."""
+    stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
+    stop_patience_s: ClassVar[float] = 30
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """The loopback ports that it listens on."""
+        return tuple(self._site.ports[name] for name in self.port_names)
+
+    @property
+    def port(self) -> int:
+        """The port that clients use."""
+        return self.ports[0]
+
+    @property
+    def address(self) -> str:
+        """Host and port, as in "127.0.0.1:9092"."""
+        return f"{LOOPBACK}:{self.port}"
+
+    @property
+    def data(self) -> Path:
+        """The folder that is this server's own."""
+        return self._site.account.folder(self._site.home.data / self.name)
+
+    def java(self, *flags: str, heap_mb: int) -> tuple[str, ...]:
+        """Return a Java command for a server that starts fast and stays small, up to its flags."""
+        archive = self.data / "classes.jsa"
+        return (
+            *self._site.account.prefix,
+            str(self._site.java / "bin/java"),
+            f"-Xmx{heap_mb}m",
+            "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",
+            "-XX:+AutoCreateSharedArchive",
+            f"-XX:SharedArchiveFile={archive}",
+            "-Xlog:cds=off,cds+dynamic=off,aot=off",
+            "-XX:-UsePerfData",
+            "-XX:+ExitOnOutOfMemoryError",
+            *flags,
+        )
+
+    @abstractmethod
+    def prepare(self) -> None:
+        """Write configuration, and create the store where there is none."""
+
+    @abstractmethod
+    def command(self) -> Command:
+        """Return what to run."""
+
+    @abstractmethod
+    def is_ready(self) -> bool:
+        """Say whether the server answers its clients now."""
+
+    def settle(self) -> None:
+        """Bring a server that answers into the state that the stack promises."""
