@@ -31,9 +31,9 @@ def fold(changes: pa.Table, identity: Sequence[str]) -> pa.Table:
         )
     )
     sides = [*identity, "_is_snapshot"]
-    ranked = changes.select(sides).take(ascending).append_column("row", pa.array(ascending))
+    ranked = changes.select(sides).take(ascending).append_column("_index", pa.array(ascending))
     # Threads would lose the order that `last` depends on.
-    last = ranked.group_by(sides, use_threads=False).aggregate([("row", "last")])["row_last"].to_numpy()
+    last = ranked.group_by(sides, use_threads=False).aggregate([("_index", "last")])["_index_last"].to_numpy()
     if len(last) == changes.num_rows:
         return changes
     return changes.take(np.sort(last))
@@ -46,20 +46,20 @@ def settle(folded: pa.Table, identity: Sequence[str]) -> pa.Table:
         folded: the answer of `fold`: at most one change per register and side.
 
     Returns:
-        The changes that remain, with a column `shown`: the version that readers see.
+        The changes that remain, with a column `_shown`: the version that readers see.
     """
     side = folded["_is_snapshot"].to_numpy()
     rows = pa.array(np.arange(folded.num_rows))
     if not side.any() or side.all():
-        return folded.append_column("shown", pa.array(np.ones(folded.num_rows, dtype=bool)))
-    numbered = folded.select(list(identity)).append_column("row", rows)
+        return folded.append_column("_shown", pa.array(np.ones(folded.num_rows, dtype=bool)))
+    numbered = folded.select(list(identity)).append_column("_index", rows)
     pairs = numbered.filter(pc.invert(folded["_is_snapshot"])).join(
         numbered.filter(folded["_is_snapshot"]),
         keys=list(identity),
         right_suffix="_of_snapshot",
         join_type="inner",
     )
-    streamed, snapshot = pairs["row"].to_numpy(), pairs["row_of_snapshot"].to_numpy()
+    streamed, snapshot = pairs["_index"].to_numpy(), pairs["_index_of_snapshot"].to_numpy()
     outlives, follows, older = _decide(folded, streamed, snapshot)
     keep = np.ones(folded.num_rows, dtype=bool)
     keep[snapshot[outlives]] = False
@@ -67,7 +67,7 @@ def settle(folded: pa.Table, identity: Sequence[str]) -> pa.Table:
     shown = np.ones(folded.num_rows, dtype=bool)
     shown[snapshot[follows]] = False
     shown[streamed[~follows]] = False
-    return folded.append_column("shown", pa.array(shown)).filter(pa.array(keep))
+    return folded.append_column("_shown", pa.array(shown)).filter(pa.array(keep))
 
 
 def registers(

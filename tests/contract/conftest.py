@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.contract.duckdb_subject import DuckdbSubject
 from tests.contract.memory_subject import MemorySubject
 from tests.contract.subject import Form, Subject
 
 SUBJECTS: dict[str, Callable[[], Subject]] = {
     "memory, documents": lambda: MemorySubject(Form.DOCUMENTS),
     "memory, rows": lambda: MemorySubject(Form.ROWS),
+    "duckdb": DuckdbSubject,
 }
 
 

@@ -1,0 +1,248 @@
+"""One generation of the DuckDB model. Rows, their history and the progress change in one transaction."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from sinks.batch import PLACE, Batch, Mutations, Progress
+from sinks.duckdb_doubt import HighWater, HighWaters
+from sinks.duckdb_tables import BOOKS, VERSION, TableStatements
+from sinks.duckdb_types import special_values
+from sinks.errors import MutationRejected, SinkError, StoreUnavailable
+from sinks.fence import Fence, Fences
+from sinks.fold import fold, settle
+from sinks.register import Change
+from sinks.shape import RowShape
+
+if TYPE_CHECKING:
+    from sinks.duckdb_store import DuckdbStore
+
+KEYS_PER_FENCE_STEP = 200_000
+_UNAVAILABLE = (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.TransactionException, duckdb.FatalException)
+
+
+class DuckdbSink:
+    """A file of tables; see `sinks.duckdb_tables` for what is in it."""
+
+    def __init__(self, store: DuckdbStore, generation: int, shapes: Sequence[RowShape]) -> None:
+        self._store = store
+        self._generation = generation
+        self._statements = {shape.table: TableStatements(shape) for shape in shapes}
+
+    def prepare(self) -> None:
+        self._store.attach(self._generation)
+        with self._transaction() as connection:
+            connection.execute(BOOKS)
+            for statements in self._statements.values():
+                connection.execute(statements.create())
+
+    def progress(self) -> Progress:
+        with self._transaction() as connection:
+            return _progress(connection)
+
+    def write(self, batch: Batch) -> None:
+        with self._transaction() as connection:
+            progress = _progress(connection)
+            progress.require(batch.span)
+            fences = _fences(connection)
+            if batch.fences:
+                fences = fences.joined(batch.fences)
+                self._raise_fences(connection, fences, batch.fences)
+            for mutations in batch.mutations:
+                _Application(connection, self._statements[mutations.target], fences).apply(mutations)
+            _store_progress(connection, progress.moved_to(batch.span.end))
+
+    def cutover(self) -> None:
+        self._store.show(self._generation)
+
+    def _raise_fences(self, connection: duckdb.DuckDBPyConnection, fences: Fences, raised: Sequence[Fence]) -> None:
+        connection.execute("DELETE FROM readmodels.fences")
+        for fence in fences:
+            connection.execute("INSERT INTO readmodels.fences VALUES (?)", [json.dumps(fence.to_json())])
+        for table in {fence.scope for fence in raised}:
+            statements = self._statements[table]
+            keys = connection.execute(statements.keys()).to_arrow_table()
+            for begin in range(0, keys.num_rows, KEYS_PER_FENCE_STEP):
+                _Application(connection, statements, fences).join(keys.slice(begin, KEYS_PER_FENCE_STEP), incoming=None)
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        with translated(f"generation {self._generation}"), self._store.connection(self._generation) as connection:
+            connection.execute("BEGIN")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except duckdb.FatalException:
+                self._store.forget()
+                raise
+            except BaseException:
+                # A failed COMMIT has ended the transaction already.
+                with contextlib.suppress(duckdb.TransactionException):
+                    connection.execute("ROLLBACK")
+                raise
+
+
+class _Application:
+    """The changes of one table, joined into it within a transaction."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, statements: TableStatements, fences: Fences) -> None:
+        self._connection = connection
+        self._statements = statements
+        self._fences = fences
+        self._shape = statements.shape
+
+    def apply(self, mutations: Mutations) -> None:
+        """Join changes, and append the versions that are new to the history."""
+        changes = _with_special(mutations.changes, self._shape)
+        versions = fold(changes, [*self._shape.key, *VERSION])
+        folded = fold(versions, self._shape.key)
+        high_waters = _high_waters(self._connection, self._shape.table)
+        if high_waters.are_all_below(versions, self._fences, self._shape.table):
+            self._incoming(folded)
+            self._connection.execute(self._statements.delete_incoming_keys())
+            self._insert(folded.append_column("_shown", pa.array(np.ones(folded.num_rows, dtype=bool))))
+            self._incoming(versions)
+            self._connection.execute(self._statements.append_history())
+        else:
+            self.join(folded.select([*self._shape.key, "_partition"]), incoming=folded)
+            self._incoming(versions)
+            self._connection.execute(self._statements.append_unknown_history())
+        _store_high_waters(self._connection, self._shape.table, high_waters.raised_by(versions))
+
+    def join(self, keys: pa.Table, incoming: pa.Table | None) -> None:
+        """Join incoming changes, the table's fences and what the table holds of these keys."""
+        self._incoming(keys)
+        held = self._connection.execute(self._statements.places_of_incoming_keys()).to_arrow_table()
+        new = _concatenated([incoming, *self._fence_changes(keys)])
+        if "_special" not in new.column_names:
+            new = new.append_column("_special", pa.nulls(new.num_rows, pa.string()))
+        new = new.append_column("_row", pa.array(np.arange(new.num_rows)))
+        candidates = _concatenated([held, new.select([*PLACE.names, *self._shape.key, "_row"])])
+        kept = settle(fold(candidates, self._shape.key), self._shape.key)
+        self._drop_beaten(held, kept)
+        arrived = kept.filter(kept["_row"].is_valid())
+        if arrived.num_rows:
+            self._insert(new.take(arrived["_row"]).append_column("_shown", arrived["_shown"]))
+
+    def _drop_beaten(self, held: pa.Table, kept: pa.Table) -> None:
+        """Remove held registers that lost, and correct which of the others are shown."""
+        stays = kept.filter(kept["_held"].is_valid())
+        beaten = np.setdiff1d(held["_held"].to_numpy(), stays["_held"].to_numpy())
+        changed = stays.filter(pa.array(stays["_shown"].to_numpy() != stays["_was_shown"].to_numpy()))
+        for rows, statement in (
+            (beaten, f"DELETE FROM {self._statements.registers} WHERE rowid IN (SELECT held FROM incoming)"),
+            (
+                changed["_held"].to_numpy(),
+                f"UPDATE {self._statements.registers} SET _shown = NOT _shown "
+                "WHERE rowid IN (SELECT held FROM incoming)",
+            ),
+        ):
+            if len(rows):
+                self._incoming(pa.table({"held": rows}))
+                self._connection.execute(statement)
+
+    def _fence_changes(self, keys: pa.Table) -> Iterator[pa.Table]:
+        """The table's fences as changes of every one of these keys."""
+        unique = keys.group_by([*self._shape.key, "_partition"]).aggregate([])
+        partitions = np.unique(unique["_partition"].to_numpy()).tolist()
+        for partition in partitions if self._fences else ():
+            mine = unique.filter(pa.compute.equal(unique["_partition"], partition)).drop_columns(["_partition"])
+            register = self._fences.of(self._shape.table, partition)
+            for change in (register.streamed, register.snapshot):
+                if change is not None:
+                    yield _repeated(change, change is register.snapshot, mine)
+
+    def _insert(self, rows: pa.Table) -> None:
+        self._incoming(rows)
+        self._connection.execute(self._statements.insert_registers(rows.column_names))
+
+    def _incoming(self, rows: pa.Table) -> None:
+        self._connection.register("incoming", rows)
+
+
+def _repeated(change: Change, is_snapshot: bool, keys: pa.Table) -> pa.Table:
+    """One change, for every one of these keys."""
+    values = (
+        change.epoch,
+        is_snapshot,
+        change.commit_lsn,
+        change.lsn,
+        change.tie,
+        change.offset,
+        change.partition,
+        change.deleted,
+    )
+    columns = {
+        field.name: pa.repeat(pa.scalar(value, field.type), keys.num_rows)
+        for field, value in zip(PLACE, values, strict=True)
+    }
+    return pa.table({**columns, **{name: keys[name] for name in keys.column_names}})
+
+
+def _concatenated(tables: Sequence[pa.Table | None]) -> pa.Table:
+    return pa.concat_tables([table for table in tables if table is not None], promote_options="default")
+
+
+def _with_special(changes: pa.Table, shape: RowShape) -> pa.Table:
+    return changes.append_column("_special", special_values(changes, dict(shape.columns)))
+
+
+def _progress(connection: duckdb.DuckDBPyConnection) -> Progress:
+    rows = connection.execute("SELECT topic, partition, next_offset FROM readmodels.progress").fetchall()
+    return Progress({(topic, partition): offset for topic, partition, offset in rows})
+
+
+def _store_progress(connection: duckdb.DuckDBPyConnection, progress: Progress) -> None:
+    rows = [(topic, partition, offset) for (topic, partition), offset in progress.offsets.items()]
+    connection.execute("DELETE FROM readmodels.progress")
+    if rows:
+        topics, partitions, offsets = zip(*rows, strict=True)
+        connection.execute(
+            "INSERT INTO readmodels.progress SELECT unnest(?), unnest(?), unnest(?)",
+            [list(topics), list(partitions), list(offsets)],
+        )
+
+
+def _fences(connection: duckdb.DuckDBPyConnection) -> Fences:
+    rows = connection.execute("SELECT fence FROM readmodels.fences").fetchall()
+    return Fences().joined(Fence.from_json(json.loads(text)) for (text,) in rows)
+
+
+def _high_waters(connection: duckdb.DuckDBPyConnection, table: str) -> HighWaters:
+    rows = connection.execute(
+        'SELECT partition, streamed, snapshot FROM readmodels.high_water WHERE "table" = ?', [table]
+    ).fetchall()
+    return HighWaters(
+        {partition: HighWater(tuple(streamed), tuple(snapshot)) for partition, streamed, snapshot in rows}
+    )
+
+
+def _store_high_waters(connection: duckdb.DuckDBPyConnection, table: str, marks: HighWaters) -> None:
+    connection.execute('DELETE FROM readmodels.high_water WHERE "table" = ?', [table])
+    rows = [(partition, list(mark.streamed), list(mark.snapshot)) for partition, mark in marks.marks.items()]
+    if rows:
+        partitions, streamed, snapshots = zip(*rows, strict=True)
+        connection.execute(
+            "INSERT INTO readmodels.high_water SELECT ?, unnest(?), unnest(?), unnest(?)",
+            [table, list(partitions), list(streamed), list(snapshots)],
+        )
+
+
+@contextlib.contextmanager
+def translated(subject: str) -> Iterator[None]:
+    """Say in this package's errors what DuckDB says; its own words may hold values, and are left to the cause."""
+    try:
+        yield
+    except SinkError:
+        raise
+    except _UNAVAILABLE as error:
+        raise StoreUnavailable(f"DuckDB cannot serve {subject} now: {type(error).__name__}") from error
+    except duckdb.Error as error:
+        raise MutationRejected(f"DuckDB refused a batch for {subject}: {type(error).__name__}") from error

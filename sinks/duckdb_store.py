@@ -1,0 +1,177 @@
+"""All generations of the DuckDB model: a file each in one directory, and the one process that may write them.
+
+A DuckDB file that is held cannot be opened by any other process. So one process holds the directory's lock and all
+files; which generation is live stands in a small file beside them, which anybody can read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO
+
+import duckdb
+
+from sinks.duckdb_sink import DuckdbSink, translated
+from sinks.duckdb_tables import quote
+from sinks.errors import GenerationMissing, StoreUnavailable
+from sinks.shape import RowShape
+
+CHECKPOINT_THRESHOLD = "1GB"
+"""WAL size at which DuckDB checkpoints by itself; at its default of 16 MB, a small batch pays for one each time."""
+
+
+class WriterElsewhere(StoreUnavailable):
+    """Another process holds the directory; a store has one writer."""
+
+    remedy = "Nothing to do: this worker stands by and takes over when the other ends. Its process is named above."
+
+
+class DuckdbStore:
+    """A directory of generations.
+
+    Args:
+        directory: where the files are; created where it is missing.
+        shapes: the tables of a generation.
+        memory_limit: what DuckDB may take, as in "2GB".
+    """
+
+    def __init__(self, directory: Path, shapes: Sequence[RowShape], memory_limit: str = "2GB") -> None:
+        self._directory = directory
+        self._shapes = tuple(shapes)
+        self._memory_limit = memory_limit
+        self._lock: IO[str] | None = None
+        self._instance: duckdb.DuckDBPyConnection | None = None
+        self._attached: set[int] = set()
+
+    def generations(self) -> tuple[int, ...]:
+        return tuple(sorted(int(path.stem) for path in self._directory.glob("[0-9]*.duckdb")))
+
+    def live(self) -> int | None:
+        with contextlib.suppress(FileNotFoundError):
+            number: int = json.loads((self._directory / "generations.json").read_text())["live"]
+            return number
+        return None
+
+    def path(self, generation: int) -> Path:
+        """The file of one generation."""
+        return self._directory / f"{generation:06}.duckdb"
+
+    def sink(self, generation: int) -> DuckdbSink:
+        return DuckdbSink(self, generation, self._shapes)
+
+    def drop(self, generation: int) -> None:
+        if generation == self.live():
+            raise GenerationMissing(f"generation {generation} is live and cannot be dropped")
+        if generation in self._attached:
+            self.instance().execute(f"DETACH {catalog(generation)}")
+            self._attached.discard(generation)
+        for suffix in ("", ".wal"):
+            self.path(generation).with_name(self.path(generation).name + suffix).unlink(missing_ok=True)
+
+    def open(self) -> None:
+        """Take the directory's lock, and show readers the live generation.
+
+        Raises:
+            WriterElsewhere: another process has the lock.
+        """
+        if self._lock is None:
+            self._lock = self._locked()
+        if self._instance is None:
+            self._instance = duckdb.connect(
+                config={"memory_limit": self._memory_limit, "temp_directory": str(self._directory / "spill")}
+            )
+            self._instance.execute(f"SET checkpoint_threshold = '{CHECKPOINT_THRESHOLD}'")
+            live = self.live()
+            if live is not None and self.path(live).exists():
+                self.attach(live)
+                self._show(live)
+
+    def instance(self) -> duckdb.DuckDBPyConnection:
+        """The connection that serves readers; a thread that uses it takes a cursor of its own."""
+        self.open()
+        assert self._instance is not None
+        return self._instance
+
+    def connection(self, generation: int) -> duckdb.DuckDBPyConnection:
+        """A connection of its own to one generation.
+
+        Raises:
+            GenerationMissing: it has no file.
+        """
+        if not self.path(generation).exists():
+            raise GenerationMissing(f"DuckDB has no generation {generation} in {self._directory}")
+        self.attach(generation)
+        cursor = self.instance().cursor()
+        cursor.execute(f"USE {catalog(generation)}")
+        return cursor
+
+    def attach(self, generation: int) -> None:
+        """Hold a generation's file, which is created where it is missing."""
+        self.open()
+        if generation not in self._attached:
+            with translated(f"generation {generation}"):
+                self.instance().execute(f"ATTACH '{_literal(self.path(generation))}' AS {catalog(generation)}")
+            self._attached.add(generation)
+
+    def show(self, generation: int) -> None:
+        """Make a generation live: on disk, then for the readers who are connected."""
+        self.connection(generation).close()
+        pending = self._directory / "generations.json.new"
+        pending.write_text(json.dumps({"live": generation}))
+        pending.replace(self._directory / "generations.json")
+        self._show(generation)
+
+    def close(self) -> None:
+        """Write everything into the files, and give up the lock; may be called again."""
+        if self._instance is not None:
+            for generation in sorted(self._attached):
+                with translated(f"generation {generation}"):
+                    self._instance.execute(f"CHECKPOINT {catalog(generation)}")
+            self._instance.close()
+        self.forget()
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def forget(self) -> None:
+        """Let go of DuckDB, as after an error that it calls fatal; the next use opens the files again."""
+        self._instance = None
+        self._attached.clear()
+
+    def _show(self, generation: int) -> None:
+        instance = self.instance().cursor()
+        instance.execute("BEGIN")
+        for shape in self._shapes:
+            for name in (shape.table, f"{shape.table}_history"):
+                source = f"{catalog(generation)}.main.{quote(name)}"
+                instance.execute(f"CREATE OR REPLACE VIEW memory.main.{quote(name)} AS SELECT * FROM {source}")
+        instance.execute("COMMIT")
+
+    def _locked(self) -> IO[str]:
+        self._directory.mkdir(parents=True, exist_ok=True)
+        lock = (self._directory / "writer.lock").open("a+")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            lock.seek(0)
+            holder = lock.read().strip() or "unknown"
+            lock.close()
+            raise WriterElsewhere(f"process {holder} writes DuckDB in {self._directory}") from error
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        return lock
+
+
+def catalog(generation: int) -> str:
+    """The name under which a generation's file is attached."""
+    return f"generation_{generation:06}"
+
+
+def _literal(path: Path) -> str:
+    return str(path).replace("'", "''")

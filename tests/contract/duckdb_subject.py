@@ -1,0 +1,47 @@
+"""The DuckDB sink under the contract, read through the views that its readers use."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from sinks.duckdb_store import DuckdbStore
+from sinks.duckdb_tables import quote
+from sinks.shape import RowShape, Shape
+from tests.contract.subject import Contents, Form
+
+
+class DuckdbSubject:
+    """A directory of its own."""
+
+    form = Form.ROWS
+
+    def __init__(self) -> None:
+        self._directory = tempfile.TemporaryDirectory()
+        self._store: DuckdbStore | None = None
+
+    def store(self, shapes: Sequence[Shape]) -> DuckdbStore:
+        rows = [shape for shape in shapes if isinstance(shape, RowShape)]
+        self._store = DuckdbStore(Path(self._directory.name), rows)
+        return self._store
+
+    def read(self, shapes: Sequence[Shape]) -> Contents:
+        assert self._store is not None
+        contents: Contents = {}
+        for shape in shapes:
+            assert isinstance(shape, RowShape)
+            reader = self._store.instance().cursor()
+            texts = ", ".join(
+                quote(name) if text in ("bigint", "integer") else f"CAST({quote(name)} AS VARCHAR) AS {quote(name)}"
+                for name, text in shape.columns.items()
+            )
+            rows = reader.execute(f"SELECT {texts} FROM {quote(shape.target)}").to_arrow_table().to_pylist()
+            assert len({row[shape.key[0]] for row in rows}) == len(rows), "a key is shown twice"
+            contents[shape.target] = {str(row[shape.key[0]]): row for row in rows}
+        return contents
+
+    def close(self) -> None:
+        if self._store is not None:
+            self._store.close()
+        self._directory.cleanup()
