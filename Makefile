@@ -42,7 +42,7 @@ hooks: $(INSTALLED) ## Run the checks, without the tests, at every git commit
 	$(BIN)/pre-commit install
 
 lock: $(INSTALLED) ## Resolve the newest packages that pyproject.toml allows
-	$(COMPILE) --upgrade --extra stack --extra dev --output-file requirements.txt pyproject.toml
+	$(COMPILE) --upgrade --all-extras --output-file requirements.txt pyproject.toml
 	echo uv | $(COMPILE) --no-annotate --constraint requirements.txt --output-file requirements-uv.txt -
 
 clean: ## Delete caches and build output

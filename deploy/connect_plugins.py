@@ -1,0 +1,33 @@
+"""Lay out Connect's plugins from the lock of the local stack: `python -m deploy.connect_plugins FOLDER`."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from stack.artifacts import fetch, locked
+from stack.progress import Silence
+
+PROGRAMS = ("avro-converter", "debezium")
+"""The programs of the lock that are plugins; the rest of Connect comes with Kafka."""
+
+
+def lay_out(folder: Path) -> None:
+    """Fetch and check the plugins' jars, and give each plugin a folder of its own below `folder`.
+
+    Raises:
+        ChecksumMismatch: a jar is not the one that the lock names.
+        DownloadFailed: a jar could not be fetched.
+    """
+    wanted = [artifact for artifact in locked() if artifact.program in PROGRAMS]
+    with tempfile.TemporaryDirectory() as cache:
+        for artifact, file in fetch(wanted, Path(cache), Silence()).items():
+            place = folder / artifact.program
+            place.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, place / artifact.file)
+
+
+if __name__ == "__main__":
+    lay_out(Path(sys.argv[1]))
