@@ -1,0 +1,108 @@
+"""What was sent becomes envelopes: checked, and each column in its declared type."""
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from connectors.envelope import envelope_schema, image_type
+from connectors.errors import BeforeMissing
+from connectors.plan import Plan
+from connectors.records import Records
+from connectors.sent import Image, Sent
+
+Mask = npt.NDArray[np.bool_]
+
+_OPERATIONS = pa.array(["c", "u", "d", "r", "t"])
+_WITH_AFTER = pa.array(["c", "u", "r"])
+_WITH_BEFORE = pa.array(["u", "d"])
+_SNAPSHOT = pa.array(["true", "first", "first_in_data_collection", "last_in_data_collection", "last"])
+
+
+def assemble(sent: Sent, plan: Plan, records: Records) -> tuple[pa.Table, dict[int, str]]:
+    """Make the table of envelopes, in the order of the records, and say of each other record why it is not in it.
+
+    Raises:
+        ContractBroken: a declared column is not sent, or not exactly; or a change came without its `before`.
+    """
+    faults = dict(sent.faults)
+    good = np.ones(len(sent.rows), bool)
+
+    def reject(where: pa.Array, reason: str) -> None:
+        wrong = _mask(where) & good
+        good[wrong] = False
+        faults.update(dict.fromkeys(sent.rows[wrong].tolist(), reason))
+
+    schema, _, name = plan.table.table.rpartition(".")
+    ours = pc.and_(pc.equal(sent.source["schema"], schema), pc.equal(sent.source["table"], name))
+    reject(pc.invert(ours.fill_null(False)), f"a change to another table than {plan.table.table}")
+    reject(pc.invert(pc.is_in(sent.op, _OPERATIONS)), "an operation other than c, u, d, r and t")
+    if good.any():
+        _require_contract(sent, plan, records, good)
+    after_due = _mask(pc.is_in(sent.op, _WITH_AFTER))
+    reject(pa.array(after_due & ~sent.after.present), "an insert, update or snapshot row without its `after`")
+    commit_lsn, lsn = _sequence(sent)
+    reject(pc.is_null(lsn), "no place in the WAL: neither source.sequence nor source.lsn")
+    images = []
+    for image in (sent.before, sent.after):
+        struct, image_faults = _image(image, plan)
+        images.append(struct)
+        for row, reason in image_faults.items():
+            if good[row]:
+                good[row] = False
+                faults[int(sent.rows[row])] = reason
+    table = pa.Table.from_arrays(
+        [
+            pa.array(records.partitions[sent.rows], pa.int32()),
+            pa.array(records.offsets[sent.rows], pa.int64()),
+            sent.op,
+            pc.is_in(sent.source["snapshot"], _SNAPSHOT),
+            commit_lsn,
+            lsn,
+            _committed_at(sent),
+            *images,
+        ],
+        schema=envelope_schema(plan.table),
+    )
+    return table if good.all() else table.filter(pa.array(good)), faults
+
+
+def _require_contract(sent: Sent, plan: Plan, records: Records, good: Mask) -> None:
+    if plan.broken is not None:
+        raise plan.broken
+    missing = _mask(pc.is_in(sent.op, _WITH_BEFORE)) & ~sent.before.present & good
+    if missing.any():
+        row = int(sent.rows[np.argmax(missing)])
+        place = f"{records.topic} {records.partitions[row]}:{records.offsets[row]}"
+        raise BeforeMissing(f"a change without the row before it, at {place}", plan.table.table)
+
+
+def _mask(booleans: pa.Array) -> Mask:
+    mask: Mask = booleans.to_numpy(zero_copy_only=False)
+    return mask
+
+
+def _sequence(sent: Sent) -> tuple[pa.Array, pa.Array]:
+    """Read the last commit's LSN and the change's own from text such as '["24023119","24023128"]' or '[null,"…"]'."""
+    parts = pc.extract_regex(sent.source["sequence"], r'^\[(?:null|"(?P<commit>\d{1,19})"),"(?P<own>\d{1,19})"\]$')
+    commit, own = (pc.struct_field(parts, name) for name in ("commit", "own"))
+    lsn = pc.coalesce(own.cast(pa.int64()), sent.source["lsn"])
+    commit = pc.if_else(pc.equal(commit, ""), None, commit)
+    return pc.coalesce(commit.cast(pa.int64()), lsn), lsn
+
+
+def _committed_at(sent: Sent) -> pa.Array:
+    us = pc.coalesce(sent.source["ts_us"], pc.multiply(sent.source["ts_ms"], 1000))
+    return us.cast(pa.timestamp("us", "UTC"))
+
+
+def _image(image: Image, plan: Plan) -> tuple[pa.Array, dict[int, str]]:
+    kind = image_type(plan.table)
+    if plan.broken is not None:
+        return pa.nulls(len(image.present), kind), {}
+    columns, faults = [], {}
+    for name, reader in plan.readers.items():
+        column, column_faults = reader.read(image.columns[name])
+        columns.append(column)
+        faults.update({row: reason for row, reason in column_faults.items() if image.present[row]})
+    return pa.StructArray.from_arrays(columns, fields=list(kind), mask=pa.array(~image.present)), faults

@@ -1,0 +1,63 @@
+"""Avro bodies read one by one by fastavro: for schemas that cannot be read in columns, and as their measure."""
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import fastavro
+import numpy as np
+import pyarrow as pa
+
+from connectors.avro_schema import plain
+from connectors.framing import Frames
+from connectors.sent import SOURCE_FIELDS, Image, Sent
+
+
+def read_records(schema: Any, columns: Sequence[str], frames: Frames, rows: np.ndarray[Any, Any]) -> Sent:
+    """Read the bodies at `rows`, and keep the declared columns of their images.
+
+    Args:
+        schema: their Avro schema, resolved.
+        columns: the declared columns that the schema has.
+    """
+    parsed = fastavro.parse_schema(plain(schema))
+    data = memoryview(frames.data)
+    faults: dict[int, str] = {}
+    envelopes: list[dict[str, Any]] = []
+    kept: list[int] = []
+    for row in rows.tolist():
+        body = io.BytesIO(data[frames.starts[row] : frames.ends[row]])
+        fault = None
+        try:
+            envelope: Any = fastavro.schemaless_reader(body, parsed, None)
+        except Exception as error:  # noqa: BLE001 - fastavro raises whatever the bytes happen to lead it into
+            fault = f"the body does not follow its schema: {type(error).__name__}"
+        else:
+            if body.read(1):
+                fault = "bytes are left over after the body"
+        if fault:
+            faults[row] = fault
+        else:
+            kept.append(row)
+            envelopes.append(envelope)
+    return collected(envelopes, columns, kept, faults)
+
+
+def collected(envelopes: list[dict[str, Any]], columns: Sequence[str], rows: list[int], faults: dict[int, str]) -> Sent:
+    """Lay envelopes that are dictionaries out in columns."""
+    sources = [envelope["source"] for envelope in envelopes]
+    return Sent(
+        rows=np.array(rows, np.int64),
+        op=pa.array([envelope["op"] for envelope in envelopes], pa.string()),
+        source={name: pa.array([source.get(name) for source in sources], kind) for name, kind in SOURCE_FIELDS.items()},
+        before=_image([envelope.get("before") for envelope in envelopes], columns),
+        after=_image([envelope.get("after") for envelope in envelopes], columns),
+        faults=faults,
+    )
+
+
+def _image(images: list[dict[str, Any] | None], columns: Sequence[str]) -> Image:
+    return Image(
+        present=np.array([image is not None for image in images], bool),
+        columns={name: [image[name] if image else None for image in images] for name in columns},
+    )

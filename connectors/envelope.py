@@ -1,0 +1,63 @@
+"""The Arrow table of decoded envelopes: what changed, and where the change stands in the log and in the WAL."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from connectors.types import column_type
+
+
+@dataclass(frozen=True)
+class TableColumns:
+    """What is declared of one source table.
+
+    Attributes:
+        table: the table with its schema, such as "public.orders".
+        columns: the PostgreSQL type of each column, such as "numeric(12,2)", in the order of the images.
+    """
+
+    table: str
+    columns: Mapping[str, str]
+
+
+def image_type(table: TableColumns) -> pa.StructType:
+    """Return the type of a row image: the declared columns, in their order, each in its one Arrow type.
+
+    Raises:
+        UnsupportedType: a declared type cannot be kept exactly.
+    """
+    return pa.struct([pa.field(name, column_type(text).arrow) for name, text in table.columns.items()])
+
+
+def envelope_schema(table: TableColumns) -> pa.Schema:
+    """Return the schema of a table's decoded envelopes, one row per record.
+
+    Columns:
+        partition, offset: where the record lies in its topic.
+        op: c, u, d, r (a row of a snapshot) or t (the table was truncated).
+        snapshot: whether the row belongs to a snapshot that is not incremental; those are streamed.
+        commit_lsn: the LSN of the last commit before this change; where there was none, the change's own.
+        lsn: the change's own place in the WAL.
+        committed_at: when its transaction was committed; of a snapshot row, when the snapshot was taken.
+        before, after: the row images; null where the change has none.
+
+    Raises:
+        UnsupportedType: a declared type cannot be kept exactly.
+
+    Source: https://debezium.io/documentation/reference/stable/connectors/postgresql.html#postgresql-events
+    """
+    image = image_type(table)
+    return pa.schema(
+        [
+            ("partition", pa.int32()),
+            ("offset", pa.int64()),
+            ("op", pa.string()),
+            ("snapshot", pa.bool_()),
+            ("commit_lsn", pa.int64()),
+            ("lsn", pa.int64()),
+            ("committed_at", pa.timestamp("us", "UTC")),
+            ("before", image),
+            ("after", image),
+        ]
+    )

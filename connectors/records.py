@@ -1,0 +1,23 @@
+"""Kafka records as they were polled, in columns."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True)
+class Records:
+    """Records of one topic, in the order in which they were polled.
+
+    Several partitions may be interleaved; all five columns have one entry per record.
+    """
+
+    topic: str
+    partitions: npt.NDArray[np.int32]
+    offsets: npt.NDArray[np.int64]
+    keys: list[bytes | None]
+    values: list[bytes | None]
+
+    def __len__(self) -> int:
+        return len(self.values)

@@ -1,0 +1,149 @@
+"""PostgreSQL column types, and the one Arrow type in which each is kept."""
+
+import re
+from dataclasses import dataclass
+from enum import Enum, auto
+
+import pyarrow as pa
+
+from connectors.errors import UnsupportedType
+
+
+class Kind(Enum):
+    """What a column's values mean, whatever form they travelled in."""
+
+    INTEGER = auto()
+    FLOAT = auto()
+    BOOLEAN = auto()
+    NUMERIC = auto()
+    TEXT = auto()
+    BYTES = auto()
+    BITS = auto()
+    HSTORE = auto()
+    DATE = auto()
+    TIME = auto()
+    TIMESTAMP = auto()
+    TIMESTAMPTZ = auto()
+    ARRAY = auto()
+
+
+@dataclass(frozen=True)
+class ColumnType:
+    """One PostgreSQL type.
+
+    Attributes:
+        kind: what the values mean.
+        arrow: the type in which they are kept.
+        scale: digits after the point of a numeric, or None where the column does not fix them.
+        fraction_digits: digits of a second that the column keeps, 0 to 6.
+        item: the type of an array's elements.
+    """
+
+    kind: Kind
+    arrow: pa.DataType
+    scale: int | None = None
+    fraction_digits: int = 6
+    item: "ColumnType | None" = None
+
+
+DATE_INFINITY = 2**31 - 1
+"""Days that stand for 'infinity' in a date, as DuckDB has it; its negative stands for '-infinity'."""
+
+TIMESTAMP_INFINITY = 2**63 - 1
+"""Microseconds that stand for 'infinity' in a timestamp, as DuckDB has it; its negative for '-infinity'."""
+
+_PLAIN: dict[str, ColumnType] = {
+    "smallint": ColumnType(Kind.INTEGER, pa.int16()),
+    "integer": ColumnType(Kind.INTEGER, pa.int32()),
+    "bigint": ColumnType(Kind.INTEGER, pa.int64()),
+    "oid": ColumnType(Kind.INTEGER, pa.int64()),
+    "real": ColumnType(Kind.FLOAT, pa.float32()),
+    "double precision": ColumnType(Kind.FLOAT, pa.float64()),
+    "boolean": ColumnType(Kind.BOOLEAN, pa.bool_()),
+    "money": ColumnType(Kind.NUMERIC, pa.string(), scale=2),
+    "bytea": ColumnType(Kind.BYTES, pa.binary()),
+    "bit": ColumnType(Kind.BITS, pa.string(), scale=1),
+    "hstore": ColumnType(Kind.HSTORE, pa.string()),
+    "date": ColumnType(Kind.DATE, pa.date32()),
+    "time with time zone": ColumnType(Kind.TEXT, pa.string()),
+}
+
+_ALIASES = {
+    "int2": "smallint",
+    "smallserial": "smallint",
+    "int": "integer",
+    "int4": "integer",
+    "serial": "integer",
+    "int8": "bigint",
+    "bigserial": "bigint",
+    "float4": "real",
+    "float8": "double precision",
+    "float": "double precision",
+    "bool": "boolean",
+    "decimal": "numeric",
+    "timetz": "time with time zone",
+    "timestamptz": "timestamp with time zone",
+    "time": "time without time zone",
+    "timestamp": "timestamp without time zone",
+}
+
+_UNSUPPORTED = frozenset(
+    {"bit varying", "varbit", "point", "line", "lseg", "box", "path", "polygon", "circle", "record", "vector"}
+    | {"halfvec", "sparsevec", "geometry", "geography"}
+)
+
+_TYPE = re.compile(
+    r"""(?P<name>"[^"]+"|[a-z_][\w$.]*(?:[ ](?!with)[a-z]+)*)      # a name of one word or several
+        \s*(?:\(\s*(?P<modifiers>-?\d+(?:\s*,\s*-?\d+)*)\s*\))?    # (12,2)
+        (?P<zone>\s+with(?:out)?\s+time\s+zone)?""",
+    re.VERBOSE | re.IGNORECASE,
+)
+
+
+def column_type(text: str) -> ColumnType:
+    """Read a type as PostgreSQL prints it (`format_type`), or one of its usual short names.
+
+    A name that PostgreSQL does not define itself is taken for an enum or another type that is sent as text.
+
+    Args:
+        text: such as "bigint", "numeric(12,2)", "timestamp(3) with time zone" or "text[]".
+
+    Raises:
+        UnsupportedType: no Arrow type can hold it exactly.
+
+    Source: https://www.postgresql.org/docs/current/datatype.html
+    """
+    stripped = text.strip()
+    if stripped.endswith("[]"):
+        item = column_type(stripped.rstrip("[]"))
+        return ColumnType(Kind.ARRAY, pa.list_(item.arrow), item=item)
+    match = _TYPE.fullmatch(stripped)
+    if match is None:
+        raise UnsupportedType(f"not a type: {text!r}")
+    name = " ".join((match["name"] + (match["zone"] or "")).lower().split())
+    name = _ALIASES.get(name, name)
+    modifiers = [int(part) for part in (match["modifiers"] or "").split(",") if part]
+    if name in _UNSUPPORTED:
+        raise UnsupportedType(f"{text!r} cannot be kept exactly")
+    return _with_modifiers(name, modifiers)
+
+
+def _with_modifiers(name: str, modifiers: list[int]) -> ColumnType:
+    match name:
+        case "numeric":
+            scale = (modifiers[1] if len(modifiers) > 1 else 0) if modifiers else None
+            return ColumnType(Kind.NUMERIC, pa.string(), scale=None if scale is None else max(scale, 0))
+        case "bit":
+            return ColumnType(Kind.BITS, pa.string(), scale=modifiers[0] if modifiers else 1)
+        case "time without time zone":
+            return ColumnType(Kind.TIME, pa.time64("us"), fraction_digits=_digits(modifiers))
+        case "timestamp without time zone":
+            return ColumnType(Kind.TIMESTAMP, pa.timestamp("us"), fraction_digits=_digits(modifiers))
+        case "timestamp with time zone":
+            return ColumnType(Kind.TIMESTAMPTZ, pa.timestamp("us", "UTC"), fraction_digits=_digits(modifiers))
+        case _:
+            return _PLAIN.get(name, ColumnType(Kind.TEXT, pa.string()))
+
+
+def _digits(modifiers: list[int]) -> int:
+    return modifiers[0] if modifiers else 6
