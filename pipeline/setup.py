@@ -1,0 +1,176 @@
+"""Setting up and taking down everything between the orders and the log, in steps that can be repeated."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from connectors import topics
+from connectors.connect import ConnectClient, ConnectorMissing
+from connectors.debezium import ConnectorConfiguration
+from connectors.kafka import KafkaSettings
+from connectors.topics import TopicSettings
+from pipeline import replication, source_database
+from pipeline.preconditions import require_ready
+from pipeline.source_database import SourceSettings
+
+UNCHANGED = "unchanged"
+CONNECTOR_START_TIMEOUT_S = 120.0
+CONNECTOR_STOP_TIMEOUT_S = 60.0
+SLOT_RELEASE_TIMEOUT_S = 60.0
+
+Report = Callable[[str, str], None]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing to do. It may be repeated; it answers with what it changed, or `UNCHANGED`."""
+
+    name: str
+    carry_out: Callable[[], str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployment:
+    """Everything that set-up and teardown touch."""
+
+    source: SourceSettings
+    kafka: KafkaSettings
+    topics: TopicSettings
+    connect_url: str
+    connector: ConnectorConfiguration
+
+
+def carry_out(steps: Iterable[Step], report: Report) -> None:
+    """Do the steps in order, and report each by its name and outcome; the first that fails ends it."""
+    for step in steps:
+        report(step.name, step.carry_out())
+
+
+def init_steps(deployment: Deployment) -> list[Step]:
+    """The steps from bare servers to a log that fills. The topics exist before the connector writes to them."""
+    return [
+        Step("tables", lambda: _tables(deployment.source)),
+        Step("replication role", lambda: _role(deployment.source)),
+        Step("grants", lambda: _grants(deployment.source)),
+        Step("publication", lambda: _publication(deployment.source)),
+        Step("preconditions", lambda: _preconditions(deployment)),
+        Step("topics", lambda: _topics(deployment)),
+        Step("connector", lambda: _connector(deployment)),
+    ]
+
+
+def teardown_steps(deployment: Deployment) -> list[Step]:
+    """The steps back to bare servers. The connector ends first: it would make its slot again. The orders stay."""
+    return [
+        Step("connector", lambda: _remove_connector(deployment)),
+        Step("replication slot", lambda: _remove_slot(deployment)),
+        Step("publication, heartbeat and signals", lambda: _remove_setup(deployment.source)),
+        Step("replication role", lambda: _remove_role(deployment.source)),
+        Step("topics", lambda: _remove_topics(deployment)),
+    ]
+
+
+def drop_tables_step(source: SourceSettings) -> Step:
+    """The step that removes the orders themselves; no other step does."""
+    return Step("tables", lambda: _remove_tables(source))
+
+
+def _tables(source: SourceSettings) -> str:
+    with source_database.connect(source.url) as connection:
+        if source_database.presence(connection, source.replication_role).is_schema_present:
+            return UNCHANGED
+        source_database.create_schema(connection)
+        return "created"
+
+
+def _role(source: SourceSettings) -> str:
+    if replication.can_replicate(source):
+        return UNCHANGED
+    replication.create_role(source)
+    return f"{source.replication_role} may log in and replicate"
+
+
+def _grants(source: SourceSettings) -> str:
+    with source_database.connect(source.url) as connection:
+        if source_database.presence(connection, source.replication_role).is_granted:
+            return UNCHANGED
+        source_database.grant(connection, source.replication_role)
+        return f"granted to {source.replication_role}"
+
+
+def _publication(source: SourceSettings) -> str:
+    with source_database.connect(source.url) as connection:
+        if source_database.presence(connection, source.replication_role).is_publication_present:
+            return UNCHANGED
+        source_database.create_publication(connection)
+        return "created"
+
+
+def _preconditions(deployment: Deployment) -> str:
+    deployment.connector.require_safe()
+    with source_database.connect(deployment.source.url) as connection:
+        require_ready(connection, deployment.connector)
+    return "all hold"
+
+
+def _topics(deployment: Deployment) -> str:
+    wanted = topics.wanted_topics(deployment.connector, deployment.topics)
+    created = topics.create_missing(deployment.kafka.admin(), wanted)
+    return f"created {', '.join(created)}" if created else UNCHANGED
+
+
+def _connector(deployment: Deployment) -> str:
+    name, wanted = deployment.connector.name, dict(deployment.connector.settings)
+    client = ConnectClient(deployment.connect_url)
+    outcome = UNCHANGED
+    if name not in client.names():
+        outcome = "created"
+    elif client.config(name) != {**wanted, "name": name}:
+        outcome = "settings changed"
+    if outcome != UNCHANGED:
+        client.put_config(name, wanted)
+    client.wait_until_running(name, CONNECTOR_START_TIMEOUT_S)
+    return f"{outcome}, running"
+
+
+def _remove_connector(deployment: Deployment) -> str:
+    name = deployment.connector.name
+    client = ConnectClient(deployment.connect_url)
+    try:
+        client.stop(name)
+        client.wait_until_stopped(name, CONNECTOR_STOP_TIMEOUT_S)
+        client.forget_offsets(name)
+        client.delete(name)
+    except ConnectorMissing:
+        return UNCHANGED
+    return "stopped and deleted, its offsets forgotten"
+
+
+def _remove_slot(deployment: Deployment) -> str:
+    with source_database.connect(deployment.source.admin_url) as connection:
+        is_dropped = replication.drop_slot(connection, deployment.connector.slot, SLOT_RELEASE_TIMEOUT_S)
+    return "dropped" if is_dropped else UNCHANGED
+
+
+def _remove_setup(source: SourceSettings) -> str:
+    with source_database.connect(source.url) as connection:
+        before = source_database.presence(connection, source.replication_role)
+        source_database.remove_setup(connection, source.replication_role)
+    return "dropped" if before.is_publication_present else UNCHANGED
+
+
+def _remove_role(source: SourceSettings) -> str:
+    with source_database.connect(source.admin_url) as connection:
+        is_gone = replication.drop_role(connection, source.replication_role)
+    return "dropped" if is_gone else f"{source.replication_role} is kept: another database depends on it"
+
+
+def _remove_topics(deployment: Deployment) -> str:
+    wanted = topics.wanted_topics(deployment.connector, deployment.topics)
+    deleted = topics.delete(deployment.kafka.admin(), [topic.name for topic in wanted])
+    return f"deleted {', '.join(deleted)}" if deleted else UNCHANGED
+
+
+def _remove_tables(source: SourceSettings) -> str:
+    with source_database.connect(source.url) as connection:
+        source_database.drop_tables(connection)
+    return "dropped"
