@@ -107,22 +107,28 @@ STREAM = (
 
 SNAPSHOTS = (
     Case("a snapshot row is shown", (snapshot(200, 0, "a"),), "a", (Side.SNAPSHOT,)),
-    Case("a change past the snapshot's LSN wins", (snapshot(200, 0, "a"), streamed(205, 210, 1, "b")), "b"),
-    Case("so does one at the snapshot's LSN", (snapshot(200, 0, "a"), streamed(190, 200, 1, "b")), "b"),
-    Case("and one whose last commit is past it", (snapshot(200, 0, "a"), streamed(210, 150, 1, "b")), "b"),
     Case(
-        "such a change wins whatever the offsets say",
+        "a change past the snapshot's LSN wins over its row", (snapshot(200, 0, "a"), streamed(205, 210, 1, "b")), "b"
+    ),
+    Case("a change at the snapshot's LSN wins over its row", (snapshot(200, 0, "a"), streamed(190, 200, 1, "b")), "b"),
+    Case(
+        "a change whose last commit is past the snapshot's LSN wins over its row",
+        (snapshot(200, 0, "a"), streamed(210, 150, 1, "b")),
+        "b",
+    ),
+    Case(
+        "a change past the snapshot's LSN wins whatever the offsets say",
         (snapshot(200, 9, "a"), streamed(205, 210, 1, None)),
         None,
     ),
     Case(
-        "a transaction in flight at the snapshot wins, for it is emitted later",
+        "a change in flight at the snapshot wins over its row, for it is emitted later",
         (snapshot(200, 0, "a"), streamed(150, 150, 1, "b")),
         "b",
         BOTH,
     ),
     Case(
-        "so does its deletion",
+        "a deletion in flight at the snapshot wins over its row",
         (snapshot(200, 0, "a"), streamed(150, 150, 1, None)),
         None,
         BOTH,
@@ -134,7 +140,7 @@ SNAPSHOTS = (
         BOTH,
     ),
     Case(
-        "even where it is emitted once more after it",
+        "a change from before a second snapshot gives way even where it is emitted again",
         (streamed(100, 110, 3, "a"), snapshot(200, 7, "b"), streamed(100, 110, 8, "a")),
         "b",
         BOTH,
@@ -146,7 +152,7 @@ SNAPSHOTS = (
         (Side.SNAPSHOT,),
     ),
     Case(
-        "a snapshot row emitted once more hides no transaction that was in flight",
+        "a snapshot row that is emitted again hides no change that was in flight",
         (snapshot(200, 0, "a"), streamed(150, 150, 1, "b"), snapshot(200, 2, "a")),
         "b",
         BOTH,
@@ -162,28 +168,28 @@ SWEEPS = (
         (sweep(200, started_at=4),),
     ),
     Case(
-        "a row that the snapshot emitted is not",
+        "a row that the snapshot emitted is not swept",
         (streamed(100, 110, 3, "a"), snapshot(200, 7, "b")),
         "b",
         BOTH,
         (sweep(200, started_at=4),),
     ),
     Case(
-        "nor one that changed past its LSN",
+        "a row that changed past the snapshot's LSN is not swept",
         (streamed(205, 210, 8, "b"),),
         "b",
         (Side.STREAMED,),
         (sweep(200, started_at=4),),
     ),
     Case(
-        "nor one in flight at the snapshot",
+        "a change in flight at the snapshot is not swept",
         (streamed(150, 150, 4, "b"),),
         "b",
         BOTH,
         (sweep(200, started_at=4),),
     ),
     Case(
-        "a change from before the snapshot is swept even where it is emitted once more after it",
+        "a row deleted unseen is swept even where an older change is emitted again",
         (streamed(100, 110, 3, "a"), streamed(100, 110, 8, "a")),
         None,
         BOTH,
@@ -221,10 +227,15 @@ SWEEPS = (
 
 TRUNCATES = (
     Case("a truncate deletes", (streamed(100, 110, 3, "a"),), None, (Side.STREAMED,), (truncate(120, 130),)),
-    Case("a row inserted since is shown", (streamed(140, 150, 0, "b"),), "b", fences=(truncate(120, 130),)),
-    Case("also where its own transaction truncated", (streamed(120, 135, 0, "b"),), "b", fences=(truncate(120, 130),)),
-    Case("a snapshot row before it is deleted", (snapshot(200, 0, "a"),), None, fences=(truncate(210, 220),)),
-    Case("a snapshot row past it is shown", (snapshot(200, 0, "a"),), "a", BOTH, (truncate(120, 130),)),
+    Case("a row inserted after a truncate is shown", (streamed(140, 150, 0, "b"),), "b", fences=(truncate(120, 130),)),
+    Case(
+        "a row inserted by the transaction that truncated is shown",
+        (streamed(120, 135, 0, "b"),),
+        "b",
+        fences=(truncate(120, 130),),
+    ),
+    Case("a truncate past a snapshot deletes its row", (snapshot(200, 0, "a"),), None, fences=(truncate(210, 220),)),
+    Case("a truncate before a snapshot spares its row", (snapshot(200, 0, "a"),), "a", BOTH, (truncate(120, 130),)),
     Case(
         "of two truncates the later counts",
         (streamed(140, 150, 0, "a"),),
@@ -248,12 +259,12 @@ REPAIRS = (
         "b",
     ),
     Case(
-        "it wins over what the log has at the same place",
+        "a repair wins over what the log has at the same place",
         (streamed(120, 130, 0, "a"), streamed(120, 130, UNPLACED, "b", tie=REPAIRED)),
         "b",
     ),
     Case(
-        "whatever commits after the mark wins over it",
+        "a change committed after a repair's mark wins over it",
         (streamed(120, 130, UNPLACED, "b", tie=REPAIRED), streamed(140, 125, 1, "c")),
         "c",
     ),
@@ -263,7 +274,7 @@ REPAIRS = (
         None,
     ),
     Case(
-        "a later snapshot wins over it",
+        "a snapshot after a repair's mark wins over it",
         (streamed(120, 130, UNPLACED, "b", tie=REPAIRED), snapshot(200, 5, "c")),
         "c",
         BOTH,
