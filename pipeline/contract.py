@@ -1,0 +1,104 @@
+"""What the read models are made of: the part of `readmodels.toml` that the engine treats as data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sinks.batch import FACTS, PLACE
+from sinks.shape import DocumentShape, RowShape
+
+
+class InvalidContract(ValueError):
+    """The description of the read models contradicts itself."""
+
+    remedy = "Correct `readmodels.toml`: the message names the table, the document or the column."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A source table.
+
+    Args:
+        source: the table with its schema, as `public.orders`.
+        key: the columns of its primary key.
+        columns: name and PostgreSQL type of every column that the models hold.
+    """
+
+    source: str
+    key: tuple[str, ...]
+    columns: Mapping[str, str]
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.key if name not in self.columns]
+        if not self.key or unknown:
+            raise InvalidContract(f"{self.source}: the key {list(self.key)} is not among its columns")
+        reserved = {*PLACE.names, *FACTS.names, "_special", "_shown", "_row", "_index"} & {*self.columns}
+        if reserved:
+            raise InvalidContract(f"{self.source}: the column names {sorted(reserved)} are ours")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Collection:
+    """The child rows of a document: their table, and the columns that hold the root's key."""
+
+    table: str
+    parent: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Document:
+    """A document: its root table, and its collections by field name."""
+
+    root: str
+    collections: Mapping[str, Collection] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contract:
+    """Tables and documents by name, and the topics in which the tables' changes travel."""
+
+    topic_prefix: str
+    tables: Mapping[str, Table]
+    documents: Mapping[str, Document]
+
+    def __post_init__(self) -> None:
+        for name, document in self.documents.items():
+            if document.root not in self.tables:
+                raise InvalidContract(f"document {name}: there is no table {document.root}")
+            for field_name, collection in document.collections.items():
+                self._require_child(f"{name}.{field_name}", document, collection)
+                if field_name in self.tables[document.root].columns or "/" in field_name:
+                    raise InvalidContract(f"document {name}: {field_name} cannot be the name of a collection")
+
+    def topic(self, table: str) -> str:
+        """The topic of a table's changes."""
+        return f"{self.topic_prefix}.{self.tables[table].source}"
+
+    @property
+    def topics(self) -> dict[str, str]:
+        """The table of every topic."""
+        return {self.topic(name): name for name in self.tables}
+
+    def row_shapes(self) -> list[RowShape]:
+        """The tables of a row model."""
+        return [RowShape(name, table.key, table.columns) for name, table in self.tables.items()]
+
+    def document_shapes(self) -> list[DocumentShape]:
+        """The documents of a document model."""
+        return [
+            DocumentShape(
+                name,
+                self.tables[document.root].columns,
+                {field_name: self.tables[child.table].columns for field_name, child in document.collections.items()},
+            )
+            for name, document in self.documents.items()
+        ]
+
+    def _require_child(self, place: str, document: Document, collection: Collection) -> None:
+        if collection.table not in self.tables:
+            raise InvalidContract(f"{place}: there is no table {collection.table}")
+        child = self.tables[collection.table]
+        missing = [name for name in collection.parent if name not in child.columns]
+        if missing or len(collection.parent) != len(self.tables[document.root].key):
+            raise InvalidContract(f"{place}: {list(collection.parent)} does not hold the key of {document.root}")

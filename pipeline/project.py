@@ -1,0 +1,192 @@
+"""From envelopes to mutations: rows for a row model, parts for a document model. Pure: no clock, client or log.
+
+Here, and only here, a child row that moved between documents becomes a deletion in one and an image in the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.contract import Contract, Table
+from pipeline.json_text import objects
+from sinks.batch import FACTS, PART, PLACE, Mutations
+from sinks.fence import Fence, FenceKind
+from sinks.fold import fold
+from sinks.shape import scope
+
+
+@dataclass(frozen=True)
+class Projected:
+    """What a table of envelopes asks of a read model."""
+
+    mutations: tuple[Mutations, ...]
+    fences: tuple[Fence, ...]
+
+
+class Projection(Protocol):
+    """The shape of one kind of read model."""
+
+    def __call__(self, table: str, envelopes: pa.Table) -> Projected:
+        """Say what the envelopes of one table, named as in the contract, change."""
+
+
+@dataclass(frozen=True)
+class RowProjection:
+    """Rows, keyed by table and primary key; every version is passed on, for the history."""
+
+    contract: Contract
+    epoch: int = 0
+
+    def __call__(self, table: str, envelopes: pa.Table) -> Projected:
+        changes, truncates = _apart(envelopes)
+        fences = _truncates(truncates, [table], self.epoch)
+        if not changes.num_rows:
+            return Projected((), fences)
+        shape = self.contract.tables[table]
+        deleted = pc.equal(changes["op"], "d")
+        after, before = changes["after"], changes["before"]
+        columns = {
+            name: pc.if_else(deleted, _gone(before, name, shape), pc.struct_field(after, name))
+            for name in shape.columns
+        }
+        facts = dict(zip(FACTS.names, (changes["op"], changes["committed_at"]), strict=True))
+        rows = pa.table({**_place(changes, deleted, self.epoch), **facts, **columns})
+        return Projected((Mutations(table, rows),), fences)
+
+
+def _gone(before: pa.ChunkedArray, name: str, table: Table) -> pa.ChunkedArray | pa.Scalar:
+    """What a deletion says of a column: the key, and nothing else."""
+    values = pc.struct_field(before, name)
+    return values if name in table.key else pa.scalar(None, values.type)
+
+
+@dataclass(frozen=True)
+class DocumentProjection:
+    """Parts, keyed by document and part; images are made only of what is left after folding."""
+
+    contract: Contract
+    epoch: int = 0
+
+    def __call__(self, table: str, envelopes: pa.Table) -> Projected:
+        changes, truncates = _apart(envelopes)
+        mutations, scopes = [], []
+        for name, document in self.contract.documents.items():
+            if document.root == table:
+                scopes.append(scope(name, ""))
+                mutations.append(self._roots(name, table, changes))
+            for collection, child in document.collections.items():
+                if child.table == table:
+                    scopes.append(scope(name, collection))
+                    mutations.append(self._children(name, collection, child.parent, table, changes))
+        kept = tuple(mutation for mutation in mutations if mutation.changes.num_rows)
+        return Projected(kept, _truncates(truncates, scopes, self.epoch))
+
+    def _roots(self, document: str, table: str, changes: pa.Table) -> Mutations:
+        shape = self.contract.tables[table]
+        deleted = pc.equal(changes["op"], "d")
+        images = pc.if_else(deleted, changes["before"], changes["after"])
+        parts = pa.table(
+            {
+                **_place(changes, deleted, self.epoch),
+                "key": key_text(images, shape.key),
+                "part": pa.repeat("", changes.num_rows),
+                "_image": changes["after"],
+            }
+        )
+        return self._mutations(document, shape, parts)
+
+    def _children(
+        self, document: str, collection: str, parent: Sequence[str], table: str, changes: pa.Table
+    ) -> Mutations:
+        shape = self.contract.tables[table]
+        owner = key_text(changes["after"], parent)
+        former = key_text(changes["before"], parent)
+        has_left = pc.and_(former.is_valid(), pc.coalesce(pc.not_equal(owner, former), pa.scalar(True)))
+        sides = (
+            (owner.is_valid(), owner, "after", False),
+            (has_left, former, "before", True),
+        )
+        tables = []
+        for chosen, key, image, is_deleted in sides:
+            rows = changes.append_column("_key", key).filter(chosen)
+            part = pc.binary_join_element_wise(collection, sortable_text(rows[image], shape), "/")
+            deleted = pa.chunked_array([pa.repeat(is_deleted, rows.num_rows)])
+            tables.append(
+                pa.table(
+                    {
+                        **_place(rows, deleted, self.epoch),
+                        "key": rows["_key"],
+                        "part": part,
+                        "_image": rows["after"],
+                    }
+                )
+            )
+        return self._mutations(document, shape, pa.concat_tables(tables))
+
+    def _mutations(self, document: str, shape: Table, parts: pa.Table) -> Mutations:
+        # Folded after the fan-out: a row's own last version says nothing of the documents that it passed through.
+        folded = fold(parts, ("key", "part"))
+        alive = pc.if_else(folded["_deleted"], pa.scalar(None, folded["_image"].type), folded["_image"])
+        images = objects(alive.combine_chunks(), dict(shape.columns))
+        changes = folded.drop_columns(["_image"]).append_column("image", images)
+        return Mutations(document, changes.select([*PLACE.names, *PART.names]))
+
+
+def key_text(images: pa.ChunkedArray, key: Sequence[str]) -> pa.ChunkedArray:
+    """A document's key: the columns' text, joined by `:` where there are several; null where a column is."""
+    texts = [pc.struct_field(images, name).cast(pa.string()) for name in key]
+    if len(texts) == 1:
+        return texts[0]
+    escaped = [pc.replace_substring(pc.replace_substring(text, "\\", "\\\\"), ":", "\\:") for text in texts]
+    return pc.binary_join_element_wise(*escaped, ":")
+
+
+def sortable_text(images: pa.ChunkedArray, table: Table) -> pa.ChunkedArray:
+    """A child's key as text that sorts as the key does."""
+    texts = []
+    for name in table.key:
+        values = pc.struct_field(images, name)
+        texts.append(_sortable_integer(values) if pa.types.is_integer(values.type) else values.cast(pa.string()))
+    return texts[0] if len(texts) == 1 else pc.binary_join_element_wise(*texts, " ")
+
+
+def _sortable_integer(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    shifted = values.cast(pa.int64()).to_numpy().astype(np.int64).view(np.uint64) ^ np.uint64(2**63)
+    return pa.chunked_array([pc.utf8_lpad(pa.array(shifted).cast(pa.string()), 20, "0")])
+
+
+def _place(changes: pa.Table, deleted: pa.ChunkedArray, epoch: int) -> dict[str, pa.ChunkedArray]:
+    columns = (
+        pa.chunked_array([pa.repeat(pa.scalar(epoch, pa.int32()), changes.num_rows)]),
+        changes["snapshot"],
+        changes["commit_lsn"],
+        changes["lsn"],
+        changes["snapshot"].cast(pa.int8()),
+        changes["offset"],
+        changes["partition"],
+        deleted,
+    )
+    return dict(zip(PLACE.names, columns, strict=True))
+
+
+def _apart(envelopes: pa.Table) -> tuple[pa.Table, pa.Table]:
+    """The changes of rows, and the truncates."""
+    is_truncate = pc.equal(envelopes["op"], "t")
+    if not pc.any(is_truncate).as_py():
+        return envelopes, envelopes.slice(0, 0)
+    return envelopes.filter(pc.invert(is_truncate)), envelopes.filter(is_truncate)
+
+
+def _truncates(truncates: pa.Table, scopes: Iterable[str], epoch: int) -> tuple[Fence, ...]:
+    places = truncates.select(["commit_lsn", "lsn"]).to_pylist()
+    return tuple(
+        Fence(scope=name, kind=FenceKind.TRUNCATE, epoch=epoch, commit_lsn=place["commit_lsn"], lsn=place["lsn"])
+        for place in places
+        for name in scopes
+    )
