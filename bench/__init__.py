@@ -1,0 +1,1 @@
+"""Benchmarks: each prints ratios against its baseline, and fails where a limit is missed."""
