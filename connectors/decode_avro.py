@@ -1,17 +1,21 @@
 """Avro envelopes in Confluent's wire format."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+import pyarrow as pa
 
+from connectors.avro_bytes import Ints, Octets
+from connectors.avro_columns import CUT_SHORT, LEFT_OVER, Column, Cursor, Fields, Unreadable
 from connectors.avro_records import read_records
 from connectors.avro_schema import UnresolvedSchema, fields_of, resolved
+from connectors.avro_steps import Step, Wanted, step
 from connectors.envelope import TableColumns
 from connectors.framing import Frames, frame
 from connectors.plan import Plan, plan
 from connectors.registry import Schemas
-from connectors.sent import Batch, Sent
+from connectors.sent import SOURCE_FIELDS, Batch, Image, Sent
 from connectors.values import Decimals
 from connectors.wire import avro_wire
 
@@ -70,18 +74,75 @@ class AvroLayout:
             self._schema = resolved(schema)
         except UnresolvedSchema as error:
             raise NotAnEnvelope(str(error)) from error
-        fields = fields_of(self._schema)
-        if not {"op", "source", "before", "after"} <= fields.keys() or not _is_envelope(self._schema):
+        if not _is_envelope(self._schema):
             raise NotAnEnvelope("not the schema of an envelope")
+        fields = fields_of(self._schema)
         wires = {name: avro_wire(form) for name, form in fields_of(fields["after"]).items()}
         self.plan: Plan = plan(table, wires, decimals)
         self._columns = list(self.plan.readers)
+        self._step: Step | None = step(self._schema, self._wanted(fields))
 
-    def read(self, frames: Frames, rows: npt.NDArray[np.int64]) -> Sent:
-        """Read the envelopes at these rows."""
+    def _wanted(self, fields: Mapping[str, Any]) -> Wanted:
+        image = dict.fromkeys(self._columns)
+        source = dict.fromkeys(SOURCE_FIELDS.keys() & fields_of(fields["source"]).keys())
+        return {"op": None, "source": source, "before": image, "after": image}
+
+    def read(self, frames: Frames, rows: Ints) -> Sent:
+        """Read the envelopes at these rows: all at once, or one by one where that cannot be."""
+        if self._step is not None:
+            try:
+                return self._read_columns(self._step, frames, rows)
+            except Unreadable:
+                self._step = None
+            except pa.ArrowInvalid:
+                # A text that is not UTF-8; fastavro finds out whose.
+                return read_records(self._schema, self._columns, frames, rows)
         return read_records(self._schema, self._columns, frames, rows)
+
+    def _read_columns(self, how: Step, frames: Frames, rows: Ints) -> Sent:
+        envelopes, faults = _read(how, frames, rows)
+        if faults:
+            rows = np.setdiff1d(rows, list(faults))
+            envelopes, _ = _read(how, frames, rows)
+        source = _fields(envelopes.columns["source"]).columns
+        return Sent(
+            rows=rows,
+            op=envelopes.columns["op"].arrow(),
+            source={
+                name: source[name].arrow().cast(kind) if name in source else pa.nulls(len(rows), kind)
+                for name, kind in SOURCE_FIELDS.items()
+            },
+            before=_image(_fields(envelopes.columns["before"])),
+            after=_image(_fields(envelopes.columns["after"])),
+            faults=faults,
+        )
+
+
+def _read(how: Step, frames: Frames, rows: Ints) -> tuple[Fields, dict[int, str]]:
+    """Read these rows, and say which of them cannot be: what stands in the columns for those means nothing."""
+    cursor = Cursor(Octets(frames.data), frames.starts[rows], frames.ends[rows], rows, {})
+    envelopes = _fields(how.read(cursor))
+    cursor.fail(cursor.at < cursor.end, LEFT_OVER)
+    cursor.fail(cursor.at > cursor.end, CUT_SHORT)
+    return envelopes, cursor.faults
+
+
+def _fields(column: Column) -> Fields:
+    if not isinstance(column, Fields):
+        raise Unreadable("an envelope whose parts are not records")
+    return column
+
+
+def _image(image: Fields) -> Image:
+    present = np.ones(image.count, bool) if image.valid is None else image.valid
+    return Image(present, {name: column.arrow() for name, column in image.columns.items()})
 
 
 def _is_envelope(schema: Any) -> bool:
-    name: str = schema["name"]
-    return name.rpartition(".")[2] == "Envelope"
+    fields = fields_of(schema)
+    return (
+        schema["type"] == "record"
+        and schema["name"].rpartition(".")[2] == "Envelope"
+        and {"before", "after", "op", "source"} <= fields.keys()
+        and {"schema", "table"} <= fields_of(fields["source"]).keys()
+    )

@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from connectors.avro_bytes import PADDING_BYTES
+
 HEADER_BYTES = 5
 
-_PADDING = bytes(64)
-"""So that a word may be read at the last byte of the last body."""
+_PADDING = bytes(PADDING_BYTES)
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Frames:
     """The values of one batch, laid end to end.
 
     Attributes:
-        data: all values, one after the other, and some zeros.
+        data: all values, one after the other, and PADDING_BYTES zeros.
         starts, ends: where each body begins and ends in `data`, by row.
         schema_ids: by row; -1 where there is no body to read.
         tombstones: how many values are null.
