@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stack.errors import ProgramMissing
+from stack.home import write_privately
 
 _ROOT = 0
 _WAYS_TO_REACH = ("", "+dac_read_search", "+dac_override")
@@ -51,8 +52,7 @@ class Account:
 
     def write(self, path: Path, text: str) -> Path:
         """Write a file that only this user reads."""
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            file.write(text)
+        write_privately(path, text)
         return self.own(path)
 
 
@@ -91,7 +91,7 @@ def _user(data: Path) -> tuple[int, int]:
 
 
 def _stepping_down(uid: int, gid: int, capability: str) -> tuple[str, ...]:
-    command = ("setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups")
+    command: tuple[str, ...] = ("setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups")
     if capability:
         # Without the secure bit, access(2), by which Java asks, answers as if the capability were not there.
         kept = (f"--inh-caps={capability}", f"--ambient-caps={capability}")

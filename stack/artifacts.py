@@ -6,15 +6,17 @@ import hashlib
 import os
 import shutil
 import tempfile
+import threading
 import tomllib
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path, PurePosixPath
 
+import stamina
 from jgo.maven import MavenContext, PythonResolver
 from requests import RequestException
 
@@ -23,7 +25,10 @@ from stack.progress import Report
 
 LOCK_NAME = "artifacts.lock"
 _PARALLEL_DOWNLOADS = 4
+_ATTEMPTS = 4
 _ANSWER_WITHIN_S = 60
+_NETWORK_ERRORS = (RequestException, RuntimeError)
+"""What the resolver raises: for a broken connection, and for an answer other than 200."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,20 +77,12 @@ def fetch(artifacts: Sequence[Artifact], cache: Path, report: Report) -> dict[Ar
     """
     repository = cache / "maven"
     places = {artifact: repository / artifact.path for artifact in artifacts}
-    missing = [artifact for artifact, place in places.items() if not place.exists()]
+    missing = {artifact: place for artifact, place in places.items() if not place.exists()}
+    for artifact in places.keys() - missing.keys():
+        check(artifact, places[artifact])
     if missing:
-        repository.mkdir(parents=True, exist_ok=True)
         report.downloading(len(missing), sum(artifact.size_bytes for artifact in missing))
-        # Bytes arrive in a folder beside the cache: what an interrupted download leaves is never taken for a file.
-        with (
-            tempfile.TemporaryDirectory(dir=cache, prefix="incoming-") as incoming,
-            ThreadPoolExecutor(_PARALLEL_DOWNLOADS) as pool,
-        ):
-            arrivals = pool.map(lambda artifact: _download(artifact, Path(incoming), report), missing)
-            for artifact, arrived in zip(missing, arrivals, strict=True):
-                check(artifact, arrived)
-                places[artifact].parent.mkdir(parents=True, exist_ok=True)
-                arrived.replace(places[artifact])
+        _download_all(missing, cache, report)
         report.downloads_finished()
     return places
 
@@ -104,19 +101,52 @@ def check(artifact: Artifact, file: Path) -> None:
         )
 
 
-def _download(artifact: Artifact, into: Path, report: Report) -> Path:
+def _download_all(missing: Mapping[Artifact, Path], cache: Path, report: Report) -> None:
+    cache.mkdir(parents=True, exist_ok=True)
+    interrupted = threading.Event()
+    # Bytes arrive in a folder of their own: what an interrupted download leaves is never taken for a file.
+    with (
+        tempfile.TemporaryDirectory(dir=cache, prefix="incoming-") as incoming,
+        ThreadPoolExecutor(_PARALLEL_DOWNLOADS) as pool,
+    ):
+
+        def bring(artifact: Artifact) -> None:
+            arrived = _download(artifact, Path(incoming), report, interrupted)
+            check(artifact, arrived)
+            missing[artifact].parent.mkdir(parents=True, exist_ok=True)
+            arrived.replace(missing[artifact])
+
+        try:
+            for _ in pool.map(bring, missing):
+                pass
+        except BaseException:
+            interrupted.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _download(artifact: Artifact, incoming: Path, report: Report, interrupted: threading.Event) -> Path:
     @contextmanager
-    def following(_file: str, _total_bytes: int) -> Iterator[Callable[[int], None]]:
-        yield report.downloaded
+    def followed(_file: str, _total_bytes: int) -> Iterator[Callable[[int], None]]:
+        def count(size_bytes: int) -> None:
+            if interrupted.is_set():
+                raise DownloadFailed(f"The download of {artifact.coordinate} was interrupted.")
+            report.downloaded(size_bytes)
+
+        yield count
+
+    @stamina.retry(on=_NETWORK_ERRORS, attempts=_ATTEMPTS, timeout=None)
+    def attempt() -> Path:
+        into = Path(tempfile.mkdtemp(dir=incoming))
+        context = MavenContext(resolver=resolver, repo_cache=into, timeout=_ANSWER_WITHIN_S)
+        component = context.project(group, name).at_version(version)
+        return Path(component.artifact("".join(classifier), packaging).resolve())
 
     group, name, packaging, *classifier, version = artifact.coordinate.split(":")
-    context = MavenContext(
-        resolver=PythonResolver(progress_callback=following), repo_cache=into, timeout=_ANSWER_WITHIN_S
-    )
-    wanted = context.project(group, name).at_version(version).artifact("".join(classifier), packaging)
+    resolver = PythonResolver(progress_callback=followed)
     try:
-        return Path(wanted.resolve())
-    except (RequestException, RuntimeError) as error:
+        return attempt()
+    except _NETWORK_ERRORS as error:
         raise DownloadFailed(f"{artifact.coordinate} could not be fetched: {error}") from error
 
 

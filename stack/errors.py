@@ -76,3 +76,10 @@ class StackBusy(StackError):
     """Another process is starting or stopping the same stack."""
 
     remedy = "Wait until it has finished, then try again."
+
+
+def death(server: str, log_tail: str) -> StackError:
+    """Return the error for a server that ended before it was ready, by what its log says last."""
+    if "No space left on device" in log_tail:
+        return DiskFull(f"{server} ended because the disk is full.", log_tail=log_tail)
+    return ServerDied(f"{server} ended before it was ready.", log_tail=log_tail)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import random
 import secrets
 import socket
-import uuid
-from base64 import urlsafe_b64encode
+import tempfile
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from stack.errors import StackError
 
@@ -23,6 +21,7 @@ PORT_NAMES = (
     "kafka-controller",
     "connect",
     "registry",
+    "registry-management",
     "elasticsearch",
     "elasticsearch-transport",
     "redis",
@@ -41,7 +40,6 @@ class Secrets:
     replication_password: str
     registry_password: str
     duckdb_token: str
-    kafka_cluster_id: str
 
     def __repr__(self) -> str:
         return "Secrets(…)"
@@ -62,6 +60,11 @@ class Home:
     def endpoints(self) -> Path:
         """Where clients find the servers, as JSON."""
         return self.root / "endpoints.json"
+
+    @property
+    def ports_file(self) -> Path:
+        """The ports, as JSON; without it, others are chosen."""
+        return self.root / "ports.json"
 
     @property
     def lock(self) -> Path:
@@ -87,29 +90,29 @@ class Home:
             folder.mkdir(parents=True, exist_ok=True)
 
     def ports(self) -> dict[str, int]:
-        """Return the port of everything that listens; chosen among the free ones at the first call, then kept."""
-        file = self.root / "ports.json"
-        if not file.exists():
-            chosen = dict(zip(PORT_NAMES, _free_ports(len(PORT_NAMES)), strict=True))
-            write_privately(file, json.dumps(chosen, indent=2))
-        return dict(json.loads(file.read_text()))
+        """Return the port of everything that listens, chosen among the free ones once and then kept."""
+        kept = _read(self.ports_file)
+        missing = [name for name in PORT_NAMES if name not in kept]
+        if missing:
+            kept |= zip(missing, _free_ports(len(missing), taken=kept.values()), strict=True)
+            write_privately(self.ports_file, json.dumps(kept, indent=2))
+        return kept
 
     def secrets(self) -> Secrets:
-        """Return the secrets of this stack, made at the first call."""
+        """Return the secrets of this stack, made up once and then kept."""
         file = self.root / "secrets.json"
         if not file.exists():
-            made = {name: secrets.token_urlsafe(24) for name in Secrets.__dataclass_fields__}
-            made["kafka_cluster_id"] = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "_")
+            made = {field.name: secrets.token_urlsafe(24) for field in fields(Secrets)}
             write_privately(file, json.dumps(made))
-        return Secrets(**json.loads(file.read_text()))
+        return Secrets(**_read(file))
 
 
 def write_privately(file: Path, text: str) -> None:
     """Replace a file in one step with one that only its owner reads."""
-    fresh = file.with_suffix(".new")
-    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as opened:
-        opened.write(text)
-    fresh.replace(file)
+    # A temporary file is private from its first byte on.
+    with tempfile.NamedTemporaryFile("w", dir=file.parent, prefix=f".{file.name}-", delete=False) as fresh:
+        fresh.write(text)
+    Path(fresh.name).replace(file)
 
 
 def is_free(port: int) -> bool:
@@ -123,9 +126,13 @@ def is_free(port: int) -> bool:
         return True
 
 
-def _free_ports(count: int) -> Iterable[int]:
-    candidates = random.sample(range(_FIRST_PORT, _LAST_PORT + 1), 1_000)
-    free = [port for port in candidates if is_free(port)]
+def _read(file: Path) -> dict[str, Any]:
+    return dict(json.loads(file.read_text())) if file.exists() else {}
+
+
+def _free_ports(count: int, *, taken: Iterable[int]) -> list[int]:
+    candidates = set(range(_FIRST_PORT, _LAST_PORT + 1)).difference(taken)
+    free = [port for port in secrets.SystemRandom().sample(sorted(candidates), 500) if is_free(port)]
     if len(free) < count:
         raise StackError(f"Fewer than {count} loopback ports are free between {_FIRST_PORT} and {_LAST_PORT}.")
     return free[:count]

@@ -9,6 +9,8 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import cjdk
+
 from stack.errors import JavaMissing
 from stack.progress import Report
 
@@ -64,11 +66,9 @@ def _refusal(home: Path) -> str | None:
 
 
 def _downloaded(refused: list[str]) -> Path:
-    import cjdk
-
     try:
-        home = cjdk.java_home(vendor="adoptium", version=f"{MINIMUM_VERSION}+")
-    except Exception as error:
+        home = cjdk.java_home(vendor="adoptium", version=f"{MINIMUM_VERSION}+", progress=False)
+    except cjdk.CjdkError as error:
         seen = "; ".join(refused) or "no JDK at all"
         raise JavaMissing(f"No full JDK {MINIMUM_VERSION} or newer ({seen}), and no download: {error}") from error
     return Path(home)

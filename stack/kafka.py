@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import subprocess
+from base64 import urlsafe_b64encode
 from typing import ClassVar
+from uuid import uuid4
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from stack.errors import ServerDied
+from stack.errors import death
 from stack.home import LOOPBACK
 from stack.process import Command
 from stack.server import Server
@@ -69,7 +71,7 @@ class Kafka(Server):
             return False
 
     def _format(self) -> None:
-        cluster_id = self._site.secrets.kafka_cluster_id
+        cluster_id = urlsafe_b64encode(uuid4().bytes).decode().rstrip("=").replace("-", "_")
         settings = str(self.data / "server.properties")
         tool = self._java("kafka.tools.StorageTool")
         made = subprocess.run(
@@ -80,8 +82,7 @@ class Kafka(Server):
             check=False,
         )
         if made.returncode != 0:
-            output = (made.stdout + made.stderr).strip()
-            raise ServerDied("Kafka could not format its log folder.", log_tail=output)
+            raise death(self.name, (made.stdout + made.stderr).strip())
 
     def _java(self, main: str) -> tuple[str, ...]:
         return self.java(

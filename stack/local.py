@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
-import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
-
-import psutil
 
 from stack.account import account_for
 from stack.artifacts import default_cache
 from stack.connect import Connect
 from stack.elasticsearch import Elasticsearch
 from stack.endpoints import Endpoints
-from stack.errors import DiskFull, PortTaken, ServerDied, ServerSilent, StackBusy, StackError
-from stack.home import LOOPBACK, Home, is_free, write_privately
+from stack.errors import ServerSilent, StackBusy, death
+from stack.home import LOOPBACK, Home, write_privately
 from stack.java import find_java
 from stack.kafka import Kafka
+from stack.order import in_order
 from stack.postgres import Postgres
+from stack.preconditions import require_free, room_on_disk
 from stack.process import Running, recorded, spawn
 from stack.programs import install
 from stack.progress import Report, Silence
@@ -32,16 +28,15 @@ from stack.redis import Redis
 from stack.registry import Registry
 from stack.server import Server, Site
 
-SERVERS: Mapping[str, type[Server]] = {
+SERVERS: dict[str, type[Server]] = {
     kind.name: kind for kind in (Postgres, Kafka, Redis, Elasticsearch, Registry, Connect)
 }
 """Every server by name, each after those that it needs."""
 
+_NEEDED_BY = {name: [other for other, kind in SERVERS.items() if name in kind.needs] for name in reversed(SERVERS)}
 _BOOT_WITHIN_S = 180
-_PORT_FREE_WITHIN_S = 5
 _POLL_S = 0.1
 _LOG_TAIL_LINES = 20
-_ROOM_NEEDED_BYTES = 512 * 2**20
 
 
 class LocalStack:
@@ -69,14 +64,14 @@ class LocalStack:
             StackError: with the remedy, and with the end of the log where a server failed.
         """
         report = report or Silence()
-        with self._alone(), _room_on_disk(self._home.root):
+        with self._alone(), room_on_disk(self._home.root):
             site = self._ground(report)
             servers = {name: kind(site) for name, kind in SERVERS.items()}
-            stopping = threading.Event()
-            _in_order(
+            interrupted = threading.Event()
+            in_order(
                 {name: server.needs for name, server in servers.items()},
-                lambda name: self._bring_up(servers[name], report, stopping),
-                stopping,
+                lambda name: self._bring_up(servers[name], report, interrupted),
+                interrupted,
             )
             endpoints = self._describe(site)
             write_privately(self._home.endpoints, endpoints.to_json())
@@ -87,9 +82,8 @@ class LocalStack:
         report = report or Silence()
         if not self._home.root.exists():
             return
-        needed_by = {name: tuple(other for other, kind in SERVERS.items() if name in kind.needs) for name in SERVERS}
         with self._alone():
-            _in_order(needed_by, lambda name: self._bring_down(name, report), threading.Event())
+            in_order(_NEEDED_BY, lambda name: self._bring_down(name, report), threading.Event())
 
     def endpoints(self) -> Endpoints | None:
         """Return where the servers of the last `up` are, or None before the first; starts nothing."""
@@ -97,7 +91,7 @@ class LocalStack:
 
     def start(self, server: str) -> None:
         """Start one server and return when it answers; nothing is done where it runs."""
-        with self._alone(), _room_on_disk(self._home.root):
+        with self._alone(), room_on_disk(self._home.root):
             self._bring_up(SERVERS[server](self._ground(Silence())), Silence(), threading.Event())
 
     def stop(self, server: str) -> None:
@@ -130,38 +124,36 @@ class LocalStack:
             self._site = Site(self._home, account, programs, java, self._home.ports(), self._home.secrets())
         return self._site
 
-    def _bring_up(self, server: Server, report: Report, stopping: threading.Event) -> None:
+    def _bring_up(self, server: Server, report: Report, interrupted: threading.Event) -> None:
         running = self._running(server.name)
         if running:
-            self._await_answer(server, running, stopping)
+            self._await_answer(server, running, interrupted)
             server.settle()
             report.found(server.name, server.address)
             return
         began = time.monotonic()
         for port in server.ports:
-            _require_free(port, server.name, self._home)
+            require_free(port, server.name, self._home.ports_file)
         server.prepare()
         log = self._home.log(server.name)
         if log.exists():
             log.replace(log.with_suffix(".log.1"))
         running = spawn(server.command(), record=self._home.record(server.name), log=log)
-        self._await_answer(server, running, stopping)
+        self._await_answer(server, running, interrupted)
         server.settle()
         report.ready(server.name, server.address, time.monotonic() - began)
 
-    def _await_answer(self, server: Server, running: Running, stopping: threading.Event) -> None:
+    def _await_answer(self, server: Server, running: Running, interrupted: threading.Event) -> None:
         deadline = time.monotonic() + _BOOT_WITHIN_S
         while not server.is_ready():
             if not running.is_alive:
-                raise self._death(server.name)
-            if stopping.wait(_POLL_S):
+                raise death(server.name, self._log_tail(server.name))
+            if interrupted.wait(_POLL_S):
                 raise ServerSilent(f"Starting {server.name} was interrupted; it may still become ready.")
             if time.monotonic() > deadline:
-                tail = self._log_tail(server.name)
                 raise ServerSilent(
-                    f"{server.name} runs as process {running.pid} and has not answered at {server.address} "
-                    f"for {_BOOT_WITHIN_S} s.",
-                    log_tail=tail,
+                    f"{server.name} runs as process {running.pid}, and does not answer at {server.address}.",
+                    log_tail=self._log_tail(server.name),
                 )
 
     def _bring_down(self, name: str, report: Report) -> None:
@@ -170,12 +162,6 @@ class LocalStack:
             running.stop(SERVERS[name].stop_signal, SERVERS[name].stop_patience_s)
             report.stopped(name, time.monotonic() - began)
         self._home.record(name).unlink(missing_ok=True)
-
-    def _death(self, name: str) -> StackError:
-        tail = self._log_tail(name)
-        if "No space left on device" in tail:
-            return DiskFull(f"{name} ended because the disk is full.", log_tail=tail)
-        return ServerDied(f"{name} ended before it was ready.", log_tail=tail)
 
     def _log_tail(self, name: str) -> str:
         lines = self._home.log(name).read_text(errors="replace").splitlines()
@@ -207,66 +193,3 @@ class LocalStack:
             except BlockingIOError as error:
                 raise StackBusy(f"Somebody else is starting or stopping the stack in {self._home.root}.") from error
             yield
-
-
-def _in_order(after: Mapping[str, tuple[str, ...]], act: Callable[[str], None], stopping: threading.Event) -> None:
-    """Call `act` for every name at once, but for each only after it returned for the names in `after`."""
-
-    def act_when_possible(name: str) -> None:
-        for earlier in after[name]:
-            done[earlier].result()
-        act(name)
-
-    done: dict[str, Future[None]] = {}
-    with ThreadPoolExecutor(len(after)) as pool:
-        for name in sorted(after, key=lambda name: len(after[name])):
-            done[name] = pool.submit(partial(act_when_possible, name))
-        try:
-            for future in done.values():
-                future.result()
-        except KeyboardInterrupt:
-            stopping.set()
-            raise
-
-
-def _require_free(port: int, server: str, home: Home) -> None:
-    """Wait a moment for a port that its last user is just giving back.
-
-    Raises:
-        PortTaken: somebody keeps it.
-    """
-    deadline = time.monotonic() + _PORT_FREE_WITHIN_S
-    while not is_free(port):
-        if time.monotonic() > deadline:
-            raise PortTaken(
-                f"Port {port}, which {server} has in this stack, is in use by {_listener(port)}.",
-                remedy=f"Stop that process, or delete {home.root / 'ports.json'} while the stack is down "
-                "to have other ports chosen.",
-            )
-        time.sleep(_POLL_S)
-
-
-def _listener(port: int) -> str:
-    try:
-        for connection in psutil.net_connections("tcp"):
-            if connection.laddr and connection.laddr.port == port and connection.pid:
-                return f"process {connection.pid} ({psutil.Process(connection.pid).name()})"
-    except psutil.Error:
-        pass
-    return "a process of another user"
-
-
-@contextmanager
-def _room_on_disk(folder: Path) -> Iterator[None]:
-    """Refuse to begin on a full disk, and say so where it fills up on the way."""
-    free_bytes = shutil.disk_usage(folder).free
-    if free_bytes < _ROOM_NEEDED_BYTES:
-        raise DiskFull(
-            f"Only {free_bytes / 2**20:.0f} MiB are free for {folder}; {_ROOM_NEEDED_BYTES / 2**20:.0f} are needed."
-        )
-    try:
-        yield
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        raise DiskFull(f"The disk of {error.filename or folder} is full.") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 from typing import ClassVar
@@ -10,7 +11,7 @@ from urllib.parse import quote
 import psycopg
 from psycopg import sql
 
-from stack.errors import ServerDied
+from stack.errors import death
 from stack.home import LOOPBACK
 from stack.process import Command
 from stack.server import Server
@@ -93,7 +94,7 @@ class Postgres(Server):
         fresh = self.data / "fresh"
         arguments = [
             *self._site.account.prefix,
-            self._site.programs.postgres / "initdb",
+            str(self._site.programs.postgres / "initdb"),
             f"--pgdata={fresh}",
             f"--username={_SUPERUSER}",
             f"--pwfile={password}",
@@ -103,11 +104,12 @@ class Postgres(Server):
             "--builtin-locale=C.UTF-8",
             "--locale=C",
         ]
-        subprocess.run(["rm", "-rf", fresh], check=True)
+        if fresh.exists():
+            shutil.rmtree(fresh)
         made = subprocess.run(arguments, capture_output=True, text=True, cwd=self.data, check=False)
         password.unlink()
         if made.returncode != 0:
-            raise ServerDied("initdb could not create the PostgreSQL cluster.", log_tail=made.stderr.strip())
+            raise death(self.name, made.stderr.strip())
         fresh.rename(self.data / "cluster")
 
     def _connect(self, database: str) -> psycopg.Connection[tuple[object, ...]]:

@@ -13,6 +13,9 @@ from pathlib import Path
 
 import psutil
 
+_INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "PYTHONPATH")
+"""What a server takes over from its starter's environment; on the rest it must not depend."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
@@ -56,8 +59,9 @@ class Running:
             family = self._family()
             with suppress(ProcessLookupError):
                 os.kill(self.pid, first)
-            _, left = psutil.wait_procs(family, timeout=patience_s)
-            _end(left)
+            with suppress(psutil.TimeoutExpired):
+                family[0].wait(patience_s)
+            _end(family)
 
     def kill(self) -> None:
         """End the process and its children at once, with SIGKILL."""
@@ -65,11 +69,8 @@ class Running:
             _end(self._family())
 
     def _family(self) -> list[psutil.Process]:
-        try:
-            parent = psutil.Process(self.pid)
-            return [parent, *parent.children(recursive=True)]
-        except psutil.NoSuchProcess:
-            return []
+        parent = psutil.Process(self.pid)
+        return [parent, *parent.children(recursive=True)]
 
 
 def started_at(pid: int) -> float:
@@ -100,7 +101,7 @@ def spawn(command: Command, *, record: Path, log: Path) -> Running:
     pid = os.posix_spawn(
         sys.executable,
         arguments,
-        {**os.environ, **command.environment},
+        {**{name: os.environ[name] for name in _INHERITED if name in os.environ}, **command.environment},
         file_actions=[
             (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
             (os.POSIX_SPAWN_OPEN, 1, str(log), append, 0o644),
@@ -122,4 +123,5 @@ def _end(processes: list[psutil.Process]) -> None:
     for process in processes:
         with suppress(psutil.NoSuchProcess):
             process.kill()
-    psutil.wait_procs(processes)
+    for process in processes:
+        process.wait()

@@ -18,7 +18,7 @@ class Registry(Server):
 
     name: ClassVar[str] = "registry"
     needs: ClassVar[tuple[str, ...]] = ("postgres",)
-    port_names: ClassVar[tuple[str, ...]] = ("registry",)
+    port_names: ClassVar[tuple[str, ...]] = ("registry", "registry-management")
 
     @property
     def url(self) -> str:
@@ -30,11 +30,15 @@ class Registry(Server):
 
     def command(self) -> Command:
         database = f"jdbc:postgresql://{LOOPBACK}:{self._site.ports['postgres']}/{REGISTRY}"
+        port, management_port = self.ports
         return Command(
             arguments=(*self.java("-jar", str(self._site.programs.registry / "quarkus-run.jar"), heap_mb=_HEAP_MB),),
             environment={
                 "QUARKUS_HTTP_HOST": LOOPBACK,
-                "QUARKUS_HTTP_PORT": str(self.port),
+                "QUARKUS_HTTP_PORT": str(port),
+                "QUARKUS_MANAGEMENT_HOST": LOOPBACK,
+                "QUARKUS_MANAGEMENT_PORT": str(management_port),
+                "QUARKUS_HTTP_ACCESS_LOG_ENABLED": "false",
                 "APICURIO_STORAGE_KIND": "sql",
                 "APICURIO_STORAGE_SQL_KIND": "postgresql",
                 "APICURIO_DATASOURCE_URL": database,

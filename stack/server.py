@@ -95,5 +95,5 @@ class Server(ABC):
     def is_ready(self) -> bool:
         """Say whether the server answers its clients now."""
 
-    def settle(self) -> None:
+    def settle(self) -> None:  # noqa: B027 — nothing to do for most servers
         """Bring a server that answers into the state that the stack promises."""
