@@ -6,12 +6,16 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+
+_POLL_S = 0.02
+_SIGKILL_WITHIN_S = 30
 
 _INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "PYTHONPATH")
 """What a server takes over from its starter's environment; on the rest it must not depend."""
@@ -54,14 +58,12 @@ class Running:
             return False
 
     def stop(self, first: signal.Signals, patience_s: float) -> None:
-        """Ask the process to end; after `patience_s` seconds, end it and its children."""
+        """Ask the process to end; after `patience_s` seconds, end what is left of it and its children."""
         if self.is_alive:
             family = self._family()
             with suppress(ProcessLookupError):
                 os.kill(self.pid, first)
-            with suppress(psutil.TimeoutExpired):
-                family[0].wait(patience_s)
-            _end(family)
+            _end(_still_there(family, patience_s))
 
     def kill(self) -> None:
         """End the process and its children at once, with SIGKILL."""
@@ -123,5 +125,24 @@ def _end(processes: list[psutil.Process]) -> None:
     for process in processes:
         with suppress(psutil.NoSuchProcess):
             process.kill()
-    for process in processes:
-        process.wait()
+    _still_there(processes, _SIGKILL_WITHIN_S)
+
+
+def _still_there(processes: list[psutil.Process], patience_s: float) -> list[psutil.Process]:
+    """Wait until all have ended, at most `patience_s` seconds, and return those that have not."""
+    deadline = time.monotonic() + patience_s
+    left = [process for process in processes if not _has_ended(process)]
+    while left and time.monotonic() < deadline:
+        time.sleep(_POLL_S)
+        left = [process for process in left if not _has_ended(process)]
+    return left
+
+
+def _has_ended(process: psutil.Process) -> bool:
+    # An ended child is a zombie until its parent asks: we do, and the system's first process does in its own time.
+    with suppress(ChildProcessError):
+        os.waitpid(process.pid, os.WNOHANG)
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
