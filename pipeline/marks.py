@@ -11,7 +11,7 @@ from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from psycopg.pq import TransactionStatus
 
 from connectors.connect import ConnectClient, ConnectError
@@ -21,6 +21,9 @@ from connectors.kafka import KafkaSettings, KafkaUnavailable, end_offsets
 from pipeline.source_database import Connection
 
 POLL_TIMEOUT_S = 0.2
+
+# The client reports these and goes on trying by itself.
+RECONNECTING = (KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT)
 
 Offsets = Mapping[tuple[str, int], int]
 
@@ -123,7 +126,7 @@ def _holds(message: Message | None, mark: Mark) -> bool:
     if message is None:
         return False
     if error := message.error():
-        if error.retriable():
+        if error.code() in RECONNECTING:
             return False
         raise KafkaUnavailable(f"cannot read the topic of marks: {error}") from KafkaException(error)
     value = message.value() or b""
