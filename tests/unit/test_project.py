@@ -96,6 +96,22 @@ def test_the_wheel_holds_every_file_of_the_packages(tmp_path: Path) -> None:
     assert wanted <= packed
 
 
+def test_the_workers_need_no_package_that_their_image_leaves_out() -> None:
+    extras = PROJECT["project"]["optional-dependencies"]
+    left_out = [Requirement(line).name.replace("-", "_") for line in [*extras["stack"], *extras["dev"]]]
+    # A module that sys.modules maps to None cannot be imported.
+    program = f"""
+import importlib, pkgutil, sys
+sys.modules.update(dict.fromkeys([*{left_out!r}, "yaml", "cjdk"]))
+for package in ("connectors", "sinks", "pipeline"):
+    for module in pkgutil.walk_packages(importlib.import_module(package).__path__, package + "."):
+        importlib.import_module(module.name)
+print("imported")
+"""
+    ran = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ran.stdout == "imported\n", ran.stderr
+
+
 def test_commit_hooks_are_local_and_run_what_check_runs() -> None:
     configured = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
     hooks = [hook for repository in configured for hook in repository["hooks"]]
