@@ -1,0 +1,185 @@
+"""The settings in force: flags, then the environment, then `readmodels.toml`, then defaults.
+
+Environment variables begin with `READMODELS_`, with `__` between a section and a setting:
+`READMODELS_KAFKA__BOOTSTRAP_SERVERS`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from connectors.debezium import ConnectorConfiguration, shipped_configuration
+from connectors.kafka import KafkaSettings
+from connectors.topics import TopicSettings
+from pipeline.contract import Contract, Document, Table
+from pipeline.setup import Deployment
+from pipeline.source import BatchSettings
+from pipeline.source_database import SourceSettings
+
+MASK = "********"
+_PASSWORD_IN_URL = re.compile(r"(?<=://)([^:/@\s]*):([^@\s]*)@")
+_SECRET_NAME = re.compile(r"password|token|secret", re.IGNORECASE)
+
+
+class InvalidConfig(ValueError):
+    """A setting is missing or has a value that it cannot have."""
+
+    remedy = "Set it in readmodels.toml or in the environment, or run `readmodels up` for a local stack."
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceSettings:
+    """Where a service answers, as a URL."""
+
+    url: str = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ElasticsearchSettings:
+    """The index.
+
+    Args:
+        url: of a node, without a slash at its end.
+        request_timeout_s: after which a request counts as unanswered.
+    """
+
+    url: str = field(repr=False)
+    request_timeout_s: float = 30.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class DuckdbSettings:
+    """The analytics store.
+
+    Args:
+        directory: where the generations are.
+        serve: the address at which the worker serves readers, as `quack:127.0.0.1:9494`; empty for none.
+        token: what readers must show; at least four characters.
+        copy_to: where the worker publishes a copy of the live tables; empty for none.
+        copy_every_s: the shortest time between two copies.
+        memory_limit: what DuckDB may take, as `2GB`.
+    """
+
+    directory: Path = Path(".readmodels/duckdb")
+    serve: str = ""
+    token: str = field(default="", repr=False)
+    copy_to: str = ""
+    copy_every_s: float = 5.0
+    memory_limit: str = "2GB"
+
+
+class Settings(BaseSettings):
+    """Everything that is configured, in sections."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="READMODELS_", env_nested_delimiter="__", extra="forbid", frozen=True, arbitrary_types_allowed=True
+    )
+
+    source: SourceSettings
+    kafka: KafkaSettings
+    connect: ServiceSettings
+    schema_registry: ServiceSettings
+    elasticsearch: ElasticsearchSettings
+    redis: ServiceSettings
+    duckdb: DuckdbSettings = DuckdbSettings()
+    topics: TopicSettings = TopicSettings()
+    batches: BatchSettings = BatchSettings()
+    topic_prefix: str
+    tables: dict[str, Table]
+    documents: dict[str, Document] = {}
+
+    @property
+    def contract(self) -> Contract:
+        """What the read models are made of."""
+        return Contract(topic_prefix=self.topic_prefix, tables=self.tables, documents=self.documents)
+
+    @property
+    def connector(self) -> ConnectorConfiguration:
+        """The connector's configuration."""
+        return shipped_configuration()
+
+    @property
+    def deployment(self) -> Deployment:
+        """What set-up and teardown touch."""
+        return Deployment(
+            source=self.source,
+            kafka=self.kafka,
+            topics=self.topics,
+            connect_url=self.connect.url,
+            connector=self.connector,
+        )
+
+
+def load(file: Path, defaults: Mapping[str, Any], flags: Mapping[str, Any] | None = None) -> Settings:
+    """Read the settings.
+
+    Args:
+        file: `readmodels.toml`.
+        defaults: sections that hold where nothing else is said, such as a local stack's addresses.
+        flags: sections that hold before everything else.
+
+    Raises:
+        InvalidConfig: a setting is missing or wrong; the message names each, never its value.
+    """
+    if not file.exists():
+        raise InvalidConfig(f"there is no {file}")
+
+    class Read(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+            file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            written = TomlConfigSettingsSource(settings_cls, file)
+            return init_settings, env_settings, written, InitSettingsSource(settings_cls, dict(defaults))
+
+    try:
+        return Read(**(flags or {}))
+    except ValidationError as error:
+        wrong = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors(include_input=False)]
+        raise InvalidConfig("; ".join(wrong)) from None
+    except ValueError as error:
+        raise InvalidConfig(f"{file} cannot be read: {error}") from error
+
+
+def shown(settings: Settings, is_secret_shown: bool) -> dict[str, Any]:
+    """The settings as plain data, in sections; secrets are masked unless they are asked for."""
+    sections = {name: getattr(settings, name) for name in Settings.model_fields}
+    return {name: _plain(value, "", is_secret_shown) for name, value in sections.items()}
+
+
+def masked(url: str) -> str:
+    """A URL without its password."""
+    return _PASSWORD_IN_URL.sub(rf"\1:{MASK}@", url)
+
+
+def _plain(value: Any, name: str, is_secret_shown: bool) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return {one.name: _plain(getattr(value, one.name), one.name, is_secret_shown) for one in fields(value)}
+    if isinstance(value, Mapping):
+        return {key: _plain(one, str(key), is_secret_shown) for key, one in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(one, name, is_secret_shown) for one in value]
+    if isinstance(value, Enum):
+        return value.value
+    if not isinstance(value, str | Path) or is_secret_shown:
+        return value if isinstance(value, int | float | None) else str(value)
+    return MASK if value and _SECRET_NAME.search(name) else masked(str(value))

@@ -1,0 +1,95 @@
+"""What follows from an error: try again, or stop. One table, so that nobody decides it twice."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from enum import Enum, auto
+from typing import TypeVar
+
+import structlog
+import tenacity
+
+from connectors.errors import BadRecord, ContractBroken, SystemicError
+from pipeline.contract import InvalidContract
+from sinks.errors import GenerationMissing, MutationRejected, ProgressLost, StoreUnavailable
+
+log = structlog.get_logger()
+Answer = TypeVar("Answer")
+
+LONGEST_PAUSE_S = 10.0
+
+
+class Verdict(Enum):
+    """What a worker does after an error."""
+
+    RETRY = auto()
+    """The cause is outside and passes: do the same again, later."""
+    REWIND = auto()
+    """The store has gone back: read again from where it stands."""
+    STOP = auto()
+    """Going on would lose or spoil something: stop, and say what the operator has to do."""
+
+
+_VERDICTS: dict[type[Exception], Verdict] = {
+    StoreUnavailable: Verdict.RETRY,
+    SystemicError: Verdict.RETRY,
+    ProgressLost: Verdict.REWIND,
+    BadRecord: Verdict.STOP,
+    ContractBroken: Verdict.STOP,
+    InvalidContract: Verdict.STOP,
+    GenerationMissing: Verdict.STOP,
+    MutationRejected: Verdict.STOP,
+}
+
+
+def verdict(error: BaseException) -> Verdict:
+    """What follows from an error; a type that the table does not know stops the worker."""
+    for kind in type(error).__mro__:
+        if kind in _VERDICTS:
+            return _VERDICTS[kind]
+    return Verdict.STOP
+
+
+class GivenUp(Exception):
+    """The worker was told to end while it waited for something to come back; nothing is lost."""
+
+
+class Patience:
+    """Does a thing again while the policy says so, with growing and jittered pauses, until it is told to end."""
+
+    def __init__(self, until: threading.Event) -> None:
+        self._until = until
+
+    def __call__(self, action: str, function: Callable[[], Answer]) -> Answer:
+        """Call `function` until it answers.
+
+        Raises:
+            GivenUp: `until` was set first.
+        """
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(lambda error: verdict(error) is Verdict.RETRY),
+            wait=tenacity.wait_random_exponential(multiplier=0.2, max=LONGEST_PAUSE_S),
+            sleep=tenacity.sleep_using_event(self._until),
+            stop=tenacity.stop_when_event_set(self._until),
+            before_sleep=lambda state: self._say(action, state),
+        )
+        try:
+            answer: Answer = retrying(function)
+        except tenacity.RetryError as error:
+            raise GivenUp(action) from error
+        if retrying.statistics.get("attempt_number", 1) > 1:
+            log.info("going on", action=action, after_s=round(retrying.statistics["idle_for"], 1))
+        return answer
+
+    def _say(self, action: str, state: tenacity.RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        pause_s = round(state.next_action.sleep, 1) if state.next_action else None
+        log.warning(
+            "waiting",
+            action=action,
+            reason=str(error),
+            remedy=getattr(error, "remedy", None),
+            attempt=state.attempt_number,
+            pause_s=pause_s,
+        )

@@ -1,0 +1,107 @@
+"""Records that were polled and not yet taken, and how far each shard has been read."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Mapping
+from itertools import compress
+from typing import cast
+
+import numpy as np
+from confluent_kafka import Message
+
+from connectors.records import Records
+from sinks.batch import Shard, Span
+
+# Typed for records that came from a broker: those always have a place. Called from C, for all records at once.
+topic_of = cast("Callable[[Message], str]", Message.topic)
+partition_of = cast("Callable[[Message], int]", Message.partition)
+offset_of = cast("Callable[[Message], int]", Message.offset)
+
+
+class Polled:
+    """What waits for the worker. Only shards that have begun count: others' records come from before a seek."""
+
+    def __init__(self) -> None:
+        self._messages: list[Message] = []
+        self._taken: dict[Shard, int] = {}
+        self._reached: dict[Shard, int] = {}
+        self._taken_at = time.monotonic()
+        self.is_held = False
+
+    @property
+    def record_count(self) -> int:
+        """Records that wait."""
+        return len(self._messages)
+
+    def shards(self) -> set[Shard]:
+        """The shards that have begun."""
+        return set(self._taken)
+
+    def begin(self, shard: Shard, offset: int) -> None:
+        """Start a shard at an offset; what was polled of it before is from another place."""
+        self.drop([shard])
+        self._taken[shard] = self._reached[shard] = offset
+
+    def drop(self, shards: Collection[Shard] | Mapping[Shard, int]) -> None:
+        """Forget shards and their records."""
+        gone = set(shards)
+        for shard in gone:
+            self._taken.pop(shard, None)
+            self._reached.pop(shard, None)
+        self._messages = [
+            message for message in self._messages if (topic_of(message), partition_of(message)) not in gone
+        ]
+
+    def add(self, messages: list[Message], ends: Mapping[Shard, int]) -> None:
+        """Keep what was polled, and the ends of partitions that were met."""
+        if messages:
+            shards = list(zip(map(topic_of, messages), map(partition_of, messages), strict=True))
+            offsets = dict(zip(shards, map(offset_of, messages), strict=True))
+            if not offsets.keys() <= self._taken.keys():
+                messages = list(compress(messages, [shard in self._taken for shard in shards]))
+            for shard, last in offsets.items():
+                if shard in self._taken:
+                    self._reached[shard] = max(self._reached[shard], last + 1)
+            self._messages += messages
+        for shard, end in ends.items():
+            if shard in self._taken:
+                self._reached[shard] = max(self._reached[shard], end)
+
+    def is_worth_taking(self, idle_s: float) -> bool:
+        """Whether there are records, or the end of a partition was met some time ago."""
+        if self._messages:
+            return True
+        return self._reached != self._taken and time.monotonic() - self._taken_at > idle_s
+
+    def take(self, limit: int) -> tuple[tuple[Records, ...], Span]:
+        """Take records, at most `limit`, and the span that they are the whole content of."""
+        messages, self._messages = self._messages[:limit], self._messages[limit:]
+        end = dict(self._reached)
+        for message in reversed(self._messages):
+            # What is left begins at the first of its records.
+            end[topic_of(message), partition_of(message)] = offset_of(message)
+        moved = {shard: offset for shard, offset in end.items() if offset != self._taken[shard]}
+        span = Span({shard: self._taken[shard] for shard in moved}, moved)
+        self._taken = end
+        self._taken_at = time.monotonic()
+        return _by_topic(messages), span
+
+
+def _by_topic(messages: list[Message]) -> tuple[Records, ...]:
+    topics = list(map(topic_of, messages))
+    names = list(dict.fromkeys(topics))
+    if len(names) == 1:
+        return (_records(names[0], messages),)
+    column = np.array(topics, dtype=object)
+    return tuple(_records(name, list(compress(messages, (column == name).tolist()))) for name in names)
+
+
+def _records(topic: str, messages: list[Message]) -> Records:
+    return Records(
+        topic,
+        np.fromiter(map(partition_of, messages), np.int32, len(messages)),
+        np.fromiter(map(offset_of, messages), np.int64, len(messages)),
+        list(map(Message.key, messages)),
+        list(map(Message.value, messages)),
+    )

@@ -1,0 +1,88 @@
+"""The read models by name: the store of each, and how it is projected."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+
+from confluent_kafka.schema_registry import SchemaRegistryClient
+
+from connectors.decode import Decoder
+from connectors.envelope import TableColumns
+from connectors.registry import SchemaRegistry
+from pipeline.config import Settings
+from pipeline.project import DocumentProjection, Projection, RowProjection
+from sinks import elasticsearch, redis
+from sinks.duckdb_store import DuckdbStore
+from sinks.sink import Store
+
+Opener = Callable[[Settings], contextlib.AbstractContextManager[Store]]
+
+
+class UnknownModel(ValueError):
+    """There is no read model of this name."""
+
+    remedy = "The models are elasticsearch, redis and duckdb; `all` means every one."
+
+
+@contextlib.contextmanager
+def _elasticsearch(settings: Settings) -> Iterator[Store]:
+    timeout_s = settings.elasticsearch.request_timeout_s
+    with elasticsearch.connect(settings.elasticsearch.url, request_timeout_s=timeout_s) as client:
+        yield elasticsearch.ElasticsearchStore(client, settings.contract.document_shapes())
+
+
+@contextlib.contextmanager
+def _redis(settings: Settings) -> Iterator[Store]:
+    with contextlib.closing(redis.RedisStore(settings.redis.url, settings.contract.document_shapes())) as store:
+        yield store
+
+
+@contextlib.contextmanager
+def _duckdb(settings: Settings) -> Iterator[Store]:
+    with contextlib.closing(open_duckdb(settings)) as store:
+        yield store
+
+
+def open_duckdb(settings: Settings) -> DuckdbStore:
+    """The DuckDB store; whoever opens it closes it."""
+    shapes = settings.contract.row_shapes()
+    return DuckdbStore(settings.duckdb.directory, shapes, memory_limit=settings.duckdb.memory_limit)
+
+
+STORES: dict[str, Opener] = {"elasticsearch": _elasticsearch, "redis": _redis, "duckdb": _duckdb}
+MODELS = tuple(STORES)
+
+
+def named(models: list[str] | None) -> list[str]:
+    """Model names as given on a command line; none, or `all`, means every one.
+
+    Raises:
+        UnknownModel: a name is not one of ours.
+    """
+    if not models or models == ["all"]:
+        return list(MODELS)
+    for model in models:
+        if model not in STORES:
+            raise UnknownModel(f"there is no read model {model!r}")
+    return list(dict.fromkeys(models))
+
+
+def projection(model: str, settings: Settings) -> Projection:
+    """How envelopes become the mutations of a model."""
+    return RowProjection(settings.contract) if model == "duckdb" else DocumentProjection(settings.contract)
+
+
+def group(model: str, generation: int) -> str:
+    """The consumer group that feeds a generation."""
+    return f"readmodels.{model}.{generation}"
+
+
+def decoder(settings: Settings) -> Decoder:
+    """What turns the topics' records into envelopes."""
+    contract = settings.contract
+    tables = {
+        topic: TableColumns(contract.tables[name].source, contract.tables[name].columns)
+        for topic, name in contract.topics.items()
+    }
+    return Decoder(tables, SchemaRegistry(SchemaRegistryClient({"url": settings.schema_registry.url})))

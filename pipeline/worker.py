@@ -1,0 +1,116 @@
+"""Carries the changes of a log into one generation of one read model."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+
+import pyarrow as pa
+import structlog
+
+from connectors.decode import Decoded, Decoder, Rejected
+from connectors.errors import BadRecord
+from connectors.records import Records
+from pipeline.policy import GivenUp, Patience
+from pipeline.project import Projected, Projection
+from pipeline.source import RawBatch, Source
+from sinks.batch import Batch, Mutations, Shard, Span
+from sinks.errors import ProgressLost
+from sinks.fence import Fence
+from sinks.sink import Sink
+
+log = structlog.get_logger()
+
+
+class RecordRejected(BadRecord):
+    """A record of the log cannot be read; the worker stops before it, so that nothing is lost."""
+
+    remedy = (
+        "Look at the record in its topic. Where a foreign producer wrote it, stop that producer and let the topic's "
+        "retention or an administrator remove the record; then start the worker again."
+    )
+
+
+class Worker:
+    """One consumer, one sink.
+
+    Args:
+        tables: the contract's table of every topic.
+    """
+
+    def __init__(
+        self, source: Source, decoder: Decoder, projection: Projection, sink: Sink, tables: Mapping[str, str]
+    ) -> None:
+        self._source = source
+        self._decoder = decoder
+        self._projection = projection
+        self._sink = sink
+        self._tables = tables
+
+    def run(self, until: threading.Event, is_done: Callable[[Sink], bool] = lambda _: False) -> None:
+        """Carry changes to the sink until `until` is set or `is_done` says so, then finish the batch in hand."""
+        patience = Patience(until)
+        try:
+            patience("prepare the store", self._sink.prepare)
+            for polled in self._source.batches(until, after=lambda: patience("read progress", self._sink.progress)):
+                if polled.span.end:
+                    self._carry(polled, patience)
+                if is_done(self._sink):
+                    until.set()
+        except GivenUp as unfinished:
+            log.info("ended while waiting", action=str(unfinished))
+
+    def _carry(self, polled: RawBatch, patience: Patience) -> None:
+        batch = self._project(patience("decode", lambda: self._decode(polled)), polled.span)
+        try:
+            patience("write", lambda: self._sink.write(batch))
+        except ProgressLost as lost:
+            log.warning("the store has gone back", reason=str(lost), remedy=lost.remedy)
+            self._source.rewind(lost.stored)
+        else:
+            # Last on purpose: a crash above repeats the batch. Repeating is harmless; loss is not.
+            self._source.commit(polled)
+
+    def _decode(self, polled: RawBatch) -> list[tuple[Records, Decoded]]:
+        decoded = [(records, self._decoder.decode(records)) for records in polled.records]
+        rejected = [one for _, answer in decoded for one in answer.rejected]
+        if rejected:
+            raise RecordRejected(_first_of(rejected))
+        return decoded
+
+    def _project(self, decoded: Iterable[tuple[Records, Decoded]], span: Span) -> Batch:
+        projected = [
+            self._projection(self._tables[records.topic], envelopes)
+            for records, answer in decoded
+            for envelopes in answer.envelopes
+        ]
+        return Batch(_merged(projected), _fences(projected), span)
+
+
+def _merged(projected: Iterable[Projected]) -> tuple[Mutations, ...]:
+    """One table of changes per target."""
+    tables: dict[str, list[pa.Table]] = {}
+    for one in projected:
+        for mutations in one.mutations:
+            tables.setdefault(mutations.target, []).append(mutations.changes)
+    return tuple(Mutations(target, pa.concat_tables(changes)) for target, changes in tables.items())
+
+
+def _fences(projected: Iterable[Projected]) -> tuple[Fence, ...]:
+    return tuple(fence for one in projected for fence in one.fences)
+
+
+def _first_of(rejected: list[Rejected]) -> str:
+    first = rejected[0]
+    others = f", and {len(rejected) - 1} more in this batch" if len(rejected) > 1 else ""
+    return f"{first.topic}/{first.partition} offset {first.offset}: {first.reason}{others}"
+
+
+def has_reached(ends: Mapping[Shard, int]) -> Callable[[Sink], bool]:
+    """Whether a sink holds everything below these offsets, whoever wrote it."""
+
+    def is_done(sink: Sink) -> bool:
+        progress = sink.progress()
+        return all(progress.of(shard) >= end for shard, end in ends.items())
+
+    return is_done

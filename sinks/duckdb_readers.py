@@ -1,0 +1,118 @@
+"""What readers of DuckDB get while one process writes: Quack, and a published copy of the live tables.
+
+Quack is DuckDB's client-server protocol. A reader shows the token, and may send one SELECT at a time: everything else
+is refused before it runs. The published copy is a file that is replaced as a whole, for tools that embed DuckDB.
+
+Source: https://duckdb.org/docs/current/quack/overview
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+import duckdb
+
+from sinks.duckdb_tables import quote
+from sinks.errors import SinkError
+
+EXTENSIONS = ("httpfs", "quack")
+AUTHORIZATION = "readmodels_authorize"
+
+
+class ReadersRefused(SinkError):
+    """DuckDB cannot be served under the given address."""
+
+    remedy = "Set `duckdb.serve` to an address that is free, and `duckdb.token` to at least four characters."
+
+
+def load_extensions(connection: duckdb.DuckDBPyConnection) -> None:
+    """Load what Quack needs from the installed packages; nothing is downloaded.
+
+    Raises:
+        ReadersRefused: a package is missing.
+    """
+    for name in EXTENSIONS:
+        spec = find_spec(f"duckdb_extension_{name}")
+        files = sorted(Path(spec.origin).parent.rglob("*.duckdb_extension")) if spec and spec.origin else []
+        if not files:
+            raise ReadersRefused(f"the package duckdb-extension-{name} is not installed")
+        connection.execute(f"LOAD '{str(files[-1]).replace(chr(39), chr(39) * 2)}'")
+
+
+def is_one_select(query: str) -> bool:
+    """Whether a query is exactly one statement, and that one only reads."""
+    try:
+        statements = duckdb.extract_statements(query)
+    except duckdb.Error:
+        return False
+    return len(statements) == 1 and statements[0].type == duckdb.StatementType.SELECT
+
+
+def _authorize(_session: str, query: str) -> bool:
+    return is_one_select(query)
+
+
+def serve(instance: duckdb.DuckDBPyConnection, address: str, token: str) -> None:
+    """Let readers in, for as long as the instance lives.
+
+    Args:
+        address: as `quack:127.0.0.1:9494`.
+
+    Raises:
+        ReadersRefused: the address is taken or malformed, or the token too short.
+    """
+    load_extensions(instance)
+    instance.create_function(AUTHORIZATION, _authorize, ["VARCHAR", "VARCHAR"], "BOOLEAN")
+    instance.execute(f"SET GLOBAL quack_authorization_function = '{AUTHORIZATION}'")
+    try:
+        instance.execute("CALL quack_serve(?, token := ?)", [address, token])
+    except duckdb.Error as error:
+        raise ReadersRefused(f"DuckDB cannot be served at {address}: {type(error).__name__}") from error
+
+
+class Copies:
+    """Publishes the live tables as a file, as often as it is due and at a bounded cost.
+
+    Args:
+        target: the file that readers open; replaced as a whole, so that one who has it open keeps what he has.
+        every_s: the shortest time between two copies; a copy that takes long makes the next wait longer.
+    """
+
+    _SHARE_OF_TIME = 0.05
+
+    def __init__(self, target: Path, tables: Sequence[str], every_s: float) -> None:
+        self._target = target
+        self._tables = tuple(tables)
+        self._every_s = every_s
+        self._due_at = 0.0
+
+    def publish_if_due(self, instance: duckdb.DuckDBPyConnection) -> bool:
+        """Publish if the time has come; says whether it did."""
+        if time.monotonic() < self._due_at:
+            return False
+        began = time.monotonic()
+        self.publish(instance)
+        took_s = time.monotonic() - began
+        self._due_at = time.monotonic() + max(self._every_s, took_s / self._SHARE_OF_TIME)
+        return True
+
+    def publish(self, instance: duckdb.DuckDBPyConnection) -> None:
+        """Write all tables as of one moment, and put them in place in one step."""
+        pending = self._target.with_name(self._target.name + ".new")
+        pending.parent.mkdir(parents=True, exist_ok=True)
+        pending.unlink(missing_ok=True)
+        with instance.cursor() as connection:
+            connection.execute(f"ATTACH '{str(pending).replace(chr(39), chr(39) * 2)}' AS published")
+            try:
+                connection.execute("BEGIN")
+                # One snapshot for all tables; a transaction writes one file only, and this is the one.
+                for table in self._tables:
+                    source = f"memory.main.{quote(table)}"
+                    connection.execute(f"CREATE TABLE published.main.{quote(table)} AS SELECT * FROM {source}")
+                connection.execute("COMMIT")
+            finally:
+                connection.execute("DETACH published")
+        pending.replace(self._target)
