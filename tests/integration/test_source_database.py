@@ -1,0 +1,199 @@
+"""The source's SQL on a real PostgreSQL: what it makes, who may do what, and what is found wrong with it."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from sqlalchemy import Column, inspect
+from sqlalchemy.dialects import postgresql
+
+from connectors.debezium import shipped_configuration
+from pipeline import replication, source_database
+from pipeline.models import STATUSES, Base, open_engine
+from pipeline.preconditions import SourceNotReady, findings, read_source, require_ready
+from pipeline.source_database import Connection, SourceSettings, SourceUnavailable
+from stack.endpoints import Endpoints
+from tests.integration.own_source import own_database
+from tests.integration.wiretap import Wiretap
+
+CONFIGURATION = shipped_configuration().with_settings({"slot.name": "source_test"})
+
+
+@pytest.fixture(scope="module")
+def source(endpoints: Endpoints) -> Iterator[SourceSettings]:
+    with own_database(endpoints, "source_test") as settings:
+        replication.create_role(settings)
+        with source_database.connect(settings.url) as connection:
+            source_database.create_schema(connection)
+            source_database.grant(connection, settings.replication_role)
+            source_database.create_publication(connection)
+        yield settings
+
+
+@pytest.fixture
+def connection(source: SourceSettings) -> Iterator[Connection]:
+    """A connection of the owner, in a transaction that is rolled back."""
+    with source_database.connect(source.url) as opened, opened.transaction(force_rollback=True):
+        yield opened
+
+
+@pytest.fixture
+def replicator(source: SourceSettings) -> Iterator[Connection]:
+    url = make_conninfo(source.url, user=source.replication_role, password=source.replication_password)
+    with source_database.connect(url) as opened:
+        yield opened
+
+
+def test_the_models_and_the_tables_are_the_same(source: SourceSettings) -> None:
+    reflected = inspect(open_engine(source.url))
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+    for table in Base.metadata.sorted_tables:
+        columns = reflected.get_columns(table.name, schema="public")
+        assert [
+            (column["name"], column["type"].compile(dialect), column["nullable"], column["default"] is not None)
+            for column in columns
+        ] == [
+            (column.name, column.type.compile(dialect), column.nullable, _has_default(column))
+            for column in table.columns
+        ]
+        assert [column["name"] for column in columns if column.get("identity")] == ["id"]
+        assert reflected.get_pk_constraint(table.name, schema="public")["constrained_columns"] == ["id"]
+        assert reflected.get_foreign_keys(table.name, schema="public") == []
+        assert [index["column_names"] for index in reflected.get_indexes(table.name, schema="public")] == [
+            list(index.columns.keys()) for index in table.indexes
+        ]
+
+
+@pytest.mark.parametrize("status", STATUSES)
+def test_every_status_of_the_models_is_accepted(connection: Connection, status: str) -> None:
+    connection.execute("INSERT INTO orders (customer_id, status) VALUES (1, %s)", [status])
+
+
+@pytest.mark.parametrize(
+    "insert",
+    [
+        "INSERT INTO orders (customer_id, status) VALUES (1, 'lost')",
+        "INSERT INTO orders (customer_id, total) VALUES (1, -0.01)",
+        "INSERT INTO order_items (order_id, sku, quantity) VALUES (1, 'a', -1)",
+        "INSERT INTO order_items (order_id, sku, unit_price) VALUES (1, 'a', -1)",
+    ],
+)
+def test_a_wrong_status_or_a_negative_number_is_refused(connection: Connection, insert: str) -> None:
+    with pytest.raises(psycopg.errors.CheckViolation):
+        connection.execute(insert)
+
+
+def test_an_item_may_come_before_its_order(connection: Connection) -> None:
+    connection.execute("INSERT INTO order_items (order_id, sku) VALUES (9007199254740993, '東京')")
+
+
+def test_the_schema_may_be_created_again_without_losing_rows(source: SourceSettings, connection: Connection) -> None:
+    connection.execute("INSERT INTO orders (customer_id) VALUES (7)")
+    source_database.create_schema(connection)
+    assert connection.execute("SELECT count(*) FROM orders WHERE customer_id = 7").fetchone() == (1,)
+    assert source_database.presence(connection, source.replication_role).is_schema_present
+
+
+def test_the_setup_is_ready(connection: Connection) -> None:
+    require_ready(connection, CONFIGURATION)
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ("ALTER TABLE orders REPLICA IDENTITY DEFAULT", "public.orders does not log whole old rows"),
+        ("ALTER TABLE orders ENABLE ROW LEVEL SECURITY", "public.orders has row level security"),
+        ("ALTER TABLE orders ALTER note SET DEFAULT 'x'", "public.orders.note may be NULL and has a default"),
+        ("ALTER TABLE orders ADD half numeric GENERATED ALWAYS AS (total / 2) STORED", "public.orders.half is gen"),
+        ("ALTER TABLE order_items DROP CONSTRAINT order_items_pkey", "public.order_items has no primary key"),
+        (
+            "ALTER TABLE order_items DROP CONSTRAINT order_items_pkey, ADD PRIMARY KEY (id) DEFERRABLE",
+            "the primary key of public.order_items is deferrable",
+        ),
+        ("ALTER PUBLICATION readmodels SET (publish = 'insert, update')", "readmodels leaves out an operation"),
+        ("ALTER PUBLICATION readmodels DROP TABLE orders", "readmodels leaves out public.orders"),
+        ("ALTER PUBLICATION readmodels SET TABLE orders WHERE (id > 5)", "leaves out rows or columns of public.orders"),
+        ("ALTER PUBLICATION readmodels SET TABLE orders (id, status)", "leaves out rows or columns of public.orders"),
+        ("DROP PUBLICATION readmodels", "there is no publication readmodels"),
+        ("DROP TABLE orders", "there is no table public.orders"),
+    ],
+)
+def test_a_change_at_the_source_that_breaks_the_log_is_found(connection: Connection, change: str, problem: str) -> None:
+    connection.execute(change)
+    with pytest.raises(SourceNotReady, match=problem):
+        require_ready(connection, CONFIGURATION)
+
+
+def test_an_unlogged_table_is_found(connection: Connection) -> None:
+    connection.execute("ALTER PUBLICATION readmodels DROP TABLE orders")
+    connection.execute("ALTER TABLE orders SET UNLOGGED")
+    found = findings(read_source(connection, CONFIGURATION), CONFIGURATION)
+    assert "public.orders is not an ordinary logged table" in [finding.problem for finding in found]
+
+
+def test_a_remedy_that_is_sql_puts_things_right(connection: Connection) -> None:
+    connection.execute("ALTER TABLE orders REPLICA IDENTITY NOTHING, ALTER note SET DEFAULT 'x'")
+    connection.execute("ALTER PUBLICATION readmodels SET TABLE order_items")
+    for finding in findings(read_source(connection, CONFIGURATION), CONFIGURATION):
+        connection.execute(finding.remedy.partition(";")[0])
+    require_ready(connection, CONFIGURATION)
+
+
+def test_a_database_that_is_not_utf_8_is_found(endpoints: Endpoints) -> None:
+    with (
+        own_database(endpoints, "latin_test", encoding="LATIN1") as settings,
+        source_database.connect(settings.url) as opened,
+    ):
+        found = findings(read_source(opened, CONFIGURATION), CONFIGURATION)
+    assert "the database's encoding is LATIN1: Debezium reads UTF-8 only" in [finding.problem for finding in found]
+
+
+def test_the_replication_role_may_read_orders_and_nothing_more(replicator: Connection) -> None:
+    replicator.execute("SELECT * FROM orders, order_items LIMIT 1")
+    replicator.execute("INSERT INTO readmodels.signal VALUES ('1', 'log', '{}')")
+    for _ in range(2):
+        replicator.execute(CONFIGURATION.settings["heartbeat.action.query"])
+    for forbidden in (
+        "INSERT INTO orders (customer_id) VALUES (1)",
+        "UPDATE order_items SET quantity = 0",
+        "DELETE FROM orders",
+        "TRUNCATE orders",
+        "DELETE FROM readmodels.signal",
+        "CREATE TABLE mine ()",
+        "CREATE SCHEMA mine",
+        "CREATE ROLE mine",
+        "ALTER PUBLICATION readmodels DROP TABLE orders",
+    ):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            replicator.execute(forbidden)
+
+
+def test_the_replication_password_never_travels_to_the_server(source: SourceSettings) -> None:
+    server = conninfo_to_dict(source.admin_url)
+    with Wiretap((str(server["host"]), int(server["port"] or 5432))) as tap:
+        tapped = make_conninfo(source.admin_url, host="127.0.0.1", port=tap.port, sslmode="disable")
+        replication.create_role(replace(source, admin_url=tapped))
+    assert b"ALTER ROLE" in tap.heard
+    assert source.replication_password.encode() not in tap.heard
+    assert source.replication_password not in repr(source)
+
+
+def test_a_role_with_another_password_is_given_the_right_one(source: SourceSettings) -> None:
+    with source_database.connect(source.admin_url) as admin:
+        admin.execute(f"ALTER ROLE {source.replication_role} NOREPLICATION PASSWORD 'other'")
+    assert not replication.can_replicate(source)
+    replication.create_role(source)
+    assert replication.can_replicate(source)
+
+
+def test_a_database_that_is_not_there_is_unavailable(source: SourceSettings) -> None:
+    with pytest.raises(SourceUnavailable) as unavailable:
+        source_database.connect(make_conninfo(source.url, dbname="no_such_database"))
+    assert "no_such_database" in str(unavailable.value)
+
+
+def _has_default(column: Column[Any]) -> bool:
+    return column.server_default is not None and column.identity is None

@@ -1,0 +1,105 @@
+"""The connector's configuration: the shipped one is safe, and an unsafe one is refused by name."""
+
+import pytest
+
+from connectors.debezium import (
+    MUST_BE,
+    MUST_BE_ABSENT,
+    ConfigurationRefused,
+    ConnectorConfiguration,
+    masked,
+    shipped_configuration,
+)
+
+SHIPPED = shipped_configuration()
+
+
+def refusal_of(configuration: ConnectorConfiguration) -> str:
+    with pytest.raises(ConfigurationRefused) as refused:
+        configuration.require_safe()
+    return str(refused.value)
+
+
+def test_the_shipped_configuration_is_safe() -> None:
+    SHIPPED.require_safe()
+
+
+def test_the_shipped_configuration_names_what_the_workers_read() -> None:
+    assert SHIPPED.name == "postgres-orders-cdc"
+    assert SHIPPED.tables == ("public.orders", "public.order_items")
+    assert SHIPPED.table_topics == ("cdc.public.orders", "cdc.public.order_items")
+    assert SHIPPED.message_topic == "cdc.message"
+    assert SHIPPED.service_topics == (
+        "cdc.message",
+        "__debezium-heartbeat.cdc",
+        "cdc.readmodels.signal",
+        "cdc.notification",
+    )
+    assert (SHIPPED.slot, SHIPPED.publication) == ("debezium_orders", "readmodels")
+
+
+def test_the_shipped_configuration_takes_every_place_and_secret_from_the_environment() -> None:
+    places = {key for key in SHIPPED.settings if key.startswith("database.") or key.endswith(".url")}
+    assert len(places) == 6
+    for key in places:
+        assert SHIPPED.settings[key].startswith("${env:READMODELS_CONNECTOR_")
+
+
+def test_every_setting_is_text_as_kafka_connect_wants_it() -> None:
+    assert {type(value) for value in SHIPPED.settings.values()} == {str}
+
+
+@pytest.mark.parametrize("key", MUST_BE)
+def test_a_pinned_setting_with_another_value_is_refused(key: str) -> None:
+    message = refusal_of(SHIPPED.with_settings({key: "another"}))
+    assert key in message
+    assert MUST_BE[key][1] in message
+
+
+@pytest.mark.parametrize("key", MUST_BE)
+def test_a_pinned_setting_that_is_missing_is_refused(key: str) -> None:
+    settings = {other: value for other, value in SHIPPED.settings.items() if other != key}
+    assert key in refusal_of(ConnectorConfiguration(SHIPPED.name, settings))
+
+
+@pytest.mark.parametrize("key", MUST_BE_ABSENT)
+def test_a_setting_that_breaks_identity_is_refused(key: str) -> None:
+    assert key in refusal_of(SHIPPED.with_settings({key: "public.order_items:order_id"}))
+
+
+def test_doubles_are_refused_unless_they_are_asked_for() -> None:
+    doubles = SHIPPED.with_settings({"decimal.handling.mode": "double"})
+    assert "lose cents" in refusal_of(doubles)
+    doubles.require_safe(is_double_accepted=True)
+
+
+def test_precise_decimals_are_refused_in_json_without_schemas() -> None:
+    precise = SHIPPED.with_settings({"decimal.handling.mode": "precise"})
+    precise.require_safe()
+    assert "scale" in refusal_of(precise.with_json_values())
+
+
+def test_a_connector_without_heartbeat_is_refused() -> None:
+    assert "heartbeat.interval.ms" in refusal_of(SHIPPED.with_settings({"heartbeat.interval.ms": "0"}))
+
+
+def test_json_values_need_no_schema_registry() -> None:
+    configuration = SHIPPED.with_json_values()
+    configuration.require_safe()
+    assert configuration.has_json_values
+    assert not any("registry" in key.lower() for key in configuration.settings)
+    assert configuration.settings["value.converter.replace.null.with.default"] == "false"
+
+
+def test_a_secret_in_plain_is_masked_and_a_reference_is_shown() -> None:
+    shown = masked({**SHIPPED.settings, "producer.override.sasl.jaas.config": "canary", "signal.password": "canary"})
+    assert "canary" not in str(shown)
+    assert shown["database.password"] == "${env:READMODELS_CONNECTOR_DATABASE_PASSWORD}"
+    assert shown["database.user"] == SHIPPED.settings["database.user"]
+
+
+def test_an_excluded_column_is_not_captured() -> None:
+    configuration = SHIPPED.with_settings({"column.exclude.list": r"public\.orders\.note, public.order_items.sku"})
+    assert not configuration.captures_column("public.orders", "note")
+    assert not configuration.captures_column("public.order_items", "sku")
+    assert configuration.captures_column("public.orders", "notes")
