@@ -57,6 +57,11 @@ class Home:
         return self.root / "data"
 
     @property
+    def classes(self) -> Path:
+        """The archives of loaded classes that make the Java servers start faster; they may be deleted."""
+        return self.root / "classes"
+
+    @property
     def endpoints(self) -> Path:
         """Where clients find the servers, as JSON."""
         return self.root / "endpoints.json"

@@ -67,8 +67,11 @@ class Server(ABC):
         return self._site.account.folder(self._site.home.data / self.name)
 
     def java(self, *flags: str, heap_mb: int) -> tuple[str, ...]:
-        """Return a Java command for a server that starts fast and stays small, up to its flags."""
-        archive = self.data / "classes.jsa"
+        """Return a Java command for a server that starts fast and stays small, up to its main class.
+
+        At its first stop the JVM archives the classes that it loaded; from then on it starts in half the time.
+        """
+        archive = self._site.account.folder(self._site.home.classes) / f"{self.name}.jsa"
         return (
             *self._site.account.prefix,
             str(self._site.java / "bin/java"),
