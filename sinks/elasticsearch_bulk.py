@@ -1,0 +1,130 @@
+"""Optimistic writes of many documents in one request: each says which version of its document it replaces."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from sinks.elasticsearch_client import Cluster, Reason, failure
+from sinks.elasticsearch_memory import Stored
+from sinks.errors import SinkError
+
+_REQUEST_BYTES = 8 * 2**20
+"""Large enough to fill the cluster, and far below the 100 MB that it takes in one request."""
+
+_ANSWER = "items.*._seq_no,items.*._primary_term,items.*.status,items.*.error"
+_CONFLICT = 409
+_REFUSED = frozenset({400, 413})
+
+
+@dataclass(frozen=True)
+class Write:
+    """The new source of one document.
+
+    Args:
+        replaces: the version that the source was made from, or None where there was no document.
+    """
+
+    id: str
+    source: bytes
+    replaces: Stored | None
+
+    def line(self) -> bytes:
+        """The two lines of a bulk request."""
+        return self._action() + self.source + b"\n"
+
+    def _action(self) -> bytes:
+        id_ = msgspec.json.encode(self.id)
+        if self.replaces is None:
+            return b'{"create":{"_id":%b}}\n' % id_
+        _, seq_no, term = self.replaces
+        return b'{"index":{"_id":%b,"if_seq_no":%d,"if_primary_term":%d}}\n' % (id_, seq_no, term)
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A write that was not carried out, and why."""
+
+    write: Write
+    status: int
+    reason: Reason
+
+    def error(self, alias: str) -> SinkError:
+        """The sink's own error for it."""
+        return failure(self.status, self.reason, f"{alias}, document {self.write.id!r}")
+
+
+@dataclass
+class Outcomes:
+    """What became of the writes of one bulk request.
+
+    Args:
+        done: what is now stored.
+        conflicts: writes whose document somebody has changed meanwhile.
+        refused: writes that will never be accepted as they are.
+        failed: writes that the cluster could not serve now, or that found no index.
+    """
+
+    done: list[tuple[str, Stored]] = field(default_factory=list)
+    conflicts: list[Write] = field(default_factory=list)
+    refused: list[Refusal] = field(default_factory=list)
+    failed: list[Refusal] = field(default_factory=list)
+
+
+class _Item(msgspec.Struct, rename={"seq_no": "_seq_no", "primary_term": "_primary_term"}):
+    status: int
+    seq_no: int = 0
+    primary_term: int = 0
+    error: Reason | None = None
+
+
+class _Answer(msgspec.Struct):
+    items: list[dict[str, _Item]] = []
+
+
+def send(cluster: Cluster, alias: str, writes: Sequence[Write]) -> Outcomes:
+    """Send writes in as many bulk requests as their size asks for, and sort the answers.
+
+    Args:
+        alias: a write alias. An index of that name would be made by the cluster where it is missing; an alias is not.
+
+    Raises:
+        StoreUnavailable: no answer came to a request; its writes may have been carried out all the same.
+    """
+    outcomes = Outcomes()
+    params = {"require_alias": "true", "filter_path": _ANSWER}
+    for some, body in _requests(writes):
+        answer = cluster.ask("POST", f"/{alias}/_bulk", _Answer, body, params)
+        for write, named in zip(some, answer.items, strict=True):
+            _sort(write, next(iter(named.values())), outcomes)
+    return outcomes
+
+
+def _requests(writes: Iterable[Write]) -> Iterator[tuple[list[Write], bytes]]:
+    some: list[Write] = []
+    lines: list[bytes] = []
+    size_bytes = 0
+    for write in writes:
+        line = write.line()
+        if some and size_bytes + len(line) > _REQUEST_BYTES:
+            yield some, b"".join(lines)
+            some, lines, size_bytes = [], [], 0
+        some.append(write)
+        lines.append(line)
+        size_bytes += len(line)
+    if some:
+        yield some, b"".join(lines)
+
+
+def _sort(write: Write, item: _Item, outcomes: Outcomes) -> None:
+    refusal = Refusal(write, item.status, item.error or Reason("no reason given"))
+    if item.status < 300:
+        outcomes.done.append((write.id, Stored(write.source, item.seq_no, item.primary_term)))
+    elif item.status == _CONFLICT:
+        outcomes.conflicts.append(write)
+    elif item.status in _REFUSED and not refusal.reason.is_of_index:
+        outcomes.refused.append(refusal)
+    else:
+        outcomes.failed.append(refusal)

@@ -1,0 +1,152 @@
+"""How the Elasticsearch sink talks to its cluster: bodies and answers as bytes, failures as the sink's own errors.
+
+Bytes, because a number such as 1e400 or 0.1000000000000000055 does not survive a parser that makes floats of numbers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+import msgspec
+from elastic_transport import JsonSerializer, TransportError
+from elasticsearch import ApiError, Elasticsearch
+
+from sinks.errors import GenerationMissing, MutationRejected, SinkError, StoreUnavailable
+
+T = TypeVar("T")
+
+_JSON = "application/json"
+_MISSING = frozenset({"index_not_found_exception", "index_closed_exception"})
+_FIELD = re.compile(r"failed to parse field \[([^\]]*)\]|dynamic introduction of \[([^\]]*)\]")
+
+
+class _Unparsed(JsonSerializer):
+    def loads(self, data: bytes) -> bytes:
+        return data
+
+
+def connect(url: str, *, request_timeout_s: float) -> Elasticsearch:
+    """Configure a client for this sink; nothing is sent yet, and whoever calls this closes it.
+
+    It hands answers through as bytes, and never repeats a request by itself: that would hide that an earlier attempt
+    may have been applied.
+
+    Args:
+        url: of any node; a user and password in it are sent as basic authentication.
+    """
+    return Elasticsearch(
+        url,
+        request_timeout=request_timeout_s,
+        max_retries=0,
+        retry_on_timeout=False,
+        serializers={_JSON: _Unparsed()},
+    )
+
+
+class Reason(msgspec.Struct):
+    """What Elasticsearch says of a failure. Its texts may quote a document, so they are never passed on."""
+
+    type: str
+    reason: str | None = None
+
+    @property
+    def is_of_index(self) -> bool:
+        """Whether the index is missing or closed, rather than the request wrong."""
+        return self.type in _MISSING
+
+    def __str__(self) -> str:
+        found = _FIELD.search(self.reason or "")
+        return f"{self.type}, field {(found[1] or found[2])!r}" if found else self.type
+
+
+class _Refusal(msgspec.Struct):
+    error: Reason | str
+
+
+def failure(status: int, reason: Reason, subject: str) -> SinkError:
+    """The sink's own error for a request, or one item of a bulk request, that Elasticsearch refused.
+
+    Args:
+        status: the HTTP status.
+        subject: what was asked for, such as the id of a document; never its content.
+    """
+    words = f"{subject}: {status} {reason}"
+    if reason.is_of_index:
+        return GenerationMissing(words)
+    if status in (400, 413):
+        return MutationRejected(words)
+    return StoreUnavailable(words)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP status, and the body that came with it."""
+
+    status: int
+    body: bytes
+
+    @property
+    def reason(self) -> Reason:
+        """Why the request was refused."""
+        try:
+            error = msgspec.json.decode(self.body, type=_Refusal).error
+        except msgspec.MsgspecError:
+            return Reason("answer of an unknown form")
+        return error if isinstance(error, Reason) else Reason("refused", error)
+
+
+class Cluster:
+    """Requests over one open client.
+
+    Args:
+        client: from `connect`.
+    """
+
+    def __init__(self, client: Elasticsearch) -> None:
+        self._client = client.options(
+            max_retries=0, retry_on_timeout=False, retry_on_status=(), ignore_status=range(300, 600)
+        )
+
+    def answer(self, method: str, path: str, body: object = None, params: Mapping[str, object] | None = None) -> Answer:
+        """Send one request, and return the answer whatever its status.
+
+        Args:
+            body: bytes as they are (for `_bulk`, lines), or an object to write as JSON.
+
+        Raises:
+            StoreUnavailable: no answer came; the request may have been carried out all the same.
+        """
+        content = "application/x-ndjson" if path.endswith("/_bulk") else _JSON
+        sent = body if body is None or isinstance(body, bytes) else msgspec.json.encode(body)
+        try:
+            answered = self._client.perform_request(
+                method, path, params=params, headers={"accept": _JSON, "content-type": content}, body=sent
+            )
+        except (TransportError, ApiError) as error:
+            raise StoreUnavailable(f"{method} {path}: {type(error).__name__}") from error
+        if not isinstance(answered.body, bytes):
+            raise TypeError("the client parses answers, and so rounds numbers: open it with `connect`")
+        return Answer(answered.meta.status, answered.body)
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        answer: type[T],
+        body: object = None,
+        params: Mapping[str, object] | None = None,
+    ) -> T:
+        """Send one request that must succeed, and read its answer.
+
+        Raises:
+            StoreUnavailable: no answer came, or the cluster cannot serve now.
+            GenerationMissing: the index is not there.
+            MutationRejected: the request was refused for good.
+        """
+        answered = self.answer(method, path, body, params)
+        if answered.status >= 300:
+            raise failure(answered.status, answered.reason, f"{method} {path}")
+        return msgspec.json.decode(answered.body, type=answer)

@@ -1,0 +1,182 @@
+"""A document as Elasticsearch keeps it: what readers see, and beside it what the next merge needs to know.
+
+    {"id": 42, "status": "paid", …, "items": [{"id": 7, …}],
+     "readmodels": {"kind": "visible", "registers": {"": "…", "items/7": "…"}}}
+
+The fields and the items *are* the images of the living parts, kept once. An image that readers do not see so (of a
+part without a root row, of the side of a register that is not shown, or with JSON that had to be sheltered) stands
+under `readmodels.images` as text, by side and then by part. A deletion stays as a register, for without it a repeated
+image would revive the row. Images pass through as text in both directions, so that no number is ever rounded.
+
+A register is the text of its streamed version, or `|` and the text of its snapshot row, or both with `|` between them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from hashlib import sha256
+
+import msgspec
+
+from sinks.column_type import parse
+from sinks.document import Parts, render
+from sinks.elasticsearch_mapping import OURS
+from sinks.elasticsearch_shelter import is_too_deep, shelter
+from sinks.errors import MutationRejected
+from sinks.register import Change, Register
+from sinks.shape import ROOT, DocumentShape, collection_of
+from sinks.version import decode, encode
+
+VISIBLE = "visible"
+HIDDEN = "hidden"
+"""The kinds of a document: one that readers find, and one whose root row is dead or not yet known."""
+
+RESERVED = f"{OURS}:"
+"""How the ids of what is not a document begin."""
+
+_LONGEST_ID = 512
+"""Bytes that Elasticsearch takes as an id."""
+
+
+class _Images(msgspec.Struct, omit_defaults=True):
+    streamed: dict[str, str] = {}
+    snapshot: dict[str, str] = {}
+
+
+class _Kept(msgspec.Struct, omit_defaults=True):
+    kind: str
+    registers: dict[str, str] = {}
+    images: _Images = msgspec.field(default_factory=_Images)
+
+
+_fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_items = msgspec.json.Decoder(list[msgspec.Raw])
+_kept = msgspec.json.Decoder(_Kept)
+
+
+def id_of(key: str) -> str:
+    """The id of the document with this key: the key itself, so that a reader can ask for it.
+
+    A key that is empty, longer than an id may be, or begins as the sink's own ids do, is hashed.
+    """
+    if key and not key.startswith(RESERVED) and len(key.encode()) <= _LONGEST_ID:
+        return key
+    return f"{RESERVED}key:{sha256(key.encode()).hexdigest()}"
+
+
+class DocumentFormat:
+    """Documents of one shape, to and from their `_source`."""
+
+    def __init__(self, shape: DocumentShape) -> None:
+        self._shape = shape
+        tables = {ROOT: shape.columns, **shape.collections}
+        self._json = {name: _json_columns(columns) for name, columns in tables.items()}
+
+    def write(self, parts: Parts) -> bytes:
+        """Write what is known of a document as one line of JSON."""
+        content = render(parts, self._shape)
+        if content is None:
+            return _line(content, parts, seen={})
+        if is_too_deep(content):
+            return self._write_sheltered(parts)
+        return _line(content, parts, seen=_shown(parts))
+
+    def write_sheltered(self, source: bytes) -> bytes | None:
+        """Write a document again, with its JSON columns as text; None where that would change nothing."""
+        written = self._write_sheltered(self.read(source))
+        return None if written == source else written
+
+    def read(self, source: bytes) -> Parts:
+        """Read what `write` wrote.
+
+        Raises:
+            MutationRejected: somebody else has taken a part out of the stored document.
+        """
+        fields = _fields.decode(source)
+        kept = _kept.decode(fields.pop(OURS))
+        images = self._images(fields) if kept.kind == VISIBLE else {}
+        parts = {}
+        for part in sorted(kept.registers):
+            register = _register(kept.registers[part], part, kept.images)
+            if images and register.is_alive:
+                image = next(images[collection_of(part)], None)
+                if image is None:
+                    raise MutationRejected(f"a stored document of {self._shape.name!r} does not hold part {part!r}")
+                register = _with_image(register, image)
+            parts[part] = register
+        return parts
+
+    def _images(self, fields: dict[str, msgspec.Raw]) -> dict[str, Iterator[str]]:
+        """What readers see: the root's image, and per collection those of its living parts, in order of part."""
+        items = {name: _texts(fields.pop(name)) for name in self._shape.collections}
+        root = ",".join([_name(name) + str(raw, "utf-8") for name, raw in fields.items()])
+        return {ROOT: iter(["{" + root + "}"]), **items}
+
+    def _write_sheltered(self, parts: Parts) -> bytes:
+        sheltered = {part: self._sheltered(part, register) for part, register in parts.items()}
+        seen = {part: change for part, change in _shown(parts).items() if sheltered[part].shown is change}
+        return _line(render(sheltered, self._shape), parts, seen)
+
+    def _sheltered(self, part: str, register: Register) -> Register:
+        shown, columns = register.shown, self._json[collection_of(part)]
+        if shown is None or shown.deleted or not columns:
+            return register
+        image = shelter(str(shown.image), columns)
+        return register if image == shown.image else Register(shown._replace(image=image))
+
+
+def _line(content: str | None, parts: Parts, seen: Mapping[str, Change | None]) -> bytes:
+    """Args: seen: the changes whose images stand in the content as they are."""
+    images = _Images()
+    for part, register in parts.items():
+        for side, change in ((images.streamed, register.streamed), (images.snapshot, register.snapshot)):
+            if change is not None and not change.deleted and change is not seen.get(part):
+                side[part] = str(change.image)
+    registers = {part: _text(register) for part, register in parts.items()}
+    kept = msgspec.json.encode(_Kept(HIDDEN if content is None else VISIBLE, registers, images))
+    if content is None:
+        return b'{"%b":%b}' % (OURS.encode(), kept)
+    # A line break outside a string is only space in JSON, but would end the line in a bulk request.
+    line = content.replace("\n", " ") if "\n" in content else content
+    return b'%b,"%b":%b}' % (line[:-1].encode(), OURS.encode(), kept)
+
+
+def _shown(parts: Parts) -> dict[str, Change | None]:
+    return {part: register.shown for part, register in parts.items()}
+
+
+def _text(register: Register) -> str:
+    streamed, snapshot = register
+    text = "" if streamed is None else encode(streamed)
+    return text if snapshot is None else f"{text}|{encode(snapshot)}"
+
+
+def _register(text: str, part: str, images: _Images) -> Register:
+    streamed, _, snapshot = text.partition("|")
+    return Register(
+        decode(streamed, images.streamed.get(part)) if streamed else None,
+        decode(snapshot, images.snapshot.get(part)) if snapshot else None,
+    )
+
+
+def _with_image(register: Register, image: str) -> Register:
+    """The register, with the image that readers see where it has none of its own."""
+    shown = register.shown
+    if shown is None or shown.image is not None:
+        return register
+    change = Change(*shown[:-1], image)
+    return Register(change, register.snapshot) if shown is register.streamed else Register(register.streamed, change)
+
+
+def _texts(array: msgspec.Raw) -> Iterator[str]:
+    return (str(raw, "utf-8") for raw in _items.decode(array))
+
+
+@lru_cache(maxsize=4096)
+def _name(name: str) -> str:
+    return msgspec.json.encode(name).decode() + ":"
+
+
+def _json_columns(columns: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(name for name, text in columns.items() if parse(text).name in ("json", "jsonb"))

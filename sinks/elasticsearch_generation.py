@@ -1,0 +1,148 @@
+"""One document's index in one generation: its documents, the fences over them, and how far the log is taken in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sinks.batch import Batch, Mutations, Progress, Span
+from sinks.document import Parts, merge
+from sinks.elasticsearch_client import Cluster, failure
+from sinks.elasticsearch_document import HIDDEN, VISIBLE, DocumentFormat, id_of
+from sinks.elasticsearch_index import Index
+from sinks.elasticsearch_ledger import FENCES_ID, PROGRESS, FenceLedger, progress_id, progress_of, progress_source
+from sinks.elasticsearch_mapping import IndexSettings, ShapeRefused, index_of
+from sinks.elasticsearch_memory import Memory
+from sinks.elasticsearch_search import pages
+from sinks.errors import ProgressLost
+from sinks.fence import Fence, Fences
+from sinks.fold import registers
+from sinks.register import NOTHING, join
+from sinks.shape import DocumentShape
+
+_REMEMBERED_BYTES = 64 * 2**20
+
+
+class GenerationIndex:
+    """The index of one document in one generation.
+
+    Args:
+        name: the index; its write alias is `{name}-write`.
+        settings: for the index, where it is still to be made.
+    """
+
+    def __init__(self, cluster: Cluster, name: str, shape: DocumentShape, settings: IndexSettings) -> None:
+        self._cluster = cluster
+        self.shape = shape
+        self._settings = settings
+        self._format = DocumentFormat(shape)
+        memory = Memory(_REMEMBERED_BYTES)
+        self.index = Index(cluster, name, f"{name}-write", memory, self._format.write_sheltered)
+
+    def prepare(self) -> None:
+        """Create the index and its write alias where they are missing."""
+        name, alias = self.index.name, self.index.alias
+        body = {**index_of(self.shape, self._settings), "aliases": {alias: {}}}
+        answer = self._cluster.answer("PUT", f"/{name}", body)
+        if answer.status >= 300 and answer.reason.type == "resource_already_exists_exception":
+            self._cluster.ask("PUT", f"/{name}/_alias/{alias}", dict[str, Any])
+        elif answer.status == 400:
+            raise ShapeRefused(f"{name}: {answer.reason}")
+        elif answer.status >= 300:
+            raise failure(answer.status, answer.reason, name)
+
+    def progress(self) -> Progress:
+        """What the index itself says of the log."""
+        found = [hit for page in pages(self._cluster, self.index.name, (PROGRESS,)) for hit in page]
+        return progress_of([bytes(hit.source) for hit in found])
+
+    def write(self, batch: Batch) -> None:
+        """Join what a batch holds of this document, as `sinks.sink.Sink.write` says.
+
+        The order makes it whole. Whoever writes a document has read the fences before, and reads them again after its
+        write was acknowledged; whoever declares a fence stores it before it looks at the documents. So either the
+        sweep finds what was written without the fence, or the writer finds the fence and joins it itself; and where a
+        writer dies in between, its progress has not moved, and the batch is written again.
+        """
+        known = self._begin(batch.span)
+        new = [fence for fence in batch.fences if fence.scope.startswith(f"{self.shape.name}/")]
+        declared = self._declare(new) if new else known.declared
+        incoming = _by_id(mutations for mutations in batch.mutations if mutations.target == self.shape.target)
+        self._merge(incoming, declared)
+        if known.applied.joined(new) != known.applied:
+            self._sweep(declared)
+        while (latest := self._fences().declared) != declared:
+            self._merge(incoming, latest)
+            declared = latest
+        self._advance(batch.span)
+
+    def _begin(self, span: Span) -> FenceLedger:
+        """Read what the store itself knows, and refuse a span that begins beyond it."""
+        stored = self.index.load([FENCES_ID, *map(progress_id, span.begin)])
+        fences = stored.pop(FENCES_ID, None)
+        try:
+            progress_of([one.source for one in stored.values()]).require(span)
+        except ProgressLost:
+            # The store's history was rewound, and what is remembered may belong to the one that is gone.
+            self.index.forget()
+            raise
+        return FenceLedger.from_source(fences.source if fences else None)
+
+    def _merge(self, incoming: Mapping[str, Parts], fences: Fences) -> None:
+        def revise(id_: str, source: bytes | None) -> bytes | None:
+            known = self._format.read(source) if source else {}
+            merged = merge(known, incoming[id_], fences, self.shape.name)
+            return None if merged == known else self._format.write(merged)
+
+        self.index.update(incoming, revise)
+
+    def _fences(self) -> FenceLedger:
+        stored = self.index.load([FENCES_ID]).get(FENCES_ID)
+        return FenceLedger.from_source(stored.source if stored else None)
+
+    def _declare(self, new: Iterable[Fence]) -> Fences:
+        """Store fences durably, and say what is declared now."""
+
+        def revise(_: str, source: bytes | None) -> bytes | None:
+            known = FenceLedger.from_source(source)
+            joined = FenceLedger(known.declared.joined(new), known.applied)
+            return None if joined == known else joined.to_source()
+
+        self.index.update([FENCES_ID], revise)
+        return self._fences().declared
+
+    def _sweep(self, fences: Fences) -> None:
+        """Join fences into every document, also those that readers do not see, and note that it was done."""
+        for page in pages(self._cluster, self.index.name, (VISIBLE, HIDDEN)):
+            ids = [hit.id for hit in page]
+            # What is remembered may lack a part that another worker has added before the fence was declared.
+            self.index.load(ids)
+            self._merge({id_: {} for id_ in ids}, fences)
+
+        def revise(_: str, source: bytes | None) -> bytes | None:
+            known = FenceLedger.from_source(source)
+            joined = FenceLedger(known.declared, known.applied.joined(fences))
+            return None if joined == known else joined.to_source()
+
+        self.index.update([FENCES_ID], revise)
+
+    def _advance(self, span: Span) -> None:
+        """Move progress, last of all, and never back: another worker may be further."""
+        end = {progress_id(shard): (shard, offset) for shard, offset in span.end.items()}
+
+        def revise(id_: str, source: bytes | None) -> bytes | None:
+            shard, offset = end[id_]
+            reached = progress_of([source]).of(shard) if source else -1
+            return None if reached >= offset else progress_source(shard, offset)
+
+        self.index.update(end, revise)
+
+
+def _by_id(mutations: Iterable[Mutations]) -> dict[str, Parts]:
+    """The registers of folded changes, per document."""
+    documents: dict[str, Parts] = {}
+    for some in mutations:
+        for (key, part), register in registers(some.changes, ("key", "part"), ("image",)):
+            parts = documents.setdefault(id_of(str(key)), {})
+            parts[str(part)] = join(parts.get(str(part), NOTHING), register)
+    return documents
