@@ -1,0 +1,135 @@
+"""Documents in Redis: `GET orders:42` is a document as one JSON string; `{orders:42}:r` holds the registers behind it.
+
+Readers use logical database 0. Another generation is built in another database and takes its place by SWAPDB. Each
+script looks for its generation first, so that after a cutover nobody writes into the wrong one.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Sequence
+
+import pyarrow as pa
+from redis import ConnectionPool, Redis
+
+from sinks.batch import PART, PLACE, Batch, Mutations, Progress
+from sinks.errors import GenerationMissing, MutationRejected
+from sinks.redis_check import check
+from sinks.redis_errors import RedisUnfit
+from sinks.redis_generation import MARKER, Generation, Pace, find
+from sinks.redis_link import Script, link, pool
+from sinks.redis_wire import wire
+from sinks.shape import DocumentShape
+
+LIST = Script(("databases", "list"))
+CREATE = Script(("databases", "create"))
+
+_CANNOT_CREATE = {
+    b"occupied": (
+        "database 0 holds keys of somebody else, which a cutover would take away from its readers",
+        "Give the read model a Redis server of its own.",
+    ),
+    b"full": (
+        "no database is empty, so there is nowhere to build another generation",
+        "Prune a generation that is kept, or raise `databases` in the server's configuration.",
+    ),
+}
+
+
+class RedisStore:
+    """The generations of documents in one Redis server.
+
+    Args:
+        url: as `redis://user:password@host:port/0`, `rediss://…` for TLS, or `unix:///path`.
+        shapes: the documents of the read model.
+    """
+
+    def __init__(self, url: str, shapes: Sequence[DocumentShape]) -> None:
+        self._connections = pool(url)
+        self._shapes = tuple(shapes)
+
+    def generations(self) -> tuple[int, ...]:
+        return tuple(sorted(number for number in self._databases() if number is not None))
+
+    def live(self) -> int | None:
+        return self._databases()[0]
+
+    def sink(self, generation: int) -> RedisSink:
+        return RedisSink(self._connections, self._shapes, generation)
+
+    def drop(self, generation: int) -> None:
+        if generation == self.live():
+            raise GenerationMissing(f"generation {generation} is live and cannot be dropped")
+        if generation in self.generations():
+            with link(self._connections) as server:
+                find(server, generation).empty_database()
+
+    def clear(self) -> None:
+        for generation in self.generations():
+            with link(self._connections) as server:
+                find(server, generation).remove_keys(self._shapes)
+
+    def close(self) -> None:
+        """Close all connections, also those of its sinks."""
+        self._connections.disconnect()
+
+    def _databases(self) -> list[int | None]:
+        with link(self._connections) as server:
+            markers = server.call(LIST, [wire(MARKER)], [])
+        return [int(marker.partition(b" ")[0]) if marker else None for marker in markers]
+
+
+class RedisSink:
+    """One generation of documents in Redis."""
+
+    def __init__(self, connections: ConnectionPool, shapes: Sequence[DocumentShape], generation: int) -> None:
+        self._connections = connections
+        self._shapes = {shape.target: shape for shape in shapes}
+        self._number = generation
+        self._pace = Pace()
+
+    def prepare(self) -> None:
+        for finding in check(Redis(connection_pool=self._connections)):
+            if finding.is_fatal:
+                raise RedisUnfit(finding.problem, finding.remedy)
+        marker = f"{self._number} {secrets.token_hex(8)}"
+        with link(self._connections) as server:
+            answer = server.call(CREATE, [wire(MARKER)], [wire(self._number, marker)])
+        if answer in _CANNOT_CREATE:
+            raise RedisUnfit(*_CANNOT_CREATE[answer])
+
+    def progress(self) -> Progress:
+        with link(self._connections) as server:
+            return find(server, self._number).progress
+
+    def write(self, batch: Batch) -> None:
+        with link(self._connections) as server:
+            generation = find(server, self._number)
+            generation.progress.require(batch.span)
+            self._fence(generation, batch)
+            self._merge(generation, batch)
+            generation.move_progress(batch.span)
+
+    def cutover(self) -> None:
+        with link(self._connections) as server:
+            find(server, self._number).show()
+
+    def _fence(self, generation: Generation, batch: Batch) -> None:
+        for fence in batch.fences:
+            generation.raise_fence(fence)
+        for document in {fence.scope.rpartition("/")[0] for fence in batch.fences}:
+            generation.join_fences(self._shapes[document])
+
+    def _merge(self, generation: Generation, batch: Batch) -> None:
+        rejected: list[str] = []
+        for target in dict.fromkeys(mutations.target for mutations in batch.mutations):
+            changes = _changes_of(target, batch.mutations)
+            rejected += generation.merge(self._shapes[target], changes, self._pace)
+        if rejected:
+            raise MutationRejected(f"these keys hold something else than registers: {', '.join(rejected[:20])}")
+
+
+def _changes_of(target: str, mutations: Iterable[Mutations]) -> pa.Table:
+    """The changes of one document as one table: what was changed together is written together."""
+    columns = [*PLACE.names, *PART.names]
+    return pa.concat_tables(each.changes.select(columns) for each in mutations if each.target == target)

@@ -1,0 +1,171 @@
+"""One generation in Redis, asked over one connection. Every script enters the database that holds it first."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pyarrow as pa
+
+from sinks.batch import Progress, Shard, Span
+from sinks.errors import GenerationMissing
+from sinks.fence import Fence
+from sinks.fold import fold
+from sinks.redis_link import Link, Script
+from sinks.redis_wire import Wire, documents, wire
+from sinks.shape import DocumentShape
+from sinks.version import encode
+
+MARKER = "readmodels:generation"
+PROGRESS = "readmodels:progress"
+FENCES = "readmodels:fences"
+
+OPEN = Script(("databases", "open"))
+MERGE = Script(("register", "fence", "document", "databases", "merge"))
+JOIN_FENCES = Script(("register", "fence", "document", "databases", "join_fences"))
+RAISE_FENCE = Script(("register", "databases", "raise_fence"))
+MOVE_PROGRESS = Script(("databases", "progress"))
+SWAP = Script(("databases", "swap"))
+FLUSH = Script(("databases", "flush"))
+UNLINK = Script(("databases", "unlink"))
+
+_HELD_UP_S = 0.005
+_MOST_DOCUMENTS = 200
+_LEAST_DOCUMENTS = 10
+_MOST_BYTES = 512 * 1024
+
+
+@dataclass
+class Pace:
+    """How many documents go into one call, so that it holds up the server's other clients for 5 ms at most.
+
+    Larger calls than 200 documents are slower for each: their strings no longer fit the processor's cache.
+    """
+
+    documents: int = 100
+
+    def took(self, documents: int, elapsed_s: float) -> None:
+        """Learn from a call: how many documents, and how long the server was busy with them."""
+        affordable = int(documents * _HELD_UP_S / max(elapsed_s, 1e-6))
+        self.documents = max(_LEAST_DOCUMENTS, min(affordable, 2 * self.documents, _MOST_DOCUMENTS))
+
+
+@dataclass(frozen=True)
+class Generation:
+    """A generation that was found, and cannot be mistaken for a later one of the same number.
+
+    Args:
+        marker: the text of its marker.
+        progress: as it was when the generation was found.
+        round_trip_s: how long a question takes that costs the server next to nothing.
+    """
+
+    link: Link
+    marker: str
+    progress: Progress
+    round_trip_s: float
+
+    def merge(self, shape: DocumentShape, changes: pa.Table, pace: Pace) -> list[str]:
+        """Join changes into documents.
+
+        Returns:
+            The keys that hold something else than registers. Their documents were left alone.
+        """
+        batch = documents(shape.name, fold(changes, shape.identity))
+        rejected: list[str] = []
+        first = 0
+        while first < len(batch):
+            end = batch.end_of_run(first, pace.documents, _MOST_BYTES)
+            started = time.perf_counter()
+            answer = self._call(
+                MERGE,
+                [wire(MARKER, FENCES), batch.keys_of(first, end)],
+                [wire(self.marker, *_described(shape)), batch.changes_of(first, end)],
+            )
+            pace.took(end - first, time.perf_counter() - started - self.round_trip_s)
+            rejected += [key.decode() for key in answer]
+            first = end
+        return rejected
+
+    def raise_fence(self, fence: Fence) -> None:
+        """Keep a fence: every register that is written from now on meets it."""
+        unnamed = replace(fence, started_at={}).change(partition=0)
+        named = [fence.change(partition) for partition in sorted(fence.started_at)]
+        versions = "".join(encode(change) for change in (unnamed, *named))
+        field = f"{fence.kind.value} {fence.scope}"
+        self._call(RAISE_FENCE, [wire(MARKER, FENCES)], [wire(self.marker, field, versions)])
+
+    def join_fences(self, shape: DocumentShape) -> None:
+        """Join the fences into the registers that are there."""
+        self._scan(JOIN_FENCES, _registers_of(shape), *_described(shape))
+
+    def move_progress(self, span: Span) -> None:
+        """Move progress to the end of a span, never downward."""
+        fields = [text for (topic, partition), end in span.end.items() for text in (f"{topic}/{partition}", end)]
+        self._call(MOVE_PROGRESS, [wire(MARKER, PROGRESS)], [wire(self.marker, *fields)])
+
+    def show(self) -> None:
+        """Let readers see this generation."""
+        self._call(SWAP, [wire(MARKER)], [wire(self.marker)])
+
+    def empty_database(self) -> None:
+        """Remove this generation at once, with everything in its database.
+
+        Raises:
+            GenerationMissing: it is the one that readers see.
+        """
+        self._call(FLUSH, [wire(MARKER)], [wire(self.marker)])
+
+    def remove_keys(self, shapes: Iterable[DocumentShape]) -> None:
+        """Remove this generation key by key, in pages that hold the server up for a moment only."""
+        # Progress first and the marker last: what is half removed must not be taken for whole.
+        self._scan(UNLINK, PROGRESS)
+        for shape in shapes:
+            self._scan(UNLINK, f"{shape.name}:*")
+            self._scan(UNLINK, _registers_of(shape))
+        self._scan(UNLINK, FENCES)
+        self._scan(UNLINK, MARKER)
+
+    def _scan(self, script: Script, pattern: str, *described: str) -> None:
+        cursor = b"0"
+        while True:
+            arguments = wire(self.marker, *described, cursor, pattern)
+            cursor = self._call(script, [wire(MARKER, FENCES)], [arguments])
+            if cursor == b"0":
+                return
+
+    def _call(self, script: Script, keys: Sequence[Wire], arguments: Sequence[Wire]) -> Any:
+        answer = self.link.call(script, keys, arguments)
+        if answer is None:
+            raise GenerationMissing(f"generation {self.marker.partition(' ')[0]} is not where it was in Redis")
+        return answer
+
+
+def find(link: Link, number: int) -> Generation:
+    """Find a generation, in whichever database it is.
+
+    Raises:
+        GenerationMissing: no database holds it.
+    """
+    started = time.perf_counter()
+    answer = link.call(OPEN, [wire(MARKER, PROGRESS)], [wire(number)])
+    if answer is None:
+        raise GenerationMissing(f"generation {number} is not in Redis")
+    marker, fields = answer
+    offsets = {_shard(field): int(offset) for field, offset in zip(fields[::2], fields[1::2], strict=True)}
+    return Generation(link, marker.decode(), Progress(offsets), time.perf_counter() - started)
+
+
+def _described(shape: DocumentShape) -> tuple[str, str]:
+    return shape.name, "/".join(shape.collections)
+
+
+def _registers_of(shape: DocumentShape) -> str:
+    return f"{{{shape.name}:*}}:r"
+
+
+def _shard(field: bytes) -> Shard:
+    topic, _, partition = field.decode().rpartition("/")
+    return topic, int(partition)

@@ -1,0 +1,78 @@
+"""A Redis server of the tests' own, which they may empty, kill and start again."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import subprocess
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import stamina
+from redis import Redis
+from redis.exceptions import ConnectionError
+
+from stack.programs import Programs
+
+
+class OwnServer:
+    """A server process, reached by a socket in its own folder.
+
+    Args:
+        settings: as on the command line, without the dashes; by default nothing reaches the disk.
+        environment: what is added to the process's environment.
+    """
+
+    def __init__(self, settings: dict[str, str] | None = None, environment: dict[str, str] | None = None) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="redis-")
+        self._settings = {"appendonly": "no", **(settings or {})}
+        self._environment = {**os.environ, **(environment or {})}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def folder(self) -> Path:
+        """Where the server keeps its data."""
+        return Path(self._folder.name)
+
+    @property
+    def url(self) -> str:
+        """Logical database 0."""
+        return f"unix://{self.folder / 'socket'}?db=0"
+
+    def client(self, database: int = 0) -> Redis:
+        """A reader or an operator."""
+        return Redis(unix_socket_path=str(self.folder / "socket"), db=database)
+
+    def start(self) -> OwnServer:
+        """Start the server and wait until it answers."""
+        program = os.environ.get("READMODELS_TEST_REDIS_SERVER") or Programs(Path()).redis_server
+        fixed = {"port": "0", "unixsocket": "socket", "dir": str(self.folder), "save": ""}
+        arguments = [word for name, value in {**fixed, **self._settings}.items() for word in (f"--{name}", value)]
+        self._process = subprocess.Popen(
+            [str(program), *arguments], env=self._environment, cwd=self.folder, stdout=subprocess.DEVNULL
+        )
+        for attempt in stamina.retry_context(on=ConnectionError, attempts=None, timeout=20, wait_max=0.1):
+            with attempt, self.client() as client:
+                client.ping()
+        return self
+
+    def kill(self) -> None:
+        """End the server without warning; what it had not handed to the disk is lost."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self) -> None:
+        """End the server and remove its data."""
+        if self._process is not None:
+            self.kill()
+        self._folder.cleanup()
+
+
+@cache
+def shared_server() -> OwnServer:
+    """The one server of all tests that only need it to be there and empty."""
+    server = OwnServer().start()
+    atexit.register(server.stop)
+    return server
