@@ -8,12 +8,14 @@ import pytest
 
 from tests.contract.duckdb_subject import DuckdbSubject
 from tests.contract.memory_subject import MemorySubject
+from tests.contract.redis_subject import RedisSubject
 from tests.contract.subject import Form, Subject
 
 SUBJECTS: dict[str, Callable[[], Subject]] = {
     "memory, documents": lambda: MemorySubject(Form.DOCUMENTS),
     "memory, rows": lambda: MemorySubject(Form.ROWS),
     "duckdb": DuckdbSubject,
+    "redis": RedisSubject,
 }
 
 
