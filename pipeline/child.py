@@ -13,6 +13,7 @@ import structlog
 
 from pipeline import read_models
 from pipeline.config import Settings
+from pipeline.control import Requests
 from pipeline.policy import GivenUp, Patience
 from pipeline.source import Source
 from pipeline.worker import Worker, has_reached
@@ -51,9 +52,10 @@ def run_model(
         structlog.contextvars.bind_contextvars(model=model, generation=generation)
         if isinstance(store, DuckdbStore):
             _let_readers_in(store, settings, until)
-        source = Source(
-            settings.kafka, read_models.group(model, generation), list(settings.contract.topics), settings.batches
-        )
+        paused = threading.Event()
+        Requests(settings.kafka, model, paused).follow(until)
+        group, topics = read_models.group(model, generation), list(settings.contract.topics)
+        source = Source(settings.kafka, group, topics, settings.batches, paused)
         worker = Worker(
             source,
             read_models.decoder(settings),

@@ -84,10 +84,13 @@ def create_role(settings: SourceSettings) -> None:
 def drop_role(connection: Connection, role: str) -> bool:
     """Drop the replication role, unless another database still depends on it.
 
-    Returns: whether it is gone now.
+    Returns: whether there was one and it is gone.
     """
+    found = connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [role]).fetchone()
+    if found is None:
+        return False
     try:
-        connection.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(role)))
+        connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
     except psycopg.errors.DependentObjectsStillExist:
         return False
     return True

@@ -7,8 +7,8 @@ from connectors import topics
 from connectors.connect import ConnectClient, ConnectorMissing
 from connectors.debezium import ConnectorConfiguration
 from connectors.kafka import KafkaSettings
-from connectors.topics import TopicSettings
-from pipeline import replication, source_database
+from connectors.topics import TopicSettings, WantedTopic
+from pipeline import control, replication, source_database
 from pipeline.preconditions import require_ready
 from pipeline.source_database import SourceSettings
 
@@ -113,9 +113,14 @@ def _preconditions(deployment: Deployment) -> str:
 
 
 def _topics(deployment: Deployment) -> str:
-    wanted = topics.wanted_topics(deployment.connector, deployment.topics)
+    wanted = _all_topics(deployment)
     created = topics.create_missing(deployment.kafka.admin(), wanted)
     return f"created {', '.join(created)}" if created else UNCHANGED
+
+
+def _all_topics(deployment: Deployment) -> list[WantedTopic]:
+    requests = control.wanted_topic(deployment.topics.replication_factor)
+    return [*topics.wanted_topics(deployment.connector, deployment.topics), requests]
 
 
 def _connector(deployment: Deployment) -> str:
@@ -160,12 +165,12 @@ def _remove_setup(source: SourceSettings) -> str:
 
 def _remove_role(source: SourceSettings) -> str:
     with source_database.connect(source.admin_url) as connection:
-        is_gone = replication.drop_role(connection, source.replication_role)
-    return "dropped" if is_gone else f"{source.replication_role} is kept: another database depends on it"
+        is_dropped = replication.drop_role(connection, source.replication_role)
+    return "dropped" if is_dropped else UNCHANGED
 
 
 def _remove_topics(deployment: Deployment) -> str:
-    wanted = topics.wanted_topics(deployment.connector, deployment.topics)
+    wanted = _all_topics(deployment)
     deleted = topics.delete(deployment.kafka.admin(), [topic.name for topic in wanted])
     return f"deleted {', '.join(deleted)}" if deleted else UNCHANGED
 

@@ -93,10 +93,19 @@ class Source:
     Args:
         group: the group's name.
         topics: what to read.
+        paused: while it is set, nothing is handed over.
     """
 
-    def __init__(self, kafka: KafkaSettings, group: str, topics: Sequence[str], settings: BatchSettings) -> None:
+    def __init__(
+        self,
+        kafka: KafkaSettings,
+        group: str,
+        topics: Sequence[str],
+        settings: BatchSettings,
+        paused: threading.Event | None = None,
+    ) -> None:
         self._topics = list(topics)
+        self._paused = paused or threading.Event()
         self._settings = settings
         self._consumer = Consumer(_consumer_settings(kafka, group, settings))
         self._shared = _Shared()
@@ -153,11 +162,11 @@ class Source:
 
     def _take(self) -> RawBatch:
         with self._changed:
-            if not self._shared.polled.is_worth_taking(IDLE_S):
+            if self._paused.is_set() or not self._shared.polled.is_worth_taking(IDLE_S):
                 self._changed.wait(POLL_S)
             if self._shared.failure is not None:
                 raise self._shared.failure
-            if not self._shared.polled.is_worth_taking(IDLE_S):
+            if self._paused.is_set() or not self._shared.polled.is_worth_taking(IDLE_S):
                 return RawBatch((), Span({}, {}))
             self._shared.is_batch_in_hand = True
             records, span = self._shared.polled.take(self._settings.max_records)

@@ -96,7 +96,7 @@ def create_publication(connection: Connection) -> None:
 
 def remove_setup(connection: Connection, role: str) -> None:
     """Remove publication, heartbeat, signals and grants; the orders stay."""
-    run(connection, "teardown.sql", role=sql.Identifier(role))
+    run(connection, "teardown.sql", role_name=sql.Literal(role), role=sql.Identifier(role))
 
 
 def drop_tables(connection: Connection) -> None:

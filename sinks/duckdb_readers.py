@@ -68,7 +68,8 @@ def serve(instance: duckdb.DuckDBPyConnection, address: str, token: str) -> None
     instance.create_function(AUTHORIZATION, _authorize, ["VARCHAR", "VARCHAR"], "BOOLEAN")
     instance.execute(f"SET GLOBAL quack_authorization_function = '{AUTHORIZATION}'")
     try:
-        instance.execute("CALL quack_serve(?, token := ?)", [address, token])
+        elsewhere = not address.removeprefix("quack:").startswith(("127.", "localhost", "[::1]"))
+        instance.execute("CALL quack_serve(?, token := ?, allow_other_hostname := ?)", [address, token, elsewhere])
     except duckdb.Error as error:
         raise ReadersRefused(f"DuckDB cannot be served at {address}: {type(error).__name__}") from error
 

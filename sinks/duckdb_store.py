@@ -67,6 +67,19 @@ class DuckdbStore:
     def drop(self, generation: int) -> None:
         if generation == self.live():
             raise GenerationMissing(f"generation {generation} is live and cannot be dropped")
+        self.open()
+        self._remove(generation)
+
+    def clear(self) -> None:
+        self.open()
+        for shape in self._shapes:
+            for name in (shape.table, f"{shape.table}_history"):
+                self.instance().execute(f"DROP VIEW IF EXISTS memory.main.{quote(name)}")
+        (self._directory / "generations.json").unlink(missing_ok=True)
+        for generation in self.generations():
+            self._remove(generation)
+
+    def _remove(self, generation: int) -> None:
         if generation in self._attached:
             self.instance().execute(f"DETACH {catalog(generation)}")
             self._attached.discard(generation)

@@ -44,6 +44,10 @@ class MemoryStore:
     def drop(self, generation: int) -> None:
         self.held.pop(generation, None)
 
+    def clear(self) -> None:
+        self.held.clear()
+        self.shown = None
+
 
 class MemorySink:
     """A dictionary of registers."""

@@ -43,3 +43,6 @@ class Store(Protocol):
 
     def drop(self, generation: int) -> None:
         """Remove a generation and its progress; nothing happens where it is missing."""
+
+    def clear(self) -> None:
+        """Remove every generation, also the live one, and the readers' names."""

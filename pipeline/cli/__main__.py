@@ -1,0 +1,5 @@
+"""`python -m pipeline.cli`: how the command starts its own workers."""
+
+from pipeline.cli.main import main
+
+main()

@@ -1,0 +1,34 @@
+"""`up` and `down`: the local stack of real servers."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import orjson
+import typer
+
+from pipeline.cli.context import err, of, out, print_json
+from stack.progress import ConsoleReport, Silence
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+
+
+def up(context: typer.Context, as_json: AsJson = False) -> None:
+    """Start the local stack: PostgreSQL, Kafka, Connect with Debezium, registry, Elasticsearch, Redis.
+
+    Real servers as plain processes on loopback, without Docker; data and logs lie below .readmodels/. What runs
+    already is found and left as it is. The first start downloads about 500 MB.
+    """
+    began = time.monotonic()
+    endpoints = of(context).stack.up(Silence() if as_json else ConsoleReport(out))
+    if as_json:
+        print_json(orjson.loads(endpoints.to_json()))
+        return
+    out.print(f"[green]up[/] after {time.monotonic() - began:.1f} s; next: [bold]readmodels init[/]")
+
+
+def down(context: typer.Context) -> None:
+    """Stop what `up` started, and nothing else. All data stays, and the next `up` finds it again."""
+    of(context).stack.down(ConsoleReport(err))
+    out.print("[green]down[/]; delete the directory to remove its data too")

@@ -1,0 +1,113 @@
+"""`run`: the workers, and the process of one of them; `pause` and `resume`."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from typing import Annotated
+
+import orjson
+import structlog
+import typer
+
+from pipeline import control, read_models
+from pipeline.child import EXIT_STOPPED, end_on_signals, end_with_parent, run_model
+from pipeline.cli.context import Context, complain, err, of, out
+from pipeline.config import Settings
+from pipeline.marks import Marks
+from pipeline.source_database import connect
+from pipeline.supervisor import Supervisor
+from sinks.batch import Shard
+
+log = structlog.get_logger()
+Models = Annotated[
+    list[str] | None, typer.Argument(metavar="[MODEL]...", help="Read models; none, or `all`, is every one.")
+]
+MARK_TIMEOUT_S = 120.0
+
+
+def run(
+    context: typer.Context,
+    models: Models = None,
+    until_caught_up: Annotated[
+        bool, typer.Option("--until-caught-up", help="End once the models hold everything committed until now.")
+    ] = False,
+    processes: Annotated[int, typer.Option(min=1, help="Processes per model; they share the partitions.")] = 1,
+) -> None:
+    """Keep the read models in sync, one process per model, until you end it with ^C.
+
+    A store that is down delays its own model only; its worker waits and goes on by itself. More processes, on this or
+    other machines, share the work. DuckDB has one writer: another process of it stands by and takes over.
+    """
+    chosen = read_models.named(models)
+    settings = of(context).settings()
+    ends = _mark(settings) if until_caught_up else None
+    until = threading.Event()
+    end_on_signals(until)
+    supervisor = Supervisor(lambda model: _command(of(context), model, ends))
+    crew = [model for model in chosen for _ in range(1 if model == "duckdb" else processes)]
+    code = supervisor.run(crew, until)
+    if code:
+        raise typer.Exit(code)
+
+
+def work(
+    context: typer.Context,
+    model: str,
+    ends: Annotated[str, typer.Option(help="Offsets at which to end, as JSON.")] = "",
+) -> None:
+    """Be the process of one model, for as long as standard input is open."""
+    until = threading.Event()
+    end_on_signals(until)
+    end_with_parent(until)
+    try:
+        run_model(model, of(context).settings(), until, _parsed(ends) if ends else None)
+    except Exception as error:  # noqa: BLE001 - the policy: what it does not know stops the worker
+        log.error(
+            "stopped", model=model, reason=f"{type(error).__name__}: {error}", remedy=getattr(error, "remedy", None)
+        )
+        complain(error)
+        sys.stderr.flush()
+        # Threads of client libraries must not keep the process alive.
+        os._exit(EXIT_STOPPED)
+
+
+def pause(context: typer.Context, models: Models = None) -> None:
+    """Let the workers of these models rest; they stay in their groups and lose nothing. Lasts until `resume`."""
+    _control(of(context), models, is_paused=True)
+
+
+def resume(context: typer.Context, models: Models = None) -> None:
+    """Let the workers of these models go on."""
+    _control(of(context), models, is_paused=False)
+
+
+def _control(context: Context, models: Sequence[str] | None, *, is_paused: bool) -> None:
+    settings = context.settings()
+    for model in read_models.named(list(models or [])):
+        control.request(settings.kafka, model, is_paused=is_paused)
+        out.print(f"{model}: {'paused' if is_paused else 'resumed'}")
+
+
+def _mark(settings: Settings) -> Mapping[Shard, int]:
+    """The ends of the log at which everything that is committed now is in the models."""
+    marks = Marks(settings.kafka, settings.connector, settings.connect.url)
+    with closing(connect(settings.source.url)) as connection:
+        err.print("[dim]waiting for what is committed now to reach Kafka…[/]")
+        return marks.await_in_log(marks.set(connection), MARK_TIMEOUT_S).end_offsets
+
+
+def _command(context: Context, model: str, ends: Mapping[Shard, int] | None) -> list[str]:
+    places = ["--config", str(context.file), "--home", str(context.home)]
+    command = [sys.executable, "-m", "pipeline.cli", *places, "work", model]
+    if ends is None:
+        return command
+    written = [[topic, partition, offset] for (topic, partition), offset in ends.items()]
+    return [*command, "--ends", orjson.dumps(written).decode()]
+
+
+def _parsed(ends: str) -> dict[Shard, int]:
+    return {(topic, partition): offset for topic, partition, offset in orjson.loads(ends)}
