@@ -10,7 +10,7 @@ from connectors.errors import SystemicError
 
 ClientSetting = str | int | float | bool
 
-REQUEST_TIMEOUT_S = 20.0
+REQUEST_TIMEOUT_S = 10.0
 
 
 class KafkaUnavailable(SystemicError):

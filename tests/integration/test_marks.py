@@ -1,0 +1,93 @@
+"""Marks on real servers: what was committed before a mark lies before the ends that it freezes."""
+
+from collections.abc import Iterator
+
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+
+from connectors.connect import ConnectClient
+from pipeline import source_database
+from pipeline.generator import OrderGenerator, Traffic
+from pipeline.marks import MarkInsideTransaction, MarkNotSeen, MarkReached, Marks
+from pipeline.models import open_engine
+from pipeline.setup import Deployment, carry_out, init_steps, teardown_steps
+from pipeline.source_database import Connection
+from stack.endpoints import Endpoints
+from tests.integration.own_source import own_database, own_deployment
+
+TIMEOUT_S = 60.0
+
+
+@pytest.fixture(scope="module")
+def deployment(endpoints: Endpoints) -> Iterator[Deployment]:
+    with own_database(endpoints, "marks_test") as source:
+        made = own_deployment(endpoints, "marks_test", source)
+        carry_out(init_steps(made), lambda *_: None)
+        yield made
+        carry_out(teardown_steps(made), lambda *_: None)
+
+
+@pytest.fixture
+def marks(deployment: Deployment) -> Marks:
+    return Marks(deployment.kafka, deployment.connector, deployment.connect_url)
+
+
+@pytest.fixture
+def connection(deployment: Deployment) -> Iterator[Connection]:
+    with source_database.connect(deployment.source.url) as opened:
+        yield opened
+
+
+def keys_before(reached: MarkReached, deployment: Deployment, topic: str) -> set[bytes]:
+    """Read one topic from its start to the frozen ends, as a worker does."""
+    consumer = Consumer(
+        deployment.kafka.with_client(group_id="marks_test", enable_auto_commit=False, enable_partition_eof=True)
+    )
+    ends = {partition: end for (name, partition), end in reached.end_offsets.items() if name == topic and end}
+    consumer.assign([TopicPartition(topic, partition, 0) for partition in ends])
+    keys = set()
+    behind = set(ends)
+    while behind:
+        message = consumer.poll(1.0)
+        if message is not None and message.error() is None:
+            keys.add(message.key() or b"")
+        places = consumer.position([TopicPartition(topic, partition) for partition in behind])
+        behind -= {place.partition for place in places if place.offset >= ends[place.partition]}
+    consumer.close()
+    return keys
+
+
+def test_everything_committed_before_a_mark_lies_before_the_ends_it_freezes(
+    deployment: Deployment, marks: Marks, connection: Connection
+) -> None:
+    OrderGenerator(open_engine(deployment.source.url), Traffic(deletions=0)).place(300)
+    reached = marks.await_in_log(marks.set(connection), TIMEOUT_S)
+    for table, topic in zip(deployment.connector.tables, deployment.connector.table_topics, strict=True):
+        rows = connection.execute(f"SELECT format('{{\"id\":%s}}', id) FROM {table}").fetchall()
+        assert len(rows) >= 300
+        assert keys_before(reached, deployment, topic) >= {str(row[0]).encode() for row in rows}
+
+
+def test_marks_are_found_in_the_order_in_which_they_were_set(marks: Marks, connection: Connection) -> None:
+    first, second = marks.set(connection), marks.set(connection)
+    assert first.lsn < second.lsn
+    assert marks.await_in_log(second, TIMEOUT_S).mark == second
+    assert marks.await_in_log(first, TIMEOUT_S).mark == first
+
+
+def test_a_mark_is_not_set_inside_an_open_transaction(marks: Marks, connection: Connection) -> None:
+    with connection.transaction(), pytest.raises(MarkInsideTransaction):
+        marks.set(connection)
+
+
+def test_a_mark_that_does_not_come_tells_what_the_connector_does(
+    deployment: Deployment, marks: Marks, connection: Connection
+) -> None:
+    client = ConnectClient(deployment.connect_url)
+    client.stop(deployment.connector.name)
+    client.wait_until_stopped(deployment.connector.name, TIMEOUT_S)
+    mark = marks.set(connection)
+    with pytest.raises(MarkNotSeen, match="connector marks_test is STOPPED"):
+        marks.await_in_log(mark, timeout_s=1.0)
+    client.resume(deployment.connector.name)
+    assert marks.await_in_log(mark, TIMEOUT_S).mark == mark

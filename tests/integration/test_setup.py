@@ -1,0 +1,133 @@
+"""Set-up and teardown on real servers: repeatable, complete, and clear about what is wrong."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from connectors import topics
+from connectors.connect import ConfigRejected, ConnectClient, ConnectUnavailable
+from connectors.kafka import KafkaSettings, KafkaUnavailable
+from connectors.topics import CleanupPolicy, TopicContractBroken, TopicSettings
+from pipeline import replication, source_database
+from pipeline.preconditions import SourceNotReady
+from pipeline.setup import UNCHANGED, Deployment, Step, carry_out, drop_tables_step, init_steps, teardown_steps
+from stack.endpoints import Endpoints
+from tests.integration.own_source import own_database, own_deployment
+
+
+def outcomes(steps: list[Step]) -> dict[str, str]:
+    told: dict[str, str] = {}
+    carry_out(steps, told.__setitem__)
+    return told
+
+
+@pytest.fixture(scope="module")
+def deployment(endpoints: Endpoints) -> Iterator[Deployment]:
+    with own_database(endpoints, "setup_test") as source:
+        made = own_deployment(endpoints, "setup_test", source)
+        yield made
+        outcomes(teardown_steps(made))
+
+
+@pytest.fixture
+def ready(deployment: Deployment) -> Deployment:
+    outcomes(init_steps(deployment))
+    return deployment
+
+
+def test_a_second_init_changes_nothing(ready: Deployment) -> None:
+    before = topics.describe(ready.kafka.admin(), ready.connector.table_topics)
+    assert outcomes(init_steps(ready)) == {
+        "tables": UNCHANGED,
+        "replication role": UNCHANGED,
+        "grants": UNCHANGED,
+        "publication": UNCHANGED,
+        "preconditions": "all hold",
+        "topics": UNCHANGED,
+        "connector": "unchanged, running",
+    }
+    assert topics.describe(ready.kafka.admin(), ready.connector.table_topics) == before
+
+
+def test_init_leaves_rows_that_were_there(ready: Deployment) -> None:
+    with source_database.connect(ready.source.url) as connection:
+        connection.execute("INSERT INTO orders (customer_id, note) VALUES (1, 'kept')")
+        outcomes(init_steps(ready))
+        assert connection.execute("SELECT count(*) FROM orders WHERE note = 'kept'").fetchone() == (1,)
+
+
+def test_teardown_leaves_nothing_but_the_orders_and_init_begins_anew(ready: Deployment) -> None:
+    admin = ready.kafka.admin()
+    names = [topic.name for topic in topics.wanted_topics(ready.connector, ready.topics)]
+    ids = {topic.topic_id for topic in topics.describe(admin, names).values()}
+
+    outcomes(teardown_steps(ready))
+
+    assert ready.connector.name not in ConnectClient(ready.connect_url).names()
+    assert topics.describe(admin, names) == {}
+    with source_database.connect(ready.source.url) as connection:
+        left = source_database.presence(connection, ready.source.replication_role)
+        assert not left.is_publication_present
+        assert connection.execute("SELECT to_regnamespace('readmodels')").fetchone() == (None,)
+        assert connection.execute("SELECT to_regclass('public.orders') IS NOT NULL").fetchone() == (True,)
+        assert replication.read_slot(connection, ready.connector.slot) is None
+        role = connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [ready.source.replication_role])
+        assert role.fetchone() is None
+    assert set(outcomes(teardown_steps(ready)).values()) == {UNCHANGED}
+
+    outcomes(init_steps(ready))
+    assert ids.isdisjoint(topic.topic_id for topic in topics.describe(admin, names).values())
+    assert ConnectClient(ready.connect_url).status(ready.connector.name).is_running
+
+
+def test_the_orders_are_dropped_only_by_their_own_step(endpoints: Endpoints) -> None:
+    with own_database(endpoints, "drop_test") as source, source_database.connect(source.url) as connection:
+        source_database.create_schema(connection)
+        outcomes([drop_tables_step(source)])
+        assert connection.execute("SELECT to_regclass('public.orders')").fetchone() == (None,)
+
+
+def test_a_changed_setting_reaches_the_running_connector(ready: Deployment) -> None:
+    slower = replace(ready, connector=ready.connector.with_settings({"poll.interval.ms": "40"}))
+    assert outcomes(init_steps(slower))["connector"] == "settings changed, running"
+    client = ConnectClient(ready.connect_url)
+    assert client.config(ready.connector.name)["poll.interval.ms"] == "40"
+    assert outcomes(init_steps(ready))["connector"] == "settings changed, running"
+
+
+def test_a_topic_that_differs_is_reported_and_never_altered(ready: Deployment) -> None:
+    other = replace(ready, topics=TopicSettings(peak_consumers=5, cleanup_policy=CleanupPolicy.COMPACT))
+    before = topics.describe(ready.kafka.admin(), ready.connector.table_topics)
+    with pytest.raises(TopicContractBroken) as broken:
+        outcomes(init_steps(other))
+    assert "setup_test.public.orders has 6 partitions, not 10" in str(broken.value)
+    assert "setup_test.public.order_items has cleanup.policy=delete, not compact" in str(broken.value)
+    assert topics.describe(ready.kafka.admin(), ready.connector.table_topics) == before
+
+
+def test_init_refuses_a_source_that_is_not_ready(ready: Deployment) -> None:
+    with source_database.connect(ready.source.url) as connection:
+        connection.execute("ALTER TABLE order_items ENABLE ROW LEVEL SECURITY")
+        try:
+            with pytest.raises(SourceNotReady) as refused:
+                outcomes(init_steps(ready))
+        finally:
+            connection.execute("ALTER TABLE order_items DISABLE ROW LEVEL SECURITY")
+    assert refused.value.remedy == "ALTER TABLE public.order_items DISABLE ROW LEVEL SECURITY;"
+
+
+def test_a_connector_that_cannot_log_in_is_rejected_with_the_reason(ready: Deployment) -> None:
+    locked_out = ready.connector.with_settings({"database.password": "canary"})
+    with pytest.raises(ConfigRejected, match="password authentication failed") as rejected:
+        outcomes(init_steps(replace(ready, connector=locked_out)))
+    assert "canary" not in str(rejected.value)
+
+
+def test_a_server_that_is_not_there_is_named(ready: Deployment) -> None:
+    nowhere = "127.0.0.1:1"
+    with pytest.raises(ConnectUnavailable, match=nowhere):
+        outcomes(init_steps(replace(ready, connect_url=f"http://{nowhere}")))
+    silent = KafkaSettings(bootstrap_servers=nowhere, client={"socket.timeout.ms": "1000"})
+    with pytest.raises(KafkaUnavailable):
+        outcomes(init_steps(replace(ready, kafka=silent)))
