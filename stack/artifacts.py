@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path, PurePosixPath
 
 import stamina
@@ -56,9 +57,9 @@ class Artifact:
         return PurePosixPath(*group.split("."), name, version, self.file)
 
 
-def locked() -> list[Artifact]:
-    """Read the lock that ships with this package."""
-    table = tomllib.loads(files("stack").joinpath(LOCK_NAME).read_text())
+def locked(lock: Traversable | None = None) -> list[Artifact]:
+    """Read a lock; by default the one that ships with this package."""
+    table = tomllib.loads((lock or files("stack").joinpath(LOCK_NAME)).read_text())
     return [Artifact(**entry) for entry in table["artifact"]]
 
 

@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import cjdk
@@ -20,16 +20,20 @@ _NEEDED_MODULES = {"jdk.jdi", "jdk.incubator.vector"}
 """What Elasticsearch asks for beyond `java.base`; a trimmed runtime lacks them."""
 
 
-def find_java(report: Report) -> Path:
+def find_java(report: Report, folders: Sequence[Path] = _DISTRIBUTION_FOLDERS) -> Path:
     """Return the home of the first full JDK that is new enough, else download one.
 
-    Looks at `JAVA_HOME`, then at the `java` of the PATH, then at the distribution's own folder of JDKs.
+    Looks at `JAVA_HOME`, then at the `java` of the PATH, then at the system's own folders of JDKs.
+
+    Args:
+        report: who is told of a download.
+        folders: where the system keeps its JDKs.
 
     Raises:
         JavaMissing: there is none, and none could be downloaded.
     """
     refused = []
-    for home in _candidates():
+    for home in _candidates(folders):
         reason = _refusal(home)
         if reason is None:
             return home
@@ -38,12 +42,12 @@ def find_java(report: Report) -> Path:
     return _downloaded(refused)
 
 
-def _candidates() -> Iterator[Path]:
+def _candidates(folders: Sequence[Path]) -> Iterator[Path]:
     if named := os.environ.get("JAVA_HOME"):
         yield Path(named)
     if found := shutil.which("java"):
         yield Path(found).resolve().parent.parent
-    for folder in _DISTRIBUTION_FOLDERS:
+    for folder in folders:
         for home in sorted(folder.glob("*"), reverse=True):
             yield home / "Contents/Home" if (home / "Contents/Home").exists() else home
 

@@ -57,6 +57,11 @@ class LocalStack:
         self._cache = cache or default_cache()
         self._site: Site | None = None
 
+    @property
+    def home(self) -> Path:
+        """The folder of this stack: `data`, `log`, `run`, ports, secrets and endpoints."""
+        return self._home.root
+
     def up(self, report: Report | None = None) -> Endpoints:
         """Start every server that does not run, and return when all of them answer.
 

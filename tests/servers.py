@@ -75,7 +75,9 @@ def containers() -> Iterator[Endpoints]:
 
 def docker_answers() -> bool:
     """Say whether a Docker engine answers on this machine."""
-    return bool(shutil.which("docker")) and subprocess.run(["docker", "info"], capture_output=True).returncode == 0
+    if shutil.which("docker") is None:
+        return False
+    return subprocess.run(["docker", "info"], capture_output=True, check=False).returncode == 0
 
 
 @contextmanager
