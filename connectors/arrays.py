@@ -1,6 +1,7 @@
 """Whole arrays at a time: the fast reading of a column, and its retreat to `connectors.values`."""
 
 from collections.abc import Callable
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -8,8 +9,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from connectors.errors import BadRecord
+from connectors.numerics import Decimals
+from connectors.times import time_unit_us
 from connectors.types import ColumnType, Kind
-from connectors.values import Decimals, time_unit_us, value_reader
+from connectors.values import value_reader
 from connectors.wire import Wire
 
 Faults = dict[int, str]
@@ -21,6 +24,17 @@ _Fast = Callable[[pa.Array], pa.Array]
 _DAYS = (-2_440_588, 2_145_031_948)
 _MICROSECONDS = (-210_866_803_200_000_000, 9_223_371_331_199_999_999)
 _DAY_US = (0, 86_400_000_000)
+
+
+_FORMS: dict[str, tuple[type, pa.DataType]] = {
+    "boolean": (bool, pa.bool_()),
+    "int": (int, pa.int64()),
+    "long": (int, pa.int64()),
+    "float": (float, pa.float64()),
+    "double": (float, pa.float64()),
+    "string": (str, pa.string()),
+}
+"""What values of a form are in Python, and an array that holds any of them."""
 
 
 class _Refused(Exception):
@@ -37,15 +51,17 @@ class ColumnReader:
         self._name = name
         self._column = column
         self._read_value = value_reader(wire, column, decimals)
+        self._wire = wire
         self._read_array = _fast_reader(wire, column)
 
     def read(self, raw: pa.Array | list[Any]) -> tuple[pa.Array, Faults]:
         """Read a column as it was sent: an array of its Avro type, or a list of values; null stays null."""
-        if isinstance(raw, pa.Array) and self._read_array is not None:
+        array = raw if isinstance(raw, pa.Array) else _array(raw, self._wire)
+        if array is not None and self._read_array is not None:
             try:
-                return self._read_array(raw), {}
+                return self._read_array(array), {}
             except (_Refused, pa.ArrowInvalid):
-                return self._read_one_by_one(raw.to_pylist())
+                return self._read_one_by_one(array.to_pylist())
         return self._read_one_by_one(raw.to_pylist() if isinstance(raw, pa.Array) else raw)
 
     def _read_one_by_one(self, raw: list[Any]) -> tuple[pa.Array, Faults]:
@@ -58,6 +74,17 @@ class ColumnReader:
                 values.append(None)
                 faults[row] = f"column {self._name}: {error}"
         return pa.array(values, _countable(self._column.arrow)).cast(self._column.arrow), faults
+
+
+def _array(raw: list[Any], wire: Wire) -> pa.Array | None:
+    """Make an array of a list whose values are all of the one type that the form promises."""
+    if wire.form not in _FORMS:
+        return None
+    python, arrow = _FORMS[wire.form]
+    try:
+        return pa.array(raw, arrow) if {*map(type, raw)} <= {python, NoneType} else None
+    except OverflowError:
+        return None
 
 
 def _countable(arrow: pa.DataType) -> pa.DataType:

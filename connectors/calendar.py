@@ -1,4 +1,4 @@
-"""Dates and times as ISO 8601 text, counted exactly, also in the years that Python's datetime cannot hold."""
+"""Dates and timestamps as ISO 8601 text, counted exactly, also in the years that Python's datetime cannot hold."""
 
 import re
 
@@ -7,7 +7,6 @@ _CLOCK = r"(?P<hour>\d\d):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:\.(?P<fraction>
 _ZONE = r"(?:Z|(?P<offset>[+-]\d\d:\d\d(?::\d\d)?))"
 
 _ISO_DATE = re.compile(rf"{_DATE}{_ZONE}?", re.ASCII)
-_ISO_TIME = re.compile(rf"{_CLOCK}{_ZONE}?", re.ASCII)
 _ISO_TIMESTAMP = re.compile(rf"{_DATE}T{_CLOCK}{_ZONE}?", re.ASCII)
 
 _DAYS_IN_MONTH = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
@@ -22,11 +21,6 @@ class MalformedTime(ValueError):
 def days_of(text: str) -> int:
     """Count the days from 1970-01-01 to an ISO date, such as "2026-01-02" or "-0043-03-15Z"."""
     return _days(_matched(_ISO_DATE, text))
-
-
-def time_us_of(text: str) -> int:
-    """Count the microseconds from midnight to an ISO time; "24:00:00" is a whole day."""
-    return _clock_us(_matched(_ISO_TIME, text))
 
 
 def timestamp_us_of(text: str) -> int:

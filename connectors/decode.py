@@ -7,11 +7,12 @@ import pyarrow as pa
 
 from connectors.assembly import assemble
 from connectors.decode_avro import AvroTable
-from connectors.envelope import TableColumns, envelope_schema
+from connectors.decode_json import JsonTable
+from connectors.envelope import Format, TableColumns, envelope_schema
 from connectors.errors import UnknownTopic
+from connectors.numerics import Decimals
 from connectors.records import Records
 from connectors.registry import Schemas
-from connectors.values import Decimals
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,10 @@ class Decoder:
         """
         for table in tables.values():
             envelope_schema(table)
-        self._tables = {topic: AvroTable(table, schemas, decimals) for topic, table in tables.items()}
+        self._tables = {
+            topic: AvroTable(table, schemas, decimals) if table.format is Format.AVRO else JsonTable(table, decimals)
+            for topic, table in tables.items()
+        }
 
     def decode(self, records: Records) -> Decoded:
         """Decode one batch.

@@ -13,10 +13,10 @@ from connectors.avro_schema import UnresolvedSchema, fields_of, resolved
 from connectors.avro_steps import Step, Wanted, step
 from connectors.envelope import TableColumns
 from connectors.framing import Frames, frame
+from connectors.numerics import Decimals
 from connectors.plan import Plan, plan
 from connectors.registry import Schemas
 from connectors.sent import SOURCE_FIELDS, Batch, Image, Sent
-from connectors.values import Decimals
 from connectors.wire import avro_wire
 
 

@@ -2,10 +2,21 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum, auto
 
 import pyarrow as pa
 
 from connectors.types import column_type
+
+
+class Format(Enum):
+    """How the values of a topic are written; it is declared, never guessed."""
+
+    AVRO = auto()
+    """In Confluent's wire format, with the schema in a registry."""
+
+    JSON = auto()
+    """As Connect's JSON converter writes them, with schemas or without."""
 
 
 @dataclass(frozen=True)
@@ -15,10 +26,12 @@ class TableColumns:
     Attributes:
         table: the table with its schema, such as "public.orders".
         columns: the PostgreSQL type of each column, such as "numeric(12,2)", in the order of the images.
+        format: how the topic's values are written.
     """
 
     table: str
     columns: Mapping[str, str]
+    format: Format = Format.AVRO
 
 
 def image_type(table: TableColumns) -> pa.StructType:

@@ -8,7 +8,7 @@ class ContractBroken(Exception):
 
 
 class UnsupportedType(ContractBroken):
-    """A declared column has a type that cannot be kept exactly."""
+    """A declared column has a type of which the connector does not send every value whole."""
 
     remedy = "Leave the column out of the contract file, or give it another type at the source."
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from connectors.arrays import ColumnReader
 from connectors.envelope import TableColumns
 from connectors.errors import ContractBroken, MissingColumn, WireTypeRefused
+from connectors.numerics import Decimals
 from connectors.types import column_type
-from connectors.values import Decimals
 from connectors.wire import Wire
 
 

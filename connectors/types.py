@@ -87,9 +87,18 @@ _ALIASES = {
     "timestamp": "timestamp without time zone",
 }
 
+# Debezium 3.6.1 sends these as null in streamed changes, or as structures of its own, or not at all.
 _UNSUPPORTED = frozenset(
-    {"bit varying", "varbit", "point", "line", "lseg", "box", "path", "polygon", "circle", "record", "vector"}
-    | {"halfvec", "sparsevec", "geometry", "geography"}
+    {"name", "bit varying", "varbit", "tsquery", "point", "line", "lseg", "box", "path", "polygon", "circle"}
+    | {"geometry", "geography", "vector", "halfvec", "sparsevec"}
+)
+
+# Of arrays it sends these whole; others as null (of enums), without fractions of a second (of times), or not at all.
+_ARRAY_ITEMS = frozenset(
+    {"smallint", "integer", "bigint", "oid", "real", "double precision", "boolean", "numeric"}
+    | {"text", "character varying", "varchar", "character", "char", "bpchar", "citext", "uuid", "json", "jsonb"}
+    | {"bytea", "hstore", "inet", "cidr", "date", "timestamp without time zone", "timestamp with time zone"}
+    | {"int4range", "int8range", "numrange", "daterange", "tsrange", "tstzrange"}
 )
 
 _TYPE = re.compile(
@@ -109,23 +118,20 @@ def column_type(text: str) -> ColumnType:
         text: such as "bigint", "numeric(12,2)", "timestamp(3) with time zone" or "text[]".
 
     Raises:
-        UnsupportedType: no Arrow type can hold it exactly.
+        UnsupportedType: the connector does not send every value of it whole.
 
     Source: https://www.postgresql.org/docs/current/datatype.html
     """
-    stripped = text.strip()
-    if stripped.endswith("[]"):
-        item = column_type(stripped.rstrip("[]"))
-        return ColumnType(Kind.ARRAY, pa.list_(item.arrow), item=item)
-    match = _TYPE.fullmatch(stripped)
+    is_array = text.strip().endswith("[]")
+    match = _TYPE.fullmatch(text.strip().rstrip("[]"))
     if match is None:
         raise UnsupportedType(f"not a type: {text!r}")
     name = " ".join((match["name"] + (match["zone"] or "")).lower().split())
     name = _ALIASES.get(name, name)
-    modifiers = [int(part) for part in (match["modifiers"] or "").split(",") if part]
-    if name in _UNSUPPORTED:
-        raise UnsupportedType(f"{text!r} cannot be kept exactly")
-    return _with_modifiers(name, modifiers)
+    if name in _UNSUPPORTED or (is_array and name not in _ARRAY_ITEMS):
+        raise UnsupportedType(f"the connector does not send {text!r} whole")
+    item = _with_modifiers(name, [int(part) for part in (match["modifiers"] or "").split(",") if part])
+    return ColumnType(Kind.ARRAY, pa.list_(item.arrow), item=item) if is_array else item
 
 
 def _with_modifiers(name: str, modifiers: list[int]) -> ColumnType:

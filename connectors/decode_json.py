@@ -1,0 +1,146 @@
+"""JSON envelopes, as Connect's JSON converter writes them: each with its schema, or without."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from connectors.envelope import TableColumns
+from connectors.errors import MissingColumn
+from connectors.numerics import Decimals
+from connectors.plan import Plan, plan
+from connectors.sent import SOURCE_FIELDS, Batch, Image, Sent
+from connectors.types import column_type
+from connectors.wire import Wire, assumed_wire, connect_wire
+
+_WITH_SCHEMA = b'{"schema":'
+_BARE = b""
+
+_Long = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+
+
+class _Source(msgspec.Struct, gc=False):
+    schema: str
+    table: str
+    snapshot: str | None = None
+    sequence: str | None = None
+    lsn: _Long | None = None
+    ts_us: _Long | None = None
+    ts_ms: _Long | None = None
+
+
+class _Described(msgspec.Struct, gc=False):
+    schema: msgspec.Raw
+    payload: msgspec.Raw
+
+
+@dataclass(frozen=True)
+class _Form:
+    """One form of a topic's values: what comes before every envelope, and how its columns are read."""
+
+    prefix: bytes
+    plan: Plan
+
+
+class JsonTable:
+    """Takes the envelopes of one table out of its topic's values."""
+
+    def __init__(self, table: TableColumns, decimals: Decimals) -> None:
+        self._table = table
+        self._decimals = decimals
+        self._envelopes = msgspec.json.Decoder(_envelope_type(list(table.columns)))
+        self._described = msgspec.json.Decoder(_Described)
+        wires = {name: assumed_wire(column_type(text)) for name, text in table.columns.items()}
+        self._forms = [_Form(_BARE, plan(table, wires, decimals))]
+
+    def read(self, values: list[bytes | None]) -> Batch:
+        """Read a batch, one form after the other."""
+        faults: dict[int, str] = {}
+        envelopes: dict[bytes, dict[int, Any]] = {}
+        for row, value in enumerate(values):
+            if value is None:
+                continue
+            try:
+                form = self._form(value)
+                body = memoryview(value)[len(form.prefix) : -1] if form.prefix else value
+                envelopes.setdefault(form.prefix, {})[row] = self._envelopes.decode(body)
+            except msgspec.ValidationError as error:
+                faults[row] = f"not an envelope: {error}"
+            except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+                faults[row] = "not well-formed JSON" if value else "the value is empty, but not null"
+        plans = {form.prefix: form.plan for form in self._forms}
+        sent = [(_sent(found, plans[prefix]), _complete(found, plans[prefix])) for prefix, found in envelopes.items()]
+        return Batch(sent, faults, sum(value is None for value in values))
+
+    def _form(self, value: bytes) -> _Form:
+        """Find the form of a value by its beginning: its schema is the same bytes in every record."""
+        if not value.startswith(_WITH_SCHEMA):
+            return self._forms[0]
+        for form in self._forms[1:]:
+            if value.startswith(form.prefix):
+                return form
+        described = self._described.decode(value)
+        prefix = _WITH_SCHEMA + bytes(described.schema) + b',"payload":'
+        if value != prefix + bytes(described.payload) + b"}":
+            raise msgspec.ValidationError("not as Connect writes a schema and a payload")
+        form = _Form(prefix, plan(self._table, _wires(msgspec.json.decode(described.schema)), self._decimals))
+        self._forms.append(form)
+        return form
+
+
+def _envelope_type(columns: list[str]) -> type[msgspec.Struct]:
+    names = [f"column_{n}" for n in range(len(columns))]
+    image = msgspec.defstruct(
+        "Image",
+        [(name, Any, msgspec.field(default=msgspec.UNSET)) for name in names],
+        rename=dict(zip(names, columns, strict=True)),
+    )
+    return msgspec.defstruct(
+        "Envelope",
+        [("op", str), ("source", _Source), ("before", image | None, None), ("after", image | None, None)],
+    )
+
+
+def _wires(schema: Mapping[str, Any]) -> dict[str, Wire]:
+    """Return the forms of the columns that an envelope's schema describes."""
+    images = [field for field in schema.get("fields", []) if field.get("field") == "after"]
+    return {field["field"]: connect_wire(field) for image in images for field in image.get("fields", [])}
+
+
+def _complete(envelopes: Mapping[int, Any], form: Plan) -> Plan:
+    """Break the plan if an image lacks a declared column, which JSON without schema cannot tell beforehand."""
+    missing = {
+        name
+        for envelope in envelopes.values()
+        for image in (envelope.before, envelope.after)
+        if image is not None
+        for name, value in zip(form.table.columns, msgspec.structs.astuple(image), strict=True)
+        if value is msgspec.UNSET
+    }
+    if not missing or form.broken is not None:
+        return form
+    return Plan(form.table, {}, MissingColumn(f"{form.table.table} is sent without {', '.join(sorted(missing))}"))
+
+
+def _sent(envelopes: Mapping[int, Any], form: Plan) -> Sent:
+    sources = [envelope.source for envelope in envelopes.values()]
+    return Sent(
+        rows=np.fromiter(envelopes, np.int64, len(envelopes)),
+        op=pa.array([envelope.op for envelope in envelopes.values()], pa.string()),
+        source={
+            name: pa.array([getattr(source, name) for source in sources], kind) for name, kind in SOURCE_FIELDS.items()
+        },
+        before=_image([envelope.before for envelope in envelopes.values()], form.table),
+        after=_image([envelope.after for envelope in envelopes.values()], form.table),
+        faults={},
+    )
+
+
+def _image(images: list[Any], table: TableColumns) -> Image:
+    absent = (None,) * len(table.columns)
+    rows = [absent if image is None else msgspec.structs.astuple(image) for image in images]
+    present = np.array([image is not None for image in images], bool)
+    return Image(present, dict(zip(table.columns, map(list, zip(*rows, strict=True)), strict=True)))
