@@ -83,8 +83,10 @@ def fetch(artifacts: Sequence[Artifact], cache: Path, report: Report) -> dict[Ar
         check(artifact, places[artifact])
     if missing:
         report.downloading(len(missing), sum(artifact.size_bytes for artifact in missing))
-        _download_all(missing, cache, report)
-        report.downloads_finished()
+        try:
+            _download_all(missing, cache, report)
+        finally:
+            report.downloads_ended()
     return places
 
 
@@ -119,7 +121,7 @@ def _download_all(missing: Mapping[Artifact, Path], cache: Path, report: Report)
 
         try:
             for _ in pool.map(bring, missing):
-                pass
+                report.arrived()
         except BaseException:
             interrupted.set()
             pool.shutdown(wait=False, cancel_futures=True)

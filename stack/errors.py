@@ -78,8 +78,12 @@ class StackBusy(StackError):
     remedy = "Wait until it has finished, then try again."
 
 
+_SIGNS_OF_A_FULL_DISK = ("No space left on device", "Check free disk space")
+"""The system's own words, and PostgreSQL's."""
+
+
 def death(server: str, log_tail: str) -> StackError:
     """Return the error for a server that ended before it was ready, by what its log says last."""
-    if "No space left on device" in log_tail:
+    if any(sign in log_tail for sign in _SIGNS_OF_A_FULL_DISK):
         return DiskFull(f"{server} ended because the disk is full.", log_tail=log_tail)
     return ServerDied(f"{server} ended before it was ready.", log_tail=log_tail)

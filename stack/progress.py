@@ -8,6 +8,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
 
+_ONLY = TaskID(0)
+"""The one task of the bar."""
+
 
 class Report(Protocol):
     """Who is told of downloads and servers. Calls may come from several threads."""
@@ -18,8 +21,11 @@ class Report(Protocol):
     def downloaded(self, size_bytes: int) -> None:
         """`size_bytes` more bytes have arrived."""
 
-    def downloads_finished(self) -> None:
-        """Every file is here and was checked."""
+    def arrived(self) -> None:
+        """One more file is here and was checked; called by one thread only."""
+
+    def downloads_ended(self) -> None:
+        """Every file is here, or an error follows."""
 
     def preparing(self, what: str) -> None:
         """Something that takes a while begins, and is no download."""
@@ -41,7 +47,9 @@ class Silence:
 
     def downloaded(self, size_bytes: int) -> None: ...
 
-    def downloads_finished(self) -> None: ...
+    def arrived(self) -> None: ...
+
+    def downloads_ended(self) -> None: ...
 
     def preparing(self, what: str) -> None: ...
 
@@ -58,19 +66,24 @@ class ConsoleReport:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._bar: Progress | None = None
-        self._task = TaskID(0)
+        self._arrived_files = 0
 
     def downloading(self, files: int, total_bytes: int) -> None:
-        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-        self._bar = Progress(*columns, console=self._console)
-        self._task = self._bar.add_task(f"{files} files", total=total_bytes)
+        count = TextColumn("{task.fields[arrived]}/{task.fields[files]} files")
+        self._bar = Progress(count, BarColumn(), DownloadColumn(), TransferSpeedColumn(), console=self._console)
+        self._bar.add_task("", total=total_bytes, files=files, arrived=0)
         self._bar.start()
 
     def downloaded(self, size_bytes: int) -> None:
         if self._bar:
-            self._bar.advance(self._task, size_bytes)
+            self._bar.advance(_ONLY, size_bytes)
 
-    def downloads_finished(self) -> None:
+    def arrived(self) -> None:
+        if self._bar:
+            self._arrived_files += 1
+            self._bar.update(_ONLY, arrived=self._arrived_files)
+
+    def downloads_ended(self) -> None:
         if self._bar:
             self._bar.stop()
             self._bar = None
