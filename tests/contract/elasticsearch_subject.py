@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 from urllib.request import Request, urlopen
 from uuid import uuid4
@@ -35,16 +36,15 @@ class ElasticsearchSubject:
         return {shape.target: self._documents(shape.target) for shape in shapes}
 
     def http(self, method: str, path: str, body: object = None) -> Any:
-        """Ask the cluster by plain HTTP, as anybody can; `path` begins after the subject's prefix.
+        """Ask the cluster by plain HTTP, as anybody can; no number of the answer is rounded.
 
-        The answer's numbers are read as floats only where they have a point or an exponent.
+        Args:
+            path: what follows the subject's prefix.
         """
         sent = None if body is None else json.dumps(body).encode()
-        request = Request(  # noqa: S310 (the cluster under test)
-            f"{self.url}/{self.prefix}{path}", sent, {"content-type": "application/json"}, method=method
-        )
-        with urlopen(request, timeout=30) as answer:  # noqa: S310
-            return json.loads(answer.read())
+        request = Request(f"{self.url}/{self.prefix}{path}", sent, {"content-type": "application/json"}, method=method)
+        with urlopen(request, timeout=30) as answer:
+            return json.loads(answer.read(), parse_float=Decimal)
 
     def close(self) -> None:
         for index in self.http("GET", "*/_alias?expand_wildcards=all"):
@@ -54,7 +54,8 @@ class ElasticsearchSubject:
     def _documents(self, name: str) -> dict[str, Mapping[str, Any]]:
         self.http("POST", f"{name}/_refresh")
         found = self.http("POST", f"{name}/_search?size=10000")["hits"]["hits"]
-        return {
-            hit["_id"]: {field: value for field, value in hit["_source"].items() if field != "readmodels"}
-            for hit in found
-        }
+        return {hit["_id"]: _content(hit["_source"]) for hit in found}
+
+
+def _content(source: dict[str, Any]) -> dict[str, Any]:
+    return {field: value for field, value in source.items() if field != "readmodels"}

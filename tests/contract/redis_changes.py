@@ -1,0 +1,61 @@
+"""Changes of parts of documents as batches, for tests that look closer than the contract does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+import pyarrow as pa
+
+from sinks.batch import PART, PLACE, Batch, Mutations, Span
+from sinks.fence import Fence
+from sinks.register import SNAPSHOT_ROW, Change
+from sinks.shape import ROOT, DocumentShape
+
+ORDERS = DocumentShape("orders", {"id": "bigint"}, {"items": {"id": "bigint"}})
+SCHEMA = pa.schema([*PLACE, *PART])
+
+
+class PartChange(NamedTuple):
+    """A change of one part of one document; its image is the part's JSON."""
+
+    key: str
+    part: str
+    is_snapshot: bool
+    change: Change
+
+
+def streamed(key: str, lsn: int, image: str | None, part: str = ROOT) -> PartChange:
+    """A change from the WAL, at `lsn` and at that offset; without an image, a deletion."""
+    return PartChange(key, part, False, Change(0, lsn, lsn, 0, lsn, 0, image is None, image))
+
+
+def snapshot(key: str, lsn: int, offset: int, image: str, part: str = ROOT) -> PartChange:
+    """A row that a snapshot read."""
+    return PartChange(key, part, True, Change(0, lsn, lsn, SNAPSHOT_ROW, offset, 0, False, image))
+
+
+def table(changes: Iterable[PartChange]) -> pa.Table:
+    """The changes as a document model's mutations have them."""
+    rows = [
+        {
+            **{f"_{name}": value for name, value in change._asdict().items() if name != "image"},
+            "_is_snapshot": is_snapshot,
+            "key": key,
+            "part": part,
+            "image": change.image,
+        }
+        for key, part, is_snapshot, change in changes
+    ]
+    return pa.Table.from_pylist(rows, schema=SCHEMA)
+
+
+def batch(
+    *changes: PartChange,
+    fences: Iterable[Fence] = (),
+    begin: Mapping[tuple[str, int], int] | None = None,
+    end: Mapping[tuple[str, int], int] | None = None,
+) -> Batch:
+    """A batch of changes of orders."""
+    mutations = (Mutations(ORDERS.name, table(changes)),) if changes else ()
+    return Batch(mutations, tuple(fences), Span(begin or {}, end or {}))

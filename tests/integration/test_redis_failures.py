@@ -1,0 +1,229 @@
+"""A Redis server that is killed, full, read-only, silent or unfit, and what the sink makes of it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from sinks.batch import Batch, Span
+from sinks.errors import GenerationMissing, MutationRejected, ProgressLost, StoreUnavailable
+from sinks.redis import LIST, RedisStore
+from sinks.redis_check import check
+from sinks.redis_errors import RedisUnfit
+from sinks.redis_generation import MARKER, Generation
+from sinks.redis_link import link, pool
+from sinks.redis_wire import wire
+from tests.contract.redis_changes import ORDERS, batch, streamed
+from tests.contract.redis_server import OwnServer
+
+SHARD = ("orders", 0)
+
+
+@pytest.fixture
+def server() -> Iterator[OwnServer]:
+    """A server that keeps what it is told, and may be killed."""
+    started = OwnServer({"appendonly": "yes"}).start()
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+def store(server: OwnServer) -> Iterator[RedisStore]:
+    """Its orders, in a first generation."""
+    made = RedisStore(server.url, [ORDERS])
+    made.sink(1).prepare()
+    yield made
+    made.close()
+
+
+def numbered(begin: int, end: int) -> Batch:
+    """The changes of one partition from one offset to another: each updates one of three orders."""
+    changes = [streamed(str(at % 3), 10 + at, f'{{"at":{at}}}') for at in range(begin, end)]
+    return batch(*changes, begin={SHARD: begin}, end={SHARD: end})
+
+
+def assert_is_at(server: OwnServer, store: RedisStore, end: int) -> None:
+    """Everything below an offset is shown, and no more is said to be."""
+    with server.client() as client:
+        shown = sorted(client.mget(["orders:0", "orders:1", "orders:2"]))
+    assert shown == sorted(f'{{"at":{at},"items":[]}}'.encode() for at in range(end - 3, end))
+    assert store.sink(1).progress().of(SHARD) == end
+
+
+def put_back(server: OwnServer, older: Path) -> None:
+    """Kill the server, and start it from an older copy of its files."""
+    server.kill()
+    for file in server.folder.iterdir():
+        shutil.rmtree(file) if file.is_dir() else file.unlink()
+    shutil.copytree(older, server.folder, dirs_exist_ok=True)
+    server.start()
+
+
+@pytest.fixture
+def older(tmp_path: Path, server: OwnServer) -> Callable[[], Path]:
+    """Copies the server's files as they are now."""
+
+    def copy() -> Path:
+        ignored = shutil.ignore_patterns("socket")
+        return Path(shutil.copytree(server.folder, tmp_path / "older", ignore=ignored))
+
+    return copy
+
+
+def in_place_of_progress(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object]) -> None:
+    """Let something happen once, after the last merge and before progress is moved."""
+    move = Generation.move_progress
+
+    def interrupted(generation: Generation, span: Span) -> None:
+        monkeypatch.setattr(Generation, "move_progress", move)
+        happens()
+        move(generation, span)
+
+    monkeypatch.setattr(Generation, "move_progress", interrupted)
+
+
+def test_a_server_killed_before_progress_moves_and_back_without_the_merge_is_written_again(
+    server: OwnServer, store: RedisStore, older: Callable[[], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.sink(1).write(numbered(0, 5))
+    copy = older()
+    in_place_of_progress(monkeypatch, lambda: put_back(server, copy))
+    with pytest.raises(StoreUnavailable):
+        store.sink(1).write(numbered(5, 9))
+    assert_is_at(server, store, 5)
+    store.sink(1).write(numbered(5, 9))
+    assert_is_at(server, store, 9)
+
+
+def test_a_server_that_lost_acknowledged_batches_is_fed_again_from_its_own_progress(
+    server: OwnServer, store: RedisStore, older: Callable[[], Path]
+) -> None:
+    sink = store.sink(1)
+    sink.write(numbered(0, 5))
+    copy = older()
+    sink.write(numbered(5, 9))
+    put_back(server, copy)
+    with pytest.raises(ProgressLost) as lost:
+        sink.write(numbered(9, 12))
+    assert lost.value.stored == {SHARD: 5}
+    sink.write(numbered(5, 12))
+    assert_is_at(server, store, 12)
+
+
+def test_a_generation_made_anew_under_a_batch_does_not_get_its_progress(
+    server: OwnServer, store: RedisStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def make_anew() -> None:
+        with server.client() as client:
+            client.flushall()
+        store.sink(1).prepare()
+
+    in_place_of_progress(monkeypatch, make_anew)
+    with pytest.raises(GenerationMissing):
+        store.sink(1).write(numbered(0, 5))
+    assert store.sink(1).progress().of(SHARD) == 0
+    store.sink(1).write(numbered(0, 5))
+    assert_is_at(server, store, 5)
+
+
+def test_a_lost_connection_is_not_renewed_in_the_middle(server: OwnServer) -> None:
+    connections = pool(server.url)
+    with link(connections) as opened:
+        connections.disconnect()
+        with pytest.raises(StoreUnavailable):
+            opened.call(LIST, [wire(MARKER)], [])
+
+
+def test_scripts_that_the_server_forgot_are_loaded_again(server: OwnServer, store: RedisStore) -> None:
+    store.sink(1).write(numbered(0, 5))
+    with server.client() as client:
+        client.script_flush()
+    store.sink(1).write(numbered(5, 9))
+    assert_is_at(server, store, 9)
+
+
+def test_a_key_of_another_type_is_named_and_the_others_are_written(server: OwnServer, store: RedisStore) -> None:
+    with server.client() as client:
+        client.set("{orders:1}:r", "somebody's")
+        changes = [streamed(str(key), 10, '{"note":"secret"}') for key in range(3)]
+        with pytest.raises(MutationRejected) as refused:
+            store.sink(1).write(batch(*changes, begin={SHARD: 0}, end={SHARD: 3}))
+        assert "{orders:1}:r" in str(refused.value)
+        assert "secret" not in str(refused.value)
+        assert [bool(client.exists(f"orders:{key}")) for key in range(3)] == [True, False, True]
+    assert store.sink(1).progress().of(SHARD) == 0
+
+
+def test_a_server_without_memory_takes_the_batch_once_it_has_some(server: OwnServer, store: RedisStore) -> None:
+    with server.client() as client:
+        client.config_set("maxmemory", 1)
+        with pytest.raises(StoreUnavailable, match="OOM"):
+            store.sink(1).write(numbered(0, 5))
+        client.config_set("maxmemory", 0)
+    store.sink(1).write(numbered(0, 5))
+    assert_is_at(server, store, 5)
+
+
+def test_a_replica_takes_the_batch_once_it_is_promoted(server: OwnServer, store: RedisStore) -> None:
+    with server.client() as client:
+        client.replicaof("127.0.0.1", 1)
+        with pytest.raises(StoreUnavailable, match="READONLY"):
+            store.sink(1).write(numbered(0, 5))
+        client.replicaof("NO", "ONE")
+    store.sink(1).write(numbered(0, 5))
+    assert_is_at(server, store, 5)
+
+
+def test_a_server_that_hangs_takes_the_batch_once_it_goes_on(server: OwnServer, store: RedisStore) -> None:
+    hurried = RedisStore(f"{server.url}&socket_timeout=0.2", [ORDERS])
+    server.pause()
+    with pytest.raises(StoreUnavailable):
+        hurried.sink(1).write(numbered(0, 5))
+    server.resume()
+    hurried.sink(1).write(numbered(0, 5))
+    assert_is_at(server, store, 5)
+    hurried.close()
+
+
+def test_a_server_that_is_not_there_is_unavailable(tmp_path: Path) -> None:
+    store = RedisStore(f"unix://{tmp_path / 'socket'}", [ORDERS])
+    with pytest.raises(StoreUnavailable):
+        store.sink(1).prepare()
+    with pytest.raises(StoreUnavailable):
+        store.live()
+
+
+def test_a_wrong_password_is_told_without_it(server: OwnServer) -> None:
+    with server.client() as client:
+        client.config_set("requirepass", "right")
+    store = RedisStore(server.url.replace("unix://", "unix://:wr0ng@"), [ORDERS])
+    with pytest.raises(StoreUnavailable) as refused:
+        store.live()
+    assert "wr0ng" not in str(refused.value)
+
+
+@pytest.mark.parametrize(("policy", "is_refused"), [("allkeys-lru", True), ("volatile-lru", False)])
+def test_a_server_that_evicts_registers_is_refused(server: OwnServer, policy: str, is_refused: bool) -> None:
+    store = RedisStore(server.url, [ORDERS])
+    with server.client() as client:
+        client.config_set("maxmemory-policy", policy)
+        assert [finding.is_fatal for finding in check(client)] == [True] * is_refused
+    if is_refused:
+        with pytest.raises(RedisUnfit) as refused:
+            store.sink(1).prepare()
+        assert "noeviction" in refused.value.remedy
+    else:
+        store.sink(1).prepare()
+    assert store.generations() == (() if is_refused else (1,))
+    store.close()
+
+
+def test_a_server_without_an_append_only_file_is_remarked_on(server: OwnServer) -> None:
+    with server.client() as client:
+        client.config_set("appendonly", "no")
+        (finding,) = check(client)
+    assert not finding.is_fatal
+    assert finding.remedy == "Set appendonly to yes."

@@ -1,0 +1,179 @@
+"""Generations in the databases of one Redis server, and the cutover between them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+from redis import Redis
+
+from sinks.errors import GenerationMissing, ProgressLost
+from sinks.fence import Fence, FenceKind
+from sinks.redis import RedisStore
+from sinks.redis_errors import RedisUnfit
+from sinks.shape import ROOT, scope
+from tests.contract.redis_changes import ORDERS, batch, streamed
+from tests.contract.redis_server import OwnServer, shared_server
+
+SHARD = ("orders", 0)
+
+
+@pytest.fixture
+def client() -> Iterator[Redis]:
+    """An empty server, as its readers reach it."""
+    with shared_server().client() as reader:
+        reader.flushall()
+        yield reader
+
+
+@pytest.fixture
+def store(client: Redis) -> Iterator[RedisStore]:
+    """A store that holds nothing yet."""
+    made = RedisStore(shared_server().url, [ORDERS])
+    yield made
+    made.close()
+
+
+def test_the_first_generation_is_live_and_the_next_is_built_aside(store: RedisStore, client: Redis) -> None:
+    store.sink(7).prepare()
+    store.sink(8).prepare()
+    store.sink(8).write(batch(streamed("1", 10, '{"id":1}')))
+    assert (store.generations(), store.live()) == ((7, 8), 7)
+    assert client.get("orders:1") is None
+
+
+def test_a_sink_writes_on_into_its_own_generation_across_cutovers(store: RedisStore, client: Redis) -> None:
+    kept, built = store.sink(1), store.sink(2)
+    kept.prepare()
+    built.prepare()
+    for number, show in enumerate([built, kept, built, kept, built]):
+        kept.write(batch(streamed("kept", 10 + number, f'{{"number":{number}}}')))
+        built.write(batch(streamed("built", 10 + number, f'{{"number":{number}}}')))
+        show.cutover()
+        show.cutover()
+        own, other = ("built", "kept") if show is built else ("kept", "built")
+        assert client.get(f"orders:{own}") == f'{{"number":{number},"items":[]}}'.encode()
+        assert client.get(f"orders:{other}") is None
+
+
+def test_readers_see_one_generation_or_the_other_and_writers_never_mix_them(store: RedisStore, client: Redis) -> None:
+    sinks = {number: store.sink(number) for number in (1, 2)}
+    for sink in sinks.values():
+        sink.prepare()
+    is_over = threading.Event()
+
+    def write(number: int) -> None:
+        for lsn in range(10, 400):
+            sinks[number].write(batch(*(streamed(str(key), lsn, f'{{"by":{number}}}') for key in range(20))))
+
+    def swap() -> None:
+        while not is_over.is_set():
+            sinks[2].cutover()
+            sinks[1].cutover()
+
+    swapping = threading.Thread(target=swap)
+    writers = [threading.Thread(target=write, args=(number,)) for number in sinks]
+    for thread in (swapping, *writers):
+        thread.start()
+    for thread in writers:
+        thread.join()
+    is_over.set()
+    swapping.join()
+    for number, sink in sinks.items():
+        sink.cutover()
+        assert client.mget([f"orders:{key}" for key in range(20)]) == [f'{{"by":{number},"items":[]}}'.encode()] * 20
+
+
+def test_a_fence_reaches_every_document_while_generations_change_places(store: RedisStore, client: Redis) -> None:
+    sinks = {number: store.sink(number) for number in (1, 2)}
+    for sink in sinks.values():
+        sink.prepare()
+    sinks[1].write(batch(*(streamed(str(key), 10, '{"id":1}') for key in range(3000))))
+    is_over = threading.Event()
+
+    def swap() -> None:
+        while not is_over.is_set():
+            sinks[2].cutover()
+            sinks[1].cutover()
+
+    swapping = threading.Thread(target=swap)
+    swapping.start()
+    truncate = Fence(scope=scope("orders", ROOT), kind=FenceKind.TRUNCATE, epoch=0, commit_lsn=50, lsn=50)
+    sinks[1].write(batch(fences=[truncate]))
+    is_over.set()
+    swapping.join()
+    sinks[1].cutover()
+    assert client.keys("orders:*") == []
+    assert len(client.keys("{orders:*}:r")) == 3000
+
+
+def test_a_dropped_generation_takes_its_progress_with_it(store: RedisStore) -> None:
+    for number in (1, 2):
+        store.sink(number).prepare()
+        store.sink(number).write(batch(streamed("1", 10, '{"id":1}'), end={SHARD: 5}))
+    store.drop(2)
+    store.drop(2)
+    assert store.generations() == (1,)
+    with pytest.raises(GenerationMissing):
+        store.sink(2).write(batch())
+    store.sink(2).prepare()
+    assert store.sink(2).progress().of(SHARD) == 0
+    assert store.sink(1).progress().of(SHARD) == 5
+
+
+def test_the_live_generation_is_not_dropped(store: RedisStore, client: Redis) -> None:
+    store.sink(1).prepare()
+    store.sink(1).write(batch(streamed("1", 10, '{"id":1}')))
+    with pytest.raises(GenerationMissing):
+        store.drop(1)
+    assert client.exists("orders:1")
+
+
+def test_clearing_leaves_the_keys_of_others(store: RedisStore, client: Redis) -> None:
+    for number in (1, 2):
+        store.sink(number).prepare()
+        store.sink(number).write(batch(*(streamed(str(key), 10, '{"id":1}') for key in range(700)), end={SHARD: 5}))
+    client.set("sessions:1", "kept")
+    store.clear()
+    assert (store.generations(), store.live()) == ((), None)
+    assert client.info("keyspace").keys() == {"db0"}
+    assert client.keys() == [b"sessions:1"]
+
+
+def test_a_database_that_others_use_is_not_taken(store: RedisStore, client: Redis) -> None:
+    client.set("sessions:1", "somebody's")
+    with pytest.raises(RedisUnfit, match="somebody else") as refused:
+        store.sink(1).prepare()
+    assert "server of its own" in refused.value.remedy
+    with shared_server().client(database=1) as other:
+        client.flushdb()
+        other.set("sessions:1", "somebody's")
+        store.sink(1).prepare()
+        store.sink(2).prepare()
+        store.sink(2).cutover()
+        assert other.get("sessions:1") == b"somebody's"
+
+
+def test_one_generation_too_many_is_refused() -> None:
+    server = OwnServer({"databases": "2"}).start()
+    store = RedisStore(server.url, [ORDERS])
+    for number in (1, 2):
+        store.sink(number).prepare()
+    with pytest.raises(RedisUnfit, match="no database is empty"):
+        store.sink(3).prepare()
+    assert store.generations() == (1, 2)
+    store.close()
+    server.stop()
+
+
+def test_a_generation_that_was_emptied_and_made_again_has_gone_back(store: RedisStore, client: Redis) -> None:
+    sink = store.sink(1)
+    sink.prepare()
+    sink.write(batch(streamed("1", 10, '{"id":1}'), end={SHARD: 5}))
+    client.flushall()
+    with pytest.raises(GenerationMissing):
+        sink.progress()
+    sink.prepare()
+    with pytest.raises(ProgressLost):
+        sink.write(batch(begin={SHARD: 5}, end={SHARD: 9}))

@@ -1,0 +1,172 @@
+"""The rule of order inside Redis: its scripts against the table of cases, and against the Python that states it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from importlib.resources import files
+from itertools import permutations
+from pathlib import Path
+from typing import cast
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from redis import Redis
+
+from sinks import redis_generation
+from sinks.batch import Batch, Mutations
+from sinks.document import Parts, merge, render
+from sinks.fence import Fence, FenceKind, Fences
+from sinks.redis import RedisStore
+from sinks.redis_link import Script
+from sinks.register import NOTHING, Change, Register, join
+from sinks.shape import ROOT, scope
+from sinks.sink import Sink
+from sinks.version import encode
+from tests.contract.redis_changes import ORDERS, PartChange, batch
+from tests.contract.redis_server import shared_server
+from tests.unit.cases import CASES, Case, Side
+
+
+@dataclass(frozen=True)
+class Server:
+    """An empty generation, and a client that looks at what becomes of it."""
+
+    store: RedisStore
+    client: Redis
+
+    def empty_sink(self) -> Sink:
+        """The sink of a generation that has just been made."""
+        self.client.flushall()
+        sink = self.store.sink(1)
+        sink.prepare()
+        return sink
+
+    def registers(self, key: str) -> dict[bytes, bytes]:
+        """What is kept of a document, part by part."""
+        return cast("dict[bytes, bytes]", self.client.hgetall(f"{{orders:{key}}}:r"))
+
+
+@pytest.fixture(params=["by the server's locale", "byte by byte"])
+def server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Server]:
+    """A server whose locale compares bytes, and scripts that find so, or find that it does not."""
+    if request.param == "byte by byte":
+        find_a_strange_locale(monkeypatch, tmp_path)
+    store = RedisStore(shared_server().url, [ORDERS])
+    with shared_server().client() as client:
+        yield Server(store, client)
+    store.close()
+
+
+def find_a_strange_locale(monkeypatch: pytest.MonkeyPatch, scratch: Path) -> None:
+    shutil.copytree(str(files("sinks") / "redis_scripts"), scratch / "redis_scripts")
+    register, probe = scratch / "redis_scripts" / "register.lua", "local compares_bytes = "
+    assert register.read_text().count(probe) == 1
+    register.write_text(register.read_text().replace(probe, f"{probe} false and "))
+    monkeypatch.setattr("sinks.redis_link.files", lambda _: scratch)
+    for script in ("MERGE", "JOIN_FENCES", "RAISE_FENCE"):
+        monkeypatch.setattr(redis_generation, script, Script(getattr(redis_generation, script).names))
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_a_row_is_what_its_case_says_in_any_order(server: Server, case: Case) -> None:
+    changes = [
+        batch(PartChange("1", ROOT, side is Side.SNAPSHOT, change._replace(image=quoted(change.image))))
+        for side, change in case.changes
+    ]
+    fences = [batch(fences=[replace(fence, scope=scope("orders", ROOT))]) for fence in case.fences]
+    for batches in permutations([*changes, *fences]):
+        sink = server.empty_sink()
+        for each in batches:
+            sink.write(each)
+        assert server.client.get("orders:1") == (
+            None if case.shown is None else f'{{"id":"{case.shown}","items":[]}}'.encode()
+        )
+        (register,) = server.registers("1").values()
+        streamed, _, snapshot = register.partition(b"\0")
+        assert (bool(streamed), bool(snapshot)) == (Side.STREAMED in case.kept, Side.SNAPSHOT in case.kept)
+
+
+def quoted(image: object) -> str | None:
+    return None if image is None else f'{{"id":"{image}"}}'
+
+
+NUMBERS = st.sampled_from([0, 5, 6, 7, 2**53, 2**53 + 1, 2**63 - 1])
+PARTS = st.sampled_from([ROOT, "items/1", "items/10", "items/9", "items/é", "items/Z", "items/a", "items/-5"])
+
+
+@st.composite
+def part_changes(draw: st.DrawFn) -> PartChange:
+    """A change as any log may hold it: what stands at one place is always the same."""
+    part, is_snapshot = draw(PARTS), draw(st.booleans())
+    epoch, commit_lsn, lsn = draw(st.integers(0, 1)), draw(NUMBERS), draw(NUMBERS)
+    offset = draw(st.sampled_from([-1, 0, 3, 4, 1 << 48]))
+    change = Change(epoch, lsn if is_snapshot else commit_lsn, lsn, int(is_snapshot), offset, len(part) % 3, False)
+    deleted = not is_snapshot and sum(change.order) % 3 == 0
+    image = None if deleted else f'{{"part":"{part}","order":"{change.order}"}}'
+    return PartChange("42", part, is_snapshot, change._replace(deleted=deleted, image=image))
+
+
+FENCES = st.builds(
+    lambda collection, kind, epoch, lsn, started_at: Fence(
+        scope=scope("orders", collection), kind=kind, epoch=epoch, commit_lsn=lsn, lsn=lsn, started_at=started_at
+    ),
+    st.sampled_from([ROOT, "items"]),
+    st.sampled_from(FenceKind),
+    st.integers(0, 1),
+    NUMBERS,
+    st.dictionaries(st.integers(0, 2), st.sampled_from([0, 1, 4])),
+)
+BATCHES = st.lists(
+    st.builds(
+        lambda changes, fences: (changes, fences),
+        st.lists(part_changes(), max_size=6),
+        st.lists(FENCES, max_size=1),
+    ),
+    min_size=1,
+    max_size=5,
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(BATCHES)
+def test_any_batches_leave_the_registers_and_the_document_that_python_says(
+    server: Server, batches: list[tuple[list[PartChange], list[Fence]]]
+) -> None:
+    sink, parts, fences = server.empty_sink(), Parts(), Fences()
+    for changes, raised in batches:
+        sink.write(batch(*changes, fences=raised))
+        fences = fences.joined(raised)
+        incoming: Parts = {}
+        for _, part, is_snapshot, change in changes:
+            register = Register(snapshot=change) if is_snapshot else Register(streamed=change)
+            incoming[part] = join(incoming.get(part, NOTHING), register)
+        parts = merge(parts, incoming, fences, "orders")
+    assert server.registers("42") == {part.encode(): text(register) for part, register in parts.items()}
+    document = render(parts, ORDERS)
+    assert server.client.get("orders:42") == (None if document is None else document.encode())
+
+
+def text(register: Register) -> bytes:
+    """A register as Redis keeps it."""
+    streamed, snapshot = ("" if side is None else encode(side) + str(side.image or "") for side in register)
+    return (streamed + ("\0" + snapshot if snapshot else "")).encode()
+
+
+def test_a_batch_of_both_sides_of_a_row_is_one_register(server: Server) -> None:
+    sink = server.empty_sink()
+    row = PartChange("1", ROOT, True, Change(0, 200, 200, 1, 0, 0, False, '{"id":1,"status":"pending"}'))
+    update = PartChange("1", ROOT, False, Change(0, 150, 150, 0, 1, 0, False, '{"id":1,"status":"paid"}'))
+    sink.write(batch(row, update))
+    assert server.client.get("orders:1") == b'{"id":1,"status":"paid","items":[]}'
+    assert server.registers("1") == {b"": text(Register(update.change, row.change))}
+
+
+def test_mutations_of_one_document_in_several_tables_are_written_together(server: Server) -> None:
+    sink = server.empty_sink()
+    root = batch(PartChange("1", ROOT, False, Change(0, 10, 10, 0, 0, 0, False, '{"id":1}'))).mutations
+    item = batch(PartChange("1", "items/7", False, Change(0, 10, 11, 0, 0, 0, False, '{"id":7}'))).mutations
+    sink.write(Batch((*root, *item, Mutations("orders", root[0].changes.slice(0, 0)))))
+    assert server.client.get("orders:1") == b'{"id":1,"items":[{"id":7}]}'
