@@ -10,6 +10,9 @@ from connectors.errors import SystemicError
 
 ClientSetting = str | int | float | bool
 
+WARNINGS = 4
+"""How much the client library logs by itself, in syslog's numbers: what it calls information is left out."""
+
 REQUEST_TIMEOUT_S = 10.0
 
 
@@ -29,7 +32,7 @@ class KafkaSettings:
     def with_client(self, **settings: ClientSetting) -> dict[str, ClientSetting]:
         """Settings for one librdkafka client; underscores in the names given here stand for dots."""
         named = {name.replace("_", "."): value for name, value in settings.items()}
-        return {"bootstrap.servers": self.bootstrap_servers, **self.client, **named}
+        return {"bootstrap.servers": self.bootstrap_servers, "log_level": WARNINGS, **self.client, **named}
 
     def admin(self) -> AdminClient:
         """Open an admin client; it connects when it is first asked something."""

@@ -83,6 +83,7 @@ class _Shared:
     polled: Polled = field(default_factory=Polled)
     unplaced: set[Shard] = field(default_factory=set)
     placements: dict[Shard, int] = field(default_factory=dict)
+    mirrored: dict[Shard, int] = field(default_factory=dict)
     is_batch_in_hand: bool = False
     failure: Exception | None = None
 
@@ -137,11 +138,8 @@ class Source:
 
     def commit(self, batch: RawBatch) -> None:
         """Mirror what the store holds in the group's offsets; nothing depends on it."""
-        offsets = [TopicPartition(topic, partition, end) for (topic, partition), end in batch.span.end.items()]
-        try:
-            self._consumer.commit(offsets=offsets, asynchronous=True)
-        except KafkaException as error:
-            log.info("offsets not mirrored", reason=error.args[0].name())
+        with self._changed:
+            self._shared.mirrored.update(batch.span.end)
 
     def rewind(self, stored: Mapping[Shard, int]) -> None:
         """Read these shards again from where the store stands: it has gone back."""
@@ -181,6 +179,7 @@ class Source:
         try:
             while not self._ended.is_set():
                 self._apply_placements()
+                self._mirror()
                 self._keep_within_bounds()
                 first = self._consumer.poll(POLL_S)
                 if first is not None:
@@ -188,6 +187,7 @@ class Source:
         except Exception as error:  # noqa: BLE001 - the worker's thread raises it
             self._fail(error)
         finally:
+            self._mirror(is_last=True)
             self._consumer.close()
 
     def _apply_placements(self) -> None:
@@ -206,6 +206,19 @@ class Source:
                 continue
             with self._changed:
                 self._shared.polled.begin(shard, offset)
+
+    def _mirror(self, *, is_last: bool = False) -> None:
+        # On this thread: the client blocks for ever in a commit while another thread of ours polls.
+        with self._changed:
+            mirrored, self._shared.mirrored = self._shared.mirrored, {}
+        offsets = [TopicPartition(*shard, offset) for shard, offset in mirrored.items()]
+        try:
+            if offsets and is_last:
+                self._consumer.commit(offsets=offsets, asynchronous=False)
+            elif offsets:
+                self._consumer.commit(offsets=offsets)
+        except KafkaException as error:
+            log.info("offsets not mirrored", reason=error.args[0].name())
 
     def _assignment(self) -> set[Shard]:
         return {(place.topic, place.partition) for place in self._consumer.assignment()}
@@ -266,6 +279,7 @@ class Source:
             self._changed.wait_for(
                 lambda: not self._shared.is_batch_in_hand, timeout=max(0.0, deadline - time.monotonic())
             )
+        self._mirror(is_last=True)
         consumer.incremental_unassign(places)
         log.info("partitions revoked", count=len(places))
 

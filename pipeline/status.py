@@ -11,7 +11,7 @@ from typing import Any
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 
 from connectors.connect import ConnectClient, ConnectError
-from connectors.kafka import KafkaSettings, KafkaUnavailable, end_offsets
+from connectors.kafka import REQUEST_TIMEOUT_S, KafkaSettings, KafkaUnavailable, end_offsets
 from pipeline import read_models, replication, source_database
 from pipeline.config import Settings
 from pipeline.source_database import SourceError
@@ -135,9 +135,10 @@ def _model(model: str, settings: Settings, ends: Mapping[Shard, int]) -> ModelSt
 
 def _committed(kafka: KafkaSettings, group: str, ends: Mapping[Shard, int]) -> dict[Shard, int]:
     """The mirrored progress; zero where nothing was committed yet."""
-    asked = kafka.admin().list_consumer_group_offsets(
-        [ConsumerGroupTopicPartitions(group, [TopicPartition(*shard) for shard in ends])]
-    )
+    # Held by name: the answer of an admin client that is collected never comes.
+    admin = kafka.admin()
+    wanted = ConsumerGroupTopicPartitions(group, [TopicPartition(*shard) for shard in ends])
+    asked = admin.list_consumer_group_offsets([wanted], request_timeout=REQUEST_TIMEOUT_S)
     places = asked[group].result().topic_partitions
     return {(place.topic, place.partition): max(0, place.offset) for place in places}
 
