@@ -1,0 +1,186 @@
+"""What the connector emits of a source, and what becomes of it on the way: restarts, zombies, given-up snapshots."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from sinks.fence import Fence, FenceKind
+from sinks.register import REPAIRED, SNAPSHOT_ROW, UNPLACED
+from tests.histories.choices import Choices
+from tests.histories.database import Commit, Event, Image, Mark, Row, Truncate, WindowClosed, Write
+from tests.histories.source import PARTITIONS, TABLES, Snapshot, Source, Stream
+
+TOPICS_BEFORE = 1 << 48
+"""What one more change of topics adds to an offset, so that offsets go on growing."""
+
+
+class Record(NamedTuple):
+    """A change to one row as the log holds it, or a repair, which has no offset.
+
+    `last_commit` is the end LSN of the last commit before this one in the stream, None where there was none. The
+    images of a snapshot row and of a repair are the row as it was read; `before` is then unknown.
+    """
+
+    row: Row
+    before: Image | None
+    after: Image | None
+    is_snapshot: bool
+    epoch: int
+    last_commit: int | None
+    lsn: int
+    tie: int = 0
+    partition: int = 0
+    offset: int = UNPLACED
+
+    @property
+    def is_repair(self) -> bool:
+        """Whether it was written by a repair, and not by the connector."""
+        return not self.is_snapshot and self.tie == REPAIRED
+
+
+class Move(NamedTuple):
+    """The log goes on in new topics, with so many partitions."""
+
+    partitions: int
+
+
+Unit = Record | Fence | Move
+
+
+class Log:
+    """The topics: what was appended, and where each partition ends."""
+
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+        self.fences: list[Fence] = []
+        self._partitions = PARTITIONS
+        self._moves = 0
+        self._ends: Counter[tuple[str, int]] = Counter()
+
+    def append(self, unit: Unit) -> None:
+        """Write a change where its key belongs."""
+        if isinstance(unit, Move):
+            self._moves, self._partitions = self._moves + 1, unit.partitions
+            self._ends.clear()
+        elif isinstance(unit, Fence):
+            self.fences.append(unit)
+        else:
+            partition = unit.row.key % self._partitions
+            placed = unit._replace(partition=partition)
+            if not unit.is_repair:
+                placed = placed._replace(offset=self._end(unit.row.table, partition))
+                self._ends[unit.row.table, partition] += 1
+            self.records.append(placed)
+
+    def ends(self, table: str) -> dict[int, int]:
+        """Per partition of a topic, the next offset."""
+        return {partition: self._end(table, partition) for partition in range(self._partitions)}
+
+    def _end(self, table: str, partition: int) -> int:
+        return self._moves * TOPICS_BEFORE + self._ends[table, partition]
+
+
+def emit(source: Source, faults: Choices) -> Log:
+    """Write what every stream of a source gives into one log."""
+    log = Log()
+    emitted: list[Unit] = []
+    epoch = 0
+    for stream in source.streams:
+        if stream.epoch != epoch:
+            # Opening an epoch fences the producers of the one before.
+            emitted, epoch = [], stream.epoch
+        sweeps = _sweeps(stream, log)
+        units = _with_zombies(emitted, list(_life(stream, source.database.commits, faults)), faults)
+        for unit in units:
+            log.append(unit)
+        log.fences += sweeps
+        emitted += units
+    return log
+
+
+def _sweeps(stream: Stream, log: Log) -> list[Fence]:
+    """What ends the stream's snapshot, by the offsets that were recorded before it began."""
+    lsn = stream.snapshots[-1].lsn
+    return [
+        Fence(
+            scope=table,
+            kind=FenceKind.SWEEP,
+            epoch=stream.epoch,
+            commit_lsn=lsn,
+            lsn=lsn,
+            started_at=log.ends(table),
+        )
+        for table in TABLES
+    ]
+
+
+def _life(stream: Stream, commits: Sequence[Commit], faults: Choices) -> list[Unit]:
+    """Rows of given-up snapshots, of which some come late and some never; the finished one; the changes since."""
+    given_up = [row for snapshot in stream.snapshots[:-1] for row in _snapshot_rows(snapshot, stream.epoch)]
+    fates = [faults.below(3) for _ in given_up]
+    units: list[Unit] = [row for row, fate in zip(given_up, fates, strict=True) if fate == 0]
+    begun = len(units)
+    units += _snapshot_rows(stream.snapshots[-1], stream.epoch)
+    units += _with_restarts(list(_streamed(stream, commits)), faults)
+    for row, fate in zip(given_up, fates, strict=True):
+        if fate == 1:
+            units.insert(begun + faults.below(len(units) - begun + 1), row)
+    return units
+
+
+def _snapshot_rows(snapshot: Snapshot, epoch: int) -> list[Record]:
+    return [
+        Record(row, None, image, True, epoch, snapshot.lsn, snapshot.lsn, SNAPSHOT_ROW)
+        for row, image in snapshot.rows.items()
+    ]
+
+
+def _streamed(stream: Stream, commits: Sequence[Commit]) -> Iterator[Unit]:
+    last_commit = None
+    first = stream.snapshots[-1].first_commit
+    for index, commit in enumerate(commits[first : stream.end_commit], first):
+        if index in stream.moves:
+            yield Move(stream.moves[index])
+        for event in commit.events:
+            yield from _changes(event, stream.epoch, last_commit)
+        last_commit = commit.end_lsn
+
+
+def _changes(event: Event, epoch: int, last_commit: int | None) -> Iterator[Unit]:
+    match event:
+        case Write(lsn, row, before, after):
+            yield Record(row, before, after, False, epoch, last_commit, lsn)
+        case WindowClosed(lsn, rows):
+            for row, image in rows.items():
+                yield Record(row, None, image, False, epoch, last_commit, lsn)
+        case Mark(lsn, row, image):
+            yield Record(row, None, image, False, epoch, last_commit, lsn, REPAIRED)
+        case Truncate(lsn, table):
+            commit_lsn = lsn if last_commit is None else last_commit
+            yield Fence(scope=table, kind=FenceKind.TRUNCATE, epoch=epoch, commit_lsn=commit_lsn, lsn=lsn)
+
+
+def _with_restarts(units: Sequence[Unit], faults: Choices) -> Iterator[Unit]:
+    """A connector that restarts emits the last few changes again."""
+    position = furthest = 0
+    while position < len(units):
+        if position >= furthest or not isinstance(units[position], Move):
+            yield units[position]
+        position += 1
+        furthest = max(furthest, position)
+        if faults.rarely(16):
+            position = max(0, position - 1 - faults.below(8))
+
+
+def _with_zombies(before: list[Unit], units: list[Unit], faults: Choices) -> list[Unit]:
+    """A producer that was given up for dead writes a batch once more, later; also one of an earlier stream."""
+    told = [*before, *units]
+    for _ in range(faults.below(4) if told else 0):
+        start = faults.below(len(told))
+        end = start + 1 + faults.below(4)
+        earliest = max(end, len(before))
+        landing = min(len(told), earliest + faults.below(len(told) - min(earliest, len(told)) + 1))
+        told[landing:landing] = [unit for unit in told[start:end] if not isinstance(unit, Move)]
+    return told[len(before) :]

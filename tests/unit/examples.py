@@ -1,0 +1,17 @@
+"""How many examples the property tests try: the same few thousand on every run, or many new ones each night.
+
+`pytest tests/unit --hypothesis-profile nightly` is the second, of about 200,000.
+"""
+
+from __future__ import annotations
+
+from hypothesis import settings
+
+for every_day in ("default", "ci"):
+    settings.register_profile(every_day, max_examples=100, derandomize=True, database=None, deadline=None)
+settings.register_profile("nightly", max_examples=2_000, derandomize=False, deadline=None, print_blob=True)
+
+
+def times(factor: int) -> settings:
+    """Settings for a test that tries so many times the examples of the profile in force."""
+    return settings(max_examples=factor * settings().max_examples)

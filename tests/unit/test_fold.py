@@ -1,0 +1,61 @@
+"""The rule over Arrow tables leaves what joining one change at a time leaves."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import pyarrow as pa
+from hypothesis import given
+
+from sinks.fold import fold, registers, settle
+from sinks.register import Change, Register, join
+from tests.histories.batches import DOCUMENT, image, part, part_table
+from tests.histories.projection import Sided, part_changes
+from tests.histories.readmodel import register_of
+from tests.histories.scenario import Scenario, scenarios
+from tests.unit.examples import times
+
+Named = dict[tuple[object, ...], Register]
+"""Registers by document and part."""
+
+
+@times(3)
+@given(scenario=scenarios())
+def test_the_registers_of_a_table_join_to_those_of_its_changes(scenario: Scenario) -> None:
+    changes = list(part_changes(scenario.history.records))
+    folded = registers_in(part_table(changes))
+    assert {name: join(register) for name, register in folded.items()} == joined(changes)
+
+
+@times(3)
+@given(scenario=scenarios())
+def test_a_table_settles_to_the_registers_that_joining_leaves(scenario: Scenario) -> None:
+    changes = list(part_changes(scenario.history.records))
+    settled = settle(fold(part_table(changes), DOCUMENT.identity), DOCUMENT.identity)
+    assert registers_in(settled) == joined(changes)
+
+
+@times(3)
+@given(scenario=scenarios())
+def test_a_table_shows_the_version_that_readers_see(scenario: Scenario) -> None:
+    changes = list(part_changes(scenario.history.records))
+    settled = settle(fold(part_table(changes), DOCUMENT.identity), DOCUMENT.identity)
+    seen = registers_in(settled.filter(settled["_shown"]))
+    assert {name: tuple(filter(None, register)) for name, register in seen.items()} == {
+        name: (register.shown,) for name, register in joined(changes).items()
+    }
+
+
+def registers_in(table: pa.Table) -> Named:
+    """The changes of a table, as registers."""
+    return dict(registers(table, DOCUMENT.identity, ["image"]))
+
+
+def joined(changes: Sequence[Sided]) -> Named:
+    """The same, joined one by one."""
+    told: dict[tuple[object, ...], list[Register]] = defaultdict(list)
+    for change in changes:
+        written: Change = change.change._replace(image=image(change))
+        told[str(change.name.order), part(change.name)].append(register_of(change._replace(change=written)))
+    return {name: join(*registers) for name, registers in told.items()}
