@@ -1,7 +1,7 @@
 """Setting up and taking down everything between the orders and the log, in steps that can be repeated."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from connectors import topics
 from connectors.connect import ConnectClient, ConnectorMissing
@@ -30,13 +30,17 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class Deployment:
-    """Everything that set-up and teardown touch."""
+    """Everything that set-up and teardown touch.
+
+    `worker_topics` are topics that the workers need beside the connector's.
+    """
 
     source: SourceSettings
     kafka: KafkaSettings
     topics: TopicSettings
     connect_url: str
     connector: ConnectorConfiguration
+    worker_topics: tuple[WantedTopic, ...] = (control.wanted_topic(replication_factor=None),)
 
 
 def carry_out(steps: Iterable[Step], report: Report) -> None:
@@ -119,8 +123,9 @@ def _topics(deployment: Deployment) -> str:
 
 
 def _all_topics(deployment: Deployment) -> list[WantedTopic]:
-    requests = control.wanted_topic(deployment.topics.replication_factor)
-    return [*topics.wanted_topics(deployment.connector, deployment.topics), requests]
+    replicas = deployment.topics.replication_factor
+    workers = [replace(topic, replication_factor=replicas) for topic in deployment.worker_topics]
+    return topics.wanted_topics(deployment.connector, deployment.topics) + workers
 
 
 def _connector(deployment: Deployment) -> str:

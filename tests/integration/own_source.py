@@ -59,4 +59,5 @@ def own_deployment(endpoints: Endpoints, name: str, source: SourceSettings) -> D
         topics=TopicSettings(),
         connect_url=endpoints.connect,
         connector=own_connector(name, source),
+        worker_topics=(),
     )

@@ -4,14 +4,17 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+import urllib3
 
 from connectors import topics
 from connectors.connect import ConfigRejected, ConnectClient, ConnectUnavailable
+from connectors.debezium import shipped_configuration
 from connectors.kafka import KafkaSettings, KafkaUnavailable
 from connectors.topics import CleanupPolicy, TopicContractBroken, TopicSettings
 from pipeline import replication, source_database
 from pipeline.preconditions import SourceNotReady
 from pipeline.setup import UNCHANGED, Deployment, Step, carry_out, drop_tables_step, init_steps, teardown_steps
+from pipeline.source_database import SourceSettings
 from stack.endpoints import Endpoints
 from tests.integration.own_source import own_database, own_deployment
 
@@ -122,6 +125,24 @@ def test_a_connector_that_cannot_log_in_is_rejected_with_the_reason(ready: Deplo
     with pytest.raises(ConfigRejected, match="password authentication failed") as rejected:
         outcomes(init_steps(replace(ready, connector=locked_out)))
     assert "canary" not in str(rejected.value)
+
+
+def test_the_shipped_connector_runs_as_it_is_and_its_password_is_never_shown(endpoints: Endpoints) -> None:
+    password = endpoints.replication_password
+    shipped = Deployment(
+        source=SourceSettings(
+            url=endpoints.postgres, admin_url=endpoints.postgres_admin, replication_password=password
+        ),
+        kafka=KafkaSettings(bootstrap_servers=endpoints.kafka),
+        topics=TopicSettings(),
+        connect_url=endpoints.connect,
+        connector=shipped_configuration(),
+    )
+    outcomes(init_steps(shipped))
+    for path in ("config", "status", "tasks", "offsets"):
+        answer = urllib3.request("GET", f"{endpoints.connect}/connectors/postgres-orders-cdc/{path}")
+        assert answer.status == 200
+        assert password.encode() not in answer.data
 
 
 def test_a_server_that_is_not_there_is_named(ready: Deployment) -> None:
