@@ -28,13 +28,13 @@ _DAY_US = (0, 86_400_000_000)
 
 _FORMS: dict[str, tuple[type, pa.DataType]] = {
     "boolean": (bool, pa.bool_()),
-    "int": (int, pa.int64()),
+    "int": (int, pa.int32()),
     "long": (int, pa.int64()),
     "float": (float, pa.float64()),
     "double": (float, pa.float64()),
     "string": (str, pa.string()),
 }
-"""What values of a form are in Python, and an array that holds any of them."""
+"""What values of a form are in Python, and the array that they make."""
 
 
 class _Refused(Exception):
@@ -83,7 +83,7 @@ def _array(raw: list[Any], wire: Wire) -> pa.Array | None:
     python, arrow = _FORMS[wire.form]
     try:
         return pa.array(raw, arrow) if {*map(type, raw)} <= {python, NoneType} else None
-    except OverflowError:
+    except (OverflowError, pa.ArrowInvalid):
         return None
 
 

@@ -5,7 +5,6 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from connectors.envelope import envelope_schema, image_type
 from connectors.errors import BeforeMissing
 from connectors.plan import Plan
 from connectors.records import Records
@@ -62,7 +61,7 @@ def assemble(sent: Sent, plan: Plan, records: Records) -> tuple[pa.Table, dict[i
             _committed_at(sent),
             *images,
         ],
-        schema=envelope_schema(plan.table),
+        schema=plan.schema,
     )
     return table if good.all() else table.filter(pa.array(good)), faults
 
@@ -85,10 +84,17 @@ def _mask(booleans: pa.Array) -> Mask:
 def _sequence(sent: Sent) -> tuple[pa.Array, pa.Array]:
     """Read the last commit's LSN and the change's own from text such as '["24023119","24023128"]' or '[null,"…"]'."""
     parts = pc.extract_regex(sent.source["sequence"], r'^\[(?:null|"(?P<commit>\d{1,19})"),"(?P<own>\d{1,19})"\]$')
-    commit, own = (pc.struct_field(parts, name) for name in ("commit", "own"))
-    lsn = pc.coalesce(own.cast(pa.int64()), sent.source["lsn"])
-    commit = pc.if_else(pc.equal(commit, ""), None, commit)
-    return pc.coalesce(commit.cast(pa.int64()), lsn), lsn
+    lsn = pc.coalesce(_lsns(pc.struct_field(parts, "own")), sent.source["lsn"])
+    commit = pc.struct_field(parts, "commit")
+    return pc.coalesce(_lsns(pc.if_else(pc.equal(commit, ""), None, commit)), lsn), lsn
+
+
+def _lsns(digits: pa.Array) -> pa.Array:
+    try:
+        return digits.cast(pa.int64())
+    except pa.ArrowInvalid:
+        numbers = [None if text is None else int(text) for text in digits.to_pylist()]
+        return pa.array([number if number is not None and number < 2**63 else None for number in numbers], pa.int64())
 
 
 def _committed_at(sent: Sent) -> pa.Array:
@@ -97,7 +103,7 @@ def _committed_at(sent: Sent) -> pa.Array:
 
 
 def _image(image: Image, plan: Plan) -> tuple[pa.Array, dict[int, str]]:
-    kind = image_type(plan.table)
+    kind = plan.schema.field("after").type
     if plan.broken is not None:
         return pa.nulls(len(image.present), kind), {}
     columns, faults = [], {}

@@ -8,39 +8,42 @@ import fastavro
 import numpy as np
 import pyarrow as pa
 
+from connectors.avro_bytes import Ints
 from connectors.avro_schema import plain
 from connectors.framing import Frames
 from connectors.sent import SOURCE_FIELDS, Image, Sent
 
 
-def read_records(schema: Any, columns: Sequence[str], frames: Frames, rows: np.ndarray[Any, Any]) -> Sent:
-    """Read the bodies at `rows`, and keep the declared columns of their images.
+class RecordReader:
+    """Reads the bodies of one schema, and keeps the declared columns of their images."""
 
-    Args:
-        schema: their Avro schema, resolved.
-        columns: the declared columns that the schema has.
-    """
-    parsed = fastavro.parse_schema(plain(schema))
-    data = memoryview(frames.data)
-    faults: dict[int, str] = {}
-    envelopes: list[dict[str, Any]] = []
-    kept: list[int] = []
-    for row in rows.tolist():
-        body = io.BytesIO(data[frames.starts[row] : frames.ends[row]])
-        fault = None
-        try:
-            envelope: Any = fastavro.schemaless_reader(body, parsed, None)
-        except Exception as error:  # noqa: BLE001 - fastavro raises whatever the bytes happen to lead it into
-            fault = f"the body does not follow its schema: {type(error).__name__}"
-        else:
-            if body.read(1):
-                fault = "bytes are left over after the body"
-        if fault:
-            faults[row] = fault
-        else:
-            kept.append(row)
-            envelopes.append(envelope)
-    return collected(envelopes, columns, kept, faults)
+    def __init__(self, schema: Any, columns: Sequence[str]) -> None:
+        """Take a resolved schema, and those declared columns that it has."""
+        self._schema = fastavro.parse_schema(plain(schema))
+        self._columns = columns
+
+    def read(self, frames: Frames, rows: Ints) -> Sent:
+        """Read the bodies at `rows`."""
+        data = memoryview(frames.data)
+        faults: dict[int, str] = {}
+        envelopes: list[dict[str, Any]] = []
+        kept: list[int] = []
+        for row in rows.tolist():
+            body = io.BytesIO(data[frames.starts[row] : frames.ends[row]])
+            fault = None
+            try:
+                envelope: Any = fastavro.schemaless_reader(body, self._schema, None)
+            except Exception as error:  # noqa: BLE001 - fastavro raises whatever the bytes happen to lead it into
+                fault = f"the body does not follow its schema: {type(error).__name__}"
+            else:
+                if body.read(1):
+                    fault = "bytes are left over after the body"
+            if fault:
+                faults[row] = fault
+            else:
+                kept.append(row)
+                envelopes.append(envelope)
+        return collected(envelopes, self._columns, kept, faults)
 
 
 def collected(envelopes: list[dict[str, Any]], columns: Sequence[str], rows: list[int], faults: dict[int, str]) -> Sent:

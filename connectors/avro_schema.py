@@ -11,7 +11,7 @@ _NAMED = frozenset({"record", "error", "enum", "fixed"})
 
 
 class UnresolvedSchema(ValueError):
-    """A schema names a type that is defined nowhere, or contains itself."""
+    """A schema is not Avro, names a type that is defined nowhere, or contains itself."""
 
 
 def resolved(schema: Any, types: Mapping[str, Any] | None = None) -> Any:

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from connectors.avro_bytes import Ints, Octets
 from connectors.avro_columns import CUT_SHORT, LEFT_OVER, Column, Cursor, Fields, Unreadable
-from connectors.avro_records import read_records
+from connectors.avro_records import RecordReader
 from connectors.avro_schema import UnresolvedSchema, fields_of, resolved
 from connectors.avro_steps import Step, Wanted, step
 from connectors.envelope import TableColumns
@@ -18,6 +18,8 @@ from connectors.plan import Plan, plan
 from connectors.registry import Schemas
 from connectors.sent import SOURCE_FIELDS, Batch, Image, Sent
 from connectors.wire import avro_wire
+
+_SOURCE_FORMS = {name: "string" if kind == pa.string() else "long" for name, kind in SOURCE_FIELDS.items()}
 
 
 class NotAnEnvelope(ValueError):
@@ -46,18 +48,18 @@ class AvroTable:
             rows = np.flatnonzero(frames.schema_ids == schema_id)
             layout = self._layout(schema_id)
             if isinstance(layout, NotAnEnvelope):
-                faults.update(dict.fromkeys(rows.tolist(), f"schema {schema_id}: {layout}"))
+                faults.update(dict.fromkeys(rows.tolist(), str(layout)))
             else:
                 sent.append((layout.read(frames, rows), layout.plan))
         return Batch(sent, faults, frames.tombstones)
 
     def _layout(self, schema_id: int) -> "AvroLayout | NotAnEnvelope":
         if schema_id not in self._layouts:
-            schema = self._schemas.schema(schema_id)
             try:
+                schema = resolved(self._schemas.schema(schema_id))
                 self._layouts[schema_id] = AvroLayout(schema, self._table, self._decimals)
-            except NotAnEnvelope as error:
-                self._layouts[schema_id] = error
+            except (UnresolvedSchema, NotAnEnvelope) as error:
+                self._layouts[schema_id] = NotAnEnvelope(f"schema {schema_id}: {error}")
         return self._layouts[schema_id]
 
 
@@ -65,21 +67,19 @@ class AvroLayout:
     """One schema of a table's envelopes."""
 
     def __init__(self, schema: Any, table: TableColumns, decimals: Decimals) -> None:
-        """Take the schema apart.
+        """Take a resolved schema apart.
 
         Raises:
             NotAnEnvelope: the schema is not that of a change.
         """
-        try:
-            self._schema = resolved(schema)
-        except UnresolvedSchema as error:
-            raise NotAnEnvelope(str(error)) from error
+        self._schema = schema
         if not _is_envelope(self._schema):
             raise NotAnEnvelope("not the schema of an envelope")
         fields = fields_of(self._schema)
         wires = {name: avro_wire(form) for name, form in fields_of(fields["after"]).items()}
         self.plan: Plan = plan(table, wires, decimals)
         self._columns = list(self.plan.readers)
+        self._records = RecordReader(self._schema, self._columns)
         self._step: Step | None = step(self._schema, self._wanted(fields))
 
     def _wanted(self, fields: Mapping[str, Any]) -> Wanted:
@@ -96,8 +96,8 @@ class AvroLayout:
                 self._step = None
             except pa.ArrowInvalid:
                 # A text that is not UTF-8; fastavro finds out whose.
-                return read_records(self._schema, self._columns, frames, rows)
-        return read_records(self._schema, self._columns, frames, rows)
+                return self._records.read(frames, rows)
+        return self._records.read(frames, rows)
 
     def _read_columns(self, how: Step, frames: Frames, rows: Ints) -> Sent:
         envelopes, faults = _read(how, frames, rows)
@@ -109,7 +109,7 @@ class AvroLayout:
             rows=rows,
             op=envelopes.columns["op"].arrow(),
             source={
-                name: source[name].arrow().cast(kind) if name in source else pa.nulls(len(rows), kind)
+                name: source[name].arrow() if name in source else pa.nulls(len(rows), kind)
                 for name, kind in SOURCE_FIELDS.items()
             },
             before=_image(_fields(envelopes.columns["before"])),
@@ -139,10 +139,15 @@ def _image(image: Fields) -> Image:
 
 
 def _is_envelope(schema: Any) -> bool:
+    if not isinstance(schema, dict) or schema["type"] != "record":
+        return False
     fields = fields_of(schema)
+    source = {name: avro_wire(form).form for name, form in fields_of(fields.get("source", "null")).items()}
     return (
-        schema["type"] == "record"
-        and schema["name"].rpartition(".")[2] == "Envelope"
-        and {"before", "after", "op", "source"} <= fields.keys()
-        and {"schema", "table"} <= fields_of(fields["source"]).keys()
+        schema["name"].rpartition(".")[2] == "Envelope"
+        and fields.get("op") == "string"
+        and {"before", "after"} <= fields.keys()
+        and fields_of(fields["before"]) == fields_of(fields["after"])
+        and {"schema", "table"} <= source.keys()
+        and all(source.get(name, form) == form for name, form in _SOURCE_FORMS.items())
     )

@@ -37,7 +37,7 @@ class _Described(msgspec.Struct, gc=False):
     payload: msgspec.Raw
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Form:
     """One form of a topic's values: what comes before every envelope, and how its columns are read."""
 
@@ -59,20 +59,24 @@ class JsonTable:
     def read(self, values: list[bytes | None]) -> Batch:
         """Read a batch, one form after the other."""
         faults: dict[int, str] = {}
-        envelopes: dict[bytes, dict[int, Any]] = {}
+        found: dict[tuple[_Form, bool], dict[int, Any]] = {}
         for row, value in enumerate(values):
             if value is None:
                 continue
             try:
                 form = self._form(value)
                 body = memoryview(value)[len(form.prefix) : -1] if form.prefix else value
-                envelopes.setdefault(form.prefix, {})[row] = self._envelopes.decode(body)
+                envelope = self._envelopes.decode(body)
             except msgspec.ValidationError as error:
                 faults[row] = f"not an envelope: {error}"
             except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
                 faults[row] = "not well-formed JSON" if value else "the value is empty, but not null"
-        plans = {form.prefix: form.plan for form in self._forms}
-        sent = [(_sent(found, plans[prefix]), _complete(found, plans[prefix])) for prefix, found in envelopes.items()]
+            else:
+                found.setdefault((form, _is_complete(envelope)), {})[row] = envelope
+        sent = [
+            (_sent(envelopes, self._table), form.plan if is_complete else _incomplete(envelopes, self._table))
+            for (form, is_complete), envelopes in found.items()
+        ]
         return Batch(sent, faults, sum(value is None for value in values))
 
     def _form(self, value: bytes) -> _Form:
@@ -110,22 +114,27 @@ def _wires(schema: Mapping[str, Any]) -> dict[str, Wire]:
     return {field["field"]: connect_wire(field) for image in images for field in image.get("fields", [])}
 
 
-def _complete(envelopes: Mapping[int, Any], form: Plan) -> Plan:
-    """Break the plan if an image lacks a declared column, which JSON without schema cannot tell beforehand."""
+def _images(envelope: Any) -> list[tuple[Any, ...]]:
+    return [msgspec.structs.astuple(image) for image in (envelope.before, envelope.after) if image is not None]
+
+
+def _is_complete(envelope: Any) -> bool:
+    return not any(msgspec.UNSET in image for image in _images(envelope))
+
+
+def _incomplete(envelopes: Mapping[int, Any], table: TableColumns) -> Plan:
+    """Say which columns are not sent: JSON without schema does not tell before the record is read."""
     missing = {
         name
         for envelope in envelopes.values()
-        for image in (envelope.before, envelope.after)
-        if image is not None
-        for name, value in zip(form.table.columns, msgspec.structs.astuple(image), strict=True)
+        for image in _images(envelope)
+        for name, value in zip(table.columns, image, strict=True)
         if value is msgspec.UNSET
     }
-    if not missing or form.broken is not None:
-        return form
-    return Plan(form.table, {}, MissingColumn(f"{form.table.table} is sent without {', '.join(sorted(missing))}"))
+    return Plan(table, {}, MissingColumn(f"{table.table} is sent without {', '.join(sorted(missing))}"))
 
 
-def _sent(envelopes: Mapping[int, Any], form: Plan) -> Sent:
+def _sent(envelopes: Mapping[int, Any], table: TableColumns) -> Sent:
     sources = [envelope.source for envelope in envelopes.values()]
     return Sent(
         rows=np.fromiter(envelopes, np.int64, len(envelopes)),
@@ -133,8 +142,8 @@ def _sent(envelopes: Mapping[int, Any], form: Plan) -> Sent:
         source={
             name: pa.array([getattr(source, name) for source in sources], kind) for name, kind in SOURCE_FIELDS.items()
         },
-        before=_image([envelope.before for envelope in envelopes.values()], form.table),
-        after=_image([envelope.after for envelope in envelopes.values()], form.table),
+        before=_image([envelope.before for envelope in envelopes.values()], table),
+        after=_image([envelope.after for envelope in envelopes.values()], table),
         faults={},
     )
 

@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
+
+import pyarrow as pa
 
 from connectors.arrays import ColumnReader
-from connectors.envelope import TableColumns
+from connectors.envelope import TableColumns, envelope_schema
 from connectors.errors import ContractBroken, MissingColumn, WireTypeRefused
 from connectors.numerics import Decimals
 from connectors.types import column_type
@@ -25,6 +28,11 @@ class Plan:
     table: TableColumns
     readers: Mapping[str, ColumnReader]
     broken: ContractBroken | None = None
+
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """The schema of the table's envelopes."""
+        return envelope_schema(self.table)
 
 
 def plan(table: TableColumns, wires: Mapping[str, Wire], decimals: Decimals) -> Plan:

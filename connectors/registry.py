@@ -5,7 +5,7 @@ from typing import Any, Protocol
 import orjson
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient, SchemaRegistryError
 
-from connectors.avro_schema import resolved
+from connectors.avro_schema import UnresolvedSchema, resolved
 from connectors.errors import RegistryUnavailable, SystemicError, UnknownSchema
 
 
@@ -18,6 +18,7 @@ class Schemas(Protocol):
         Raises:
             RegistryUnavailable: there was no answer.
             UnknownSchema: the answer is that there is no such schema.
+            UnresolvedSchema: it is not an Avro schema that can be read.
         """
 
 
@@ -40,7 +41,7 @@ class SchemaRegistry:
         if schema_id not in self._known:
             try:
                 self._known[schema_id] = self._standing_alone(self._client.get_schema(schema_id))
-            except SystemicError:
+            except (SystemicError, UnresolvedSchema):
                 raise
             except SchemaRegistryError as error:
                 raise _translated(error, schema_id) from error
@@ -49,6 +50,8 @@ class SchemaRegistry:
         return self._known[schema_id]
 
     def _standing_alone(self, registered: Schema) -> Any:
+        if registered.schema_type not in (None, "AVRO"):
+            raise UnresolvedSchema(f"it is {registered.schema_type}, not Avro")
         types: dict[str, Any] = {}
         for reference in registered.references or []:
             if reference.name is None or reference.subject is None or reference.version is None:

@@ -102,7 +102,7 @@ _ARRAY_ITEMS = frozenset(
 )
 
 _TYPE = re.compile(
-    r"""(?P<name>"[^"]+"|[a-z_][\w$.]*(?:[ ](?!with)[a-z]+)*)      # a name of one word or several
+    r"""(?P<name>(?:(?:"[^"]+"|[a-z_][\w$]*)\.)?(?:"[^"]+"|[a-z_][\w$]*(?:[ ](?!with)[a-z]+)*))
         \s*(?:\(\s*(?P<modifiers>-?\d+(?:\s*,\s*-?\d+)*)\s*\))?    # (12,2)
         (?P<zone>\s+with(?:out)?\s+time\s+zone)?""",
     re.VERBOSE | re.IGNORECASE,
