@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from typing import TextIO
 
 import structlog
 
 
-def configure() -> None:
+def configure(stream: TextIO = sys.stderr) -> None:
     """Colours for a person at a terminal, `key=value` for everything else."""
-    is_terminal = sys.stderr.isatty()
+    is_terminal = stream.isatty()
     renderer: structlog.typing.Processor = (
         structlog.dev.ConsoleRenderer(pad_event_to=28)
         if is_terminal
@@ -23,6 +24,6 @@ def configure() -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(20),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
+        logger_factory=structlog.PrintLoggerFactory(stream),
+        cache_logger_on_first_use=False,
     )

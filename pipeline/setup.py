@@ -9,6 +9,7 @@ from connectors.debezium import ConnectorConfiguration
 from connectors.kafka import KafkaSettings
 from connectors.topics import TopicSettings, WantedTopic
 from pipeline import control, replication, source_database
+from pipeline.continuity import require_unbroken
 from pipeline.preconditions import require_ready
 from pipeline.source_database import SourceSettings
 
@@ -133,13 +134,28 @@ def _connector(deployment: Deployment) -> str:
     client = ConnectClient(deployment.connect_url)
     outcome = UNCHANGED
     if name not in client.names():
-        outcome = "created"
-    elif client.config(name) != {**wanted, "name": name}:
-        outcome = "settings changed"
-    if outcome != UNCHANGED:
         client.put_config(name, wanted)
+        outcome = "created"
+    else:
+        _require_unbroken(deployment, client)
+        if client.config(name) != {**wanted, "name": name}:
+            client.put_config(name, wanted)
+            outcome = "settings changed"
+        status = client.status(name)
+        if status.has_failed:
+            client.restart_failed(name)
+            outcome = "restarted"
+        elif status.is_at_rest:
+            client.resume(name)
+            outcome = "resumed"
     client.wait_until_running(name, CONNECTOR_START_TIMEOUT_S)
     return f"{outcome}, running"
+
+
+def _require_unbroken(deployment: Deployment, client: ConnectClient) -> None:
+    with source_database.connect(deployment.source.url) as connection:
+        slot = replication.read_slot(connection, deployment.connector.slot)
+    require_unbroken(deployment.connector.slot, slot, client.offsets(deployment.connector.name))
 
 
 def _remove_connector(deployment: Deployment) -> str:

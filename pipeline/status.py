@@ -121,7 +121,7 @@ def _model(model: str, settings: Settings, ends: Mapping[Shard, int]) -> ModelSt
     if live is None:
         return ModelStatus(model, problem="no generation is live: run `readmodels init`")
     try:
-        committed = _committed(settings.kafka, read_models.group(model, live), ends)
+        committed = committed_offsets(settings.kafka, read_models.group(model, live), ends)
         partitions = tuple(
             PartitionLag(*shard, committed[shard], end, max(0, end - committed[shard]))
             for shard, end in sorted(ends.items())
@@ -133,7 +133,7 @@ def _model(model: str, settings: Settings, ends: Mapping[Shard, int]) -> ModelSt
     return ModelStatus(model, live, generations, lag, staleness_s, partitions)
 
 
-def _committed(kafka: KafkaSettings, group: str, ends: Mapping[Shard, int]) -> dict[Shard, int]:
+def committed_offsets(kafka: KafkaSettings, group: str, ends: Mapping[Shard, int]) -> dict[Shard, int]:
     """The mirrored progress; zero where nothing was committed yet."""
     # Held by name: the answer of an admin client that is collected never comes.
     admin = kafka.admin()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import structlog
 
@@ -43,9 +45,11 @@ class Supervisor:
 
     Args:
         command: the command line of a model's process.
+        log_file: where the processes' words go; None is where ours go.
     """
 
     command: Callable[[str], Sequence[str]]
+    log_file: Path | None = None
     grace_s: float = 60.0
     children: list[Child] = field(default_factory=list)
 
@@ -81,7 +85,10 @@ class Supervisor:
 
     def _start(self, child: Child) -> None:
         # The pipe is the leash: its other end closes with this process, however that ends.
-        child.process = subprocess.Popen(child.command, stdin=subprocess.PIPE, start_new_session=True)  # noqa: S603
+        with self.log_file.open("ab") if self.log_file else contextlib.nullcontext() as words:
+            child.process = subprocess.Popen(  # noqa: S603
+                child.command, stdin=subprocess.PIPE, stdout=words, stderr=words, start_new_session=True
+            )
         child.started_at = time.monotonic()
         log.info("worker started", model=child.model, pid=child.process.pid)
 

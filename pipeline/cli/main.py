@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from pipeline import logging
-from pipeline.cli import local, look, query, setup, work
+from pipeline.cli import demo, local, look, query, setup, work
 from pipeline.cli.context import Context, complain
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ app = typer.Typer(
     """,
 )
 for verb in (
+    demo.demo,
     local.up,
     local.down,
     setup.init,

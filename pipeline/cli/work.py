@@ -44,10 +44,10 @@ def run(
     """
     chosen = read_models.named(models)
     settings = of(context).settings()
-    ends = _mark(settings) if until_caught_up else None
+    ends = ends_of_now(settings) if until_caught_up else None
     until = threading.Event()
     end_on_signals(until)
-    supervisor = Supervisor(lambda model: _command(of(context), model, ends))
+    supervisor = Supervisor(lambda model: worker_command(of(context), model, ends))
     crew = [model for model in chosen for _ in range(1 if model == "duckdb" else processes)]
     code = supervisor.run(crew, until)
     if code:
@@ -92,7 +92,7 @@ def _control(context: Context, models: Sequence[str] | None, *, is_paused: bool)
         out.print(f"{model}: {'paused' if is_paused else 'resumed'}")
 
 
-def _mark(settings: Settings) -> Mapping[Shard, int]:
+def ends_of_now(settings: Settings) -> Mapping[Shard, int]:
     """The ends of the log at which everything that is committed now is in the models."""
     marks = Marks(settings.kafka, settings.connector, settings.connect.url)
     with closing(connect(settings.source.url)) as connection:
@@ -100,7 +100,8 @@ def _mark(settings: Settings) -> Mapping[Shard, int]:
         return marks.await_in_log(marks.set(connection), MARK_TIMEOUT_S).end_offsets
 
 
-def _command(context: Context, model: str, ends: Mapping[Shard, int] | None) -> list[str]:
+def worker_command(context: Context, model: str, ends: Mapping[Shard, int] | None = None) -> list[str]:
+    """The command line of one model's process."""
     places = ["--config", str(context.file), "--home", str(context.home)]
     command = [sys.executable, "-m", "pipeline.cli", *places, "work", model]
     if ends is None:
