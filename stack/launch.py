@@ -11,7 +11,7 @@ import signal
 import sys
 from pathlib import Path
 
-from stack.process import started_at
+from stack.process import GUARD, started_at
 
 
 def main(record: Path, folder: Path, arguments: list[str]) -> None:
@@ -20,6 +20,7 @@ def main(record: Path, folder: Path, arguments: list[str]) -> None:
     written = record.with_suffix(".new")
     written.write_text(json.dumps({"pid": os.getpid(), "started": started_at(os.getpid())}))
     written.replace(record)
+    os.close(GUARD)
     os.chdir(folder)
     # Python ignores this signal, and a program inherits what its predecessor ignores.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)

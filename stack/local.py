@@ -11,17 +11,18 @@ from pathlib import Path
 
 from stack.account import account_for
 from stack.artifacts import default_cache
+from stack.boot import Boot
 from stack.connect import Connect
 from stack.elasticsearch import Elasticsearch
 from stack.endpoints import Endpoints
-from stack.errors import ServerSilent, StackBusy, death
+from stack.errors import StackBusy
 from stack.home import LOOPBACK, Home, write_privately
 from stack.java import find_java
 from stack.kafka import Kafka
 from stack.order import in_order
 from stack.postgres import Postgres
-from stack.preconditions import require_free, room_on_disk
-from stack.process import Running, recorded, spawn
+from stack.preconditions import room_on_disk
+from stack.process import alive
 from stack.programs import install
 from stack.progress import Report, Silence
 from stack.redis import Redis
@@ -34,9 +35,8 @@ SERVERS: dict[str, type[Server]] = {
 """Every server by name, each after those that it needs."""
 
 _NEEDED_BY = {name: [other for other, kind in SERVERS.items() if name in kind.needs] for name in reversed(SERVERS)}
-_BOOT_WITHIN_S = 180
+_OTHERS_FINISH_WITHIN_S = 10
 _POLL_S = 0.1
-_LOG_TAIL_LINES = 20
 
 
 class LocalStack:
@@ -69,14 +69,13 @@ class LocalStack:
             StackError: with the remedy, and with the end of the log where a server failed.
         """
         report = report or Silence()
-        with self._alone(), room_on_disk(self._home.root):
+        with self._alone() as guard, room_on_disk(self._home.root):
             site = self._ground(report)
-            servers = {name: kind(site) for name, kind in SERVERS.items()}
-            interrupted = threading.Event()
+            boot = Boot(self._home, report, guard)
             in_order(
-                {name: server.needs for name, server in servers.items()},
-                lambda name: self._bring_up(servers[name], report, interrupted),
-                interrupted,
+                {name: kind.needs for name, kind in SERVERS.items()},
+                lambda name: boot.bring_up(SERVERS[name](site)),
+                boot.interrupted,
             )
             endpoints = self._describe(site)
             write_privately(self._home.endpoints, endpoints.to_json())
@@ -96,8 +95,8 @@ class LocalStack:
 
     def start(self, server: str) -> None:
         """Start one server and return when it answers; nothing is done where it runs."""
-        with self._alone(), room_on_disk(self._home.root):
-            self._bring_up(SERVERS[server](self._ground(Silence())), Silence(), threading.Event())
+        with self._alone() as guard, room_on_disk(self._home.root):
+            Boot(self._home, Silence(), guard).bring_up(SERVERS[server](self._ground(Silence())))
 
     def stop(self, server: str) -> None:
         """Stop one server as `down` does."""
@@ -106,17 +105,13 @@ class LocalStack:
 
     def kill(self, server: str) -> None:
         """End one server at once, with SIGKILL, as a crash would."""
-        if running := self._running(server):
+        if running := alive(self._home.record(server)):
             running.kill()
 
     def pid(self, server: str) -> int | None:
         """Return the process id of a server, or None where it does not run."""
-        running = self._running(server)
+        running = alive(self._home.record(server))
         return running.pid if running else None
-
-    def _running(self, server: str) -> Running | None:
-        running = recorded(self._home.record(server))
-        return running if running and running.is_alive else None
 
     def _ground(self, report: Report) -> Site:
         """Find or make everything that the servers stand on."""
@@ -129,48 +124,12 @@ class LocalStack:
             self._site = Site(self._home, account, programs, java, self._home.ports(), self._home.secrets())
         return self._site
 
-    def _bring_up(self, server: Server, report: Report, interrupted: threading.Event) -> None:
-        running = self._running(server.name)
-        if running:
-            self._await_answer(server, running, interrupted)
-            server.settle()
-            report.found(server.name, server.address)
-            return
-        began = time.monotonic()
-        for port in server.ports:
-            require_free(port, server.name, self._home.ports_file)
-        server.prepare()
-        log = self._home.log(server.name)
-        if log.exists():
-            log.replace(log.with_suffix(".log.1"))
-        running = spawn(server.command(), record=self._home.record(server.name), log=log)
-        self._await_answer(server, running, interrupted)
-        server.settle()
-        report.ready(server.name, server.address, time.monotonic() - began)
-
-    def _await_answer(self, server: Server, running: Running, interrupted: threading.Event) -> None:
-        deadline = time.monotonic() + _BOOT_WITHIN_S
-        while not server.is_ready():
-            if not running.is_alive:
-                raise death(server.name, self._log_tail(server.name))
-            if interrupted.wait(_POLL_S):
-                raise ServerSilent(f"Starting {server.name} was interrupted; it may still become ready.")
-            if time.monotonic() > deadline:
-                raise ServerSilent(
-                    f"{server.name} runs as process {running.pid}, and does not answer at {server.address}.",
-                    log_tail=self._log_tail(server.name),
-                )
-
     def _bring_down(self, name: str, report: Report) -> None:
         began = time.monotonic()
-        if running := self._running(name):
+        if running := alive(self._home.record(name)):
             running.stop(SERVERS[name].stop_signal, SERVERS[name].stop_patience_s)
             report.stopped(name, time.monotonic() - began)
         self._home.record(name).unlink(missing_ok=True)
-
-    def _log_tail(self, name: str) -> str:
-        lines = self._home.log(name).read_text(errors="replace").splitlines()
-        return "\n".join(lines[-_LOG_TAIL_LINES:])
 
     def _describe(self, site: Site) -> Endpoints:
         postgres = Postgres(site)
@@ -189,12 +148,18 @@ class LocalStack:
         )
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Hold the folder, so that nobody else starts or stops its servers."""
+    def _alone(self) -> Iterator[int]:
+        """Hold the folder, so that nobody else starts or stops its servers; yields the lock's descriptor."""
         self._home.root.mkdir(parents=True, exist_ok=True)
+        deadline = time.monotonic() + _OTHERS_FINISH_WITHIN_S
         with self._home.lock.open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise StackBusy(f"Somebody else is starting or stopping the stack in {self._home.root}.") from error
-            yield
+            while True:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError as error:
+                    if time.monotonic() > deadline:
+                        message = f"Somebody else is starting or stopping the stack in {self._home.root}."
+                        raise StackBusy(message) from error
+                    time.sleep(_POLL_S)
+            yield lock.fileno()

@@ -14,6 +14,9 @@ from pathlib import Path
 
 import psutil
 
+GUARD = 3
+"""The descriptor that a launched process closes once it is on record."""
+
 _POLL_S = 0.02
 _SIGKILL_WITHIN_S = 30
 
@@ -92,11 +95,18 @@ def started_at(pid: int) -> float:
     return float(stat.rpartition(")")[2].split()[19])
 
 
-def spawn(command: Command, *, record: Path, log: Path) -> Running:
+def spawn(command: Command, *, record: Path, log: Path, guard: int) -> Running:
     """Start a command in a session of its own, so that it survives its starter.
 
     The new process writes its own identity to `record` before it becomes the command: whenever the starter dies, a
-    server that runs is a server on record. Its output goes to the end of `log`.
+    server that runs is a server on record.
+
+    Args:
+        command: what to run.
+        record: where the process writes who it is.
+        log: the file at whose end its output goes.
+        guard: a descriptor that the process holds open until it is on record. Where that is a lock, nobody who waits
+            for it misses a process that was just started.
     """
     arguments = [sys.executable, "-m", "stack.launch", str(record), str(command.folder), *command.arguments]
     append = os.O_WRONLY | os.O_CREAT | os.O_APPEND
@@ -108,6 +118,7 @@ def spawn(command: Command, *, record: Path, log: Path) -> Running:
             (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
             (os.POSIX_SPAWN_OPEN, 1, str(log), append, 0o644),
             (os.POSIX_SPAWN_DUP2, 1, 2),
+            (os.POSIX_SPAWN_DUP2, guard, GUARD),
         ],
     )
     return Running(pid, started_at(pid))
@@ -119,6 +130,12 @@ def recorded(record: Path) -> Running | None:
         return Running(**json.loads(record.read_text()))
     except FileNotFoundError:
         return None
+
+
+def alive(record: Path) -> Running | None:
+    """Return the process that wrote `record` if it still runs, else None."""
+    running = recorded(record)
+    return running if running and running.is_alive else None
 
 
 def _end(processes: list[psutil.Process]) -> None:

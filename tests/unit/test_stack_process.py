@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -34,7 +35,8 @@ def launched(tmp_path: Path) -> Iterator[list[Running]]:
 
 def launch(program: str, folder: Path, launched: list[Running]) -> Running:
     command = Command(arguments=(sys.executable, "-c", program), environment={"READMODELS_TEST": "seen"}, folder=folder)
-    running = spawn(command, record=folder / "record.json", log=folder / "log")
+    with (folder / "lock").open("w") as lock:
+        running = spawn(command, record=folder / "record.json", log=folder / "log", guard=lock.fileno())
     launched.append(running)
     while recorded(folder / "record.json") != running:
         assert running.is_alive
@@ -51,6 +53,17 @@ def test_a_process_is_on_record_before_it_becomes_the_command(tmp_path: Path, la
     running = launch(SLEEP, tmp_path, launched)
     assert recorded(tmp_path / "record.json") == running
     assert os.getsid(running.pid) == running.pid
+
+
+def test_a_lock_is_held_until_the_process_is_on_record(tmp_path: Path, launched: list[Running]) -> None:
+    lock = tmp_path / "lock"
+    command = Command(arguments=(sys.executable, "-c", SLEEP), environment={}, folder=tmp_path)
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        launched.append(spawn(command, record=tmp_path / "record.json", log=tmp_path / "log", guard=held.fileno()))
+    with lock.open("w") as next_one:
+        fcntl.flock(next_one, fcntl.LOCK_EX)
+        assert recorded(tmp_path / "record.json") == launched[0]
 
 
 def test_a_process_gets_what_it_is_given_and_little_of_its_starters_environment(
@@ -99,9 +112,9 @@ def test_a_process_survives_its_starter(tmp_path: Path, launched: list[Running])
     starter = (
         "import sys; from pathlib import Path; from stack.process import Command, spawn; folder = Path(sys.argv[1]);"
         f"command = Command(arguments=(sys.executable, '-c', {SLEEP!r}), environment={{}}, folder=folder);"
-        "spawn(command, record=folder / 'record.json', log=folder / 'log')"
+        "spawn(command, record=folder / 'record.json', log=folder / 'log', guard=sys.stdin.fileno())"
     )
-    subprocess.run([sys.executable, "-c", starter, str(tmp_path)], check=True)
+    subprocess.run([sys.executable, "-c", starter, str(tmp_path)], stdin=subprocess.DEVNULL, check=True)
     while (running := recorded(tmp_path / "record.json")) is None:
         time.sleep(0.01)
     launched.append(running)
