@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
-from enum import Enum
+from enum import Enum, StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,35 @@ class ElasticsearchSettings:
     request_timeout_s: float = 30.0
 
 
+class ValueFormat(StrEnum):
+    """How the connector writes values."""
+
+    AVRO = "avro"
+    JSON = "json"
+
+
+class DecimalMode(StrEnum):
+    """Whether amounts may travel as doubles, which lose cents beyond 2**53."""
+
+    EXACT = "exact"
+    DOUBLE = "double"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnvelopeSettings:
+    """How changes travel from the source to Kafka.
+
+    Args:
+        format: Avro with a schema registry, or JSON.
+        decimals: `double` accepts a connector that rounds; nothing else does.
+        connector: settings that replace or join those of the shipped connector, by Debezium's names.
+    """
+
+    format: ValueFormat = ValueFormat.AVRO
+    decimals: DecimalMode = DecimalMode.EXACT
+    connector: Mapping[str, str] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, kw_only=True)
 class DuckdbSettings:
     """The analytics store.
@@ -97,6 +126,7 @@ class Settings(BaseSettings):
     redis: ServiceSettings
     duckdb: DuckdbSettings = DuckdbSettings()
     topics: TopicSettings = TopicSettings()
+    envelopes: EnvelopeSettings = EnvelopeSettings()
     batches: BatchSettings = BatchSettings()
     topic_prefix: str
     tables: dict[str, Table]
@@ -110,7 +140,9 @@ class Settings(BaseSettings):
     @property
     def connector(self) -> ConnectorConfiguration:
         """The connector's configuration."""
-        return shipped_configuration()
+        shipped = shipped_configuration()
+        written = shipped.with_json_values() if self.envelopes.format is ValueFormat.JSON else shipped
+        return written.with_settings(self.envelopes.connector)
 
     @property
     def deployment(self) -> Deployment:
@@ -121,6 +153,7 @@ class Settings(BaseSettings):
             topics=self.topics,
             connect_url=self.connect.url,
             connector=self.connector,
+            is_double_accepted=self.envelopes.decimals is DecimalMode.DOUBLE,
         )
 
 

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 from confluent_kafka.schema_registry import SchemaRegistryClient
 
 from connectors.decode import Decoder
-from connectors.envelope import TableColumns
+from connectors.envelope import Format, TableColumns
+from connectors.numerics import Decimals
 from connectors.registry import SchemaRegistry
-from pipeline.config import Settings
+from pipeline.config import DecimalMode, Settings, ValueFormat
 from pipeline.project import DocumentProjection, Projection, RowProjection
 from sinks import elasticsearch, redis
 from sinks.duckdb_store import DuckdbStore
@@ -80,9 +81,12 @@ def group(model: str, generation: int) -> str:
 
 def decoder(settings: Settings) -> Decoder:
     """What turns the topics' records into envelopes."""
-    contract = settings.contract
+    contract, envelopes = settings.contract, settings.envelopes
+    form = Format.JSON if envelopes.format is ValueFormat.JSON else Format.AVRO
+    decimals = Decimals.ALLOW_DOUBLE if envelopes.decimals is DecimalMode.DOUBLE else Decimals.EXACT
     tables = {
-        topic: TableColumns(contract.tables[name].source, contract.tables[name].columns)
+        topic: TableColumns(contract.tables[name].source, contract.tables[name].columns, form)
         for topic, name in contract.topics.items()
     }
-    return Decoder(tables, SchemaRegistry(SchemaRegistryClient({"url": settings.schema_registry.url})))
+    registry = SchemaRegistryClient({"url": settings.schema_registry.url})
+    return Decoder(tables, SchemaRegistry(registry), decimals)

@@ -18,7 +18,6 @@ from redis import Redis
 from pipeline.config import Settings
 from sinks.duckdb_readers import load_extensions
 
-
 COUNTS = """
 SELECT (SELECT count(*) FROM orders) AS orders,
        (SELECT count(*) FROM order_items WHERE order_id IN (SELECT id FROM orders)) AS items

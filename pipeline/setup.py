@@ -111,7 +111,7 @@ def _publication(source: SourceSettings) -> str:
 
 
 def _preconditions(deployment: Deployment) -> str:
-    deployment.connector.require_safe()
+    deployment.connector.require_safe(is_double_accepted=deployment.is_double_accepted)
     with source_database.connect(deployment.source.url) as connection:
         require_ready(connection, deployment.connector)
     return "all hold"

@@ -8,7 +8,7 @@ from typing import Annotated
 import orjson
 import typer
 
-from pipeline.cli.context import err, of, out, print_json
+from pipeline.cli.context import of, out, print_json
 from stack.progress import ConsoleReport, Silence
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
@@ -30,5 +30,5 @@ def up(context: typer.Context, as_json: AsJson = False) -> None:
 
 def down(context: typer.Context) -> None:
     """Stop what `up` started, and nothing else. All data stays, and the next `up` finds it again."""
-    of(context).stack.down(ConsoleReport(err))
+    of(context).stack.down(ConsoleReport(out))
     out.print("[green]down[/]; delete the directory to remove its data too")
