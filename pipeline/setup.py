@@ -41,6 +41,7 @@ class Deployment:
     topics: TopicSettings
     connect_url: str
     connector: ConnectorConfiguration
+    is_double_accepted: bool = False
     worker_topics: tuple[WantedTopic, ...] = (control.wanted_topic(replication_factor=None),)
 
 
