@@ -28,6 +28,9 @@ log = structlog.get_logger()
 EXIT_STOPPED = 1
 """The worker met what only an operator can mend; starting it again would not help."""
 
+EXIT_AGAIN = 75
+"""The worker met what passes, where it could not wait for it: `EX_TEMPFAIL` of sysexits.h."""
+
 
 def run_model(
     model: str, settings: Settings, until: threading.Event, caught_up_at: Mapping[Shard, int] | None = None

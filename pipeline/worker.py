@@ -11,9 +11,10 @@ import structlog
 from connectors.decode import Decoded, Decoder, Rejected
 from connectors.errors import BadRecord
 from connectors.records import Records
+from pipeline.handover import RawBatch
 from pipeline.policy import GivenUp, Patience
 from pipeline.project import Projected, Projection
-from pipeline.source import RawBatch, Source
+from pipeline.source import Source
 from sinks.batch import Batch, Mutations, Shard, Span
 from sinks.errors import ProgressLost
 from sinks.fence import Fence

@@ -14,10 +14,11 @@ import structlog
 import typer
 
 from pipeline import control, read_models
-from pipeline.child import EXIT_STOPPED, end_on_signals, end_with_parent, run_model
+from pipeline.child import EXIT_AGAIN, EXIT_STOPPED, end_on_signals, end_with_parent, run_model
 from pipeline.cli.context import Context, complain, err, of, out
 from pipeline.config import Settings
 from pipeline.marks import Marks
+from pipeline.policy import Verdict, verdict
 from pipeline.source_database import connect
 from pipeline.supervisor import Supervisor
 from sinks.batch import Shard
@@ -72,7 +73,7 @@ def work(
         complain(error)
         sys.stderr.flush()
         # Threads of client libraries must not keep the process alive.
-        os._exit(EXIT_STOPPED)
+        os._exit(EXIT_STOPPED if verdict(error) is Verdict.STOP else EXIT_AGAIN)
 
 
 def pause(context: typer.Context, models: Models = None) -> None:

@@ -1,0 +1,79 @@
+"""The Kafka client as the source uses it: its settings, its words, and what its errors mean."""
+
+from __future__ import annotations
+
+import structlog
+from confluent_kafka import KafkaError
+
+from connectors.errors import ContractBroken, SystemicError
+from connectors.kafka import ClientSetting, KafkaSettings
+
+log = structlog.get_logger()
+
+
+class LogTruncated(ContractBroken):
+    """The log no longer holds the offset at which a read model stopped."""
+
+    remedy = (
+        "Records were removed before they were read, or a topic was made anew. Rebuild the model from what is left: "
+        "`readmodels replay MODEL`; then give the topics a longer retention."
+    )
+
+
+class KafkaFailed(SystemicError):
+    """The consumer cannot go on by itself."""
+
+    remedy = "Read the brokers' state and the credentials; the worker is started again by itself."
+
+
+_PASSING = {
+    KafkaError._ALL_BROKERS_DOWN,
+    KafkaError._TRANSPORT,
+    KafkaError._TIMED_OUT,
+    KafkaError._RESOLVE,
+    KafkaError._MAX_POLL_EXCEEDED,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+}
+"""What the client mends by itself, though it does not call it retriable."""
+
+
+def failure_of(error: KafkaError, place: str) -> Exception | None:
+    """What an error that was polled means for the worker: None where the client goes on by itself."""
+    if error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
+        return LogTruncated(f"{place} has no longer the offset that the store asks for")
+    if error.fatal() or not (error.retriable() or error.code() in _PASSING):
+        return KafkaFailed(f"Kafka answered {error.name()} for {place}")
+    log.info("kafka hesitates", reason=error.name())
+    return None
+
+
+def consumer_settings(
+    kafka: KafkaSettings, group: str, session_timeout_s: float, max_poll_interval_s: float
+) -> dict[str, ClientSetting | object]:
+    """Manual offsets, no silent reset, committed records only, and ends of partitions reported."""
+    return {
+        **kafka.with_client(
+            group_id=group,
+            partition_assignment_strategy="cooperative-sticky",
+            enable_auto_commit=False,
+            enable_auto_offset_store=False,
+            auto_offset_reset="error",
+            isolation_level="read_committed",
+            enable_partition_eof=True,
+            session_timeout_ms=int(session_timeout_s * 1000),
+            heartbeat_interval_ms=int(session_timeout_s * 1000 / 4),
+            max_poll_interval_ms=int(max_poll_interval_s * 1000),
+            allow_auto_create_topics=False,
+        ),
+        "logger": _ClientLog(),
+    }
+
+
+class _ClientLog:
+    """The client's own log lines, in ours."""
+
+    def log(self, _level: int, words: str, *arguments: object) -> None:
+        log.debug("kafka client", words=words % arguments if arguments else words)
+
+    def handle(self, record: object) -> None:
+        log.debug("kafka client", words=str(record))
