@@ -11,7 +11,7 @@ from stack.process import Command
 from stack.server import Server
 
 REPLICATION_USER = "debezium"
-_HEAP_MB = 384
+_HEAP_MB = 320
 
 _SETTINGS = """\
 bootstrap.servers={host}:{kafka_port}

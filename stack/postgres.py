@@ -82,8 +82,10 @@ class Postgres(Server):
                 (REGISTRY, secrets.registry_password, REGISTRY),
             ):
                 if not admin.execute("SELECT FROM pg_roles WHERE rolname = %s", [role]).rowcount:
+                    # The server is told the hash only, so that no log of statements can hold a password.
+                    hashed = admin.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256")
                     statement = sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}")
-                    admin.execute(statement.format(sql.Identifier(role), sql.Literal(password)))
+                    admin.execute(statement.format(sql.Identifier(role), sql.Literal(hashed.decode())))
                 if not admin.execute("SELECT FROM pg_database WHERE datname = %s", [database]).rowcount:
                     statement = sql.SQL("CREATE DATABASE {} OWNER {}")
                     admin.execute(statement.format(sql.Identifier(database), sql.Identifier(role)))
