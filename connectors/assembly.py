@@ -9,6 +9,7 @@ from connectors.errors import BeforeMissing
 from connectors.plan import Plan
 from connectors.records import Records
 from connectors.sent import Image, Sent
+from connectors.sequence import lsns
 
 Mask = npt.NDArray[np.bool_]
 
@@ -40,7 +41,7 @@ def assemble(sent: Sent, plan: Plan, records: Records) -> tuple[pa.Table, dict[i
         _require_contract(sent, plan, records, good)
     after_due = _mask(pc.is_in(sent.op, _WITH_AFTER))
     reject(pa.array(after_due & ~sent.after.present), "an insert, update or snapshot row without its `after`")
-    commit_lsn, lsn = _sequence(sent)
+    commit_lsn, lsn = _place(sent)
     reject(pc.is_null(lsn), "no place in the WAL: neither source.sequence nor source.lsn")
     images = []
     for image in (sent.before, sent.after):
@@ -81,20 +82,11 @@ def _mask(booleans: pa.Array) -> Mask:
     return mask
 
 
-def _sequence(sent: Sent) -> tuple[pa.Array, pa.Array]:
-    """Read the last commit's LSN and the change's own from text such as '["24023119","24023128"]' or '[null,"…"]'."""
-    parts = pc.extract_regex(sent.source["sequence"], r'^\[(?:null|"(?P<commit>\d{1,19})"),"(?P<own>\d{1,19})"\]$')
-    lsn = pc.coalesce(_lsns(pc.struct_field(parts, "own")), sent.source["lsn"])
-    commit = pc.struct_field(parts, "commit")
-    return pc.coalesce(_lsns(pc.if_else(pc.equal(commit, ""), None, commit)), lsn), lsn
-
-
-def _lsns(digits: pa.Array) -> pa.Array:
-    try:
-        return digits.cast(pa.int64())
-    except pa.ArrowInvalid:
-        numbers = [None if text is None else int(text) for text in digits.to_pylist()]
-        return pa.array([number if number is not None and number < 2**63 else None for number in numbers], pa.int64())
+def _place(sent: Sent) -> tuple[pa.Array, pa.Array]:
+    """Return the last commit's LSN and the change's own; the latter stands in where there was no commit."""
+    commit, own = lsns(sent.source["sequence"])
+    lsn = pc.coalesce(own, sent.source["lsn"])
+    return pc.coalesce(commit, lsn), lsn
 
 
 def _committed_at(sent: Sent) -> pa.Array:

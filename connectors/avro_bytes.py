@@ -86,16 +86,21 @@ class Octets:
 
         Source: https://arrow.apache.org/docs/format/Columnar.html#variable-size-binary-view-layout
         """
-        views = np.empty((len(starts), 2), np.uint64)
-        views[:, 0] = self._words[starts] << np.uint64(32) | lengths.view(np.uint64)
-        views[:, 1] = starts.view(np.uint64) << np.uint64(32)
-        inline = np.flatnonzero(lengths <= _INLINE_BYTES)
-        if len(inline):
-            views[inline] = self._inline(starts[inline], lengths[inline])
+        short = lengths <= _INLINE_BYTES
+        if short.all():
+            views = self._inline(starts, lengths)
+        else:
+            views = np.empty((len(starts), 2), np.uint64)
+            views[:, 0] = self._words[starts] << np.uint64(32) | lengths.view(np.uint64)
+            views[:, 1] = starts.view(np.uint64) << np.uint64(32)
+            if short.any():
+                views[short] = self._inline(starts[short], lengths[short])
         bitmap = None if valid is None else pa.py_buffer(np.packbits(valid, bitorder="little"))
         return pa.Array.from_buffers(pa.binary_view(), len(starts), [bitmap, pa.py_buffer(views), self._buffer])
 
     def _inline(self, starts: Ints, lengths: Ints) -> Words:
+        views = np.empty((len(starts), 2), np.uint64)
         head = self._words[starts] & _LOW_BYTES[np.minimum(lengths, 4)]
-        tail = self._words[starts + 4] & _LOW_BYTES[np.maximum(lengths - 4, 0)]
-        return np.stack([head << np.uint64(32) | lengths.view(np.uint64), tail], axis=1)
+        views[:, 0] = head << np.uint64(32) | lengths.view(np.uint64)
+        views[:, 1] = self._words[starts + 4] & _LOW_BYTES[np.maximum(lengths - 4, 0)]
+        return views

@@ -22,6 +22,10 @@ from connectors.wire import avro_wire
 _SOURCE_FORMS = {name: "string" if kind == pa.string() else "long" for name, kind in SOURCE_FIELDS.items()}
 
 
+_VIEWED_BYTES = 2**31
+"""How much an Arrow view can point into."""
+
+
 class NotAnEnvelope(ValueError):
     """A schema is not that of a change."""
 
@@ -89,7 +93,7 @@ class AvroLayout:
 
     def read(self, frames: Frames, rows: Ints) -> Sent:
         """Read the envelopes at these rows: all at once, or one by one where that cannot be."""
-        if self._step is not None:
+        if self._step is not None and frames.data.size < _VIEWED_BYTES:
             try:
                 return self._read_columns(self._step, frames, rows)
             except Unreadable:

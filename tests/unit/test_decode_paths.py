@@ -127,7 +127,7 @@ def _counts(array: pa.Array) -> pa.Array:
     return array.cast(pa.int64()) if pa.types.is_temporal(array.type) else array
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(envelopes(), min_size=1, max_size=4))
 def test_both_readings_give_the_same_rows(changes: list[dict[str, Any]]) -> None:
     tables, faults = read_both_ways([framed(envelope, SCHEMA, SCHEMA_ID) for envelope in changes])
@@ -136,7 +136,7 @@ def test_both_readings_give_the_same_rows(changes: list[dict[str, Any]]) -> None
     assert len(tables[0]) + len(faults[0]) == len(changes)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_both_readings_agree_on_what_is_damaged(data: st.DataObject) -> None:
     good = data.draw(st.sampled_from([value for value in GOLDEN.records.values if value and len(value) < 3_000]))
