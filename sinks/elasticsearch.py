@@ -94,6 +94,10 @@ class ElasticsearchStore:
             if answer.status >= 300 and not answer.reason.is_of_index:
                 raise failure(answer.status, answer.reason, name)
 
+    def clear(self) -> None:
+        for generation in self.generations():
+            self.drop(generation)
+
     def _indices_shown(self, alias: str) -> list[str]:
         path = f"/_alias/{alias}"
         answer = self._cluster.answer("GET", path)

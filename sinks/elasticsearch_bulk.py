@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import msgspec
@@ -12,7 +14,11 @@ from sinks.elasticsearch_memory import Stored
 from sinks.errors import SinkError
 
 _REQUEST_BYTES = 8 * 2**20
-"""Large enough to fill the cluster, and far below the 100 MB that it takes in one request."""
+_REQUEST_WRITES = 2000
+"""Large enough to keep the cluster busy, and far below the 100 MB that it takes in one request."""
+
+_UNDER_WAY = 1
+"""Requests that may wait for their answers while the next one is made."""
 
 _ANSWER = "items.*._seq_no,items.*._primary_term,items.*.status,items.*.error"
 _CONFLICT = 409
@@ -84,8 +90,10 @@ class _Answer(msgspec.Struct):
     items: list[dict[str, _Item]] = []
 
 
-def send(cluster: Cluster, alias: str, writes: Sequence[Write]) -> Outcomes:
+def send(cluster: Cluster, alias: str, writes: Iterable[Write]) -> Outcomes:
     """Send writes in as many bulk requests as their size asks for, and sort the answers.
+
+    While one request is on its way, the writes of the next are made.
 
     Args:
         alias: a write alias. An index of that name would be made by the cluster where it is missing; an alias is not.
@@ -94,37 +102,45 @@ def send(cluster: Cluster, alias: str, writes: Sequence[Write]) -> Outcomes:
         StoreUnavailable: no answer came to a request; its writes may have been carried out all the same.
     """
     outcomes = Outcomes()
-    params = {"require_alias": "true", "filter_path": _ANSWER}
-    for some, body in _requests(writes):
-        answer = cluster.ask("POST", f"/{alias}/_bulk", _Answer, body, params)
-        for write, named in zip(some, answer.items, strict=True):
-            _sort(write, next(iter(named.values())), outcomes)
+    with ThreadPoolExecutor(max_workers=1) as wire:
+        under_way: deque[tuple[list[Write], Future[_Answer]]] = deque()
+        for some in _requests(writes):
+            under_way.append((some, wire.submit(_ask, cluster, alias, b"".join([write.line() for write in some]))))
+            if len(under_way) > _UNDER_WAY:
+                _sort(*under_way.popleft(), outcomes)
+        for some, answer in under_way:
+            _sort(some, answer, outcomes)
     return outcomes
 
 
-def _requests(writes: Iterable[Write]) -> Iterator[tuple[list[Write], bytes]]:
+def _requests(writes: Iterable[Write]) -> Iterator[list[Write]]:
     some: list[Write] = []
-    lines: list[bytes] = []
     size_bytes = 0
     for write in writes:
-        line = write.line()
-        if some and size_bytes + len(line) > _REQUEST_BYTES:
-            yield some, b"".join(lines)
-            some, lines, size_bytes = [], [], 0
+        if some and (len(some) == _REQUEST_WRITES or size_bytes + len(write.source) > _REQUEST_BYTES):
+            yield some
+            some, size_bytes = [], 0
         some.append(write)
-        lines.append(line)
-        size_bytes += len(line)
+        size_bytes += len(write.source)
     if some:
-        yield some, b"".join(lines)
+        yield some
 
 
-def _sort(write: Write, item: _Item, outcomes: Outcomes) -> None:
-    refusal = Refusal(write, item.status, item.error or Reason("no reason given"))
-    if item.status < 300:
-        outcomes.done.append((write.id, Stored(write.source, item.seq_no, item.primary_term)))
-    elif item.status == _CONFLICT:
-        outcomes.conflicts.append(write)
-    elif item.status in _REFUSED and not refusal.reason.is_of_index:
-        outcomes.refused.append(refusal)
-    else:
-        outcomes.failed.append(refusal)
+def _ask(cluster: Cluster, alias: str, body: bytes) -> _Answer:
+    params = {"require_alias": "true", "filter_path": _ANSWER}
+    return cluster.ask("POST", f"/{alias}/_bulk", _Answer, body, params)
+
+
+def _sort(writes: list[Write], answer: Future[_Answer], outcomes: Outcomes) -> None:
+    for write, named in zip(writes, answer.result().items, strict=True):
+        item = next(iter(named.values()))
+        if item.status < 300:
+            outcomes.done.append((write.id, Stored(write.source, item.seq_no, item.primary_term)))
+            continue
+        refusal = Refusal(write, item.status, item.error or Reason("no reason given"))
+        if item.status == _CONFLICT:
+            outcomes.conflicts.append(write)
+        elif item.status in _REFUSED and not refusal.reason.is_of_index:
+            outcomes.refused.append(refusal)
+        else:
+            outcomes.failed.append(refusal)

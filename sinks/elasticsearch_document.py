@@ -47,8 +47,10 @@ class _Images(msgspec.Struct, omit_defaults=True):
 class _Kept(msgspec.Struct, omit_defaults=True):
     kind: str
     registers: dict[str, str] = {}
-    images: _Images = msgspec.field(default_factory=_Images)
+    images: _Images | None = None
 
+
+_NO_IMAGES = _Images()
 
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _items = msgspec.json.Decoder(list[msgspec.Raw])
@@ -76,11 +78,9 @@ class DocumentFormat:
     def write(self, parts: Parts) -> bytes:
         """Write what is known of a document as one line of JSON."""
         content = render(parts, self._shape)
-        if content is None:
-            return _line(content, parts, seen={})
-        if is_too_deep(content):
+        if content is not None and is_too_deep(content):
             return self._write_sheltered(parts)
-        return _line(content, parts, seen=_shown(parts))
+        return _line(content, parts, _shown(parts))
 
     def write_sheltered(self, source: bytes) -> bytes | None:
         """Write a document again, with its JSON columns as text; None where that would change nothing."""
@@ -98,7 +98,7 @@ class DocumentFormat:
         images = self._images(fields) if kept.kind == VISIBLE else {}
         parts = {}
         for part in sorted(kept.registers):
-            register = _register(kept.registers[part], part, kept.images)
+            register = _register(kept.registers[part], part, kept.images or _NO_IMAGES)
             if images and register.is_alive:
                 image = next(images[collection_of(part)], None)
                 if image is None:
@@ -115,8 +115,8 @@ class DocumentFormat:
 
     def _write_sheltered(self, parts: Parts) -> bytes:
         sheltered = {part: self._sheltered(part, register) for part, register in parts.items()}
-        seen = {part: change for part, change in _shown(parts).items() if sheltered[part].shown is change}
-        return _line(render(sheltered, self._shape), parts, seen)
+        exact = {part: change for part, change in _shown(parts).items() if sheltered[part].shown is change}
+        return _line(render(sheltered, self._shape), parts, exact)
 
     def _sheltered(self, part: str, register: Register) -> Register:
         shown, columns = register.shown, self._json[collection_of(part)]
@@ -126,14 +126,16 @@ class DocumentFormat:
         return register if image == shown.image else Register(shown._replace(image=image))
 
 
-def _line(content: str | None, parts: Parts, seen: Mapping[str, Change | None]) -> bytes:
-    """Args: seen: the changes whose images stand in the content as they are."""
-    images = _Images()
+def _line(content: str | None, parts: Parts, exact: Mapping[str, Change | None]) -> bytes:
+    """Args: exact: per part the change whose image stands in the content, if there is any, as it is."""
+    seen = {} if content is None else exact
+    unseen = _Images({}, {})
     for part, register in parts.items():
-        for side, change in ((images.streamed, register.streamed), (images.snapshot, register.snapshot)):
+        for side, change in ((unseen.streamed, register.streamed), (unseen.snapshot, register.snapshot)):
             if change is not None and not change.deleted and change is not seen.get(part):
                 side[part] = str(change.image)
     registers = {part: _text(register) for part, register in parts.items()}
+    images = unseen if unseen.streamed or unseen.snapshot else None
     kept = msgspec.json.encode(_Kept(HIDDEN if content is None else VISIBLE, registers, images))
     if content is None:
         return b'{"%b":%b}' % (OURS.encode(), kept)

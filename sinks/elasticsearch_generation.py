@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -16,9 +17,12 @@ from sinks.elasticsearch_memory import Memory
 from sinks.elasticsearch_search import pages
 from sinks.errors import ProgressLost
 from sinks.fence import Fence, Fences
-from sinks.fold import registers
-from sinks.register import NOTHING, join
+from sinks.fold import fold
+from sinks.register import Change, Register, join
 from sinks.shape import DocumentShape
+
+_CHANGE = ("_epoch", "_commit_lsn", "_lsn", "_tie", "_offset", "_partition", "_deleted", "image")
+"""The columns of a mutation that make up a `Change`, in its order."""
 
 _REMEMBERED_BYTES = 64 * 2**20
 
@@ -140,9 +144,13 @@ class GenerationIndex:
 
 def _by_id(mutations: Iterable[Mutations]) -> dict[str, Parts]:
     """The registers of folded changes, per document."""
-    documents: dict[str, Parts] = {}
+    documents: defaultdict[str, Parts] = defaultdict(dict)
     for some in mutations:
-        for (key, part), register in registers(some.changes, ("key", "part"), ("image",)):
-            parts = documents.setdefault(id_of(str(key)), {})
-            parts[str(part)] = join(parts.get(str(part), NOTHING), register)
-    return documents
+        folded = fold(some.changes, ("key", "part"))
+        names = (folded[name].to_pylist() for name in ("key", "part", "_is_snapshot"))
+        changes = map(Change._make, zip(*(folded[name].to_pylist() for name in _CHANGE), strict=True))
+        for key, part, is_snapshot, change in zip(*names, changes, strict=True):
+            register = Register(None, change) if is_snapshot else Register(change)
+            parts = documents[key]
+            parts[part] = join(parts[part], register) if part in parts else register
+    return {id_of(key): parts for key, parts in documents.items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TypeVar
@@ -19,8 +19,8 @@ from sinks.errors import StoreUnavailable
 Revise = Callable[[str, bytes | None], bytes | None]
 """From a document's id and its source, or None where it is missing, its new source, or None to leave it."""
 
-_TOGETHER = 2000
-"""Documents that are read and written in one go."""
+_READ_TOGETHER = 2000
+"""Documents that are read in one request."""
 
 _ATTEMPTS = 12
 _FIRST_PAUSE_S = 0.005
@@ -76,7 +76,7 @@ class Index:
             GenerationMissing: the index is not there.
         """
         stored = {}
-        for some in _chunks(ids, _TOGETHER):
+        for some in _chunks(ids, _READ_TOGETHER):
             # By id, because a search lags behind. And whole: a filter would write numbers anew, and round them.
             answer = self.cluster.ask("POST", f"/{self.name}/_mget", _Documents, {"ids": some})
             for document in answer.docs:
@@ -99,42 +99,37 @@ class Index:
             GenerationMissing: the index is not there.
             MutationRejected: the index refuses a source, and the softened one too.
         """
-        for some in _chunks(ids, _TOGETHER):
-            pending = some
-            for attempt in range(_ATTEMPTS):
-                pending = self._attempt(pending, revise)
-                if not pending:
-                    break
-                time.sleep(random.uniform(0, min(_FIRST_PAUSE_S * 2**attempt, _LONGEST_PAUSE_S)))  # noqa: S311
-            else:
-                raise StoreUnavailable(f"{self.name}: {len(pending)} documents changed at every attempt")
+        pending = list(ids)
+        for attempt in range(_ATTEMPTS):
+            pending = self._attempt(pending, revise)
+            if not pending:
+                return
+            time.sleep(random.uniform(0, min(_FIRST_PAUSE_S * 2**attempt, _LONGEST_PAUSE_S)))  # noqa: S311
+        raise StoreUnavailable(f"{self.name}: {len(pending)} documents changed at every attempt")
 
     def forget(self) -> None:
         """Drop what is remembered of the documents."""
         self._memory.clear()
 
     def _attempt(self, ids: Sequence[str], revise: Revise) -> list[str]:
-        stored = self._known(ids)
-        writes = []
-        for id_ in ids:
-            known = stored.get(id_)
-            source = revise(id_, known.source if known else None)
-            if source is not None:
-                writes.append(Write(id_, source, known))
-        self.tally.unchanged += len(ids) - len(writes)
-        return self._send(writes)
-
-    def _known(self, ids: Sequence[str]) -> Mapping[str, Stored]:
-        remembered = {id_: stored for id_ in ids if (stored := self._memory.get(id_))}
-        unknown = [id_ for id_ in ids if id_ not in remembered]
-        return {**remembered, **self.load(unknown)}
-
-    def _send(self, writes: Sequence[Write]) -> list[str]:
-        outcomes = self._noted(send(self.cluster, self.alias, writes))
-        softened = self._noted(send(self.cluster, self.alias, [self._softened(one) for one in outcomes.refused]))
+        """Try once, and return the ids where another writer was first."""
+        outcomes = self._noted(send(self.cluster, self.alias, self._writes(ids, revise)))
+        softened = self._noted(send(self.cluster, self.alias, map(self._softened, outcomes.refused)))
         for refusal in softened.refused:
             raise refusal.error(self.alias)
         return [write.id for write in (*outcomes.conflicts, *softened.conflicts)]
+
+    def _writes(self, ids: Sequence[str], revise: Revise) -> Iterator[Write]:
+        for some in _chunks(ids, _READ_TOGETHER):
+            known = {id_: stored for id_ in some if (stored := self._memory.get(id_))}
+            known.update(self.load([id_ for id_ in some if id_ not in known]))
+            for id_ in some:
+                stored = known.get(id_)
+                source = revise(id_, stored.source if stored else None)
+                if source is None:
+                    self.tally.unchanged += 1
+                else:
+                    yield Write(id_, source, stored)
 
     def _noted(self, outcomes: Outcomes) -> Outcomes:
         for id_, stored in outcomes.done:

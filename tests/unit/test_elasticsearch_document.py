@@ -1,0 +1,122 @@
+"""What Elasticsearch keeps of a document is what the next merge needs, to the last digit."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sinks.document import Parts, is_visible, render
+from sinks.elasticsearch_document import DocumentFormat, id_of
+from sinks.errors import MutationRejected
+from sinks.register import Change, Register
+from sinks.shape import DocumentShape
+
+SHAPE = DocumentShape(
+    "orders",
+    {"id": "bigint", "note": "text", "address": "jsonb"},
+    {"items": {"sku": "text", "facts": "json"}, "visits": {"at": "timestamptz"}},
+)
+FORMAT = DocumentFormat(SHAPE)
+
+JSON_VALUES = [
+    "1e400", "-0.1000000000000000055", "12345678901234567890123", "null", '"é\\u2028\\"\\\\|"', "[]", "{}",
+    '{"":{"a.b":[1,{"a":2}]}}', "[" * 700 + "]" * 700,
+]  # fmt: skip
+images = st.builds(
+    lambda number, text, value: f'{{"id":{number},"note":{json.dumps(text)},"address":{value}}}',
+    st.integers(-(2**63), 2**63 - 1),
+    st.text(),
+    st.sampled_from(JSON_VALUES),
+)
+
+
+@st.composite
+def changes(draw: st.DrawFn) -> Change:
+    """A change anywhere in any epoch, with an image or without."""
+    lsn = st.integers(0, 2**63 - 1)
+    image = draw(st.none() | images)
+    place = (draw(st.integers(0, 9)), draw(lsn), draw(lsn), draw(st.integers(0, 1)), draw(st.integers(-1, 2**63 - 1)))
+    return Change(*place, draw(st.integers(0, 2**31 - 1)), image is None, image)
+
+
+pairs = st.tuples(changes(), st.none()) | st.tuples(st.none() | changes(), changes())
+registers = pairs.map(lambda sides: Register(*sides))
+children = st.builds("{}/{}".format, st.sampled_from(["items", "visits"]), st.text(max_size=5))
+documents = st.dictionaries(st.just("") | children, registers, min_size=1, max_size=5)
+
+
+@given(documents)
+def test_a_document_is_read_back_exactly(parts: Parts) -> None:
+    assert FORMAT.read(FORMAT.write(parts)) == parts
+
+
+@given(documents)
+def test_a_document_is_one_line_of_json_with_all_its_numbers(parts: Parts) -> None:
+    line = FORMAT.write(parts)
+    assert b"\n" not in line
+    content = json.loads(line, parse_float=Decimal)
+    kind = content.pop("readmodels")["kind"]
+    assert kind == ("visible" if is_visible(parts) else "hidden")
+    seen = json.loads(render(parts, SHAPE) or "{}", parse_float=Decimal)
+    assert _without_json(content) == _without_json(seen)
+
+
+def _without_json(content: dict[str, Any]) -> dict[str, Any]:
+    """The columns that are never turned into text: deep JSON is, in any column of its type."""
+    items = [{name: value for name, value in item.items() if name != "facts"} for item in content.get("items", [])]
+    return {**content, "items": items, "address": None}
+
+
+@given(documents)
+def test_a_sheltered_document_is_read_back_exactly_too(parts: Parts) -> None:
+    source = FORMAT.write(parts)
+    sheltered = FORMAT.write_sheltered(source)
+    assert sheltered is None or FORMAT.read(sheltered) == parts
+    assert sheltered is None or FORMAT.write_sheltered(sheltered) is None
+
+
+def test_json_that_elasticsearch_cannot_read_is_shown_as_text() -> None:
+    twice = '{"id":1,"note":"{","address":{"a" : 1,"a":[2]}}'
+    sheltered = FORMAT.write_sheltered(FORMAT.write({"": Register(_inserted(twice))}))
+    assert sheltered is not None
+    content = json.loads(sheltered)
+    assert (content["note"], content["address"]) == ("{", '{"a" : 1,"a":[2]}')
+
+
+def test_a_line_break_between_json_tokens_does_not_end_the_line() -> None:
+    line = FORMAT.write({"": Register(_inserted('{"id":1,"address":{\n"a":1}}'))})
+    assert b"\n" not in line
+    assert json.loads(line)["address"] == {"a": 1}
+
+
+def test_an_image_is_kept_once() -> None:
+    parts = {"": Register(_inserted('{"id":1}')), "items/7": Register(_inserted('{"sku":"unmistakable"}'))}
+    assert FORMAT.write(parts).count(b"unmistakable") == 1
+    assert FORMAT.write({"items/7": parts["items/7"]}).count(b"unmistakable") == 1
+
+
+def test_a_document_that_somebody_has_shortened_is_refused() -> None:
+    source = FORMAT.write({"": Register(_inserted('{"id":1}')), "items/7": Register(_inserted('{"sku":"x"}'))})
+    with pytest.raises(MutationRejected, match="items/7"):
+        FORMAT.read(source.replace(b'{"sku":"x"}', b""))
+
+
+def _inserted(image: str) -> Change:
+    return Change(0, 10, 11, 0, 5, 0, False, image)
+
+
+@given(st.text())
+def test_any_key_has_an_id_of_its_own(key: str) -> None:
+    assert 0 < len(id_of(key).encode()) <= 512
+    assert (id_of(key) == key) != id_of(key).startswith("readmodels:key:")
+
+
+def test_keys_that_cannot_be_ids_are_told_apart() -> None:
+    keys = ["", "é" * 256, "é" * 257, "é" * 258, "readmodels:fences", "readmodels:progress:orders:0", id_of("")]
+    assert len({id_of(key) for key in keys}) == len(keys)
+    assert [key for key in keys if id_of(key) == key] == ["é" * 256]
