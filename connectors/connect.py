@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -14,6 +14,7 @@ from connectors.connector_status import ConnectorStatus, TaskStatus
 REQUEST_TIMEOUT_S = 30.0
 POLL_INTERVAL_S = 0.1
 REBALANCE_TIMEOUT_S = 60.0
+RESTART_SHOWS_WITHIN_S = 5.0
 
 
 class ConnectError(Exception):
@@ -46,7 +47,7 @@ class ConnectorMissing(ConnectError):
 class ConnectorFailed(ConnectError):
     """The connector or one of its tasks has failed and does not restart by itself."""
 
-    remedy = "Remove the cause that the trace names, then run `readmodels resume`."
+    remedy = "Remove the cause that the message names, then run `readmodels init`: it restarts what has failed."
 
 
 class ConnectorNotReady(ConnectError):
@@ -112,6 +113,10 @@ class ConnectClient:
     def restart_failed(self, name: str) -> None:
         """Restart the connector and its tasks where they have failed; what runs goes on undisturbed."""
         self._ask("POST", f"{_path(name)}/restart?includeTasks=true&onlyFailed=true")
+        # The status shows the old failure until Connect has read its own record of the restart.
+        deadline = time.monotonic() + RESTART_SHOWS_WITHIN_S
+        while self.status(name).has_failed and time.monotonic() < deadline:
+            time.sleep(POLL_INTERVAL_S)
 
     def restart(self, name: str) -> None:
         """Restart the connector and all its tasks."""
@@ -141,22 +146,42 @@ class ConnectClient:
         """Remove the connector; its offsets stay in Connect's own topic unless they were forgotten before."""
         self._ask("DELETE", _path(name))
 
-    def wait_until_running(self, name: str, timeout_s: float) -> ConnectorStatus:
+    def wait_until_running(self, name: str, timeout_s: float) -> None:
         """Return once the connector and its tasks run.
 
         Raises:
             ConnectorFailed: one of them failed; the message holds the cause.
             ConnectorNotReady: nothing failed, but `timeout_s` passed.
         """
-        return self._wait(name, timeout_s, lambda status: status.is_running)
+        for status in self._statuses(name, timeout_s):
+            if status.is_running:
+                return
+            if status.has_failed:
+                raise ConnectorFailed(str(status))
 
-    def wait_until_stopped(self, name: str, timeout_s: float) -> ConnectorStatus:
+    def wait_until_stopped(self, name: str, timeout_s: float) -> None:
         """Return once the connector is stopped and no task of it is left.
 
         Raises:
             ConnectorNotReady: `timeout_s` passed.
         """
-        return self._wait(name, timeout_s, lambda status: status.is_stopped)
+        for status in self._statuses(name, timeout_s):
+            if status.is_stopped:
+                return
+
+    def _statuses(self, name: str, timeout_s: float) -> Iterator[ConnectorStatus]:
+        """Yield the status again and again; give up after `timeout_s`."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            try:
+                status = self.status(name)
+            except ConnectorMissing:
+                # Between PUT and the first assignment, Connect answers 404 for the status.
+                status = ConnectorStatus(name, "UNASSIGNED", "", ())
+            yield status
+            if time.monotonic() > deadline:
+                raise ConnectorNotReady(f"{status} after {timeout_s:g} s")
+            time.sleep(POLL_INTERVAL_S)
 
     def _validate(self, settings: dict[str, str]) -> None:
         plugin = quote(settings["connector.class"], safe="")
@@ -165,22 +190,6 @@ class ConnectClient:
         errors = [f"{value['name']}: {error}" for value in values for error in value["errors"]]
         if errors:
             raise ConfigRejected("; ".join(errors))
-
-    def _wait(self, name: str, timeout_s: float, is_reached: Callable[[ConnectorStatus], bool]) -> ConnectorStatus:
-        deadline = time.monotonic() + timeout_s
-        while True:
-            try:
-                status = self.status(name)
-            except ConnectorMissing:
-                # Between PUT and the first assignment, Connect answers 404 for the status.
-                status = ConnectorStatus(name, "UNASSIGNED", "", ())
-            if is_reached(status):
-                return status
-            if status.has_failed:
-                raise ConnectorFailed(str(status))
-            if time.monotonic() > deadline:
-                raise ConnectorNotReady(f"{status} after {timeout_s:g} s")
-            time.sleep(POLL_INTERVAL_S)
 
     def _ask(self, method: str, path: str, body: object = None) -> Any:
         deadline = time.monotonic() + REBALANCE_TIMEOUT_S

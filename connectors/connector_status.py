@@ -32,6 +32,11 @@ class ConnectorStatus:
         return self.state == "STOPPED" and not self.tasks
 
     @property
+    def is_at_rest(self) -> bool:
+        """The connector was paused or stopped, and waits to be resumed."""
+        return self.state in {"PAUSED", "STOPPED"}
+
+    @property
     def has_failed(self) -> bool:
         """The connector or one of its tasks has failed."""
         return "FAILED" in {self.state, *(task.state for task in self.tasks)}

@@ -191,11 +191,13 @@ def test_a_stopped_connector_keeps_its_place_and_goes_on(
 ) -> None:
     client = ConnectClient(deployment.connect_url)
     client.stop(NAME)
-    assert client.wait_until_stopped(NAME, timeout_s=60).is_stopped
+    client.wait_until_stopped(NAME, timeout_s=60)
+    assert client.status(NAME).is_stopped
     assert client.offsets(NAME)[0]["partition"] == {"server": NAME}
     order_id = _insert(connection)
     client.resume(NAME)
-    assert client.wait_until_running(NAME, timeout_s=60).is_running
+    client.wait_until_running(NAME, timeout_s=60)
+    assert client.status(NAME).is_running
     log.read_until(lambda record: record.key == {"id": order_id})
 
 

@@ -7,7 +7,6 @@ from connectors.debezium import (
     MUST_BE_ABSENT,
     ConfigurationRefused,
     ConnectorConfiguration,
-    masked,
     shipped_configuration,
 )
 
@@ -91,11 +90,8 @@ def test_json_values_need_no_schema_registry() -> None:
     assert configuration.settings["value.converter.replace.null.with.default"] == "false"
 
 
-def test_a_secret_in_plain_is_masked_and_a_reference_is_shown() -> None:
-    shown = masked({**SHIPPED.settings, "producer.override.sasl.jaas.config": "canary", "signal.password": "canary"})
-    assert "canary" not in str(shown)
-    assert shown["database.password"] == "${env:READMODELS_CONNECTOR_DATABASE_PASSWORD}"
-    assert shown["database.user"] == SHIPPED.settings["database.user"]
+def test_a_configuration_is_printed_without_its_settings() -> None:
+    assert "canary" not in repr(SHIPPED.with_settings({"database.password": "canary"}))
 
 
 def test_an_excluded_column_is_not_captured() -> None:

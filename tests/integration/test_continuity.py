@@ -1,0 +1,80 @@
+"""What init does with a connector that rests, has failed, or has lost a part of the log."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from connectors.connect import ConnectClient, ConnectorFailed
+from pipeline import replication, source_database
+from pipeline.continuity import LogBroken
+from pipeline.marks import Marks
+from pipeline.setup import Deployment, carry_out, init_steps, teardown_steps
+from stack.endpoints import Endpoints
+from tests.integration.own_source import own_database, own_deployment
+
+NAME = "continuity_test"
+TIMEOUT_S = 60.0
+
+
+def init(deployment: Deployment) -> str:
+    outcomes: dict[str, str] = {}
+    carry_out(init_steps(deployment), outcomes.__setitem__)
+    return outcomes["connector"]
+
+
+def run_for_ever(client: ConnectClient) -> None:
+    while True:
+        client.wait_until_running(NAME, TIMEOUT_S)
+
+
+@pytest.fixture
+def stopped(endpoints: Endpoints) -> Iterator[Deployment]:
+    """A deployment whose connector has streamed a change, and then was stopped."""
+    with own_database(endpoints, NAME) as source:
+        deployment = own_deployment(endpoints, NAME, source)
+        init(deployment)
+        marks = Marks(deployment.kafka, deployment.connector, deployment.connect_url)
+        with source_database.connect(source.url) as connection:
+            connection.execute("INSERT INTO orders (customer_id) VALUES (1)")
+            marks.await_in_log(marks.set(connection), TIMEOUT_S)
+        client = ConnectClient(deployment.connect_url)
+        client.stop(NAME)
+        client.wait_until_stopped(NAME, TIMEOUT_S)
+        yield deployment
+        carry_out(teardown_steps(deployment), lambda *_: None)
+
+
+def test_init_resumes_a_stopped_connector(stopped: Deployment) -> None:
+    assert init(stopped) == "resumed, running"
+
+
+def test_a_slot_that_was_advanced_past_unread_changes_is_refused(stopped: Deployment) -> None:
+    with source_database.connect(stopped.source.admin_url) as admin:
+        admin.execute("INSERT INTO orders (customer_id) VALUES (2)")
+        admin.execute("SELECT pg_replication_slot_advance(%s, pg_current_wal_lsn())", [NAME])
+    with pytest.raises(LogBroken, match=f"slot {NAME} begins at LSN"):
+        init(stopped)
+
+
+def test_a_slot_that_is_gone_is_refused_and_teardown_makes_a_new_beginning(stopped: Deployment) -> None:
+    with source_database.connect(stopped.source.admin_url) as admin:
+        assert replication.drop_slot(admin, NAME, TIMEOUT_S)
+    with pytest.raises(LogBroken, match=f"slot {NAME} is gone"):
+        init(stopped)
+    carry_out(teardown_steps(stopped), lambda *_: None)
+    assert init(stopped) == "created, running"
+
+
+def test_a_connector_that_fails_tells_why_and_init_restarts_it(stopped: Deployment) -> None:
+    client = ConnectClient(stopped.connect_url)
+    role = stopped.source.replication_role
+    # By itself, Debezium tries for ever and says that it runs.
+    impatient = replace(stopped, connector=stopped.connector.with_settings({"errors.max.retries": "0"}))
+    init(impatient)
+    with source_database.connect(stopped.source.admin_url) as admin:
+        admin.execute(f"ALTER ROLE {role} NOREPLICATION")
+        client.restart(NAME)
+        with pytest.raises(ConnectorFailed, match="permission denied to start WAL sender"):
+            run_for_ever(client)
+    assert init(impatient) == "restarted, running"
