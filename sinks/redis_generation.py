@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from sinks.batch import Progress, Shard, Span
 from sinks.errors import GenerationMissing
-from sinks.fence import Fence
+from sinks.fence import Fence, FenceKind
 from sinks.fold import fold
 from sinks.redis_link import Link, Script
 from sinks.redis_wire import Wire, documents, wire
@@ -93,9 +93,10 @@ class Generation:
         """Keep a fence: every register that is written from now on meets it."""
         unnamed = replace(fence, started_at={}).change(partition=0)
         named = [fence.change(partition) for partition in sorted(fence.started_at)]
-        versions = "".join(encode(change) for change in (unnamed, *named))
+        side = "s" if fence.kind is FenceKind.TRUNCATE else "r"
+        deletions = "".join(side + encode(change) for change in (unnamed, *named))
         field = f"{fence.kind.value} {fence.scope}"
-        self._call(RAISE_FENCE, [wire(MARKER, FENCES)], [wire(self.marker, field, versions)])
+        self._call(RAISE_FENCE, [wire(MARKER, FENCES)], [wire(self.marker, field, deletions)])
 
     def join_fences(self, shape: DocumentShape) -> None:
         """Join the fences into the registers that are there."""

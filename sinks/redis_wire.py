@@ -98,8 +98,8 @@ def versions(changes: pa.Table) -> pa.Array:
 
 
 def _registers(changes: pa.Table) -> pa.Array:
-    """Every change as the register that holds nothing else (`redis_scripts/register.lua`)."""
-    side = pc.if_else(changes["_is_snapshot"].combine_chunks(), b"\0", b"").cast(_BINARY)
+    """Every change as the register that holds only it (`redis_scripts/register.lua`)."""
+    side = pc.if_else(changes["_is_snapshot"].combine_chunks(), b"r", b"s").cast(_BINARY)
     image = pc.if_else(_column(changes, "_deleted"), pa.scalar(b"", _BINARY), _column(changes, "image"))
     return _text(side, versions(changes).cast(_BINARY), image)
 

@@ -1,35 +1,30 @@
--- Fences, as in sinks/fence.py: field "truncate orders/items" or "sweep orders/items" of a hash, holding a version for
--- every partition that the fence names, after one for the partitions that it does not name.
+-- Fences, as in sinks/fence.py: field "truncate orders/items" or "sweep orders/items" of a hash, holding a deletion for
+-- the partitions that the fence does not name, and then one for each that it names.
 
-local function pairs_of(flat)
-  local map = {}
-  for at = 1, #flat, 2 do map[flat[at]] = flat[at + 1] end
-  return map
-end
+local DELETION = 67
 
 local function placed(fence, row_partition)
-  for at = VERSION + 1, #fence, VERSION do
-    local version = sub(fence, at, at + VERSION - 1)
-    if partition(version) == row_partition then return version end
+  for at = DELETION + 1, #fence, DELETION do
+    local deletion = sub(fence, at, at + DELETION - 1)
+    if partition(deletion) == row_partition then return deletion end
   end
-  return order(fence) .. row_partition .. 'd'
+  return sub(fence, 1, 58) .. row_partition .. 'd'
 end
 
 local function load_fences(key)
-  local fences = pairs_of(redis.call('HGETALL', key))
-  return next(fences) and { known = fences, registers = {} } or nil
+  local flat, known = redis.call('HGETALL', key), {}
+  for at = 1, #flat, 2 do known[flat[at]] = flat[at + 1] end
+  return #flat > 0 and { known = known, registers = {} } or nil
 end
 
--- What the fences say of a row of this scope that lies in this partition, or nil where they say nothing.
+-- What the fences say of a row of this scope that lies in this partition; false where they say nothing.
 local function register_of(fences, scope, row_partition)
   local place = scope .. ' ' .. row_partition
   local register = fences.registers[place]
   if register == nil then
     local truncate, sweep = fences.known['truncate ' .. scope], fences.known['sweep ' .. scope]
-    local streamed = truncate and placed(truncate, row_partition)
-    local snapshot = sweep and placed(sweep, row_partition)
-    if streamed and snapshot then register = join(streamed, '\0' .. snapshot)
-    else register = streamed or (snapshot and '\0' .. snapshot) or false end
+    local streamed, snapshot = truncate and placed(truncate, row_partition), sweep and placed(sweep, row_partition)
+    register = streamed and snapshot and join(streamed, snapshot) or streamed or snapshot or false
     fences.registers[place] = register
   end
   return register

@@ -8,14 +8,24 @@
 
 if not enter_generation(KEYS[1], ARGV[1]) then return nil end
 
-local fences = load_fences(KEYS[2])
-local document, collections = ARGV[2], collections_of(ARGV[3])
+local fences, name, collections = load_fences(KEYS[2]), ARGV[2], collections_of(ARGV[3])
 local page = redis.call('SCAN', ARGV[4], 'MATCH', ARGV[5], 'COUNT', 200, 'TYPE', 'hash')
 
 for _, registers_key in ipairs(page[2]) do
-  local parts, changed = pairs_of(redis.call('HGETALL', registers_key)), {}
-  for part, known in pairs(parts) do set(parts, changed, part, fenced(known, part, fences, document)) end
-  store(sub(registers_key, 2, -4), registers_key, parts, changed, collections)
+  local names, registers = parts_of(redis.call('HGETALL', registers_key))
+  local changed = {}
+  for part, known in pairs(registers) do
+    local register = fenced(known, part, fences, name)
+    if register ~= known then
+      registers[part] = register
+      changed[#changed + 1] = part
+      changed[#changed + 1] = register
+    end
+  end
+  if #changed > 0 then
+    local key = sub(registers_key, 2, -4)
+    store(key, render(names, registers, collections), registers_key, changed)
+  end
 end
 
 return page[1]

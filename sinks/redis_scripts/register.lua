@@ -1,12 +1,13 @@
 -- The rule of order, as in sinks/register.py, over text.
 --
--- A change is a version (sinks/version.py) and after it an image. A register is its streamed change and, after a NUL
--- byte, its snapshot row; JSON has no NUL. Versions are compared as text: Lua's numbers confuse neighbouring LSNs.
+-- A change is 's' where it was streamed or 'r' where a snapshot read the row, then its version (sinks/version.py), then
+-- its image. A register is one change, or the streamed one, a NUL byte and the snapshot's; JSON has no NUL. Versions are
+-- compared as text: Lua's numbers confuse neighbouring LSNs.
 
-local byte, concat, find, match, sub = string.byte, table.concat, string.find, string.match, string.sub
+local byte, find, sub = string.byte, string.find, string.sub
 
-local VERSION = 66
-local ORDER = 57
+local FLAG = 67
+local IMAGE = 68
 
 -- The server compares strings by its locale, in which "aa" may come after "b" and "Z" after "a".
 local compares_bytes = 'aa' < 'b' and 'Z' < 'a' and '/' < '0'
@@ -20,20 +21,19 @@ local function precedes(a, b)
   return #a < #b
 end
 
-local function order(change) return sub(change, 1, ORDER) end
-local function epoch(change) return sub(change, 1, 8) end
-local function commit_lsn(change) return sub(change, 9, 24) end
-local function lsn(change) return sub(change, 25, 40) end
-local function inverted_offset(change) return sub(change, 42, ORDER) end
-local function partition(change) return sub(change, 58, 65) end
-local function is_alive(change) return change and sub(change, VERSION, VERSION) == 'i' end
-local function image(change) return sub(change, VERSION + 1) end
+local function order(change) return sub(change, 2, 58) end
+local function epoch(change) return sub(change, 2, 9) end
+local function commit_lsn(change) return sub(change, 10, 25) end
+local function lsn(change) return sub(change, 26, 41) end
+local function inverted_offset(change) return sub(change, 43, 58) end
+local function partition(change) return sub(change, 59, 66) end
+local function is_alive(change) return byte(change, FLAG) == 105 end -- 'i'
 
 local function sides(register)
   local nul = find(register, '\0', 1, true)
-  if not nul then return register, nil end
-  if nul == 1 then return nil, sub(register, 2) end
-  return sub(register, 1, nul - 1), sub(register, nul + 1)
+  if nul then return sub(register, 1, nul - 1), sub(register, nul + 1) end
+  if byte(register) == 115 then return register, nil end -- 's'
+  return nil, register
 end
 
 local function outlives(streamed, snapshot)
@@ -47,8 +47,8 @@ local function follows(streamed, snapshot)
 end
 
 local function shown(register)
+  if not find(register, '\0', 1, true) then return register end
   local streamed, snapshot = sides(register)
-  if not (streamed and snapshot) then return streamed or snapshot end
   return follows(streamed, snapshot) and streamed or snapshot
 end
 
@@ -62,9 +62,8 @@ local function join(known, incoming)
   local streamed, snapshot = sides(known)
   local streamed_too, snapshot_too = sides(incoming)
   streamed, snapshot = newest(streamed, streamed_too), newest(snapshot, snapshot_too)
-  if not snapshot then return streamed end
-  if not streamed then return '\0' .. snapshot end
+  if not (streamed and snapshot) then return streamed or snapshot end
   if outlives(streamed, snapshot) then return streamed end
-  if precedes(epoch(streamed), epoch(snapshot)) then return '\0' .. snapshot end
+  if precedes(epoch(streamed), epoch(snapshot)) then return snapshot end
   return streamed .. '\0' .. snapshot
 end
