@@ -12,7 +12,7 @@ from connectors.envelope import Format, TableColumns, envelope_schema
 from connectors.errors import UnknownTopic
 from connectors.numerics import Decimals
 from connectors.records import Records
-from connectors.registry import Schemas
+from connectors.schemas import Schemas
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,11 @@ from connectors.envelope import TableColumns
 from connectors.framing import Frames, frame
 from connectors.numerics import Decimals
 from connectors.plan import Plan, plan
-from connectors.registry import Schemas
+from connectors.schemas import Schemas
 from connectors.sent import SOURCE_FIELDS, Batch, Image, Sent
 from connectors.wire import avro_wire
 
 _SOURCE_FORMS = {name: "string" if kind == pa.string() else "long" for name, kind in SOURCE_FIELDS.items()}
-
 
 _VIEWED_BYTES = 2**31
 """How much an Arrow view can point into."""
@@ -76,50 +75,58 @@ class AvroLayout:
         Raises:
             NotAnEnvelope: the schema is not that of a change.
         """
-        self._schema = schema
-        if not _is_envelope(self._schema):
+        if not _is_envelope(schema):
             raise NotAnEnvelope("not the schema of an envelope")
-        fields = fields_of(self._schema)
+        fields = fields_of(schema)
         wires = {name: avro_wire(form) for name, form in fields_of(fields["after"]).items()}
         self.plan: Plan = plan(table, wires, decimals)
-        self._columns = list(self.plan.readers)
-        self._records = RecordReader(self._schema, self._columns)
-        self._step: Step | None = step(self._schema, self._wanted(fields))
-
-    def _wanted(self, fields: Mapping[str, Any]) -> Wanted:
-        image = dict.fromkeys(self._columns)
-        source = dict.fromkeys(SOURCE_FIELDS.keys() & fields_of(fields["source"]).keys())
-        return {"op": None, "source": source, "before": image, "after": image}
+        columns = list(self.plan.readers)
+        self._records = RecordReader(schema, columns)
+        self._step = _readable(step(schema, _wanted(columns, fields)))
 
     def read(self, frames: Frames, rows: Ints) -> Sent:
         """Read the envelopes at these rows: all at once, or one by one where that cannot be."""
-        if self._step is not None and frames.data.size < _VIEWED_BYTES:
-            try:
-                return self._read_columns(self._step, frames, rows)
-            except Unreadable:
-                self._step = None
-            except pa.ArrowInvalid:
-                # A text that is not UTF-8; fastavro finds out whose.
-                return self._records.read(frames, rows)
-        return self._records.read(frames, rows)
+        if self._step is None or frames.data.size >= _VIEWED_BYTES:
+            return self._records.read(frames, rows)
+        try:
+            return _read_columns(self._step, frames, rows)
+        except pa.ArrowInvalid:
+            # A text that is not UTF-8: fastavro finds out whose.
+            return self._records.read(frames, rows)
 
-    def _read_columns(self, how: Step, frames: Frames, rows: Ints) -> Sent:
-        envelopes, faults = _read(how, frames, rows)
-        if faults:
-            rows = np.setdiff1d(rows, list(faults))
-            envelopes, _ = _read(how, frames, rows)
-        source = _fields(envelopes.columns["source"]).columns
-        return Sent(
-            rows=rows,
-            op=envelopes.columns["op"].arrow(),
-            source={
-                name: source[name].arrow() if name in source else pa.nulls(len(rows), kind)
-                for name, kind in SOURCE_FIELDS.items()
-            },
-            before=_image(_fields(envelopes.columns["before"])),
-            after=_image(_fields(envelopes.columns["after"])),
-            faults=faults,
-        )
+
+def _wanted(columns: list[str], fields: Mapping[str, Any]) -> Wanted:
+    source = dict.fromkeys(SOURCE_FIELDS.keys() & fields_of(fields["source"]).keys())
+    image = dict.fromkeys(columns)
+    return {"op": None, "source": source, "before": image, "after": image}
+
+
+def _readable(how: Step) -> Step | None:
+    """Return the step unless something in it cannot be read in columns, which shows when nothing is read."""
+    try:
+        _read(how, frame([]), np.zeros(0, np.int64))
+    except Unreadable:
+        return None
+    return how
+
+
+def _read_columns(how: Step, frames: Frames, rows: Ints) -> Sent:
+    envelopes, faults = _read(how, frames, rows)
+    if faults:
+        rows = np.setdiff1d(rows, list(faults))
+        envelopes, _ = _read(how, frames, rows)
+    source = _fields(envelopes.columns["source"]).columns
+    return Sent(
+        rows=rows,
+        op=envelopes.columns["op"].arrow(),
+        source={
+            name: source[name].arrow() if name in source else pa.nulls(len(rows), kind)
+            for name, kind in SOURCE_FIELDS.items()
+        },
+        before=_image(_fields(envelopes.columns["before"])),
+        after=_image(_fields(envelopes.columns["after"])),
+        faults=faults,
+    )
 
 
 def _read(how: Step, frames: Frames, rows: Ints) -> tuple[Fields, dict[int, str]]:

@@ -1,25 +1,12 @@
 """Avro schemas by the id that a record carries."""
 
-from typing import Any, Protocol
+from typing import Any
 
 import orjson
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient, SchemaRegistryError
 
 from connectors.avro_schema import UnresolvedSchema, resolved
 from connectors.errors import RegistryUnavailable, SystemicError, UnknownSchema
-
-
-class Schemas(Protocol):
-    """Where schemas are looked up."""
-
-    def schema(self, schema_id: int) -> Any:
-        """Return the Avro schema with this id as parsed JSON, with no type in it that is defined elsewhere.
-
-        Raises:
-            RegistryUnavailable: there was no answer.
-            UnknownSchema: the answer is that there is no such schema.
-            UnresolvedSchema: it is not an Avro schema that can be read.
-        """
 
 
 class SchemaRegistry:

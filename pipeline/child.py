@@ -44,6 +44,7 @@ def run_model(
     Raises:
         Exception: what the policy says a worker stops at; each type has its remedy.
     """
+    structlog.contextvars.bind_contextvars(model=model)
     patience = Patience(until)
     with read_models.STORES[model](settings) as store:
         try:
@@ -52,7 +53,7 @@ def run_model(
             generation = patience("find the live generation", lambda: _live(model, store))
         except GivenUp:
             return
-        structlog.contextvars.bind_contextvars(model=model, generation=generation)
+        structlog.contextvars.bind_contextvars(generation=generation)
         if isinstance(store, DuckdbStore):
             _let_readers_in(store, settings, until)
         paused = threading.Event()
@@ -113,7 +114,8 @@ def end_with_parent(until: threading.Event, grace_s: float = 30.0) -> None:
     """End when the parent does: it holds the other end of our standard input, which the kernel closes with it."""
 
     def watch() -> None:
-        while sys.stdin.buffer.read(1):
+        # Not through sys.stdin: its lock, held while reading, would be asked for at shutdown.
+        while os.read(sys.stdin.fileno(), 1):
             pass
         until.set()
         threading.Event().wait(grace_s)

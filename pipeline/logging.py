@@ -14,7 +14,7 @@ def configure(stream: TextIO = sys.stderr) -> None:
     renderer: structlog.typing.Processor = (
         structlog.dev.ConsoleRenderer(pad_event_to=28)
         if is_terminal
-        else structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event", "model"])
+        else structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event", "model"], drop_missing=True)
     )
     structlog.configure(
         processors=[

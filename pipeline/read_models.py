@@ -1,21 +1,23 @@
-"""The read models by name: the store of each, and how it is projected."""
+"""The read models by name: the store of each, and how it is projected.
+
+Each store's client is imported where it is opened: a process pays for its own store only.
+"""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-
-from confluent_kafka.schema_registry import SchemaRegistryClient
+from typing import TYPE_CHECKING
 
 from connectors.decode import Decoder
 from connectors.envelope import Format, TableColumns
 from connectors.numerics import Decimals
-from connectors.registry import SchemaRegistry
 from pipeline.config import DecimalMode, Settings, ValueFormat
 from pipeline.project import DocumentProjection, Projection, RowProjection
-from sinks import elasticsearch, redis
-from sinks.duckdb_store import DuckdbStore
 from sinks.sink import Store
+
+if TYPE_CHECKING:
+    from sinks.duckdb_store import DuckdbStore
 
 Opener = Callable[[Settings], contextlib.AbstractContextManager[Store]]
 
@@ -28,6 +30,8 @@ class UnknownModel(ValueError):
 
 @contextlib.contextmanager
 def _elasticsearch(settings: Settings) -> Iterator[Store]:
+    from sinks import elasticsearch
+
     timeout_s = settings.elasticsearch.request_timeout_s
     with elasticsearch.connect(settings.elasticsearch.url, request_timeout_s=timeout_s) as client:
         yield elasticsearch.ElasticsearchStore(client, settings.contract.document_shapes())
@@ -35,6 +39,8 @@ def _elasticsearch(settings: Settings) -> Iterator[Store]:
 
 @contextlib.contextmanager
 def _redis(settings: Settings) -> Iterator[Store]:
+    from sinks import redis
+
     with contextlib.closing(redis.RedisStore(settings.redis.url, settings.contract.document_shapes())) as store:
         yield store
 
@@ -47,6 +53,8 @@ def _duckdb(settings: Settings) -> Iterator[Store]:
 
 def open_duckdb(settings: Settings) -> DuckdbStore:
     """The DuckDB store; whoever opens it closes it."""
+    from sinks.duckdb_store import DuckdbStore
+
     shapes = settings.contract.row_shapes()
     return DuckdbStore(settings.duckdb.directory, shapes, memory_limit=settings.duckdb.memory_limit)
 
@@ -81,6 +89,10 @@ def group(model: str, generation: int) -> str:
 
 def decoder(settings: Settings) -> Decoder:
     """What turns the topics' records into envelopes."""
+    from confluent_kafka.schema_registry import SchemaRegistryClient
+
+    from connectors.registry import SchemaRegistry
+
     contract, envelopes = settings.contract, settings.envelopes
     form = Format.JSON if envelopes.format is ValueFormat.JSON else Format.AVRO
     decimals = Decimals.ALLOW_DOUBLE if envelopes.decimals is DecimalMode.DOUBLE else Decimals.EXACT

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextvars import copy_context
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -73,7 +75,9 @@ class Source:
         )
         self._handover = Handover(settings.max_records)
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._poll_until_ended, name="source", daemon=True)
+        # In this context, so that the thread's log lines name the same model.
+        polling = partial(copy_context().run, self._poll_until_ended)
+        self._thread = threading.Thread(target=polling, name="source", daemon=True)
 
     def batches(self, until: threading.Event, after: Callable[[], Progress]) -> Iterator[RawBatch]:
         """Yield what comes, until `until` is set; then leave the group. Where nothing came, a batch is empty.

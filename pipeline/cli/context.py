@@ -36,7 +36,7 @@ class Context:
     @property
     def stack(self) -> LocalStack:
         """The local stack of this home; what starts servers is installed with the extra `stack` only."""
-        from stack.local import LocalStack  # noqa: PLC0415
+        from stack.local import LocalStack
 
         return LocalStack(self.home)
 
