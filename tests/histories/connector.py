@@ -92,7 +92,7 @@ def emit(source: Source, faults: Choices) -> Log:
             # Opening an epoch fences the producers of the one before.
             emitted, epoch = [], stream.epoch
         sweeps = _sweeps(stream, log)
-        units = _with_zombies(emitted, list(_life(stream, source.database.commits, faults)), faults)
+        units = _with_zombies(emitted, _life(stream, source.database.commits, faults), faults)
         for unit in units:
             log.append(unit)
         log.fences += sweeps

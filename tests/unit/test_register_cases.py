@@ -13,7 +13,7 @@ from sinks.batch import PART, PLACE, Batch, Mutations
 from sinks.fence import FenceKind
 from sinks.fold import fold, settle
 from sinks.memory import MemoryStore
-from sinks.register import NOTHING, Register, join
+from sinks.register import NOTHING, Register, join, newest
 from sinks.shape import ROOT, DocumentShape, scope
 from tests.unit.cases import CASES, SCOPE, Case, Side, Sided
 
@@ -33,6 +33,15 @@ def test_a_row_is_what_its_case_says_in_any_order_and_grouping(case: Case) -> No
             assert image_shown(joined) == case.shown
             assert sides_of(joined) == case.kept
             assert join(joined, *whole) == joined
+
+
+@every_case
+def test_a_row_is_shown_the_same_before_anything_is_dropped(case: Case) -> None:
+    registers = [register_of(sided) for sided in with_fences(case)]
+    whole = Register(
+        newest(register.streamed for register in registers), newest(register.snapshot for register in registers)
+    )
+    assert image_shown(whole) == case.shown
 
 
 @every_case
