@@ -11,6 +11,8 @@ from pathlib import Path
 
 import structlog
 
+from connectors.errors import ContractBroken
+from connectors.topics import describe
 from pipeline import read_models
 from pipeline.config import Settings
 from pipeline.control import Requests
@@ -32,6 +34,12 @@ EXIT_AGAIN = 75
 """The worker met what passes, where it could not wait for it: `EX_TEMPFAIL` of sysexits.h."""
 
 
+class TopicsMissing(ContractBroken):
+    """A topic of the contract is not there; the brokers make none by themselves."""
+
+    remedy = "Run `readmodels init`, or correct `topic_prefix` and the tables' `source` in readmodels.toml."
+
+
 def run_model(
     model: str, settings: Settings, until: threading.Event, caught_up_at: Mapping[Shard, int] | None = None
 ) -> None:
@@ -51,6 +59,7 @@ def run_model(
             if isinstance(store, DuckdbStore):
                 patience("stand by for DuckDB", store.open)
             generation = patience("find the live generation", lambda: _live(model, store))
+            patience("find the topics", lambda: _require_topics(settings))
         except GivenUp:
             return
         structlog.contextvars.bind_contextvars(generation=generation)
@@ -81,6 +90,13 @@ def _live(model: str, store: Store) -> int:
     if generation is None:
         raise GenerationMissing(f"{model} has no generation yet")
     return generation
+
+
+def _require_topics(settings: Settings) -> None:
+    wanted = settings.contract.topics
+    missing = wanted.keys() - describe(settings.kafka.admin(), wanted).keys()
+    if missing:
+        raise TopicsMissing(f"there is no topic {', '.join(sorted(missing))}")
 
 
 def _let_readers_in(store: DuckdbStore, settings: Settings, until: threading.Event) -> None:

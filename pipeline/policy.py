@@ -12,7 +12,7 @@ import tenacity
 
 from connectors.errors import BadRecord, ContractBroken, SystemicError
 from pipeline.contract import InvalidContract
-from sinks.errors import GenerationMissing, MutationRejected, ProgressLost, StoreUnavailable
+from sinks.errors import GenerationMissing, MutationRejected, ProgressLost, StoreBroken, StoreUnavailable
 
 log = structlog.get_logger()
 Answer = TypeVar("Answer")
@@ -27,6 +27,8 @@ class Verdict(Enum):
     """The cause is outside and passes: do the same again, later."""
     REWIND = auto()
     """The store has gone back: read again from where it stands."""
+    RESTART = auto()
+    """The process cannot go on, and a new one can."""
     STOP = auto()
     """Going on would lose or spoil something: stop, and say what the operator has to do."""
 
@@ -34,6 +36,7 @@ class Verdict(Enum):
 _VERDICTS: dict[type[Exception], Verdict] = {
     StoreUnavailable: Verdict.RETRY,
     SystemicError: Verdict.RETRY,
+    StoreBroken: Verdict.RESTART,
     ProgressLost: Verdict.REWIND,
     BadRecord: Verdict.STOP,
     ContractBroken: Verdict.STOP,

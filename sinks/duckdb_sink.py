@@ -15,7 +15,7 @@ from sinks.batch import PLACE, Batch, Mutations, Progress
 from sinks.duckdb_doubt import HighWater, HighWaters
 from sinks.duckdb_tables import BOOKS, VERSION, TableStatements
 from sinks.duckdb_types import special_values
-from sinks.errors import MutationRejected, SinkError, StoreUnavailable
+from sinks.errors import MutationRejected, SinkError, StoreBroken, StoreUnavailable
 from sinks.fence import Fence, Fences
 from sinks.fold import fold, settle
 from sinks.register import Change
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from sinks.duckdb_store import DuckdbStore
 
 KEYS_PER_FENCE_STEP = 200_000
-_UNAVAILABLE = (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.TransactionException, duckdb.FatalException)
+_UNAVAILABLE = (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.TransactionException)
 
 
 class DuckdbSink:
@@ -79,12 +79,9 @@ class DuckdbSink:
             try:
                 yield connection
                 connection.execute("COMMIT")
-            except duckdb.FatalException:
-                self._store.forget()
-                raise
             except BaseException:
-                # A failed COMMIT has ended the transaction already.
-                with contextlib.suppress(duckdb.TransactionException):
+                # A failed COMMIT has ended the transaction already, and after a fatal error there is none.
+                with contextlib.suppress(duckdb.TransactionException, duckdb.FatalException):
                     connection.execute("ROLLBACK")
                 raise
 
@@ -242,6 +239,8 @@ def translated(subject: str) -> Iterator[None]:
         yield
     except SinkError:
         raise
+    except duckdb.FatalException as error:
+        raise StoreBroken(f"DuckDB gave up on {subject}: {type(error).__name__}") from error
     except _UNAVAILABLE as error:
         raise StoreUnavailable(f"DuckDB cannot serve {subject} now: {type(error).__name__}") from error
     except duckdb.Error as error:

@@ -143,18 +143,15 @@ class DuckdbStore:
         """Write everything into the files, and give up the lock; may be called again."""
         if self._instance is not None:
             for generation in sorted(self._attached):
-                with translated(f"generation {generation}"):
+                # What cannot be checkpointed is in the WAL, which the next open replays.
+                with contextlib.suppress(duckdb.Error):
                     self._instance.execute(f"CHECKPOINT {catalog(generation)}")
             self._instance.close()
-        self.forget()
+            self._instance = None
+        self._attached.clear()
         if self._lock is not None:
             self._lock.close()
             self._lock = None
-
-    def forget(self) -> None:
-        """Let go of DuckDB, as after an error that it calls fatal; the next use opens the files again."""
-        self._instance = None
-        self._attached.clear()
 
     def _show(self, generation: int) -> None:
         instance = self.instance().cursor()

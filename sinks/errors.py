@@ -17,6 +17,12 @@ class StoreUnavailable(SinkError):
     remedy = "Start the store, or correct its address; the worker goes on by itself when it answers."
 
 
+class StoreBroken(SinkError):
+    """The store cannot go on in this process; what it holds on disk is whole, and a new process opens it again."""
+
+    remedy = "The worker is started again by itself. If it comes back, look at the store's disk: is it full?"
+
+
 class MutationRejected(SinkError):
     """The store answered, and refused a mutation."""
 

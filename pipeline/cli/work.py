@@ -19,7 +19,8 @@ from pipeline.cli.context import Context, complain, err, of, out
 from pipeline.config import Settings
 from pipeline.marks import Marks
 from pipeline.policy import Verdict, verdict
-from pipeline.source_database import connect
+from pipeline.preconditions import require_ready
+from pipeline.source_database import SourceUnavailable, connect
 from pipeline.supervisor import Supervisor
 from sinks.batch import Shard
 
@@ -45,6 +46,7 @@ def run(
     """
     chosen = read_models.named(models)
     settings = of(context).settings()
+    _refuse_untrue_source(settings)
     ends = ends_of_now(settings) if until_caught_up else None
     until = threading.Event()
     end_on_signals(until)
@@ -91,6 +93,15 @@ def _control(context: Context, models: Sequence[str] | None, *, is_paused: bool)
     for model in read_models.named(list(models or [])):
         control.request(settings.kafka, model, is_paused=is_paused)
         out.print(f"{model}: {'paused' if is_paused else 'resumed'}")
+
+
+def _refuse_untrue_source(settings: Settings) -> None:
+    """Look at the source before anything is carried; where it does not answer, the log is carried all the same."""
+    try:
+        with closing(connect(settings.source.url)) as connection:
+            require_ready(connection, settings.connector)
+    except SourceUnavailable as error:
+        log.warning("source not checked", reason=str(error))
 
 
 def ends_of_now(settings: Settings) -> Mapping[Shard, int]:
