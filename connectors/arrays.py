@@ -1,6 +1,7 @@
 """Whole arrays at a time: the fast reading of a column, and its retreat to `connectors.values`."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from types import NoneType
 from typing import Any
 
@@ -25,7 +26,6 @@ _DAYS = (-2_440_588, 2_145_031_948)
 _MICROSECONDS = (-210_866_803_200_000_000, 9_223_371_331_199_999_999)
 _DAY_US = (0, 86_400_000_000)
 
-
 _FORMS: dict[str, tuple[type, pa.DataType]] = {
     "boolean": (bool, pa.bool_()),
     "int": (int, pa.int32()),
@@ -45,23 +45,23 @@ class ColumnReader:
     """Reads one column of one schema into the Arrow type of its PostgreSQL type."""
 
     def __init__(self, name: str, wire: Wire, column: ColumnType, decimals: Decimals) -> None:
-        """Raises:
-        WireTypeRefused: the form cannot carry the type exactly.
+        """Find how to read the column.
+
+        Raises:
+            WireTypeRefused: the form cannot carry the type exactly.
         """
         self._name = name
+        self._wire = wire
         self._column = column
         self._read_value = value_reader(wire, column, decimals)
-        self._wire = wire
         self._read_array = _fast_reader(wire, column)
 
     def read(self, raw: pa.Array | list[Any]) -> tuple[pa.Array, Faults]:
         """Read a column as it was sent: an array of its Avro type, or a list of values; null stays null."""
         array = raw if isinstance(raw, pa.Array) else _array(raw, self._wire)
         if array is not None and self._read_array is not None:
-            try:
+            with suppress(_Refused, pa.ArrowInvalid):
                 return self._read_array(array), {}
-            except (_Refused, pa.ArrowInvalid):
-                return self._read_one_by_one(array.to_pylist())
         return self._read_one_by_one(raw.to_pylist() if isinstance(raw, pa.Array) else raw)
 
     def _read_one_by_one(self, raw: list[Any]) -> tuple[pa.Array, Faults]:
@@ -103,7 +103,7 @@ def _fast_reader(wire: Wire, column: ColumnType) -> _Fast | None:
             return lambda raw: raw.cast(column.arrow)
         case (Kind.TEXT | Kind.HSTORE, "string") | (Kind.BYTES, "bytes"):
             return lambda raw: raw
-        case Kind.NUMERIC, "string" if wire.scale is None and column.scale is not None:
+        case Kind.NUMERIC, "string" if column.scale is not None:
             return lambda raw: _decimal_text(raw, column.scale or 0)
         case Kind.DATE, "int":
             return lambda raw: _within(raw, _DAYS).cast(column.arrow)

@@ -1,5 +1,7 @@
 """What was sent becomes envelopes: checked, and each column in its declared type."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -19,38 +21,44 @@ _WITH_BEFORE = pa.array(["u", "d"])
 _SNAPSHOT = pa.array(["true", "first", "first_in_data_collection", "last_in_data_collection", "last"])
 
 
+class _Sieve:
+    """Which of the envelopes are good, and why the others are not."""
+
+    def __init__(self, sent: Sent) -> None:
+        self._rows = sent.rows
+        self.good: Mask = np.ones(len(sent.rows), bool)
+        self.faults = dict(sent.faults)
+
+    def reject(self, where: Mask, reason: str) -> None:
+        wrong = where & self.good
+        self.good[wrong] = False
+        self.faults.update(dict.fromkeys(self._rows[wrong].tolist(), reason))
+
+    def reject_each(self, faults: Mapping[int, str]) -> None:
+        for place, reason in faults.items():
+            if self.good[place]:
+                self.good[place] = False
+                self.faults[int(self._rows[place])] = reason
+
+
 def assemble(sent: Sent, plan: Plan, records: Records) -> tuple[pa.Table, dict[int, str]]:
     """Make the table of envelopes, in the order of the records, and say of each other record why it is not in it.
 
     Raises:
         ContractBroken: a declared column is not sent, or not exactly; or a change came without its `before`.
     """
-    faults = dict(sent.faults)
-    good = np.ones(len(sent.rows), bool)
-
-    def reject(where: pa.Array, reason: str) -> None:
-        wrong = _mask(where) & good
-        good[wrong] = False
-        faults.update(dict.fromkeys(sent.rows[wrong].tolist(), reason))
-
-    schema, _, name = plan.table.table.rpartition(".")
-    ours = pc.and_(pc.equal(sent.source["schema"], schema), pc.equal(sent.source["table"], name))
-    reject(pc.invert(ours.fill_null(False)), f"a change to another table than {plan.table.table}")
-    reject(pc.invert(pc.is_in(sent.op, _OPERATIONS)), "an operation other than c, u, d, r and t")
-    if good.any():
-        _require_contract(sent, plan, records, good)
-    after_due = _mask(pc.is_in(sent.op, _WITH_AFTER))
-    reject(pa.array(after_due & ~sent.after.present), "an insert, update or snapshot row without its `after`")
+    sieve = _Sieve(sent)
+    sieve.reject(~_is_of(plan.table.table, sent), f"a change to another table than {plan.table.table}")
+    sieve.reject(~_mask(pc.is_in(sent.op, _OPERATIONS)), "an operation other than c, u, d, r and t")
+    if sieve.good.any():
+        _require_contract(sent, plan, records, sieve.good)
+    without_after = _mask(pc.is_in(sent.op, _WITH_AFTER)) & ~sent.after.present
+    sieve.reject(without_after, "an insert, update or snapshot row without its `after`")
     commit_lsn, lsn = _place(sent)
-    reject(pc.is_null(lsn), "no place in the WAL: neither source.sequence nor source.lsn")
-    images = []
-    for image in (sent.before, sent.after):
-        struct, image_faults = _image(image, plan)
-        images.append(struct)
-        for row, reason in image_faults.items():
-            if good[row]:
-                good[row] = False
-                faults[int(sent.rows[row])] = reason
+    sieve.reject(_mask(pc.is_null(lsn)), "no place in the WAL: neither source.sequence nor source.lsn")
+    before, before_faults = _image(sent.before, plan)
+    after, after_faults = _image(sent.after, plan)
+    sieve.reject_each(before_faults | after_faults)
     table = pa.Table.from_arrays(
         [
             pa.array(records.partitions[sent.rows], pa.int32()),
@@ -60,11 +68,17 @@ def assemble(sent: Sent, plan: Plan, records: Records) -> tuple[pa.Table, dict[i
             commit_lsn,
             lsn,
             _committed_at(sent),
-            *images,
+            before,
+            after,
         ],
         schema=plan.schema,
     )
-    return table if good.all() else table.filter(pa.array(good)), faults
+    return table if sieve.good.all() else table.filter(pa.array(sieve.good)), sieve.faults
+
+
+def _is_of(table: str, sent: Sent) -> Mask:
+    schema, _, name = table.rpartition(".")
+    return _mask(pc.and_(pc.equal(sent.source["schema"], schema), pc.equal(sent.source["table"], name)))
 
 
 def _require_contract(sent: Sent, plan: Plan, records: Records, good: Mask) -> None:

@@ -14,7 +14,7 @@ from connectors.numerics import Decimals
 from connectors.plan import Plan, plan
 from connectors.sent import SOURCE_FIELDS, Batch, Image, Sent
 from connectors.types import column_type
-from connectors.wire import Wire, assumed_wire, connect_wire
+from connectors.wire import ConnectSchema, Wire, assumed_wire, connect_wire
 
 _WITH_SCHEMA = b'{"schema":'
 _BARE = b""
@@ -51,7 +51,9 @@ class JsonTable:
     def __init__(self, table: TableColumns, decimals: Decimals) -> None:
         self._table = table
         self._decimals = decimals
-        self._envelopes = msgspec.json.Decoder(_envelope_type(list(table.columns)))
+        columns = list(table.columns)
+        self._whole = msgspec.json.Decoder(_envelope_type(columns, msgspec.NODEFAULT))
+        self._partial = msgspec.json.Decoder(_envelope_type(columns, msgspec.UNSET))
         self._described = msgspec.json.Decoder(_Described)
         wires = {name: assumed_wire(column_type(text)) for name, text in table.columns.items()}
         self._forms = [_Form(_BARE, plan(table, wires, decimals))]
@@ -66,18 +68,26 @@ class JsonTable:
             try:
                 form = self._form(value)
                 body = memoryview(value)[len(form.prefix) : -1] if form.prefix else value
-                envelope = self._envelopes.decode(body)
+                envelope, is_complete = self._envelope(body)
             except msgspec.ValidationError as error:
                 faults[row] = f"not an envelope: {error}"
             except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
                 faults[row] = "not well-formed JSON" if value else "the value is empty, but not null"
             else:
-                found.setdefault((form, _is_complete(envelope)), {})[row] = envelope
+                found.setdefault((form, is_complete), {})[row] = envelope
         sent = [
             (_sent(envelopes, self._table), form.plan if is_complete else _incomplete(envelopes, self._table))
             for (form, is_complete), envelopes in found.items()
         ]
         return Batch(sent, faults, sum(value is None for value in values))
+
+    def _envelope(self, body: bytes | memoryview) -> tuple[Any, bool]:
+        """Read an envelope, and say whether its images have all declared columns."""
+        try:
+            return self._whole.decode(body), True
+        except msgspec.ValidationError:
+            envelope = self._partial.decode(body)
+            return envelope, not any(msgspec.UNSET in image for image in _images(envelope))
 
     def _form(self, value: bytes) -> _Form:
         """Find the form of a value by its beginning: its schema is the same bytes in every record."""
@@ -90,36 +100,37 @@ class JsonTable:
         prefix = _WITH_SCHEMA + bytes(described.schema) + b',"payload":'
         if value != prefix + bytes(described.payload) + b"}":
             raise msgspec.ValidationError("not as Connect writes a schema and a payload")
-        form = _Form(prefix, plan(self._table, _wires(msgspec.json.decode(described.schema)), self._decimals))
+        form = _Form(
+            prefix, plan(self._table, _wires(msgspec.json.decode(described.schema, type=ConnectSchema)), self._decimals)
+        )
         self._forms.append(form)
         return form
 
 
-def _envelope_type(columns: list[str]) -> type[msgspec.Struct]:
+def _envelope_type(columns: list[str], default: Any) -> type[msgspec.Struct]:
+    """Make the type of envelopes whose images have these columns, or `default` in their stead."""
     names = [f"column_{n}" for n in range(len(columns))]
     image = msgspec.defstruct(
         "Image",
-        [(name, Any, msgspec.field(default=msgspec.UNSET)) for name in names],
+        [(name, Any, msgspec.field(default=default)) for name in names],
         rename=dict(zip(names, columns, strict=True)),
+        gc=False,
     )
     return msgspec.defstruct(
         "Envelope",
         [("op", str), ("source", _Source), ("before", image | None, None), ("after", image | None, None)],
+        gc=False,
     )
 
 
-def _wires(schema: Mapping[str, Any]) -> dict[str, Wire]:
+def _wires(envelope: ConnectSchema) -> dict[str, Wire]:
     """Return the forms of the columns that an envelope's schema describes."""
-    images = [field for field in schema.get("fields", []) if field.get("field") == "after"]
-    return {field["field"]: connect_wire(field) for image in images for field in image.get("fields", [])}
+    images = [field for field in envelope.fields if field.field == "after"]
+    return {column.field: connect_wire(column) for image in images for column in image.fields if column.field}
 
 
 def _images(envelope: Any) -> list[tuple[Any, ...]]:
     return [msgspec.structs.astuple(image) for image in (envelope.before, envelope.after) if image is not None]
-
-
-def _is_complete(envelope: Any) -> bool:
-    return not any(msgspec.UNSET in image for image in _images(envelope))
 
 
 def _incomplete(envelopes: Mapping[int, Any], table: TableColumns) -> Plan:

@@ -1,8 +1,9 @@
 """The form in which a column travels: its Avro or Connect type, and the name that says what is meant by it."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from connectors.types import ColumnType, Kind
 
@@ -42,11 +43,29 @@ def avro_wire(schema: Any) -> Wire:
     return Wire(form, name, schema.get("scale", 0) if schema.get("logicalType") == "decimal" else None, item)
 
 
-def connect_wire(schema: Mapping[str, Any]) -> Wire:
-    """Describe a field by the schema that Connect's JSON converter sends along."""
-    item = connect_wire(schema["items"]) if schema["type"] == "array" else None
-    scale = schema.get("parameters", {}).get("scale")
-    return Wire(_CONNECT_FORMS[schema["type"]], schema.get("name"), None if scale is None else int(scale), item)
+class ConnectSchema(msgspec.Struct):
+    """A schema as Connect's JSON converter sends it along.
+
+    Source: https://kafka.apache.org/documentation/#connect_developing (org.apache.kafka.connect.json.JsonSchema)
+    """
+
+    type: str
+    field: str | None = None
+    name: str | None = None
+    parameters: dict[str, str] | None = None
+    items: "ConnectSchema | None" = None
+    fields: "list[ConnectSchema]" = []
+
+
+def connect_wire(schema: ConnectSchema) -> Wire:
+    """Describe a field by its Connect schema."""
+    scale = (schema.parameters or {}).get("scale", "")
+    return Wire(
+        _CONNECT_FORMS.get(schema.type, schema.type),
+        schema.name,
+        int(scale) if scale.removeprefix("-").isdecimal() else None,
+        None if schema.items is None else connect_wire(schema.items),
+    )
 
 
 def assumed_wire(column: ColumnType) -> Wire:

@@ -80,6 +80,7 @@ BAD = {
     "with a number for a price": bare(inserted(total=12.3)),
     "with a schema cut short": described(inserted())[:100],
     "with a payload cut short": described(inserted())[:-2],
+    "with a schema that is none": b'{"schema":{"fields":[1]},"payload":' + bare(inserted()) + b"}",
     "with a schema and no payload": b'{"schema":{"type":"struct"}}',
     "with more than a schema and a payload": described(inserted())[:-1] + b',"extra":1}',
 }
