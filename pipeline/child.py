@@ -101,7 +101,11 @@ def _require_topics(settings: Settings) -> None:
 
 def _let_readers_in(store: DuckdbStore, settings: Settings, until: threading.Event) -> None:
     if settings.duckdb.serve:
-        serve(store.instance(), settings.duckdb.serve, settings.duckdb.token)
+        directories = [
+            settings.duckdb.directory,
+            *([Path(settings.duckdb.copy_to).parent] if settings.duckdb.copy_to else []),
+        ]
+        serve(store.instance(), settings.duckdb.serve, settings.duckdb.token, directories)
         log.info("serving readers", address=settings.duckdb.serve)
     if settings.duckdb.copy_to:
         copies = Copies(Path(settings.duckdb.copy_to), list(settings.tables), settings.duckdb.copy_every_s)

@@ -8,8 +8,10 @@ Source: https://duckdb.org/docs/current/quack/overview
 
 from __future__ import annotations
 
+import json
+import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -51,15 +53,38 @@ def is_one_select(query: str) -> bool:
     return len(statements) == 1 and statements[0].type == duckdb.StatementType.SELECT
 
 
+def calls_only_functions_of_data(query: str) -> bool:
+    """Whether a SELECT calls nothing that acts on the server or runs a text as another query."""
+    with duckdb.connect() as parser:
+        tree = json.loads(parser.execute("SELECT json_serialize_sql(?)", [query]).fetchall()[0][0])
+    return not tree["error"] and not any(_FORBIDDEN.match(name) for name in _functions(tree))
+
+
+_FORBIDDEN = re.compile(r"quack_|query$|query_table$|pragma_|duckdb_secrets$", re.IGNORECASE)
+
+
+def _functions(tree: object) -> Iterator[str]:
+    """The names of all functions in a parsed query, wherever they stand."""
+    if isinstance(tree, dict):
+        if isinstance(name := tree.get("function_name"), str):
+            yield name
+        for branch in tree.values():
+            yield from _functions(branch)
+    elif isinstance(tree, list):
+        for branch in tree:
+            yield from _functions(branch)
+
+
 def _authorize(_session: str, query: str) -> bool:
-    return is_one_select(query)
+    return is_one_select(query) and calls_only_functions_of_data(query)
 
 
-def serve(instance: duckdb.DuckDBPyConnection, address: str, token: str) -> None:
-    """Let readers in, for as long as the instance lives.
+def serve(instance: duckdb.DuckDBPyConnection, address: str, token: str, directories: Sequence[Path]) -> None:
+    """Let readers in, for as long as the instance lives; from then on its configuration stands.
 
     Args:
         address: as `quack:127.0.0.1:9494`.
+        directories: the only places whose files the instance may touch.
 
     Raises:
         ReadersRefused: the address is taken or malformed, or the token too short.
@@ -67,11 +92,15 @@ def serve(instance: duckdb.DuckDBPyConnection, address: str, token: str) -> None
     load_extensions(instance)
     instance.create_function(AUTHORIZATION, _authorize, ["VARCHAR", "VARCHAR"], "BOOLEAN")
     instance.execute(f"SET GLOBAL quack_authorization_function = '{AUTHORIZATION}'")
+    elsewhere = not address.removeprefix("quack:").startswith(("127.", "localhost", "[::1]"))
     try:
-        elsewhere = not address.removeprefix("quack:").startswith(("127.", "localhost", "[::1]"))
         instance.execute("CALL quack_serve(?, token := ?, allow_other_hostname := ?)", [address, token, elsewhere])
     except duckdb.Error as error:
         raise ReadersRefused(f"DuckDB cannot be served at {address}: {type(error).__name__}") from error
+    allowed = ", ".join(f"'{str(directory.absolute()).replace(chr(39), chr(39) * 2)}/'" for directory in directories)
+    instance.execute(f"SET allowed_directories = [{allowed}]")
+    instance.execute("SET enable_external_access = false")
+    instance.execute("SET lock_configuration = true")
 
 
 class Copies:
