@@ -1,0 +1,122 @@
+"""The production worker over the whole log, timed from its first assignment to its last write."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from bench.log import Log
+from pipeline import read_models
+from pipeline.config import Settings
+from pipeline.project import RowProjection
+from pipeline.source import Source
+from pipeline.worker import Worker
+from sinks.batch import Batch, Progress, Shard
+from sinks.fold import fold
+from sinks.sink import Sink
+
+GENERATION = 1
+
+
+@dataclass(frozen=True)
+class Duration:
+    """How long something took, and the processor time that this process spent on it, in seconds."""
+
+    elapsed_s: float
+    cpu_s: float
+
+
+@dataclass
+class Clock:
+    """Runs from its first start to its last stop."""
+
+    _started: tuple[float, float] | None = None
+    _stopped: tuple[float, float] = (0.0, 0.0)
+
+    def start(self) -> None:
+        """Start, unless it runs already."""
+        self._started = self._started or (time.perf_counter(), time.process_time())
+
+    def stop(self) -> None:
+        """Note the time; a later stop replaces it."""
+        self._stopped = (time.perf_counter(), time.process_time())
+
+    @property
+    def duration(self) -> Duration:
+        """From the first start to the last stop."""
+        assert self._started is not None
+        return Duration(self._stopped[0] - self._started[0], self._stopped[1] - self._started[1])
+
+
+class Timed:
+    """A sink that starts a clock when the source asks for its progress, which is when partitions were assigned."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self.clock = Clock()
+        self.reached: dict[Shard, int] = {}
+        self.batch_count = 0
+
+    def prepare(self) -> None:
+        self._sink.prepare()
+
+    def progress(self) -> Progress:
+        self.clock.start()
+        return self._sink.progress()
+
+    def write(self, batch: Batch) -> None:
+        self._sink.write(batch)
+        self.clock.stop()
+        self.reached.update(batch.span.end)
+        self.batch_count += bool(batch.mutations)
+
+    def cutover(self) -> None:
+        self._sink.cutover()
+
+
+@dataclass
+class Nowhere:
+    """A sink that folds rows as the DuckDB sink does and stores nothing: what is left of the way without a store."""
+
+    settings: Settings
+    row_count: int = 0
+    _progress: Progress = field(default_factory=Progress)
+
+    def prepare(self) -> None:
+        pass
+
+    def progress(self) -> Progress:
+        return self._progress
+
+    def write(self, batch: Batch) -> None:
+        for mutations in batch.mutations:
+            key = self.settings.contract.tables[mutations.target].key
+            self.row_count += fold(mutations.changes, key).num_rows
+        self._progress = self._progress.moved_to(batch.span.end)
+
+    def cutover(self) -> None:
+        pass
+
+
+def carry(model: str, sink: Sink, settings: Settings, log: Log) -> Duration:
+    """Let a worker carry the log into a sink, as `readmodels run` does, until it holds all of it.
+
+    Args:
+        model: a read model's name, or any other for a projection to rows.
+    """
+    timed = Timed(sink)
+    projection = (
+        read_models.projection(model, settings) if model in read_models.MODELS else RowProjection(settings.contract)
+    )
+    group = f"bench.{model}.{uuid.uuid4()}"
+    source = Source(settings.kafka, group, list(log.topics), settings.batches)
+    worker = Worker(source, read_models.decoder(settings), projection, timed, settings.contract.topics)
+    worker.run(threading.Event(), lambda _: _has_reached(timed.reached, log.ends))
+    return timed.clock.duration
+
+
+def _has_reached(reached: Mapping[Shard, int], ends: Mapping[Shard, int]) -> bool:
+    return all(reached.get(shard, 0) >= end for shard, end in ends.items())

@@ -1,0 +1,92 @@
+"""The log in Kafka: topics of the benchmark's own, filled once as the connector fills its topics."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+
+import orjson
+from confluent_kafka import Producer
+from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
+
+from bench.envelopes import Change, Envelopes
+from bench.history import History
+from connectors import topics
+from connectors.kafka import end_offsets
+from connectors.topics import WantedTopic
+from pipeline.config import Settings
+from sinks.batch import Shard
+
+CHANGES_PER_TRANSACTION = 2048
+"""As many as the connector writes at most in one transaction, with its default `max.batch.size`."""
+
+_TIMEOUT_S = 60.0
+
+
+@dataclass(frozen=True)
+class Log:
+    """What is in the topics.
+
+    Args:
+        ends: per partition, the offset after its last record, control records included.
+        record_count: records, tombstones included.
+        value_bytes: the size of all values.
+    """
+
+    topics: tuple[str, ...]
+    ends: Mapping[Shard, int]
+    record_count: int
+    value_bytes: int
+
+
+@contextmanager
+def written(settings: Settings, history: History, envelopes: Mapping[str, Envelopes]) -> Iterator[Log]:
+    """Write a history into new topics, which are deleted at the end."""
+    names = {table: topic for topic, table in settings.contract.topics.items()}
+    wanted = [
+        WantedTopic(name, settings.topics.partitions, settings.topics.replication_factor, settings.topics.kafka_config)
+        for name in names.values()
+    ]
+    admin = settings.kafka.admin()
+    topics.create_missing(admin, wanted)
+    try:
+        registry = SchemaRegistryClient({"url": settings.schema_registry.url})
+        ids = {
+            table: registry.register_schema(f"{topic}-value", Schema(orjson.dumps(envelopes[table].schema).decode()))
+            for table, topic in names.items()
+        }
+        producer = Producer(
+            settings.kafka.with_client(
+                transactional_id=f"bench-{uuid.uuid4()}",
+                # Connect's own: https://cwiki.apache.org/confluence/x/EgZ4AQ
+                partitioner="murmur2_random",
+                compression_type="lz4",
+                linger_ms=5,
+            )
+        )
+        producer.init_transactions(_TIMEOUT_S)
+        value_bytes = 0
+        changes = iter(history.changes)
+        while some := list(islice(changes, CHANGES_PER_TRANSACTION)):
+            producer.begin_transaction()
+            for change in some:
+                value_bytes += _produce(producer, names[change.table], change, envelopes, ids)
+            producer.commit_transaction(_TIMEOUT_S)
+        ends = end_offsets(admin, names.values())
+        yield Log(tuple(names.values()), ends, history.record_count, value_bytes)
+    finally:
+        topics.delete(admin, names.values())
+
+
+def _produce(
+    producer: Producer, topic: str, change: Change, envelopes: Mapping[str, Envelopes], ids: Mapping[str, int]
+) -> int:
+    value = envelopes[change.table].value(change, ids[change.table])
+    producer.produce(topic, value, change.key)
+    if change.after is None:
+        producer.produce(topic, None, change.key)
+    producer.poll(0)
+    return len(value)
