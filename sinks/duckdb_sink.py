@@ -121,6 +121,8 @@ class _Application:
         if "_special" not in new.column_names:
             new = new.append_column("_special", pa.nulls(new.num_rows, pa.string()))
         new = new.append_column("_row", pa.array(np.arange(new.num_rows)))
+        # Keys come back in DuckDB's types, and are compared in those in which they came.
+        held = _with_types_of(keys, held)
         candidates = _concatenated([held, new.select([*PLACE.names, *self._shape.key, "_row"])])
         kept = settle(fold(candidates, self._shape.key), self._shape.key)
         self._drop_beaten(held, kept)
@@ -181,6 +183,13 @@ def _repeated(change: Change, is_snapshot: bool, keys: pa.Table) -> pa.Table:
         for field, value in zip(PLACE, values, strict=True)
     }
     return pa.table({**columns, **{name: keys[name] for name in keys.column_names}})
+
+
+def _with_types_of(keys: pa.Table, held: pa.Table) -> pa.Table:
+    """The held rows, with their key columns cast to the types of `keys`."""
+    for name in set(keys.column_names) - set(PLACE.names):
+        held = held.set_column(held.column_names.index(name), name, held[name].cast(keys[name].type))
+    return held
 
 
 def _concatenated(tables: Sequence[pa.Table | None]) -> pa.Table:

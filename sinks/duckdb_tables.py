@@ -69,15 +69,14 @@ class TableStatements:
 
     def delete_incoming_keys(self) -> str:
         """Remove the registers of all incoming keys."""
-        key = listed(self.shape.key)
-        return f"DELETE FROM {self.registers} WHERE ({key}) IN (SELECT ({key}) FROM incoming)"
+        return f"DELETE FROM {self.registers} WHERE ({listed(self.shape.key)}) IN ({self._incoming_keys()})"
 
     def places_of_incoming_keys(self) -> str:
         """The registers that incoming keys have already, without their images."""
+        key = listed(self.shape.key)
         return f"""
-            SELECT {PLACE}, {listed(self.shape.key)}, rowid AS _held, _shown AS _was_shown
-            FROM {self.registers} SEMI JOIN (SELECT DISTINCT {listed(self.shape.key)} FROM incoming)
-            USING ({listed(self.shape.key)})
+            SELECT {PLACE}, {key}, rowid AS _held, _shown AS _was_shown
+            FROM {self.registers} SEMI JOIN ({self._incoming_keys()}) USING ({key})
         """
 
     def insert_registers(self, present: Collection[str]) -> str:
@@ -92,19 +91,23 @@ class TableStatements:
     def append_unknown_history(self) -> str:
         """Keep every incoming version that is not kept yet."""
         version = listed([*self.shape.key, "_is_snapshot", *VERSION])
-        return f"INSERT INTO {self.history} BY NAME {self._versions()} ANTI JOIN {self.history} USING ({version})"
+        return (
+            f"INSERT INTO {self.history} BY NAME FROM ({self._versions()}) ANTI JOIN {self.history} USING ({version})"
+        )
 
     def keys(self) -> str:
         """The key and partition of every register."""
         return f"SELECT DISTINCT {listed(self.shape.key)}, _partition FROM {self.registers}"
 
+    def _incoming_keys(self) -> str:
+        columns = ", ".join(self._stored(name) for name in self.shape.key)
+        return f"SELECT DISTINCT {columns} FROM incoming"
+
     def _versions(self) -> str:
         return f"SELECT {self._incoming(self.shape.columns)}, _op, _committed_at, {PLACE} FROM incoming"
 
     def _incoming(self, present: Collection[str]) -> str:
-        columns = [
-            f"{stored(quote(name), text)} AS {quote(name)}"
-            for name, text in self.shape.columns.items()
-            if name in present
-        ]
-        return ", ".join([*columns, "_special"])
+        return ", ".join([*(self._stored(name) for name in self.shape.columns if name in present), "_special"])
+
+    def _stored(self, name: str) -> str:
+        return f"{stored(quote(name), self.shape.columns[name])} AS {quote(name)}"
