@@ -73,7 +73,8 @@ class Kafka(Server):
     def _format(self) -> None:
         cluster_id = urlsafe_b64encode(uuid4().bytes).decode().rstrip("=").replace("-", "_")
         settings = str(self.data / "server.properties")
-        tool = self._java("kafka.tools.StorageTool")
+        # The archive of classes is the broker's; the tool would fill it with its own few.
+        tool = self._java("kafka.tools.StorageTool", "-XX:-AutoCreateSharedArchive")
         made = subprocess.run(
             [*tool, "format", "-t", cluster_id, "-c", settings, "--standalone"],
             capture_output=True,
@@ -84,8 +85,9 @@ class Kafka(Server):
         if made.returncode != 0:
             raise death(self.name, (made.stdout + made.stderr).strip())
 
-    def _java(self, main: str) -> tuple[str, ...]:
+    def _java(self, main: str, *flags: str) -> tuple[str, ...]:
         return self.java(
+            *flags,
             "-Dorg.slf4j.simpleLogger.showDateTime=true",
             "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSS",
             "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",

@@ -108,11 +108,12 @@ def spawn(command: Command, *, record: Path, log: Path, guard: int) -> Running:
         guard: a descriptor that the process holds open until it is on record. Where that is a lock, nobody who waits
             for it misses a process that was just started.
     """
-    arguments = [sys.executable, "-m", "stack.launch", str(record), str(command.folder), *command.arguments]
+    # -P: a folder named `stack` where the caller happens to stand is not this package.
+    launcher = [sys.executable, "-P", "-m", "stack.launch", str(record), str(command.folder)]
     append = os.O_WRONLY | os.O_CREAT | os.O_APPEND
     pid = os.posix_spawn(
         sys.executable,
-        arguments,
+        [*launcher, *command.arguments],
         {**{name: os.environ[name] for name in _INHERITED if name in os.environ}, **command.environment},
         file_actions=[
             (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
