@@ -74,6 +74,11 @@ class Handover:
         with self._changed:
             return self._changed.wait_for(lambda: not self._is_batch_in_hand, timeout_s)
 
+    def positions(self) -> dict[Shard, int]:
+        """The next offset of every shard that has begun and was not taken yet."""
+        with self._changed:
+            return self._polled.taken()
+
     def unplaced(self) -> set[Shard]:
         """The shards that wait to be told where to begin."""
         with self._changed:

@@ -38,6 +38,10 @@ class Polled:
         """The shards that have begun."""
         return set(self._taken)
 
+    def taken(self) -> dict[Shard, int]:
+        """The offset up to which each of them was taken."""
+        return dict(self._taken)
+
     def begin(self, shard: Shard, offset: int) -> None:
         """Start a shard at an offset; what was polled of it before is from another place."""
         self.drop([shard])

@@ -105,6 +105,10 @@ class Source:
         """Mirror what the store holds in the group's offsets; nothing depends on it."""
         self._handover.mirror(batch.span.end)
 
+    def positions(self) -> dict[Shard, int]:
+        """The next offset of every shard that was not handed over yet; between two batches, what the store holds."""
+        return self._handover.positions()
+
     def rewind(self, stored: Mapping[Shard, int]) -> None:
         """Read these shards again from where the store stands: it has gone back."""
         self._handover.rewound(stored.keys())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 
 import pyarrow as pa
@@ -21,6 +22,8 @@ from sinks.fence import Fence
 from sinks.sink import Sink
 
 log = structlog.get_logger()
+
+LOOK_BACK_EVERY_S = 2.0
 
 
 class RecordRejected(BadRecord):
@@ -47,6 +50,7 @@ class Worker:
         self._projection = projection
         self._sink = sink
         self._tables = tables
+        self._looks_back_at = time.monotonic() + LOOK_BACK_EVERY_S
 
     def run(self, until: threading.Event, is_done: Callable[[Sink], bool] = lambda _: False) -> None:
         """Carry changes to the sink until `until` is set or `is_done` says so, then finish the batch in hand."""
@@ -56,6 +60,7 @@ class Worker:
             for polled in self._source.batches(until, after=lambda: patience("read progress", self._sink.progress)):
                 if polled.span.end:
                     self._carry(polled, patience)
+                self._look_back(patience)
                 if is_done(self._sink):
                     until.set()
         except GivenUp as unfinished:
@@ -66,11 +71,25 @@ class Worker:
         try:
             patience("write", lambda: self._sink.write(batch))
         except ProgressLost as lost:
-            log.warning("the store has gone back", reason=str(lost), remedy=lost.remedy)
-            self._source.rewind(lost.stored)
+            self._rewind(lost)
         else:
             # Last on purpose: a crash above repeats the batch. Repeating is harmless; loss is not.
             self._source.commit(polled)
+
+    def _look_back(self, patience: Patience) -> None:
+        """See now and then whether the store still holds all that it was given, also where nothing new comes."""
+        if time.monotonic() < self._looks_back_at:
+            return
+        progress = patience("read progress", self._sink.progress)
+        given = self._source.positions()
+        lost = {shard: progress.of(shard) for shard, offset in given.items() if progress.of(shard) < offset}
+        if lost:
+            self._rewind(ProgressLost(lost))
+        self._looks_back_at = time.monotonic() + LOOK_BACK_EVERY_S
+
+    def _rewind(self, lost: ProgressLost) -> None:
+        log.warning("the store has gone back", reason=str(lost), remedy=lost.remedy)
+        self._source.rewind(lost.stored)
 
     def _decode(self, polled: RawBatch) -> list[tuple[Records, Decoded]]:
         decoded = [(records, self._decoder.decode(records)) for records in polled.records]
