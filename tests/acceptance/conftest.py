@@ -1,0 +1,46 @@
+"""A pipeline on the local stack, whose servers the tests stop and kill: set up once, run, and taken down at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+
+import pytest
+
+from pipeline import source_database
+from stack.local import LocalStack
+from tests.acceptance.running import Pipeline
+from tests.acceptance.shop import place
+
+OLD_ORDERS = (900_000_000, 900_000_100, 900_000_200)
+"""Orders that were there before the connector, and so before its first snapshot."""
+
+_ids = count(1_000_000_000, 1000)
+
+
+@pytest.fixture(scope="package")
+def deployed(local_stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
+    """Set up, with orders that are older than the connector; whether workers run is the test's business."""
+    pipeline = Pipeline(local_stack, tmp_path_factory.mktemp("logs"))
+    source_database.create_schema(pipeline.source)
+    for order_id in OLD_ORDERS:
+        place(pipeline.source, order_id, items=2)
+    done = pipeline.command("init")
+    assert done.returncode == 0, done.stdout + done.stderr
+    yield pipeline
+    pipeline.end()
+    pipeline.command("teardown", "--with-tables", "--execute")
+    pipeline.source.close()
+
+
+@pytest.fixture
+def pipeline(deployed: Pipeline) -> Pipeline:
+    """A pipeline whose three workers run."""
+    deployed.keep_running()
+    return deployed
+
+
+@pytest.fixture
+def order_id() -> int:
+    """An id that no other test uses, nor any of the thousand behind it."""
+    return next(_ids)

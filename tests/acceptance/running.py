@@ -1,0 +1,169 @@
+"""The pipeline as its users run it, and the question that every acceptance test ends with: is everything equal?"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import psycopg
+
+from pipeline import read_models
+from pipeline.cli.context import local_defaults
+from pipeline.config import load
+from pipeline.generator import OrderGenerator, Traffic
+from pipeline.marks import Marks
+from pipeline.models import open_engine
+from pipeline.sql import QueryFailed, ReadersNotServed, ask
+from sinks.batch import Shard
+from sinks.errors import SinkError
+from stack.local import LocalStack
+from tests.acceptance.command import MODELS, Command, Run
+from tests.acceptance.models import found_in_elasticsearch, got_from_redis, selected_from_duckdb
+from tests.acceptance.truth import Contents, Document, Row, contents
+from tests.acceptance.waiting import wait_for
+
+SETTLES_WITHIN_S = 180.0
+SHOWN_DIFFERENCES = 5
+
+
+class Pipeline:
+    """The read models of one stack, and the workers that keep them.
+
+    Args:
+        folder: where the workers' logs go.
+    """
+
+    def __init__(self, stack: LocalStack, folder: Path) -> None:
+        endpoints = stack.up()
+        self.stack = stack
+        self.endpoints = endpoints
+        self.command = Command(stack.home)
+        self.settings = load(self.command.config, local_defaults(endpoints, stack.home))
+        self.source = psycopg.connect(endpoints.postgres, autocommit=True)
+        self.runs: list[Run] = []
+        self._marks = Marks(self.settings.kafka, self.settings.connector, self.settings.connect.url)
+        self._logs = (folder / f"run-{number}.log" for number in count(1))
+
+    @property
+    def workers(self) -> Run:
+        """What runs all three models, or did last."""
+        return self.runs[0]
+
+    def keep_running(self) -> None:
+        """Start what runs all three models, unless it and all of its workers run."""
+        if self.runs and (not self.workers.is_running or len(self.workers.workers()) < len(MODELS)):
+            self.end()
+        if not self.runs:
+            self.start()
+            self.workers.is_working()
+
+    def start(self, *models: str) -> Run:
+        """Start another `readmodels run`."""
+        run = self.command.start(next(self._logs), "run", *models)
+        self.runs.append(run)
+        return run
+
+    def end(self) -> None:
+        """End every run."""
+        runs, self.runs = self.runs, []
+        for run in runs:
+            if run.is_running:
+                run.end()
+
+    def sql(self, query: str, *values: object) -> None:
+        """Change the source."""
+        self.source.execute(query, values)
+
+    def progress(self, model: str) -> Mapping[Shard, int]:
+        """How far the live generation of a model has got, as its store says; nothing while it does not answer."""
+        try:
+            if model == "duckdb":
+                return self._progress_of_duckdb()
+            with read_models.STORES[model](self.settings) as store:
+                generation = store.live()
+                return store.sink(generation).progress().offsets if generation is not None else {}
+        except (SinkError, ReadersNotServed, QueryFailed, duckdb.Error):
+            return {}
+
+    def settle(self, *models: str) -> None:
+        """Wait until these models hold everything that is committed now; all of them where none is named."""
+        ends = self._marks.await_in_log(self._marks.set(self.source), SETTLES_WITHIN_S).end_offsets
+        for model in models or MODELS:
+            wait_for(
+                lambda model=model: not _missing(self.progress(model), ends),  # type: ignore[misc]
+                SETTLES_WITHIN_S,
+                lambda model=model: f"{model} lacks {_missing(self.progress(model), ends)}\n{self._said()}",  # type: ignore[misc]
+            )
+
+    def settled(self) -> Contents:
+        """Wait until the models hold everything, and prove that each of them equals the source, value by value."""
+        self.settle()
+        return self.equal()
+
+    def equal(self) -> Contents:
+        """Prove that every model equals the source now, value by value."""
+        expected = contents(self.source)
+        orders, items = selected_from_duckdb(self.settings)
+        _require_equal("Elasticsearch", found_in_elasticsearch(self.endpoints), expected.documents)
+        _require_equal("Redis", got_from_redis(self.endpoints.redis), expected.documents)
+        _require_equal("DuckDB's orders", orders, expected.orders)
+        _require_equal("DuckDB's order_items", items, expected.items)
+        return expected
+
+    @contextmanager
+    def load(self, orders_per_s: float = 40.0) -> Iterator[None]:
+        """Keep a shop open, with everything that it does to orders, while the block runs."""
+        until = threading.Event()
+        generator = OrderGenerator(
+            open_engine(self.endpoints.postgres), Traffic(orders_per_s=orders_per_s, moves=0.4, deletions=0.3)
+        )
+        failures: list[Exception] = []
+
+        def serve() -> None:
+            try:
+                for _ in generator.run(until):
+                    pass
+            except Exception as error:  # noqa: BLE001 - raised below, in the test's own thread
+                failures.append(error)
+
+        shop = threading.Thread(target=serve, name="shop")
+        shop.start()
+        try:
+            yield
+        finally:
+            until.set()
+            shop.join()
+        assert not failures, failures
+
+    def history(self, table: str, row_id: int) -> list[dict[str, Any]]:
+        """Every version of a row that DuckDB admitted, in the log's order."""
+        query = f"SELECT * FROM {table}_history WHERE id = {row_id} ORDER BY _partition, _offset"
+        versions: list[dict[str, Any]] = ask(self.settings, query).to_pylist()
+        return versions
+
+    def _progress_of_duckdb(self) -> Mapping[Shard, int]:
+        generation = read_models.open_duckdb(self.settings).live()
+        books = f"generation_{generation:06}.readmodels.progress"
+        rows = ask(self.settings, f"SELECT topic, partition, next_offset FROM {books}").to_pylist()
+        return {(row["topic"], row["partition"]): row["next_offset"] for row in rows}
+
+    def _said(self) -> str:
+        return "\n".join(f"{run.log.name}:\n{run.end_of_log()}" for run in self.runs)
+
+
+def _missing(progress: Mapping[Shard, int], ends: Mapping[Shard, int]) -> dict[Shard, int]:
+    """The shards that progress has not taken in to their ends, and how many records each lacks."""
+    return {shard: end - progress.get(shard, 0) for shard, end in ends.items() if progress.get(shard, 0) < end}
+
+
+def _require_equal(name: str, seen: Mapping[int, Document | Row], expected: Mapping[int, Document | Row]) -> None:
+    wrong = [key for key in seen.keys() | expected.keys() if seen.get(key) != expected.get(key)]
+    shown = "\n".join(
+        f"  {key}: {seen.get(key)!r}\n  not {expected.get(key)!r}" for key in sorted(wrong)[:SHOWN_DIFFERENCES]
+    )
+    assert not wrong, f"{name} differs in {len(wrong)} of {len(expected)}:\n{shown}"
