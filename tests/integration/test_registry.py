@@ -3,6 +3,8 @@
 import json
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from confluent_kafka.schema_registry import Schema, SchemaReference, SchemaRegistryClient
@@ -22,36 +24,36 @@ def client(endpoints: Endpoints) -> Iterator[SchemaRegistryClient]:
         yield client
 
 
-@pytest.fixture
-def subject(client: SchemaRegistryClient) -> Iterator[str]:
-    """A name under which schemas are registered for one test."""
-    name = f"test.{uuid.uuid4()}"
-    yield name
-    for subject in sorted(client.get_subjects(name)):
-        client.delete_subject(subject)
+@contextmanager
+def registered(
+    client: SchemaRegistryClient, subject: str, schema: Any, references: list[SchemaReference] | None = None
+) -> Iterator[int]:
+    """Register a schema for one test, and yield its id."""
+    yield client.register_schema(subject, Schema(json.dumps(schema), "AVRO", references or []))
+    client.delete_subject(subject)
+    client.delete_subject(subject, permanent=True)
 
 
-def test_records_decode_by_the_schemas_of_a_real_registry(
-    endpoints: Endpoints, client: SchemaRegistryClient, subject: str
-) -> None:
-    schema_id = client.register_schema(subject, Schema(json.dumps(envelope_schema()), "AVRO"))
+def test_records_decode_by_the_schemas_of_a_real_registry(endpoints: Endpoints, client: SchemaRegistryClient) -> None:
     decoder = Decoder({TOPIC: ORDERS}, SchemaRegistry.at(endpoints.schema_registry))
-    (row,) = rows(decoder.decode(batch([framed(change("c", after=ROW), schema_id=schema_id)])))
+    with registered(client, f"test.{uuid.uuid4()}", envelope_schema()) as schema_id:
+        (row,) = rows(decoder.decode(batch([framed(change("c", after=ROW), schema_id=schema_id)])))
     assert (row["after"]["id"], row["after"]["total"]) == (42, "12.30")
 
 
 def test_references_between_the_schemas_of_a_real_registry_are_followed(
-    endpoints: Endpoints, client: SchemaRegistryClient, subject: str
+    endpoints: Endpoints, client: SchemaRegistryClient
 ) -> None:
-    client.register_schema(f"{subject}.money", Schema(json.dumps(MONEY), "AVRO"))
-    reference = SchemaReference("shop.Money", f"{subject}.money", 1)
-    schema = envelope_schema({**COLUMNS, "price": "shop.Money"})
-    schema_id = client.register_schema(subject, Schema(json.dumps(schema), "AVRO", [reference]))
-    written = framed(
-        change("c", after={**ROW, "price": {"cents": 1230}}), envelope_schema({**COLUMNS, "price": MONEY}), schema_id
-    )
     decoder = Decoder({TOPIC: ORDERS}, SchemaRegistry.at(endpoints.schema_registry))
-    (row,) = rows(decoder.decode(batch([written])))
+    subject = f"test.{uuid.uuid4()}"
+    referring = envelope_schema({**COLUMNS, "price": "shop.Money"})
+    whole = envelope_schema({**COLUMNS, "price": MONEY})
+    with (
+        registered(client, f"{subject}.money", MONEY),
+        registered(client, subject, referring, [SchemaReference("shop.Money", f"{subject}.money", 1)]) as schema_id,
+    ):
+        written = framed(change("c", after={**ROW, "price": {"cents": 1230}}), whole, schema_id)
+        (row,) = rows(decoder.decode(batch([written])))
     assert row["after"]["id"] == 42
 
 
