@@ -1,7 +1,7 @@
 """Records the golden change records anew, from a running stack: `python -m tests.golden.record ENDPOINTS.json`.
 
-`ENDPOINTS.json` is what `readmodels up --json` prints. A database, a connector, a slot and topics are made for it,
-and taken down again.
+`ENDPOINTS.json` is what `readmodels up --json` prints, and `readmodels init` has made the connector's role. A database,
+a connector, a slot and topics are made for the recording, and taken down again; its schemas stay in the registry.
 """
 
 import base64
