@@ -1,6 +1,6 @@
 """How many examples the property tests try: the same few thousand on every run, or many new ones each night.
 
-`pytest tests/unit --hypothesis-profile nightly --timeout 0` is the second, of about 200,000 in an hour.
+`pytest tests/unit --hypothesis-profile nightly --timeout 0` is the second, of about 200,000.
 """
 
 from __future__ import annotations
