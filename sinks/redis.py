@@ -40,7 +40,8 @@ class RedisStore:
     """The generations of documents in one Redis server.
 
     Args:
-        url: as `redis://user:password@host:port/0`, `rediss://…` for TLS, or `unix:///path`.
+        url: as `redis://user:password@host:port/0`, `rediss://…` for TLS, or `unix:///path`. The live generation is in
+            database 0, whichever this names.
         shapes: the documents of the read model.
     """
 

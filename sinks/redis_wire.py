@@ -13,6 +13,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sinks.errors import MutationRejected
+
 Ends = npt.NDArray[np.int64]
 """Where each of many pieces ends, after a leading zero."""
 
@@ -70,6 +72,9 @@ def documents(name: str, changes: pa.Table) -> Documents:
     Args:
         name: the document's name, which its keys begin with.
         changes: the columns of `sinks.batch.PLACE` and `PART`.
+
+    Raises:
+        MutationRejected: a change that is no deletion has no image.
     """
     of = pc.dictionary_encode(changes["key"].combine_chunks())
     code = of.indices.to_numpy()
@@ -134,8 +139,8 @@ def _column(changes: pa.Table, name: str) -> pa.Array:
 
 def _hexadecimal(numbers: Any, width: str) -> npt.NDArray[np.uint8]:
     """Digits of unsigned numbers, the highest first."""
-    octets = np.ascontiguousarray(np.asarray(numbers).astype(width)).view(np.uint8).reshape(len(numbers), -1)
-    return _HEXADECIMAL[octets].view(np.uint8)
+    octets = np.ascontiguousarray(np.asarray(numbers).astype(width)).view(np.uint8)
+    return _HEXADECIMAL[octets.reshape(len(numbers), np.dtype(width).itemsize)].view(np.uint8)
 
 
 def _ends(counts: npt.NDArray[np.int64]) -> Ends:
@@ -144,6 +149,8 @@ def _ends(counts: npt.NDArray[np.int64]) -> Ends:
 
 def _bytes_of(texts: pa.Array) -> tuple[memoryview, Ends]:
     """All texts as one run of bytes, and where each ends."""
+    if texts.null_count:
+        raise MutationRejected("a change that is no deletion has no image")
     _, offsets, data = texts.buffers()
     ends: Ends = np.frombuffer(offsets, dtype=np.int64)[texts.offset : texts.offset + len(texts) + 1]
     return memoryview(data), ends

@@ -4,9 +4,9 @@ local concat, gmatch, match, sort = table.concat, string.gmatch, string.match, t
 
 local function collection_of(part) return match(part, '^[^/]*') end
 
+-- A register begins with its streamed change, or else with its snapshot row: that is the change whose partition counts.
 local function fenced(register, part, fences, document)
-  local scope = document .. '/' .. collection_of(part)
-  local fence = register_of(fences, scope, partition(shown(register)))
+  local fence = register_of(fences, document .. '/' .. collection_of(part), partition(register))
   return fence and join(register, fence) or register
 end
 

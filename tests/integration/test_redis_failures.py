@@ -24,8 +24,8 @@ SHARD = ("orders", 0)
 
 @pytest.fixture
 def server() -> Iterator[OwnServer]:
-    """A server that keeps what it is told, and may be killed."""
-    started = OwnServer({"appendonly": "yes"}).start()
+    """A server that has written down what it has answered, and may be killed."""
+    started = OwnServer({"appendonly": "yes", "appendfsync": "always"}).start()
     yield started
     started.stop()
 
@@ -127,6 +127,26 @@ def test_a_generation_made_anew_under_a_batch_does_not_get_its_progress(
     assert store.sink(1).progress().of(SHARD) == 0
     store.sink(1).write(numbered(0, 5))
     assert_is_at(server, store, 5)
+
+
+def test_every_generation_outlives_a_killed_server(server: OwnServer, store: RedisStore) -> None:
+    store.sink(2).prepare()
+    store.sink(1).write(numbered(0, 5))
+    store.sink(2).write(numbered(0, 9))
+    server.kill()
+    server.start()
+    assert (store.generations(), store.live()) == ((1, 2), 1)
+    assert_is_at(server, store, 5)
+    store.sink(2).cutover()
+    server.kill()
+    server.start()
+    assert store.live() == 2
+    store.sink(2).write(numbered(9, 12))
+    store.sink(1).write(numbered(5, 7))
+    with server.client() as client:
+        assert client.get("orders:2") == b'{"at":11,"items":[]}'
+    with server.client(database=1) as client:
+        assert client.get("orders:0") == b'{"at":6,"items":[]}'
 
 
 def test_a_lost_connection_is_not_renewed_in_the_middle(server: OwnServer) -> None:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sinks.errors import MutationRejected
 from sinks.redis_generation import Pace
 from sinks.redis_wire import Wire, documents, versions, wire
 from sinks.register import Change
@@ -68,6 +69,18 @@ def text(part: PartChange) -> bytes:
     """A change as a register keeps it."""
     side = "r" if part.is_snapshot else "s"
     return (side + encode(part.change) + str(part.change.image or "")).encode()
+
+
+def test_nothing_is_sent_for_no_changes() -> None:
+    sent = documents("orders", table([]))
+    assert len(sent) == 0
+    assert words(sent.changes_of(0, 0)) == []
+
+
+def test_a_change_without_an_image_is_refused_before_anything_is_sent() -> None:
+    whole = streamed("42", 10, None)
+    with pytest.raises(MutationRejected):
+        documents("orders", table([whole._replace(change=whole.change._replace(deleted=False))]))
 
 
 def test_a_slice_of_a_larger_table_is_sent_as_itself() -> None:
