@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import duckdb
 import numpy as np
@@ -13,25 +13,34 @@ import pyarrow as pa
 
 from sinks.batch import PLACE, Batch, Mutations, Progress
 from sinks.duckdb_doubt import HighWater, HighWaters
+from sinks.duckdb_errors import translated
 from sinks.duckdb_tables import BOOKS, VERSION, TableStatements
 from sinks.duckdb_types import special_values
-from sinks.errors import MutationRejected, SinkError, StoreBroken, StoreUnavailable
 from sinks.fence import Fence, Fences
 from sinks.fold import fold, settle
 from sinks.register import Change
 from sinks.shape import RowShape
 
-if TYPE_CHECKING:
-    from sinks.duckdb_store import DuckdbStore
-
 KEYS_PER_FENCE_STEP = 200_000
-_UNAVAILABLE = (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.TransactionException)
+
+
+class Files(Protocol):
+    """The files of all generations, in the one process that holds them."""
+
+    def attach(self, generation: int) -> None:
+        """Hold a generation's file, which is created where it is missing."""
+
+    def connection(self, generation: int) -> duckdb.DuckDBPyConnection:
+        """A connection of its own to one generation."""
+
+    def show(self, generation: int) -> None:
+        """Make a generation live."""
 
 
 class DuckdbSink:
     """A file of tables; see `sinks.duckdb_tables` for what is in it."""
 
-    def __init__(self, store: DuckdbStore, generation: int, shapes: Sequence[RowShape]) -> None:
+    def __init__(self, store: Files, generation: int, shapes: Sequence[RowShape]) -> None:
         self._store = store
         self._generation = generation
         self._statements = {shape.table: TableStatements(shape) for shape in shapes}
@@ -239,18 +248,3 @@ def _store_high_waters(connection: duckdb.DuckDBPyConnection, table: str, marks:
             "INSERT INTO readmodels.high_water SELECT ?, unnest(?), unnest(?), unnest(?)",
             [table, list(partitions), list(streamed), list(snapshots)],
         )
-
-
-@contextlib.contextmanager
-def translated(subject: str) -> Iterator[None]:
-    """Say in this package's errors what DuckDB says; its own words may hold values, and are left to the cause."""
-    try:
-        yield
-    except SinkError:
-        raise
-    except duckdb.FatalException as error:
-        raise StoreBroken(f"DuckDB gave up on {subject}: {type(error).__name__}") from error
-    except _UNAVAILABLE as error:
-        raise StoreUnavailable(f"DuckDB cannot serve {subject} now: {type(error).__name__}") from error
-    except duckdb.Error as error:
-        raise MutationRejected(f"DuckDB refused a batch for {subject}: {type(error).__name__}") from error

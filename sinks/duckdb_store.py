@@ -16,7 +16,8 @@ from typing import IO
 
 import duckdb
 
-from sinks.duckdb_sink import DuckdbSink, translated
+from sinks.duckdb_errors import translated
+from sinks.duckdb_sink import DuckdbSink
 from sinks.duckdb_tables import quote
 from sinks.errors import GenerationMissing, StoreUnavailable
 from sinks.shape import RowShape
