@@ -33,23 +33,27 @@ UNLINK = Script(("databases", "unlink"))
 
 _HELD_UP_S = 0.005
 _MOST_DOCUMENTS = 200
-_LEAST_DOCUMENTS = 10
+_LEAST_DOCUMENTS = 25
 _MOST_BYTES = 512 * 1024
 
 
 @dataclass
 class Pace:
-    """How many documents go into one call, so that it holds up the server's other clients for 5 ms at most.
+    """How many documents go into one call, so that it holds up other clients for about 5 ms.
 
     Larger calls than 200 documents are slower for each: their strings no longer fit the processor's cache.
     """
 
     documents: int = 100
+    last_cost_s: float = _HELD_UP_S
 
     def took(self, documents: int, elapsed_s: float) -> None:
         """Learn from a call: how many documents, and how long the server was busy with them."""
-        affordable = int(documents * _HELD_UP_S / max(elapsed_s, 1e-6))
+        cost_s = max(elapsed_s, 1e-6) / documents
+        # One slow call may be the machine's doing; two in a row are the documents'.
+        affordable = int(_HELD_UP_S / min(cost_s, self.last_cost_s))
         self.documents = max(_LEAST_DOCUMENTS, min(affordable, 2 * self.documents, _MOST_DOCUMENTS))
+        self.last_cost_s = cost_s
 
 
 @dataclass(frozen=True)

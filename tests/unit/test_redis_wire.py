@@ -98,8 +98,16 @@ def test_a_run_keeps_to_both_limits_and_has_one_document_at_least() -> None:
     assert sent.end_of_run(3, most=4, most_bytes=10) == 4
 
 
-@pytest.mark.parametrize(("elapsed_s", "next_documents"), [(0.010, 50), (0.005, 100), (0.0001, 200), (1.0, 10)])
-def test_the_next_call_is_as_long_as_5_ms_allow(elapsed_s: float, next_documents: int) -> None:
+@pytest.mark.parametrize(("elapsed_s", "next_documents"), [(0.010, 50), (0.005, 100), (0.0001, 200), (1.0, 25)])
+def test_calls_become_as_long_as_5_ms_allow(elapsed_s: float, next_documents: int) -> None:
     pace = Pace(documents=100)
-    pace.took(100, elapsed_s)
+    for _ in range(2):
+        pace.took(100, elapsed_s)
     assert pace.documents == next_documents
+
+
+def test_one_slow_call_among_quick_ones_changes_nothing() -> None:
+    pace = Pace(documents=100)
+    for elapsed_s in (0.005, 0.005, 1.0, 0.005):
+        pace.took(100, elapsed_s)
+        assert pace.documents == 100
