@@ -7,7 +7,7 @@ are cut short, too long, or not of this schema.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +20,7 @@ FOREIGN = "the body does not follow its schema"
 
 
 class Unreadable(ValueError):
-    """A schema has a type that cannot be read in columns."""
+    """Something cannot be read in columns, or not sensibly."""
 
 
 class Cursor:
@@ -166,3 +166,17 @@ Column = Numbers | Texts | Fields | Lists
 
 Each can `spread` into more entries, itself at the chosen ones and null elsewhere, and become an `arrow` array.
 """
+
+
+class Step(Protocol):
+    """Reads one field, or steps over it."""
+
+    def read(self, cursor: Cursor, /) -> Column:
+        """Move the cursor past the field and return what was there.
+
+        Raises:
+            Unreadable: there is no column for such a field.
+        """
+
+    def skip(self, cursor: Cursor, /) -> None:
+        """Move the cursor past the field."""

@@ -1,27 +1,14 @@
 """One step per field of an Avro schema, each over all records at once."""
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from connectors.avro_arrays import ArrayStep
 from connectors.avro_bytes import Ints
-from connectors.avro_columns import FOREIGN, Column, Cursor, Fields, Lists, Numbers, Texts, Unreadable
-
-
-class Step(Protocol):
-    """Reads one field, or steps over it."""
-
-    def read(self, cursor: Cursor, /) -> Column:
-        """Move the cursor past the field and return what was there.
-
-        Raises:
-            Unreadable: there is no column for such a field.
-        """
-
-    def skip(self, cursor: Cursor, /) -> None:
-        """Move the cursor past the field."""
+from connectors.avro_columns import FOREIGN, Column, Cursor, Fields, Numbers, Step, Texts, Unreadable
 
 
 class _Integer:
@@ -173,62 +160,6 @@ class _Map:
         self._entries.skip(cursor)
 
 
-class _Array:
-    def __init__(self, item: Step) -> None:
-        self._item = item
-
-    def read(self, cursor: Cursor) -> Column:
-        """Read the first items of all arrays, then the second ones, and put them in order at the end."""
-        counts, items, owners = self._walk(cursor, self._item.read)
-        if not items:
-            nothing = self._item.read(cursor.part(np.zeros(0, np.int64)))
-            return Lists(counts, nothing.arrow())
-        ordered = pa.concat_arrays([column.arrow() for column in items]).take(
-            pa.array(np.argsort(np.concatenate(owners), kind="stable"))
-        )
-        return Lists(counts, ordered)
-
-    def skip(self, cursor: Cursor) -> None:
-        self._walk(cursor, self._item.skip)
-
-    def _walk(self, cursor: Cursor, step: Any) -> tuple[Ints, list[Any], list[Ints]]:
-        counts = np.zeros(len(cursor), np.int64)
-        left = np.zeros(len(cursor), np.int64)
-        unfinished = np.arange(len(cursor))
-        items, owners = [], []
-        while len(unfinished):
-            heads = unfinished[left[unfinished] == 0]
-            if len(heads):
-                left[heads] = self._block(cursor, heads)
-                unfinished = unfinished[left[unfinished] > 0]
-            if len(unfinished):
-                part = cursor.part(unfinished)
-                items.append(step(part))
-                owners.append(unfinished)
-                cursor.rejoin(part, unfinished)
-                counts[unfinished] += 1
-                left[unfinished] -= 1
-        return counts, items, owners
-
-    @staticmethod
-    def _block(cursor: Cursor, heads: Ints) -> Ints:
-        """Return how many items the next block of each of these arrays has; none after the last block."""
-        part = cursor.part(heads)
-        lengths = part.longs()
-        sized = np.flatnonzero(lengths < 0)
-        if len(sized):
-            sizes = part.part(sized)
-            sizes.longs()
-            part.rejoin(sizes, sized)
-        lengths = np.abs(lengths)
-        outside = (lengths < 0) | (lengths > part.end - part.at)
-        if outside.any():
-            part.fail(outside, FOREIGN)
-            lengths = np.where(outside, 0, lengths)
-        cursor.rejoin(part, heads)
-        return lengths
-
-
 _PRIMITIVES: Mapping[str, Step] = {
     "null": _Null(),
     "boolean": _Boolean(),
@@ -257,13 +188,15 @@ def step(schema: Any, wanted: Wanted | None = None) -> Step:
         null = schema.index("null") if "null" in schema else None
         return _Union([step(branch, wanted) for branch in schema], null)
     match schema["type"]:
-        case "record":
+        case "record" | "error":
             fields = {f["name"]: step(f["type"], (wanted or {}).get(f["name"])) for f in schema["fields"]}
             return _Record(fields, frozenset(fields if wanted is None else wanted))
         case "array":
-            return _Array(step(schema["items"]))
+            return ArrayStep(step(schema["items"]))
         case "map":
-            return _Map(_Array(_Record({"key": _PRIMITIVES["string"], "value": step(schema["values"])}, frozenset())))
+            return _Map(
+                ArrayStep(_Record({"key": _PRIMITIVES["string"], "value": step(schema["values"])}, frozenset()))
+            )
         case "fixed":
             return _Fixed(schema["size"])
         case kind:

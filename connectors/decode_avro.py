@@ -7,10 +7,10 @@ import numpy as np
 import pyarrow as pa
 
 from connectors.avro_bytes import Ints, Octets
-from connectors.avro_columns import CUT_SHORT, LEFT_OVER, Column, Cursor, Fields, Unreadable
+from connectors.avro_columns import CUT_SHORT, LEFT_OVER, Column, Cursor, Fields, Step, Unreadable
 from connectors.avro_records import RecordReader
 from connectors.avro_schema import UnresolvedSchema, fields_of, resolved
-from connectors.avro_steps import Step, Wanted, step
+from connectors.avro_steps import Wanted, step
 from connectors.envelope import TableColumns
 from connectors.framing import Frames, frame
 from connectors.numerics import Decimals
@@ -90,8 +90,8 @@ class AvroLayout:
             return self._records.read(frames, rows)
         try:
             return _read_columns(self._step, frames, rows)
-        except pa.ArrowInvalid:
-            # A text that is not UTF-8: fastavro finds out whose.
+        except (pa.ArrowInvalid, Unreadable):
+            # A text that is not UTF-8, and fastavro finds out whose; or a very long array.
             return self._records.read(frames, rows)
 
 

@@ -316,6 +316,21 @@ def test_a_schema_that_cannot_be_read_in_columns_gives_the_same_rows() -> None:
     assert first["before"] is last["after"] is None
 
 
+def test_arrays_of_any_length_and_in_several_blocks_are_read_in_order() -> None:
+    table = TableColumns("public.orders", {**ORDERS.columns, "codes": "integer[]"})
+    schema = envelope_schema({**COLUMNS, "codes": ["null", {"type": "array", "items": ["null", "int"]}]})
+    lists = [None, [], [1], [1, None, 3], list(range(500)), list(range(5_000)), [7]]
+    for batch_of in (lists, lists[:5]):
+        values = [framed(change("c", after={**ROW, "codes": codes}), schema) for codes in batch_of]
+        assert [row["after"]["codes"] for row in rows(decode(values, table, {7: schema}))] == batch_of
+    one_block = b"\x04\x02\x02\x02\x04\x00"
+    assert one_block in framed(change("c", after={**ROW, "codes": [1, 2]}), schema)
+    # A block of one item, then one that says its size in bytes, then the end.
+    two_blocks = b"\x02\x02\x02\x01\x04\x02\x04\x00"
+    value = framed(change("c", after={**ROW, "codes": [1, 2]}), schema).replace(one_block, two_blocks)
+    assert rows(decode([value], table, {7: schema}))[0]["after"]["codes"] == [1, 2]
+
+
 def python_calls(decoder: Decoder, values: list[bytes]) -> int:
     records = batch(values)
     calls = 0
