@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import (
     Connection,
     Engine,
+    Insert,
     ScalarSelect,
     Select,
     Update,
@@ -25,15 +26,15 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.sql.dml import ReturningInsert
 
 from pipeline.models import Order, OrderItem
 
 TICK_S = 0.05
 ORDERS_PER_BATCH = 50
 REMEMBERED_ORDERS = 10_000
+IDS_PER_RESERVATION = 500
 
-ORDER_COLUMNS = ("customer_id", "currency", "total", "note", "shipping_address")
+ORDER_COLUMNS = ("id", "customer_id", "currency", "total", "note", "shipping_address")
 ITEM_COLUMNS = ("sku", "quantity", "unit_price", "attributes")
 
 CITIES = ("Köln", "São Paulo", "東京都", "القاهرة", "Reykjavík", "Zürich", "Ħal Qormi", "New York")
@@ -44,12 +45,13 @@ CURRENCIES = ("EUR", "USD", "JPY", "BRL")
 
 @dataclass(frozen=True, kw_only=True)
 class Traffic:
-    """How busy the shop is. Every rate but the first is the number of such changes to each order placed.
+    """How busy the shop is. The last four say how many changes of a kind there are to each order placed.
 
     The same seed into empty tables makes the same rows, but for their timestamps.
     """
 
     orders_per_s: float = 300.0
+    orders_per_transaction: int = 1
     seed: int = 0
     advances: float = 0.8
     amendments: float = 0.2
@@ -69,15 +71,13 @@ class TrafficCounts:
 
 
 class OrderGenerator:
-    """One shop on one engine. Several may run side by side: each changes only the orders that it placed.
-
-    Every order is placed in a transaction of its own; changes to several orders share one.
-    """
+    """One shop on one engine. Several may run side by side: each changes only the orders that it placed."""
 
     def __init__(self, engine: Engine, traffic: Traffic) -> None:
         self._engine = engine
         self._traffic = traffic
         self._random = random.Random(traffic.seed)  # noqa: S311  no secret comes from it
+        self._ids: Iterator[int] = iter(())
         self._orders: list[int] = []
         self._counts = TrafficCounts()
 
@@ -104,8 +104,8 @@ class OrderGenerator:
         return self._counts
 
     def _serve(self, connection: Connection, orders: int) -> None:
-        for _ in range(orders):
-            self._place(connection)
+        for placed in range(0, orders, self._traffic.orders_per_transaction):
+            self._place(connection, min(self._traffic.orders_per_transaction, orders - placed))
         changes: tuple[tuple[float, Callable[[Connection, list[int]], None]], ...] = (
             (self._traffic.advances, self._advance),
             (self._traffic.amendments, self._amend),
@@ -118,21 +118,20 @@ class OrderGenerator:
                 change(connection, chosen)
                 connection.commit()
 
-    def _place(self, connection: Connection) -> None:
-        items = [self._item() for _ in range(self._random.randint(1, 5))]
-        order = {
-            "customer_id": self._random.randint(1, 5000),
-            "currency": self._random.choice(CURRENCIES),
-            "total": sum((item["quantity"] * Decimal(item["unit_price"]) for item in items), Decimal(0)),
-            "note": self._random.choice((None, *NOTES)),
-            "shipping_address": self._address(),
-            "items": items,
-        }
-        self._orders.append(connection.scalars(PLACEMENT, order).all()[0])
+    def _place(self, connection: Connection, orders: int) -> None:
+        placed = [self._order(self._next_id(connection)) for _ in range(orders)]
+        connection.execute(PLACEMENT, placed)
         connection.commit()
-        self._counts = replace(self._counts, placed=self._counts.placed + 1)
-        if len(self._orders) > REMEMBERED_ORDERS:
+        self._orders += [order["id"] for order in placed]
+        self._counts = replace(self._counts, placed=self._counts.placed + orders)
+        while len(self._orders) > REMEMBERED_ORDERS:
             self._orders.pop(self._random.randrange(REMEMBERED_ORDERS))
+
+    def _next_id(self, connection: Connection) -> int:
+        if (order_id := next(self._ids, None)) is None:
+            self._ids = iter(connection.scalars(RESERVATION).all())
+            order_id = next(self._ids)
+        return order_id
 
     def _advance(self, connection: Connection, chosen: list[int]) -> None:
         end = case((Order.id % 10 == 0, "cancelled"), else_="shipped")
@@ -160,6 +159,18 @@ class OrderGenerator:
         self._orders = [order_id for order_id in self._orders if order_id not in gone]
         self._counts = replace(self._counts, deleted=self._counts.deleted + len(chosen))
 
+    def _order(self, order_id: int) -> dict[str, Any]:
+        items = [self._item() for _ in range(self._random.randint(1, 5))]
+        return {
+            "id": order_id,
+            "customer_id": self._random.randint(1, 5000),
+            "currency": self._random.choice(CURRENCIES),
+            "total": sum((item["quantity"] * Decimal(item["unit_price"]) for item in items), Decimal(0)),
+            "note": self._random.choice((None, *NOTES)),
+            "shipping_address": self._address(),
+            "items": items,
+        }
+
     def _item(self) -> dict[str, Any]:
         return {
             "sku": f"SKU-{self._random.randint(1, 9999):04}",
@@ -179,8 +190,8 @@ class OrderGenerator:
         }
 
 
-def _placement() -> ReturningInsert[int]:
-    """One statement, and so one transaction and one round trip: an order, and its items under its new id."""
+def _placement() -> Insert:
+    """One statement for an order and its items: a round trip less for each order."""
     order = insert(Order).values({name: bindparam(name) for name in ORDER_COLUMNS}).returning(Order.id).cte("placed")
     items = (
         func.jsonb_to_recordset(bindparam("items", type_=JSONB))
@@ -188,7 +199,7 @@ def _placement() -> ReturningInsert[int]:
         .render_derived(with_types=True)
     )
     rows = select(order.c.id, *(items.c[name] for name in ITEM_COLUMNS)).select_from(order.join(items, true()))
-    return insert(OrderItem).from_select(["order_id", *ITEM_COLUMNS], rows).returning(OrderItem.order_id)
+    return insert(OrderItem).from_select(["order_id", *ITEM_COLUMNS], rows)
 
 
 def _changed(order_ids: list[int]) -> Update:
@@ -206,3 +217,4 @@ def _sum_of_items() -> ScalarSelect[Decimal]:
 
 
 PLACEMENT = _placement()
+RESERVATION = select(func.nextval("public.orders_id_seq")).select_from(func.generate_series(1, IDS_PER_RESERVATION))

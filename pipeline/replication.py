@@ -13,12 +13,6 @@ from pipeline.source_database import CONNECT_TIMEOUT_S, Connection, SourceError,
 POLL_INTERVAL_S = 0.1
 
 
-class ReplicationLoginRefused(SourceError):
-    """The replication role exists and has its password, but may not log in."""
-
-    remedy = "Allow the role in pg_hba.conf, for the address from which Kafka Connect comes."
-
-
 class SlotInUse(SourceError):
     """The replication slot is still being read, so it cannot be dropped."""
 
@@ -41,7 +35,7 @@ class Slot:
 
 
 def can_replicate(settings: SourceSettings) -> bool:
-    """Whether the replication role can log in with its password, and may replicate."""
+    """Whether the replication role can log in from here with its password, and may replicate."""
     url = make_conninfo(
         settings.url,
         user=settings.replication_role,
@@ -63,7 +57,6 @@ def create_role(settings: SourceSettings) -> None:
 
     Raises:
         SourceRightsMissing: the admin role may not create this role.
-        ReplicationLoginRefused: the role is there, but cannot log in.
     """
     role = settings.replication_role
     with connect(settings.admin_url) as connection:
@@ -77,8 +70,6 @@ def create_role(settings: SourceSettings) -> None:
             role=sql.Identifier(role),
             verifier=sql.Literal(verifier.decode()),
         )
-    if not can_replicate(settings):
-        raise ReplicationLoginRefused(f"role {role} cannot log in")
 
 
 def drop_role(connection: Connection, role: str) -> bool:

@@ -66,12 +66,15 @@ def test_orders_of_every_kind_are_made_and_their_totals_hold(engine: Engine) -> 
     assert rows(engine, "SELECT count(*) > 0 FROM orders WHERE octet_length(note) > length(note)") == [(True,)]
 
 
-def test_each_order_is_placed_in_a_transaction_of_its_own(engine: Engine) -> None:
-    OrderGenerator(engine, Traffic(advances=0, amendments=0, moves=0, deletions=0)).place(50)
-    assert rows(engine, "SELECT count(DISTINCT xmin::text) FROM orders") == [(50,)]
-    assert rows(
-        engine, "SELECT count(*) FROM orders o JOIN order_items i ON i.order_id = o.id AND i.xmin <> o.xmin"
-    ) == [(0,)]
+@pytest.mark.parametrize(("orders_per_transaction", "transactions"), [(1, 50), (5, 10)])
+def test_an_order_is_placed_with_its_items_in_one_transaction(
+    engine: Engine, orders_per_transaction: int, transactions: int
+) -> None:
+    quiet = Traffic(orders_per_transaction=orders_per_transaction, advances=0, amendments=0, moves=0, deletions=0)
+    OrderGenerator(engine, quiet).place(50)
+    assert rows(engine, "SELECT count(*), count(DISTINCT xmin::text) FROM orders") == [(50, transactions)]
+    apart = "SELECT count(*) FROM orders o JOIN order_items i ON i.order_id = o.id AND i.xmin <> o.xmin"
+    assert rows(engine, apart) == [(0,)]
 
 
 def test_two_shops_side_by_side_do_not_disturb_each_other(engine: Engine) -> None:

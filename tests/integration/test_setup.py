@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib.resources import files
 
 import pytest
 import urllib3
 
 from connectors import topics
 from connectors.connect import ConfigRejected, ConnectClient, ConnectUnavailable
-from connectors.debezium import shipped_configuration
+from connectors.debezium import SHIPPED, shipped_configuration
 from connectors.kafka import KafkaSettings, KafkaUnavailable
 from connectors.topics import CleanupPolicy, TopicContractBroken, TopicSettings
 from pipeline import replication, source_database
@@ -127,7 +128,7 @@ def test_a_connector_that_cannot_log_in_is_rejected_with_the_reason(ready: Deplo
     assert "canary" not in str(rejected.value)
 
 
-def test_the_shipped_connector_runs_as_it_is_and_its_password_is_never_shown(endpoints: Endpoints) -> None:
+def test_the_shipped_file_runs_as_it_is_and_its_password_is_never_shown(endpoints: Endpoints) -> None:
     password = endpoints.replication_password
     shipped = Deployment(
         source=SourceSettings(
@@ -139,8 +140,15 @@ def test_the_shipped_connector_runs_as_it_is_and_its_password_is_never_shown(end
         connector=shipped_configuration(),
     )
     outcomes(init_steps(shipped))
+    connectors = f"{endpoints.connect}/connectors"
+    urllib3.request("DELETE", f"{connectors}/{shipped.connector.name}")
+    file = files("connectors").joinpath(SHIPPED).read_bytes()
+    posted = urllib3.request("POST", connectors, body=file, headers={"Content-Type": "application/json"})
+    assert posted.status == 201, posted.data
+    ConnectClient(endpoints.connect).wait_until_running(shipped.connector.name, timeout_s=60)
+
     for path in ("config", "status", "tasks", "offsets"):
-        answer = urllib3.request("GET", f"{endpoints.connect}/connectors/postgres-orders-cdc/{path}")
+        answer = urllib3.request("GET", f"{connectors}/{shipped.connector.name}/{path}")
         assert answer.status == 200
         assert password.encode() not in answer.data
 

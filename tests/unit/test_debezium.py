@@ -3,6 +3,7 @@
 import pytest
 
 from connectors.debezium import (
+    MARK_PREFIX,
     MUST_BE,
     MUST_BE_ABSENT,
     ConfigurationRefused,
@@ -42,6 +43,10 @@ def test_the_shipped_configuration_takes_every_place_and_secret_from_the_environ
     assert len(places) == 6
     for key in places:
         assert SHIPPED.settings[key].startswith("${env:READMODELS_CONNECTOR_")
+
+
+def test_of_the_messages_in_the_wal_only_marks_are_sent() -> None:
+    assert SHIPPED.settings["message.prefix.include.list"] == MARK_PREFIX
 
 
 def test_every_setting_is_text_as_kafka_connect_wants_it() -> None:

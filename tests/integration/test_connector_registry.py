@@ -1,0 +1,33 @@
+"""The connector while the schema registry is down, on servers that the test may stop."""
+
+from dataclasses import replace
+
+from pipeline import source_database
+from pipeline.marks import Marks
+from pipeline.setup import carry_out, init_steps, teardown_steps
+from stack.local import LocalStack
+from tests.integration.own_source import own_database, own_deployment
+
+NAME = "registry_test"
+TIMEOUT_S = 60.0
+
+
+def test_a_registry_that_is_down_stops_no_change_of_a_known_schema(local_stack: LocalStack) -> None:
+    endpoints = local_stack.up()
+    with own_database(endpoints, NAME) as source, source_database.connect(source.url) as connection:
+        made = own_deployment(endpoints, NAME, source)
+        # Every record now asks the registry again; by default, one does after 30 s.
+        always_ask = {"value.converter.apicurio.registry.check-period-ms": "1"}
+        deployment = replace(made, connector=made.connector.with_settings(always_ask))
+        marks = Marks(deployment.kafka, deployment.connector, deployment.connect_url)
+        carry_out(init_steps(deployment), lambda *_: None)
+        try:
+            connection.execute("INSERT INTO orders (customer_id) VALUES (1)")
+            before = marks.await_in_log(marks.set(connection), TIMEOUT_S)
+            local_stack.stop("registry")
+            connection.execute("INSERT INTO orders (customer_id) VALUES (2)")
+            after = marks.await_in_log(marks.set(connection), TIMEOUT_S)
+            assert sum(after.end_offsets.values()) > sum(before.end_offsets.values())
+        finally:
+            local_stack.start("registry")
+            carry_out(teardown_steps(deployment), lambda *_: None)
