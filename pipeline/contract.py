@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from sinks.batch import FACTS, PLACE
 from sinks.shape import DocumentShape, RowShape
+
+_DOCUMENT_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")
+"""Stores name indices and keys after documents."""
 
 
 class InvalidContract(ValueError):
@@ -64,6 +68,8 @@ class Contract:
 
     def __post_init__(self) -> None:
         for name, document in self.documents.items():
+            if not _DOCUMENT_NAME.fullmatch(name) or name == "readmodels":
+                raise InvalidContract(f"document {name!r}: a name has lower-case letters, digits, `_` and `-` only")
             if document.root not in self.tables:
                 raise InvalidContract(f"document {name}: there is no table {document.root}")
             for field_name, collection in document.collections.items():

@@ -1,0 +1,141 @@
+"""The worker between a source that says what came and a sink in memory."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from typing import cast
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from connectors.decode import Decoded, Decoder, Rejected
+from connectors.envelope import TableColumns, envelope_schema
+from connectors.records import Records
+from pipeline.contract import Contract, Table
+from pipeline.handover import NOTHING_CAME, RawBatch
+from pipeline.project import RowProjection
+from pipeline.source import Source
+from pipeline.worker import RecordRejected, Worker
+from sinks.batch import Batch, Progress, Shard, Span
+from sinks.memory import MemorySink, MemoryStore
+
+CONTRACT = Contract(
+    topic_prefix="cdc",
+    tables={"orders": Table(source="public.orders", key=("id",), columns={"id": "bigint"})},
+    documents={},
+)
+TOPIC = CONTRACT.topic("orders")
+SHARD = (TOPIC, 0)
+
+
+class ScriptedSource:
+    """Hands over given batches, and remembers what it is told."""
+
+    def __init__(self, *batches: RawBatch) -> None:
+        self._batches = batches
+        self.told: list[tuple[str, object]] = []
+        self.given: dict[Shard, int] = {}
+
+    def batches(self, until: threading.Event, after: Callable[[], Progress]) -> Iterator[RawBatch]:
+        after()
+        for batch in self._batches:
+            if until.is_set():
+                return
+            yield batch
+
+    def commit(self, batch: RawBatch) -> None:
+        self.told.append(("commit", dict(batch.span.end)))
+
+    def positions(self) -> dict[Shard, int]:
+        return self.given
+
+    def rewind(self, stored: Mapping[Shard, int]) -> None:
+        self.told.append(("rewind", dict(stored)))
+
+
+class ScriptedDecoder:
+    """Every value is the id of an order; `bad` cannot be read."""
+
+    def decode(self, records: Records) -> Decoded:
+        rows, rejected = [], []
+        for offset, value in zip(records.offsets.tolist(), records.values, strict=True):
+            if value == b"bad":
+                rejected.append(Rejected(records.topic, 0, offset, "cut short"))
+                continue
+            rows.append(
+                {
+                    "partition": 0,
+                    "offset": offset,
+                    "op": "c",
+                    "snapshot": False,
+                    "commit_lsn": offset,
+                    "lsn": offset,
+                    "committed_at": 0,
+                    "after": {"id": int(value or b"0")},
+                }
+            )
+        schema = envelope_schema(TableColumns("public.orders", {"id": "bigint"}))
+        return Decoded([pa.Table.from_pylist(rows, schema=schema)], rejected, 0)
+
+
+def polled(begin: int, *values: bytes) -> RawBatch:
+    offsets = np.arange(begin, begin + len(values), dtype=np.int64)
+    records = Records(TOPIC, np.zeros(len(values), np.int32), offsets, [None] * len(values), list(values))
+    return RawBatch((records,), Span({SHARD: begin}, {SHARD: begin + len(values)}))
+
+
+def carried(source: ScriptedSource) -> tuple[MemoryStore, Worker, MemorySink]:
+    store = MemoryStore(CONTRACT.row_shapes())
+    sink = store.sink(1)
+    worker = Worker(
+        cast("Source", source), cast("Decoder", ScriptedDecoder()), RowProjection(CONTRACT), sink, CONTRACT.topics
+    )
+    return store, worker, sink
+
+
+def test_a_batch_is_written_before_its_offsets_are_mirrored() -> None:
+    source = ScriptedSource(polled(0, b"1", b"2"), NOTHING_CAME, polled(2, b"3"))
+    store, worker, sink = carried(source)
+    worker.run(threading.Event())
+    assert source.told == [("commit", {SHARD: 2}), ("commit", {SHARD: 3})]
+    assert {name[1] for name in store.held[1].registers} == {1, 2, 3}
+    assert sink.progress().of(SHARD) == 3
+
+
+def test_a_store_that_has_gone_back_is_fed_from_where_it_stands() -> None:
+    source = ScriptedSource(polled(5, b"1"))
+    store, worker, _ = carried(source)
+    worker.run(threading.Event())
+    assert source.told == [("rewind", {SHARD: 0})]
+    assert store.held[1].registers == {}
+
+
+def test_a_store_that_has_gone_back_is_noticed_where_nothing_new_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.worker.LOOK_BACK_EVERY_S", 0.0)
+    source = ScriptedSource(NOTHING_CAME)
+    source.given = {SHARD: 7}
+    _, worker, sink = carried(source)
+    sink.prepare()
+    sink.write(Batch(span=Span({}, {SHARD: 4})))
+    worker.run(threading.Event())
+    assert source.told == [("rewind", {SHARD: 4})]
+
+
+def test_nothing_of_a_batch_with_a_bad_record_is_written() -> None:
+    source = ScriptedSource(polled(0, b"1"), polled(1, b"2", b"bad", b"bad"))
+    store, worker, _ = carried(source)
+    with pytest.raises(RecordRejected, match=r"cdc.public.orders/0 offset 2: cut short, and 1 more"):
+        worker.run(threading.Event())
+    assert source.told == [("commit", {SHARD: 1})]
+    assert {name[1] for name in store.held[1].registers} == {1}
+
+
+def test_the_worker_ends_once_it_is_done() -> None:
+    source = ScriptedSource(polled(0, b"1"), polled(1, b"2"), polled(2, b"3"))
+    _, worker, sink = carried(source)
+    until = threading.Event()
+    worker.run(until, is_done=lambda one: one.progress().of(SHARD) >= 2)
+    assert until.is_set()
+    assert sink.progress().of(SHARD) == 2
