@@ -69,6 +69,15 @@ def test_a_record_cut_short_anywhere_is_rejected_and_its_neighbours_are_not() ->
     assert all(row["after"]["note"] == ROW["note"] for row in rows(decoded))
 
 
+def test_nothing_is_read_beyond_the_last_record_of_a_batch() -> None:
+    numbers = {f"n{index}": "long" for index in range(60)}
+    schema = envelope_schema({**COLUMNS, **numbers})
+    value = framed(change("c", after={**ROW, **dict.fromkeys(numbers, 2**62)}), schema)
+    for length in range(6, len(value), 7):
+        decoded = decode([value, value[:length]], schemas={7: schema})
+        assert list(reasons(decoded)) == [1]
+
+
 def test_a_record_with_bytes_left_over_is_rejected_and_its_neighbours_are_not() -> None:
     decoded = decode([GOOD, GOOD + b"\0", GOOD, GOOD + GOOD[5:], GOOD])
     assert reasons(decoded) == dict.fromkeys((1, 3), "bytes are left over after the body")
