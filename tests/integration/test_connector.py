@@ -137,6 +137,14 @@ def test_a_changed_key_becomes_a_deletion_a_tombstone_and_a_creation(connection:
     assert frozenset().union(*(record.headers for record in records)) == {"__debezium.newkey", "__debezium.oldkey"}
 
 
+def test_a_row_of_megabytes_arrives_whole(connection: Connection, log: Log) -> None:
+    order_id = _insert(connection)
+    connection.execute("UPDATE orders SET note = repeat('ü', 3000000) WHERE id = %s", [order_id])
+    connection.execute("UPDATE orders SET status = 'paid' WHERE id = %s", [order_id])
+    *_, paid = log.read_to_now(connection, "orders")
+    assert paid.value["before"]["note"] == paid.value["after"]["note"] == "ü" * 3_000_000
+
+
 def test_an_item_that_moves_tells_both_orders(connection: Connection, log: Log) -> None:
     connection.execute("INSERT INTO order_items (order_id, sku) VALUES (77, 'a')")
     connection.execute("UPDATE order_items SET order_id = 78 WHERE order_id = 77")
