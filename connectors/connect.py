@@ -92,6 +92,15 @@ class ConnectClient:
         self._validate({**settings, "name": name})
         self._ask("PUT", f"{_path(name)}/config", dict(settings))
 
+    def create_stopped(self, name: str, settings: Mapping[str, str]) -> None:
+        """Create a connector that does nothing until it is resumed.
+
+        Raises:
+            ConfigRejected: as for `put_config`.
+        """
+        self._validate({**settings, "name": name})
+        self._ask("POST", "/connectors", {"name": name, "config": dict(settings), "initial_state": "STOPPED"})
+
     def config(self, name: str) -> dict[str, str]:
         """The connector's settings as they were given: references to secrets are not resolved.
 

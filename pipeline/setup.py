@@ -1,6 +1,7 @@
 """Setting up and taking down everything between the orders and the log, in steps that can be repeated."""
 
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from dataclasses import dataclass, replace
 
 from connectors import topics
@@ -33,7 +34,8 @@ class Step:
 class Deployment:
     """Everything that set-up and teardown touch.
 
-    `worker_topics` are topics that the workers need beside the connector's.
+    `worker_topics` are topics that the workers need beside the connector's; `is_double_accepted` takes decimals as
+    binary doubles, which lose cents.
     """
 
     source: SourceSettings
@@ -132,25 +134,26 @@ def _all_topics(deployment: Deployment) -> list[WantedTopic]:
 
 def _connector(deployment: Deployment) -> str:
     name, wanted = deployment.connector.name, dict(deployment.connector.settings)
-    client = ConnectClient(deployment.connect_url)
-    outcome = UNCHANGED
-    if name not in client.names():
-        client.put_config(name, wanted)
-        outcome = "created"
-    else:
+    with closing(ConnectClient(deployment.connect_url)) as client:
+        is_new = name not in client.names()
+        if is_new:
+            # Kafka Connect may remember the offsets of a connector of this name that was deleted.
+            client.create_stopped(name, wanted)
+            client.wait_until_stopped(name, CONNECTOR_STOP_TIMEOUT_S)
         _require_unbroken(deployment, client)
-        if client.config(name) != {**wanted, "name": name}:
+        outcome = "created" if is_new else UNCHANGED
+        if not is_new and client.config(name) != {**wanted, "name": name}:
             client.put_config(name, wanted)
             outcome = "settings changed"
         status = client.status(name)
         if status.has_failed:
             client.restart_failed(name)
-            outcome = "restarted"
+            outcome = "restarted" if outcome == UNCHANGED else outcome
         elif status.is_at_rest:
             client.resume(name)
-            outcome = "resumed"
-    client.wait_until_running(name, CONNECTOR_START_TIMEOUT_S)
-    return f"{outcome}, running"
+            outcome = "resumed" if outcome == UNCHANGED else outcome
+        client.wait_until_running(name, CONNECTOR_START_TIMEOUT_S)
+        return f"{outcome}, running"
 
 
 def _require_unbroken(deployment: Deployment, client: ConnectClient) -> None:
@@ -161,14 +164,14 @@ def _require_unbroken(deployment: Deployment, client: ConnectClient) -> None:
 
 def _remove_connector(deployment: Deployment) -> str:
     name = deployment.connector.name
-    client = ConnectClient(deployment.connect_url)
-    try:
-        client.stop(name)
-        client.wait_until_stopped(name, CONNECTOR_STOP_TIMEOUT_S)
-        client.forget_offsets(name)
-        client.delete(name)
-    except ConnectorMissing:
-        return UNCHANGED
+    with closing(ConnectClient(deployment.connect_url)) as client:
+        try:
+            client.stop(name)
+            client.wait_until_stopped(name, CONNECTOR_STOP_TIMEOUT_S)
+            client.forget_offsets(name)
+            client.delete(name)
+        except ConnectorMissing:
+            return UNCHANGED
     return "stopped and deleted, its offsets forgotten"
 
 

@@ -66,6 +66,18 @@ def test_a_slot_that_is_gone_is_refused_and_teardown_makes_a_new_beginning(stopp
     assert init(stopped) == "created, running"
 
 
+def test_a_connector_that_was_deleted_and_comes_back_to_another_slot_is_refused(stopped: Deployment) -> None:
+    ConnectClient(stopped.connect_url).delete(NAME)
+    with source_database.connect(stopped.source.admin_url) as admin:
+        assert replication.drop_slot(admin, NAME, TIMEOUT_S)
+        admin.execute("INSERT INTO orders (customer_id) VALUES (2)")
+        admin.execute("SELECT pg_create_logical_replication_slot(%s, 'pgoutput')", [NAME])
+    with pytest.raises(LogBroken, match=f"slot {NAME} begins at LSN"):
+        init(stopped)
+    carry_out(teardown_steps(stopped), lambda *_: None)
+    assert init(stopped) == "created, running"
+
+
 def test_a_connector_that_fails_tells_why_and_init_restarts_it(stopped: Deployment) -> None:
     client = ConnectClient(stopped.connect_url)
     role = stopped.source.replication_role
