@@ -3,10 +3,11 @@
 import random
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from threading import Event
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     Connection,
@@ -70,6 +71,13 @@ class TrafficCounts:
     deleted: int = 0
 
 
+class _Connections(NamedTuple):
+    """One on which each call is a transaction, in one round trip, and one on which transactions have several calls."""
+
+    placing: Connection
+    changing: Connection
+
+
 class OrderGenerator:
     """One shop on one engine. Several may run side by side: each changes only the orders that it placed."""
 
@@ -86,26 +94,32 @@ class OrderGenerator:
 
         A database that is too slow for the rate is kept busy.
         """
-        opened = time.monotonic()
-        with self._engine.connect() as connection:
+        opened, placed_before = time.monotonic(), self._counts.placed
+        with self._open() as connections:
             while not until.is_set():
                 tick_ends = time.monotonic() + TICK_S
-                due = int((time.monotonic() - opened) * self._traffic.orders_per_s) + 1 - self._counts.placed
-                self._serve(connection, min(due, ORDERS_PER_BATCH))
+                due_by_now = int((time.monotonic() - opened) * self._traffic.orders_per_s) + 1
+                due = due_by_now - (self._counts.placed - placed_before)
+                self._serve(connections, min(due, ORDERS_PER_BATCH))
                 yield self._counts
                 if due <= ORDERS_PER_BATCH:
                     until.wait(max(0.0, tick_ends - time.monotonic()))
 
     def place(self, orders: int) -> TrafficCounts:
         """Place this many orders as fast as the database takes them, with the changes that go with them."""
-        with self._engine.connect() as connection:
+        with self._open() as connections:
             for placed in range(0, orders, ORDERS_PER_BATCH):
-                self._serve(connection, min(ORDERS_PER_BATCH, orders - placed))
+                self._serve(connections, min(ORDERS_PER_BATCH, orders - placed))
         return self._counts
 
-    def _serve(self, connection: Connection, orders: int) -> None:
+    @contextmanager
+    def _open(self) -> Iterator[_Connections]:
+        with self._engine.connect() as placing, self._engine.connect() as changing:
+            yield _Connections(placing.execution_options(isolation_level="AUTOCOMMIT"), changing)
+
+    def _serve(self, connections: _Connections, orders: int) -> None:
         for placed in range(0, orders, self._traffic.orders_per_transaction):
-            self._place(connection, min(self._traffic.orders_per_transaction, orders - placed))
+            self._place(connections.placing, min(self._traffic.orders_per_transaction, orders - placed))
         changes: tuple[tuple[float, Callable[[Connection, list[int]], None]], ...] = (
             (self._traffic.advances, self._advance),
             (self._traffic.amendments, self._amend),
@@ -115,13 +129,12 @@ class OrderGenerator:
         for rate, change in changes:
             wanted = sum(self._random.random() < rate for _ in range(orders))
             if chosen := self._random.sample(self._orders, min(wanted, len(self._orders))):
-                change(connection, chosen)
-                connection.commit()
+                change(connections.changing, chosen)
+                connections.changing.commit()
 
     def _place(self, connection: Connection, orders: int) -> None:
         placed = [self._order(self._next_id(connection)) for _ in range(orders)]
         connection.execute(PLACEMENT, placed)
-        connection.commit()
         self._orders += [order["id"] for order in placed]
         self._counts = replace(self._counts, placed=self._counts.placed + orders)
         while len(self._orders) > REMEMBERED_ORDERS:
@@ -191,7 +204,7 @@ class OrderGenerator:
 
 
 def _placement() -> Insert:
-    """One statement for an order and its items: a round trip less for each order."""
+    """One statement for an order and its items, and so one round trip and one transaction."""
     order = insert(Order).values({name: bindparam(name) for name in ORDER_COLUMNS}).returning(Order.id).cte("placed")
     items = (
         func.jsonb_to_recordset(bindparam("items", type_=JSONB))
