@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Protocol
 
 import duckdb
@@ -12,11 +11,12 @@ import numpy as np
 import pyarrow as pa
 
 from sinks.batch import PLACE, Batch, Mutations, Progress
-from sinks.duckdb_doubt import HighWater, HighWaters
+from sinks.duckdb_books import CREATE_BOOKS, Books, read_books, write_books
+from sinks.duckdb_doubt import HighWaters
 from sinks.duckdb_errors import translated
-from sinks.duckdb_tables import BOOKS, VERSION, TableStatements
+from sinks.duckdb_tables import CREATE_SCHEMAS, VERSION, TableStatements
 from sinks.duckdb_types import special_values
-from sinks.fence import Fence, Fences
+from sinks.fence import Fences
 from sinks.fold import fold, settle
 from sinks.register import Change
 from sinks.shape import RowShape
@@ -48,34 +48,33 @@ class DuckdbSink:
     def prepare(self) -> None:
         self._store.attach(self._generation)
         with self._transaction() as connection:
-            connection.execute(BOOKS)
+            connection.execute(CREATE_BOOKS + CREATE_SCHEMAS)
             for statements in self._statements.values():
                 connection.execute(statements.create())
 
     def progress(self) -> Progress:
         with self._transaction() as connection:
-            return _progress(connection)
+            return read_books(connection).progress
 
     def write(self, batch: Batch) -> None:
         with self._transaction() as connection:
-            progress = _progress(connection)
-            progress.require(batch.span)
-            fences = _fences(connection)
-            if batch.fences:
-                fences = fences.joined(batch.fences)
-                self._raise_fences(connection, fences, batch.fences)
+            books = read_books(connection)
+            books.progress.require(batch.span)
+            fences = books.fences.joined(batch.fences)
+            self._join_fences(connection, fences, {fence.scope for fence in batch.fences})
+            high_waters = dict(books.high_waters)
             for mutations in batch.mutations:
-                _Application(connection, self._statements[mutations.target], fences).apply(mutations)
-            _store_progress(connection, progress.moved_to(batch.span.end))
+                application = _Application(connection, self._statements[mutations.target], fences)
+                known = high_waters.get(mutations.target, HighWaters())
+                high_waters[mutations.target] = application.apply(mutations, known)
+            write_books(connection, Books(books.progress.moved_to(batch.span.end), fences, high_waters))
 
     def cutover(self) -> None:
         self._store.show(self._generation)
 
-    def _raise_fences(self, connection: duckdb.DuckDBPyConnection, fences: Fences, raised: Sequence[Fence]) -> None:
-        connection.execute("DELETE FROM readmodels.fences")
-        for fence in fences:
-            connection.execute("INSERT INTO readmodels.fences VALUES (?)", [json.dumps(fence.to_json())])
-        for table in {fence.scope for fence in raised}:
+    def _join_fences(self, connection: duckdb.DuckDBPyConnection, fences: Fences, tables: Collection[str]) -> None:
+        """Join fences into the registers that these tables have already."""
+        for table in tables:
             statements = self._statements[table]
             keys = connection.execute(statements.keys()).to_arrow_table()
             for begin in range(0, keys.num_rows, KEYS_PER_FENCE_STEP):
@@ -104,23 +103,24 @@ class _Application:
         self._fences = fences
         self._shape = statements.shape
 
-    def apply(self, mutations: Mutations) -> None:
-        """Join changes, and append the versions that are new to the history."""
+    def apply(self, mutations: Mutations, known: HighWaters) -> HighWaters:
+        """Join changes, append the versions that are new to the history, and return the raised high waters."""
         changes = _with_special(mutations.changes, self._shape)
         versions = fold(changes, [*self._shape.key, *VERSION])
         folded = fold(versions, self._shape.key)
-        high_waters = _high_waters(self._connection, self._shape.table)
-        if high_waters.are_all_below(versions, self._fences, self._shape.table):
-            self._incoming(folded)
+        if known.are_all_below(versions, self._fences, self._shape.table):
+            rows = folded.append_column("_shown", pa.array(np.ones(folded.num_rows, dtype=bool)))
+            self._incoming(rows)
             self._connection.execute(self._statements.delete_incoming_keys())
-            self._insert(folded.append_column("_shown", pa.array(np.ones(folded.num_rows, dtype=bool))))
-            self._incoming(versions)
+            self._connection.execute(self._statements.insert_registers(rows.column_names))
+            if versions.num_rows > folded.num_rows:
+                self._incoming(versions)
             self._connection.execute(self._statements.append_history())
         else:
             self.join(folded.select([*self._shape.key, "_partition"]), incoming=folded)
             self._incoming(versions)
             self._connection.execute(self._statements.append_unknown_history())
-        _store_high_waters(self._connection, self._shape.table, high_waters.raised_by(versions))
+        return known.raised_by(versions)
 
     def join(self, keys: pa.Table, incoming: pa.Table | None) -> None:
         """Join incoming changes, the table's fences and what the table holds of these keys."""
@@ -207,44 +207,3 @@ def _concatenated(tables: Sequence[pa.Table | None]) -> pa.Table:
 
 def _with_special(changes: pa.Table, shape: RowShape) -> pa.Table:
     return changes.append_column("_special", special_values(changes, dict(shape.columns)))
-
-
-def _progress(connection: duckdb.DuckDBPyConnection) -> Progress:
-    rows = connection.execute("SELECT topic, partition, next_offset FROM readmodels.progress").fetchall()
-    return Progress({(topic, partition): offset for topic, partition, offset in rows})
-
-
-def _store_progress(connection: duckdb.DuckDBPyConnection, progress: Progress) -> None:
-    rows = [(topic, partition, offset) for (topic, partition), offset in progress.offsets.items()]
-    connection.execute("DELETE FROM readmodels.progress")
-    if rows:
-        topics, partitions, offsets = zip(*rows, strict=True)
-        connection.execute(
-            "INSERT INTO readmodels.progress SELECT unnest(?), unnest(?), unnest(?)",
-            [list(topics), list(partitions), list(offsets)],
-        )
-
-
-def _fences(connection: duckdb.DuckDBPyConnection) -> Fences:
-    rows = connection.execute("SELECT fence FROM readmodels.fences").fetchall()
-    return Fences().joined(Fence.from_json(json.loads(text)) for (text,) in rows)
-
-
-def _high_waters(connection: duckdb.DuckDBPyConnection, table: str) -> HighWaters:
-    rows = connection.execute(
-        'SELECT partition, streamed, snapshot FROM readmodels.high_water WHERE "table" = ?', [table]
-    ).fetchall()
-    return HighWaters(
-        {partition: HighWater(tuple(streamed), tuple(snapshot)) for partition, streamed, snapshot in rows}
-    )
-
-
-def _store_high_waters(connection: duckdb.DuckDBPyConnection, table: str, marks: HighWaters) -> None:
-    connection.execute('DELETE FROM readmodels.high_water WHERE "table" = ?', [table])
-    rows = [(partition, list(mark.streamed), list(mark.snapshot)) for partition, mark in marks.marks.items()]
-    if rows:
-        partitions, streamed, snapshots = zip(*rows, strict=True)
-        connection.execute(
-            "INSERT INTO readmodels.high_water SELECT ?, unnest(?), unnest(?), unnest(?)",
-            [table, list(partitions), list(streamed), list(snapshots)],
-        )

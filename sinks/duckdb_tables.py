@@ -19,14 +19,7 @@ PLACE = "_epoch, _is_snapshot, _commit_lsn, _lsn, _tie, _offset, _partition, _de
 VERSION = ("_epoch", "_commit_lsn", "_lsn", "_tie")
 """What tells the versions of one side of a row apart; a version that was emitted twice has two offsets."""
 
-BOOKS = """
-    CREATE SCHEMA IF NOT EXISTS registers;
-    CREATE SCHEMA IF NOT EXISTS readmodels;
-    CREATE TABLE IF NOT EXISTS readmodels.progress (topic VARCHAR, partition INTEGER, next_offset BIGINT);
-    CREATE TABLE IF NOT EXISTS readmodels.fences (fence JSON);
-    CREATE TABLE IF NOT EXISTS readmodels.high_water (
-        "table" VARCHAR, partition INTEGER, streamed BIGINT[4], snapshot BIGINT[4]);
-"""
+CREATE_SCHEMAS = "CREATE SCHEMA IF NOT EXISTS registers;"
 
 
 def quote(name: str) -> str:
