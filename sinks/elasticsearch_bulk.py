@@ -67,13 +67,13 @@ class Outcomes:
     """What became of the writes of one bulk request.
 
     Args:
-        done: what is now stored.
+        done: what is now stored, by id.
         conflicts: writes whose document somebody has changed meanwhile.
         refused: writes that will never be accepted as they are.
         failed: writes that the cluster could not serve now, or that found no index.
     """
 
-    done: list[tuple[str, Stored]] = field(default_factory=list)
+    done: dict[str, Stored] = field(default_factory=dict)
     conflicts: list[Write] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)
     failed: list[Refusal] = field(default_factory=list)
@@ -135,7 +135,7 @@ def _sort(writes: list[Write], answer: Future[_Answer], outcomes: Outcomes) -> N
     for write, named in zip(writes, answer.result().items, strict=True):
         item = next(iter(named.values()))
         if item.status < 300:
-            outcomes.done.append((write.id, Stored(write.source, item.seq_no, item.primary_term)))
+            outcomes.done[write.id] = Stored(write.source, item.seq_no, item.primary_term)
             continue
         refusal = Refusal(write, item.status, item.error or Reason("no reason given"))
         if item.status == _CONFLICT:

@@ -127,7 +127,11 @@ class DocumentFormat:
 
 
 def _line(content: str | None, parts: Parts, exact: Mapping[str, Change | None]) -> bytes:
-    """Args: exact: per part the change whose image stands in the content, if there is any, as it is."""
+    """Put together what readers see and what is kept beside it.
+
+    Args:
+        exact: per part, the change whose image stands in the content as it is.
+    """
     seen = {} if content is None else exact
     unseen = _Images({}, {})
     for part, register in parts.items():

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from sinks.batch import Batch, Mutations, Progress, Span
@@ -48,17 +49,19 @@ class GenerationIndex:
         name, alias = self.index.name, self.index.alias
         body = {**index_of(self.shape, self._settings), "aliases": {alias: {}}}
         answer = self._cluster.answer("PUT", f"/{name}", body)
-        if answer.status >= 300 and answer.reason.type == "resource_already_exists_exception":
-            self._cluster.ask("PUT", f"/{name}/_alias/{alias}", dict[str, Any])
-        elif answer.status == 400:
-            raise ShapeRefused(f"{name}: {answer.reason}")
-        elif answer.status >= 300:
-            raise failure(answer.status, answer.reason, name)
+        if answer.status < 300:
+            return
+        reason = answer.reason
+        if reason.type == "mapper_parsing_exception":
+            raise ShapeRefused(f"{name}: {reason}")
+        if reason.type != "resource_already_exists_exception":
+            raise failure(answer.status, reason, name)
+        self._cluster.ask("PUT", f"/{name}/_alias/{alias}", dict[str, Any])
 
     def progress(self) -> Progress:
         """What the index itself says of the log."""
-        found = [hit for page in pages(self._cluster, self.index.name, (PROGRESS,)) for hit in page]
-        return progress_of([bytes(hit.source) for hit in found])
+        kept = [one.source for page in pages(self._cluster, self.index.name, PROGRESS) for one in page.values()]
+        return progress_of(kept)
 
     def write(self, batch: Batch) -> None:
         """Join what a batch holds of this document, as `sinks.sink.Sink.write` says.
@@ -104,31 +107,26 @@ class GenerationIndex:
         stored = self.index.load([FENCES_ID]).get(FENCES_ID)
         return FenceLedger.from_source(stored.source if stored else None)
 
-    def _declare(self, new: Iterable[Fence]) -> Fences:
-        """Store fences durably, and say what is declared now."""
-
+    def _change_fences(self, change: Callable[[FenceLedger], FenceLedger]) -> None:
         def revise(_: str, source: bytes | None) -> bytes | None:
             known = FenceLedger.from_source(source)
-            joined = FenceLedger(known.declared.joined(new), known.applied)
-            return None if joined == known else joined.to_source()
+            changed = change(known)
+            return None if changed == known else changed.to_source()
 
         self.index.update([FENCES_ID], revise)
+
+    def _declare(self, new: Iterable[Fence]) -> Fences:
+        """Store fences durably, and say what is declared now."""
+        self._change_fences(lambda known: replace(known, declared=known.declared.joined(new)))
         return self._fences().declared
 
     def _sweep(self, fences: Fences) -> None:
         """Join fences into every document, also those that readers do not see, and note that it was done."""
-        for page in pages(self._cluster, self.index.name, (VISIBLE, HIDDEN)):
-            ids = [hit.id for hit in page]
-            # What is remembered may lack a part that another worker has added before the fence was declared.
-            self.index.load(ids)
-            self._merge({id_: {} for id_ in ids}, fences)
-
-        def revise(_: str, source: bytes | None) -> bytes | None:
-            known = FenceLedger.from_source(source)
-            joined = FenceLedger(known.declared, known.applied.joined(fences))
-            return None if joined == known else joined.to_source()
-
-        self.index.update([FENCES_ID], revise)
+        for page in pages(self._cluster, self.index.name, VISIBLE, HIDDEN):
+            # What was remembered may lack a part that another worker had added before the fence was declared.
+            self.index.remember(page)
+            self._merge({id_: {} for id_ in page}, fences)
+        self._change_fences(lambda known: replace(known, applied=known.applied.joined(fences)))
 
     def _advance(self, span: Span) -> None:
         """Move progress, last of all, and never back: another worker may be further."""

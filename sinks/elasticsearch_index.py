@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TypeVar
@@ -64,7 +64,7 @@ class Index:
         self.name = name
         self.alias = alias
         self.tally = Tally()
-        self.cluster = cluster
+        self._cluster = cluster
         self._memory = memory
         self._soften = soften
 
@@ -78,16 +78,20 @@ class Index:
         stored = {}
         for some in _chunks(ids, _READ_TOGETHER):
             # By id, because a search lags behind. And whole: a filter would write numbers anew, and round them.
-            answer = self.cluster.ask("POST", f"/{self.name}/_mget", _Documents, {"ids": some})
+            answer = self._cluster.ask("POST", f"/{self.name}/_mget", _Documents, {"ids": some})
             for document in answer.docs:
                 if document.error is not None:
                     raise failure(503, document.error, f"{self.name}, document {document.id!r}")
                 self._memory.forget(document.id)
                 if document.found:
-                    seen = Stored(bytes(document.source), document.seq_no, document.term)
-                    self._memory.keep(document.id, seen)
-                    stored[document.id] = seen
+                    stored[document.id] = Stored(bytes(document.source), document.seq_no, document.term)
+        self.remember(stored)
         return stored
+
+    def remember(self, stored: Mapping[str, Stored]) -> None:
+        """Take these for the latest versions, until a write tells otherwise."""
+        for id_, one in stored.items():
+            self._memory.keep(id_, one)
 
     def update(self, ids: Iterable[str], revise: Revise) -> None:
         """Change documents, each on top of its latest version, whoever else is changing it.
@@ -113,8 +117,8 @@ class Index:
 
     def _attempt(self, ids: Sequence[str], revise: Revise) -> list[str]:
         """Try once, and return the ids where another writer was first."""
-        outcomes = self._noted(send(self.cluster, self.alias, self._writes(ids, revise)))
-        softened = self._noted(send(self.cluster, self.alias, map(self._softened, outcomes.refused)))
+        outcomes = self._noted(send(self._cluster, self.alias, self._writes(ids, revise)))
+        softened = self._noted(send(self._cluster, self.alias, map(self._softened, outcomes.refused)))
         for refusal in softened.refused:
             raise refusal.error(self.alias)
         return [write.id for write in (*outcomes.conflicts, *softened.conflicts)]
@@ -132,8 +136,7 @@ class Index:
                     yield Write(id_, source, stored)
 
     def _noted(self, outcomes: Outcomes) -> Outcomes:
-        for id_, stored in outcomes.done:
-            self._memory.keep(id_, stored)
+        self.remember(outcomes.done)
         for write in outcomes.conflicts:
             self._memory.forget(write.id)
         self.tally.written += len(outcomes.done)

@@ -57,9 +57,7 @@ class FenceLedger:
         if source is None:
             return cls()
         entry = _entries.decode(source)[OURS]
-        return cls(
-            Fences().joined(map(Fence.from_json, entry.fences)), Fences().joined(map(Fence.from_json, entry.applied))
-        )
+        return cls(_fences(entry.fences), _fences(entry.applied))
 
 
 def progress_id(shard: Shard) -> str:

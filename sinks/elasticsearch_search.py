@@ -9,21 +9,22 @@ import msgspec
 
 from sinks.elasticsearch_client import Cluster
 from sinks.elasticsearch_mapping import OURS
+from sinks.elasticsearch_memory import Stored
 
 _PAGE = 2000
 _PAGE_KEPT_FOR = "5m"
 
 
-class Hit(msgspec.Struct, rename={"id": "_id", "source": "_source"}):
-    """One document."""
-
+class _Hit(msgspec.Struct, rename={"id": "_id", "seq_no": "_seq_no", "term": "_primary_term", "source": "_source"}):
     id: str
-    source: msgspec.Raw = msgspec.Raw()
-    sort: list[int] = []
+    seq_no: int
+    term: int
+    source: msgspec.Raw
+    sort: list[int]
 
 
 class _Hits(msgspec.Struct):
-    hits: list[Hit]
+    hits: list[_Hit]
 
 
 class _Page(msgspec.Struct):
@@ -40,8 +41,8 @@ def of_kind(*kinds: str) -> dict[str, Any]:
     return {"terms": {f"{OURS}.kind": kinds}}
 
 
-def pages(cluster: Cluster, index: str, kinds: tuple[str, ...]) -> Iterator[list[Hit]]:
-    """Find everything of some kinds that was acknowledged before, page by page, as of the moment of the call.
+def pages(cluster: Cluster, index: str, *kinds: str) -> Iterator[dict[str, Stored]]:
+    """Find everything of some kinds that was acknowledged before the call, by id, page by page.
 
     Raises:
         StoreUnavailable: the store cannot serve now.
@@ -58,13 +59,15 @@ def pages(cluster: Cluster, index: str, kinds: tuple[str, ...]) -> Iterator[list
                 "query": of_kind(*kinds),
                 "pit": {"id": moment, "keep_alive": _PAGE_KEPT_FOR},
                 "sort": ["_shard_doc"],
+                "seq_no_primary_term": True,
                 "track_total_hits": False,
                 **after,
             }
             page = cluster.ask("POST", "/_search", _Page, search)
-            if not page.hits.hits:
+            found = page.hits.hits
+            if not found:
                 return
-            yield page.hits.hits
-            moment, after = page.pit_id, {"search_after": page.hits.hits[-1].sort}
+            yield {hit.id: Stored(bytes(hit.source), hit.seq_no, hit.term) for hit in found}
+            moment, after = page.pit_id, {"search_after": found[-1].sort}
     finally:
         cluster.answer("DELETE", "/_pit", {"id": moment})

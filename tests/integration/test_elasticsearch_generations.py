@@ -8,6 +8,7 @@ from typing import Any
 from urllib.error import HTTPError
 
 import pytest
+from elasticsearch import Elasticsearch
 
 from sinks.batch import Batch, Span
 from sinks.elasticsearch import ElasticsearchSink, ElasticsearchStore, IndexSettings, ShapeRefused, connect
@@ -149,6 +150,11 @@ def test_an_index_that_refuses_writes_for_now_is_waited_for(subject: Elasticsear
         sink.write(orders(2, "paid", at=20))
     subject.http("PUT", "orders-000001/_settings", {"index.blocks.write": None})
     sink.write(orders(2, "paid", at=20))
+
+
+def test_a_client_that_would_round_numbers_is_not_taken(endpoints: Endpoints) -> None:
+    with Elasticsearch(endpoints.elasticsearch) as client, pytest.raises(TypeError, match="connect"):
+        ElasticsearchStore(client, [SHOP.document]).generations()
 
 
 def test_a_cluster_that_does_not_answer_is_waited_for() -> None:

@@ -1,0 +1,48 @@
+"""What Elasticsearch says of a failure becomes an error of the sink, which never quotes a document."""
+
+from __future__ import annotations
+
+import pytest
+
+from sinks.elasticsearch_client import Answer, Reason, failure
+from sinks.errors import GenerationMissing, MutationRejected, SinkError, StoreUnavailable
+
+
+@pytest.mark.parametrize(
+    ("status", "type_", "error"),
+    [
+        (400, "document_parsing_exception", MutationRejected),
+        (400, "strict_dynamic_mapping_exception", MutationRejected),
+        (413, "content_too_long_exception", MutationRejected),
+        (404, "index_not_found_exception", GenerationMissing),
+        (400, "index_closed_exception", GenerationMissing),
+        (429, "es_rejected_execution_exception", StoreUnavailable),
+        (503, "unavailable_shards_exception", StoreUnavailable),
+        (500, "null_pointer_exception", StoreUnavailable),
+        (403, "cluster_block_exception", StoreUnavailable),
+        (401, "security_exception", StoreUnavailable),
+    ],
+)
+def test_a_refusal_says_whether_waiting_helps(status: int, type_: str, error: type[SinkError]) -> None:
+    assert type(failure(status, Reason(type_), "orders, document '1'")) is error
+
+
+@pytest.mark.parametrize(
+    ("words", "field"),
+    [
+        ("[1:7] failed to parse field [id] of type [long] in document with id 'x'. Preview: 'secret'", "id"),
+        ("[1:14] mapping set to strict, dynamic introduction of [zz] within [secret] is not allowed", "zz"),
+    ],
+)
+def test_a_refusal_names_the_field_and_never_the_value(words: str, field: str) -> None:
+    said = str(failure(400, Reason("document_parsing_exception", words), "orders, document '1'"))
+    assert f"field {field!r}" in said
+    assert "'1'" in said
+    assert "secret" not in said
+
+
+def test_an_answer_of_any_form_has_a_reason() -> None:
+    assert Answer(404, b'{"error":"alias [orders] missing","status":404}').reason.type == "refused"
+    assert Answer(502, b"<html>Bad Gateway</html>").reason.type == "answer of an unknown form"
+    reason = Answer(400, b'{"error":{"type":"x_exception","reason":null,"root_cause":[]},"status":400}').reason
+    assert reason.type == "x_exception"
