@@ -20,6 +20,9 @@ DATE_INFINITY = 2**31 - 1
 TIMESTAMP_INFINITY = 2**63 - 1
 _LATEST_PLAIN_US = 253_402_300_799_999_999
 _EARLIEST_PLAIN_US = -62_135_596_800_000_000
+_DAY_US = 86_400_000_000
+_LATEST_PLAIN_DAY = _LATEST_PLAIN_US // _DAY_US
+_EARLIEST_PLAIN_DAY = _EARLIEST_PLAIN_US // _DAY_US
 _NULL = pa.scalar("null")
 
 
@@ -77,7 +80,7 @@ def _encoder(arrow: pa.DataType) -> Callable[[pa.Array], pa.Array]:
     if pa.types.is_date(arrow):
         return _dates
     if pa.types.is_time(arrow):
-        return lambda column: _quoted(column.cast(pa.string()))
+        return _times
     if pa.types.is_binary(arrow):
         return partial(_each, encode=partial(_base64))
     return partial(_each, encode=orjson.dumps)
@@ -121,11 +124,15 @@ def _expanded_year(micros: int | None, zone: str) -> str | None:
     """ISO 8601's expanded form, with a sign and at least six digits, for years that have not four digits."""
     if micros is None:
         return None
-    days, rest = divmod(micros, 86_400_000_000)
-    year, month, day = _civil(days)
+    days, rest = divmod(micros, _DAY_US)
     seconds, fraction = divmod(rest, 1_000_000)
     clock = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}.{fraction:06}"
-    return f'"{"-" if year < 0 else "+"}{abs(year):06}-{month:02}-{day:02}T{clock}{zone}"'
+    return f'"{_expanded_date(days)}T{clock}{zone}"'
+
+
+def _expanded_date(days: int) -> str:
+    year, month, day = _civil(days)
+    return f"{'-' if year < 0 else '+'}{abs(year):06}-{month:02}-{day:02}"
 
 
 def _civil(days: int) -> tuple[int, int, int]:
@@ -144,8 +151,25 @@ def _civil(days: int) -> tuple[int, int, int]:
 def _dates(column: pa.Array) -> pa.Array:
     days = column.cast(pa.int32())
     infinite = pc.is_in(days, value_set=pa.array([DATE_INFINITY, -DATE_INFINITY], pa.int32()))
-    plain = pc.if_else(infinite, pa.scalar(None, pa.int32()), days).cast(pa.date32()).cast(pa.string())
-    return pc.if_else(infinite, _infinities(days), _quoted(plain))
+    return pc.if_else(infinite, _infinities(days), _plain_dates(days))
+
+
+def _plain_dates(days: pa.Array) -> pa.Array:
+    years = pc.and_(pc.less_equal(days, _LATEST_PLAIN_DAY), pc.greater_equal(days, _EARLIEST_PLAIN_DAY))
+    printable = pc.if_else(years, days, pa.scalar(None, pa.int32())).cast(pa.date32())
+    text = printable.cast(pa.string())
+    if not pc.all(pc.coalesce(years, pa.scalar(True))).as_py():
+        expanded = [None if value is None else _expanded_date(value) for value in days.to_pylist()]
+        text = pc.coalesce(text, pa.array(expanded, pa.string()))
+    return _quoted(text)
+
+
+def _times(column: pa.Array) -> pa.Array:
+    """PostgreSQL's day ends at 24:00, which Arrow cannot print."""
+    micros = column.cast(pa.int64())
+    ends_day = pc.equal(micros, _DAY_US)
+    printable = pc.if_else(ends_day, pa.scalar(None, pa.int64()), micros).cast(column.type)
+    return pc.if_else(ends_day, '"24:00:00.000000"', _quoted(printable.cast(pa.string())))
 
 
 def _infinities(numbers: pa.Array) -> pa.Array:
