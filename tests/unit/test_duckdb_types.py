@@ -1,0 +1,109 @@
+"""What becomes of PostgreSQL's types in DuckDB."""
+
+from __future__ import annotations
+
+import json
+
+import duckdb
+import pyarrow as pa
+import pytest
+
+from sinks.duckdb_types import duckdb_type, special_values, stored
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("smallint", "SMALLINT"),
+        ("int8", "BIGINT"),
+        ("real", "FLOAT"),
+        ("double precision", "DOUBLE"),
+        ("boolean", "BOOLEAN"),
+        ("numeric(12,2)", "DECIMAL(12,2)"),
+        ("numeric(7)", "DECIMAL(7,0)"),
+        ("numeric(38,38)", "DECIMAL(38,38)"),
+        ("date", "DATE"),
+        ("timestamp(3) without time zone", "TIMESTAMP"),
+        ("timestamp with time zone", "TIMESTAMPTZ"),
+        ("time", "TIME"),
+        ("bytea", "BLOB"),
+        ("uuid", "UUID"),
+        ("jsonb", "JSON"),
+        ("text[]", "VARCHAR[]"),
+        ("numeric(12,2)[]", "DECIMAL(12,2)[]"),
+    ],
+)
+def test_a_type_that_duckdb_has_is_kept_as_it(text: str, expected: str) -> None:
+    assert duckdb_type(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "numeric",
+        "numeric(39,2)",
+        "numeric(3,5)",
+        "numeric(3,-2)",
+        "text",
+        "varchar(20)",
+        "interval",
+        "timetz",
+        "status",
+    ],
+)
+def test_a_type_that_no_type_of_duckdb_holds_whole_is_kept_as_text(text: str) -> None:
+    assert duckdb_type(text) == "VARCHAR"
+
+
+@pytest.mark.parametrize("text", ["numeric(12,2)", "bigint[]", "numeric(38,10)[]", "jsonb", "timestamptz", "uuid"])
+def test_duckdb_knows_every_type_that_is_named(text: str) -> None:
+    with duckdb.connect() as connection:
+        [(known,)] = connection.execute(f"SELECT typeof(CAST(NULL AS {duckdb_type(text)}))").fetchall()
+        connection.execute(f"CREATE TABLE one (kept {duckdb_type(text)})")
+    assert known in (duckdb_type(text), "TIMESTAMP WITH TIME ZONE")
+
+
+def test_a_decimal_is_stored_to_its_last_digit() -> None:
+    digits = "9" * 28 + "." + "1234567891"
+    assert cast_to("numeric(38,10)", digits) == digits
+
+
+def cast_to(text: str, value: str) -> str | None:
+    """A value as DuckDB holds it, as text."""
+    with duckdb.connect() as connection:
+        connection.register("incoming", pa.table({"it": [value]}))
+        [(kept,)] = connection.execute(f"SELECT CAST({stored('it', text)} AS VARCHAR) FROM incoming").fetchall()
+    return None if kept is None else str(kept)
+
+
+def test_what_a_decimal_cannot_be_is_null_and_named_beside_it() -> None:
+    rows = pa.table({"price": ["1.00", "NaN", None, "-Infinity"], "fee": ["NaN", "NaN", None, "2.00"]})
+    columns = {"price": "numeric(12,2)", "fee": "numeric(12,2)"}
+    assert cast_to("numeric(12,2)", "NaN") is None
+    assert read(special_values(rows, columns)) == [
+        {"fee": "NaN"},
+        {"price": "NaN", "fee": "NaN"},
+        None,
+        {"price": "-Infinity"},
+    ]
+
+
+def test_an_array_with_what_a_decimal_cannot_be_is_named_whole() -> None:
+    rows = pa.table({"prices": pa.array([["1.00"], ["1.00", "NaN", None], None, []], pa.list_(pa.string()))})
+    special = special_values(rows, {"prices": "numeric(12,2)[]"})
+    assert read(special) == [None, {"prices": ["1.00", "NaN", None]}, None, None]
+
+
+def test_rows_without_such_values_have_nothing_beside_them() -> None:
+    rows = pa.table({"price": ["1.00", None], "word": ["NaN", "Infinity"]})
+    special = special_values(rows, {"price": "numeric(12,2)", "word": "text"})
+    assert read(special) == [None, None]
+    assert special.type == pa.string()
+
+
+def test_a_column_that_is_text_in_duckdb_needs_nothing_beside_it() -> None:
+    assert read(special_values(pa.table({"any": ["NaN"]}), {"any": "numeric"})) == [None]
+
+
+def read(special: pa.Array) -> list[object]:
+    return [None if text is None else json.loads(text) for text in special.to_pylist()]
