@@ -5,12 +5,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import psycopg
+from confluent_kafka import ConsumerGroupTopicPartitions
+from redis import Redis
 
 from pipeline import read_models
 from pipeline.cli.context import local_defaults
@@ -62,9 +65,10 @@ class Pipeline:
             self.start()
             self.workers.is_working()
 
-    def start(self, *models: str) -> Run:
+    def start(self, *models: str, environment: Mapping[str, str] | None = None) -> Run:
         """Start another `readmodels run`."""
-        run = self.command.start(next(self._logs), "run", *models)
+        command = replace(self.command, environment=environment or {})
+        run = command.start(next(self._logs), "run", *models)
         self.runs.append(run)
         return run
 
@@ -90,14 +94,19 @@ class Pipeline:
         except (SinkError, ReadersNotServed, QueryFailed, duckdb.Error):
             return {}
 
+    def logged(self) -> Contents:
+        """Wait until everything that is committed now is in the log, and return it."""
+        self._ends()
+        return contents(self.source)
+
     def settle(self, *models: str) -> None:
         """Wait until these models hold everything that is committed now; all of them where none is named."""
-        ends = self._marks.await_in_log(self._marks.set(self.source), SETTLES_WITHIN_S).end_offsets
+        ends = self._ends()
         for model in models or MODELS:
             wait_for(
-                lambda model=model: not _missing(self.progress(model), ends),  # type: ignore[misc]
+                lambda model=model: not missing(self.progress(model), ends),  # type: ignore[misc]
                 SETTLES_WITHIN_S,
-                lambda model=model: f"{model} lacks {_missing(self.progress(model), ends)}\n{self._said()}",  # type: ignore[misc]
+                lambda model=model: f"{model} lacks {missing(self.progress(model), ends)}\n{self._said()}",  # type: ignore[misc]
             )
 
     def settled(self) -> Contents:
@@ -109,10 +118,10 @@ class Pipeline:
         """Prove that every model equals the source now, value by value."""
         expected = contents(self.source)
         orders, items = selected_from_duckdb(self.settings)
-        _require_equal("Elasticsearch", found_in_elasticsearch(self.endpoints), expected.documents)
-        _require_equal("Redis", got_from_redis(self.endpoints.redis), expected.documents)
-        _require_equal("DuckDB's orders", orders, expected.orders)
-        _require_equal("DuckDB's order_items", items, expected.items)
+        require_equal("Elasticsearch", found_in_elasticsearch(self.endpoints), expected.documents)
+        require_equal("Redis", got_from_redis(self.endpoints.redis), expected.documents)
+        require_equal("DuckDB's orders", orders, expected.orders)
+        require_equal("DuckDB's order_items", items, expected.items)
         return expected
 
     @contextmanager
@@ -140,11 +149,26 @@ class Pipeline:
             shop.join()
         assert not failures, failures
 
+    def redis(self) -> Redis:
+        """A client of logical database 0."""
+        return Redis.from_url(self.endpoints.redis)
+
+    def mirrored(self, model: str) -> dict[Shard, int]:
+        """The offsets that the group of a model's first generation has committed."""
+        group = read_models.group(model, 1)
+        admin = self.settings.kafka.admin()
+        asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])[group].result()
+        return {(place.topic, place.partition): place.offset for place in asked.topic_partitions}
+
     def history(self, table: str, row_id: int) -> list[dict[str, Any]]:
         """Every version of a row that DuckDB admitted, in the log's order."""
         query = f"SELECT * FROM {table}_history WHERE id = {row_id} ORDER BY _partition, _offset"
         versions: list[dict[str, Any]] = ask(self.settings, query).to_pylist()
         return versions
+
+    def _ends(self) -> Mapping[Shard, int]:
+        """The ends of the log once everything that is committed now is in it."""
+        return self._marks.await_in_log(self._marks.set(self.source), SETTLES_WITHIN_S).end_offsets
 
     def _progress_of_duckdb(self) -> Mapping[Shard, int]:
         generation = read_models.open_duckdb(self.settings).live()
@@ -156,12 +180,13 @@ class Pipeline:
         return "\n".join(f"{run.log.name}:\n{run.end_of_log()}" for run in self.runs)
 
 
-def _missing(progress: Mapping[Shard, int], ends: Mapping[Shard, int]) -> dict[Shard, int]:
+def missing(progress: Mapping[Shard, int], ends: Mapping[Shard, int]) -> dict[Shard, int]:
     """The shards that progress has not taken in to their ends, and how many records each lacks."""
     return {shard: end - progress.get(shard, 0) for shard, end in ends.items() if progress.get(shard, 0) < end}
 
 
-def _require_equal(name: str, seen: Mapping[int, Document | Row], expected: Mapping[int, Document | Row]) -> None:
+def require_equal(name: str, seen: Mapping[int, Document | Row], expected: Mapping[int, Document | Row]) -> None:
+    """Fail, with some of the differences, where not every value is the same."""
     wrong = [key for key in seen.keys() | expected.keys() if seen.get(key) != expected.get(key)]
     shown = "\n".join(
         f"  {key}: {seen.get(key)!r}\n  not {expected.get(key)!r}" for key in sorted(wrong)[:SHOWN_DIFFERENCES]

@@ -22,9 +22,10 @@ MOMENTS = {"created_at", "updated_at"}
 
 ISO = """
     CASE WHEN NOT isfinite({0}) THEN {0}::text
-         WHEN extract(year FROM {0} AT TIME ZONE 'UTC') BETWEEN 1 AND 9999
+         WHEN extract(year FROM {0} AT TIME ZONE 'UTC') <= 9999
          THEN to_char({0} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
-         ELSE to_char({0} AT TIME ZONE 'UTC', '"+"FM000000YYYYY-MM-DD"T"HH24:MI:SS.US"Z"') END"""
+         ELSE '+' || lpad(extract(year FROM {0} AT TIME ZONE 'UTC')::text, 6, '0')
+              || to_char({0} AT TIME ZONE 'UTC', '-MM-DD"T"HH24:MI:SS.US"Z"') END"""
 MICROSECONDS = (
     "CASE WHEN isfinite({0}) THEN (extract(epoch FROM {0}) * 1000000)::numeric(30, 0)::text ELSE {0}::text END"
 )

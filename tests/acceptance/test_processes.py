@@ -1,0 +1,68 @@
+"""How `readmodels run` ends, and who takes over."""
+
+from __future__ import annotations
+
+import psutil
+from confluent_kafka import ConsumerGroupState
+
+from pipeline import read_models
+from tests.acceptance.command import MODELS
+from tests.acceptance.running import Pipeline
+from tests.acceptance.shop import place
+
+AT_ONCE_S = 10.0
+
+
+def test_sigterm_finishes_the_batch_mirrors_the_offsets_and_leaves_the_group(pipeline: Pipeline) -> None:
+    with pipeline.load(100):
+        pipeline.settle()
+        run = pipeline.workers
+        assert run.end() == 0
+    assert len(run.lines("event=ended")) == len(MODELS)
+    admin = pipeline.settings.kafka.admin()
+    for model in MODELS:
+        group = read_models.group(model, 1)
+        described = admin.describe_consumer_groups([group])[group].result()
+        assert (described.state, described.members) == (ConsumerGroupState.EMPTY, [])
+        assert pipeline.mirrored(model) == pipeline.progress(model)
+
+
+def test_a_second_interrupt_ends_at_once_and_leaves_no_child(pipeline: Pipeline) -> None:
+    run = pipeline.workers
+    children = run.workers()
+    children["redis"].suspend()
+    run.interrupt()
+    run.says("event=ended", "model=elasticsearch")
+    assert run.is_running
+    run.interrupt()
+    assert run.process.wait(AT_ONCE_S) == 130
+    children["redis"].resume()
+    assert psutil.wait_procs(children.values(), timeout=60)[1] == []
+
+
+def test_a_second_writer_of_duckdb_stands_by_and_takes_over(pipeline: Pipeline, order_id: int) -> None:
+    standby = pipeline.start("duckdb")
+    standby.says("event=waiting", "stand by for DuckDB")
+    place(pipeline.source, order_id)
+    pipeline.settle("duckdb")
+    assert standby.lines("event=working") == []
+    pipeline.workers.kill_all()
+    standby.is_working("duckdb")
+    pipeline.sql("UPDATE orders SET note = 'taken over' WHERE id = %s", order_id)
+    pipeline.settle("duckdb")
+    assert pipeline.history("orders", order_id)[-1]["note"] == "taken over"
+    standby.end()
+
+
+def test_a_model_that_cannot_go_on_stops_alone_and_goes_on_when_it_is_mended(pipeline: Pipeline, order_id: int) -> None:
+    registers = f"{{orders:{order_id}}}:r"
+    with pipeline.redis() as redis:
+        redis.set(registers, "somebody else's")
+        place(pipeline.source, order_id)
+        pipeline.workers.says("event=stopped", "model=redis", registers, "remedy=")
+        pipeline.sql("UPDATE orders SET note = 'others go on' WHERE id = %s", order_id)
+        pipeline.settle("elasticsearch", "duckdb")
+        assert pipeline.workers.workers().keys() == {"elasticsearch", "duckdb"}
+        redis.delete(registers)
+    pipeline.keep_running()
+    assert pipeline.settled().documents[order_id]["note"] == "others go on"
