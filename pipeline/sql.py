@@ -7,13 +7,13 @@ import pyarrow as pa
 
 from pipeline.config import Settings
 from pipeline.read_models import open_duckdb
-from sinks.duckdb_readers import is_one_select, load_extensions
+from sinks.duckdb_readers import load_extensions, only_reads
 from sinks.duckdb_store import DuckdbStore, WriterElsewhere
 from sinks.errors import GenerationMissing
 
 
 class QueryRefused(ValueError):
-    """The statement is not exactly one SELECT."""
+    """The statement is not exactly one SELECT, or does more than read."""
 
     remedy = "Ask with one SELECT statement; the read models are written by the workers only."
 
@@ -39,8 +39,8 @@ def ask(settings: Settings, query: str) -> pa.Table:
         ReadersNotServed: a worker holds DuckDB and serves nobody.
         GenerationMissing: there is no DuckDB model yet.
     """
-    if not is_one_select(query):
-        raise QueryRefused("only a single SELECT is answered")
+    if not only_reads(query):
+        raise QueryRefused("only a single SELECT is answered, and only where it does nothing but read")
     store = open_duckdb(settings)
     if store.live() is None:
         raise GenerationMissing(f"DuckDB has no generation yet in {settings.duckdb.directory}")

@@ -44,8 +44,12 @@ def load_extensions(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute(f"LOAD '{str(files[-1]).replace(chr(39), chr(39) * 2)}'")
 
 
-def is_one_select(query: str) -> bool:
-    """Whether a query is exactly one statement, and that one only reads."""
+def only_reads(query: str) -> bool:
+    """Whether a query is exactly one SELECT that calls nothing that acts on the server or runs another query."""
+    return _is_one_select(query) and _calls_only_functions_of_data(query)
+
+
+def _is_one_select(query: str) -> bool:
     try:
         statements = duckdb.extract_statements(query)
     except duckdb.Error:
@@ -53,14 +57,20 @@ def is_one_select(query: str) -> bool:
     return len(statements) == 1 and statements[0].type == duckdb.StatementType.SELECT
 
 
-def calls_only_functions_of_data(query: str) -> bool:
-    """Whether a SELECT calls nothing that acts on the server or runs a text as another query."""
+def _calls_only_functions_of_data(query: str) -> bool:
+    # A PRAGMA counts as a SELECT where statements are told apart, and is an error here.
     with duckdb.connect() as parser:
         tree = json.loads(parser.execute("SELECT json_serialize_sql(?)", [query]).fetchall()[0][0])
-    return not tree["error"] and not any(_FORBIDDEN.match(name) for name in _functions(tree))
+    return not tree["error"] and not any(_ACTING.match(name) for name in _functions(tree))
 
 
-_FORBIDDEN = re.compile(r"quack_|query$|query_table$|pragma_|duckdb_secrets$", re.IGNORECASE)
+_ACTING = re.compile(
+    r"""quack_ | pragma_ | query$ | query_table$ | json_execute_serialized_sql$
+        | (force_)?checkpoint$ | (enable|disable)_ | truncate_duckdb_logs$ | write_log$
+        | duckdb_secrets$ | which_secret$ | (arrow|pandas)_scan | python_map_function$""",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""Functions that change the server, run a text as a query, tell secrets, or read memory at an address."""
 
 
 def _functions(tree: object) -> Iterator[str]:
@@ -76,7 +86,7 @@ def _functions(tree: object) -> Iterator[str]:
 
 
 def _authorize(_session: str, query: str) -> bool:
-    return is_one_select(query) and calls_only_functions_of_data(query)
+    return only_reads(query)
 
 
 def serve(instance: duckdb.DuckDBPyConnection, address: str, token: str, directories: Sequence[Path]) -> None:
