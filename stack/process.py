@@ -55,8 +55,7 @@ class Running:
     def is_alive(self) -> bool:
         """Whether this very process still runs."""
         try:
-            process = psutil.Process(self.pid)
-            return process.status() != psutil.STATUS_ZOMBIE and started_at(self.pid) == self.started
+            return started_at(self.pid) == self.started and not _is_zombie(psutil.Process(self.pid))
         except psutil.NoSuchProcess:
             return False
 
@@ -157,10 +156,17 @@ def _still_there(processes: list[psutil.Process], patience_s: float) -> list[psu
 
 
 def _has_ended(process: psutil.Process) -> bool:
-    # An ended child is a zombie until its parent asks: we do, and the system's first process does in its own time.
     with suppress(ChildProcessError):
-        os.waitpid(process.pid, os.WNOHANG)
+        return os.waitpid(process.pid, os.WNOHANG)[0] == process.pid
     try:
-        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+        return not process.is_running() or _is_zombie(process)
     except psutil.NoSuchProcess:
         return True
+
+
+def _is_zombie(process: psutil.Process) -> bool:
+    """Say whether all of a process has ended, and only its parent has not asked for it yet.
+
+    The first thread may end long before the others, which still hold files and ports.
+    """
+    return bool(process.status() == psutil.STATUS_ZOMBIE and process.num_threads() <= 1)
