@@ -41,7 +41,7 @@ class Server(ABC):
     port_names: ClassVar[tuple[str, ...]]
     """The ports that it listens on; the first is the one that clients use."""
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
-    stop_patience_s: ClassVar[float] = 30
+    stop_patience_s: ClassVar[float] = 60
 
     def __init__(self, site: Site) -> None:
         self._site = site
