@@ -97,6 +97,8 @@ class GenerationIndex:
 
     def _merge(self, incoming: Mapping[str, Parts], fences: Fences) -> None:
         def revise(id_: str, source: bytes | None) -> bytes | None:
+            if source is None and not fences:
+                return self._format.write(incoming[id_])
             known = self._format.read(source) if source else {}
             merged = merge(known, incoming[id_], fences, self.shape.name)
             return None if merged == known else self._format.write(merged)
