@@ -7,5 +7,7 @@ What the model takes for granted, and what therefore has to be seen to elsewhere
 - Opening an epoch fences the producers of the one before: a zombie's batch past that point would count as new.
 - No truncate falls between the read and the close of an incremental snapshot's chunk, for Debezium leaves out of the
   chunk only what changed by key.
-- A row keeps its partition within an epoch that has a second snapshot, for its sweep knows offsets by partition.
+- An epoch with a second snapshot keeps every row in the partition that it has had so far. That snapshot's sweep knows
+  by partition where it began, and takes the partition of whichever change it meets. Once rows have changed their
+  partitions, a further snapshot therefore opens an epoch.
 """

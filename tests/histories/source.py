@@ -191,16 +191,16 @@ class Source:
             self.database.commit(transaction)
 
     def _move_the_log(self) -> None:
-        # A sweep knows where its snapshot began by partition: it would misjudge a row whose partition changes.
+        # A second snapshot's sweep knows where it began by partition: it would misjudge a row that changes its own.
         if len(self._epoch()) == 1:
             self._partitions += 1
         self.streams[-1].moves[len(self.database.commits)] = self._partitions
 
     def _lose_the_slot(self) -> None:
-        if any(stream.moves for stream in self._epoch()):
-            self._open_an_epoch()
-        else:
+        if self._partitions == PARTITIONS:
             self._next_stream(self.streams[-1].epoch)
+        else:
+            self._open_an_epoch()
 
     def _open_an_epoch(self) -> None:
         self._next_stream(self.streams[-1].epoch + 1)
