@@ -10,9 +10,12 @@ import msgspec
 from sinks.elasticsearch_client import Cluster
 from sinks.elasticsearch_mapping import OURS
 from sinks.elasticsearch_memory import Stored
+from sinks.errors import StoreUnavailable
 
 _PAGE = 2000
 _PAGE_KEPT_FOR = "5m"
+_WHOLE = {"allow_partial_search_results": "false"}
+"""By default, a search leaves out the shards that do not answer."""
 
 
 class _Hit(msgspec.Struct, rename={"id": "_id", "seq_no": "_seq_no", "term": "_primary_term", "source": "_source"}):
@@ -36,6 +39,14 @@ class _PointInTime(msgspec.Struct):
     id: str
 
 
+class _Shards(msgspec.Struct):
+    failed: int
+
+
+class _Refreshed(msgspec.Struct, rename={"shards": "_shards"}):
+    shards: _Shards
+
+
 def of_kind(*kinds: str) -> dict[str, Any]:
     """A query for some kinds of documents (`visible`, `hidden`, `progress`, `fences`)."""
     return {"terms": {f"{OURS}.kind": kinds}}
@@ -48,8 +59,7 @@ def pages(cluster: Cluster, index: str, *kinds: str) -> Iterator[dict[str, Store
         StoreUnavailable: the store cannot serve now.
         GenerationMissing: the index is not there.
     """
-    # What is not refreshed is not searched.
-    cluster.ask("POST", f"/{index}/_refresh", dict[str, Any])
+    _refresh(cluster, index)
     moment = cluster.ask("POST", f"/{index}/_pit", _PointInTime, params={"keep_alive": _PAGE_KEPT_FOR}).id
     after: dict[str, Any] = {}
     try:
@@ -63,7 +73,7 @@ def pages(cluster: Cluster, index: str, *kinds: str) -> Iterator[dict[str, Store
                 "track_total_hits": False,
                 **after,
             }
-            page = cluster.ask("POST", "/_search", _Page, search)
+            page = cluster.ask("POST", "/_search", _Page, search, _WHOLE)
             found = page.hits.hits
             if not found:
                 return
@@ -71,3 +81,10 @@ def pages(cluster: Cluster, index: str, *kinds: str) -> Iterator[dict[str, Store
             moment, after = page.pit_id, {"search_after": found[-1].sort}
     finally:
         cluster.answer("DELETE", "/_pit", {"id": moment})
+
+
+def _refresh(cluster: Cluster, index: str) -> None:
+    """Make everything that was acknowledged visible to searches."""
+    refreshed = cluster.ask("POST", f"/{index}/_refresh", _Refreshed)
+    if refreshed.shards.failed:
+        raise StoreUnavailable(f"{index}: {refreshed.shards.failed} shards could not be refreshed")
