@@ -29,8 +29,9 @@ def deployed(local_stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) 
     assert done.returncode == 0, done.stdout + done.stderr
     yield pipeline
     pipeline.end()
-    pipeline.command("teardown", "--with-tables", "--execute")
     pipeline.source.close()
+    undone = pipeline.command("teardown", "--with-tables", "--execute")
+    assert undone.returncode == 0, undone.stdout + undone.stderr
 
 
 @pytest.fixture
