@@ -82,9 +82,11 @@ class Polled:
         """Take records, at most `limit`, and the span that they are the whole content of."""
         messages, self._messages = self._messages[:limit], self._messages[limit:]
         end = dict(self._reached)
-        for message in reversed(self._messages):
-            # What is left begins at the first of its records.
-            end[topic_of(message), partition_of(message)] = offset_of(message)
+        # What is left begins at the first of its records, which comes last here.
+        left = self._messages[::-1]
+        end.update(
+            zip(zip(map(topic_of, left), map(partition_of, left), strict=True), map(offset_of, left), strict=True)
+        )
         moved = {shard: offset for shard, offset in end.items() if offset != self._taken[shard]}
         span = Span({shard: self._taken[shard] for shard in moved}, moved)
         self._taken = end
