@@ -1,0 +1,66 @@
+"""To real Redis no Python runs per record, and to real Elasticsearch nothing but the building of documents."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from contextlib import closing
+
+from pipeline.project import DocumentProjection
+from sinks.redis import RedisStore
+from stack.endpoints import Endpoints
+from tests.contract.elasticsearch_subject import ElasticsearchSubject
+from tests.contract.redis_server import OwnServer
+from tests.hot_path import calls, carry, grown, messages, settings, told
+
+FEW, MANY = 1_000, 10_000
+
+BUILDING_DOCUMENTS = {
+    *("register", "fence", "document", "shape", "version"),
+    *("elasticsearch_document", "elasticsearch_shelter", "elasticsearch_generation"),
+    *("elasticsearch_index", "elasticsearch_memory", "elasticsearch_bulk"),
+    # Named tuples and dataclasses as they are made.
+    *("<string>", "__init__"),
+}
+"""The modules whose functions are called per document or part: they merge registers, and write and frame its JSON."""
+
+
+def test_no_python_call_is_made_per_record_from_poll_to_redis() -> None:
+    few, many = _few_and_many(_into_redis)
+    assert grown(few, many, by=_added_documents() // 4) == {}
+
+
+def test_only_the_building_of_documents_is_python_on_the_way_to_elasticsearch(endpoints: Endpoints) -> None:
+    few, many = _few_and_many(lambda count: _into_elasticsearch(count, endpoints.elasticsearch))
+    per_document = grown(few, many, by=_added_documents() // 4)
+    assert {name.partition(".")[0] for name in per_document} - BUILDING_DOCUMENTS == set()
+    assert "elasticsearch_document.DocumentFormat.write" in per_document
+
+
+def _added_documents() -> int:
+    return len(told(MANY).orders) - len(told(FEW).orders)
+
+
+def _few_and_many(measure: Callable[[int], Counter[str]]) -> tuple[Counter[str], Counter[str]]:
+    for count in (FEW, MANY):
+        assert len(messages(count)) >= count
+    # What is imported or compiled at the first use is no cost of a record.
+    measure(FEW)
+    return measure(FEW), measure(MANY)
+
+
+def _into_redis(count: int) -> Counter[str]:
+    server = OwnServer().start()
+    shapes = settings().contract.document_shapes()
+    try:
+        with closing(RedisStore(server.url, shapes)) as store:
+            sink = store.sink(1)
+            return calls(lambda: carry(count, sink, DocumentProjection(settings().contract)))
+    finally:
+        server.stop()
+
+
+def _into_elasticsearch(count: int, url: str) -> Counter[str]:
+    with closing(ElasticsearchSubject(url)) as subject:
+        sink = subject.store(settings().contract.document_shapes()).sink(1)
+        return calls(lambda: carry(count, sink, DocumentProjection(settings().contract)))
