@@ -96,14 +96,13 @@ class DuckdbStore:
         if self._lock is None:
             self._lock = self._locked()
         if self._instance is None:
-            self._instance = duckdb.connect(
-                config={"memory_limit": self._memory_limit, "temp_directory": str(self._directory / "spill")}
-            )
-            self._instance.execute(f"SET checkpoint_threshold = '{CHECKPOINT_THRESHOLD}'")
-            live = self.live()
-            if live is not None and self.path(live).exists():
-                self.attach(live)
-                self._show(live)
+            self._instance = self._connected()
+            try:
+                self._show_live()
+            except BaseException:
+                # Opened by half, it would count as open, and readers would find no tables.
+                self.close()
+                raise
 
     def instance(self) -> duckdb.DuckDBPyConnection:
         """The connection that serves readers; a thread that uses it takes a cursor of its own."""
@@ -153,6 +152,21 @@ class DuckdbStore:
         if self._lock is not None:
             self._lock.close()
             self._lock = None
+
+    def _connected(self) -> duckdb.DuckDBPyConnection:
+        connection = duckdb.connect(
+            config={"memory_limit": self._memory_limit, "temp_directory": str(self._directory / "spill")}
+        )
+        connection.execute(f"SET checkpoint_threshold = '{CHECKPOINT_THRESHOLD}'")
+        # A table's name in a query must never find a variable of this program.
+        connection.execute("SET python_enable_replacements = false")
+        return connection
+
+    def _show_live(self) -> None:
+        live = self.live()
+        if live is not None and self.path(live).exists():
+            self.attach(live)
+            self._show(live)
 
     def _show(self, generation: int) -> None:
         instance = self.instance().cursor()
