@@ -7,21 +7,25 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.contract.duckdb_subject import DuckdbSubject
+from tests.contract.elasticsearch_subject import ElasticsearchSubject
 from tests.contract.memory_subject import MemorySubject
 from tests.contract.redis_subject import RedisSubject
 from tests.contract.subject import Form, Subject
 
-SUBJECTS: dict[str, Callable[[], Subject]] = {
-    "memory, documents": lambda: MemorySubject(Form.DOCUMENTS),
-    "memory, rows": lambda: MemorySubject(Form.ROWS),
-    "duckdb": DuckdbSubject,
-    "redis": RedisSubject,
+Make = Callable[[pytest.FixtureRequest], Subject]
+
+SUBJECTS: dict[str, Make] = {
+    "memory, documents": lambda _: MemorySubject(Form.DOCUMENTS),
+    "memory, rows": lambda _: MemorySubject(Form.ROWS),
+    "duckdb": lambda _: DuckdbSubject(),
+    "elasticsearch": lambda request: ElasticsearchSubject(request.getfixturevalue("endpoints").elasticsearch),
+    "redis": lambda _: RedisSubject(),
 }
 
 
 @pytest.fixture(params=SUBJECTS)
 def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
     """One store, empty."""
-    made = SUBJECTS[request.param]()
+    made = SUBJECTS[request.param](request)
     yield made
     made.close()
