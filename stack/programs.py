@@ -129,7 +129,7 @@ def _packaged(*places: tuple[str, str]) -> Path:
     """Return the first file that is there, each place given as a package and a pattern below it."""
     for package, pattern in places:
         spec = find_spec(package)
-        for folder in spec.submodule_search_locations or () if spec else ():
-            for found in Path(folder).glob(pattern):
+        if spec and spec.origin:
+            for found in Path(spec.origin).parent.glob(pattern):
                 return found
     raise ProgramMissing(f"No package of {' or '.join(package for package, _ in places)} is installed.")
