@@ -19,6 +19,7 @@ from pydantic_settings import (
     InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 
@@ -31,8 +32,15 @@ from pipeline.source import BatchSettings
 from pipeline.source_database import SourceSettings
 
 MASK = "********"
-_PASSWORD_IN_URL = re.compile(r"(?<=://)([^:/@\s]*):([^@\s]*)@")
-_SECRET_NAME = re.compile(r"password|token|secret", re.IGNORECASE)
+_PASSWORD_IN_URL = re.compile(r"(?<=://)([^:/@\s]*):[^@\s]*(?:@[^@/?#,\s]*(?=@))*@")
+_SECRET_PARAMETER = re.compile(
+    r"""((?:password|token|secret|api[._-]?key)\s*=\s*)('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[^&#\s]*)""", re.IGNORECASE
+)
+_SECRET_NAME = re.compile(
+    r"password|passphrase|token|secret|credential|api[._-]?key|jaas|user\.info|oauthbearer\.config|key\.pem",
+    re.IGNORECASE,
+)
+"""Names of settings, ours and those of the clients and of Kafka Connect, whose values are secret."""
 
 
 class InvalidConfig(ValueError):
@@ -87,7 +95,7 @@ class EnvelopeSettings:
 
     format: ValueFormat = ValueFormat.AVRO
     decimals: DecimalMode = DecimalMode.EXACT
-    connector: Mapping[str, str] = field(default_factory=dict)
+    connector: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,6 +197,8 @@ def load(file: Path, defaults: Mapping[str, Any], flags: Mapping[str, Any] | Non
     except ValidationError as error:
         wrong = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors(include_input=False)]
         raise InvalidConfig("; ".join(wrong)) from None
+    except SettingsError as error:
+        raise InvalidConfig(f"the environment: {error}") from None
     except ValueError as error:
         raise InvalidConfig(f"{file} cannot be read: {error}") from error
 
@@ -200,8 +210,8 @@ def shown(settings: Settings, is_secret_shown: bool) -> dict[str, Any]:
 
 
 def masked(url: str) -> str:
-    """A URL without its password."""
-    return _PASSWORD_IN_URL.sub(rf"\1:{MASK}@", url)
+    """A URL or a list of `name=value` without its passwords, wherever they stand."""
+    return _SECRET_PARAMETER.sub(rf"\1{MASK}", _PASSWORD_IN_URL.sub(rf"\1:{MASK}@", url))
 
 
 def _plain(value: Any, name: str, is_secret_shown: bool) -> Any:
