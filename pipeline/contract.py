@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from sinks.batch import FACTS, PLACE
@@ -11,6 +12,13 @@ from sinks.shape import DocumentShape, RowShape
 
 _DOCUMENT_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")
 """Stores name indices and keys after documents."""
+
+
+_RESERVED = {*PLACE.names, *FACTS.names, "_special", "_shown", "_row", "_index", "_held", "_was_shown", "rowid"}
+"""Columns that the models add to a table's own, and DuckDB's name for a row's place."""
+
+_OURS = "readmodels"
+"""The field of a document that is not the source's."""
 
 
 class InvalidContract(ValueError):
@@ -37,9 +45,11 @@ class Table:
         unknown = [name for name in self.key if name not in self.columns]
         if not self.key or unknown:
             raise InvalidContract(f"{self.source}: the key {list(self.key)} is not among its columns")
-        reserved = {*PLACE.names, *FACTS.names, "_special", "_shown", "_row", "_index"} & {*self.columns}
+        reserved = [name for name in self.columns if name.lower() in _RESERVED]
         if reserved:
             raise InvalidContract(f"{self.source}: the column names {sorted(reserved)} are ours")
+        if alike := _alike(self.columns):
+            raise InvalidContract(f"{self.source}: the column names {alike} differ in case only, which DuckDB ignores")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,14 +77,21 @@ class Contract:
     documents: Mapping[str, Document]
 
     def __post_init__(self) -> None:
+        if len(self.topics) < len(self.tables):
+            raise InvalidContract("two tables have the same source")
+        if alike := _alike([*self.tables, *(f"{name}_history" for name in self.tables)]):
+            raise InvalidContract(f"tables, or their histories, would have one name in DuckDB: {alike}")
         for name, document in self.documents.items():
-            if not _DOCUMENT_NAME.fullmatch(name) or name == "readmodels":
+            if not _DOCUMENT_NAME.fullmatch(name) or name == _OURS:
                 raise InvalidContract(f"document {name!r}: a name has lower-case letters, digits, `_` and `-` only")
             if document.root not in self.tables:
                 raise InvalidContract(f"document {name}: there is no table {document.root}")
+            taken = {*self.tables[document.root].columns, _OURS, ""}
+            if _OURS in self.tables[document.root].columns:
+                raise InvalidContract(f"document {name}: the column name {_OURS} is ours")
             for field_name, collection in document.collections.items():
                 self._require_child(f"{name}.{field_name}", document, collection)
-                if field_name in self.tables[document.root].columns or "/" in field_name:
+                if field_name in taken or "/" in field_name:
                     raise InvalidContract(f"document {name}: {field_name} cannot be the name of a collection")
 
     def topic(self, table: str) -> str:
@@ -108,3 +125,9 @@ class Contract:
         missing = [name for name in collection.parent if name not in child.columns]
         if missing or len(collection.parent) != len(self.tables[document.root].key):
             raise InvalidContract(f"{place}: {list(collection.parent)} does not hold the key of {document.root}")
+
+
+def _alike(names: Iterable[str]) -> list[str]:
+    """The names that differ from another in case only, or not at all."""
+    counts = Counter(map(str.lower, names))
+    return sorted(name for name, count in counts.items() if count > 1)
