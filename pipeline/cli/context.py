@@ -21,6 +21,12 @@ out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
 
+class StackNotInstalled(Exception):
+    """The packages that start servers on this machine are not here."""
+
+    remedy = "Install `cdc-read-models[stack]`, or give the addresses of servers of your own (docs/running.md)."
+
+
 @dataclass(frozen=True)
 class Context:
     """The options that come before the verb.
@@ -36,8 +42,10 @@ class Context:
     @property
     def stack(self) -> LocalStack:
         """The local stack of this home; what starts servers is installed with the extra `stack` only."""
-        from stack.local import LocalStack
-
+        try:
+            from stack.local import LocalStack
+        except ImportError as error:
+            raise StackNotInstalled(f"the package {error.name} is not installed") from error
         return LocalStack(self.home)
 
     @property
