@@ -43,6 +43,7 @@ class Handover:
         self._polled = Polled()
         self._unplaced: set[Shard] = set()
         self._placed: dict[Shard, int] = {}
+        self._held: set[Shard] = set()
         self._mirrored: dict[Shard, int] = {}
         self._is_batch_in_hand = False
         self._failure: Exception | None = None
@@ -103,9 +104,10 @@ class Handover:
             self._placed.setdefault(shard, offset)
 
     def begin(self, shard: Shard, offset: int) -> None:
-        """The shard was sought, and is read from this offset."""
+        """The shard was sought and resumed, and is read from this offset."""
         with self._changed:
             self._polled.begin(shard, offset)
+            self._held.discard(shard)
 
     def assigned(self, shards: Collection[Shard]) -> None:
         """These shards are ours now."""
@@ -134,12 +136,12 @@ class Handover:
             self._changed.notify_all()
 
     def hold_if_full(self, apply: Callable[[bool, set[Shard]], None]) -> None:
-        """Call `apply` when the state turns from room to full or back, with what it is now and the shards begun."""
+        """Call `apply` when shards are to be held or let go: with whether there is no room, and all that have begun."""
         with self._changed:
             is_full = self._polled.record_count >= self._max_records
-            has_turned = is_full != self._polled.is_held
-            self._polled.is_held = is_full
             begun = self._polled.shards()
+            has_turned = bool(begun - self._held) if is_full else bool(self._held)
+            self._held = begun if is_full else set()
         if has_turned:
             apply(is_full, begun)
 

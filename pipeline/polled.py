@@ -27,7 +27,6 @@ class Polled:
         self._taken: dict[Shard, int] = {}
         self._reached: dict[Shard, int] = {}
         self._taken_at = time.monotonic()
-        self.is_held = False
 
     @property
     def record_count(self) -> int:
