@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import subprocess
 import threading
 import time
@@ -19,6 +20,8 @@ log = structlog.get_logger()
 LONGEST_PAUSE_S = 30.0
 STEADY_S = 60.0
 """After this long a process counts as well started, and its next crash as its first."""
+
+_FAILED = (EXIT_STOPPED, -signal.SIGKILL)
 
 
 @dataclass
@@ -54,7 +57,12 @@ class Supervisor:
     children: list[Child] = field(default_factory=list)
 
     def run(self, models: Sequence[str], until: threading.Event) -> int:
-        """Run until `until` is set or every child is over; the answer is the exit code: 0, or 1 where one stopped."""
+        """Run until `until` is set or every child is over.
+
+        Returns:
+            The exit code: 0, or 1 where a child stopped for an operator, or had to be killed. One that was just
+            starting, or about to be started again, has ended well.
+        """
         self.children = [Child(model, self.command(model)) for model in models]
         try:
             while not until.is_set() and not all(child.is_over for child in self.children):
@@ -63,7 +71,7 @@ class Supervisor:
                 until.wait(0.2)
         finally:
             self._end()
-        return EXIT_STOPPED if any(child.exit_code for child in self.children) else 0
+        return EXIT_STOPPED if any(child.exit_code in _FAILED for child in self.children) else 0
 
     def _look_after(self, child: Child) -> None:
         if child.is_over:
