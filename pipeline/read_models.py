@@ -89,8 +89,6 @@ def group(model: str, generation: int) -> str:
 
 def decoder(settings: Settings) -> Decoder:
     """What turns the topics' records into envelopes."""
-    from confluent_kafka.schema_registry import SchemaRegistryClient
-
     from connectors.registry import SchemaRegistry
 
     contract, envelopes = settings.contract, settings.envelopes
@@ -100,5 +98,4 @@ def decoder(settings: Settings) -> Decoder:
         topic: TableColumns(contract.tables[name].source, contract.tables[name].columns, form)
         for topic, name in contract.topics.items()
     }
-    registry = SchemaRegistryClient({"url": settings.schema_registry.url})
-    return Decoder(tables, SchemaRegistry(registry), decimals)
+    return Decoder(tables, SchemaRegistry.at(settings.schema_registry.url), decimals)

@@ -30,8 +30,8 @@ class RecordRejected(BadRecord):
     """A record of the log cannot be read; the worker stops before it, so that nothing is lost."""
 
     remedy = (
-        "Look at the record in its topic. Where a foreign producer wrote it, stop that producer and let the topic's "
-        "retention or an administrator remove the record; then start the worker again."
+        "Look at the record in its topic, and stop the foreign producer that wrote it. The log cannot be mended: "
+        "`readmodels teardown --execute`, then `readmodels init`, make log and read models anew from the source."
     )
 
 
