@@ -52,8 +52,8 @@ def truncate(table: str, commit_lsn: int, lsn: int) -> Fence:
 
 def sweep(table: str, lsn: int, started_at: int = 0) -> Fence:
     """The end of a snapshot, begun where partition 0 ended."""
-    place = {"commit_lsn": lsn, "lsn": lsn, "started_at": {0: started_at}}
-    return Fence(scope=table, kind=FenceKind.SWEEP, epoch=0, **place)
+    first = {0: started_at}
+    return Fence(scope=table, kind=FenceKind.SWEEP, epoch=0, commit_lsn=lsn, lsn=lsn, started_at=first)
 
 
 def mutations(shape: RowShape, changes: Sequence[Change]) -> Mutations:

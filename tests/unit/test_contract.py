@@ -68,7 +68,7 @@ def test_tables_that_would_be_one_are_refused(tables: dict[str, Table], complain
 @pytest.mark.parametrize("name", ["", "Orders", "_orders", "o/rders", "o" * 101, "readmodels", "orders*"])
 def test_a_document_is_named_as_every_store_can_name_things(name: str) -> None:
     with pytest.raises(InvalidContract, match="document"):
-        contract(**{name: DOCUMENT})
+        Contract(topic_prefix="cdc", tables={"orders": ORDERS, "items": ITEMS}, documents={name: DOCUMENT})
 
 
 @pytest.mark.parametrize(
