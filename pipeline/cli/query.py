@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import csv
 import sys
+from collections.abc import Sequence
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any
 
+import orjson
 import pyarrow as pa
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from pipeline.cli.context import of, out, print_json
+from pipeline.json_text import values
 from pipeline.sql import ask
 
 
@@ -46,9 +50,10 @@ def _as_table(answer: pa.Table) -> None:
         numeric = (
             pa.types.is_integer(column.type) or pa.types.is_decimal(column.type) or pa.types.is_floating(column.type)
         )
-        table.add_column(column.name, justify="right" if numeric else "left")
+        table.add_column(Text(column.name), justify="right" if numeric else "left")
     for row in _rows(answer):
-        table.add_row(*("NULL" if value is None else str(value) for value in row.values()))
+        # As plain text: a value may look like markup.
+        table.add_row(*(Text("NULL" if value is None else str(value)) for value in row.values()))
     out.print(table)
 
 
@@ -66,25 +71,28 @@ _PRINTERS = {Format.TABLE: _as_table, Format.CSV: _as_csv, Format.JSON: _as_json
 
 
 def _rows(answer: pa.Table) -> list[dict[str, Any]]:
-    """Rows as plain values: decimals and timestamps as the exact text that documents have."""
-    exact = pa.table(
-        {
-            name: _text(answer[name]) if _needs_text(answer.schema.field(name).type) else answer[name]
-            for name in answer.column_names
-        }
-    )
-    return [{name: _plain(value) for name, value in row.items()} for row in exact.to_pylist()]
+    """Rows as plain values, written as documents have them: exact, also where Python has no such date or number."""
+    columns = [_plain(column) for column in answer.columns]
+    names = _told_apart(answer.column_names)
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
-def _needs_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_timestamp(kind))
+def _told_apart(names: Sequence[str]) -> list[str]:
+    """The second `id` of a join becomes `id_1`."""
+    earlier = [names[:at].count(name) for at, name in enumerate(names)]
+    return [f"{name}_{count}" if count else name for name, count in zip(names, earlier, strict=True)]
 
 
-def _text(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    zone = "Z" if column.type.tz else ""
-    micros = column.cast(pa.timestamp("us", column.type.tz))
-    return pa.compute.strftime(micros.cast(pa.timestamp("us")), format=f"%Y-%m-%dT%H:%M:%S{zone}")
+def _plain(column: pa.ChunkedArray) -> list[Any]:
+    if _is_written_as_text(column.type):
+        texts = values(column.combine_chunks(), "").to_pylist()
+        return [None if text is None else orjson.loads(text) for text in texts]
+    return [str(value) if isinstance(value, Decimal) else value for value in column.to_pylist()]
 
 
-def _plain(value: Any) -> Any:
-    return str(value) if isinstance(value, Decimal) else value
+def _is_written_as_text(kind: pa.DataType) -> bool:
+    if pa.types.is_list(kind):
+        return _is_written_as_text(kind.value_type)
+    is_instant = pa.types.is_timestamp(kind) and kind.unit == "us"
+    is_clock = pa.types.is_time(kind) or pa.types.is_date(kind)
+    return bool(is_instant or is_clock or pa.types.is_binary(kind) or pa.types.is_floating(kind))
