@@ -22,7 +22,7 @@ from pipeline.worker import Worker, has_reached
 from sinks.batch import Shard
 from sinks.duckdb_readers import Copies, serve
 from sinks.duckdb_store import DuckdbStore
-from sinks.errors import GenerationMissing
+from sinks.errors import GenerationMissing, SinkError
 from sinks.sink import Sink, Store
 
 log = structlog.get_logger()
@@ -114,7 +114,10 @@ def _let_readers_in(store: DuckdbStore, settings: Settings, until: threading.Eve
 
 def _publish(copies: Copies, store: DuckdbStore, until: threading.Event) -> None:
     while not until.is_set():
-        copies.publish_if_due(store.instance())
+        try:
+            copies.publish_if_due(store.instance())
+        except SinkError as error:
+            log.warning("copy not published", reason=str(error), remedy=error.remedy)
         until.wait(0.5)
 
 

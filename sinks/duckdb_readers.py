@@ -17,8 +17,9 @@ from pathlib import Path
 
 import duckdb
 
+from sinks.duckdb_errors import translated
 from sinks.duckdb_tables import quote
-from sinks.errors import SinkError
+from sinks.errors import SinkError, StoreUnavailable
 
 EXTENSIONS = ("httpfs", "quack")
 AUTHORIZATION = "readmodels_authorize"
@@ -130,13 +131,22 @@ class Copies:
         self._due_at = 0.0
 
     def publish_if_due(self, instance: duckdb.DuckDBPyConnection) -> bool:
-        """Publish if the time has come; says whether it did."""
+        """Publish if the time has come; says whether it did.
+
+        Raises:
+            StoreUnavailable: the copy cannot be written now; it is due again after the usual time.
+        """
         if time.monotonic() < self._due_at:
             return False
         began = time.monotonic()
-        self.publish(instance)
-        took_s = time.monotonic() - began
-        self._due_at = time.monotonic() + max(self._every_s, took_s / self._SHARE_OF_TIME)
+        try:
+            with translated("the published copy"):
+                self.publish(instance)
+        except OSError as error:
+            raise StoreUnavailable(f"cannot write {self._target}: {error.strerror}") from error
+        finally:
+            took_s = time.monotonic() - began
+            self._due_at = time.monotonic() + max(self._every_s, took_s / self._SHARE_OF_TIME)
         return True
 
     def publish(self, instance: duckdb.DuckDBPyConnection) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from sinks.duckdb_readers import Copies, ReadersRefused, load_extensions, only_reads, serve
 from sinks.duckdb_store import DuckdbStore
 from sinks.duckdb_tables import quote
+from sinks.errors import StoreUnavailable
 from tests.contract.log import SHOP, Event, Log, Row, batch
 from tests.contract.subject import Form
 
@@ -265,3 +267,29 @@ def test_a_published_copy_is_read_by_another_process_while_the_store_is_written(
         assert held.execute("SELECT status FROM orders").fetchall() == [("pending",)]
     assert read_elsewhere(copy) == "[(1, 'paid', '12.30')]"
     assert [path.name for path in copy.parent.iterdir()] == [copy.name]
+
+
+def test_a_copy_that_cannot_be_written_is_tried_again_when_the_next_is_due(store: DuckdbStore, tmp_path: Path) -> None:
+    folder = tmp_path / "published"
+    folder.write_text("in the way")
+    copies = Copies(folder / "copy.duckdb", ["orders"], every_s=0.5)
+    with pytest.raises(StoreUnavailable, match="cannot write"):
+        copies.publish_if_due(store.instance())
+    assert not copies.publish_if_due(store.instance())
+    folder.unlink()
+    while not copies.publish_if_due(store.instance()):
+        time.sleep(0.01)
+    assert read_elsewhere(folder / "copy.duckdb") == "[(1, 'pending', '12.30')]"
+
+
+def test_a_copy_that_was_given_up_half_way_is_replaced(store: DuckdbStore, tmp_path: Path) -> None:
+    copy = tmp_path / "published" / "copy.duckdb"
+    copy.parent.mkdir()
+    with duckdb.connect(str(copy) + ".new") as half:
+        half.execute(
+            "SET checkpoint_threshold = '1GB'; CREATE TABLE orders AS SELECT 7 AS id; CREATE TABLE other (id int)"
+        )
+        wal = (copy.parent / "copy.duckdb.new.wal").read_bytes()
+    (copy.parent / "copy.duckdb.new.wal").write_bytes(wal)
+    Copies(copy, ["orders"], every_s=5).publish(store.instance())
+    assert read_elsewhere(copy) == "[(1, 'pending', '12.30')]"
