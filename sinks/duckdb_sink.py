@@ -33,6 +33,9 @@ class Files(Protocol):
     def connection(self, generation: int) -> duckdb.DuckDBPyConnection:
         """A connection of its own to one generation."""
 
+    def prepared(self, generation: int) -> None:
+        """All tables of a generation are there."""
+
     def show(self, generation: int) -> None:
         """Make a generation live."""
 
@@ -51,6 +54,7 @@ class DuckdbSink:
             connection.execute(CREATE_BOOKS + CREATE_SCHEMAS)
             for statements in self._statements.values():
                 connection.execute(statements.create())
+        self._store.prepared(self._generation)
 
     def progress(self) -> Progress:
         with self._transaction() as connection:

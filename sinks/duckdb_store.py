@@ -139,6 +139,11 @@ class DuckdbStore:
         pending.replace(self._directory / "generations.json")
         self._show(generation)
 
+    def prepared(self, generation: int) -> None:
+        """Its tables are there now: where it is live, readers see them."""
+        if generation == self.live():
+            self._show(generation)
+
     def close(self) -> None:
         """Write everything into the files, and give up the lock; may be called again."""
         if self._instance is not None:
@@ -170,9 +175,12 @@ class DuckdbStore:
 
     def _show(self, generation: int) -> None:
         instance = self.instance().cursor()
+        query = "SELECT table_name FROM information_schema.tables WHERE table_catalog = ? AND table_schema = 'main'"
+        made = {name for (name,) in instance.execute(query, [catalog(generation)]).fetchall()}
         instance.execute("BEGIN")
         for shape in self._shapes:
-            for name in (shape.table, f"{shape.table}_history"):
+            # A table that joined the contract later is made, and shown, when the generation is prepared.
+            for name in made & {shape.table, f"{shape.table}_history"}:
                 source = f"{catalog(generation)}.main.{quote(name)}"
                 instance.execute(f"CREATE OR REPLACE VIEW memory.main.{quote(name)} AS SELECT * FROM {source}")
         instance.execute("COMMIT")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from connectors.types import DATE_INFINITY, TIMESTAMP_INFINITY
+from sinks.duckdb_store import DuckdbStore
 from sinks.duckdb_tables import quote
 from sinks.errors import MutationRejected
 from sinks.fence import Fence
@@ -237,7 +239,7 @@ def test_a_key_of_any_type_finds_its_register_again(text: str, tmp_path: Path) -
 
 
 def test_a_value_that_duckdb_refuses_is_a_rejection_that_tells_no_value_and_moves_nothing(tmp_path: Path) -> None:
-    with model(tmp_path, RowShape("one", ("id",), {"id": "bigint", "it": "json"})) as one:
+    with model(tmp_path, RowShape("one", ("id",), {"id": "bigint", "it": "jsonb"})) as one:
         with pytest.raises(MutationRejected) as refused:
             one.write(streamed((10, 11), id=1, it="not what it says"))
         assert "not what it says" not in str(refused.value)
@@ -245,3 +247,21 @@ def test_a_value_that_duckdb_refuses_is_a_rejection_that_tells_no_value_and_move
         assert one.ask("FROM one") == one.ask("FROM one_history") == []
         one.write(streamed((10, 11), id=1, it='{"it": "is"}'))
         assert one.ask("FROM one") == [(1, '{"it": "is"}')]
+
+
+def test_json_stays_as_it_was_written_also_where_duckdb_would_not_parse_it(tmp_path: Path) -> None:
+    written = '{"half":  "\\ud800"}'
+    with model(tmp_path, RowShape("one", ("id",), {"id": "bigint", "it": "json"})) as one:
+        one.write(streamed((10, 11), id=1, it=written))
+        assert one.ask("FROM one") == [(1, written)]
+
+
+def test_a_table_that_joins_the_contract_is_shown_once_it_is_prepared(tmp_path: Path) -> None:
+    first, second = (RowShape(name, ("id",), {"id": "bigint"}) for name in ("first", "second"))
+    with closing(DuckdbStore(tmp_path, [first])) as store:
+        store.sink(1).prepare()
+        store.sink(1).cutover()
+    with closing(DuckdbStore(tmp_path, [first, second])) as store:
+        assert store.instance().execute("FROM first").fetchall() == []
+        store.sink(1).prepare()
+        assert store.instance().execute("FROM second").fetchall() == []
