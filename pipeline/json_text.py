@@ -36,9 +36,14 @@ def objects(rows: pa.StructArray, columns: dict[str, str]) -> pa.Array:
     pieces: list[pa.Array | pa.Scalar] = []
     for name, text in columns.items():
         label = ("," if pieces else "{") + orjson.dumps(name).decode() + ":"
-        pieces += [pa.scalar(label), pc.coalesce(values(pc.struct_field(rows, name), text), _NULL)]
+        pieces += [pa.scalar(label), pc.coalesce(values(field_of(rows, name), text), _NULL)]
     joined = pc.binary_join_element_wise(*pieces, pa.scalar("}"), pa.scalar(""))
     return pc.if_else(rows.is_valid(), joined, pa.scalar(None, pa.string()))
+
+
+def field_of(rows: pa.StructArray, name: str) -> pa.Array:
+    """One column of rows; where a row is null, so is its value. By place, since Arrow takes some names for paths."""
+    return pc.struct_field(rows, [rows.type.get_field_index(name)])
 
 
 def values(column: pa.Array, text: str) -> pa.Array:

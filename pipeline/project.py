@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.contract import Contract, Table
-from pipeline.json_text import objects
+from pipeline.json_text import field_of, objects
 from sinks.batch import FACTS, PART, PLACE, Mutations
 from sinks.fence import Fence, FenceKind
 from sinks.fold import fold
@@ -52,8 +52,7 @@ class RowProjection:
         deleted = pc.equal(changes["op"], "d")
         after, before = changes["after"], changes["before"]
         columns = {
-            name: pc.if_else(deleted, _gone(before, name, shape), pc.struct_field(after, name))
-            for name in shape.columns
+            name: pc.if_else(deleted, _gone(before, name, shape), field_of(after, name)) for name in shape.columns
         }
         facts = dict(zip(FACTS.names, (changes["op"], changes["committed_at"]), strict=True))
         rows = pa.table({**_place(changes, deleted, self.epoch), **facts, **columns})
@@ -62,7 +61,7 @@ class RowProjection:
 
 def _gone(before: pa.ChunkedArray, name: str, table: Table) -> pa.ChunkedArray | pa.Scalar:
     """What a deletion says of a column: the key, and nothing else."""
-    values = pc.struct_field(before, name)
+    values = field_of(before, name)
     return values if name in table.key else pa.scalar(None, values.type)
 
 
@@ -140,7 +139,7 @@ class DocumentProjection:
 
 def key_text(images: pa.ChunkedArray, key: Sequence[str]) -> pa.ChunkedArray:
     """A document's key: the columns' text, joined by `:` where there are several; null where a column is."""
-    texts = [pc.struct_field(images, name).cast(pa.string()) for name in key]
+    texts = [field_of(images, name).cast(pa.string()) for name in key]
     if len(texts) == 1:
         return texts[0]
     escaped = [pc.replace_substring(pc.replace_substring(text, "\\", "\\\\"), ":", "\\:") for text in texts]
@@ -151,7 +150,7 @@ def sortable_text(images: pa.ChunkedArray, table: Table) -> pa.ChunkedArray:
     """A child's key as text that sorts as the key does."""
     texts = []
     for name in table.key:
-        values = pc.struct_field(images, name)
+        values = field_of(images, name)
         texts.append(_sortable_integer(values) if pa.types.is_integer(values.type) else values.cast(pa.string()))
     return texts[0] if len(texts) == 1 else pc.binary_join_element_wise(*texts, " ")
 

@@ -96,8 +96,8 @@ def print_json(value: Any) -> None:
 def complain(error: BaseException) -> None:
     """Say what happened and what to do about it, on standard error."""
     err.print(f"[bold red]error:[/] {type(error).__name__}", end="")
-    err.print(f": {error}" if str(error) else "", markup=False)
+    err.print(f": {error}" if str(error) else "", markup=False, soft_wrap=True)
     remedy = getattr(error, "remedy", None)
     if remedy:
         err.print("[bold]remedy:[/] ", end="")
-        err.print(str(remedy), markup=False)
+        err.print(str(remedy), markup=False, soft_wrap=True)

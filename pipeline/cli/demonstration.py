@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 
 from connectors.kafka import end_offsets
@@ -185,7 +186,8 @@ def _print_order(shop: _Shop, readers: Mapping[str, OrdersReader]) -> None:
         table.add_column(column)
     seen = {name: _digest(reader.order(source["id"])) for name, reader in readers.items()}
     for name in source:
-        table.add_row(f"[dim]{name}[/]", str(source[name]), *(str(one.get(name)) for one in seen.values()))
+        cells = (source[name], *(one.get(name) for one in seen.values()))
+        table.add_row(f"[dim]{name}[/]", *(escape(str(cell)) for cell in cells))
     out.print(table)
 
 

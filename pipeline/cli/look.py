@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import orjson
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from pipeline.cli.context import of, out, print_json
@@ -73,11 +74,11 @@ def _print(seen: Status) -> None:
 def _row(model: ModelStatus) -> tuple[str, ...]:
     kept = ", ".join(str(number) for number in model.generations if number != model.generation) or "-"
     numbers = ("-" if value is None else f"{value:,}" for value in (model.lag_records, model.staleness_s))
-    problem = f"[red]{model.problem}[/]" if model.problem else ""
+    problem = f"[red]{escape(model.problem)}[/]" if model.problem else ""
     return (f"[bold]{model.model}[/]", str(model.generation or "-"), kept, *numbers, problem)
 
 
 def _print_facts(name: str, facts: dict[str, Any]) -> None:
     problem = facts.get("problem")
     words = " ".join(f"{key}={value}" for key, value in facts.items() if key != "problem" and value is not None)
-    out.print(f"[bold]{name:<10}[/] {words}" + (f" [red]{problem}[/]" if problem else ""))
+    out.print(f"[bold]{name:<10}[/] {escape(words)}" + (f" [red]{escape(problem)}[/]" if problem else ""))

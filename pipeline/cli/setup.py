@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from pipeline import setup
 from pipeline.cli.context import of, out
@@ -50,4 +51,4 @@ def _teardown_steps(settings: Settings, with_tables: bool) -> list[Step]:
 
 def _report(name: str, outcome: str) -> None:
     sign = "[dim]=[/]" if outcome == UNCHANGED else "[green]✓[/]"
-    out.print(f"{sign} {name:<40} [dim]{outcome}[/]")
+    out.print(f"{sign} {name:<40} [dim]{escape(outcome)}[/]")
