@@ -5,60 +5,69 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import orjson
 import typer
 from rich.console import Console
 
-from bench import machine
+from bench import latency, limits, machine, throughput, truth
 from bench.envelopes import recorded
 from bench.history import history
 from bench.log import written
-from bench.report import print_throughput, throughput_json
-from bench.throughput import measure
+from bench.report import latency_json, limits_json, print_latency, print_limits, print_throughput, throughput_json
 from pipeline import logging
-from pipeline.cli.context import local_defaults
+from pipeline.cli.context import Context, local_defaults
 from pipeline.config import Settings, load
 from stack.endpoints import Endpoints
 from stack.local import LocalStack
 from stack.progress import ConsoleReport
 
+app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
 TOPIC_PREFIX = "bench"
-
-
-app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
+DESCRIPTION = Path("readmodels.toml")
 
 
 @app.command()
 def main(
     records: Annotated[int, typer.Option(min=1, help="Records in the log.")] = 200_000,
     repetitions: Annotated[int, typer.Option(min=1, help="How often everything is measured, in turn.")] = 3,
+    probes: Annotated[int, typer.Option(min=0, help="Orders whose way to the readers is timed; 0 for none.")] = 100,
     json: Annotated[Path | None, typer.Option(help="Write every sample into this file.")] = None,
     home: Annotated[Path, typer.Option(help="Where the benchmark's own servers keep their state.")] = Path(
         ".readmodels-bench"
     ),
 ) -> None:
-    """Measure the worker against plainly consuming its log, and against each store's own bulk load."""
-    logging.configure()
-    envelopes = recorded()
-    with _servers(home) as endpoints:
-        settings = _settings(endpoints, home)
-        err.print(f"making {records:,} records")
-        told = history(records, {table: one.rows for table, one in envelopes.items()})
-        err.print("writing them")
-        with written(settings, told, envelopes) as log:
-            samples = measure(settings, log, told, repetitions, lambda step: err.print(f"[dim]{step}[/]"))
-    facts = machine.facts()
-    out.print("\n".join(f"{name:<16}{fact}" for name, fact in facts.items()), end="\n\n")
-    print_throughput(out, samples, log, told)
+    """Measure the workers against plainly consuming their log, and against each store's own bulk load."""
+    found: dict[str, Any] = {"machine": machine.facts()}
+    out.print("\n".join(f"{name:<16}{fact}" for name, fact in found["machine"].items()), end="\n\n")
+    with _servers(home) as endpoints, (home / "log" / "bench.log").open("a") as words:
+        logging.configure(words)
+        is_equal = _throughput(_settings(endpoints, home), records, repetitions, found)
+        if probes:
+            delays = latency.measure(Context(DESCRIPTION, home), probes, _report)
+            print_latency(out, delays)
+            found["latency"] = latency_json(delays)
     if json is not None:
-        found = {"machine": facts, "throughput": throughput_json(samples, log, told)}
         json.write_bytes(orjson.dumps(found, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
-    raise typer.Exit(1 if samples.differences else 0)
+    raise typer.Exit(0 if is_equal else 1)
+
+
+def _throughput(settings: Settings, records: int, repetitions: int, found: dict[str, Any]) -> bool:
+    envelopes = recorded()
+    _report(f"making {records:,} records")
+    told = history(records, {table: one.rows for table, one in envelopes.items()})
+    with written(settings, told, envelopes) as log:
+        samples = throughput.measure(settings, log, told, repetitions, _report)
+        pairs = limits.measure(settings, log, truth.documents(told), repetitions, _report)
+    print_throughput(out, samples, log, told)
+    print_limits(out, pairs)
+    found["throughput"] = throughput_json(samples, log, told)
+    found["limits"] = limits_json(pairs)
+    return not samples.differences
 
 
 @contextmanager
@@ -66,15 +75,21 @@ def _servers(home: Path) -> Iterator[Endpoints]:
     """A local stack, stopped at the end where it was started here."""
     stack = LocalStack(home)
     was_up = stack.pid("kafka") is not None
-    yield stack.up(ConsoleReport(err))
-    if not was_up:
-        stack.down(ConsoleReport(err))
+    try:
+        yield stack.up(ConsoleReport(err))
+    finally:
+        if not was_up:
+            stack.down(ConsoleReport(err))
 
 
 def _settings(endpoints: Endpoints, home: Path) -> Settings:
     defaults = local_defaults(endpoints, home)
     del defaults["duckdb"]
-    return load(Path("readmodels.toml"), defaults, {"topic_prefix": TOPIC_PREFIX})
+    return load(DESCRIPTION, defaults, {"topic_prefix": TOPIC_PREFIX})
+
+
+def _report(step: str) -> None:
+    err.print(f"[dim]{step}[/]")
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from pipeline.config import DuckdbSettings, Settings
 from pipeline.read_models import open_duckdb
 
 CONSUME = "consume"
-FOLD = "decode and fold"
+FOLD = "decode, fold"
 
 Report = Callable[[str], None]
 
@@ -55,6 +55,8 @@ def measure(settings: Settings, log: Log, history: History, repetitions: int, re
         for name, step in bench.steps():
             report(f"{repetition}/{repetitions}  {name}")
             step()
+    with read_models.STORES["elasticsearch"](settings) as store:
+        store.clear()
     return samples
 
 

@@ -1,0 +1,88 @@
+"""From a commit in PostgreSQL until a reader of each store sees it, while nothing else goes on."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+
+import duckdb
+from sqlalchemy import Engine, insert
+
+from bench.throughput import Report
+from pipeline import read_models, setup, visibility
+from pipeline.cli.context import Context
+from pipeline.cli.work import worker_command
+from pipeline.config import Settings
+from pipeline.generations import drop_steps, first_generation_steps
+from pipeline.models import Order, open_engine
+from pipeline.readers import OrdersReader, open_readers
+from pipeline.setup import carry_out
+from pipeline.supervisor import Supervisor
+from pipeline.visibility import Delays
+
+_READY_WITHIN_S = 120.0
+
+
+class WorkersNotReady(RuntimeError):
+    """The workers did not show an order in time."""
+
+
+def measure(context: Context, probes: int, report: Report) -> dict[str, Delays]:
+    """Set everything up, let workers run, and place one order after the other; take everything down again.
+
+    Args:
+        context: the description of the read models, and the home of a stack that runs.
+    """
+    settings = context.settings()
+    with _set_up(settings, report), _workers(context), open_readers(settings) as readers:
+        engine = open_engine(settings.source.url)
+        try:
+            _show_one(engine, readers)
+            report(f"latency of {probes} orders")
+            until = threading.Event()
+            threading.Timer(probes * visibility.PROBE_EVERY_S, until.set).start()
+            return visibility.watch(engine, readers, until)
+        finally:
+            engine.dispose()
+
+
+@contextmanager
+def _set_up(settings: Settings, report: Report) -> Iterator[None]:
+    carry_out(drop_steps(settings), lambda name, outcome: report(f"{name}: {outcome}"))
+    steps = [*setup.init_steps(settings.deployment), *first_generation_steps(settings)]
+    carry_out(steps, lambda name, outcome: report(f"{name}: {outcome}"))
+    try:
+        yield
+    finally:
+        undo = [*drop_steps(settings), *setup.teardown_steps(settings.deployment)]
+        carry_out([*undo, setup.drop_tables_step(settings.source)], lambda *_: None)
+
+
+@contextmanager
+def _workers(context: Context) -> Iterator[None]:
+    until = threading.Event()
+    workers = Supervisor(lambda model: worker_command(context, model), context.home / "log" / "workers.log")
+    running = threading.Thread(target=workers.run, args=(read_models.MODELS, until), name="workers")
+    running.start()
+    try:
+        yield
+    finally:
+        until.set()
+        running.join()
+
+
+def _show_one(engine: Engine, readers: Mapping[str, OrdersReader]) -> None:
+    """Place an order, and wait until every reader has seen it: the workers take their time to start."""
+    with engine.begin() as connection:
+        order_id = connection.execute(insert(Order).values(customer_id=0).returning(Order.id)).scalar_one()
+    deadline = time.monotonic() + _READY_WITHIN_S
+    blind = set(readers)
+    while blind:
+        if time.monotonic() > deadline:
+            raise WorkersNotReady(f"{', '.join(sorted(blind))}: no order after {_READY_WITHIN_S:g} s")
+        time.sleep(visibility.LOOK_EVERY_S)
+        # DuckDB refuses to answer until its worker serves readers.
+        with suppress(duckdb.Error):
+            blind -= {name for name in blind if readers[name].order(order_id) is not None}

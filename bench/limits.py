@@ -1,0 +1,155 @@
+"""Each sink against the least that its store must do with the same batches: no order, no history and no progress."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import duckdb
+import orjson
+import pyarrow as pa
+from redis import Redis
+
+from bench.bulk import DOCUMENTS_PER_CALL
+from bench.carry import GENERATION, carry
+from bench.log import Log
+from bench.throughput import Report
+from pipeline import read_models
+from pipeline.config import DuckdbSettings, Settings
+from sinks.batch import Batch, Progress
+from sinks.duckdb_store import CHECKPOINT_THRESHOLD
+from sinks.duckdb_tables import quote
+from sinks.duckdb_types import duckdb_type, stored
+from sinks.fold import fold
+from sinks.sink import Sink
+
+
+@dataclass
+class Kept:
+    """A sink that keeps its batches, to be written again and again."""
+
+    batches: list[Batch] = field(default_factory=list)
+
+    def prepare(self) -> None:
+        pass
+
+    def progress(self) -> Progress:
+        return Progress()
+
+    def write(self, batch: Batch) -> None:
+        self.batches.append(batch)
+
+    def cutover(self) -> None:
+        pass
+
+
+@dataclass
+class Pair:
+    """The seconds that a sink and the least took for the same batches, over all repetitions."""
+
+    sink_s: list[float] = field(default_factory=list)
+    least_s: list[float] = field(default_factory=list)
+
+    @property
+    def share(self) -> float:
+        """The sink's speed as a share of the least's."""
+        return median(self.least_s) / median(self.sink_s)
+
+
+def measure(
+    settings: Settings, log: Log, documents: Mapping[str, dict[str, Any]], repetitions: int, report: Report
+) -> dict[str, Pair]:
+    """Write the log's batches into DuckDB and Redis by the sinks and by hand, in turn.
+
+    Args:
+        documents: what Redis is given by hand for a document that was changed.
+    """
+    kept = {model: _batches(model, settings, log) for model in ("duckdb", "redis")}
+    pairs = {model: Pair() for model in kept}
+    for repetition in range(1, repetitions + 1):
+        report(f"{repetition}/{repetitions}  limits of duckdb and redis")
+        pairs["duckdb"].sink_s.append(_duckdb_sink(settings, kept["duckdb"]))
+        pairs["duckdb"].least_s.append(_duckdb_least(settings, kept["duckdb"]))
+        pairs["redis"].sink_s.append(_redis_sink(settings, kept["redis"]))
+        pairs["redis"].least_s.append(_redis_least(settings, kept["redis"], documents))
+    return pairs
+
+
+def _batches(model: str, settings: Settings, log: Log) -> list[Batch]:
+    sink = Kept()
+    carry(model, sink, settings, log)
+    return sink.batches
+
+
+def _duckdb_sink(settings: Settings, batches: Sequence[Batch]) -> float:
+    with TemporaryDirectory(prefix="bench-") as folder:
+        own = settings.model_copy(update={"duckdb": DuckdbSettings(directory=Path(folder))})
+        with read_models.STORES["duckdb"](own) as store:
+            return _timed(store.sink(GENERATION), batches)
+
+
+def _redis_sink(settings: Settings, batches: Sequence[Batch]) -> float:
+    with closing(Redis.from_url(settings.redis.url)) as redis:
+        redis.flushall()
+    with read_models.STORES["redis"](settings) as store:
+        return _timed(store.sink(GENERATION), batches)
+
+
+def _timed(sink: Sink, batches: Sequence[Batch]) -> float:
+    sink.prepare()
+    began = time.perf_counter()
+    for batch in batches:
+        sink.write(batch)
+    return time.perf_counter() - began
+
+
+def _duckdb_least(settings: Settings, batches: Sequence[Batch]) -> float:
+    """DELETE … IN and INSERT of each batch's last version per key, a transaction each."""
+    shapes = {shape.table: shape for shape in settings.contract.row_shapes()}
+    with TemporaryDirectory(prefix="bench-") as folder, duckdb.connect(Path(folder) / "least.duckdb") as connection:
+        connection.execute(f"SET checkpoint_threshold = '{CHECKPOINT_THRESHOLD}'")
+        for shape in shapes.values():
+            declared = ", ".join(f"{quote(column)} {duckdb_type(text)}" for column, text in shape.columns.items())
+            connection.execute(f"CREATE TABLE {quote(shape.table)} ({declared})")
+        folded = [
+            [(one.target, fold(one.changes, shapes[one.target].key)) for one in batch.mutations] for batch in batches
+        ]
+        began = time.perf_counter()
+        for changes in folded:
+            connection.execute("BEGIN")
+            for table, rows in changes:
+                _replace(connection, table, rows, shapes[table].columns)
+            connection.execute("COMMIT")
+        return time.perf_counter() - began
+
+
+def _replace(connection: duckdb.DuckDBPyConnection, table: str, rows: pa.Table, columns: Mapping[str, str]) -> None:
+    values = ", ".join(stored(quote(column), text) for column, text in columns.items())
+    connection.register("incoming", rows)
+    connection.execute(f"DELETE FROM {quote(table)} WHERE id IN (SELECT id FROM incoming)")
+    connection.execute(f"INSERT INTO {quote(table)} SELECT {values} FROM incoming WHERE NOT _deleted")
+
+
+def _redis_least(settings: Settings, batches: Sequence[Batch], documents: Mapping[str, dict[str, Any]]) -> float:
+    """MSET of every document that a batch touches, whatever came before."""
+    texts = {key: orjson.dumps(document) for key, document in documents.items()}
+    usual = next(iter(texts.values()))
+    calls = []
+    for batch in batches:
+        keys = [key for one in batch.mutations for key in one.changes["key"].unique().to_pylist()]
+        pairs = [(f"orders:{key}", texts.get(key, usual)) for key in dict.fromkeys(keys)]
+        calls += [dict(pairs[first : first + DOCUMENTS_PER_CALL]) for first in range(0, len(pairs), DOCUMENTS_PER_CALL)]
+    with closing(Redis.from_url(settings.redis.url)) as redis:
+        redis.flushall()
+        began = time.perf_counter()
+        for call in calls:
+            redis.mset(call)
+        elapsed_s = time.perf_counter() - began
+        redis.flushall()
+    return elapsed_s
