@@ -1,1 +1,1 @@
-"""Benchmarks: each prints ratios against its baseline, and fails where a limit is missed."""
+"""Benchmarks: `python -m bench` prints each model's speed as shares of its baselines', and fails where one ends wrong."""
