@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from pipeline import read_models
 from pipeline.config import Settings
@@ -16,8 +17,9 @@ def first_generation_steps(settings: Settings) -> list[Step]:
 
 
 def drop_steps(settings: Settings) -> list[Step]:
-    """A step per model that removes all of its generations."""
-    return [_step(model, f"{model} model", settings, _drop_all) for model in read_models.MODELS]
+    """A step per model that removes all of its generations, and one for the copy that DuckDB's readers have."""
+    models = [_step(model, f"{model} model", settings, _drop_all) for model in read_models.MODELS]
+    return [*models, Step("published copy of duckdb", lambda: _remove_copy(settings))]
 
 
 def _step(model: str, name: str, settings: Settings, act: Callable[[Store], str]) -> Step:
@@ -43,3 +45,11 @@ def _drop_all(store: Store) -> str:
     dropped = store.generations()
     store.clear()
     return f"dropped {len(dropped)} generation{'' if len(dropped) == 1 else 's'}" if dropped else UNCHANGED
+
+
+def _remove_copy(settings: Settings) -> str:
+    copy = Path(settings.duckdb.copy_to)
+    if not settings.duckdb.copy_to or not copy.exists():
+        return UNCHANGED
+    copy.unlink()
+    return "removed"
