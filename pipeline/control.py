@@ -69,8 +69,8 @@ class Requests:
                     continue
                 is_paused = orjson.loads(message.value() or b"{}").get("is_paused", False)
                 (self._paused.set if is_paused else self._paused.clear)()
-                log.info("paused" if is_paused else "resumed")
+                log.info("paused" if is_paused else "resumed", model=self._model)
         except KafkaException as error:
-            log.warning("requests are not followed", reason=error.args[0].name())
+            log.warning("requests are not followed", model=self._model, reason=error.args[0].name())
         finally:
             self._consumer.close()
