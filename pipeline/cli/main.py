@@ -12,6 +12,7 @@ import typer
 from pipeline import logging
 from pipeline.cli import demo, local, look, query, setup, work
 from pipeline.cli.context import Context, complain
+from pipeline.read_models import UnknownModel
 
 app = typer.Typer(
     name="readmodels",
@@ -64,7 +65,10 @@ def main() -> None:
     """Run one verb. Exit codes: 0 fine, 1 failed, 2 wrong usage, 3 verify found a difference."""
     logging.configure()
     try:
-        app()
+        app(prog_name="readmodels")
+    except UnknownModel as error:
+        complain(error)
+        sys.exit(2)
     except Exception as error:  # noqa: BLE001 - an error's type says what happened, its remedy what to do
         complain(error)
         sys.exit(1)

@@ -40,6 +40,7 @@ class Command:
             self._line(words),
             env=self._environment,
             cwd=self.folder,
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             timeout=300,
