@@ -30,6 +30,7 @@ MOVE_PROGRESS = Script(("databases", "progress"))
 SWAP = Script(("databases", "swap"))
 FLUSH = Script(("databases", "flush"))
 UNLINK = Script(("databases", "unlink"))
+FORGET = Script(("databases", "forget"))
 
 _HELD_UP_S = 0.005
 _MOST_DOCUMENTS = 200
@@ -126,12 +127,15 @@ class Generation:
     def remove_keys(self, shapes: Iterable[DocumentShape]) -> None:
         """Remove this generation key by key, in pages that hold the server up for a moment only."""
         # Progress first and the marker last: what is half removed must not be taken for whole.
-        self._scan(UNLINK, PROGRESS)
+        self._forget(PROGRESS)
         for shape in shapes:
             self._scan(UNLINK, f"{shape.name}:*")
             self._scan(UNLINK, _registers_of(shape))
-        self._scan(UNLINK, FENCES)
-        self._scan(UNLINK, MARKER)
+        self._forget(FENCES)
+        self._forget(MARKER)
+
+    def _forget(self, key: str) -> None:
+        self._call(FORGET, [wire(MARKER, key)], [wire(self.marker)])
 
     def _scan(self, script: Script, pattern: str, *described: str) -> None:
         cursor = b"0"

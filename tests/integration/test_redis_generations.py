@@ -141,6 +141,14 @@ def test_clearing_leaves_the_keys_of_others(store: RedisStore, client: Redis) ->
     assert client.keys() == [b"sessions:1"]
 
 
+def test_clearing_beside_many_keys_of_others_ends_well(store: RedisStore, client: Redis) -> None:
+    """A scan has many pages then, and the marker, without which nobody finds the generation, is on one of them."""
+    store.sink(1).prepare()
+    client.mset({f"sessions:{number}": "kept" for number in range(20_000)})
+    store.clear()
+    assert client.dbsize() == 20_000
+
+
 def test_a_database_that_others_use_is_not_taken(store: RedisStore, client: Redis) -> None:
     client.set("sessions:1", "somebody's")
     with pytest.raises(RedisUnfit, match="somebody else") as refused:

@@ -1,0 +1,10 @@
+-- Remove one key of a generation, which may be its marker.
+--
+-- KEYS: the marker, the key.
+-- ARGV: the marker's text.
+-- Answers 1, or nil where no database holds the generation.
+
+if not enter_generation(KEYS[1], ARGV[1]) then return nil end
+
+redis.call('UNLINK', KEYS[2])
+return 1
