@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from pipeline import logging
-from pipeline.cli import demo, local, look, query, setup, work
+from pipeline.cli import demo, local, look, query, setup, verify, work
 from pipeline.cli.context import Context, complain
 from pipeline.read_models import UnknownModel
 
@@ -32,6 +32,7 @@ for verb in (
     setup.init,
     work.run,
     look.status,
+    verify.verify,
     query.sql,
     work.pause,
     work.resume,

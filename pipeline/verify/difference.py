@@ -1,0 +1,158 @@
+"""How what a read model shows differs from what PostgreSQL holds, by key and column."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+from pipeline.contract import Table
+from pipeline.verify.json_value import Malformed, alike, parsed, written
+from pipeline.verify.key_text import key_of
+from pipeline.verify.subject import Children, Form, Subject
+from sinks.column_type import parse
+
+_MOMENTS = ("timestamp", "timestamptz", "date")
+_JSON = ("json", "jsonb")
+_ABSENT = object()
+
+Fields = Mapping[str, Any]
+
+
+class Kind(StrEnum):
+    """What is wrong.
+
+    Attributes:
+        MISSING: PostgreSQL holds it, and readers do not find it.
+        PHANTOM: readers find it, and PostgreSQL does not hold it.
+        STALE: readers see an older version of the row, as one of its own dates or timestamps tells.
+        DIFFERENT: readers see another value.
+        UNDECIDED: the row was written during every look, and never seen equal.
+    """
+
+    MISSING = "missing"
+    PHANTOM = "phantom"
+    STALE = "stale"
+    DIFFERENT = "different"
+    UNDECIDED = "undecided"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One thing that is wrong.
+
+    Args:
+        subject: the document or table.
+        key: of the document or row.
+        part: the child row in a document, as `items/7`; None for the root row and for a table's.
+        column: None where it is the whole row.
+        expected: PostgreSQL's value as JSON text, shortened; None where it has none.
+        shown: the read model's, likewise.
+    """
+
+    kind: Kind
+    subject: str
+    key: str
+    part: str | None = None
+    column: str | None = None
+    expected: str | None = None
+    shown: str | None = None
+
+
+def differences(subject: Subject, key: str, expected: str | None, shown: str | None) -> list[Difference]:
+    """Compare one document or row on both sides, value by value; None where a side has none."""
+    whole = Difference(Kind.DIFFERENT, subject.name, key)
+    if expected == shown:
+        return []
+    if expected is None:
+        return [replace(whole, kind=Kind.PHANTOM)]
+    if shown is None:
+        return [replace(whole, kind=Kind.MISSING)]
+    try:
+        seen = parsed(shown)
+    except Malformed:
+        seen = None
+    if not isinstance(seen, dict):
+        return [replace(whole, expected=written(parsed(expected)), shown=written(shown))]
+    held = parsed(expected)
+    found = [*_of_row(whole, held, seen, subject.root, subject)]
+    for collection, children in subject.collections.items():
+        found += _of_collection(whole, collection, children, held[collection], seen.get(collection, _ABSENT))
+    return found
+
+
+def _of_row(place: Difference, held: Fields, seen: Fields, table: Table, subject: Subject | None) -> list[Difference]:
+    columns = {**dict.fromkeys(table.columns), **dict.fromkeys(seen)}
+    if subject is not None:
+        columns = {name: None for name in columns if name not in subject.collections}
+    is_row = subject is not None and subject.form is Form.ROW
+    wrong = [
+        name
+        for name in columns
+        if not _is_same(held.get(name, _ABSENT), seen.get(name, _ABSENT), table.columns.get(name, ""), is_row=is_row)
+    ]
+    different = Kind.STALE if _is_older(held, seen, table, wrong) else Kind.DIFFERENT
+    return [
+        replace(
+            place,
+            kind=_kind(name in held, name in seen, different),
+            column=name,
+            expected=written(held[name]) if name in held else None,
+            shown=written(seen[name]) if name in seen else None,
+        )
+        for name in wrong
+    ]
+
+
+def _kind(is_held: bool, is_seen: bool, otherwise: Kind) -> Kind:
+    if is_held and is_seen:
+        return otherwise
+    return Kind.MISSING if is_held else Kind.PHANTOM
+
+
+def _is_same(held: Any, seen: Any, text: str, *, is_row: bool) -> bool:
+    if held is _ABSENT or seen is _ABSENT:
+        return False
+    if alike(held, seen):
+        return True
+    if parse(text).name not in _JSON:
+        return False
+    # A table's JSON travels as a string, and so does JSON in Elasticsearch that its parser would refuse.
+    try:
+        return isinstance(seen, str) and alike(parsed(held) if is_row else held, parsed(seen))
+    except (Malformed, TypeError):
+        return False
+
+
+def _is_older(held: Fields, seen: Fields, table: Table, wrong: list[str]) -> bool:
+    """Whether the row's own moments say so: one is earlier than in PostgreSQL, and none is later."""
+    moments = [name for name in wrong if parse(table.columns.get(name, "")).name in _MOMENTS]
+    texts: list[tuple[Any, Any]] = [(held.get(name), seen.get(name)) for name in moments]
+    return bool(texts) and all(_is_plain(one) and _is_plain(other) and other < one for one, other in texts)
+
+
+def _is_plain(moment: Any) -> bool:
+    """Whether it is ISO 8601 text of a year of four digits, which sorts as time does."""
+    return isinstance(moment, str) and moment[:4].isdigit()
+
+
+def _of_collection(
+    place: Difference, collection: str, children: Children, held: list[Fields], seen: Any
+) -> Iterator[Difference]:
+    if not isinstance(seen, list) or not all(isinstance(item, dict) for item in seen):
+        yield replace(place, column=collection, shown=None if seen is _ABSENT else written(seen))
+        return
+    key = children.table.key
+    rest = {key_of(item, key): item for item in held}
+    found: set[str | None] = set()
+    for item in seen:
+        name = key_of(item, key)
+        part = replace(place, part=f"{collection}/{name}")
+        if name in found or name not in rest:
+            yield replace(part, kind=Kind.PHANTOM)
+        else:
+            yield from _of_row(part, rest[name], item, children.table, None)
+        found.add(name)
+    for name in rest.keys() - found:
+        yield replace(place, kind=Kind.MISSING, part=f"{collection}/{name}")

@@ -1,0 +1,143 @@
+"""The comparison of two sides that come in different orders, and may be larger than memory.
+
+Both sides go into a database of its own, a digest for each text, in the order in which they come. DuckDB joins them,
+on disk where they do not fit. The digests are made here of what was read just now; none is ever asked of a store.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from hashlib import md5
+
+import duckdb
+import pyarrow as pa
+
+from pipeline.verify.source_side import Expected
+from pipeline.verify.subject import Subject
+
+MEMORY_LIMIT = "256MB"
+PAGE_KEYS = 1_000
+
+
+class Scratch:
+    """The two sides of every subject, and the keys that are in dispute between them."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+        connection.execute("CREATE TABLE expected (subject VARCHAR, key VARCHAR, digest UHUGEINT)")
+        connection.execute("CREATE TABLE shown (subject VARCHAR, key VARCHAR, digest UHUGEINT)")
+        connection.execute("CREATE TABLE disputed (subject VARCHAR, key VARCHAR)")
+        connection.execute("CREATE TABLE noted (subject VARCHAR, key VARCHAR, version VARCHAR, digest VARCHAR)")
+
+    def expect(self, subject: Subject, page: pa.Table) -> None:
+        """Take in a page of PostgreSQL's side."""
+        self._insert("expected", subject, page)
+
+    def show(self, subject: Subject, page: pa.Table) -> None:
+        """Take in a page of the store's side."""
+        self._insert("shown", subject, page)
+
+    def compare(self, subject: Subject) -> None:
+        """Put the keys in dispute whose texts are not the same, or that one side lacks; forget the store's side."""
+        self._connection.execute(
+            """
+            INSERT INTO disputed
+            SELECT DISTINCT $1, key
+            FROM (SELECT key, digest FROM expected WHERE subject = $1) AS expected
+            FULL JOIN (SELECT key, digest FROM shown WHERE subject = $1) AS shown USING (key)
+            WHERE expected.digest IS DISTINCT FROM shown.digest
+            """,
+            [subject.label],
+        )
+        self._connection.execute("DELETE FROM shown")
+
+    def dispute(self, subject: Subject, keys: Iterable[str]) -> None:
+        """Put these keys in dispute."""
+        page = pa.table({"key": pa.array(dict.fromkeys(keys), pa.string())})
+        with self._given(page):
+            self._connection.execute("INSERT INTO disputed SELECT $1, key FROM page", [subject.label])
+
+    def disputed(self, subject: Subject) -> Iterator[list[str]]:
+        """The keys in dispute, page by page; those of a page may be settled before the next is asked for."""
+        after: str | None = None
+        while keys := self._disputed_after(subject, after):
+            yield keys
+            after = keys[-1]
+
+    def _disputed_after(self, subject: Subject, after: str | None) -> list[str]:
+        found = self._connection.execute(
+            "SELECT key FROM disputed WHERE subject = $1 AND ($2 IS NULL OR key > $2) ORDER BY key LIMIT $3",
+            [subject.label, after, PAGE_KEYS],
+        )
+        return [key for (key,) in found.fetchall()]
+
+    def settle(self, subject: Subject, keys: Sequence[str]) -> None:
+        """Take keys out of dispute."""
+        self._connection.execute(
+            "DELETE FROM disputed WHERE subject = $1 AND key IN (SELECT unnest($2::VARCHAR[]))",
+            [subject.label, list(keys)],
+        )
+
+    def count_disputed(self) -> int:
+        """How many keys are in dispute, of all subjects."""
+        [(count,)] = self._connection.execute("SELECT count(*) FROM disputed").fetchall()
+        return int(count)
+
+    def note(self, subject: Subject, found: Mapping[str, Expected]) -> None:
+        """Remember what PostgreSQL held when a look began."""
+        page = pa.table(
+            {
+                "key": pa.array(found, pa.string()),
+                "version": pa.array([one.version for one in found.values()], pa.string()),
+                "digest": pa.array([digest(one.text) for one in found.values()], pa.string()),
+            }
+        )
+        with self._given(page):
+            self._connection.execute("INSERT INTO noted SELECT $1, key, version, digest FROM page", [subject.label])
+
+    def noted(self, subject: Subject, keys: Sequence[str]) -> dict[str, tuple[str, str]]:
+        """Version and digest of what was noted under these keys; a key that PostgreSQL did not hold is left out."""
+        found = self._connection.execute(
+            "SELECT key, version, digest FROM noted WHERE subject = $1 AND key IN (SELECT unnest($2::VARCHAR[]))",
+            [subject.label, list(keys)],
+        )
+        return {key: (version, made) for key, version, made in found.fetchall()}
+
+    def forget_noted(self) -> None:
+        """Begin another look."""
+        self._connection.execute("DELETE FROM noted")
+
+    def _insert(self, side: str, subject: Subject, page: pa.Table) -> None:
+        with self._given(page):
+            self._connection.execute(
+                f"INSERT INTO {side} SELECT $1, key, md5_number(text) FROM page",  # noqa: S608 - one of two names
+                [subject.label],
+            )
+
+    @contextmanager
+    def _given(self, page: pa.Table) -> Iterator[None]:
+        self._connection.register("page", page)
+        try:
+            yield
+        finally:
+            self._connection.unregister("page")
+
+
+def digest(text: str) -> str:
+    """A digest that tells two texts apart."""
+    return md5(text.encode(), usedforsecurity=False).hexdigest()
+
+
+@contextmanager
+def scratch() -> Iterator[Scratch]:
+    """An empty one; what does not fit in memory goes to a folder that is removed afterwards."""
+    with tempfile.TemporaryDirectory(prefix="readmodels-verify-") as folder:
+        config: Mapping[str, str | bool] = {
+            "memory_limit": MEMORY_LIMIT,
+            "temp_directory": folder,
+            "preserve_insertion_order": False,
+        }
+        with duckdb.connect(config=dict(config)) as connection:
+            yield Scratch(connection)

@@ -1,0 +1,37 @@
+"""What a comparison needs of a read model: how far it has got, and what its readers see."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
+
+import pyarrow as pa
+
+from pipeline.verify.subject import Subject
+from sinks.batch import Shard
+
+
+class Shown(Protocol):
+    """The live generation of one read model, asked as its readers ask."""
+
+    @property
+    def subjects(self) -> tuple[Subject, ...]:
+        """What it shows."""
+
+    def progress(self) -> Mapping[Shard, int]:
+        """The next offset of every partition, by the store's own word.
+
+        Raises:
+            SinkError: the store does not answer, or has no live generation.
+        """
+
+    def pages(self, subject: Subject) -> Iterator[pa.Table]:
+        """Everything that readers find of a subject, as tables of key and text, in any order."""
+
+    def some(self, subject: Subject, keys: Sequence[str]) -> dict[str, str]:
+        """The texts under these keys; what readers do not find is left out."""
+
+
+def page(keys: Sequence[str], texts: Sequence[str]) -> pa.Table:
+    """A page of `Shown.pages`."""
+    return pa.table({"key": pa.array(keys, pa.string()), "text": pa.array(texts, pa.string())})

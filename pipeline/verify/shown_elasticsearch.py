@@ -1,0 +1,124 @@
+"""What readers of Elasticsearch see: a search through the alias, which shows living documents only."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+
+from pipeline.config import Settings
+from pipeline.verify.key_text import key_of
+from pipeline.verify.shown import page
+from pipeline.verify.subject import Subject, documents
+from sinks.batch import Shard
+from sinks.elasticsearch import ElasticsearchStore, connect
+from sinks.elasticsearch_client import Cluster
+from sinks.elasticsearch_document import RESERVED, VISIBLE, id_of
+from sinks.elasticsearch_mapping import OURS
+from sinks.errors import GenerationMissing
+
+PAGE = 2_000
+PAGE_KEPT_FOR = "5m"
+
+_KEPT = f',"{OURS}":{{"kind":"{VISIBLE}"'.encode()
+"""How what the sink keeps beside a document begins; it is the last of its fields."""
+
+
+class _Hit(msgspec.Struct, rename={"id": "_id", "source": "_source"}):
+    id: str
+    source: msgspec.Raw
+    sort: list[int] = []
+
+
+class _Hits(msgspec.Struct):
+    hits: list[_Hit]
+
+
+class _Page(msgspec.Struct):
+    hits: _Hits
+    pit_id: str = ""
+
+
+class _PointInTime(msgspec.Struct):
+    id: str
+
+
+@dataclass(frozen=True)
+class ElasticsearchShown:
+    """The documents behind the aliases."""
+
+    subjects: tuple[Subject, ...]
+    cluster: Cluster
+    store: ElasticsearchStore
+
+    def progress(self) -> Mapping[Shard, int]:
+        generation = self.store.live()
+        if generation is None:
+            raise GenerationMissing("no generation of elasticsearch is live")
+        return self.store.sink(generation).progress().offsets
+
+    def pages(self, subject: Subject) -> Iterator[pa.Table]:
+        self._refresh(subject)
+        params = {"keep_alive": PAGE_KEPT_FOR}
+        moment = self.cluster.ask("POST", f"/{subject.name}/_pit", _PointInTime, params=params).id
+        after: dict[str, Any] = {}
+        try:
+            while True:
+                search = {
+                    "size": PAGE,
+                    "pit": {"id": moment, **params},
+                    "sort": ["_shard_doc"],
+                    "track_total_hits": False,
+                    **after,
+                }
+                found = self.cluster.ask("POST", "/_search", _Page, search)
+                hits = found.hits.hits
+                if not hits:
+                    return
+                yield page([_key(hit, subject) for hit in hits], [_content(bytes(hit.source)) for hit in hits])
+                moment, after = found.pit_id, {"search_after": hits[-1].sort}
+        finally:
+            self.cluster.answer("DELETE", "/_pit", {"id": moment})
+
+    def some(self, subject: Subject, keys: Sequence[str]) -> dict[str, str]:
+        self._refresh(subject)
+        search = {"size": len(keys), "query": {"ids": {"values": list(map(id_of, keys))}}}
+        found = self.cluster.ask("POST", f"/{subject.name}/_search", _Page, search).hits.hits
+        return {_key(hit, subject): _content(bytes(hit.source)) for hit in found}
+
+    def _refresh(self, subject: Subject) -> None:
+        # What was acknowledged is searched only after a refresh.
+        self.cluster.ask("POST", f"/{subject.name}/_refresh", dict[str, Any])
+
+
+@contextmanager
+def elasticsearch_shown(settings: Settings) -> Iterator[ElasticsearchShown]:
+    """Open the index as its readers do."""
+    timeout_s = settings.elasticsearch.request_timeout_s
+    with connect(settings.elasticsearch.url, request_timeout_s=timeout_s) as client:
+        store = ElasticsearchStore(client, settings.contract.document_shapes())
+        yield ElasticsearchShown(documents(settings.contract), Cluster(client), store)
+
+
+def _key(hit: _Hit, subject: Subject) -> str:
+    """The document's key: its id, unless that stands for a key that cannot be one."""
+    if hit.id.startswith(RESERVED):
+        fields = json.loads(bytes(hit.source))
+        return key_of(fields, subject.root.key) or hit.id
+    return hit.id
+
+
+def _content(source: bytes) -> str:
+    """What readers see of a document, without what the sink keeps beside it."""
+    content, _, kept = source.rpartition(_KEPT)
+    if content and kept.endswith(b"}}"):
+        return str(content, "utf-8") + "}"
+    # Written by somebody else, who ordered the fields in another way.
+    fields = msgspec.json.decode(source, type=dict[str, msgspec.Raw])
+    fields.pop(OURS, None)
+    return msgspec.json.encode(fields).decode()

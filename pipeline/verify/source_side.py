@@ -1,0 +1,119 @@
+"""PostgreSQL's side of the comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import psycopg
+import pyarrow as pa
+from psycopg import sql
+
+from pipeline.source_database import Connection, SourceError, connect
+from pipeline.verify.source_query import SourceQuery
+from pipeline.verify.source_text import SESSION
+from pipeline.verify.subject import Subject
+
+PAGE_ROWS = 5_000
+FIELDS = ("key", "text", "version", "rows")
+
+
+class Expected(NamedTuple):
+    """What PostgreSQL holds under a key.
+
+    Args:
+        text: the document or row as JSON.
+        version: another whenever one of its rows was written.
+        rows: how many rows of the source it is made of.
+    """
+
+    key: str
+    text: str
+    version: str
+    rows: int
+
+
+class NoSuchMoment(ValueError):
+    """Rows changed since some time were asked for, where there is no such time, or no column that would tell."""
+
+    remedy = "Give a time as PostgreSQL reads it, such as 2026-01-02T03:04:05Z, or leave `--since` out."
+
+
+@dataclass(frozen=True)
+class SourceSide:
+    """The source, as read by `verify`; it writes nothing.
+
+    Args:
+        connection: one on which every statement is a transaction.
+    """
+
+    connection: Connection
+
+    def some(self, subject: Subject, keys: Sequence[str]) -> dict[str, Expected]:
+        """What PostgreSQL holds under these keys now, all of it as of one moment."""
+        found = _answered(self.connection, SourceQuery(subject).some(keys)).fetchall()
+        return {str(row[0]): Expected._make(row) for row in found}
+
+    def any_keys(self, subject: Subject, count: int) -> list[str]:
+        """The keys of some rows, chosen at random."""
+        return [str(row[0]) for row in _answered(self.connection, SourceQuery(subject).any_keys(count))]
+
+    def keys_since(self, subject: Subject, since: str) -> list[str]:
+        """The keys of what has a row of which any date or timestamp is at or after `since`.
+
+        Raises:
+            NoSuchMoment: `since` is no time, or the subject has no column of one.
+        """
+        query = SourceQuery(subject).keys_since(since)
+        if query is None:
+            raise NoSuchMoment(f"{subject.name} has no column that tells when a row changed")
+        try:
+            return [str(row[0]) for row in _answered(self.connection, query) if row[0] is not None]
+        except psycopg.DataError as error:
+            raise NoSuchMoment(f"{since!r}: {error.diag.message_primary}") from error
+
+
+class Snapshot:
+    """Everything that was committed at one moment, in pages, whatever has been committed since."""
+
+    def __init__(self, connection: psycopg.Connection[tuple[object, ...]]) -> None:
+        self._connection = connection
+
+    def pages(self, subject: Subject) -> Iterator[pa.Table]:
+        """Everything of one subject, as tables of key, text, version and rows."""
+        with self._connection.cursor(name="verify") as cursor:
+            cursor.execute(SourceQuery(subject).all())
+            while rows := cursor.fetchmany(PAGE_ROWS):
+                yield pa.table(dict(zip(FIELDS, map(list, zip(*rows, strict=True)), strict=True)))
+
+
+@contextmanager
+def source_side(url: str) -> Iterator[SourceSide]:
+    """Open the source for questions about the present."""
+    with connect(url) as connection:
+        connection.execute(SESSION)
+        yield SourceSide(connection)
+
+
+@contextmanager
+def snapshot(url: str) -> Iterator[Snapshot]:
+    """Hold a snapshot of the source, which is taken here."""
+    with connect(url) as connection:
+        connection.execute(SESSION)
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        connection.read_only = True
+        with connection.transaction():
+            # A snapshot is taken by the first query of a transaction.
+            connection.execute("SELECT 1")
+            yield Snapshot(connection)
+
+
+def _answered(connection: Connection, query: sql.Composed) -> psycopg.Cursor[tuple[object, ...]]:
+    try:
+        return connection.execute(query)
+    except psycopg.DataError:
+        raise
+    except psycopg.Error as error:
+        raise SourceError(f"the source cannot be read: {error.diag.message_primary or error}") from error
