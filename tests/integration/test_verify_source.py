@@ -1,0 +1,181 @@
+"""What PostgreSQL writes of its rows for `verify`, compared with what the pipeline makes of the same rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+
+from connectors.decode import Decoder
+from pipeline.contract import Contract, Document, Table
+from pipeline.json_text import objects
+from pipeline.project import RowProjection
+from pipeline.source_database import Connection, connect
+from pipeline.verify.difference import differences
+from pipeline.verify.duckdb_text import json_text, key_text
+from pipeline.verify.source_side import NoSuchMoment, Snapshot, SourceSide, snapshot, source_side
+from pipeline.verify.subject import documents, tables
+from sinks.batch import Batch, Span
+from sinks.duckdb_store import DuckdbStore
+from stack.endpoints import Endpoints
+from tests.golden.catalogue import COLUMNS, SCHEMA, TABLE, VARIANTS
+from tests.golden.recording import recording
+from tests.integration.own_source import own_database
+from tests.unit import ships
+
+NAME = "verify_test"
+CATALOGUE = Contract(
+    topic_prefix="cdc",
+    tables={"catalogue": Table(source=TABLE, key=("id",), columns=COLUMNS)},
+    documents={"catalogue": Document(root="catalogue")},
+)
+FLEET = """
+CREATE SCHEMA fleet;
+CREATE TABLE fleet.ships (flag text, number integer, name text, crew jsonb, seen_at timestamptz,
+                          PRIMARY KEY (flag, number));
+CREATE TABLE fleet.cargo (number bigint, slot text, flag text, ship integer, tons numeric(8, 3),
+                          PRIMARY KEY (number, slot));
+INSERT INTO fleet.ships VALUES ('P:A', 7, 'Æolus', '{"mate": 1.10}', '2026-01-02 03:04:05.000006+00'),
+                               ('C\\L', -3, NULL, 'null', '-infinity');
+INSERT INTO fleet.cargo VALUES (10, 'b', 'P:A', 7, 1.5), (9, 'Z', 'P:A', 7, NULL), (10, 'B', 'P:A', 7, 'NaN'),
+                               (1, 'a', 'P:A', 8, 1), (2, 'a', NULL, 7, 1);
+"""
+
+
+@pytest.fixture(scope="module")
+def url(endpoints: Endpoints) -> Iterator[str]:
+    with own_database(endpoints, NAME) as source:
+        with connect(source.admin_url) as admin:
+            admin.execute(SCHEMA)
+        with connect(source.url) as connection:
+            columns = ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())
+            connection.execute(f"CREATE TABLE {TABLE} ({columns}, PRIMARY KEY (id))".encode())
+            for row_id, row in enumerate(VARIANTS["avro"].rows, 1):
+                insert = f"INSERT INTO {TABLE} (id, {', '.join(row)}) VALUES ({row_id}, {', '.join(row.values())})"
+                connection.execute(insert.encode())
+            connection.execute(FLEET)
+        yield source.url
+
+
+@pytest.fixture
+def source(url: str) -> Iterator[SourceSide]:
+    with source_side(url) as side:
+        yield side
+
+
+@pytest.fixture
+def writer(url: str) -> Iterator[Connection]:
+    with connect(url) as connection:
+        yield connection
+
+
+@pytest.fixture(scope="module")
+def envelopes() -> pa.Table:
+    """The rows of the catalogue as a real connector sent them in its first snapshot."""
+    recorded = recording("avro")
+    (found,) = Decoder({recorded.records.topic: recorded.table}, recorded).decode(recorded.records).envelopes
+    return found.filter(pc.equal(found["op"], "r"))
+
+
+def test_every_type_is_written_as_documents_have_it(source: SourceSide, envelopes: pa.Table) -> None:
+    (subject,) = documents(CATALOGUE)
+    made = objects(envelopes["after"].combine_chunks(), dict(COLUMNS)).to_pylist()
+    keys = [str(number) for number in range(1, len(made) + 1)]
+    held = source.some(subject, keys)
+    assert {key: differences(subject, key, held[key].text, text) for key, text in zip(keys, made, strict=True)} == {
+        key: [] for key in keys
+    }
+
+
+def test_every_type_is_written_as_duckdb_shows_it(source: SourceSide, envelopes: pa.Table, tmp_path: Path) -> None:
+    (subject,) = tables(CATALOGUE)
+    projected = RowProjection(CATALOGUE)("catalogue", envelopes)
+    with closing(DuckdbStore(tmp_path, CATALOGUE.row_shapes())) as store:
+        sink = store.sink(1)
+        sink.prepare()
+        sink.write(Batch(projected.mutations, projected.fences, Span({("catalogue", 0): 0}, {("catalogue", 0): 99})))
+        sink.cutover()
+        query = f"SELECT {key_text(subject.root)}, {json_text(subject.root)} FROM catalogue"
+        shown = dict(store.instance().execute(query).fetchall())
+    held = source.some(subject, list(shown))
+    assert len(shown) == len(held) == len(VARIANTS["avro"].rows)
+    assert {key: differences(subject, key, held[key].text, text) for key, text in shown.items()} == {
+        key: [] for key in shown
+    }
+
+
+def test_keys_of_several_columns_are_written_and_found(url: str, source: SourceSide) -> None:
+    (subject,) = documents(ships.CONTRACT)
+    held = source.some(subject, ["P\\:A:7", "C\\\\L:-3", "P:A:7", "nobody"])
+    assert held.keys() == {"P\\:A:7", "C\\\\L:-3"}
+    document = json.loads(held["P\\:A:7"].text)
+    assert [(hold["number"], hold["slot"], hold["tons"]) for hold in document["holds"]] == [
+        (9, "Z", None),
+        (10, "B", "NaN"),
+        (10, "b", "1.500"),
+    ]
+    assert {key: one.rows for key, one in held.items()} == {"P\\:A:7": 4, "C\\\\L:-3": 1}
+    assert json.loads(held["C\\\\L:-3"].text) == {
+        "flag": "C\\L",
+        "number": -3,
+        "name": None,
+        "crew": None,
+        "seen_at": "-infinity",
+        "holds": [],
+    }
+    with snapshot(url) as then:
+        assert everything(then) == {key: one.text for key, one in held.items()}
+
+
+def everything(then: Snapshot) -> dict[str, str]:
+    (subject,) = documents(ships.CONTRACT)
+    pages = [page.select(["key", "text"]).to_pylist() for page in then.pages(subject)]
+    return {row["key"]: row["text"] for page in pages for row in page}
+
+
+def test_a_snapshot_shows_nothing_that_was_committed_since(url: str, writer: Connection) -> None:
+    with snapshot(url) as then:
+        writer.execute("INSERT INTO fleet.ships VALUES ('LR', 1)")
+        assert "LR:1" not in everything(then)
+    with snapshot(url) as now:
+        assert "LR:1" in everything(now)
+    writer.execute("DELETE FROM fleet.ships WHERE flag = 'LR'")
+
+
+def test_the_version_of_a_document_changes_with_every_write_to_a_row_of_it(
+    source: SourceSide, writer: Connection
+) -> None:
+    (subject,) = documents(ships.CONTRACT)
+    versions = [source.some(subject, ["P\\:A:7"])["P\\:A:7"].version for _ in range(2)]
+    assert versions[0] == versions[1]
+    for change in (
+        "UPDATE fleet.ships SET name = name",
+        "UPDATE fleet.cargo SET tons = tons WHERE number = 9",
+        "DELETE FROM fleet.cargo WHERE number = 9",
+        "INSERT INTO fleet.cargo VALUES (9, 'Z', 'P:A', 7, NULL)",
+    ):
+        writer.execute(change.encode())
+        versions.append(source.some(subject, ["P\\:A:7"])["P\\:A:7"].version)
+    assert len(set(versions)) == 5
+
+
+def test_rows_since_a_time_are_chosen_by_any_of_their_times(source: SourceSide) -> None:
+    (subject,) = documents(ships.CONTRACT)
+    assert source.keys_since(subject, "2026-01-01") == ["P\\:A:7"]
+    assert source.keys_since(subject, "2026-02-01") == []
+    assert sorted(source.any_keys(subject, 5)) == ["C\\\\L:-3", "P\\:A:7"]
+    with pytest.raises(NoSuchMoment, match="yesterdayish"):
+        source.keys_since(subject, "yesterdayish")
+    cargo = next(one for one in tables(ships.CONTRACT) if one.name == "cargo")
+    with pytest.raises(NoSuchMoment, match="cargo has no column"):
+        source.keys_since(cargo, "2026-01-01")
+
+
+def test_a_key_that_no_row_can_have_is_not_there(source: SourceSide) -> None:
+    (subject,) = documents(CATALOGUE)
+    assert source.some(subject, ["", "x", "1x", "9" * 40, "1; DROP TABLE catalogue", "-"]) == {}
