@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
-from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -58,25 +58,29 @@ class _Bars:
         self._progress = progress
         self._lines: dict[str, TaskID] = {}
 
-    def reading(self, what: str, rows: int) -> None:
-        self._progress.update(self._line(what), advance=rows, state="")
+    def reading(self, side: str, count: int, expected: int | None) -> None:
+        line = self._line(side)
+        self._progress.update(line, advance=count, total=expected, state="")
+        speed = self._progress.tasks[line].speed
+        self._progress.update(line, rate=f"{speed:,.0f}/s" if speed else "")
 
     def waiting(self, model: str, lacking_records: int) -> None:
         state = f"waiting for {lacking_records:,} records" if lacking_records else ""
         self._progress.update(self._line(model), state=state)
 
-    def _line(self, what: str) -> TaskID:
-        if what not in self._lines:
-            self._lines[what] = self._progress.add_task(what, total=None, state="")
-        return self._lines[what]
+    def _line(self, side: str) -> TaskID:
+        if side not in self._lines:
+            self._lines[side] = self._progress.add_task(side, total=None, state="", rate="")
+        return self._lines[side]
 
 
 @contextmanager
 def _progress() -> Iterator[_Bars]:
     columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description:<14}"),
-        TextColumn("{task.completed:>12,.0f} rows"),
+        TextColumn("{task.description:<13}"),
+        BarColumn(),
+        TextColumn("{task.completed:>12,.0f}"),
+        TextColumn("{task.fields[rate]:>12}"),
         TextColumn("{task.fields[state]}"),
         TimeElapsedColumn(),
     )
@@ -95,6 +99,7 @@ def _plain(found: list[Verdict], scope: Scope) -> dict[str, Any]:
                 "documents": verdict.documents,
                 "rows": verdict.rows,
                 "elapsed_s": round(verdict.elapsed_s, 3),
+                "rows_per_s": round(verdict.rows_per_s),
                 **{kind.value: verdict.counts[kind] for kind in Kind},
             }
             for verdict in found

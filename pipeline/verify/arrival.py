@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from pipeline.marks import Marks
+from pipeline.marks import Mark, Marks
 from pipeline.source_database import Connection
 from pipeline.verify.shown import Shown
 from sinks.batch import Shard
@@ -38,13 +38,16 @@ class Arrival:
     connection: Connection
     timeout_s: float
 
-    def now(self) -> Mapping[Shard, int]:
-        """The offsets at which a model holds everything that is committed now.
+    def mark(self) -> Mark:
+        """Set a mark: everything that is committed now lies before it."""
+        return self.marks.set(self.connection)
+
+    def ends(self, mark: Mark) -> Mapping[Shard, int]:
+        """The offsets at which a model holds everything before the mark.
 
         Raises:
             MarkNotSeen: the connector did not carry the mark to Kafka in time.
         """
-        mark = self.marks.set(self.connection)
         return self.marks.await_in_log(mark, self.timeout_s).end_offsets
 
     def wait(self, model: str, shown: Shown, ends: Mapping[Shard, int], tell: Tell) -> None:

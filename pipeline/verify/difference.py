@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from pipeline.contract import Table
-from pipeline.verify.json_value import Malformed, alike, parsed, written
+from pipeline.verify.json_value import Malformed, alike, parsed, shortened, written
 from pipeline.verify.key_text import key_of
 from pipeline.verify.subject import Children, Form, Subject
 from sinks.column_type import parse
@@ -70,12 +70,11 @@ def differences(subject: Subject, key: str, expected: str | None, shown: str | N
     if shown is None:
         return [replace(whole, kind=Kind.MISSING)]
     try:
-        seen = parsed(shown)
+        held, seen = parsed(expected), parsed(shown)
     except Malformed:
-        seen = None
+        return [replace(whole, expected=shortened(expected), shown=shortened(shown))]
     if not isinstance(seen, dict):
-        return [replace(whole, expected=written(parsed(expected)), shown=written(shown))]
-    held = parsed(expected)
+        return [replace(whole, expected=shortened(expected), shown=shortened(shown))]
     found = [*_of_row(whole, held, seen, subject.root, subject)]
     for collection, children in subject.collections.items():
         found += _of_collection(whole, collection, children, held[collection], seen.get(collection, _ABSENT))

@@ -37,5 +37,11 @@ def alike(one: Any, other: Any) -> bool:
 
 def written(value: Any) -> str:
     """A value as JSON text, shortened for people."""
-    text = json.dumps(value, ensure_ascii=False, default=str)
+    # A decimal stands between characters that no text of PostgreSQL can hold, until its quotes are gone.
+    text = json.dumps(value, ensure_ascii=False, default=lambda number: f"\0{number}\0")
+    return shortened(text.replace('"\\u0000', "").replace('\\u0000"', ""))
+
+
+def shortened(text: str) -> str:
+    """A text, shortened for people."""
     return text if len(text) <= LONGEST_SHOWN else text[: LONGEST_SHOWN - 1] + "…"

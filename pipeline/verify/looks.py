@@ -37,7 +37,7 @@ class Looks:
             if not self.scratch.count_disputed():
                 return
             self._note()
-            self.arrival.wait(self.model, self.shown, self.arrival.now(), tell)
+            self.arrival.wait(self.model, self.shown, self.arrival.ends(self.arrival.mark()), tell)
             for subject in self.shown.subjects:
                 for keys in self.scratch.disputed(subject):
                     yield from self._judge(subject, keys)

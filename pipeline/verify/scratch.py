@@ -26,6 +26,8 @@ class Scratch:
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
+        # DuckDB would draw it on standard output.
+        connection.execute("SET enable_progress_bar = false")
         connection.execute("CREATE TABLE expected (subject VARCHAR, key VARCHAR, digest UHUGEINT)")
         connection.execute("CREATE TABLE shown (subject VARCHAR, key VARCHAR, digest UHUGEINT)")
         connection.execute("CREATE TABLE disputed (subject VARCHAR, key VARCHAR)")

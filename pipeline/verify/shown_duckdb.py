@@ -21,6 +21,8 @@ from sinks.duckdb_tables import quote
 from sinks.errors import GenerationMissing, StoreUnavailable
 
 PAGE_ROWS = 20_000
+QUIET = "SET enable_progress_bar = false"
+"""DuckDB would draw a bar on standard output when a query takes long."""
 
 Ask = Callable[[str], duckdb.DuckDBPyConnection]
 
@@ -70,7 +72,9 @@ def duckdb_shown(settings: Settings) -> Iterator[DuckdbShown]:
             with _through_worker(settings) as ask:
                 yield DuckdbShown(subjects, store, ask)
         else:
-            yield DuckdbShown(subjects, store, _translated(store.instance().execute))
+            with store.instance().cursor() as connection:
+                connection.execute(QUIET)
+                yield DuckdbShown(subjects, store, _translated(connection.execute))
 
 
 def _live(store: DuckdbStore) -> int:
@@ -87,6 +91,7 @@ def _through_worker(settings: Settings) -> Iterator[Ask]:
         raise ReadersNotServed("a worker holds DuckDB and serves no readers")
     with duckdb.connect() as connection:
         load_extensions(connection)
+        connection.execute(QUIET)
         yield _translated(
             lambda query: connection.execute("FROM quack_query(?, ?, token := ?)", [address, query, token])
         )

@@ -20,7 +20,7 @@ _QUOTED_CONCAT = "CASE WHEN {c} IS NOT NULL THEN to_json(concat({c}))::text END"
 _PLAIN = "{c}::text"
 _FLOAT = "CASE WHEN {c} IN ('NaN', 'Infinity', '-Infinity') THEN '\"' || {c}::text || '\"' ELSE {c}::text END"
 _NUMERIC = "'\"' || {c}::numeric::text || '\"'"
-_NO_SPECIAL = "CASE WHEN {c} NOT IN ('NaN', 'Infinity', '-Infinity') THEN '\"' || {c}::text || '\"' END"
+_NO_NAN = "CASE WHEN {c} <> 'NaN' THEN '\"' || {c}::text || '\"' END"
 _STRING = "to_json({c})::text"
 _INTERVAL = """CASE WHEN {c} IS NOT NULL THEN concat('"P', extract(year FROM {c}), 'Y', extract(month FROM {c}), 'M',
     extract(day FROM {c}), 'DT', extract(hour FROM {c}), 'H', extract(minute FROM {c}), 'M',
@@ -40,24 +40,24 @@ _TEMPLATES = {
 }
 
 _CALENDAR = """
-    CASE WHEN NOT isfinite({c}) THEN '"' || {c}::text || '"'
-         WHEN extract(year FROM {u}) BETWEEN 1 AND 9999 THEN '"' || to_char({u}, {plain}) || {end}
+    CASE WHEN {c} >= '0001-01-01' AND {c} < '10000-01-01' THEN to_char({c}::timestamp, {plain})
+         WHEN NOT isfinite({c}) THEN '"' || {c}::text || '"'
          ELSE (SELECT '"' || CASE WHEN year < 0 THEN '-' ELSE '+' END
                       || lpad(abs(year)::text, greatest(6, length(abs(year)::text)), '0')
-                      || to_char({u}, {expanded}) || {end}
-               FROM (SELECT (extract(year FROM {u}) + CASE WHEN extract(year FROM {u}) < 0 THEN 1 ELSE 0 END)::bigint)
+                      || to_char({c}::timestamp, {expanded})
+               FROM (SELECT (extract(year FROM {c}) + CASE WHEN extract(year FROM {c}) < 0 THEN 1 ELSE 0 END)::bigint)
                     AS counted (year))
     END"""
 """ISO 8601, in its expanded form where a year has not four digits; it counts a year 0, which PostgreSQL does not."""
 
-_CLOCK = '"T"HH24:MI:SS.US'
+_CLOCKS = {"date": "", "timestamp": '"T"HH24:MI:SS.US', "timestamptz": '"T"HH24:MI:SS.US"Z"'}
 
 
 def json_text(column: sql.Composable, text: str, form: Form) -> sql.Composable:
     """An expression for a column's value as JSON text; NULL where the column is.
 
-    In a row, a numeric that is NaN or infinite is NULL where DuckDB's type is DECIMAL: that is what readers of the
-    table see. JSON is a string in a row, so that its null is told from NULL.
+    In a row, a numeric that is NaN is NULL where DuckDB's type is DECIMAL: that is what readers of the table see. (One
+    with a precision cannot be infinite.) JSON is a string in a row, so that its null is told from NULL.
 
     Args:
         text: the column's PostgreSQL type.
@@ -79,19 +79,13 @@ def _template(name: str, text: str, form: Form) -> str:
         if name in ("json", "jsonb"):
             return "to_json({c}::text)::text"
         if name == "numeric" and duckdb_type(text).startswith("DECIMAL"):
-            return _NO_SPECIAL
+            return _NO_NAN
         if name == "oid":
             return _QUOTED_CONCAT
     return _TEMPLATES.get(name, _QUOTED_CONCAT)
 
 
 def _calendar(column: sql.Composable, name: str) -> sql.Composable:
-    at_utc = sql.SQL("({} AT TIME ZONE 'UTC')").format(column) if name == "timestamptz" else column
-    clock = "" if name == "date" else _CLOCK
-    return sql.SQL(_CALENDAR).format(
-        c=column,
-        u=at_utc,
-        plain=sql.Literal(f"YYYY-MM-DD{clock}"),
-        expanded=sql.Literal(f"-MM-DD{clock}"),
-        end=sql.Literal('Z"' if name == "timestamptz" else '"'),
-    )
+    # A cast from timestamptz is one to the session's time zone, which is UTC.
+    rest = rf"-MM-DD{_CLOCKS[name]}\""
+    return sql.SQL(_CALENDAR).format(c=column, plain=sql.Literal(rf"\"YYYY{rest}"), expanded=sql.Literal(rest))

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain
 from typing import Protocol
 
@@ -23,7 +24,7 @@ from pipeline.verify.shown import Shown
 from pipeline.verify.shown_duckdb import duckdb_shown
 from pipeline.verify.shown_elasticsearch import elasticsearch_shown
 from pipeline.verify.shown_redis import redis_shown
-from pipeline.verify.source_side import SourceSide, snapshot, source_side
+from pipeline.verify.source_side import Snapshot, SourceSide, snapshot, source_side
 from pipeline.verify.subject import Subject, documents, tables
 
 OPENERS: dict[str, Callable[[Settings], AbstractContextManager[Shown]]] = {
@@ -39,8 +40,8 @@ MOST_NAMED = 10_000
 class Watcher(Protocol):
     """Is told how a verification goes on."""
 
-    def reading(self, what: str, rows: int) -> None:
-        """So many more rows of `postgres`, or of a model, were read."""
+    def reading(self, side: str, count: int, expected: int | None) -> None:
+        """So many more documents and rows of `postgresql`, or of a model, were read, of so many, if that is known."""
 
     def waiting(self, model: str, lacking_records: int) -> None:
         """The model has still to take in so many records; zero when it need not be waited for any more."""
@@ -72,7 +73,8 @@ class Verdict:
 
     Args:
         documents: documents, or rows of tables, that were compared.
-        rows: rows of PostgreSQL that they are made of.
+        rows: rows of PostgreSQL that they are made of; not counted in a quick look.
+        elapsed_s: what the model's side took, with all waiting; PostgreSQL was read before, once for all models.
         differences: the first of them.
     """
 
@@ -82,6 +84,11 @@ class Verdict:
     elapsed_s: float = 0.0
     counts: Counter[Kind] = field(default_factory=Counter)
     differences: list[Difference] = field(default_factory=list)
+
+    @property
+    def rows_per_s(self) -> float:
+        """Rows of PostgreSQL by the time that the model's side took."""
+        return self.rows / self.elapsed_s if self.elapsed_s else 0.0
 
     @property
     def is_equal(self) -> bool:
@@ -130,29 +137,34 @@ class _Verification:
     def of_everything(self, models: list[str]) -> Iterator[Verdict]:
         with snapshot(self.settings.source.url) as then:
             # Set after the snapshot was taken: what a model holds at the mark is at least that.
-            ends = self.arrival.now()
+            mark = self.arrival.mark()
             for subject in self._subjects(models):
-                for page in then.pages(subject):
-                    self.scratch.expect(subject, page)
-                    rows = pc.sum(page["rows"]).as_py()
-                    self.rows[subject.label] += rows
-                    self.documents[subject.label] += page.num_rows
-                    self.watcher.reading("postgres", rows)
+                self._expect(subject, then)
+        ends = self.arrival.ends(mark)
         for model in models:
             began = time.monotonic()
             with OPENERS[model](self.settings) as shown:
-                self.arrival.wait(model, shown, ends, lambda records, model=model: self.watcher.waiting(model, records))  # type: ignore[misc]
-                for subject in shown.subjects:
-                    for page in shown.pages(subject):
-                        self.scratch.show(subject, page)
-                        self.watcher.reading(model, page.num_rows)
-                    self.scratch.compare(subject)
-                verdict = Verdict(
-                    model,
-                    sum(self.documents[subject.label] for subject in shown.subjects),
-                    sum(self.rows[subject.label] for subject in shown.subjects),
-                )
-                yield self._settled(verdict, shown, began)
+                self.arrival.wait(model, shown, ends, partial(self.watcher.waiting, model))
+                yield self._settled(self._compared(model, shown), shown, began)
+
+    def _expect(self, subject: Subject, then: Snapshot) -> None:
+        for page in then.pages(subject):
+            self.scratch.expect(subject, page)
+            self.rows[subject.label] += pc.sum(page["rows"]).as_py()
+            self.documents[subject.label] += page.num_rows
+            self.watcher.reading("postgresql", page.num_rows, None)
+
+    def _compared(self, model: str, shown: Shown) -> Verdict:
+        labels = [subject.label for subject in shown.subjects]
+        verdict = Verdict(
+            model, sum(self.documents[label] for label in labels), sum(self.rows[label] for label in labels)
+        )
+        for subject in shown.subjects:
+            for page in shown.pages(subject):
+                self.scratch.show(subject, page)
+                self.watcher.reading(model, page.num_rows, verdict.documents)
+            self.scratch.compare(subject)
+        return verdict
 
     def of_some(self, model: str, scope: Scope) -> Verdict:
         began = time.monotonic()
@@ -172,7 +184,7 @@ class _Verification:
 
     def _settled(self, verdict: Verdict, shown: Shown, began: float) -> Verdict:
         looks = Looks(verdict.model, self.source, shown, self.scratch, self.arrival)
-        for difference in looks.settle(lambda records: self.watcher.waiting(verdict.model, records)):
+        for difference in looks.settle(partial(self.watcher.waiting, verdict.model)):
             verdict.add(difference)
         verdict.elapsed_s = time.monotonic() - began
         return verdict

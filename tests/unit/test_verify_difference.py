@@ -82,6 +82,11 @@ def test_the_name_of_a_column_that_differs_is_told_with_both_values() -> None:
     ]
 
 
+def test_numbers_are_shown_as_they_are() -> None:
+    [one] = differences(SHIPS, "PA:7", json.dumps(ship(crew={"mate": 1.25})), json.dumps(ship(crew=["1.25"])))
+    assert (one.expected, one.shown) == ('{"mate": 1.25}', '["1.25"]')
+
+
 def test_a_long_value_is_shortened() -> None:
     [one] = differences(SHIPS, "PA:7", json.dumps(ship(name="x" * 500)), json.dumps(ship(name="y")))
     assert one.expected is not None
