@@ -19,7 +19,7 @@ Named = set[tuple[str, int, str | None, str | None]]
 Document = dict[str, Any]
 
 OLD = "2001-02-03T04:05:06.000007Z"
-RUNS = 3
+RUNS = 2
 BY_HAND: dict[str, Callable[[Pipeline], StoreByHand]] = {
     "elasticsearch": lambda pipeline: ElasticsearchByHand(pipeline.endpoints.elasticsearch),
     "redis": lambda pipeline: RedisByHand(pipeline.redis()),
@@ -159,7 +159,7 @@ def damaged_duckdb(pipeline: Pipeline, *statements: str) -> Iterator[None]:
 
 
 def test_writes_that_go_on_are_no_difference(pipeline: Pipeline) -> None:
-    with pipeline.load():
+    with pipeline.load(orders_per_s=10):
         for _ in range(RUNS):
             code, answer = verified(pipeline)
             assert (code, answer["differences"]) == (0, [])
