@@ -31,7 +31,7 @@ check: $(INSTALLED) ## Format, lint, types, layers, then the unit and contract t
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest tests/unit tests/contract $(ARGS)
 
-bench: $(INSTALLED) ## Measure the pipeline against its baselines; fails where a limit is missed
+bench: $(INSTALLED) ## Measure the pipeline against its baselines; fails where a model ends wrong
 	$(BIN)/python -m bench $(ARGS)
 
 format: $(INSTALLED) ## Rewrite the code in the project's format
