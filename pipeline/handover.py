@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from confluent_kafka import Message
@@ -43,7 +43,6 @@ class Handover:
         self._polled = Polled()
         self._unplaced: set[Shard] = set()
         self._placed: dict[Shard, int] = {}
-        self._held: set[Shard] = set()
         self._mirrored: dict[Shard, int] = {}
         self._is_batch_in_hand = False
         self._failure: Exception | None = None
@@ -62,7 +61,9 @@ class Handover:
             if paused.is_set() or not self._polled.is_worth_taking(IDLE_S):
                 return NOTHING_CAME
             self._is_batch_in_hand = True
-            return RawBatch(*self._polled.take(self._max_records))
+            batch = RawBatch(*self._polled.take(self._max_records))
+            self._changed.notify_all()
+            return batch
 
     def put_down(self) -> None:
         """The batch in hand is done with."""
@@ -107,7 +108,6 @@ class Handover:
         """The shard was sought and resumed, and is read from this offset."""
         with self._changed:
             self._polled.begin(shard, offset)
-            self._held.discard(shard)
 
     def assigned(self, shards: Collection[Shard]) -> None:
         """These shards are ours now."""
@@ -120,6 +120,7 @@ class Handover:
         with self._changed:
             self._polled.drop(shards)
             self._unplaced.update(shards)
+            self._changed.notify_all()
 
     def forget(self, shards: Collection[Shard]) -> None:
         """These shards are no longer ours; what was polled of them is for others."""
@@ -135,15 +136,14 @@ class Handover:
             self._polled.add(messages, ends)
             self._changed.notify_all()
 
-    def hold_if_full(self, apply: Callable[[bool, set[Shard]], None]) -> None:
-        """Call `apply` when shards are to be held or let go: with whether there is no room, and all that have begun."""
+    def await_room(self, wait_s: float, ended: threading.Event) -> bool:
+        """Wait at most `wait_s`, and not once `ended` is set, for room for more records; say whether there is."""
         with self._changed:
-            is_full = self._polled.record_count >= self._max_records
-            begun = self._polled.shards()
-            has_turned = bool(begun - self._held) if is_full else bool(self._held)
-            self._held = begun if is_full else set()
-        if has_turned:
-            apply(is_full, begun)
+            self._changed.wait_for(lambda: self._has_room() or ended.is_set(), wait_s)
+            return self._has_room()
+
+    def _has_room(self) -> bool:
+        return self._polled.record_count < self._max_records
 
     def mirror(self, ends: Mapping[Shard, int]) -> None:
         """Offsets for the group to show."""

@@ -25,6 +25,8 @@ from sinks.batch import Progress, Shard
 log = structlog.get_logger()
 
 POLL_S = 0.1
+FULL_S = 5.0
+"""How long the group waits at most for a worker that has no room: polling is also what keeps it a member."""
 DRAIN = 2_000
 """Records taken per call: a call for more waits until its time is over where there are fewer."""
 
@@ -97,8 +99,8 @@ class Source:
                 yield self._handover.take(POLL_S, self._paused)
                 self._handover.put_down()
         finally:
-            self._handover.put_down()
             self._ended.set()
+            self._handover.put_down()
             self._thread.join()
 
     def commit(self, batch: RawBatch) -> None:
@@ -124,10 +126,11 @@ class Source:
             while not self._ended.is_set():
                 self._seek()
                 self._mirror()
-                self._handover.hold_if_full(self._hold)
-                first = self._consumer.poll(POLL_S)
+                # Not by pausing partitions: the client takes up a partition that was paused only a second later.
+                has_room = self._handover.await_room(FULL_S, self._ended)
+                first = self._consumer.poll(POLL_S if has_room else 0)
                 if first is not None:
-                    self._receive([first, *self._consumer.consume(DRAIN, 0)])
+                    self._receive([first, *self._consumer.consume(DRAIN, 0)] if has_room else [first])
         except Exception as error:  # noqa: BLE001 - the worker's thread raises it
             self._handover.fail(error)
         finally:
@@ -146,10 +149,6 @@ class Source:
                     self._handover.place_again(shard, offset)
                 continue
             self._handover.begin(shard, offset)
-
-    def _hold(self, is_full: bool, shards: set[Shard]) -> None:
-        places = [TopicPartition(*shard) for shard in shards & self._assignment()]
-        (self._consumer.pause if is_full else self._consumer.resume)(places)
 
     def _assignment(self) -> set[Shard]:
         return set(_shards(self._consumer.assignment()))

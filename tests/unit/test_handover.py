@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from confluent_kafka import Message
@@ -151,36 +152,24 @@ def test_a_revocation_waits_until_the_batch_in_hand_is_put_down() -> None:
     assert answers == [True]
 
 
-def test_partitions_are_held_once_while_there_is_no_room_and_let_go_once() -> None:
-    handover = begun(ORDERS, ITEMS, max_records=2)
-    applied: list[tuple[bool, set[Shard]]] = []
-
-    def hold(is_full: bool, shards: set[Shard]) -> None:
-        applied.append((is_full, shards))
-
-    handover.hold_if_full(hold)
+def test_there_is_room_again_once_a_batch_is_taken() -> None:
+    handover = begun(ORDERS, max_records=2)
+    assert handover.await_room(0, GOING)
     handover.add([message(ORDERS, 0), message(ORDERS, 1)], {})
-    handover.hold_if_full(hold)
-    handover.hold_if_full(hold)
+    assert not handover.await_room(0, GOING)
+    waiting = ThreadPoolExecutor(1).submit(handover.await_room, 60, GOING)
     handover.take(0, GOING)
-    handover.hold_if_full(hold)
-    handover.hold_if_full(hold)
-    assert applied == [(True, {ORDERS, ITEMS}), (False, {ORDERS, ITEMS})]
+    assert waiting.result(timeout=30)
 
 
-def test_a_shard_that_begins_while_there_is_no_room_is_held_too() -> None:
+def test_nobody_waits_for_room_once_it_is_over() -> None:
     handover = begun(ORDERS, max_records=1)
-    applied: list[tuple[bool, set[Shard]]] = []
-
-    def hold(is_full: bool, shards: set[Shard]) -> None:
-        applied.append((is_full, shards))
-
     handover.add([message(ORDERS, 0)], {})
-    handover.hold_if_full(hold)
-    handover.begin(ITEMS, 0)
-    handover.hold_if_full(hold)
-    handover.hold_if_full(hold)
-    assert applied == [(True, {ORDERS}), (True, {ORDERS, ITEMS})]
+    ended = threading.Event()
+    waiting = ThreadPoolExecutor(1).submit(handover.await_room, 60, ended)
+    ended.set()
+    handover.put_down()
+    assert not waiting.result(timeout=30)
 
 
 def test_offsets_are_mirrored_once_and_the_latest_counts() -> None:
