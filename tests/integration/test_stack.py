@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import psutil
@@ -154,8 +155,7 @@ def test_a_server_that_dies_at_boot_is_reported_with_the_end_of_its_log(local_st
 def begin_and_kill(stack: LocalStack) -> None:
     """Run `up` in a process of its own and kill it when it has begun to start Elasticsearch."""
     program = (
-        "import sys; from contextlib import suppress
-from pathlib import Path; from stack.local import LocalStack; LocalStack(Path(sys.argv[1])).up()"
+        "import sys; from pathlib import Path; from stack.local import LocalStack; LocalStack(Path(sys.argv[1])).up()"
     )
     starter = subprocess.Popen([sys.executable, "-c", program, str(stack.home)])
     while recorded(stack.home / "run/elasticsearch.json") is None:
