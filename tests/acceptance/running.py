@@ -103,11 +103,7 @@ class Pipeline:
         """Wait until these models hold everything that is committed now; all of them where none is named."""
         ends = self._ends()
         for model in models or MODELS:
-            wait_for(
-                lambda model=model: not missing(self.progress(model), ends),  # type: ignore[misc]
-                SETTLES_WITHIN_S,
-                lambda model=model: f"{model} lacks {missing(self.progress(model), ends)}\n{self._said()}",  # type: ignore[misc]
-            )
+            self._await(model, ends)
 
     def settled(self) -> Contents:
         """Wait until the models hold everything, and prove that each of them equals the source, value by value."""
@@ -169,6 +165,15 @@ class Pipeline:
     def _ends(self) -> Mapping[Shard, int]:
         """The ends of the log once everything that is committed now is in it."""
         return self._marks.await_in_log(self._marks.set(self.source), SETTLES_WITHIN_S).end_offsets
+
+    def _await(self, model: str, ends: Mapping[Shard, int]) -> None:
+        def has_reached() -> bool:
+            return not missing(self.progress(model), ends)
+
+        def lacks() -> str:
+            return f"{model} lacks {missing(self.progress(model), ends)}\n{self._said()}"
+
+        wait_for(has_reached, SETTLES_WITHIN_S, lacks)
 
     def _progress_of_duckdb(self) -> Mapping[Shard, int]:
         generation = read_models.open_duckdb(self.settings).live()

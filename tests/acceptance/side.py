@@ -88,12 +88,11 @@ class SidePipeline:
     def catch_up(self, run: Run) -> None:
         """Wait until the models hold everything that is in the topics now."""
         ends = end_offsets(self._admin, self._topics)
-        for model in ("elasticsearch", "redis"):
-            wait_for(
-                lambda model=model: not missing(self.progress(model), ends),  # type: ignore[misc]
-                CATCHES_UP_WITHIN_S,
-                run.end_of_log,
-            )
+
+        def have_reached() -> bool:
+            return not any(missing(self.progress(model), ends) for model in ("elasticsearch", "redis"))
+
+        wait_for(have_reached, CATCHES_UP_WITHIN_S, run.end_of_log)
         run.says("event=working", "model=duckdb")
 
     def progress(self, model: str) -> Mapping[Shard, int]:
