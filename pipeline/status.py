@@ -115,7 +115,7 @@ def _slot(settings: Settings) -> dict[str, Any]:
 def _model(model: str, settings: Settings, ends: Mapping[Shard, int]) -> ModelStatus:
     try:
         with read_models.STORES[model](settings) as store:
-            live, generations = store.live(), store.generations()
+            live, generations = store.live(), tuple(store.generations())
     except SinkError as error:
         return ModelStatus(model, problem=str(error))
     if live is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Collection, Iterator, Sequence
 from typing import Protocol
 
@@ -33,6 +34,9 @@ class Files(Protocol):
     def connection(self, generation: int) -> duckdb.DuckDBPyConnection:
         """A connection of its own to one generation."""
 
+    def writing(self, generation: int) -> threading.Lock:
+        """The lock of whoever writes a generation."""
+
     def prepared(self, generation: int) -> None:
         """All tables of a generation are there."""
 
@@ -50,7 +54,7 @@ class DuckdbSink:
 
     def prepare(self) -> None:
         self._store.attach(self._generation)
-        with self._transaction() as connection:
+        with self._store.writing(self._generation), self._transaction() as connection:
             connection.execute(CREATE_BOOKS + CREATE_SCHEMAS)
             for statements in self._statements.values():
                 connection.execute(statements.create())
@@ -61,7 +65,7 @@ class DuckdbSink:
             return read_books(connection).progress
 
     def write(self, batch: Batch) -> None:
-        with self._transaction() as connection:
+        with self._store.writing(self._generation), self._transaction() as connection:
             books = read_books(connection)
             books.progress.require(batch.span)
             fences = books.fences.joined(batch.fences)

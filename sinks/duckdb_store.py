@@ -1,25 +1,30 @@
 """All generations of the DuckDB model: a file each in one directory, and the one process that may write them.
 
 A DuckDB file that is held cannot be opened by any other process. So one process holds the directory's lock and all
-files; which generation is live stands in a small file beside them, which anybody can read.
+files; which generation is live stands in a small file beside them, which anybody can read (`sinks.duckdb_ledger`), and
+what others want of it they ask it for (`sinks.duckdb_inbox`).
 """
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import os
-from collections.abc import Sequence
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
 import duckdb
 
 from sinks.duckdb_errors import translated
+from sinks.duckdb_ledger import Ledger, generation_path, generations_in, read_ledger, size_bytes
 from sinks.duckdb_sink import DuckdbSink
 from sinks.duckdb_tables import quote
-from sinks.errors import GenerationMissing, StoreUnavailable
+from sinks.errors import GenerationInUse, GenerationMissing, StoreUnavailable
+from sinks.generation import Record, now
 from sinks.shape import RowShape
 
 CHECKPOINT_THRESHOLD = "1GB"
@@ -33,7 +38,7 @@ class WriterElsewhere(StoreUnavailable):
 
 
 class DuckdbStore:
-    """A directory of generations.
+    """A directory of generations; its methods may be called by several threads.
 
     Args:
         directory: where the files are; created where it is missing.
@@ -48,44 +53,69 @@ class DuckdbStore:
         self._lock: IO[str] | None = None
         self._instance: duckdb.DuckDBPyConnection | None = None
         self._attached: set[int] = set()
+        self._files = threading.RLock()
+        self._writing: defaultdict[int, threading.Lock] = defaultdict(threading.Lock)
 
-    def generations(self) -> tuple[int, ...]:
-        return tuple(sorted(int(path.stem) for path in self._directory.glob("[0-9]*.duckdb")))
+    def generations(self) -> dict[int, Record]:
+        return generations_in(self._directory)
 
     def live(self) -> int | None:
-        with contextlib.suppress(FileNotFoundError):
-            number: int = json.loads((self._directory / "generations.json").read_text())["live"]
-            return number
-        return None
+        return read_ledger(self._directory).live
 
     def path(self, generation: int) -> Path:
         """The file of one generation."""
-        return self._directory / f"{generation:06}.duckdb"
+        return generation_path(self._directory, generation)
 
     def sink(self, generation: int) -> DuckdbSink:
         return DuckdbSink(self, generation, self._shapes)
 
+    def create(self, generation: int, record: Record) -> None:
+        if not self.path(generation).exists():
+            # Before the file: one that is there, and of which nothing is noted, would pass for complete.
+            self._note(lambda ledger: ledger.noting(generation, record))
+        self.sink(generation).prepare()
+
+    def complete(self, generation: int) -> None:
+        self._note(lambda ledger: ledger.noting(generation, replace(ledger.of(generation), is_complete=True)))
+
+    def reject(self, generation: int) -> None:
+        self._note(lambda ledger: ledger.noting(generation, replace(ledger.of(generation), is_rejected=True)))
+
     def drop(self, generation: int) -> None:
         if generation == self.live():
-            raise GenerationMissing(f"generation {generation} is live and cannot be dropped")
-        self.open()
+            raise GenerationInUse(f"generation {generation} of duckdb is live")
         self._remove(generation)
+        self._note(lambda ledger: ledger.without(generation))
 
     def clear(self) -> None:
         self.open()
         for shape in self._shapes:
             for name in (shape.table, f"{shape.table}_history"):
                 self.instance().execute(f"DROP VIEW IF EXISTS memory.main.{quote(name)}")
-        (self._directory / "generations.json").unlink(missing_ok=True)
+        self._note(lambda _: Ledger())
         for generation in self.generations():
             self._remove(generation)
 
+    def size_bytes(self, generation: int) -> int:
+        return size_bytes(self._directory, generation)
+
+    def writing(self, generation: int) -> threading.Lock:
+        """The lock of whoever writes a generation: DuckDB would refuse the second of two transactions."""
+        return self._writing[generation]
+
+    def _note(self, change: Callable[[Ledger], Ledger]) -> None:
+        self.open()
+        with self._files:
+            change(read_ledger(self._directory)).write(self._directory)
+
     def _remove(self, generation: int) -> None:
-        if generation in self._attached:
-            self.instance().execute(f"DETACH {catalog(generation)}")
-            self._attached.discard(generation)
-        for suffix in ("", ".wal"):
-            self.path(generation).with_name(self.path(generation).name + suffix).unlink(missing_ok=True)
+        self.open()
+        with self.writing(generation), self._files:
+            if generation in self._attached:
+                self.instance().execute(f"DETACH {catalog(generation)}")
+                self._attached.discard(generation)
+            for suffix in ("", ".wal"):
+                self.path(generation).with_name(self.path(generation).name + suffix).unlink(missing_ok=True)
 
     def open(self) -> None:
         """Take the directory's lock, and show readers the live generation.
@@ -126,17 +156,17 @@ class DuckdbStore:
     def attach(self, generation: int) -> None:
         """Hold a generation's file, which is created where it is missing."""
         self.open()
-        if generation not in self._attached:
-            with translated(f"generation {generation}"):
-                self.instance().execute(f"ATTACH '{_literal(self.path(generation))}' AS {catalog(generation)}")
-            self._attached.add(generation)
+        with self._files:
+            if generation not in self._attached:
+                with translated(f"generation {generation}"):
+                    self.instance().execute(f"ATTACH '{_literal(self.path(generation))}' AS {catalog(generation)}")
+                self._attached.add(generation)
 
     def show(self, generation: int) -> None:
         """Make a generation live: on disk, then for the readers who are connected."""
         self.connection(generation).close()
-        pending = self._directory / "generations.json.new"
-        pending.write_text(json.dumps({"live": generation}))
-        pending.replace(self._directory / "generations.json")
+        moment = now()
+        self._note(lambda ledger: ledger.showing(generation, moment))
         self._show(generation)
 
     def prepared(self, generation: int) -> None:

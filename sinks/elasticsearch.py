@@ -11,7 +11,8 @@ by search, or look at `readmodels.kind`.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -23,8 +24,10 @@ from sinks.elasticsearch_document import VISIBLE
 from sinks.elasticsearch_generation import GenerationIndex
 from sinks.elasticsearch_index import Tally
 from sinks.elasticsearch_mapping import IndexSettings, ShapeRefused
+from sinks.elasticsearch_record import records
 from sinks.elasticsearch_search import of_kind
-from sinks.errors import GenerationMissing
+from sinks.errors import GenerationInUse, GenerationMissing
+from sinks.generation import Record, now
 from sinks.shape import DocumentShape
 
 __all__ = ["ElasticsearchSink", "ElasticsearchStore", "IndexSettings", "ShapeRefused", "Tally", "connect"]
@@ -32,6 +35,22 @@ __all__ = ["ElasticsearchSink", "ElasticsearchStore", "IndexSettings", "ShapeRef
 _NOT_FOUND = 404
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,199}")
 _DEFAULTS = IndexSettings()
+
+
+class _Bytes(msgspec.Struct):
+    size_in_bytes: int
+
+
+class _Store(msgspec.Struct):
+    store: _Bytes
+
+
+class _Total(msgspec.Struct):
+    total: _Store
+
+
+class _Stats(msgspec.Struct, rename={"all": "_all"}):
+    all: _Total
 
 
 class ElasticsearchStore:
@@ -59,14 +78,14 @@ class ElasticsearchStore:
             if not _NAME.fullmatch(alias):
                 raise ShapeRefused(f"{alias!r} cannot be the name of an index")
 
-    def generations(self) -> tuple[int, ...]:
-        found: set[int] = set()
+    def generations(self) -> dict[int, Record]:
+        found: dict[int, list[Record]] = {}
         for alias in self._shapes:
-            path = f"/{alias}-*/_alias"
-            indices = self._cluster.ask("GET", path, dict[str, msgspec.Raw], params={"expand_wildcards": "all"})
-            numbers = (_generation_of(index, alias) for index in indices)
-            found.update(number for number in numbers if number is not None)
-        return tuple(sorted(found))
+            for index, record in records(self._cluster, f"{alias}-*").items():
+                number = _generation_of(index, alias)
+                if number is not None:
+                    found.setdefault(number, []).append(record)
+        return {number: _of_all(found[number]) for number in sorted(found)}
 
     def live(self) -> int | None:
         shown: set[int | None] = set()
@@ -87,16 +106,37 @@ class ElasticsearchStore:
             },
         )
 
+    def create(self, generation: int, record: Record) -> None:
+        self.sink(generation).prepare(record)
+
+    def complete(self, generation: int) -> None:
+        for alias in self._shapes:
+            settings = {"index": self._settings.of_complete()}
+            self._cluster.ask("PUT", f"/{_index_name(alias, generation)}/_settings", dict[str, Any], settings)
+        self.sink(generation).note(lambda record: replace(record, is_complete=True))
+
+    def reject(self, generation: int) -> None:
+        self.sink(generation).note(lambda record: replace(record, is_rejected=True))
+
     def drop(self, generation: int) -> None:
+        if generation == self.live():
+            raise GenerationInUse(f"generation {generation} of elasticsearch is live")
+        self._remove(generation)
+
+    def clear(self) -> None:
+        for generation in self.generations():
+            self._remove(generation)
+
+    def size_bytes(self, generation: int) -> int:
+        names = ",".join(_index_name(alias, generation) for alias in self._shapes)
+        return self._cluster.ask("GET", f"/{names}/_stats/store", _Stats).all.total.store.size_in_bytes
+
+    def _remove(self, generation: int) -> None:
         for alias in self._shapes:
             name = _index_name(alias, generation)
             answer = self._cluster.answer("DELETE", f"/{name}")
             if answer.status >= 300 and not answer.reason.is_of_index:
                 raise failure(answer.status, answer.reason, name)
-
-    def clear(self) -> None:
-        for generation in self.generations():
-            self.drop(generation)
 
     def _indices_shown(self, alias: str) -> list[str]:
         path = f"/_alias/{alias}"
@@ -124,9 +164,9 @@ class ElasticsearchSink:
         """Per index, what was written, left as it was, and met by another writer."""
         return {one.index.name: one.index.tally for one in self._indices.values()}
 
-    def prepare(self) -> None:
+    def prepare(self, record: Record | None = None) -> None:
         for index in self._indices.values():
-            index.prepare()
+            index.prepare(record)
 
     def progress(self) -> Progress:
         known = [index.progress() for index in self._indices.values()]
@@ -137,13 +177,22 @@ class ElasticsearchSink:
         for index in self._indices.values():
             index.write(batch)
 
+    def note(self, change: Callable[[Record], Record]) -> None:
+        """Change the record of this generation."""
+        for index in self._indices.values():
+            index.note(change)
+
     def cutover(self) -> None:
+        for index in self._indices.values():
+            index.refresh()
         actions: list[dict[str, Any]] = []
         for alias, index in self._indices.items():
             actions.append({"remove": {"index": f"{alias}-*", "alias": alias, "must_exist": False}})
             shown = {"index": index.index.name, "alias": alias, "filter": of_kind(VISIBLE), "is_write_index": False}
             actions.append({"add": shown})
         self._cluster.ask("POST", "/_aliases", dict[str, Any], {"actions": actions})
+        moment = now()
+        self.note(lambda record: replace(record, shown_at=moment))
 
 
 def _index_name(alias: str, generation: int) -> str:
@@ -153,3 +202,12 @@ def _index_name(alias: str, generation: int) -> str:
 def _generation_of(index: str, alias: str) -> int | None:
     found = re.fullmatch(rf"{re.escape(alias)}-(\d{{6,}})", index)
     return int(found[1]) if found else None
+
+
+def _of_all(records: Sequence[Record]) -> Record:
+    """The record of a generation out of those of its indices, which are written one after the other."""
+    return replace(
+        records[0],
+        is_complete=all(record.is_complete for record in records),
+        is_rejected=any(record.is_rejected for record in records),
+    )

@@ -15,10 +15,12 @@ from sinks.elasticsearch_index import Index
 from sinks.elasticsearch_ledger import FENCES_ID, PROGRESS, FenceLedger, progress_id, progress_of, progress_source
 from sinks.elasticsearch_mapping import IndexSettings, ShapeRefused, index_of
 from sinks.elasticsearch_memory import Memory
-from sinks.elasticsearch_search import pages
+from sinks.elasticsearch_record import meta, records
+from sinks.elasticsearch_search import pages, refresh
 from sinks.errors import ProgressLost
 from sinks.fence import Fence, Fences
 from sinks.fold import fold
+from sinks.generation import Record
 from sinks.register import Change, Register, join
 from sinks.shape import DocumentShape
 
@@ -44,10 +46,19 @@ class GenerationIndex:
         memory = Memory(_REMEMBERED_BYTES)
         self.index = Index(cluster, name, f"{name}-write", memory, self._format.write_sheltered)
 
-    def prepare(self) -> None:
-        """Create the index and its write alias where they are missing."""
+    def prepare(self, record: Record | None = None) -> None:
+        """Create the index and its write alias where they are missing.
+
+        Args:
+            record: of a generation that is created; None for one of which nothing is to be noted.
+        """
         name, alias = self.index.name, self.index.alias
-        body = {**index_of(self.shape, self._settings), "aliases": {alias: {}}}
+        body = {
+            **index_of(self.shape, self._settings, is_complete=record is None or record.is_complete),
+            "aliases": {alias: {}},
+        }
+        if record is not None:
+            body["mappings"].update(meta(record))
         answer = self._cluster.answer("PUT", f"/{name}", body)
         if answer.status < 300:
             return
@@ -57,6 +68,16 @@ class GenerationIndex:
         if reason.type != "resource_already_exists_exception":
             raise failure(answer.status, reason, name)
         self._cluster.ask("PUT", f"/{name}/_alias/{alias}", dict[str, Any])
+
+    def note(self, change: Callable[[Record], Record]) -> None:
+        """Change the record of the generation."""
+        name = self.index.name
+        [known] = records(self._cluster, name).values()
+        self._cluster.ask("PUT", f"/{name}/_mapping", dict[str, Any], meta(change(known)))
+
+    def refresh(self) -> None:
+        """Let searches find everything that was acknowledged."""
+        refresh(self._cluster, self.index.name)
 
     def progress(self) -> Progress:
         """What the index itself says of the log."""

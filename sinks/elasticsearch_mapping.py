@@ -72,14 +72,26 @@ class IndexSettings:
     shards: int = 1
     replicas: int | None = None
 
-    def to_json(self) -> dict[str, Any]:
-        """The settings of a new index, as Elasticsearch takes them."""
-        copies = {"auto_expand_replicas": "0-1"} if self.replicas is None else {"number_of_replicas": self.replicas}
-        return {"number_of_shards": self.shards, **copies}
+    def of_complete(self) -> dict[str, Any]:
+        """The settings of an index that is searched, as Elasticsearch takes them; None is its own default."""
+        if self.replicas is None:
+            return {"auto_expand_replicas": "0-1", "refresh_interval": None}
+        return {"auto_expand_replicas": "false", "number_of_replicas": self.replicas, "refresh_interval": None}
 
 
-def index_of(shape: DocumentShape, settings: IndexSettings) -> dict[str, Any]:
+OF_BUILDING: Mapping[str, Any] = {
+    "auto_expand_replicas": "false",
+    "number_of_replicas": 0,
+    "refresh_interval": "-1",
+}
+"""The settings of an index that is filled and not searched; `IndexSettings.of_complete` takes each of them back."""
+
+
+def index_of(shape: DocumentShape, settings: IndexSettings, *, is_complete: bool = True) -> dict[str, Any]:
     """Settings and mappings of an index for documents of one shape.
+
+    Args:
+        is_complete: whether it is searched, or only filled for now.
 
     Raises:
         ShapeRefused: a name of the shape cannot be the name of a field.
@@ -88,7 +100,8 @@ def index_of(shape: DocumentShape, settings: IndexSettings) -> dict[str, Any]:
     return {
         "settings": {
             "index": {
-                **settings.to_json(),
+                "number_of_shards": settings.shards,
+                **(settings.of_complete() if is_complete else OF_BUILDING),
                 # An acknowledged write must survive a crash: progress rests on it.
                 "translog": {"durability": "request"},
                 # A table may have up to 1,600 columns, and an order more than the default of 10,000 items.

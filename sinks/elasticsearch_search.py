@@ -59,7 +59,7 @@ def pages(cluster: Cluster, index: str, *kinds: str) -> Iterator[dict[str, Store
         StoreUnavailable: the store cannot serve now.
         GenerationMissing: the index is not there.
     """
-    _refresh(cluster, index)
+    refresh(cluster, index)
     moment = cluster.ask("POST", f"/{index}/_pit", _PointInTime, params={"keep_alive": _PAGE_KEPT_FOR}).id
     after: dict[str, Any] = {}
     try:
@@ -83,8 +83,13 @@ def pages(cluster: Cluster, index: str, *kinds: str) -> Iterator[dict[str, Store
         cluster.answer("DELETE", "/_pit", {"id": moment})
 
 
-def _refresh(cluster: Cluster, index: str) -> None:
-    """Make everything that was acknowledged visible to searches."""
+def refresh(cluster: Cluster, index: str) -> None:
+    """Make everything that was acknowledged visible to searches.
+
+    Raises:
+        StoreUnavailable: a shard does not answer.
+        GenerationMissing: the index is not there.
+    """
     refreshed = cluster.ask("POST", f"/{index}/_refresh", _Refreshed)
     if refreshed.shards.failed:
         raise StoreUnavailable(f"{index}: {refreshed.shards.failed} shards could not be refreshed")

@@ -35,6 +35,12 @@ class GenerationMissing(SinkError):
     remedy = "Run `readmodels init` to create the first generation, or `readmodels replay` to build a new one."
 
 
+class GenerationInUse(SinkError):
+    """The generation is the one that readers see, so it cannot be removed."""
+
+    remedy = "Cut over to another generation first, or remove the whole model with `readmodels teardown`."
+
+
 class ProgressLost(SinkError):
     """The store's progress lies before the batch: it lost writes that it had acknowledged.
 

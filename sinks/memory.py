@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sinks.batch import FACTS, PLACE, Batch, Mutations, Progress
+from sinks.errors import GenerationInUse
 from sinks.fence import Fences
 from sinks.fold import registers
+from sinks.generation import UNKNOWN, Record, now
 from sinks.register import NOTHING, Register, join
 from sinks.shape import DocumentShape, Shape, collection_of, scope
 
@@ -22,6 +24,7 @@ class Generation:
     registers: dict[Name, Register] = field(default_factory=dict)
     fences: Fences = field(default_factory=Fences)
     progress: Progress = field(default_factory=Progress)
+    record: Record = UNKNOWN
 
 
 class MemoryStore:
@@ -32,8 +35,8 @@ class MemoryStore:
         self.held: dict[int, Generation] = {}
         self.shown: int | None = None
 
-    def generations(self) -> tuple[int, ...]:
-        return tuple(sorted(self.held))
+    def generations(self) -> dict[int, Record]:
+        return {number: self.held[number].record for number in sorted(self.held)}
 
     def live(self) -> int | None:
         return self.shown
@@ -41,12 +44,26 @@ class MemoryStore:
     def sink(self, generation: int) -> MemorySink:
         return MemorySink(self, generation)
 
+    def create(self, generation: int, record: Record) -> None:
+        self.held.setdefault(generation, Generation(record=record))
+
+    def complete(self, generation: int) -> None:
+        self.held[generation].record = replace(self.held[generation].record, is_complete=True)
+
+    def reject(self, generation: int) -> None:
+        self.held[generation].record = replace(self.held[generation].record, is_rejected=True)
+
     def drop(self, generation: int) -> None:
+        if generation == self.shown:
+            raise GenerationInUse(f"generation {generation} is live")
         self.held.pop(generation, None)
 
     def clear(self) -> None:
         self.held.clear()
         self.shown = None
+
+    def size_bytes(self, generation: int) -> int:
+        return len(repr(self.held[generation].registers))
 
 
 class MemorySink:
@@ -79,6 +96,8 @@ class MemorySink:
         generation.progress = generation.progress.moved_to(batch.span.end)
 
     def cutover(self) -> None:
+        held = self._store.held[self._generation]
+        held.record = replace(held.record, shown_at=now())
         self._store.shown = self._generation
 
     def _fence(self, fences: Fences, name: Name, register: Register) -> Register:

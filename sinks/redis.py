@@ -7,16 +7,18 @@ script looks for its generation first, so that after a cutover nobody writes int
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 import pyarrow as pa
 from redis import ConnectionPool, Redis
 
 from sinks.batch import PART, PLACE, Batch, Mutations, Progress
-from sinks.errors import GenerationMissing, MutationRejected
+from sinks.errors import GenerationInUse, MutationRejected
+from sinks.generation import UNKNOWN, Record, now
 from sinks.redis_check import check
 from sinks.redis_errors import RedisUnfit
-from sinks.redis_generation import MARKER, Generation, Pace, find
+from sinks.redis_generation import MARKER, RECORD, Generation, Pace, find, record_of
 from sinks.redis_link import Script, link, pool
 from sinks.redis_wire import wire
 from sinks.shape import DocumentShape
@@ -49,18 +51,29 @@ class RedisStore:
         self._connections = pool(url)
         self._shapes = tuple(shapes)
 
-    def generations(self) -> tuple[int, ...]:
-        return tuple(sorted(number for number in self._databases() if number is not None))
+    def generations(self) -> dict[int, Record]:
+        found = {one[0]: one[1] for one in self._databases() if one is not None}
+        return {number: found[number] for number in sorted(found)}
 
     def live(self) -> int | None:
-        return self._databases()[0]
+        shown = self._databases()[0]
+        return shown[0] if shown is not None else None
 
     def sink(self, generation: int) -> RedisSink:
         return RedisSink(self._connections, self._shapes, generation)
 
+    def create(self, generation: int, record: Record) -> None:
+        self.sink(generation).prepare(record)
+
+    def complete(self, generation: int) -> None:
+        self.sink(generation).note(lambda record: replace(record, is_complete=True))
+
+    def reject(self, generation: int) -> None:
+        self.sink(generation).note(lambda record: replace(record, is_rejected=True))
+
     def drop(self, generation: int) -> None:
         if generation == self.live():
-            raise GenerationMissing(f"generation {generation} is live and cannot be dropped")
+            raise GenerationInUse(f"generation {generation} of redis is live")
         if generation in self.generations():
             with link(self._connections) as server:
                 find(server, generation).empty_database()
@@ -74,10 +87,18 @@ class RedisStore:
         """Close all connections, also those of its sinks."""
         self._connections.disconnect()
 
-    def _databases(self) -> list[int | None]:
+    def size_bytes(self, generation: int) -> int:
         with link(self._connections) as server:
-            markers = server.call(LIST, [wire(MARKER)], [])
-        return [int(marker.partition(b" ")[0]) if marker else None for marker in markers]
+            return find(server, generation).size_bytes()
+
+    def _databases(self) -> list[tuple[int, Record] | None]:
+        """What every database holds: the number and the record of a generation, or None."""
+        with link(self._connections) as server:
+            answer = server.call(LIST, [wire(MARKER, RECORD)], [])
+        return [
+            (int(marker.partition(b" ")[0]), record_of(record)) if marker else None
+            for marker, record in zip(answer[::2], answer[1::2], strict=True)
+        ]
 
 
 class RedisSink:
@@ -89,13 +110,13 @@ class RedisSink:
         self._number = generation
         self._pace = Pace()
 
-    def prepare(self) -> None:
+    def prepare(self, record: Record = UNKNOWN) -> None:
         for finding in check(Redis(connection_pool=self._connections)):
             if finding.is_fatal:
                 raise RedisUnfit(finding.problem, finding.remedy)
         marker = f"{self._number} {secrets.token_hex(8)}"
         with link(self._connections) as server:
-            answer = server.call(CREATE, [wire(MARKER)], [wire(self._number, marker)])
+            answer = server.call(CREATE, [wire(MARKER, RECORD)], [wire(self._number, marker, record.to_json())])
         if answer in _CANNOT_CREATE:
             raise RedisUnfit(*_CANNOT_CREATE[answer])
 
@@ -111,9 +132,16 @@ class RedisSink:
             self._merge(generation, batch)
             generation.move_progress(batch.span)
 
+    def note(self, change: Callable[[Record], Record]) -> None:
+        """Change the record of this generation."""
+        with link(self._connections) as server:
+            generation = find(server, self._number)
+            generation.note(change(generation.record))
+
     def cutover(self) -> None:
         with link(self._connections) as server:
             find(server, self._number).show()
+        self.note(lambda record: replace(record, shown_at=now()))
 
     def _fence(self, generation: Generation, batch: Batch) -> None:
         for fence in batch.fences:

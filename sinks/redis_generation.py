@@ -13,12 +13,14 @@ from sinks.batch import Progress, Shard, Span
 from sinks.errors import GenerationMissing
 from sinks.fence import Fence, FenceKind
 from sinks.fold import fold
+from sinks.generation import UNKNOWN, Record
 from sinks.redis_link import Link, Script
 from sinks.redis_wire import Wire, documents, wire
 from sinks.shape import DocumentShape
 from sinks.version import encode
 
 MARKER = "readmodels:generation"
+RECORD = "readmodels:record"
 PROGRESS = "readmodels:progress"
 FENCES = "readmodels:fences"
 
@@ -27,11 +29,14 @@ MERGE = Script(("register", "fence", "document", "databases", "merge"))
 JOIN_FENCES = Script(("register", "fence", "document", "databases", "join_fences"))
 RAISE_FENCE = Script(("register", "databases", "raise_fence"))
 MOVE_PROGRESS = Script(("databases", "progress"))
+REPLACE_RECORD = Script(("databases", "record"))
 SWAP = Script(("databases", "swap"))
+SIZE = Script(("databases", "size"))
 FLUSH = Script(("databases", "flush"))
 UNLINK = Script(("databases", "unlink"))
 FORGET = Script(("databases", "forget"))
 
+_KEYS_MEASURED = 100
 _HELD_UP_S = 0.005
 _MOST_DOCUMENTS = 200
 _LEAST_DOCUMENTS = 25
@@ -63,13 +68,14 @@ class Generation:
 
     Args:
         marker: the text of its marker.
-        progress: as it was when the generation was found.
+        progress, record: as they were when the generation was found.
         round_trip_s: how long a question takes that costs the server next to nothing.
     """
 
     link: Link
     marker: str
     progress: Progress
+    record: Record
     round_trip_s: float
 
     def merge(self, shape: DocumentShape, changes: pa.Table, pace: Pace) -> list[str]:
@@ -112,9 +118,17 @@ class Generation:
         fields = [text for (topic, partition), end in span.end.items() for text in (f"{topic}/{partition}", end)]
         self._call(MOVE_PROGRESS, [wire(MARKER, PROGRESS)], [wire(self.marker, *fields)])
 
+    def note(self, record: Record) -> None:
+        """Replace what is kept of this generation."""
+        self._call(REPLACE_RECORD, [wire(MARKER, RECORD)], [wire(self.marker, record.to_json())])
+
     def show(self) -> None:
         """Let readers see this generation."""
         self._call(SWAP, [wire(MARKER)], [wire(self.marker)])
+
+    def size_bytes(self) -> int:
+        """About how many bytes it takes, by some of its keys."""
+        return int(self._call(SIZE, [wire(MARKER)], [wire(self.marker, _KEYS_MEASURED)]))
 
     def empty_database(self) -> None:
         """Remove this generation at once, with everything in its database.
@@ -132,6 +146,7 @@ class Generation:
             self._scan(UNLINK, f"{shape.name}:*")
             self._scan(UNLINK, _registers_of(shape))
         self._forget(FENCES)
+        self._forget(RECORD)
         self._forget(MARKER)
 
     def _forget(self, key: str) -> None:
@@ -159,12 +174,18 @@ def find(link: Link, number: int) -> Generation:
         GenerationMissing: no database holds it.
     """
     started = time.perf_counter()
-    answer = link.call(OPEN, [wire(MARKER, PROGRESS)], [wire(number)])
+    answer = link.call(OPEN, [wire(MARKER, PROGRESS, RECORD)], [wire(number)])
     if answer is None:
         raise GenerationMissing(f"generation {number} is not in Redis")
-    marker, fields = answer
+    marker, fields, record = answer
     offsets = {_shard(field): int(offset) for field, offset in zip(fields[::2], fields[1::2], strict=True)}
-    return Generation(link, marker.decode(), Progress(offsets), time.perf_counter() - started)
+    elapsed_s = time.perf_counter() - started
+    return Generation(link, marker.decode(), Progress(offsets), record_of(record), elapsed_s)
+
+
+def record_of(text: bytes) -> Record:
+    """A record as the scripts answer it: empty where a generation has none."""
+    return Record.from_json(text) if text else UNKNOWN
 
 
 def _described(shape: DocumentShape) -> tuple[str, str]:

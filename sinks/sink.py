@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from sinks.batch import Batch, Progress
+from sinks.generation import Record
 
 
 class Sink(Protocol):
@@ -30,10 +32,10 @@ class Sink(Protocol):
 
 
 class Store(Protocol):
-    """All generations of one read model, in one store."""
+    """All generations of one read model, in one store. Every method is safe to repeat."""
 
-    def generations(self) -> tuple[int, ...]:
-        """The numbers of the generations that exist, ascending."""
+    def generations(self) -> Mapping[int, Record]:
+        """The generations that exist, by ascending number, and what is kept of each."""
 
     def live(self) -> int | None:
         """The generation that readers see, or None where there is none yet."""
@@ -41,8 +43,27 @@ class Store(Protocol):
     def sink(self, generation: int) -> Sink:
         """The sink of one generation, which need not exist yet."""
 
+    def create(self, generation: int, record: Record) -> None:
+        """Create a generation with its record, and with the settings of one that is being built.
+
+        Nothing happens where it exists.
+        """
+
+    def complete(self, generation: int) -> None:
+        """Give a generation the settings of one that readers see, and note that it is complete."""
+
+    def reject(self, generation: int) -> None:
+        """Note that a generation differs from the source."""
+
     def drop(self, generation: int) -> None:
-        """Remove a generation and its progress; nothing happens where it is missing."""
+        """Remove a generation and its progress; nothing happens where it is missing.
+
+        Raises:
+            GenerationInUse: readers see it.
+        """
 
     def clear(self) -> None:
         """Remove every generation, also the live one, and the readers' names."""
+
+    def size_bytes(self, generation: int) -> int:
+        """About how much space a generation takes in the store."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.contract.duckdb_subject import DuckdbSubject
+from tests.contract.duckdb_subject import DuckdbElsewhereSubject, DuckdbSubject
 from tests.contract.elasticsearch_subject import ElasticsearchSubject
 from tests.contract.memory_subject import MemorySubject
 from tests.contract.redis_subject import RedisSubject
@@ -18,6 +18,7 @@ SUBJECTS: dict[str, Make] = {
     "memory, documents": lambda _: MemorySubject(Form.DOCUMENTS),
     "memory, rows": lambda _: MemorySubject(Form.ROWS),
     "duckdb": lambda _: DuckdbSubject(),
+    "duckdb, elsewhere": lambda _: DuckdbElsewhereSubject(),
     "elasticsearch": lambda request: ElasticsearchSubject(request.getfixturevalue("endpoints").elasticsearch),
     "redis": lambda _: RedisSubject(),
 }

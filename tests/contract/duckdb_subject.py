@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import tempfile
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+from sinks.duckdb_elsewhere import DuckdbElsewhere
+from sinks.duckdb_inbox import Inbox
 from sinks.duckdb_store import DuckdbStore
 from sinks.duckdb_tables import quote
 from sinks.shape import RowShape, Shape
+from sinks.sink import Store
 from tests.contract.subject import Contents, Form
 
 
@@ -21,9 +25,17 @@ class DuckdbSubject:
         self._directory = tempfile.TemporaryDirectory()
         self._store: DuckdbStore | None = None
 
-    def store(self, shapes: Sequence[Shape]) -> DuckdbStore:
-        rows = [shape for shape in shapes if isinstance(shape, RowShape)]
-        self._store = DuckdbStore(Path(self._directory.name), rows)
+    @property
+    def directory(self) -> Path:
+        """Where the files are."""
+        return Path(self._directory.name)
+
+    def store(self, shapes: Sequence[Shape]) -> Store:
+        return self.held(shapes)
+
+    def held(self, shapes: Sequence[Shape]) -> DuckdbStore:
+        """The store of the process that holds the files."""
+        self._store = DuckdbStore(self.directory, [shape for shape in shapes if isinstance(shape, RowShape)])
         return self._store
 
     def read(self, shapes: Sequence[Shape]) -> Contents:
@@ -45,3 +57,21 @@ class DuckdbSubject:
         if self._store is not None:
             self._store.close()
         self._directory.cleanup()
+
+
+class DuckdbElsewhereSubject(DuckdbSubject):
+    """A directory whose files are held by one side, and asked for by the other through the inbox."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._ended = threading.Event()
+
+    def store(self, shapes: Sequence[Shape]) -> Store:
+        holder = self.held(shapes)
+        holder.open()
+        Inbox(self.directory, holder).follow(self._ended)
+        return DuckdbElsewhere(self.directory)
+
+    def close(self) -> None:
+        self._ended.set()
+        super().close()

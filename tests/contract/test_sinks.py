@@ -9,8 +9,9 @@ from dataclasses import replace
 import pytest
 
 from sinks.batch import Batch, Span
-from sinks.errors import ProgressLost
+from sinks.errors import GenerationInUse, ProgressLost
 from sinks.fence import Fence, FenceKind
+from sinks.generation import Record, State, now, to_go_back_to
 from sinks.sink import Sink
 from tests.contract.log import LIBRARY, SHOP, Event, Log, Row, World, batch, expected, scope_of
 from tests.contract.subject import Subject
@@ -332,7 +333,7 @@ def test_a_second_generation_is_shown_only_by_its_cutover(subject: Subject) -> N
     log.streamed(SHOP.root, (10, 11), after=order(1))
     second.prepare()
     feed(subject, second, log.events)
-    assert (store.generations(), store.live()) == ((1, 2), 1)
+    assert (list(store.generations()), store.live()) == ([1, 2], 1)
     assert_shows(subject, {})
     second.cutover()
     assert store.live() == 2
@@ -342,3 +343,69 @@ def test_a_second_generation_is_shown_only_by_its_cutover(subject: Subject) -> N
     assert_shows(subject, {"orders": [order(1)]})
     first.cutover()
     assert_shows(subject, {"orders": [order(1), order(2)]})
+
+
+BORN = Record(created_at=now(), shape="made of this", is_complete=False, seed_offsets={("cdc.public.orders", 3): 42})
+
+
+def test_a_generation_that_is_built_says_so_until_it_is_complete(subject: Subject) -> None:
+    store = subject.store(SHOP.shapes(subject.form))
+    store.create(1, BORN)
+    assert store.generations() == {1: BORN}
+    store.create(1, Record())
+    assert store.generations() == {1: BORN}, "what is there stays as it is"
+    store.complete(1)
+    assert store.generations() == {1: replace(BORN, is_complete=True)}
+    store.reject(1)
+    assert store.generations()[1].state(is_live=False) is State.REJECTED
+
+
+def test_a_generation_is_given_the_seed_of_its_record(subject: Subject) -> None:
+    log = Log(SHOP)
+    log.streamed(SHOP.root, (10, 11), after=order(1))
+    store = subject.store(SHOP.shapes(subject.form))
+    fence = Fence(
+        scope=scope_of(SHOP, subject.form, SHOP.root.table), kind=FenceKind.TRUNCATE, epoch=0, commit_lsn=10, lsn=12
+    )
+    store.create(1, replace(BORN, fences=(fence,)))
+    sink = store.sink(1)
+    for _ in range(2):
+        sink.write(store.generations()[1].seed)
+    sink.cutover()
+    feed(subject, sink, log.events)
+    assert sink.progress().of(("cdc.public.orders", 3)) == 42
+    assert_shows(subject, {})
+
+
+def test_a_cutover_is_noted_and_can_be_taken_back(subject: Subject) -> None:
+    store = subject.store(SHOP.shapes(subject.form))
+    for generation in (1, 2):
+        store.create(generation, BORN)
+        store.complete(generation)
+        store.sink(generation).cutover()
+    records = store.generations()
+    first, second = records[1].shown_at, records[2].shown_at
+    assert first is not None
+    assert second is not None
+    assert first < second
+    assert {number: record.state(is_live=number == 2) for number, record in records.items()} == {
+        1: State.KEPT,
+        2: State.LIVE,
+    }
+    assert to_go_back_to(records, 2) == 1
+    store.sink(1).cutover()
+    assert (store.live(), to_go_back_to(store.generations(), 1)) == (1, 2)
+
+
+def test_the_live_generation_cannot_be_dropped_and_others_can(subject: Subject) -> None:
+    store = subject.store(SHOP.shapes(subject.form))
+    for generation in (1, 2):
+        store.create(generation, Record())
+        feed(subject, store.sink(generation), [])
+    store.sink(2).cutover()
+    assert store.size_bytes(1) > 0
+    with pytest.raises(GenerationInUse):
+        store.drop(2)
+    for _ in range(2):
+        store.drop(1)
+    assert (list(store.generations()), store.live()) == ([2], 2)

@@ -164,16 +164,16 @@ def test_a_cluster_that_does_not_answer_is_waited_for() -> None:
 
 def test_generations_are_listed_dropped_and_shown(subject: ElasticsearchSubject) -> None:
     store = subject.store(SHAPES)
-    assert (store.generations(), store.live()) == ((), None)
+    assert (tuple(store.generations()), store.live()) == ((), None)
     for generation in (1, 2, 1_000_000):
         written(subject, generation, orders(1))
     store.sink(2).cutover()
-    assert (store.generations(), store.live()) == ((1, 2, 1_000_000), 2)
+    assert (tuple(store.generations()), store.live()) == ((1, 2, 1_000_000), 2)
     store.drop(1)
     store.drop(1)
-    assert (store.generations(), store.live()) == ((2, 1_000_000), 2)
+    assert (tuple(store.generations()), store.live()) == ((2, 1_000_000), 2)
     store.clear()
-    assert (store.generations(), store.live()) == ((), None)
+    assert (tuple(store.generations()), store.live()) == ((), None)
 
 
 def test_an_alias_that_leads_elsewhere_is_not_taken_for_a_generation(subject: ElasticsearchSubject) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from redis import Redis
 
-from sinks.errors import GenerationMissing, ProgressLost
+from sinks.errors import GenerationInUse, GenerationMissing, ProgressLost
 from sinks.fence import Fence, FenceKind
 from sinks.redis import RedisStore
 from sinks.redis_errors import RedisUnfit
@@ -39,7 +39,7 @@ def test_the_first_generation_is_live_and_the_next_is_built_aside(store: RedisSt
     store.sink(7).prepare()
     store.sink(8).prepare()
     store.sink(8).write(batch(streamed("1", 10, '{"id":1}')))
-    assert (store.generations(), store.live()) == ((7, 8), 7)
+    assert (tuple(store.generations()), store.live()) == ((7, 8), 7)
     assert client.get("orders:1") is None
 
 
@@ -114,7 +114,7 @@ def test_a_dropped_generation_takes_its_progress_with_it(store: RedisStore) -> N
         store.sink(number).write(batch(streamed("1", 10, '{"id":1}'), end={SHARD: 5}))
     store.drop(2)
     store.drop(2)
-    assert store.generations() == (1,)
+    assert tuple(store.generations()) == (1,)
     with pytest.raises(GenerationMissing):
         store.sink(2).write(batch())
     store.sink(2).prepare()
@@ -125,7 +125,7 @@ def test_a_dropped_generation_takes_its_progress_with_it(store: RedisStore) -> N
 def test_the_live_generation_is_not_dropped(store: RedisStore, client: Redis) -> None:
     store.sink(1).prepare()
     store.sink(1).write(batch(streamed("1", 10, '{"id":1}')))
-    with pytest.raises(GenerationMissing):
+    with pytest.raises(GenerationInUse):
         store.drop(1)
     assert client.exists("orders:1")
 
@@ -136,7 +136,7 @@ def test_clearing_leaves_the_keys_of_others(store: RedisStore, client: Redis) ->
         store.sink(number).write(batch(*(streamed(str(key), 10, '{"id":1}') for key in range(700)), end={SHARD: 5}))
     client.set("sessions:1", "kept")
     store.clear()
-    assert (store.generations(), store.live()) == ((), None)
+    assert (tuple(store.generations()), store.live()) == ((), None)
     assert client.info("keyspace").keys() == {"db0"}
     assert client.keys() == [b"sessions:1"]
 
@@ -170,7 +170,7 @@ def test_one_generation_too_many_is_refused() -> None:
         store.sink(number).prepare()
     with pytest.raises(RedisUnfit, match="no database is empty"):
         store.sink(3).prepare()
-    assert store.generations() == (1, 2)
+    assert tuple(store.generations()) == (1, 2)
     store.close()
     server.stop()
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sinks.elasticsearch_mapping import IndexSettings, ShapeRefused, index_of
+from sinks.elasticsearch_mapping import OF_BUILDING, IndexSettings, ShapeRefused, index_of
 from sinks.shape import DocumentShape
 
 
@@ -77,5 +77,12 @@ def test_the_widest_table_fits() -> None:
 
 
 def test_copies_follow_the_nodes_unless_their_number_is_given() -> None:
-    assert IndexSettings().to_json() == {"number_of_shards": 1, "auto_expand_replicas": "0-1"}
-    assert IndexSettings(shards=3, replicas=2).to_json() == {"number_of_shards": 3, "number_of_replicas": 2}
+    assert IndexSettings().of_complete()["auto_expand_replicas"] == "0-1"
+    assert IndexSettings(replicas=2).of_complete()["number_of_replicas"] == 2
+
+
+def test_an_index_that_is_filled_is_not_searched_until_it_is_complete() -> None:
+    shape, settings = DocumentShape("orders", {"id": "bigint"}), IndexSettings(shards=3, replicas=2)
+    building = index_of(shape, settings, is_complete=False)["settings"]["index"]
+    assert (building["number_of_shards"], building["number_of_replicas"], building["refresh_interval"]) == (3, 0, "-1")
+    assert OF_BUILDING.keys() <= settings.of_complete().keys(), "every one is taken back"

@@ -1,0 +1,136 @@
+"""The folder beside DuckDB's files into which other processes put what they want of the one that holds them."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from uuid import uuid4
+
+from sinks.batch import Progress
+from sinks.duckdb_request import Reply, Request, Verb
+from sinks.errors import SinkError, StoreUnavailable
+from sinks.sink import Store
+
+FOLDER = "inbox"
+LOCK = "writer.lock"
+LOOK_EVERY_S = 0.02
+IS_HELD_EVERY_S = 1.0
+
+
+class NoWriter(StoreUnavailable):
+    """No process holds DuckDB's files, or the one that does has been replaced."""
+
+    remedy = "Start `readmodels run duckdb`; what waits for it goes on by itself."
+
+
+class Inbox:
+    """The side of the process that holds the files.
+
+    Args:
+        directory: where the files are; this process holds its lock.
+    """
+
+    def __init__(self, directory: Path, store: Store) -> None:
+        self._folder = directory / FOLDER
+        self._folder.mkdir(exist_ok=True)
+        self._store = store
+        # What is there was asked of a process that is gone: whoever waits for it asks again, others are gone too.
+        for stale in self._folder.iterdir():
+            stale.unlink(missing_ok=True)
+
+    def follow(self, until: threading.Event) -> None:
+        """Answer whatever comes until `until` is set, on a thread of its own."""
+        threading.Thread(target=self._follow, args=(until,), name="inbox", daemon=True).start()
+
+    def answer(self) -> int:
+        """Answer what is there, in the order in which it came, and say how much that was."""
+        requests = sorted(self._folder.glob("*.request"), key=lambda path: path.name)
+        for path in requests:
+            # Whoever has given up takes the request away.
+            with contextlib.suppress(FileNotFoundError):
+                self._answered(Request.read(path)).write(path.with_suffix(".reply"))
+            path.unlink(missing_ok=True)
+        return len(requests)
+
+    def _follow(self, until: threading.Event) -> None:
+        while not until.is_set():
+            if not self.answer():
+                until.wait(LOOK_EVERY_S)
+
+    def _answered(self, request: Request) -> Reply:
+        try:
+            if request.verb is Verb.PROGRESS:
+                return Reply(self._store.sink(request.generation).progress())
+            self._actions(request)[request.verb]()
+        except SinkError as error:
+            return Reply(error=error)
+        return Reply()
+
+    def _actions(self, request: Request) -> Mapping[Verb, Callable[[], None]]:
+        store, generation = self._store, request.generation
+        sink = store.sink(generation)
+        return {
+            Verb.PREPARE: sink.prepare,
+            Verb.WRITE: lambda: sink.write(request.batch),
+            Verb.CUTOVER: sink.cutover,
+            Verb.CREATE: lambda: store.create(generation, request.record),
+            Verb.COMPLETE: lambda: store.complete(generation),
+            Verb.REJECT: lambda: store.reject(generation),
+            Verb.DROP: lambda: store.drop(generation),
+            Verb.CLEAR: store.clear,
+        }
+
+
+def ask(directory: Path, request: Request) -> Progress:
+    """Ask the process that holds the files in a directory, and wait for as long as there is one.
+
+    Raises:
+        NoWriter: there is none, or it was replaced while it had the request; it may have been carried out.
+        SinkError: what the request ended with there.
+    """
+    folder = directory / FOLDER
+    # By time, so that they are answered in the order in which they came.
+    path = folder / f"{time.time_ns():020}-{uuid4().hex}.request"
+    reply = path.with_suffix(".reply")
+    if not is_held(directory):
+        raise NoWriter(f"no process holds DuckDB in {directory}")
+    folder.mkdir(exist_ok=True)
+    try:
+        request.write(path)
+        _await(reply, path, directory)
+        answer = Reply.read(reply)
+    finally:
+        path.unlink(missing_ok=True)
+        reply.unlink(missing_ok=True)
+    if answer.error is not None:
+        raise answer.error
+    return answer.progress
+
+
+def is_held(directory: Path) -> bool:
+    """Whether a process holds the files of a directory."""
+    try:
+        with (directory / LOCK).open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        return False
+    return False
+
+
+def _await(reply: Path, path: Path, directory: Path) -> None:
+    """Return once the reply is there: it comes before the request goes."""
+    looked_at = time.monotonic()
+    while not reply.exists():
+        if not path.exists() and not reply.exists():
+            raise NoWriter("DuckDB's writer was replaced")
+        if time.monotonic() > looked_at + IS_HELD_EVERY_S:
+            if not is_held(directory):
+                raise NoWriter(f"the process that held DuckDB in {directory} has ended")
+            looked_at = time.monotonic()
+        time.sleep(LOOK_EVERY_S / 4)

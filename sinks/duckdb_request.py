@@ -1,0 +1,129 @@
+"""What one process asks of the one that holds DuckDB's files, and what it is told, as files.
+
+A request is a JSON object behind its length, followed by the changes of its batch as streams of Arrow's own format, a
+table each. It is written under another name and renamed, so that whoever finds it finds it whole.
+
+Source: https://arrow.apache.org/docs/format/Columnar.html#ipc-streaming-format
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from sinks import errors
+from sinks.batch import Batch, Mutations, Progress, Shard, Span
+from sinks.errors import ProgressLost, SinkError, StoreUnavailable
+from sinks.fence import Fence
+from sinks.generation import UNKNOWN, Record
+
+Places = list[list[Any]]
+
+_LENGTH_BYTES = 8
+
+
+class Verb(StrEnum):
+    """What can be asked: the methods of `sinks.sink.Sink`, and those of `sinks.sink.Store` that change something."""
+
+    PREPARE = "prepare"
+    PROGRESS = "progress"
+    WRITE = "write"
+    CUTOVER = "cutover"
+    CREATE = "create"
+    COMPLETE = "complete"
+    REJECT = "reject"
+    DROP = "drop"
+    CLEAR = "clear"
+
+
+@dataclass(frozen=True)
+class Request:
+    """One question; `record` belongs to a creation, `batch` to a write."""
+
+    verb: Verb
+    generation: int = 0
+    record: Record = UNKNOWN
+    batch: Batch = field(default_factory=Batch)
+
+    def write(self, path: Path) -> None:
+        """Put the request in place in one step."""
+        head = {
+            "verb": self.verb,
+            "generation": self.generation,
+            "record": self.record.to_json(),
+            "fences": [fence.to_json() for fence in self.batch.fences],
+            "begin": _places(self.batch.span.begin),
+            "end": _places(self.batch.span.end),
+            "targets": [mutations.target for mutations in self.batch.mutations],
+        }
+        pending = path.with_suffix(".new")
+        with pa.OSFile(str(pending), "wb") as file:
+            text = json.dumps(head).encode()
+            file.write(len(text).to_bytes(_LENGTH_BYTES, "big") + text)
+            for mutations in self.batch.mutations:
+                with pa.ipc.new_stream(file, mutations.changes.schema) as stream:
+                    stream.write_table(mutations.changes)
+        pending.replace(path)
+
+    @classmethod
+    def read(cls, path: Path) -> Request:
+        """Read what `write` wrote; the tables stand in the file, which is mapped into memory."""
+        file = pa.memory_map(str(path))
+        head = json.loads(file.read(int.from_bytes(file.read(_LENGTH_BYTES), "big")))
+        mutations = tuple(Mutations(target, pa.ipc.open_stream(file).read_all()) for target in head["targets"])
+        span = Span(_shards(head["begin"]), _shards(head["end"]))
+        batch = Batch(mutations, tuple(map(Fence.from_json, head["fences"])), span)
+        return cls(Verb(head["verb"]), head["generation"], Record.from_json(head["record"]), batch)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came of a request: progress where it was asked for, or the error that it ended with."""
+
+    progress: Progress = field(default_factory=Progress)
+    error: SinkError | None = None
+
+    def write(self, path: Path) -> None:
+        """Put the reply in place in one step."""
+        plain: dict[str, Any] = {"progress": _places(self.progress.offsets)}
+        if self.error is not None:
+            lost = self.error.stored if isinstance(self.error, ProgressLost) else {}
+            plain |= {"error": _known_name(self.error), "words": str(self.error), "stored": _places(lost)}
+        pending = path.with_suffix(".new")
+        pending.write_text(json.dumps(plain))
+        pending.replace(path)
+
+    @classmethod
+    def read(cls, path: Path) -> Reply:
+        """Read what `write` wrote."""
+        plain = json.loads(path.read_text())
+        progress = Progress(_shards(plain["progress"]))
+        if "error" not in plain:
+            return cls(progress)
+        kind = _ERRORS[plain["error"]]
+        error = ProgressLost(_shards(plain["stored"])) if kind is ProgressLost else kind(plain["words"])
+        return cls(progress, error)
+
+
+_ERRORS: Mapping[str, type[SinkError]] = {
+    name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, SinkError)
+}
+
+
+def _known_name(error: SinkError) -> str:
+    """The name of the nearest kind of error that every process knows."""
+    return next((kind.__name__ for kind in type(error).__mro__ if kind.__name__ in _ERRORS), StoreUnavailable.__name__)
+
+
+def _places(offsets: Mapping[Shard, int]) -> Places:
+    return [[*shard, offset] for shard, offset in offsets.items()]
+
+
+def _shards(places: Places) -> dict[Shard, int]:
+    return {(topic, partition): offset for topic, partition, offset in places}

@@ -1,0 +1,38 @@
+"""The record of a generation, kept in the `_meta` of its indices' mappings: what belongs to an index goes with it.
+
+Source: https://www.elastic.co/docs/reference/elasticsearch/mapping-reference/mapping-meta-field
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from sinks.elasticsearch_client import Cluster
+from sinks.elasticsearch_mapping import OURS
+from sinks.generation import UNKNOWN, Record
+
+
+class _Mappings(msgspec.Struct, rename={"meta": "_meta"}):
+    meta: dict[str, str] = {}
+
+
+class _Index(msgspec.Struct):
+    mappings: _Mappings
+
+
+def meta(record: Record) -> dict[str, Any]:
+    """What a mapping has of a record."""
+    return {"_meta": {OURS: record.to_json()}}
+
+
+def records(cluster: Cluster, pattern: str) -> dict[str, Record]:
+    """The records of the indices of a pattern, by the name of the index."""
+    params = {"expand_wildcards": "all"}
+    found = cluster.ask("GET", f"/{pattern}/_mapping", dict[str, _Index], params=params)
+    return {name: _of(index.mappings.meta) for name, index in found.items()}
+
+
+def _of(held: dict[str, str]) -> Record:
+    return Record.from_json(held[OURS]) if OURS in held else UNKNOWN

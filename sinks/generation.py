@@ -1,0 +1,115 @@
+"""What is known of a generation beside what it holds: where it stands in its life, and what it was born with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from hashlib import sha256
+from typing import Any
+
+from sinks.batch import Batch, Shard, Span
+from sinks.fence import Fence
+from sinks.shape import Shape
+
+
+class State(StrEnum):
+    """Where a generation stands.
+
+    Attributes:
+        BUILDING: it is being filled from the log, and readers have never seen it.
+        READY: it holds the log and is kept current; readers have never seen it.
+        REJECTED: it holds the log, and was found to differ from the source; readers are not to see it.
+        LIVE: readers see it.
+        KEPT: readers saw it before, and it is kept current, so that they can go back to it.
+    """
+
+    BUILDING = "building"
+    READY = "ready"
+    REJECTED = "rejected"
+    LIVE = "live"
+    KEPT = "kept"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """What a store keeps of a generation, in the store.
+
+    Args:
+        created_at: when it was made; None where nobody noted it.
+        shape: a digest of what it is made of, see `digest`; another one cannot go on with it.
+        is_complete: whether it holds the log up to a mark that was set after it was made; from then on the model's
+            workers keep it current.
+        is_rejected: whether it was found to differ from the source.
+        shown_at: when readers last began to see it; None where they never did.
+        seed_offsets: where its log begins, per shard that does not begin at zero.
+        fences: those that its log does not tell.
+    """
+
+    created_at: datetime | None = None
+    shape: str = ""
+    is_complete: bool = True
+    is_rejected: bool = False
+    shown_at: datetime | None = None
+    seed_offsets: Mapping[Shard, int] = field(default_factory=dict)
+    fences: tuple[Fence, ...] = ()
+
+    def state(self, *, is_live: bool) -> State:
+        """Where the generation stands, given whether readers see it."""
+        if is_live:
+            return State.LIVE
+        if not self.is_complete:
+            return State.BUILDING
+        if self.is_rejected:
+            return State.REJECTED
+        return State.KEPT if self.shown_at else State.READY
+
+    @property
+    def seed(self) -> Batch:
+        """What a generation is given before anything of the log; it may be given again."""
+        return Batch(fences=self.fences, span=Span({}, self.seed_offsets))
+
+    def to_json(self) -> str:
+        """A JSON object that `from_json` reads back."""
+        plain = {
+            **asdict(self),
+            "seed_offsets": [[*shard, offset] for shard, offset in self.seed_offsets.items()],
+            "fences": [fence.to_json() for fence in self.fences],
+        }
+        return json.dumps(plain, default=datetime.isoformat)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Record:
+        """Read what `to_json` wrote."""
+        plain: dict[str, Any] = json.loads(text)
+        for name in ("created_at", "shown_at"):
+            plain[name] = datetime.fromisoformat(plain[name]) if plain[name] else None
+        offsets = {(topic, partition): offset for topic, partition, offset in plain["seed_offsets"]}
+        fences = tuple(map(Fence.from_json, plain["fences"]))
+        return cls(**{**plain, "seed_offsets": offsets, "fences": fences})
+
+
+UNKNOWN = Record()
+"""The record of a generation of which nothing was noted: one that was prepared, and filled, without ceremony."""
+
+
+def now() -> datetime:
+    """This moment, as records have it."""
+    return datetime.now(UTC)
+
+
+def digest(shapes: Iterable[Shape]) -> str:
+    """A text that differs where generations are made of something else."""
+    return sha256(repr(sorted(map(repr, shapes))).encode()).hexdigest()[:16]
+
+
+def to_go_back_to(generations: Mapping[int, Record], live: int | None) -> int | None:
+    """The generation that readers saw before the live one, or None where none of those is left."""
+    seen = {
+        number: record.shown_at
+        for number, record in generations.items()
+        if number != live and record.shown_at and record.state(is_live=False) is State.KEPT
+    }
+    return max(seen, key=lambda number: seen[number], default=None)
