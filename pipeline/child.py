@@ -1,4 +1,4 @@
-"""The process of one read model: opens the store, follows its live generation, and ends with its parent."""
+"""The process of one read model: opens the store, keeps its generations current, and ends with its parent."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, closing
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -16,10 +18,13 @@ from connectors.topics import describe
 from pipeline import read_models
 from pipeline.config import Settings
 from pipeline.control import Requests
+from pipeline.crew import Crew
+from pipeline.gather import NOTHING_GATHERED, Gathered, GatherSettings
 from pipeline.policy import GivenUp, Patience
 from pipeline.source import Source
 from pipeline.worker import Worker, has_reached
 from sinks.batch import Shard
+from sinks.duckdb_inbox import Inbox
 from sinks.duckdb_readers import Copies, serve
 from sinks.duckdb_store import DuckdbStore
 from sinks.errors import GenerationMissing, SinkError
@@ -43,53 +48,80 @@ class TopicsMissing(ContractBroken):
 def run_model(
     model: str, settings: Settings, until: threading.Event, caught_up_at: Mapping[Shard, int] | None = None
 ) -> None:
-    """Carry changes into the live generation of one model.
+    """Carry changes into every generation of one model that is complete: the live one, and those it can go back to.
 
     Args:
         until: ends the work when it is set.
-        caught_up_at: ends it also once the generation holds everything below these offsets.
+        caught_up_at: ends it also once the generations hold everything below these offsets.
 
     Raises:
         Exception: what the policy says a worker stops at; each type has its remedy.
     """
     structlog.contextvars.bind_contextvars(model=model)
     patience = Patience(until)
-    with read_models.STORES[model](settings) as store:
+    with _opened(model, settings) as store:
         try:
             if isinstance(store, DuckdbStore):
                 patience("stand by for DuckDB", store.open)
-            generation = patience("find the live generation", lambda: _live(model, store))
+            patience("find the live generation", lambda: _require_live(model, store))
             patience("find the topics", lambda: _require_topics(settings))
         except GivenUp:
             return
-        structlog.contextvars.bind_contextvars(generation=generation)
         if isinstance(store, DuckdbStore):
+            Inbox(settings.duckdb.directory, store).follow(until)
             _let_readers_in(store, settings, until)
         paused = threading.Event()
         Requests(settings.kafka, model, paused).follow(until)
-        group, topics = read_models.group(model, generation), list(settings.contract.topics)
-        source = Source(settings.kafka, group, topics, settings.batches, paused)
-        worker = Worker(
-            source,
-            read_models.decoder(settings),
-            read_models.projection(model, settings),
-            store.sink(generation),
-            settings.contract.topics,
-        )
-        log.info("working")
-        worker.run(until, _done(caught_up_at))
-        log.info("ended")
+        hire = partial(_worker, model, settings, store, paused=paused)
+        Crew(store, hire, _done(caught_up_at)).run(until)
+
+
+def build_generation(model: str, generation: int, settings: Settings, until: threading.Event) -> None:
+    """Carry the log into one generation, whether it is complete or not, until `until` is set.
+
+    Several processes may; they share the partitions.
+
+    Raises:
+        Exception: what the policy says a worker stops at; each type has its remedy.
+    """
+    structlog.contextvars.bind_contextvars(model=model, generation=generation)
+    with read_models.elsewhere(model, settings) as store:
+        log.info("building")
+        _worker(model, settings, store, generation, gather=settings.rebuild).run(until)
+
+
+def _opened(model: str, settings: Settings) -> AbstractContextManager[Store]:
+    """The store as its workers open it: DuckDB's files are theirs to hold."""
+    return closing(read_models.open_duckdb(settings)) if model == "duckdb" else read_models.STORES[model](settings)
+
+
+def _worker(
+    model: str,
+    settings: Settings,
+    store: Store,
+    generation: int,
+    paused: threading.Event | None = None,
+    gather: GatherSettings = NOTHING_GATHERED,
+) -> Worker:
+    own = read_models.settings_of(store.generations()[generation], settings)
+    topics = own.contract.topics
+    return Worker(
+        Source(own.kafka, read_models.group(model, generation), list(topics), own.batches, paused),
+        read_models.decoder(own),
+        read_models.projection(model, own),
+        store.sink(generation),
+        topics,
+        Gathered(gather, read_models.shapes(model, own)),
+    )
 
 
 def _done(caught_up_at: Mapping[Shard, int] | None) -> Callable[[Sink], bool]:
     return has_reached(caught_up_at) if caught_up_at is not None else lambda _: False
 
 
-def _live(model: str, store: Store) -> int:
-    generation = store.live()
-    if generation is None:
+def _require_live(model: str, store: Store) -> None:
+    if store.live() is None:
         raise GenerationMissing(f"{model} has no generation yet")
-    return generation
 
 
 def _require_topics(settings: Settings) -> None:

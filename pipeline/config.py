@@ -27,6 +27,7 @@ from connectors.debezium import ConnectorConfiguration, shipped_configuration
 from connectors.kafka import KafkaSettings
 from connectors.topics import TopicSettings
 from pipeline.contract import Contract, Document, Table
+from pipeline.gather import GatherSettings
 from pipeline.setup import Deployment
 from pipeline.source import BatchSettings
 from pipeline.source_database import SourceSettings
@@ -136,6 +137,7 @@ class Settings(BaseSettings):
     topics: TopicSettings = TopicSettings()
     envelopes: EnvelopeSettings = EnvelopeSettings()
     batches: BatchSettings = BatchSettings()
+    rebuild: GatherSettings = GatherSettings(max_bytes=64 * 2**20)
     topic_prefix: str
     tables: dict[str, Table]
     documents: dict[str, Document] = {}

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from sinks.batch import FACTS, PLACE
 from sinks.shape import DocumentShape, RowShape
@@ -103,6 +104,10 @@ class Contract:
         """The table of every topic."""
         return {self.topic(name): name for name in self.tables}
 
+    def to_json(self) -> str:
+        """A JSON object that `contract_from` reads back."""
+        return json.dumps(asdict(self), sort_keys=True)
+
     def row_shapes(self) -> list[RowShape]:
         """The tables of a row model."""
         return [RowShape(name, table.key, table.columns) for name, table in self.tables.items()]
@@ -125,6 +130,25 @@ class Contract:
         missing = [name for name in collection.parent if name not in child.columns]
         if missing or len(collection.parent) != len(self.tables[document.root].key):
             raise InvalidContract(f"{place}: {list(collection.parent)} does not hold the key of {document.root}")
+
+
+def contract_from(text: str) -> Contract:
+    """Read what `Contract.to_json` wrote."""
+    plain = json.loads(text)
+    return Contract(
+        topic_prefix=plain["topic_prefix"],
+        tables={name: Table(**{**table, "key": tuple(table["key"])}) for name, table in plain["tables"].items()},
+        documents={
+            name: Document(
+                root=document["root"],
+                collections={
+                    field_name: Collection(table=child["table"], parent=tuple(child["parent"]))
+                    for field_name, child in document["collections"].items()
+                },
+            )
+            for name, document in plain["documents"].items()
+        },
+    )
 
 
 def _alike(names: Iterable[str]) -> list[str]:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from pipeline import read_models
 from pipeline.config import Settings
 from pipeline.setup import UNCHANGED, Step
+from sinks.generation import Record
 from sinks.sink import Store
 
 
 def first_generation_steps(settings: Settings) -> list[Step]:
     """A step per model that creates its first generation where it has none."""
-    return [_step(model, f"{model} model", settings, _create_first) for model in read_models.MODELS]
+    records = {model: read_models.newborn(model, settings) for model in read_models.MODELS}
+    return [
+        _step(model, f"{model} model", settings, partial(_create_first, record=record))
+        for model, record in records.items()
+    ]
 
 
 def drop_steps(settings: Settings) -> list[Step]:
@@ -30,14 +36,14 @@ def _step(model: str, name: str, settings: Settings, act: Callable[[Store], str]
     return Step(name, carry_out)
 
 
-def _create_first(store: Store) -> str:
-    live = store.live()
-    if live is not None:
+def _create_first(store: Store, record: Record) -> str:
+    if store.live() is not None:
         return UNCHANGED
-    generation = max(store.generations(), default=1)
-    sink = store.sink(generation)
-    sink.prepare()
-    sink.cutover()
+    generations = store.generations()
+    complete = (number for number, record in generations.items() if record.is_complete)
+    generation = max(complete, default=max(generations, default=0) + 1)
+    store.create(generation, record)
+    store.sink(generation).cutover()
     return f"generation {generation} is live"
 
 

@@ -6,14 +6,17 @@ Each store's client is imported where it is opened: a process pays for its own s
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from connectors.decode import Decoder
 from connectors.envelope import Format, TableColumns
 from connectors.numerics import Decimals
 from pipeline.config import DecimalMode, Settings, ValueFormat
+from pipeline.contract import contract_from
 from pipeline.project import DocumentProjection, Projection, RowProjection
+from sinks.generation import Record, now
+from sinks.shape import Shape
 from sinks.sink import Store
 
 if TYPE_CHECKING:
@@ -47,7 +50,25 @@ def _redis(settings: Settings) -> Iterator[Store]:
 
 @contextlib.contextmanager
 def _duckdb(settings: Settings) -> Iterator[Store]:
+    from sinks.duckdb_elsewhere import DuckdbElsewhere
+    from sinks.duckdb_inbox import is_held
+
+    if is_held(settings.duckdb.directory):
+        yield DuckdbElsewhere(settings.duckdb.directory)
+        return
     with contextlib.closing(open_duckdb(settings)) as store:
+        yield store
+
+
+@contextlib.contextmanager
+def elsewhere(model: str, settings: Settings) -> Iterator[Store]:
+    """A store for one of several processes that write a model: DuckDB's files stay with its own worker."""
+    if model == "duckdb":
+        from sinks.duckdb_elsewhere import DuckdbElsewhere
+
+        yield DuckdbElsewhere(settings.duckdb.directory)
+        return
+    with STORES[model](settings) as store:
         yield store
 
 
@@ -60,6 +81,8 @@ def open_duckdb(settings: Settings) -> DuckdbStore:
 
 
 STORES: dict[str, Opener] = {"elasticsearch": _elasticsearch, "redis": _redis, "duckdb": _duckdb}
+"""How each store is opened; DuckDB's through the process that holds its files, where there is one."""
+
 MODELS = tuple(STORES)
 
 
@@ -80,6 +103,27 @@ def named(models: list[str] | None) -> list[str]:
 def projection(model: str, settings: Settings) -> Projection:
     """How envelopes become the mutations of a model."""
     return RowProjection(settings.contract) if model == "duckdb" else DocumentProjection(settings.contract)
+
+
+def shapes(model: str, settings: Settings) -> Sequence[Shape]:
+    """What a model is made of."""
+    return settings.contract.row_shapes() if model == "duckdb" else settings.contract.document_shapes()
+
+
+def newborn(model: str, settings: Settings) -> Record:
+    """The record of a generation that is made now, of what the settings describe."""
+    return Record(
+        created_at=now(), shapes=tuple(shapes(model, settings)), contract=settings.contract.to_json(), is_complete=True
+    )
+
+
+def settings_of(record: Record, settings: Settings) -> Settings:
+    """The settings under which a generation is fed: it stays what it was made of, whatever is described since."""
+    if not record.contract:
+        return settings
+    contract = contract_from(record.contract)
+    made_of = {"topic_prefix": contract.topic_prefix, "tables": contract.tables, "documents": contract.documents}
+    return settings.model_copy(update=made_of)
 
 
 def group(model: str, generation: int) -> str:

@@ -20,7 +20,7 @@ from connectors.kafka import KafkaSettings
 from pipeline.consumer import consumer_settings, failure_of
 from pipeline.handover import Handover, RawBatch
 from pipeline.polled import offset_of, partition_of, topic_of
-from sinks.batch import Progress, Shard
+from sinks.batch import Progress, Shard, Span
 
 log = structlog.get_logger()
 
@@ -103,9 +103,9 @@ class Source:
             self._handover.put_down()
             self._thread.join()
 
-    def commit(self, batch: RawBatch) -> None:
+    def commit(self, span: Span) -> None:
         """Mirror what the store holds in the group's offsets; nothing depends on it."""
-        self._handover.mirror(batch.span.end)
+        self._handover.mirror(span.end)
 
     def positions(self) -> dict[Shard, int]:
         """The next offset of every shard that was not handed over yet; between two batches, what the store holds."""

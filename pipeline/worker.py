@@ -12,6 +12,7 @@ import structlog
 from connectors.decode import Decoded, Decoder, Rejected
 from connectors.errors import BadRecord
 from connectors.records import Records
+from pipeline.gather import NOTHING_GATHERED, Gathered
 from pipeline.handover import RawBatch
 from pipeline.policy import GivenUp, Patience
 from pipeline.project import Projected, Projection
@@ -40,16 +41,24 @@ class Worker:
 
     Args:
         tables: the contract's table of every topic.
+        gathered: what joins batches into larger ones.
     """
 
     def __init__(
-        self, source: Source, decoder: Decoder, projection: Projection, sink: Sink, tables: Mapping[str, str]
+        self,
+        source: Source,
+        decoder: Decoder,
+        projection: Projection,
+        sink: Sink,
+        tables: Mapping[str, str],
+        gathered: Gathered | None = None,
     ) -> None:
         self._source = source
         self._decoder = decoder
         self._projection = projection
         self._sink = sink
         self._tables = tables
+        self._gathered = gathered or Gathered(NOTHING_GATHERED, ())
         self._looks_back_at = time.monotonic() + LOOK_BACK_EVERY_S
 
     def run(self, until: threading.Event, is_done: Callable[[Sink], bool] = lambda _: False) -> None:
@@ -59,26 +68,34 @@ class Worker:
             patience("prepare the store", self._sink.prepare)
             for polled in self._source.batches(until, after=lambda: patience("read progress", self._sink.progress)):
                 if polled.span.end:
-                    self._carry(polled, patience)
+                    self._take_in(polled, patience)
+                if self._gathered and self._gathered.is_due(len(polled)):
+                    self._write(patience)
                 self._look_back(patience)
                 if is_done(self._sink):
                     until.set()
+            if self._gathered:
+                self._write(patience)
         except GivenUp as unfinished:
             log.info("ended while waiting", action=str(unfinished))
 
-    def _carry(self, polled: RawBatch, patience: Patience) -> None:
-        batch = self._project(patience("decode", lambda: self._decode(polled)), polled.span)
+    def _take_in(self, polled: RawBatch, patience: Patience) -> None:
+        decoded = patience("decode", lambda: self._decode(polled))
+        self._gathered.add(self._project(decoded, polled.span))
+
+    def _write(self, patience: Patience) -> None:
+        batch = self._gathered.take()
         try:
             patience("write", lambda: self._sink.write(batch))
         except ProgressLost as lost:
             self._rewind(lost)
         else:
             # Last on purpose: a crash above repeats the batch. Repeating is harmless; loss is not.
-            self._source.commit(polled)
+            self._source.commit(batch.span)
 
     def _look_back(self, patience: Patience) -> None:
         """See now and then whether the store still holds all that it was given, also where nothing new comes."""
-        if time.monotonic() < self._looks_back_at:
+        if self._gathered or time.monotonic() < self._looks_back_at:
             return
         progress = patience("read progress", self._sink.progress)
         given = self._source.positions()
@@ -89,6 +106,7 @@ class Worker:
 
     def _rewind(self, lost: ProgressLost) -> None:
         log.warning("the store has gone back", reason=str(lost), remedy=lost.remedy)
+        self._gathered.drop()
         self._source.rewind(lost.stored)
 
     def _decode(self, polled: RawBatch) -> list[tuple[Records, Decoded]]:

@@ -12,7 +12,7 @@ import fcntl
 import os
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import IO
@@ -21,11 +21,11 @@ import duckdb
 
 from sinks.duckdb_errors import translated
 from sinks.duckdb_ledger import Ledger, generation_path, generations_in, read_ledger, size_bytes
+from sinks.duckdb_live_names import show_tables_of
 from sinks.duckdb_sink import DuckdbSink
-from sinks.duckdb_tables import quote
 from sinks.errors import GenerationInUse, GenerationMissing, StoreUnavailable
-from sinks.generation import Record, now
-from sinks.shape import RowShape
+from sinks.generation import UNKNOWN, Record, now
+from sinks.shape import RowShape, Shape
 
 CHECKPOINT_THRESHOLD = "1GB"
 """WAL size at which DuckDB checkpoints by itself; at its default of 16 MB, a small batch pays for one each time."""
@@ -67,13 +67,14 @@ class DuckdbStore:
         return generation_path(self._directory, generation)
 
     def sink(self, generation: int) -> DuckdbSink:
-        return DuckdbSink(self, generation, self._shapes)
+        made_of = rows_of(self.generations().get(generation, UNKNOWN).shapes)
+        return DuckdbSink(self, generation, made_of or self._shapes)
 
     def create(self, generation: int, record: Record) -> None:
         if not self.path(generation).exists():
             # Before the file: one that is there, and of which nothing is noted, would pass for complete.
             self._note(lambda ledger: ledger.noting(generation, record))
-        self.sink(generation).prepare()
+        DuckdbSink(self, generation, rows_of(record.shapes) or self._shapes).prepare()
 
     def complete(self, generation: int) -> None:
         self._note(lambda ledger: ledger.noting(generation, replace(ledger.of(generation), is_complete=True)))
@@ -89,9 +90,7 @@ class DuckdbStore:
 
     def clear(self) -> None:
         self.open()
-        for shape in self._shapes:
-            for name in (shape.table, f"{shape.table}_history"):
-                self.instance().execute(f"DROP VIEW IF EXISTS memory.main.{quote(name)}")
+        show_tables_of(None, self.instance())
         self._note(lambda _: Ledger())
         for generation in self.generations():
             self._remove(generation)
@@ -167,12 +166,12 @@ class DuckdbStore:
         self.connection(generation).close()
         moment = now()
         self._note(lambda ledger: ledger.showing(generation, moment))
-        self._show(generation)
+        show_tables_of(catalog(generation), self.instance())
 
     def prepared(self, generation: int) -> None:
         """Its tables are there now: where it is live, readers see them."""
         if generation == self.live():
-            self._show(generation)
+            show_tables_of(catalog(generation), self.instance())
 
     def close(self) -> None:
         """Write everything into the files, and give up the lock; may be called again."""
@@ -201,19 +200,7 @@ class DuckdbStore:
         live = self.live()
         if live is not None and self.path(live).exists():
             self.attach(live)
-            self._show(live)
-
-    def _show(self, generation: int) -> None:
-        instance = self.instance().cursor()
-        query = "SELECT table_name FROM information_schema.tables WHERE table_catalog = ? AND table_schema = 'main'"
-        made = {name for (name,) in instance.execute(query, [catalog(generation)]).fetchall()}
-        instance.execute("BEGIN")
-        for shape in self._shapes:
-            # A table that joined the contract later is made, and shown, when the generation is prepared.
-            for name in made & {shape.table, f"{shape.table}_history"}:
-                source = f"{catalog(generation)}.main.{quote(name)}"
-                instance.execute(f"CREATE OR REPLACE VIEW memory.main.{quote(name)} AS SELECT * FROM {source}")
-        instance.execute("COMMIT")
+            show_tables_of(catalog(live), self.instance())
 
     def _locked(self) -> IO[str]:
         self._directory.mkdir(parents=True, exist_ok=True)
@@ -234,6 +221,11 @@ class DuckdbStore:
 def catalog(generation: int) -> str:
     """The name under which a generation's file is attached."""
     return f"generation_{generation:06}"
+
+
+def rows_of(shapes: Iterable[Shape]) -> tuple[RowShape, ...]:
+    """The shapes that are tables."""
+    return tuple(shape for shape in shapes if isinstance(shape, RowShape))
 
 
 def _literal(path: Path) -> str:

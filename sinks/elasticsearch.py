@@ -11,7 +11,7 @@ by search, or look at `readmodels.kind`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -27,8 +27,8 @@ from sinks.elasticsearch_mapping import IndexSettings, ShapeRefused
 from sinks.elasticsearch_record import records
 from sinks.elasticsearch_search import of_kind
 from sinks.errors import GenerationInUse, GenerationMissing
-from sinks.generation import Record, now
-from sinks.shape import DocumentShape
+from sinks.generation import UNKNOWN, Record, now
+from sinks.shape import DocumentShape, Shape
 
 __all__ = ["ElasticsearchSink", "ElasticsearchStore", "IndexSettings", "ShapeRefused", "Tally", "connect"]
 
@@ -98,16 +98,19 @@ class ElasticsearchStore:
         return shown.pop()
 
     def sink(self, generation: int) -> ElasticsearchSink:
-        return ElasticsearchSink(
-            self._cluster,
-            {
-                alias: GenerationIndex(self._cluster, _index_name(alias, generation), shape, self._settings)
-                for alias, shape in self._shapes.items()
-            },
-        )
+        made_of = self.generations().get(generation, UNKNOWN).shapes
+        return self._sink(generation, made_of or tuple(self._shapes.values()))
+
+    def _sink(self, generation: int, shapes: Iterable[Shape]) -> ElasticsearchSink:
+        indices = {}
+        for shape in shapes:
+            assert isinstance(shape, DocumentShape)
+            alias = f"{self._settings.prefix}{shape.name}"
+            indices[alias] = GenerationIndex(self._cluster, _index_name(alias, generation), shape, self._settings)
+        return ElasticsearchSink(self._cluster, indices)
 
     def create(self, generation: int, record: Record) -> None:
-        self.sink(generation).prepare(record)
+        self._sink(generation, record.shapes or self._shapes.values()).prepare(record)
 
     def complete(self, generation: int) -> None:
         for alias in self._shapes:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from hashlib import sha256
 from typing import Any
 
 from sinks.batch import Batch, Shard, Span
 from sinks.fence import Fence
-from sinks.shape import Shape
+from sinks.shape import Shape, shape_from
 
 
 class State(StrEnum):
@@ -39,7 +38,8 @@ class Record:
 
     Args:
         created_at: when it was made; None where nobody noted it.
-        shape: a digest of what it is made of, see `digest`; another one cannot go on with it.
+        shapes: what it is made of; empty where nobody noted it.
+        contract: the same in the words of whoever feeds it; stores keep it and do not read it.
         is_complete: whether it holds the log up to a mark that was set after it was made; from then on the model's
             workers keep it current.
         is_rejected: whether it was found to differ from the source.
@@ -49,7 +49,8 @@ class Record:
     """
 
     created_at: datetime | None = None
-    shape: str = ""
+    shapes: tuple[Shape, ...] = ()
+    contract: str = ""
     is_complete: bool = True
     is_rejected: bool = False
     shown_at: datetime | None = None
@@ -75,6 +76,7 @@ class Record:
         """A JSON object that `from_json` reads back."""
         plain = {
             **asdict(self),
+            "shapes": [asdict(shape) for shape in self.shapes],
             "seed_offsets": [[*shard, offset] for shard, offset in self.seed_offsets.items()],
             "fences": [fence.to_json() for fence in self.fences],
         }
@@ -88,7 +90,8 @@ class Record:
             plain[name] = datetime.fromisoformat(plain[name]) if plain[name] else None
         offsets = {(topic, partition): offset for topic, partition, offset in plain["seed_offsets"]}
         fences = tuple(map(Fence.from_json, plain["fences"]))
-        return cls(**{**plain, "seed_offsets": offsets, "fences": fences})
+        shapes = tuple(map(shape_from, plain["shapes"]))
+        return cls(**{**plain, "shapes": shapes, "seed_offsets": offsets, "fences": fences})
 
 
 UNKNOWN = Record()
@@ -98,11 +101,6 @@ UNKNOWN = Record()
 def now() -> datetime:
     """This moment, as records have it."""
     return datetime.now(UTC)
-
-
-def digest(shapes: Iterable[Shape]) -> str:
-    """A text that differs where generations are made of something else."""
-    return sha256(repr(sorted(map(repr, shapes))).encode()).hexdigest()[:16]
 
 
 def to_go_back_to(generations: Mapping[int, Record], live: int | None) -> int | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from sinks.batch import FACTS, PLACE, Batch, Mutations, Progress
@@ -76,6 +76,11 @@ class MemorySink:
     def prepare(self) -> None:
         self._store.held.setdefault(self._generation, Generation())
 
+    @property
+    def _shapes(self) -> Mapping[str, Shape]:
+        made_of = self._store.held[self._generation].record.shapes
+        return {shape.target: shape for shape in made_of} or self._store.shapes
+
     def progress(self) -> Progress:
         return self._store.held[self._generation].progress
 
@@ -87,7 +92,7 @@ class MemorySink:
             for name, register in generation.registers.items():
                 generation.registers[name] = join(register, self._fence(generation.fences, name, register))
         for mutations in batch.mutations:
-            shape = self._store.shapes[mutations.target]
+            shape = self._shapes[mutations.target]
             for identity, register in registers(mutations.changes, shape.identity, image_columns(mutations)):
                 name = (mutations.target, *identity)
                 # A deletion stays as a register: without it, a replayed image would revive the row.
@@ -101,7 +106,7 @@ class MemorySink:
         self._store.shown = self._generation
 
     def _fence(self, fences: Fences, name: Name, register: Register) -> Register:
-        shape = self._store.shapes[str(name[0])]
+        shape = self._shapes[str(name[0])]
         place = scope(shape.name, collection_of(str(name[2]))) if isinstance(shape, DocumentShape) else shape.table
         change = register.streamed or register.snapshot
         return fences.of(place, change.partition) if change else NOTHING

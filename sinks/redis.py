@@ -21,7 +21,7 @@ from sinks.redis_errors import RedisUnfit
 from sinks.redis_generation import MARKER, RECORD, Generation, Pace, find, record_of
 from sinks.redis_link import Script, link, pool
 from sinks.redis_wire import wire
-from sinks.shape import DocumentShape
+from sinks.shape import DocumentShape, Shape
 
 LIST = Script(("databases", "list"))
 CREATE = Script(("databases", "create"))
@@ -60,10 +60,11 @@ class RedisStore:
         return shown[0] if shown is not None else None
 
     def sink(self, generation: int) -> RedisSink:
-        return RedisSink(self._connections, self._shapes, generation)
+        made_of = self.generations().get(generation, UNKNOWN).shapes
+        return RedisSink(self._connections, made_of or self._shapes, generation)
 
     def create(self, generation: int, record: Record) -> None:
-        self.sink(generation).prepare(record)
+        RedisSink(self._connections, record.shapes or self._shapes, generation).prepare(record)
 
     def complete(self, generation: int) -> None:
         self.sink(generation).note(lambda record: replace(record, is_complete=True))
@@ -104,9 +105,9 @@ class RedisStore:
 class RedisSink:
     """One generation of documents in Redis."""
 
-    def __init__(self, connections: ConnectionPool, shapes: Sequence[DocumentShape], generation: int) -> None:
+    def __init__(self, connections: ConnectionPool, shapes: Sequence[Shape], generation: int) -> None:
         self._connections = connections
-        self._shapes = {shape.target: shape for shape in shapes}
+        self._shapes = {shape.target: shape for shape in shapes if isinstance(shape, DocumentShape)}
         self._number = generation
         self._pace = Pace()
 

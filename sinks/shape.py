@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 ROOT = ""
 """The part of a document that is its root row; the parts of a collection are `collection/key`, in order of key."""
@@ -60,6 +61,11 @@ class DocumentShape:
 
 
 Shape = RowShape | DocumentShape
+
+
+def shape_from(plain: Mapping[str, Any]) -> Shape:
+    """A shape out of its fields, as `dataclasses.asdict` gives them and JSON keeps them."""
+    return RowShape(**{**plain, "key": tuple(plain["key"])}) if "table" in plain else DocumentShape(**plain)
 
 
 def collection_of(part: str) -> str:

@@ -14,7 +14,7 @@ import structlog
 import typer
 
 from pipeline import control, read_models
-from pipeline.child import EXIT_AGAIN, EXIT_STOPPED, end_on_signals, end_with_parent, run_model
+from pipeline.child import EXIT_AGAIN, EXIT_STOPPED, build_generation, end_on_signals, end_with_parent, run_model
 from pipeline.cli.context import Context, complain, err, of, out
 from pipeline.config import Settings
 from pipeline.marks import Marks
@@ -61,13 +61,18 @@ def work(
     context: typer.Context,
     model: str,
     ends: Annotated[str, typer.Option(help="Offsets at which to end, as JSON.")] = "",
+    generation: Annotated[int | None, typer.Option(help="Build this generation, and nothing else.")] = None,
 ) -> None:
     """Be the process of one model, for as long as standard input is open."""
     until = threading.Event()
     end_on_signals(until)
     end_with_parent(until)
     try:
-        run_model(model, of(context).settings(), until, _parsed(ends) if ends else None)
+        settings = of(context).settings()
+        if generation is None:
+            run_model(model, settings, until, _parsed(ends) if ends else None)
+        else:
+            build_generation(model, generation, settings, until)
     except Exception as error:  # noqa: BLE001 - the policy: what it does not know stops the worker
         log.error(
             "stopped", model=model, reason=f"{type(error).__name__}: {error}", remedy=getattr(error, "remedy", None)

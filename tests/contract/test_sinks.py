@@ -345,7 +345,7 @@ def test_a_second_generation_is_shown_only_by_its_cutover(subject: Subject) -> N
     assert_shows(subject, {"orders": [order(1), order(2)]})
 
 
-BORN = Record(created_at=now(), shape="made of this", is_complete=False, seed_offsets={("cdc.public.orders", 3): 42})
+BORN = Record(created_at=now(), contract="made of this", is_complete=False, seed_offsets={("cdc.public.orders", 3): 42})
 
 
 def test_a_generation_that_is_built_says_so_until_it_is_complete(subject: Subject) -> None:

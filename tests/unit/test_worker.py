@@ -45,8 +45,8 @@ class ScriptedSource:
                 return
             yield batch
 
-    def commit(self, batch: RawBatch) -> None:
-        self.told.append(("commit", dict(batch.span.end)))
+    def commit(self, span: Span) -> None:
+        self.told.append(("commit", dict(span.end)))
 
     def positions(self) -> dict[Shard, int]:
         return self.given

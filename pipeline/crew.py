@@ -1,0 +1,139 @@
+"""The workers of one model in one process: one for each generation that is kept current, as the store says which."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextvars import copy_context
+from dataclasses import dataclass, field
+
+import structlog
+
+from pipeline.policy import Verdict, verdict
+from pipeline.worker import Worker
+from sinks.errors import StoreUnavailable
+from sinks.sink import Sink, Store
+
+log = structlog.get_logger()
+
+FOLLOW_EVERY_S = 1.0
+"""How soon a cutover, a new generation or one that was dropped is noticed."""
+LOOK_EVERY_S = 0.1
+"""How soon a worker that has ended is noticed."""
+
+IsDone = Callable[[Sink], bool]
+
+
+@dataclass
+class Hand:
+    """One worker on a thread of its own."""
+
+    generation: int
+    worker: Worker
+    is_done: IsDone
+    until: threading.Event = field(default_factory=threading.Event)
+    failure: Exception | None = None
+    is_reported: bool = False
+    thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Start working."""
+        context = copy_context()
+        context.run(structlog.contextvars.bind_contextvars, generation=self.generation)
+        name = f"generation {self.generation}"
+        self.thread = threading.Thread(target=context.run, args=(self._work,), name=name, daemon=True)
+        self.thread.start()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended, for whatever reason."""
+        return self.thread is not None and not self.thread.is_alive()
+
+    def end(self) -> None:
+        """Finish the batch in hand, and give the partitions to others."""
+        self.until.set()
+        if self.thread is not None:
+            self.thread.join()
+
+    def _work(self) -> None:
+        log.info("working")
+        try:
+            self.worker.run(self.until, self.is_done)
+        except Exception as error:  # noqa: BLE001 - the crew decides what follows
+            self.failure = error
+        else:
+            log.info("ended")
+
+
+class Crew:
+    """Starts and ends workers as generations come and go, and readers change from one to another.
+
+    Args:
+        store: is asked which generations there are; another process may change them.
+        hire: makes the worker of one generation.
+        is_done: says of a generation's sink whether its worker may end; the crew ends with the last of them.
+    """
+
+    def __init__(self, store: Store, hire: Callable[[int], Worker], is_done: IsDone) -> None:
+        self._store = store
+        self._hire = hire
+        self._is_done = is_done
+        self._hands: dict[int, Hand] = {}
+        self._live: int | None = None
+
+    def run(self, until: threading.Event) -> None:
+        """Keep every complete generation current until `until` is set, or all are done.
+
+        Raises:
+            Exception: what the worker of the live generation stopped at, or one that this process cannot survive.
+        """
+        follows_at = time.monotonic()
+        try:
+            while not until.is_set():
+                if time.monotonic() >= follows_at:
+                    self._follow()
+                    follows_at = time.monotonic() + FOLLOW_EVERY_S
+                self._judge()
+                if self._hands and all(hand.is_over for hand in self._hands.values()):
+                    return
+                until.wait(LOOK_EVERY_S)
+        finally:
+            self._end(list(self._hands))
+
+    def _follow(self) -> None:
+        try:
+            self._live = self._store.live()
+            complete = {number for number, record in self._store.generations().items() if record.is_complete}
+        except StoreUnavailable as error:
+            log.debug("generations not looked at", reason=str(error))
+            return
+        self._end([number for number in self._hands if number not in complete | {self._live}])
+        if self._live is not None and self._live in self._hands and self._hands[self._live].is_reported:
+            # It stopped while nobody saw it: now that readers do, it is tried again, and what it stops at is heard.
+            self._end([self._live])
+        for new in sorted(complete - self._hands.keys()):
+            self._hands[new] = Hand(new, self._hire(new), self._is_done)
+            self._hands[new].start()
+
+    def _end(self, generations: Sequence[int]) -> None:
+        hands = [self._hands.pop(number) for number in generations]
+        for hand in hands:
+            hand.until.set()
+        for hand in hands:
+            hand.end()
+
+    def _judge(self) -> None:
+        """Let the process end with the live generation; what befalls another disturbs no reader."""
+        for hand in self._hands.values():
+            if hand.failure is None or hand.is_reported:
+                continue
+            if hand.generation == self._live or verdict(hand.failure) is not Verdict.STOP:
+                raise hand.failure
+            log.error(
+                "generation stopped",
+                generation=hand.generation,
+                reason=f"{type(hand.failure).__name__}: {hand.failure}",
+                remedy=getattr(hand.failure, "remedy", None),
+            )
+            hand.is_reported = True

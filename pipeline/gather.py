@@ -1,0 +1,103 @@
+"""Batches joined until they are worth a write, so that a rebuild costs what is left of the log, not its versions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from sinks.batch import Batch, Mutations, Shard, Span
+from sinks.fold import fold
+from sinks.shape import DocumentShape, Shape
+
+Offsets = Mapping[Shard, int]
+
+FEW = 1_000
+"""Records: whoever is given fewer at once has caught up, and others may be waiting to see them."""
+
+
+@dataclass(frozen=True)
+class GatherSettings:
+    """How much is gathered before it is written.
+
+    Args:
+        max_bytes: of changes, after those that others replaced are gone; nothing is gathered where it is zero.
+    """
+
+    max_bytes: int = 0
+
+
+NOTHING_GATHERED = GatherSettings()
+
+
+class Gathered:
+    """The changes that came since the last write. Those of documents are folded: only the last of a part is written.
+
+    Args:
+        shapes: what the model is made of. Rows are not folded: every version belongs to the history.
+    """
+
+    def __init__(self, settings: GatherSettings, shapes: Iterable[Shape]) -> None:
+        self._max_bytes = settings.max_bytes
+        self._identities = {one.target: one.identity for one in shapes if isinstance(one, DocumentShape)}
+        self._batch = Batch()
+        self._folds_at_bytes = self._max_bytes
+
+    def __bool__(self) -> bool:
+        return bool(self._batch.span.end)
+
+    def add(self, batch: Batch) -> None:
+        """Join the batch that comes next in the log."""
+        self._batch = joined(self._batch, batch)
+        if _bytes_of(self._batch) > self._folds_at_bytes:
+            self._batch = self._folded()
+            # Not again with every batch that comes: folding costs as much as what is held.
+            self._folds_at_bytes = min(2 * _bytes_of(self._batch), 2 * self._max_bytes)
+
+    def is_due(self, came: int) -> bool:
+        """Whether to write now, where the last batch was of so many records."""
+        return came < FEW or _bytes_of(self._batch) >= self._max_bytes
+
+    def take(self) -> Batch:
+        """Everything that was gathered; nothing is left."""
+        batch = self._folded() if self._max_bytes else self._batch
+        self.drop()
+        return batch
+
+    def drop(self) -> None:
+        """Forget what was gathered."""
+        self._batch = Batch()
+        self._folds_at_bytes = self._max_bytes
+
+    def _folded(self) -> Batch:
+        mutations = tuple(
+            Mutations(one.target, _fold(one.changes, self._identities.get(one.target))) for one in self._batch.mutations
+        )
+        return Batch(mutations, self._batch.fences, self._batch.span)
+
+
+def _fold(changes: pa.Table, identity: Sequence[str] | None) -> pa.Table:
+    return changes if identity is None else fold(changes, identity).combine_chunks()
+
+
+def joined(first: Batch, second: Batch) -> Batch:
+    """Two batches as one; the second may hold again what the first does."""
+    if not first.span.end:
+        return second
+    tables: dict[str, list[pa.Table]] = {}
+    for one in (*first.mutations, *second.mutations):
+        tables.setdefault(one.target, []).append(one.changes)
+    mutations = tuple(Mutations(target, pa.concat_tables(changes)) for target, changes in tables.items())
+    begin = _each(min, first.span.begin, second.span.begin)
+    end = _each(max, first.span.end, second.span.end)
+    return Batch(mutations, (*first.fences, *second.fences), Span(begin, end))
+
+
+def _each(choose: Callable[..., int], one: Offsets, other: Offsets) -> dict[Shard, int]:
+    """Of every shard the offset that is chosen, where both have one."""
+    return {shard: choose(one.get(shard, offset), offset) for shard, offset in {**one, **other}.items()}
+
+
+def _bytes_of(batch: Batch) -> int:
+    return sum(one.changes.nbytes for one in batch.mutations)
