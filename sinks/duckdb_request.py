@@ -26,6 +26,8 @@ from sinks.generation import UNKNOWN, Record
 Places = list[list[Any]]
 
 _LENGTH_BYTES = 8
+_ALIGNED_BYTES = 64
+"""Where Arrow's buffers begin: what is mapped from elsewhere it reads slowly, and complains."""
 
 
 class Verb(StrEnum):
@@ -65,7 +67,8 @@ class Request:
         pending = path.with_suffix(".new")
         with pa.OSFile(str(pending), "wb") as file:
             text = json.dumps(head).encode()
-            file.write(len(text).to_bytes(_LENGTH_BYTES, "big") + text)
+            padding = -(_LENGTH_BYTES + len(text)) % _ALIGNED_BYTES
+            file.write((len(text) + padding).to_bytes(_LENGTH_BYTES, "big") + text + b" " * padding)
             for mutations in self.batch.mutations:
                 with pa.ipc.new_stream(file, mutations.changes.schema) as stream:
                     stream.write_table(mutations.changes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -86,12 +86,25 @@ class Record:
     def from_json(cls, text: str | bytes) -> Record:
         """Read what `to_json` wrote."""
         plain: dict[str, Any] = json.loads(text)
-        for name in ("created_at", "shown_at"):
-            plain[name] = datetime.fromisoformat(plain[name]) if plain[name] else None
-        offsets = {(topic, partition): offset for topic, partition, offset in plain["seed_offsets"]}
-        fences = tuple(map(Fence.from_json, plain["fences"]))
-        shapes = tuple(map(shape_from, plain["shapes"]))
-        return cls(**{**plain, "shapes": shapes, "seed_offsets": offsets, "fences": fences})
+        read = {name: _READERS[name](value) for name, value in plain.items() if name in _READERS}
+        return cls(**read)
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
+
+
+_READERS: Mapping[str, Callable[[Any], Any]] = {
+    "created_at": _moment,
+    "shapes": lambda shapes: tuple(map(shape_from, shapes)),
+    "contract": str,
+    "is_complete": bool,
+    "is_rejected": bool,
+    "shown_at": _moment,
+    "seed_offsets": lambda places: {(topic, partition): offset for topic, partition, offset in places},
+    "fences": lambda fences: tuple(map(Fence.from_json, fences)),
+}
+"""How the fields of a record are read; one that another version of this program wrote beside them is left alone."""
 
 
 UNKNOWN = Record()
@@ -103,11 +116,11 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def to_go_back_to(generations: Mapping[int, Record], live: int | None) -> int | None:
-    """The generation that readers saw before the live one, or None where none of those is left."""
+def kept(generations: Mapping[int, Record], live: int | None) -> list[int]:
+    """The generations that readers saw before the live one, the last of them first."""
     seen = {
         number: record.shown_at
         for number, record in generations.items()
         if number != live and record.shown_at and record.state(is_live=False) is State.KEPT
     }
-    return max(seen, key=lambda number: seen[number], default=None)
+    return sorted(seen, key=lambda number: seen[number], reverse=True)

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from pipeline import logging
-from pipeline.cli import demo, local, look, query, setup, verify, work
+from pipeline.cli import demo, generations, local, look, query, replay, setup, verify, work
 from pipeline.cli.context import Context, complain
 from pipeline.read_models import UnknownModel
 
@@ -33,6 +33,11 @@ for verb in (
     work.run,
     look.status,
     verify.verify,
+    replay.replay,
+    generations.generations,
+    generations.cutover,
+    generations.rollback,
+    generations.prune,
     query.sql,
     work.pause,
     work.resume,

@@ -117,6 +117,12 @@ def ends_of_now(settings: Settings) -> Mapping[Shard, int]:
         return marks.await_in_log(marks.set(connection), MARK_TIMEOUT_S).end_offsets
 
 
+def builder_command(context: Context, model: str, generation: int | None) -> list[str]:
+    """The command line of a process that builds one generation; of None, that of the model's process."""
+    command = worker_command(context, model)
+    return command if generation is None else [*command, "--generation", str(generation)]
+
+
 def worker_command(context: Context, model: str, ends: Mapping[Shard, int] | None = None) -> list[str]:
     """The command line of one model's process."""
     places = ["--config", str(context.file), "--home", str(context.home)]

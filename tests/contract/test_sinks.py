@@ -11,7 +11,7 @@ import pytest
 from sinks.batch import Batch, Span
 from sinks.errors import GenerationInUse, ProgressLost
 from sinks.fence import Fence, FenceKind
-from sinks.generation import Record, State, now, to_go_back_to
+from sinks.generation import Record, State, kept, now
 from sinks.sink import Sink
 from tests.contract.log import LIBRARY, SHOP, Event, Log, Row, World, batch, expected, scope_of
 from tests.contract.subject import Subject
@@ -392,9 +392,9 @@ def test_a_cutover_is_noted_and_can_be_taken_back(subject: Subject) -> None:
         1: State.KEPT,
         2: State.LIVE,
     }
-    assert to_go_back_to(records, 2) == 1
+    assert kept(records, 2) == [1]
     store.sink(1).cutover()
-    assert (store.live(), to_go_back_to(store.generations(), 1)) == (1, 2)
+    assert (store.live(), kept(store.generations(), 1)) == (1, [2])
 
 
 def test_the_live_generation_cannot_be_dropped_and_others_can(subject: Subject) -> None:

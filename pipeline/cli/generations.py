@@ -1,0 +1,168 @@
+"""`generations`, `cutover`, `rollback` and `prune`: which generations there are, and which one readers see."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+from rich.filesize import decimal
+from rich.table import Table
+
+from pipeline import read_models
+from pipeline.cli.context import of as context_of
+from pipeline.cli.context import out, print_json
+from pipeline.cli.setup import Execute
+from pipeline.cli.work import Models
+from pipeline.config import Settings
+from pipeline.rebuild.inventory import Standing, inventory
+from pipeline.rebuild.switch import Switched, cut_over, drop, newest, previous, prunable, switch_at_once
+from sinks.generation import State
+from sinks.sink import Store
+
+Generation = Annotated[
+    int | None, typer.Option("--generation", "-g", min=1, help="This generation, of the one model that is named.")
+]
+Timeout = Annotated[float, typer.Option(min=1.0, help="Seconds that a generation may take to reach a mark.")]
+
+_COLOURS = {State.LIVE: "green", State.BUILDING: "yellow", State.REJECTED: "red"}
+
+
+def generations(
+    context: typer.Context,
+    models: Models = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array and nothing else.")] = False,
+) -> None:
+    """List the generations of the read models: state, size, age, and how far each is behind."""
+    settings = context_of(context).settings()
+    found = [one for model in read_models.named(models) for one in inventory(model, settings)]
+    if as_json:
+        print_json([{**asdict(one), "state": one.state.value} for one in found])
+    else:
+        _print(found)
+
+
+def cutover(
+    context: typer.Context,
+    models: Models = None,
+    generation: Generation = None,
+    execute: Execute = False,
+    timeout: Timeout = 120.0,
+) -> None:
+    """Let readers see another generation, in one step they cannot see half of.
+
+    Without --generation: the newest complete one. It is refused until that generation holds everything that is
+    committed now, and everything that readers see now. The one that was live is kept, and kept current.
+    """
+    settings = context_of(context).settings()
+    chosen = {model: generation or _found(newest, model, settings) for model in _named(models, generation)}
+    _say_wanted(chosen, "would show generation {} of {}", is_done=execute)
+    for model, number in chosen.items() if execute else ():
+        say_switched(cut_over(model, number, settings, lambda _: None, timeout))
+
+
+def rollback(
+    context: typer.Context,
+    models: Models = None,
+    execute: Execute = False,
+    at_once: Annotated[
+        bool, typer.Option("--at-once", help="Do not wait until it holds all that is committed now.")
+    ] = False,
+    timeout: Timeout = 120.0,
+) -> None:
+    """Let readers see the generation again that was live before. It was kept current, so nothing is lost."""
+    settings = context_of(context).settings()
+    chosen = {model: _found(previous, model, settings) for model in read_models.named(models)}
+    _say_wanted(chosen, "would show generation {} of {} again", is_done=execute)
+    for model, number in chosen.items() if execute else ():
+        if at_once:
+            say_switched(switch_at_once(model, number, settings))
+        else:
+            say_switched(cut_over(model, number, settings, lambda _: None, timeout))
+
+
+def prune(
+    context: typer.Context,
+    models: Models = None,
+    keep: Annotated[int, typer.Option(min=0, help="How many of those that were live before are kept.")] = 1,
+    generation: Generation = None,
+    execute: Execute = False,
+) -> None:
+    """Remove generations that nobody needs: rejected ones, and all but the last of those that were live before."""
+    settings = context_of(context).settings()
+    for model in _named(models, generation):
+        with read_models.STORES[model](settings) as store:
+            doomed = [generation] if generation else prunable(store.generations(), store.live(), keep)
+            for number in doomed:
+                if execute:
+                    drop(model, number, store, settings)
+                out.print(f"{model}: {'removed' if execute else 'would remove'} generation {number}")
+            if not doomed:
+                out.print(f"{model}: nothing to remove")
+    if not execute:
+        _say_undone()
+
+
+def say_switched(switched: Switched) -> None:
+    """Say what readers see now, and how to take it back."""
+    if switched.before == switched.now:
+        out.print(f"[dim]=[/] generation {switched.now} of {switched.model} was live already")
+        return
+    out.print(f"[green]✓[/] generation {switched.now} of {switched.model} is live; {switched.before} is kept current")
+    out.print(f"  [dim]take it back: readmodels rollback {switched.model} --execute[/]")
+
+
+def _named(models: list[str] | None, generation: int | None) -> list[str]:
+    chosen = read_models.named(models)
+    if generation is not None and len(chosen) != 1:
+        raise typer.BadParameter("--generation goes with exactly one model")
+    return chosen
+
+
+def _found(find: Callable[[str, Store], int], model: str, settings: Settings) -> int:
+    with read_models.STORES[model](settings) as store:
+        return find(model, store)
+
+
+def _say_wanted(chosen: Mapping[str, int], words: str, *, is_done: bool) -> None:
+    if not is_done:
+        for model, number in chosen.items():
+            out.print(words.format(number, model))
+        _say_undone()
+
+
+def _say_undone() -> None:
+    out.print("nothing was done; add [bold]--execute[/] to do it")
+
+
+def _print(found: list[Standing]) -> None:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in ("model", "generation", "state"):
+        table.add_column(column, no_wrap=True)
+    for column in ("size", "progress", "lag", "age", "live since"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for one in found:
+        colour = _COLOURS.get(one.state, "default")
+        table.add_row(
+            f"[bold]{one.model}[/]",
+            str(one.generation),
+            f"[{colour}]{one.state}[/]",
+            decimal(one.size_bytes),
+            f"{one.progress:.1%}",
+            f"{one.lag_records:,}",
+            _age(one.created_at),
+            _age(one.shown_at) if one.state is State.LIVE else "-",
+        )
+    out.print(table)
+
+
+def _age(since: datetime | None) -> str:
+    if since is None:
+        return "-"
+    seconds = int((datetime.now(UTC) - since).total_seconds())
+    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds // length} {unit}"
+    return f"{seconds} s"

@@ -1,0 +1,57 @@
+"""The generation that a replay fills: a new one, or the one that an interrupted replay has left."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sinks.generation import Record, State
+from sinks.sink import Store
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """Where a replay begins.
+
+    Args:
+        generation: the one to fill.
+        goes_on: whether it was begun before.
+        dropped: those that cannot be gone on with.
+    """
+
+    generation: int
+    goes_on: bool = False
+    dropped: tuple[int, ...] = ()
+
+
+def beginning(generations: Mapping[int, Record], live: int | None, wanted: Record, *, starts_over: bool) -> Beginning:
+    """Find a generation that is made of the same, and that readers have never seen; else number a new one.
+
+    What is unfinished and made of something else, or was found to differ from the source, can never be shown and is to
+    be dropped. What is complete and was kept on purpose stays, unless the replay is to start over.
+    """
+    states = {number: record.state(is_live=number == live) for number, record in generations.items()}
+    begun = [number for number, state in states.items() if state in (State.BUILDING, State.READY)]
+    same = [number for number in begun if _goes_on(generations[number], wanted) and not starts_over]
+    chosen = max(same, default=None)
+    dropped = [
+        number
+        for number, state in states.items()
+        if number != chosen and (state in (State.BUILDING, State.REJECTED) or (starts_over and number in begun))
+    ]
+    if chosen is not None:
+        return Beginning(chosen, goes_on=True, dropped=tuple(dropped))
+    return Beginning(max(generations, default=0) + 1, dropped=tuple(dropped))
+
+
+def begin(store: Store, where: Beginning, record: Record) -> None:
+    """Make the generation ready to be filled; nothing that it holds is lost."""
+    if not where.goes_on:
+        store.create(where.generation, record)
+    store.sink(where.generation).write(store.generations()[where.generation].seed)
+
+
+def _goes_on(begun: Record, wanted: Record) -> bool:
+    # Where the log begins may have moved since, and does not matter once the generation has begun.
+    is_same_start = bool(begun.seed_offsets) == bool(wanted.seed_offsets)
+    return begun.contract == wanted.contract and begun.fences == wanted.fences and is_same_start

@@ -1,0 +1,150 @@
+"""The log once more into the generation that readers see: what is in it already is compared, and changes nothing."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import uuid4
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka.admin import OffsetSpec
+
+from connectors.kafka import REQUEST_TIMEOUT_S, KafkaSettings, KafkaUnavailable, end_offsets
+from pipeline import read_models
+from pipeline.config import Settings
+from pipeline.gather import Gathered
+from pipeline.rebuild.members import forget_group
+from pipeline.rebuild.reach import Look, Offsets
+from pipeline.source import Source
+from pipeline.worker import Worker, has_reached
+from sinks.batch import Batch, Progress, Span
+from sinks.errors import GenerationMissing
+from sinks.sink import Sink
+
+
+class WithProgressOfItsOwn:
+    """A sink that joins changes into a generation, and says nothing of how far that has got.
+
+    Args:
+        starts: where the reading begins.
+        look: is told how far it has got.
+    """
+
+    def __init__(self, sink: Sink, starts: Offsets, look: Look) -> None:
+        self._sink = sink
+        self._progress = Progress(starts)
+        self._look = look
+
+    def prepare(self) -> None:
+        pass
+
+    def progress(self) -> Progress:
+        return self._progress
+
+    def write(self, batch: Batch) -> None:
+        self._progress.require(batch.span)
+        self._sink.write(Batch(batch.mutations, batch.fences, Span({}, {})))
+        self._progress = self._progress.moved_to(batch.span.end)
+        self._look(self._progress)
+
+    def cutover(self) -> None:
+        raise NotImplementedError("readers see this generation already")
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A part of the log: from where it is read, and to where."""
+
+    starts: Offsets
+    ends: Offsets
+
+    @property
+    def record_count(self) -> int:
+        """How many offsets it covers; some of them are no records."""
+        return sum(max(0, end - self.starts.get(shard, 0)) for shard, end in self.ends.items())
+
+
+def stretch(settings: Settings, starts: Callable[[KafkaSettings, Offsets], Offsets]) -> Stretch:
+    """The log from somewhere to where it ends now.
+
+    Raises:
+        KafkaUnavailable: the brokers do not answer.
+    """
+    ends = end_offsets(settings.kafka.admin(), settings.contract.topics)
+    earliest = _earliest(settings.kafka, ends)
+    wanted = starts(settings.kafka, ends)
+    return Stretch({shard: min(end, max(wanted[shard], earliest[shard])) for shard, end in ends.items()}, ends)
+
+
+def from_offset(offset: int) -> Callable[[KafkaSettings, Offsets], Offsets]:
+    """From one offset in every partition."""
+    return lambda _, ends: dict.fromkeys(ends, offset)
+
+
+def from_datetime(moment: datetime) -> Callable[[KafkaSettings, Offsets], Offsets]:
+    """From the first record of every partition that was written at or after a moment."""
+
+    def starts(kafka: KafkaSettings, ends: Offsets) -> Offsets:
+        consumer = Consumer(kafka.with_client(group_id="readmodels.times"))
+        milliseconds = int(moment.timestamp() * 1000)
+        try:
+            asked = [TopicPartition(*shard, milliseconds) for shard in ends]
+            found = consumer.offsets_for_times(asked, REQUEST_TIMEOUT_S)
+        except KafkaException as error:
+            raise KafkaUnavailable(f"cannot find the offsets of {moment.isoformat()}: {error}") from error
+        finally:
+            consumer.close()
+        # Below zero: nothing was written since.
+        return {
+            shard: place.offset if place.offset >= 0 else ends[shard]
+            for place in found
+            if (shard := (place.topic, place.partition)) in ends
+        }
+
+    return starts
+
+
+def replay_in_place(model: str, settings: Settings, part: Stretch, look: Look, until: threading.Event) -> int:
+    """Join a part of the log into the live generation again, by a reader of its own.
+
+    The generation's own progress is not touched, and its workers go on.
+
+    Returns: the generation.
+
+    Raises:
+        GenerationMissing: none is live.
+    """
+    with read_models.STORES[model](settings) as store:
+        live = store.live()
+        if live is None:
+            raise GenerationMissing(f"no generation of {model} is live")
+        own = read_models.settings_of(store.generations()[live], settings)
+        sink = WithProgressOfItsOwn(store.sink(live), part.starts, look)
+        # Of its own, so that it shares the partitions with nobody.
+        group = f"{read_models.group(model, live)}.in-place.{uuid4().hex[:8]}"
+        worker = Worker(
+            Source(own.kafka, group, list(own.contract.topics), own.batches),
+            read_models.decoder(own),
+            read_models.projection(model, own),
+            sink,
+            own.contract.topics,
+            Gathered(own.rebuild, read_models.shapes(model, own)),
+        )
+        try:
+            worker.run(until, has_reached(part.ends))
+        finally:
+            forget_group(own.kafka, group)
+        return live
+
+
+def _earliest(kafka: KafkaSettings, ends: Offsets) -> Offsets:
+    admin = kafka.admin()
+    asked = admin.list_offsets(
+        {TopicPartition(*shard): OffsetSpec.earliest() for shard in ends}, request_timeout=REQUEST_TIMEOUT_S
+    )
+    try:
+        return {(place.topic, place.partition): answer.result().offset for place, answer in asked.items()}
+    except KafkaException as error:
+        raise KafkaUnavailable(f"cannot read where the log begins: {error}") from error

@@ -1,0 +1,72 @@
+"""All generations of a model, and how each stands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from connectors.kafka import end_offsets
+from pipeline import read_models
+from pipeline.config import Settings
+from pipeline.rebuild.reach import lacking
+from sinks.batch import Shard
+from sinks.generation import Record, State
+from sinks.sink import Store
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One generation.
+
+    Args:
+        lag_records: offsets that it has still to take in.
+        progress: of how many offsets of the log it has taken in, from 0 to 1.
+    """
+
+    model: str
+    generation: int
+    state: State
+    created_at: datetime | None
+    shown_at: datetime | None
+    size_bytes: int
+    lag_records: int
+    progress: float
+
+
+def inventory(model: str, settings: Settings) -> list[Standing]:
+    """The generations of a model by their numbers.
+
+    Raises:
+        SinkError: the store does not answer.
+        KafkaUnavailable: nor do the brokers.
+    """
+    with read_models.STORES[model](settings) as store:
+        live, generations = store.live(), store.generations()
+        topics = {
+            topic
+            for record in generations.values()
+            for topic in read_models.settings_of(record, settings).contract.topics
+        }
+        ends = end_offsets(settings.kafka.admin(), topics) if topics else {}
+        return [
+            _standing(model, number, record, store, ends, is_live=number == live)
+            for number, record in generations.items()
+        ]
+
+
+def _standing(
+    model: str, number: int, record: Record, store: Store, ends: Mapping[Shard, int], *, is_live: bool
+) -> Standing:
+    lag = sum(lacking(store.sink(number).progress(), ends).values())
+    total = sum(ends.values())
+    return Standing(
+        model,
+        number,
+        record.state(is_live=is_live),
+        record.created_at,
+        record.shown_at,
+        store.size_bytes(number),
+        lag,
+        1.0 if not total else (total - lag) / total,
+    )

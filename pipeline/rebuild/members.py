@@ -1,0 +1,34 @@
+"""Who feeds a generation: the members of its consumer group."""
+
+from __future__ import annotations
+
+import structlog
+from confluent_kafka import KafkaException
+
+from connectors.kafka import REQUEST_TIMEOUT_S, KafkaSettings, KafkaUnavailable
+
+log = structlog.get_logger()
+
+
+def member_count(kafka: KafkaSettings, group: str) -> int:
+    """How many processes are in a group; zero where there is none of that name.
+
+    Raises:
+        KafkaUnavailable: the brokers did not answer.
+    """
+    # Held by name: the answer of an admin client that is collected never comes.
+    admin = kafka.admin()
+    try:
+        described = admin.describe_consumer_groups([group], request_timeout=REQUEST_TIMEOUT_S)[group].result()
+    except KafkaException as error:
+        raise KafkaUnavailable(f"cannot read the members of group {group}: {error}") from error
+    return len(described.members)
+
+
+def forget_group(kafka: KafkaSettings, group: str) -> None:
+    """Remove a group that nobody needs; one that still has members the brokers forget by themselves, later."""
+    admin = kafka.admin()
+    try:
+        admin.delete_consumer_groups([group], request_timeout=REQUEST_TIMEOUT_S)[group].result()
+    except KafkaException as error:
+        log.info("group not deleted", group=group, reason=error.args[0].name())

@@ -1,0 +1,66 @@
+"""Waiting until a generation holds everything that was committed before now."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import closing
+
+from pipeline.config import Settings
+from pipeline.marks import Marks
+from pipeline.source_database import connect
+from sinks.batch import Progress, Shard
+
+MARK_TIMEOUT_S = 120.0
+LOOK_EVERY_S = 0.2
+
+Offsets = Mapping[Shard, int]
+Look = Callable[[Progress], None]
+"""Is called with every progress that was seen; what it raises ends the waiting."""
+
+
+class GenerationBehind(Exception):
+    """A generation did not get as far as PostgreSQL was, in the time it was given."""
+
+    remedy = (
+        "`readmodels generations` shows how far each is. Start its workers with `readmodels run`, let them go on with "
+        "`readmodels resume`, or give it longer with `--timeout`."
+    )
+
+
+def ends_of_now(settings: Settings) -> Offsets:
+    """The ends of the log at which everything that is committed now is in it.
+
+    Raises:
+        MarkNotSeen: the connector did not carry a mark to Kafka in time.
+    """
+    marks = Marks(settings.kafka, settings.connector, settings.connect.url)
+    with closing(connect(settings.source.url)) as connection:
+        return marks.await_in_log(marks.set(connection), MARK_TIMEOUT_S).end_offsets
+
+
+def lacking(progress: Progress, ends: Offsets) -> dict[Shard, int]:
+    """What is still to be read: how many offsets of every shard that has not reached its end."""
+    return {shard: end - progress.of(shard) for shard, end in ends.items() if progress.of(shard) < end}
+
+
+def reach(progress: Callable[[], Progress], ends: Offsets, look: Look, timeout_s: float | None = None) -> None:
+    """Return once `progress` is at these offsets.
+
+    Raises:
+        GenerationBehind: it was not, after `timeout_s`; the message says what is lacking.
+    """
+    deadline = None if timeout_s is None else time.monotonic() + timeout_s
+    while True:
+        seen = progress()
+        look(seen)
+        lacks = lacking(seen, ends)
+        if not lacks:
+            return
+        if deadline is not None and time.monotonic() > deadline:
+            (topic, partition), offsets = max(lacks.items(), key=lambda one: one[1])
+            raise GenerationBehind(
+                f"the mark was not reached after {timeout_s:g} s: {sum(lacks.values()):,} offsets are lacking in "
+                f"{len(lacks)} partitions, {offsets:,} of them in {topic}/{partition}"
+            )
+        time.sleep(LOOK_EVERY_S)

@@ -1,0 +1,195 @@
+"""The replay of a model: filled from the log, proved equal to the source, and shown, beside the live generation.
+
+Each step may be interrupted at any moment. What was done stands in the store, so that a second replay finds it and goes
+on: with the log where the generation's own progress says, with the proof, or with the cutover.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Protocol
+
+from pipeline import read_models
+from pipeline.config import Settings
+from pipeline.rebuild.begin import Beginning, begin, beginning
+from pipeline.rebuild.builders import Builders, building
+from pipeline.rebuild.members import member_count
+from pipeline.rebuild.reach import LOOK_EVERY_S, GenerationBehind, Offsets, ends_of_now, reach
+from pipeline.rebuild.switch import Switched, cut_over, drop
+from pipeline.verify.verification import Scope, Verdict, Watcher, verify
+from sinks.batch import Progress
+from sinks.duckdb_inbox import NoWriter, is_held
+from sinks.fence import Fence
+from sinks.sink import Store
+
+JOINS_WITHIN_S = 60.0
+"""How long the model's own workers may take to join the group of a new generation."""
+OPENS_WITHIN_S = 60.0
+"""How long a process may take to hold DuckDB's files."""
+
+
+class ReplayWatcher(Watcher, Protocol):
+    """Is told how a replay goes on."""
+
+    def begun(self, where: Beginning) -> None:
+        """A generation is there to be filled."""
+
+    def building(self, progress: Progress, ends: Offsets) -> None:
+        """How far it has got, of how far it has to get."""
+
+    def step(self, words: str) -> None:
+        """What is done now."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What a replay is to do.
+
+    Args:
+        fences: the sweeps that the log does not tell.
+        seed_offsets: where the log begins, per shard that does not begin at zero.
+        is_verified, is_cut_over: whether it is proved, and shown.
+        starts_over: whether what an earlier replay left is dropped.
+        processes: how many share the partitions.
+        timeout_s: how long a generation may take to reach a mark once it has caught up.
+    """
+
+    model: str
+    fences: tuple[Fence, ...] = ()
+    seed_offsets: Offsets = field(default_factory=dict)
+    is_verified: bool = True
+    is_cut_over: bool = True
+    starts_over: bool = False
+    processes: int = 1
+    timeout_s: float = 120.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a replay came to.
+
+    Args:
+        verdict: of the comparison; None where none was wanted.
+        switched: what readers see now; None where they were not to.
+    """
+
+    generation: int
+    verdict: Verdict | None = None
+    switched: Switched | None = None
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether nothing was found to differ."""
+        return self.verdict is None or self.verdict.is_equal
+
+
+@dataclass(frozen=True)
+class Replay:
+    """One model's replay.
+
+    Args:
+        command: the command line of a process that builds a generation; of None, that of the model's own worker.
+        log_folder: where the words of those processes go.
+    """
+
+    settings: Settings
+    wanted: Wanted
+    command: Callable[[int | None], Sequence[str]]
+    log_folder: Path
+    watcher: ReplayWatcher
+
+    def run(self) -> Outcome:
+        """Do all of it.
+
+        Raises:
+            BuilderStopped: the log cannot be carried into the generation.
+            GenerationBehind: it did not catch up in time, or nobody keeps it current.
+            SinkError: the store does not answer.
+        """
+        with ExitStack() as stack:
+            store = stack.enter_context(read_models.elsewhere(self.wanted.model, self.settings))
+            if self.wanted.model == "duckdb":
+                self._with_writer(stack)
+            where = self._begin(store)
+            generation = where.generation
+            builders = stack.enter_context(self._built_by(generation))
+            self._fill(store, generation, builders)
+            store.complete(generation)
+            verdict = self._verified(generation) if self.wanted.is_verified else None
+            if verdict is not None and not verdict.is_equal:
+                store.reject(generation)
+                return Outcome(generation, verdict)
+            if self._has_workers(store.live()):
+                self._hand_over(generation, builders)
+            if not self.wanted.is_cut_over:
+                return Outcome(generation, verdict)
+            return Outcome(generation, verdict, self._cut_over(generation))
+
+    def _with_writer(self, stack: ExitStack) -> None:
+        """Have somebody hold DuckDB's files: the model's worker, or one that stands by for it."""
+        log_file = self.log_folder / "replay-duckdb-writer.log"
+        writer = stack.enter_context(building(["writer"], lambda _: self.command(None), log_file))
+        deadline = time.monotonic() + OPENS_WITHIN_S
+        self.watcher.step("waiting for a writer of DuckDB")
+        while not is_held(self.settings.duckdb.directory):
+            writer.require_at_work()
+            if time.monotonic() > deadline:
+                raise NoWriter(f"nobody holds DuckDB after {OPENS_WITHIN_S:g} s: look into {log_file}")
+            time.sleep(LOOK_EVERY_S)
+
+    def _begin(self, store: Store) -> Beginning:
+        wanted = self.wanted
+        newborn = read_models.newborn(wanted.model, self.settings)
+        record = replace(newborn, is_complete=False, fences=wanted.fences, seed_offsets=wanted.seed_offsets)
+        where = beginning(store.generations(), store.live(), record, starts_over=wanted.starts_over)
+        for number in where.dropped:
+            drop(wanted.model, number, store, self.settings)
+        begin(store, where, record)
+        self.watcher.begun(where)
+        return where
+
+    def _built_by(self, generation: int) -> AbstractContextManager[Builders]:
+        log_file = self.log_folder / f"replay-{self.wanted.model}-{generation}.log"
+        names = [f"builder {number}" for number in range(1, self.wanted.processes + 1)]
+        return building(names, lambda _: self.command(generation), log_file)
+
+    def _fill(self, store: Store, generation: int, builders: Builders) -> None:
+        """Wait for the mark that was set after the generation began: it then holds all that was committed before."""
+        self.watcher.step("filling")
+        ends = ends_of_now(self.settings)
+
+        def look(progress: Progress) -> None:
+            builders.require_at_work()
+            self.watcher.building(progress, ends)
+
+        reach(store.sink(generation).progress, ends, look)
+
+    def _verified(self, generation: int) -> Verdict:
+        self.watcher.step("comparing with PostgreSQL")
+        model = self.wanted.model
+        scope = Scope(timeout_s=self.wanted.timeout_s)
+        [verdict] = verify([model], self.settings, scope, self.watcher, {model: generation})
+        return verdict
+
+    def _has_workers(self, live: int | None) -> bool:
+        """Whether the model's own workers run: they are in the live generation's group."""
+        return live is not None and member_count(self.settings.kafka, read_models.group(self.wanted.model, live)) > 0
+
+    def _hand_over(self, generation: int, builders: Builders) -> None:
+        """Leave the generation to the model's own workers, which have joined its group since it is complete."""
+        self.watcher.step("handing over to the model's workers")
+        group = read_models.group(self.wanted.model, generation)
+        builders.end()
+        deadline = time.monotonic() + JOINS_WITHIN_S
+        while not member_count(self.settings.kafka, group):
+            if time.monotonic() > deadline:
+                raise GenerationBehind(f"nobody has taken over generation {generation} after {JOINS_WITHIN_S:g} s")
+            time.sleep(LOOK_EVERY_S)
+
+    def _cut_over(self, generation: int) -> Switched:
+        self.watcher.step("cutting over")
+        return cut_over(self.wanted.model, generation, self.settings, lambda _: None, self.wanted.timeout_s)
