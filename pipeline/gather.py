@@ -50,7 +50,7 @@ class Gathered:
     def add(self, batch: Batch) -> None:
         """Join the batch that comes next in the log."""
         self._batch = joined(self._batch, batch)
-        if _bytes_of(self._batch) > self._folds_at_bytes:
+        if self._max_bytes and _bytes_of(self._batch) > self._folds_at_bytes:
             self._batch = self._folded()
             # Not again with every batch that comes: folding costs as much as what is held.
             self._folds_at_bytes = min(2 * _bytes_of(self._batch), 2 * self._max_bytes)

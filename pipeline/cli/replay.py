@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
-from contextlib import nullcontext
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated
 
 import typer
 
-from pipeline import read_models
-from pipeline.cli.context import Context, out
+from pipeline import logging, read_models
+from pipeline.child import end_on_signals
+from pipeline.cli.context import Context, out, print_json
 from pipeline.cli.context import of as context_of
 from pipeline.cli.generations import say_switched
 from pipeline.cli.replay_view import Events, bars, plain_outcome, say_outcome
@@ -18,7 +22,10 @@ from pipeline.cli.setup import Execute
 from pipeline.cli.verify import EXIT_DIFFERENT
 from pipeline.cli.work import builder_command
 from pipeline.config import Settings
+from pipeline.rebuild.in_place import Starts, from_datetime, from_offset, replay_in_place, stretch
 from pipeline.rebuild.replay import Outcome, Replay, Wanted
+
+MOMENTS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%S.%f%z"]
 
 
 def replay(
@@ -35,6 +42,14 @@ def replay(
         bool, typer.Option("--start-over", help="Drop what an earlier replay left, instead of going on with it.")
     ] = False,
     processes: Annotated[int | None, typer.Option(min=1, help="Processes that read the log; one per core.")] = None,
+    in_place: Annotated[
+        bool, typer.Option("--in-place", help="Into the live generation itself; what it holds already stays as it is.")
+    ] = False,
+    to_earliest: Annotated[bool, typer.Option("--to-earliest", help="From the log's beginning; the default.")] = False,
+    to_datetime: Annotated[
+        datetime | None, typer.Option(formats=MOMENTS, help="With --in-place: from this time on, in UTC.")
+    ] = None,
+    to_offset: Annotated[int | None, typer.Option(min=0, help="With --in-place: from this offset on.")] = None,
     timeout: Annotated[float, typer.Option(min=1.0, help="Seconds that it may take to reach a mark.")] = 120.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print an event a line as JSON and nothing else.")] = False,
 ) -> None:
@@ -46,6 +61,13 @@ def replay(
     """
     chosen = read_models.named(models)
     settings = context_of(context).settings()
+    starts = _starts(is_earliest=to_earliest, moment=to_datetime, offset=to_offset)
+    if starts is not None and not in_place:
+        raise typer.BadParameter("an empty generation would be incomplete: --to-… goes with --in-place")
+    if in_place:
+        for model in chosen:
+            _again(context_of(context), model, settings, starts or from_offset(0), is_executed=execute, as_json=as_json)
+        return
     for model in chosen if execute else ():
         wanted = Wanted(
             model=model,
@@ -60,13 +82,58 @@ def replay(
             raise typer.Exit(EXIT_DIFFERENT)
 
 
+def _starts(*, is_earliest: bool, moment: datetime | None, offset: int | None) -> Starts | None:
+    """Where a replay in place begins; None where nothing was said."""
+    if is_earliest + (moment is not None) + (offset is not None) > 1:
+        raise typer.BadParameter("give one of --to-earliest, --to-datetime and --to-offset")
+    if moment is not None:
+        return from_datetime(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+    return from_offset(offset or 0) if is_earliest or offset is not None else None
+
+
+def _again(
+    context: Context, model: str, settings: Settings, starts: Starts, *, is_executed: bool, as_json: bool
+) -> None:
+    part = stretch(settings, starts)
+    if not is_executed:
+        if as_json:
+            print_json({"model": model, "offsets": part.record_count})
+        else:
+            out.print(f"would read {part.record_count:,} offsets once more into the live generation of {model}")
+            out.print("nothing was done; add [bold]--execute[/] to do it")
+        return
+    until = threading.Event()
+    end_on_signals(until)
+    with _watching(context, model, as_json=as_json) as watcher:
+        is_whole = replay_in_place(model, settings, part, lambda seen: watcher.building(seen, part.ends), until)
+    if as_json:
+        Events(model).tell("done", {"is_whole": is_whole})
+    elif not is_whole:
+        out.print(f"[yellow]![/] {model}: interrupted; the live generation is as it was, start it again to go on")
+    if not is_whole:
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _watching(context: Context, model: str, *, as_json: bool) -> Iterator[Bars | Events]:
+    """Show how it goes on; what is logged meanwhile goes into a file, for what a person watches is the bars."""
+    folder = context.home / "log"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f"replay-{model}.log").open("a") as words:
+        logging.configure(words)
+        try:
+            with nullcontext(Events(model)) if as_json else bars(model) as watcher:
+                yield watcher
+        finally:
+            logging.configure()
+
+
 def _replayed(context: Context, settings: Settings, wanted: Wanted, *, as_json: bool) -> Outcome:
-    events = Events(wanted.model)
-    with nullcontext(events) if as_json else bars(wanted.model) as watcher:
-        command = partial(builder_command, context, wanted.model)
+    command = partial(builder_command, context, wanted.model)
+    with _watching(context, wanted.model, as_json=as_json) as watcher:
         outcome = Replay(settings, wanted, command, context.home / "log", watcher).run()
     if as_json:
-        events.tell("done", plain_outcome(outcome))
+        Events(wanted.model).tell("done", plain_outcome(outcome))
     else:
         say_outcome(wanted.model, outcome)
         if outcome.switched is not None:

@@ -23,6 +23,9 @@ from sinks.batch import Batch, Progress, Span
 from sinks.errors import GenerationMissing
 from sinks.sink import Sink
 
+Starts = Callable[[KafkaSettings, Offsets], Offsets]
+"""Says where the reading begins, given where the log ends."""
+
 
 class WithProgressOfItsOwn:
     """A sink that joins changes into a generation, and says nothing of how far that has got.
@@ -66,7 +69,7 @@ class Stretch:
         return sum(max(0, end - self.starts.get(shard, 0)) for shard, end in self.ends.items())
 
 
-def stretch(settings: Settings, starts: Callable[[KafkaSettings, Offsets], Offsets]) -> Stretch:
+def stretch(settings: Settings, starts: Starts) -> Stretch:
     """The log from somewhere to where it ends now.
 
     Raises:
@@ -78,12 +81,12 @@ def stretch(settings: Settings, starts: Callable[[KafkaSettings, Offsets], Offse
     return Stretch({shard: min(end, max(wanted[shard], earliest[shard])) for shard, end in ends.items()}, ends)
 
 
-def from_offset(offset: int) -> Callable[[KafkaSettings, Offsets], Offsets]:
+def from_offset(offset: int) -> Starts:
     """From one offset in every partition."""
     return lambda _, ends: dict.fromkeys(ends, offset)
 
 
-def from_datetime(moment: datetime) -> Callable[[KafkaSettings, Offsets], Offsets]:
+def from_datetime(moment: datetime) -> Starts:
     """From the first record of every partition that was written at or after a moment."""
 
     def starts(kafka: KafkaSettings, ends: Offsets) -> Offsets:
@@ -106,12 +109,12 @@ def from_datetime(moment: datetime) -> Callable[[KafkaSettings, Offsets], Offset
     return starts
 
 
-def replay_in_place(model: str, settings: Settings, part: Stretch, look: Look, until: threading.Event) -> int:
-    """Join a part of the log into the live generation again, by a reader of its own.
+def replay_in_place(model: str, settings: Settings, part: Stretch, look: Look, until: threading.Event) -> bool:
+    """Join a part of the log into the live generation again, by a reader of its own, until `until` is set.
 
     The generation's own progress is not touched, and its workers go on.
 
-    Returns: the generation.
+    Returns: whether it came to the part's end.
 
     Raises:
         GenerationMissing: none is live.
@@ -136,7 +139,7 @@ def replay_in_place(model: str, settings: Settings, part: Stretch, look: Look, u
             worker.run(until, has_reached(part.ends))
         finally:
             forget_group(own.kafka, group)
-        return live
+        return has_reached(part.ends)(sink)
 
 
 def _earliest(kafka: KafkaSettings, ends: Offsets) -> Offsets:

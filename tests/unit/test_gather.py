@@ -1,0 +1,92 @@
+"""Batches that are joined before they are written."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from pipeline.gather import FEW, Gathered, GatherSettings, joined
+from sinks.batch import PART, PLACE, Batch, Mutations, Span
+from sinks.shape import DocumentShape, RowShape
+
+SHARD = ("cdc.public.orders", 0)
+DOCUMENT = DocumentShape("orders", {"id": "bigint"})
+ROW = RowShape("orders", ("id",), {"id": "bigint"})
+MANY = FEW
+
+
+def parts(first: int, count: int, keys: int) -> Batch:
+    """As many changes of as many documents, at these offsets, each newer than those before."""
+    offsets = range(first, first + count)
+    place = {
+        "_epoch": [0] * count,
+        "_is_snapshot": [False] * count,
+        "_commit_lsn": list(offsets),
+        "_lsn": list(offsets),
+        "_tie": [0] * count,
+        "_offset": list(offsets),
+        "_partition": [0] * count,
+        "_deleted": [False] * count,
+    }
+    names = {
+        "key": [str(n % keys) for n in offsets],
+        "part": [""] * count,
+        "image": [f'{{"id":{n % keys}}}' for n in offsets],
+    }
+    changes = pa.table({**place, **names}, pa.schema([*PLACE, *PART]))
+    return Batch((Mutations("orders", changes),), (), Span({SHARD: first}, {SHARD: first + count}))
+
+
+def test_where_nothing_is_gathered_every_batch_is_due_as_it_came() -> None:
+    gathered = Gathered(GatherSettings(), [DOCUMENT])
+    batch = parts(0, MANY, keys=5)
+    gathered.add(batch)
+    assert gathered.is_due(MANY)
+    assert gathered.take() is batch
+    assert not gathered
+
+
+def test_only_the_last_change_of_a_part_is_written() -> None:
+    gathered = Gathered(GatherSettings(max_bytes=2**30), [DOCUMENT])
+    for first in range(0, 10 * MANY, MANY):
+        gathered.add(parts(first, MANY, keys=7))
+        assert not gathered.is_due(MANY)
+    written = gathered.take()
+    (mutations,) = written.mutations
+    assert mutations.changes.num_rows == 7
+    assert mutations.changes["_offset"].to_pylist() == list(range(10 * MANY - 7, 10 * MANY))
+    assert written.span == Span({SHARD: 0}, {SHARD: 10 * MANY})
+
+
+def test_every_version_of_a_row_is_written_for_the_history() -> None:
+    gathered = Gathered(GatherSettings(max_bytes=2**30), [ROW])
+    for first in (0, MANY):
+        gathered.add(parts(first, MANY, keys=7))
+    (mutations,) = gathered.take().mutations
+    assert mutations.changes.num_rows == 2 * MANY
+
+
+def test_what_is_held_is_bounded_by_what_is_left_after_folding() -> None:
+    limit = parts(0, MANY, keys=MANY).mutations[0].changes.nbytes
+    gathered = Gathered(GatherSettings(max_bytes=limit), [DOCUMENT])
+    for first in range(0, 50 * MANY, MANY):
+        gathered.add(parts(first, MANY, keys=10))
+        assert not gathered.is_due(MANY), "ten documents never fill it, however many their versions"
+    for first in range(50 * MANY, 53 * MANY, MANY):
+        gathered.add(parts(first, MANY, keys=10 * MANY))
+    assert gathered.is_due(MANY)
+
+
+def test_whoever_has_caught_up_does_not_wait() -> None:
+    gathered = Gathered(GatherSettings(max_bytes=2**30), [DOCUMENT])
+    gathered.add(parts(0, 3, keys=3))
+    assert gathered.is_due(3)
+    gathered.add(parts(3, MANY, keys=3))
+    assert not gathered.is_due(MANY)
+    assert gathered.is_due(0), "nothing came after it"
+
+
+def test_a_shard_that_was_given_away_and_came_back_is_joined_from_its_first_offset() -> None:
+    one, other = Span({SHARD: 10}, {SHARD: 30}), Span({SHARD: 10, ("other", 1): 4}, {SHARD: 40, ("other", 1): 9})
+    assert joined(Batch(span=one), Batch(span=other)).span == Span(
+        {SHARD: 10, ("other", 1): 4}, {SHARD: 40, ("other", 1): 9}
+    )
