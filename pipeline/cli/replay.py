@@ -17,7 +17,7 @@ from pipeline.child import end_on_signals
 from pipeline.cli.context import Context, out, print_json
 from pipeline.cli.context import of as context_of
 from pipeline.cli.generations import say_switched
-from pipeline.cli.replay_view import Events, bars, plain_outcome, say_outcome
+from pipeline.cli.replay_view import Bars, Events, bars, plain_outcome, say_outcome
 from pipeline.cli.setup import Execute
 from pipeline.cli.verify import EXIT_DIFFERENT
 from pipeline.cli.work import builder_command
