@@ -147,7 +147,7 @@ def plain_outcome(outcome: Outcome) -> dict[str, Any]:
     return {
         "generation": outcome.generation,
         "is_equal": None if verdict is None else verdict.is_equal,
-        "differences": None if verdict is None else {kind.value: count for kind, count in verdict.counts.items()},
+        "differences": None if verdict is None else {kind.value: count for kind, count in verdict.found.counts.items()},
         "live": None if switched is None else switched.now,
         "kept": None if switched is None else switched.before,
     }

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import time
+
 import structlog
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 
 from connectors.kafka import REQUEST_TIMEOUT_S, KafkaSettings, KafkaUnavailable
 
 log = structlog.get_logger()
+
+LEAVES_WITHIN_S = 5.0
+"""How long the last members of a group may take to leave it."""
 
 
 def member_count(kafka: KafkaSettings, group: str) -> int:
@@ -26,9 +31,15 @@ def member_count(kafka: KafkaSettings, group: str) -> int:
 
 
 def forget_group(kafka: KafkaSettings, group: str) -> None:
-    """Remove a group that nobody needs; one that still has members the brokers forget by themselves, later."""
+    """Remove a group that nobody needs, as soon as its members have left; the brokers forget others by themselves."""
     admin = kafka.admin()
-    try:
-        admin.delete_consumer_groups([group], request_timeout=REQUEST_TIMEOUT_S)[group].result()
-    except KafkaException as error:
-        log.info("group not deleted", group=group, reason=error.args[0].name())
+    deadline = time.monotonic() + LEAVES_WITHIN_S
+    while True:
+        try:
+            admin.delete_consumer_groups([group], request_timeout=REQUEST_TIMEOUT_S)[group].result()
+            return
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.NON_EMPTY_GROUP or time.monotonic() > deadline:
+                log.debug("group not deleted", group=group, reason=error.args[0].name())
+                return
+        time.sleep(0.2)

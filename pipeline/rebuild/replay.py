@@ -20,7 +20,8 @@ from pipeline.rebuild.builders import Builders, building
 from pipeline.rebuild.members import member_count
 from pipeline.rebuild.reach import LOOK_EVERY_S, GenerationBehind, Offsets, ends_of_now, reach
 from pipeline.rebuild.switch import Switched, cut_over, drop
-from pipeline.verify.verification import Scope, Verdict, Watcher, verify
+from pipeline.verify.verdict import Verdict
+from pipeline.verify.verification import Scope, Watcher, verify
 from sinks.batch import Progress
 from sinks.duckdb_inbox import NoWriter, is_held
 from sinks.fence import Fence
