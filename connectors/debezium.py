@@ -91,6 +91,11 @@ class ConnectorConfiguration:
         return f"{self._prefix}.message"
 
     @property
+    def notification_topic(self) -> str:
+        """The topic in which the connector tells how its snapshots go on."""
+        return self.settings["notification.sink.topic.name"]
+
+    @property
     def service_topics(self) -> tuple[str, ...]:
         """The connector's other topics: marks, heartbeats, signals and notifications.
 
@@ -101,7 +106,7 @@ class ConnectorConfiguration:
             self.message_topic,
             f"{heartbeat}.{self._prefix}",
             f"{self._prefix}.{self.signal_table}",
-            self.settings["notification.sink.topic.name"],
+            self.notification_topic,
         )
 
     @property

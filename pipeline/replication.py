@@ -8,7 +8,16 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import class_row
 
-from pipeline.source_database import CONNECT_TIMEOUT_S, Connection, SourceError, SourceSettings, connect, run, statement
+from pipeline.source_database import (
+    CONNECT_TIMEOUT_S,
+    Connection,
+    SourceError,
+    SourceRightsMissing,
+    SourceSettings,
+    connect,
+    run,
+    statement,
+)
 
 POLL_INTERVAL_S = 0.1
 
@@ -113,3 +122,22 @@ def drop_slot(connection: Connection, name: str, timeout_s: float) -> bool:
     except psycopg.errors.ObjectInUse as error:
         raise SlotInUse(f"slot {name} is read again") from error
     return True
+
+
+def signal(connection: Connection, table: str, signal_id: str, kind: str, data: str) -> None:
+    """Ask the connector for something, through its signal table.
+
+    Args:
+        table: the signal table, as `schema.table`.
+        data: what is wanted, as Debezium's signal of this kind has it.
+
+    Raises:
+        SourceRightsMissing: the role of this connection may not write there.
+
+    Source: https://debezium.io/documentation/reference/3.6/configuration/signalling.html
+    """
+    query = sql.SQL("INSERT INTO {} (id, type, data) VALUES (%s, %s, %s)").format(sql.Identifier(*table.split(".")))
+    try:
+        connection.execute(query, [signal_id, kind, data])
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise SourceRightsMissing(f"{table}: {error.diag.message_primary}") from error

@@ -41,6 +41,12 @@ def replay(
     start_over: Annotated[
         bool, typer.Option("--start-over", help="Drop what an earlier replay left, instead of going on with it.")
     ] = False,
+    snapshot: Annotated[
+        bool,
+        typer.Option(
+            "--snapshot", help="From PostgreSQL itself, by an incremental snapshot: where offset zero is gone."
+        ),
+    ] = False,
     processes: Annotated[int | None, typer.Option(min=1, help="Processes that read the log; one per core.")] = None,
     in_place: Annotated[
         bool, typer.Option("--in-place", help="Into the live generation itself; what it holds already stays as it is.")
@@ -73,6 +79,7 @@ def replay(
             model=model,
             is_verified=not is_unverified,
             is_cut_over=not keep,
+            is_from_snapshot=snapshot,
             starts_over=start_over,
             processes=processes or os.cpu_count() or 1,
             timeout_s=timeout,

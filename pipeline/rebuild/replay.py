@@ -9,16 +9,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+from connectors.kafka import end_offsets
 from pipeline import read_models
 from pipeline.config import Settings
 from pipeline.rebuild.begin import Beginning, begin, beginning
 from pipeline.rebuild.builders import Builders, building
 from pipeline.rebuild.members import member_count
 from pipeline.rebuild.reach import LOOK_EVERY_S, GenerationBehind, Offsets, ends_of_now, reach
+from pipeline.rebuild.snapshot import take_snapshot
 from pipeline.rebuild.switch import Switched, cut_over, drop
 from pipeline.verify.verdict import Verdict
 from pipeline.verify.verification import Scope, Watcher, verify
@@ -52,7 +54,8 @@ class Wanted:
 
     Args:
         fences: the sweeps that the log does not tell.
-        seed_offsets: where the log begins, per shard that does not begin at zero.
+        is_from_snapshot: whether it is filled from where the log ends now, and a snapshot of PostgreSQL, for the log's
+            beginning is gone.
         is_verified, is_cut_over: whether it is proved, and shown.
         starts_over: whether what an earlier replay left is dropped.
         processes: how many share the partitions.
@@ -61,7 +64,7 @@ class Wanted:
 
     model: str
     fences: tuple[Fence, ...] = ()
-    seed_offsets: Offsets = field(default_factory=dict)
+    is_from_snapshot: bool = False
     is_verified: bool = True
     is_cut_over: bool = True
     starts_over: bool = False
@@ -118,6 +121,8 @@ class Replay:
             where = self._begin(store)
             generation = where.generation
             builders = stack.enter_context(self._built_by(generation))
+            if self.wanted.is_from_snapshot:
+                self._take_snapshot(builders)
             self._fill(store, generation, builders)
             store.complete(generation)
             verdict = self._verified(generation) if self.wanted.is_verified else None
@@ -145,7 +150,13 @@ class Replay:
     def _begin(self, store: Store) -> Beginning:
         wanted = self.wanted
         newborn = read_models.newborn(wanted.model, self.settings)
-        record = replace(newborn, is_complete=False, fences=wanted.fences, seed_offsets=wanted.seed_offsets)
+        starts = end_offsets(self.settings.kafka.admin(), self.settings.contract.topics)
+        record = replace(
+            newborn,
+            is_complete=False,
+            fences=wanted.fences,
+            seed_offsets=starts if wanted.is_from_snapshot else {},
+        )
         where = beginning(store.generations(), store.live(), record, starts_over=wanted.starts_over)
         for number in where.dropped:
             drop(wanted.model, number, store, self.settings)
@@ -157,6 +168,15 @@ class Replay:
         log_file = self.log_folder / f"replay-{self.wanted.model}-{generation}.log"
         names = [f"builder {number}" for number in range(1, self.wanted.processes + 1)]
         return building(names, lambda _: self.command(generation), log_file)
+
+    def _take_snapshot(self, builders: Builders) -> None:
+        """Have every row come once more; asked for again where an earlier replay was interrupted, which is harmless."""
+
+        def tell(elapsed_s: float) -> None:
+            builders.require_at_work()
+            self.watcher.step(f"snapshot of PostgreSQL, {elapsed_s:.0f} s")
+
+        take_snapshot(self.settings.kafka, self.settings.connector, self.settings.source.url, tell)
 
     def _fill(self, store: Store, generation: int, builders: Builders) -> None:
         """Wait for the mark that was set after the generation began: it then holds all that was committed before."""

@@ -1,0 +1,243 @@
+"""Models that are rebuilt while everybody reads and writes: nobody notices, and it can be taken back."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Consumer
+
+from pipeline import read_models
+from sinks.generation import State
+from tests.acceptance.command import CHECKOUT, MODELS, Command
+from tests.acceptance.readers import MARKED_FIELD, MARKED_ITEM_FIELD, Shop, open_shop
+from tests.acceptance.running import Pipeline
+from tests.acceptance.shop import place
+from tests.acceptance.waiting import wait_for
+
+MOMENTS = 20
+LONGEST_LAG_S = 5.0
+"""How much older than before an answer may be at a change of generations: the models' own lag on a busy machine."""
+
+
+@pytest.fixture
+def rebuilt(pipeline: Pipeline) -> Iterator[Pipeline]:
+    """A pipeline whose models have one generation each, before and after the test."""
+    yield pipeline
+    succeeds(pipeline.command("prune", "--keep", "0", "--execute"))
+    for model in MODELS:
+        for number, state in states(pipeline, model).items():
+            if state is not State.LIVE:
+                succeeds(pipeline.command("prune", model, "--generation", str(number), "--execute"))
+
+
+def succeeds(done: subprocess.CompletedProcess[str]) -> str:
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def states(pipeline: Pipeline, model: str) -> dict[int, State]:
+    """How the generations of a model stand, as its store says."""
+    with read_models.STORES[model](pipeline.settings) as store:
+        live = store.live()
+        return {number: record.state(is_live=number == live) for number, record in store.generations().items()}
+
+
+def live(pipeline: Pipeline, model: str) -> int:
+    return next(number for number, state in states(pipeline, model).items() if state is State.LIVE)
+
+
+@pytest.fixture
+def slimmer(pipeline: Pipeline, tmp_path: Path) -> Command:
+    """The command under another description of the models: a column less in orders, and one less in their items."""
+    described = pipeline.command.config.read_text()
+    for name in (MARKED_FIELD, MARKED_ITEM_FIELD):
+        (line,) = [line for line in described.splitlines(keepends=True) if line.startswith(f"{name} = ")]
+        described = described.replace(line, "")
+    config = tmp_path / "readmodels.toml"
+    config.write_text(described)
+    return replace(pipeline.command, config=config)
+
+
+def test_nobody_notices_a_replay_a_cutover_a_rollback_and_a_cutover_again(
+    rebuilt: Pipeline, slimmer: Command, order_id: int
+) -> None:
+    others = [order_id + 10, order_id + 20]
+    for number in (order_id, *others):
+        place(rebuilt.source, number, items=2)
+    rebuilt.settle()
+    published = rebuilt.command("sql", "SELECT 1")
+    assert published.returncode == 0
+    with rebuilt.load(), open_shop(rebuilt, order_id, others) as shop:
+        shop.sees(is_marked=True)
+        succeeds(slimmer("replay", "all", "--execute"))
+        shop.sees(is_marked=False)
+        succeeds(rebuilt.command("rollback", "all", "--execute"))
+        shop.sees(is_marked=True)
+        succeeds(rebuilt.command("cutover", "all", "--execute"))
+        shop.sees(is_marked=False)
+        succeeds(rebuilt.command("rollback", "all", "--execute"))
+        shop.sees(is_marked=True)
+    nobody_noticed(shop, orders=1 + len(others))
+    rebuilt.settled()
+
+
+def nobody_noticed(shop: Shop, orders: int) -> None:
+    """From the readers' own records: no error, nothing empty, no mixture, nothing taken back."""
+    for reader in shop.readers:
+        assert len(reader.looks) > 100, f"{reader.name} read too little to tell: {reader.errors[:3]}"
+        assert reader.errors == [], f"{reader.name} met {len(reader.errors)} errors"
+        assert {look.count for look in reader.looks} == {orders}, f"{reader.name} missed orders"
+        assert {len(look.is_marked) for look in reader.looks} == {1}, f"{reader.name} saw a mixture of generations"
+        changes = sum(one.is_marked != other.is_marked for one, other in pairwise(reader.looks))
+        assert changes == 4, f"{reader.name} saw {changes} changes of generations, not 4"
+        regress_s = reader.worst_regress_s(shop.committed)
+        assert regress_s < LONGEST_LAG_S, f"{reader.name} saw an order go back by {regress_s:.1f} s"
+
+
+def test_a_model_that_was_damaged_is_rebuilt_and_equal(rebuilt: Pipeline, order_id: int) -> None:
+    place(rebuilt.source, order_id, items=2)
+    rebuilt.settle()
+    with rebuilt.redis() as client:
+        client.delete(f"orders:{order_id}", f"{{orders:{order_id}}}:r")
+    assert rebuilt.command("verify", "redis").returncode == 3
+    said = succeeds(rebuilt.command("replay", "redis", "--execute"))
+    assert "is equal" in said
+    succeeds(rebuilt.command("verify", "redis"))
+    rebuilt.settled()
+
+
+WRONG = """
+import pipeline.project
+
+right = pipeline.project.DocumentProjection._roots
+
+def wrong(self, document, table, changes):
+    mutations = right(self, document, table, changes)
+    return type(mutations)(mutations.target, mutations.changes.filter(
+        [int(key) % 2 == 0 for key in mutations.changes["key"].to_pylist()]))
+
+pipeline.project.DocumentProjection._roots = wrong
+"""
+"""A projection that forgets every second order."""
+
+
+def test_a_wrong_projection_is_found_and_never_shown(rebuilt: Pipeline, order_id: int, tmp_path: Path) -> None:
+    for number in (order_id, order_id + 1):
+        place(rebuilt.source, number)
+    rebuilt.settle()
+    before = live(rebuilt, "redis")
+    (tmp_path / "sitecustomize.py").write_text(WRONG)
+    wrong = replace(rebuilt.command, environment={"PYTHONPATH": f"{tmp_path}:{CHECKOUT}"})
+    refused = wrong("replay", "redis", "--execute", "--start-over")
+    assert refused.returncode == 3, refused.stdout + refused.stderr
+    assert live(rebuilt, "redis") == before
+    assert State.REJECTED in states(rebuilt, "redis").values()
+    rejected = max(states(rebuilt, "redis"))
+    cutover = rebuilt.command("cutover", "redis", "--generation", str(rejected), "--execute")
+    assert (cutover.returncode, live(rebuilt, "redis")) == (1, before)
+    assert "rejected" in cutover.stderr
+    succeeds(rebuilt.command("replay", "redis", "--execute"))
+    assert rejected not in states(rebuilt, "redis")
+    rebuilt.settled()
+
+
+def test_the_cutover_waits_for_a_partition_that_is_held_back(rebuilt: Pipeline, tmp_path: Path) -> None:
+    before = live(rebuilt, "redis")
+    group = read_models.group("redis", before + 1)
+    settings = rebuilt.settings.kafka.with_client(
+        group_id=group, partition_assignment_strategy="cooperative-sticky", enable_auto_commit=False
+    )
+    holder, until = Consumer(settings), threading.Event()
+    holder.subscribe(list(rebuilt.settings.contract.topics))
+    joined = threading.Event()
+
+    def hold() -> None:
+        # It is a member of the group, has its share of the partitions, and passes nothing on.
+        while not until.is_set():
+            holder.poll(0.1)
+            if holder.assignment():
+                joined.set()
+        holder.close()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    assert joined.wait(60)
+    with rebuilt.load():
+        replay = rebuilt.command.start(tmp_path / "replay.log", "replay", "redis", "--execute")
+        wait_for(lambda: states(rebuilt, "redis").get(before + 1), 60, replay.end_of_log)
+        wait_for(lambda: _has_begun(rebuilt, before + 1), 60, replay.end_of_log)
+        with pytest.raises(subprocess.TimeoutExpired):
+            replay.process.wait(10)
+        assert live(rebuilt, "redis") == before
+        until.set()
+        thread.join()
+        assert replay.process.wait(120) == 0, replay.end_of_log()
+    assert live(rebuilt, "redis") == before + 1
+    rebuilt.settled()
+
+
+def _has_begun(pipeline: Pipeline, generation: int) -> bool:
+    with read_models.STORES["redis"](pipeline.settings) as store:
+        return any(store.sink(generation).progress().offsets.values())
+
+
+@pytest.mark.timeout(900)
+def test_a_replay_that_is_killed_at_random_moments_harms_nobody_and_ends_equal(
+    rebuilt: Pipeline, tmp_path: Path
+) -> None:
+    before = {model: live(rebuilt, model) for model in MODELS}
+    with rebuilt.load():
+        for moment in range(MOMENTS):
+            model = MODELS[moment % len(MODELS)]
+            replay = rebuilt.command.start(tmp_path / f"replay-{moment}.log", "replay", model, "--execute", "--keep")
+            try:
+                replay.process.wait(random.uniform(0.5, 12.0))
+            except subprocess.TimeoutExpired:
+                replay.kill_all()
+            assert {one: live(rebuilt, one) for one in MODELS} == before
+            assert set(rebuilt.workers.workers()) == set(MODELS), rebuilt.workers.end_of_log()
+        rebuilt.settle()
+        for model in MODELS:
+            succeeds(rebuilt.command("replay", model, "--execute"))
+    assert all(live(rebuilt, model) > before[model] for model in MODELS)
+    rebuilt.settled()
+
+
+@pytest.mark.parametrize("starts", [(), ("--to-offset", "10"), ("--to-datetime", "2026-01-01")])
+def test_a_replay_in_place_changes_nothing_in_a_healthy_model(rebuilt: Pipeline, starts: Sequence[str]) -> None:
+    rebuilt.settled()
+    before = {model: rebuilt.progress(model) for model in MODELS}
+    versions = rebuilt.command("sql", "--json", "SELECT count(*) AS n FROM orders_history").stdout
+    with rebuilt.redis() as client:
+        registers = {key: client.hgetall(key) for key in client.scan_iter("{orders:*}:r")}
+    succeeds(rebuilt.command("replay", "all", "--in-place", *starts, "--execute"))
+    assert {model: rebuilt.progress(model) for model in MODELS} == before
+    assert rebuilt.command("sql", "--json", "SELECT count(*) AS n FROM orders_history").stdout == versions
+    with rebuilt.redis() as client:
+        assert {key: client.hgetall(key) for key in client.scan_iter("{orders:*}:r")} == registers
+    rebuilt.equal()
+
+
+def test_a_replay_in_place_restores_what_the_log_tells_of_a_document_that_is_gone(
+    rebuilt: Pipeline, order_id: int
+) -> None:
+    place(rebuilt.source, order_id, items=2)
+    rebuilt.settle()
+    with rebuilt.redis() as client:
+        client.delete(f"orders:{order_id}", f"{{orders:{order_id}}}:r")
+    succeeds(rebuilt.command("replay", "redis", "--in-place", "--to-earliest", "--execute"))
+    rebuilt.settled()
+
+
+def test_where_a_replay_begins_is_only_asked_in_place(rebuilt: Pipeline) -> None:
+    for option in (["--to-earliest"], ["--to-offset", "5"], ["--to-datetime", "2026-01-01"]):
+        refused = rebuilt.command("replay", "redis", *option)
+        assert refused.returncode == 2
+        assert "--in-place" in refused.stderr
