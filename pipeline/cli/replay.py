@@ -43,9 +43,7 @@ def replay(
     ] = False,
     snapshot: Annotated[
         bool,
-        typer.Option(
-            "--snapshot", help="From PostgreSQL itself, by an incremental snapshot: where offset zero is gone."
-        ),
+        typer.Option("--snapshot", help="By an incremental snapshot of PostgreSQL: where offset zero is gone."),
     ] = False,
     processes: Annotated[int | None, typer.Option(min=1, help="Processes that read the log; one per core.")] = None,
     in_place: Annotated[
