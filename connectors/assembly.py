@@ -18,7 +18,9 @@ Mask = npt.NDArray[np.bool_]
 _OPERATIONS = pa.array(["c", "u", "d", "r", "t"])
 _WITH_AFTER = pa.array(["c", "u", "r"])
 _WITH_BEFORE = pa.array(["u", "d"])
-_SNAPSHOT = pa.array(["true", "first", "first_in_data_collection", "last_in_data_collection", "last"])
+SNAPSHOT_ENDED = "last"
+"""What Debezium calls the last row of a snapshot."""
+_SNAPSHOT = pa.array(["true", "first", "first_in_data_collection", "last_in_data_collection", SNAPSHOT_ENDED])
 
 
 class _Sieve:

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from connectors.assembly import assemble
+from connectors.assembly import SNAPSHOT_ENDED, assemble
 from connectors.decode_avro import AvroTable
 from connectors.decode_json import JsonTable
 from connectors.envelope import Format, TableColumns, envelope_schema
@@ -61,6 +62,18 @@ class Decoder:
             topic: AvroTable(table, schemas, decimals) if table.format is Format.AVRO else JsonTable(table, decimals)
             for topic, table in tables.items()
         }
+
+    def schema_ids(self, topic: str) -> frozenset[int]:
+        """The registry's ids of the schemas that a topic's records had so far; JSON has none."""
+        return self._tables[topic].schema_ids
+
+    def is_snapshot_ended(self, records: Records) -> bool:
+        """Whether one of these records is the last row of a snapshot that came to its end.
+
+        Debezium marks it, also where the last of the tables is empty.
+        """
+        sent = [one for one, _ in self._tables[records.topic].read(records.values).sent]
+        return any(pc.any(pc.equal(one.source["snapshot"], SNAPSHOT_ENDED)).as_py() for one in sent)
 
     def decode(self, records: Records) -> Decoded:
         """Decode one batch.

@@ -38,6 +38,11 @@ class AvroTable:
         self._decimals = decimals
         self._layouts: dict[int, AvroLayout | NotAnEnvelope] = {}
 
+    @property
+    def schema_ids(self) -> frozenset[int]:
+        """The ids of the schemas that were met so far."""
+        return frozenset(self._layouts)
+
     def read(self, values: list[bytes | None]) -> Batch:
         """Read a batch, one schema after the other.
 

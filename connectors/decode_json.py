@@ -48,6 +48,8 @@ class _Form:
 class JsonTable:
     """Takes the envelopes of one table out of its topic's values."""
 
+    schema_ids: frozenset[int] = frozenset()
+
     def __init__(self, table: TableColumns, decimals: Decimals) -> None:
         self._table = table
         self._decimals = decimals

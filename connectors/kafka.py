@@ -47,17 +47,29 @@ def end_offsets(admin: AdminClient, topics: Iterable[str]) -> dict[tuple[str, in
     Raises:
         KafkaUnavailable: the brokers did not answer, or a topic does not exist.
     """
-    names = list(topics)
+    return _offsets(admin, list(topics), OffsetSpec.latest(), "end")
+
+
+def earliest_offsets(admin: AdminClient, topics: Iterable[str]) -> dict[tuple[str, int], int]:
+    """Ask where the log of every partition of `topics` starts: above zero where its beginning was deleted.
+
+    Raises:
+        KafkaUnavailable: the brokers did not answer, or a topic does not exist.
+    """
+    return _offsets(admin, list(topics), OffsetSpec.earliest(), "earliest")
+
+
+def _offsets(admin: AdminClient, names: list[str], which: OffsetSpec, called: str) -> dict[tuple[str, int], int]:
     try:
         described = admin.describe_topics(TopicCollection(names), request_timeout=REQUEST_TIMEOUT_S)
         partitions = [
             TopicPartition(name, partition.id) for name in names for partition in described[name].result().partitions
         ]
         asked = admin.list_offsets(
-            {partition: OffsetSpec.latest() for partition in partitions},
+            dict.fromkeys(partitions, which),
             isolation_level=IsolationLevel.READ_UNCOMMITTED,
             request_timeout=REQUEST_TIMEOUT_S,
         )
         return {(place.topic, place.partition): answer.result().offset for place, answer in asked.items()}
     except KafkaException as error:
-        raise KafkaUnavailable(f"cannot read the end offsets of {', '.join(names)}: {error}") from error
+        raise KafkaUnavailable(f"cannot read the {called} offsets of {', '.join(names)}: {error}") from error

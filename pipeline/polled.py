@@ -90,10 +90,11 @@ class Polled:
         span = Span({shard: self._taken[shard] for shard in moved}, moved)
         self._taken = end
         self._taken_at = time.monotonic()
-        return _by_topic(messages), span
+        return by_topic(messages), span
 
 
-def _by_topic(messages: list[Message]) -> tuple[Records, ...]:
+def by_topic(messages: list[Message]) -> tuple[Records, ...]:
+    """What was polled, topic by topic."""
     topics = list(map(topic_of, messages))
     names = list(dict.fromkeys(topics))
     if len(names) == 1:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from connectors.decode import Decoder
 from connectors.envelope import Format, TableColumns
 from connectors.numerics import Decimals
+from connectors.schemas import Schemas
 from pipeline.config import DecimalMode, Settings, ValueFormat
 from pipeline.contract import contract_from
 from pipeline.project import DocumentProjection, Projection, RowProjection
@@ -20,6 +21,7 @@ from sinks.shape import Shape
 from sinks.sink import Store
 
 if TYPE_CHECKING:
+    from connectors.registry import SchemaRegistry
     from sinks.duckdb_store import DuckdbStore
 
 Opener = Callable[[Settings], contextlib.AbstractContextManager[Store]]
@@ -131,10 +133,19 @@ def group(model: str, generation: int) -> str:
     return f"readmodels.{model}.{generation}"
 
 
-def decoder(settings: Settings) -> Decoder:
-    """What turns the topics' records into envelopes."""
+def registry(settings: Settings) -> SchemaRegistry:
+    """Where the schemas of the topics' records are."""
     from connectors.registry import SchemaRegistry
 
+    return SchemaRegistry.at(settings.schema_registry.url)
+
+
+def decoder(settings: Settings, schemas: Schemas | None = None) -> Decoder:
+    """What turns the topics' records into envelopes.
+
+    Args:
+        schemas: where schemas are looked up; None for the registry.
+    """
     contract, envelopes = settings.contract, settings.envelopes
     form = Format.JSON if envelopes.format is ValueFormat.JSON else Format.AVRO
     decimals = Decimals.ALLOW_DOUBLE if envelopes.decimals is DecimalMode.DOUBLE else Decimals.EXACT
@@ -142,4 +153,4 @@ def decoder(settings: Settings) -> Decoder:
         topic: TableColumns(contract.tables[name].source, contract.tables[name].columns, form)
         for topic, name in contract.topics.items()
     }
-    return Decoder(tables, SchemaRegistry.at(settings.schema_registry.url), decimals)
+    return Decoder(tables, schemas or registry(settings), decimals)

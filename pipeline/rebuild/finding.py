@@ -1,0 +1,83 @@
+"""What stands in the way of a rebuild from offset zero, or may do so later, and what to do about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+_SNAPSHOT = "`readmodels replay --snapshot` rebuilds from PostgreSQL instead"
+
+
+class Reason(StrEnum):
+    """Why a rebuild is refused, or what endangers the next one.
+
+    The first ones are about the log, the others about where the new generation will be.
+    """
+
+    TOPIC_MISSING = "topic missing"
+    OFFSET_ZERO_GONE = "offset zero gone"
+    COMPACTED = "compacted"
+    EXPIRES = "expires"
+    SCHEMA_UNKNOWN = "schema unknown"
+    CONTRACT_BROKEN = "contract broken"
+    RECORD_UNREADABLE = "record unreadable"
+    SNAPSHOT_UNFINISHED = "snapshot unfinished"
+    SNAPSHOT_END_MISSING = "snapshot end missing"
+    SNAPSHOT_AMBIGUOUS = "snapshot ambiguous"
+    SPACE_LACKING = "space lacking"
+    SPACE_SCARCE = "space scarce"
+
+    @property
+    def is_fatal(self) -> bool:
+        """Whether the new generation would be incomplete or wrong, or could not be built."""
+        return self not in (Reason.EXPIRES, Reason.SNAPSHOT_END_MISSING, Reason.SPACE_SCARCE)
+
+    @property
+    def remedy(self) -> str:
+        """What an operator does about it."""
+        return _REMEDIES[self]
+
+
+_REMEDIES = {
+    Reason.TOPIC_MISSING: "Run `readmodels init`, which makes the topics and starts the connector.",
+    Reason.OFFSET_ZERO_GONE: (
+        f"{_SNAPSHOT}. Then give the topics a longer retention: `retention.ms=-1` and `retention.bytes=-1`."
+    ),
+    Reason.COMPACTED: f"{_SNAPSHOT}. Then set `cleanup.policy=delete` with `retention.ms=-1` for the topics.",
+    Reason.EXPIRES: "Set `retention.ms=-1` and `retention.bytes=-1` for the topic with kafka-configs.",
+    Reason.SCHEMA_UNKNOWN: f"Restore the registry's storage from its backup, ids included. Or: {_SNAPSHOT}.",
+    Reason.CONTRACT_BROKEN: "Bring the tables in `readmodels.toml` in line with what the source has sent.",
+    Reason.RECORD_UNREADABLE: (
+        f"Stop the foreign producer that wrote it; the log cannot be mended. {_SNAPSHOT}, or `readmodels teardown "
+        "--execute` and `readmodels init` make the log anew."
+    ),
+    Reason.SNAPSHOT_UNFINISHED: "Wait until the first snapshot has ended: `readmodels status` shows the connector.",
+    Reason.SNAPSHOT_END_MISSING: "Nothing, if `readmodels verify` finds the new generation equal to PostgreSQL.",
+    Reason.SNAPSHOT_AMBIGUOUS: (
+        f"{_SNAPSHOT}; or `readmodels teardown --execute` and `readmodels init` make the log anew."
+    ),
+    Reason.SPACE_LACKING: "Free space, add some, or drop generations that nobody needs: `readmodels prune`.",
+    Reason.SPACE_SCARCE: "Watch the space while the model is rebuilt, or `readmodels prune` before.",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was found.
+
+    Args:
+        sentence: what is so, and where.
+    """
+
+    reason: Reason
+    sentence: str
+
+    @property
+    def is_fatal(self) -> bool:
+        """Whether the rebuild is refused for it."""
+        return self.reason.is_fatal
+
+    @property
+    def remedy(self) -> str:
+        """What an operator does about it."""
+        return self.reason.remedy

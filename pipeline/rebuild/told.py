@@ -1,0 +1,44 @@
+"""What the connector has told of its snapshots, read from Kafka."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import structlog
+from confluent_kafka.admin import AdminClient
+
+from connectors import topics
+from connectors.envelope import Format
+from connectors.errors import BadRecord, UnknownSchema
+from connectors.kafka import earliest_offsets, end_offsets
+from connectors.notifications import InitialSnapshot, initial_snapshot, read_notification
+from connectors.schemas import Schemas
+from pipeline.config import Settings, ValueFormat
+from pipeline.rebuild.reading import Offsets, pieces
+
+log = structlog.get_logger()
+
+
+def told_of_snapshots(settings: Settings, admin: AdminClient, schemas: Schemas) -> InitialSnapshot | None:
+    """What the connector tells of its snapshots, where all of it is still there and is about these topics."""
+    connector = settings.connector
+    name = connector.settings.get("notification.sink.topic.name", "")
+    if not set(settings.contract.topics) <= set(connector.table_topics) or not topics.describe(admin, [name]):
+        return None
+    starts = earliest_offsets(admin, [name])
+    if any(starts.values()):
+        return None
+    form = Format.JSON if settings.envelopes.format is ValueFormat.JSON else Format.AVRO
+    try:
+        return initial_snapshot(
+            read_notification(value, form, schemas) for value in _values(settings, starts, end_offsets(admin, [name]))
+        )
+    except (BadRecord, UnknownSchema) as error:
+        log.info("notifications not read", topic=name, reason=str(error))
+        return None
+
+
+def _values(settings: Settings, starts: Offsets, ends: Offsets) -> Iterator[bytes]:
+    for piece in pieces(settings.kafka, starts, ends):
+        for records in piece.records:
+            yield from (value for value in records.values if value)

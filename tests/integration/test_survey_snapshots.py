@@ -1,0 +1,136 @@
+"""A first snapshot that was stopped in its midst, on a real connector: what it leaves, and what is told of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from connectors import topics
+from connectors.connect import ConnectClient
+from connectors.kafka import end_offsets
+from connectors.notifications import InitialSnapshot
+from connectors.schemas import AskedOnce
+from pipeline import read_models, source_database
+from pipeline.cli.context import local_defaults
+from pipeline.config import Settings, load
+from pipeline.marks import Marks
+from pipeline.rebuild.judgement import Judgement, judge, row_scopes
+from pipeline.rebuild.survey import Survey, survey
+from pipeline.rebuild.told import told_of_snapshots
+from pipeline.setup import Deployment, carry_out, init_steps, teardown_steps
+from pipeline.source_database import Connection
+from stack.endpoints import Endpoints
+from tests.acceptance.waiting import wait_for
+from tests.integration.own_source import own_database, own_deployment
+from tests.integration.test_survey import Watched, rebuilt
+from tests.servers import CHECKOUT
+
+NAME = "survey_test"
+TIMEOUT_S = 60.0
+ORDERS, ITEMS, DELETED = 4000, 5, 1000
+SLOWLY = {"max.batch.size": "20", "max.queue.size": "40", "snapshot.fetch.size": "50"}
+"""So that a snapshot of some thousand rows can be met in its midst."""
+
+
+class Stopped:
+    """A connector that has sent a part of its first snapshot, and was stopped; some orders were deleted since."""
+
+    def __init__(self, deployment: Deployment, settings: Settings, connection: Connection) -> None:
+        self._deployment = deployment
+        self._connection = connection
+        self._admin = deployment.kafka.admin()
+        self.settings = settings
+
+    def told(self) -> InitialSnapshot | None:
+        """What the connector tells of it."""
+        return told_of_snapshots(self.settings, self._admin, AskedOnce(read_models.registry(self.settings)))
+
+    def go_on(self) -> None:
+        """Let the connector run until its snapshot has ended and a change was streamed."""
+        with closing(ConnectClient(self._deployment.connect_url)) as client:
+            client.resume(NAME)
+            client.wait_until_running(NAME, TIMEOUT_S)
+        wait_for(self._has_ended, TIMEOUT_S, lambda: f"{self.told()}")
+        marks = Marks(self._deployment.kafka, self._deployment.connector, self._deployment.connect_url)
+        self._connection.execute("INSERT INTO orders (customer_id) VALUES (1)")
+        marks.await_in_log(marks.set(self._connection), TIMEOUT_S)
+
+    def survey(self) -> Survey:
+        """What is in the log."""
+        return survey(self.settings, Watched())
+
+    def judge(self, surveyed: Survey) -> Judgement:
+        """What follows from it."""
+        contract = self.settings.contract
+        return judge(surveyed, topics.describe(self._admin, contract.topics), row_scopes(contract))
+
+    def order_ids(self) -> set[object]:
+        """The orders that are in PostgreSQL."""
+        return {row[0] for row in self._connection.execute("SELECT id FROM orders")}
+
+    def _has_ended(self) -> bool:
+        told = self.told()
+        return told is not None and told.has_ended
+
+
+@contextmanager
+def stopped(endpoints: Endpoints, folder: Path, *, deleted: str, is_json: bool) -> Iterator[Stopped]:
+    described = (CHECKOUT / "readmodels.toml").read_text().replace('topic_prefix = "cdc"', f'topic_prefix = "{NAME}"')
+    (folder / "readmodels.toml").write_text(described)
+    with own_database(endpoints, NAME) as source, source_database.connect(source.url) as connection:
+        made = own_deployment(endpoints, NAME, source)
+        written = made.connector.with_json_values() if is_json else made.connector
+        deployment = replace(made, connector=written.with_settings(SLOWLY))
+        envelopes = {"format": "json" if is_json else "avro", "connector": dict(deployment.connector.settings)}
+        settings = load(folder / "readmodels.toml", local_defaults(endpoints, folder), {"envelopes": envelopes})
+        *before, connector = init_steps(deployment)
+        carry_out(before, lambda *_: None)
+        connection.execute("INSERT INTO orders (customer_id) SELECT generate_series(1, %s)", [ORDERS])
+        connection.execute("INSERT INTO order_items (order_id, sku) SELECT generate_series(1, %s), 'a'", [ITEMS])
+        carry_out([connector], lambda *_: None)
+        admin, client = deployment.kafka.admin(), ConnectClient(deployment.connect_url)
+        wait_for(
+            lambda: sum(end_offsets(admin, settings.contract.topics).values()) > 100, TIMEOUT_S, lambda: "no rows came"
+        )
+        client.stop(NAME)
+        client.wait_until_stopped(NAME, TIMEOUT_S)
+        client.close()
+        connection.execute(f"DELETE FROM orders WHERE {deleted}")
+        connection.execute("DELETE FROM order_items WHERE order_id NOT IN (SELECT id FROM orders)")
+        yield Stopped(deployment, settings, connection)
+        carry_out(teardown_steps(deployment), lambda *_: None)
+
+
+def test_what_an_aborted_snapshot_left_is_swept_from_a_rebuild(endpoints: Endpoints, tmp_path: Path) -> None:
+    with stopped(endpoints, tmp_path, deleted=f"id <= {DELETED}", is_json=False) as source:
+        before = source.survey()
+        assert before.told == InitialSnapshot()
+        assert source.judge(before).is_refused
+        source.go_on()
+        found = source.survey()
+        aborted, last = found.snapshot_lsns
+        assert before.snapshot_lsns == (aborted,)
+        assert found.ended_snapshots == {last}
+        assert found.told == InitialSnapshot(
+            has_ended=True, rows={"public.orders": ORDERS - DELETED, "public.order_items": 0}
+        )
+        judgement = source.judge(found)
+        assert not judgement.findings
+        assert {fence.lsn for fence in judgement.fences} == {last}
+        assert rebuilt(source.settings, judgement.fences) == source.order_ids()
+        assert rebuilt(source.settings, ()) > source.order_ids()
+
+
+def test_rows_of_which_a_restarted_snapshot_found_none_are_swept(endpoints: Endpoints, tmp_path: Path) -> None:
+    with stopped(endpoints, tmp_path, deleted="true", is_json=True) as source:
+        source.go_on()
+        found = source.survey()
+        (aborted,) = found.snapshot_lsns
+        assert not found.ended_snapshots
+        assert found.told == InitialSnapshot(has_ended=True, rows={"public.orders": 0, "public.order_items": 0})
+        judgement = source.judge(found)
+        assert not judgement.findings
+        assert {fence.lsn for fence in judgement.fences} == {aborted + 1}
+        assert rebuilt(source.settings, judgement.fences) == source.order_ids()
