@@ -10,6 +10,8 @@ import uuid
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from typing import cast
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from psycopg.pq import TransactionStatus
@@ -44,11 +46,13 @@ class MarkNotSeen(SystemicError):
 class Mark:
     """A place in the source's history: everything committed before it was set lies before it.
 
-    `lsn` is the byte position of the message in the WAL; `searched_from` says from where on Kafka may hold it.
+    `lsn` is the byte position of the message in the WAL, `set_at` the source's clock just then; `searched_from` says
+    from where on Kafka may hold it.
     """
 
     mark_id: str
     lsn: int
+    set_at: datetime
     searched_from: Offsets
 
 
@@ -82,10 +86,11 @@ class Marks:
         mark_id = str(uuid.uuid4())
         with connection.transaction():
             found = connection.execute(
-                "SELECT pg_logical_emit_message(true, %s, %s) - '0/0'::pg_lsn", [MARK_PREFIX, mark_id]
+                "SELECT pg_logical_emit_message(true, %s, %s) - '0/0'::pg_lsn, clock_timestamp()",
+                [MARK_PREFIX, mark_id],
             ).fetchone()
         assert found is not None
-        return Mark(mark_id, int(str(found[0])), searched_from)
+        return Mark(mark_id, int(str(found[0])), cast(datetime, found[1]), searched_from)
 
     def await_in_log(self, mark: Mark, timeout_s: float) -> MarkReached:
         """Return once the mark is in Kafka, with the ends of all captured tables' logs.

@@ -1,7 +1,8 @@
 """Which changes are new beyond doubt, so that they need not be compared with what the table holds.
 
 Per partition a generation remembers the highest streamed change and the latest snapshot that it has taken in. Every
-register of the partition lies at or below them; what is above both, and above the table's fences, wins every join.
+register of the partition lies at or below them; what is above both, and above the table's fences and repairs, wins
+every join. A repair itself is always in doubt: it lies in no partition, and the row's next change may be there already.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from sinks.fence import FenceKind, Fences
+from sinks.register import NOWHERE
 
 Order = tuple[int, int, int, int]
 """Epoch, commit LSN, LSN and tie-break."""
@@ -55,11 +57,14 @@ class HighWaters:
         if changes["_is_snapshot"].to_numpy().any():
             return False
         orders, partitions = _orders(changes), changes["_partition"].to_numpy()
+        repaired = self.marks.get(NOWHERE, HighWater()).streamed
         for partition in np.unique(partitions).tolist():
+            if partition == NOWHERE:
+                return False
             mine = partitions == partition
             mark = self.marks.get(partition, HighWater())
             truncate, sweep = (fences.known.get((scope, kind)) for kind in (FenceKind.TRUNCATE, FenceKind.SWEEP))
-            streamed, snapshot = mark.streamed, mark.snapshot
+            streamed, snapshot = max(mark.streamed, repaired), mark.snapshot
             if truncate is not None:
                 streamed = max(streamed, (truncate.epoch, truncate.commit_lsn, truncate.lsn, 0))
             if sweep is not None:

@@ -106,7 +106,7 @@ class ElasticsearchStore:
         for shape in shapes:
             assert isinstance(shape, DocumentShape)
             alias = f"{self._settings.prefix}{shape.name}"
-            indices[alias] = GenerationIndex(self._cluster, _index_name(alias, generation), shape, self._settings)
+            indices[alias] = GenerationIndex(self._cluster, index_name(alias, generation), shape, self._settings)
         return ElasticsearchSink(self._cluster, indices)
 
     def create(self, generation: int, record: Record) -> None:
@@ -115,7 +115,7 @@ class ElasticsearchStore:
     def complete(self, generation: int) -> None:
         for alias in self._shapes:
             settings = {"index": self._settings.of_complete()}
-            self._cluster.ask("PUT", f"/{_index_name(alias, generation)}/_settings", dict[str, Any], settings)
+            self._cluster.ask("PUT", f"/{index_name(alias, generation)}/_settings", dict[str, Any], settings)
         self.sink(generation).note(lambda record: replace(record, is_complete=True))
 
     def reject(self, generation: int) -> None:
@@ -131,12 +131,12 @@ class ElasticsearchStore:
             self._remove(generation)
 
     def size_bytes(self, generation: int) -> int:
-        names = ",".join(_index_name(alias, generation) for alias in self._shapes)
+        names = ",".join(index_name(alias, generation) for alias in self._shapes)
         return self._cluster.ask("GET", f"/{names}/_stats/store", _Stats).all.total.store.size_in_bytes
 
     def _remove(self, generation: int) -> None:
         for alias in self._shapes:
-            name = _index_name(alias, generation)
+            name = index_name(alias, generation)
             answer = self._cluster.answer("DELETE", f"/{name}")
             if answer.status >= 300 and not answer.reason.is_of_index:
                 raise failure(answer.status, answer.reason, name)
@@ -198,7 +198,8 @@ class ElasticsearchSink:
         self.note(lambda record: replace(record, shown_at=moment))
 
 
-def _index_name(alias: str, generation: int) -> str:
+def index_name(alias: str, generation: int) -> str:
+    """The index of the documents that readers know by this alias, in one generation."""
     return f"{alias}-{generation:06d}"
 
 

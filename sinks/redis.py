@@ -14,7 +14,7 @@ import pyarrow as pa
 from redis import ConnectionPool, Redis
 
 from sinks.batch import PART, PLACE, Batch, Mutations, Progress
-from sinks.errors import GenerationInUse, MutationRejected
+from sinks.errors import GenerationInUse, GenerationMissing, MutationRejected
 from sinks.generation import UNKNOWN, Record, now
 from sinks.redis_check import check
 from sinks.redis_errors import RedisUnfit
@@ -91,6 +91,17 @@ class RedisStore:
     def size_bytes(self, generation: int) -> int:
         with link(self._connections) as server:
             return find(server, generation).size_bytes()
+
+    def database(self, generation: int) -> int:
+        """The logical database in which a generation is now; a cutover moves it.
+
+        Raises:
+            GenerationMissing: no database holds it.
+        """
+        for number, found in enumerate(self._databases()):
+            if found is not None and found[0] == generation:
+                return number
+        raise GenerationMissing(f"generation {generation} is not in Redis")
 
     def _databases(self) -> list[tuple[int, Record] | None]:
         """What every database holds: the number and the record of a generation, or None."""

@@ -19,6 +19,9 @@ REPAIRED = 1
 SNAPSHOT_ROW = 1
 """The tie-break of a row that a snapshot emitted, above that of the sweep that ends the snapshot."""
 
+NOWHERE = 2**31 - 1
+"""The partition of a change that lies in no log, such as a repair."""
+
 UNPLACED = -1
 """The offset of a change that no offset can be compared with, such as a truncate: below every offset."""
 

@@ -1,8 +1,8 @@
-"""`verify`: every row of PostgreSQL against the read models."""
+"""`verify`: every row of PostgreSQL against the read models, and their repair."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Annotated, Any
@@ -16,14 +16,17 @@ from pipeline import read_models
 from pipeline.cli.context import err, of, out, print_json
 from pipeline.cli.work import Models
 from pipeline.verify.difference import Kind
-from pipeline.verify.verification import MOST_NAMED, Scope, Verdict
+from pipeline.verify.repair import Mending
+from pipeline.verify.verdict import MOST_NAMED, Found, Mended, Verdict
+from pipeline.verify.verification import LIVE, Scope
 from pipeline.verify.verification import verify as verdicts
 
 EXIT_DIFFERENT = 3
 SHOWN_DIFFERENCES = 100
+REMEDY = "What differs still cannot be mended row by row: rebuild the model with `readmodels replay {model} --execute`."
 
 
-def verify(
+def verify(  # noqa: PLR0913, PLR0917 - each is an option
     context: typer.Context,
     models: Models = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
@@ -34,15 +37,30 @@ def verify(
         str | None, typer.Option(help="A quick look: rows with any date or timestamp at or after this time.")
     ] = None,
     timeout: Annotated[float, typer.Option(min=1.0, help="Seconds that a model may take to reach a mark.")] = 120.0,
+    generation: Annotated[
+        int | None, typer.Option(min=1, help="Not the live generation of the one model that is named, but this one.")
+    ] = None,
+    repair: Annotated[bool, typer.Option("--repair", help="Show what would mend each difference.")] = False,
+    execute: Annotated[bool, typer.Option("--execute", help="Mend it, and look once more; with --repair.")] = False,
 ) -> None:
     """Compare every row and document with PostgreSQL, as of one moment, while writes go on.
 
     Names what is missing, phantom (PostgreSQL does not hold it), stale (an older version of the row) and different, by
     key and column, and ends with exit code 3 if anything is. A quick look does not find phantoms.
+
+    A repair writes documents and rows as PostgreSQL holds them, through the same comparison as every change, while the
+    workers run; it ends with exit code 0 if everything that it wrote is equal then.
     """
+    chosen = read_models.named(models)
+    if generation is not None and len(chosen) != 1:
+        raise typer.BadParameter("a generation is one of a single model: name that", param_hint="--generation")
+    if execute and not repair:
+        raise typer.BadParameter("only a repair is executed: add --repair", param_hint="--execute")
     scope = Scope(sample=sample, since=since, timeout_s=timeout)
+    generations = LIVE if generation is None else {chosen[0]: generation}
+    mending = Mending(is_executed=execute) if repair else None
     with _progress() as watcher:
-        found = list(verdicts(read_models.named(models), of(context).settings(), scope, watcher))
+        found = list(verdicts(chosen, of(context).settings(), scope, watcher, generations, mending))
     if as_json:
         print_json(_plain(found, scope))
     else:
@@ -95,19 +113,34 @@ def _plain(found: list[Verdict], scope: Scope) -> dict[str, Any]:
         "models": [
             {
                 "model": verdict.model,
+                "generation": verdict.generation,
                 "is_equal": verdict.is_equal,
                 "documents": verdict.documents,
                 "rows": verdict.rows,
                 "elapsed_s": round(verdict.elapsed_s, 3),
                 "rows_per_s": round(verdict.rows_per_s),
-                **{kind.value: verdict.counts[kind] for kind in Kind},
+                **{kind.value: verdict.found.counts[kind] for kind in Kind},
+                **({} if verdict.mended is None else {"repairs": verdict.mended.count}),
             }
             for verdict in found
         ],
-        "differences": [
-            {"model": verdict.model, **asdict(difference)} for verdict in found for difference in verdict.differences
-        ],
+        "differences": _differences({verdict.model: verdict.found for verdict in found}),
+        **_mended({verdict.model: verdict.mended for verdict in found if verdict.mended is not None}),
     }
+
+
+def _mended(mended: Mapping[str, Mended]) -> dict[str, Any]:
+    if not mended:
+        return {}
+    return {
+        "is_executed": all(one.is_executed for one in mended.values()),
+        "repairs": [{"model": model, **asdict(repair)} for model, one in mended.items() for repair in one.repairs],
+        "remaining": _differences({model: one.remaining for model, one in mended.items()}),
+    }
+
+
+def _differences(found: Mapping[str, Found]) -> list[dict[str, Any]]:
+    return [{"model": model, **asdict(difference)} for model, one in found.items() for difference in one.differences]
 
 
 def _print(found: list[Verdict]) -> None:
@@ -116,24 +149,51 @@ def _print(found: list[Verdict]) -> None:
     for column in ("compared", *Kind, "seconds"):
         summary.add_column(column, justify="right")
     for verdict in found:
-        counts = (f"[red]{verdict.counts[kind]:,}[/]" if verdict.counts[kind] else "0" for kind in Kind)
+        counts = (f"[red]{verdict.found.counts[kind]:,}[/]" if verdict.found.counts[kind] else "0" for kind in Kind)
         name = f"[bold]{verdict.model}[/]"
         summary.add_row(name, f"{verdict.documents:,}", *counts, f"{verdict.elapsed_s:.1f}")
     out.print(summary)
     for verdict in found:
-        if verdict.differences:
-            out.print()
-            _print_differences(verdict)
+        _print_differences(verdict.model, verdict.found)
+        if verdict.mended is not None:
+            _print_mended(verdict.model, verdict.mended)
 
 
-def _print_differences(verdict: Verdict) -> None:
+def _print_differences(title: str, found: Found) -> None:
+    if not found.differences:
+        return
+    cells = (
+        (one.subject, one.key, one.part, one.column, one.kind.value, one.expected, one.shown)
+        for one in found.differences[:SHOWN_DIFFERENCES]
+    )
+    _print_table((title, "key", "part", "column", "", "PostgreSQL", "shown"), cells, found.counts.total())
+
+
+def _print_mended(model: str, mended: Mended) -> None:
+    if not mended.count:
+        return
+    cells = (
+        (one.subject, one.key, f"{one.writes:,}", f"{one.deletes:,}", one.reason)
+        for one in mended.repairs[:SHOWN_DIFFERENCES]
+    )
+    title = f"{model}, {'repaired' if mended.is_executed else 'would repair'}"
+    _print_table((title, "key", "writes", "deletes", "reason"), cells, mended.count)
+    if not mended.is_executed:
+        out.print("[dim]nothing was written; --execute does it[/]")
+    elif mended.remaining.counts:
+        _print_differences(f"{model}, still", mended.remaining)
+        out.print(f"[red]{REMEDY.format(model=model)}[/]")
+    else:
+        out.print("[green]all of it is equal now[/]")
+
+
+def _print_table(columns: Iterable[str], cells: Iterable[Iterable[str | None]], count: int) -> None:
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in (verdict.model, "key", "part", "column", "", "PostgreSQL", "shown"):
+    for column in columns:
         table.add_column(column, overflow="fold")
-    for one in verdict.differences[:SHOWN_DIFFERENCES]:
-        cells = (one.subject, one.key, one.part, one.column, one.kind.value, one.expected, one.shown)
-        table.add_row(*(Text(cell or "") for cell in cells))
+    for row in cells:
+        table.add_row(*(Text(cell or "") for cell in row))
+    out.print()
     out.print(table)
-    rest = verdict.counts.total() - min(len(verdict.differences), SHOWN_DIFFERENCES)
-    if rest:
-        out.print(f"[dim]and {rest:,} more; --json names up to {MOST_NAMED:,} of a model[/]")
+    if count > table.row_count:
+        out.print(f"[dim]and {count - table.row_count:,} more; --json names up to {MOST_NAMED:,} of a model[/]")

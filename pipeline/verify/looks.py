@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from pipeline.marks import Mark
 from pipeline.verify.arrival import Arrival, Tell
 from pipeline.verify.difference import Difference, Kind, differences
+from pipeline.verify.repair import Finding
 from pipeline.verify.scratch import Scratch, digest
 from pipeline.verify.shown import Shown
 from pipeline.verify.source_side import SourceSide
@@ -31,20 +33,22 @@ class Looks:
     scratch: Scratch
     arrival: Arrival
 
-    def settle(self, tell: Tell) -> Iterator[Difference]:
-        """Decide every key in dispute, and name what is wrong as it is found."""
+    def settle(self, tell: Tell) -> Iterator[list[Finding]]:
+        """Decide every key in dispute; what is wrong is named as it is found, some keys of one subject at a time."""
         for _ in range(LOOKS):
             if not self.scratch.count_disputed():
                 return
             self._note()
-            self.arrival.wait(self.model, self.shown, self.arrival.ends(self.arrival.mark()), tell)
+            mark = self.arrival.mark()
+            self.arrival.wait(self.model, self.shown, self.arrival.ends(mark), tell)
             for subject in self.shown.subjects:
                 for keys in self.scratch.disputed(subject):
-                    yield from self._judge(subject, keys)
+                    if wrong := self._judge(subject, keys, mark):
+                        yield wrong
         for subject in self.shown.subjects:
             for keys in self.scratch.disputed(subject):
                 self.scratch.settle(subject, keys)
-                yield from (Difference(Kind.UNDECIDED, subject.name, key) for key in keys)
+                yield [_undecided(subject, key) for key in keys]
 
     def _note(self) -> None:
         self.scratch.forget_noted()
@@ -52,11 +56,11 @@ class Looks:
             for keys in self.scratch.disputed(subject):
                 self.scratch.note(subject, self.source.some(subject, keys))
 
-    def _judge(self, subject: Subject, keys: Sequence[str]) -> Iterator[Difference]:
+    def _judge(self, subject: Subject, keys: Sequence[str], mark: Mark) -> list[Finding]:
         noted = self.scratch.noted(subject, keys)
         shown = self.shown.some(subject, keys)
         held = self.source.some(subject, keys)
-        settled = []
+        settled, found = [], []
         for key in keys:
             before_version, before_digest = noted.get(key, (None, None))
             now, seen = held.get(key), shown.get(key)
@@ -65,5 +69,11 @@ class Looks:
             was_seen_before = before_digest == (digest(seen) if seen is not None else None)
             if is_unchanged or was_seen_before or not wrong:
                 settled.append(key)
-                yield from wrong if is_unchanged else ()
+            if is_unchanged and wrong:
+                found.append(Finding(subject, key, tuple(wrong), mark, before_version, seen))
         self.scratch.settle(subject, settled)
+        return found
+
+
+def _undecided(subject: Subject, key: str) -> Finding:
+    return Finding(subject, key, (Difference(Kind.UNDECIDED, subject.name, key),))

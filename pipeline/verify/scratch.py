@@ -26,20 +26,23 @@ class Scratch:
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
+        # PostgreSQL's side comes on another thread.
+        self._expecting = connection.cursor()
         # DuckDB would draw it on standard output.
         connection.execute("SET enable_progress_bar = false")
         connection.execute("CREATE TABLE expected (subject VARCHAR, key VARCHAR, digest UHUGEINT)")
         connection.execute("CREATE TABLE shown (subject VARCHAR, key VARCHAR, digest UHUGEINT)")
         connection.execute("CREATE TABLE disputed (subject VARCHAR, key VARCHAR)")
+        connection.execute("CREATE TABLE mended (subject VARCHAR, key VARCHAR)")
         connection.execute("CREATE TABLE noted (subject VARCHAR, key VARCHAR, version VARCHAR, digest VARCHAR)")
 
     def expect(self, subject: Subject, page: pa.Table) -> None:
-        """Take in a page of PostgreSQL's side."""
-        self._insert("expected", subject, page)
+        """Take in a page of PostgreSQL's side; may be called by another thread than all else."""
+        self._insert(self._expecting, "expected", subject, page)
 
     def show(self, subject: Subject, page: pa.Table) -> None:
         """Take in a page of the store's side."""
-        self._insert("shown", subject, page)
+        self._insert(self._connection, "shown", subject, page)
 
     def compare(self, subject: Subject) -> None:
         """Put the keys in dispute whose texts are not the same, or that one side lacks; forget the store's side."""
@@ -57,9 +60,15 @@ class Scratch:
 
     def dispute(self, subject: Subject, keys: Iterable[str]) -> None:
         """Put these keys in dispute."""
-        page = pa.table({"key": pa.array(dict.fromkeys(keys), pa.string())})
-        with self._given(page):
-            self._connection.execute("INSERT INTO disputed SELECT $1, key FROM page", [subject.label])
+        self._insert_keys("disputed", subject, keys)
+
+    def mend(self, subject: Subject, keys: Iterable[str]) -> None:
+        """Remember that these keys are to be looked at once more."""
+        self._insert_keys("mended", subject, keys)
+
+    def dispute_mended(self) -> None:
+        """Put the keys in dispute that were to be looked at once more."""
+        self._connection.execute("INSERT INTO disputed FROM mended; DELETE FROM mended")
 
     def disputed(self, subject: Subject) -> Iterator[list[str]]:
         """The keys in dispute, page by page; those of a page may be settled before the next is asked for."""
@@ -96,7 +105,7 @@ class Scratch:
                 "digest": pa.array([digest(one.text) for one in found.values()], pa.string()),
             }
         )
-        with self._given(page):
+        with _given(self._connection, page):
             self._connection.execute("INSERT INTO noted SELECT $1, key, version, digest FROM page", [subject.label])
 
     def noted(self, subject: Subject, keys: Sequence[str]) -> dict[str, tuple[str, str]]:
@@ -111,20 +120,29 @@ class Scratch:
         """Begin another look."""
         self._connection.execute("DELETE FROM noted")
 
-    def _insert(self, side: str, subject: Subject, page: pa.Table) -> None:
-        with self._given(page):
-            self._connection.execute(
+    def _insert(self, connection: duckdb.DuckDBPyConnection, side: str, subject: Subject, page: pa.Table) -> None:
+        with _given(connection, page):
+            connection.execute(
                 f"INSERT INTO {side} SELECT $1, key, md5_number(text) FROM page",  # noqa: S608 - one of two names
                 [subject.label],
             )
 
-    @contextmanager
-    def _given(self, page: pa.Table) -> Iterator[None]:
-        self._connection.register("page", page)
-        try:
-            yield
-        finally:
-            self._connection.unregister("page")
+    def _insert_keys(self, table: str, subject: Subject, keys: Iterable[str]) -> None:
+        page = pa.table({"key": pa.array(dict.fromkeys(keys), pa.string())})
+        with _given(self._connection, page):
+            self._connection.execute(
+                f"INSERT INTO {table} SELECT $1, key FROM page",  # noqa: S608 - one of two names
+                [subject.label],
+            )
+
+
+@contextmanager
+def _given(connection: duckdb.DuckDBPyConnection, page: pa.Table) -> Iterator[None]:
+    connection.register("page", page)
+    try:
+        yield
+    finally:
+        connection.unregister("page")
 
 
 def digest(text: str) -> str:

@@ -1,4 +1,4 @@
-"""What a comparison needs of a read model: how far it has got, and what its readers see."""
+"""What a comparison needs of a read model: how far it has got, what its readers see, and a way to put it right."""
 
 from __future__ import annotations
 
@@ -9,14 +9,22 @@ import pyarrow as pa
 
 from pipeline.verify.subject import Subject
 from sinks.batch import Shard
+from sinks.sink import Sink
 
 
 class Shown(Protocol):
-    """The live generation of one read model, asked as its readers ask."""
+    """One generation of one read model, asked as its readers ask, or as they would ask if it were live."""
 
     @property
     def subjects(self) -> tuple[Subject, ...]:
         """What it shows."""
+
+    def sink(self) -> Sink:
+        """What writes the generation.
+
+        Raises:
+            GenerationMissing: none is live.
+        """
 
     def progress(self) -> Mapping[Shard, int]:
         """The next offset of every partition, by the store's own word.

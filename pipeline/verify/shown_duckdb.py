@@ -1,4 +1,7 @@
-"""What readers of DuckDB see: a SELECT, to the worker that holds the store, or to its files where none does."""
+"""What readers of DuckDB see: a SELECT, to the worker that holds the store, or to its files where none does.
+
+A generation that is not live is asked for its own tables, which the live names would lead to.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +18,12 @@ from pipeline.sql import ReadersNotServed
 from pipeline.verify.duckdb_text import json_text, key_text
 from pipeline.verify.subject import Subject, tables
 from sinks.batch import Shard
+from sinks.duckdb_elsewhere import DuckdbElsewhere
 from sinks.duckdb_readers import load_extensions
-from sinks.duckdb_store import DuckdbStore, WriterElsewhere, catalog
+from sinks.duckdb_store import WriterElsewhere, catalog
 from sinks.duckdb_tables import quote
 from sinks.errors import GenerationMissing, StoreUnavailable
+from sinks.sink import Sink, Store
 
 PAGE_ROWS = 20_000
 QUIET = "SET enable_progress_bar = false"
@@ -29,59 +34,74 @@ Ask = Callable[[str], duckdb.DuckDBPyConnection]
 
 @dataclass(frozen=True)
 class DuckdbShown:
-    """The live tables.
+    """The live tables, or those of a generation.
 
     Args:
+        store: this process', or the worker's.
+        generation: None for the live one.
         ask: runs a SELECT where the tables are.
     """
 
     subjects: tuple[Subject, ...]
-    store: DuckdbStore
+    store: Store
+    generation: int | None
     ask: Ask
 
+    def sink(self) -> Sink:
+        return self.store.sink(_number(self.store, self.generation))
+
     def progress(self) -> Mapping[Shard, int]:
-        books = f"{catalog(_live(self.store))}.readmodels.progress"
+        books = f"{catalog(_number(self.store, self.generation))}.readmodels.progress"
         rows = self.ask(f"SELECT topic, partition, next_offset FROM {books}").fetchall()  # noqa: S608 - our own name
         return {(topic, partition): offset for topic, partition, offset in rows}
 
     def pages(self, subject: Subject) -> Iterator[pa.Table]:
-        reader = self.ask(_select(subject)).to_arrow_reader(PAGE_ROWS)
+        reader = self.ask(self._select(subject)).to_arrow_reader(PAGE_ROWS)
         for batch in reader:
             yield pa.Table.from_batches([batch])
 
     def some(self, subject: Subject, keys: Sequence[str]) -> dict[str, str]:
         wanted = ", ".join(_literal(key) for key in keys)
-        rows = self.ask(f"{_select(subject)} WHERE {key_text(subject.root)} IN ({wanted})").fetchall()
+        rows = self.ask(f"{self._select(subject)} WHERE {key_text(subject.root)} IN ({wanted})").fetchall()
         return dict(rows)
+
+    def _select(self, subject: Subject) -> str:
+        table = quote(subject.name)
+        name = table if self.generation is None else f"{catalog(self.generation)}.main.{table}"
+        key, text = key_text(subject.root), json_text(subject.root)
+        return f"SELECT {key} AS key, {text} AS text FROM {name}"  # noqa: S608 - names are quoted
 
 
 @contextmanager
-def duckdb_shown(settings: Settings) -> Iterator[DuckdbShown]:
-    """Open the analytics store as its readers do.
+def duckdb_shown(settings: Settings, generation: int | None = None) -> Iterator[DuckdbShown]:
+    """Open the analytics store as its readers do; where a generation is given, its own tables.
 
     Raises:
-        GenerationMissing: there is no DuckDB model yet.
+        GenerationMissing: there is no such generation, or none is live.
         ReadersNotServed: a worker holds it and serves nobody.
     """
     subjects = tables(settings.contract)
     with closing(open_duckdb(settings)) as store:
-        _live(store)
+        number = _number(store, generation)
         try:
             store.open()
         except WriterElsewhere:
             with _through_worker(settings) as ask:
-                yield DuckdbShown(subjects, store, ask)
+                yield DuckdbShown(subjects, DuckdbElsewhere(settings.duckdb.directory), generation, ask)
         else:
+            store.attach(number)
             with store.instance().cursor() as connection:
                 connection.execute(QUIET)
-                yield DuckdbShown(subjects, store, _translated(connection.execute))
+                yield DuckdbShown(subjects, store, generation, _translated(connection.execute))
 
 
-def _live(store: DuckdbStore) -> int:
-    generation = store.live()
-    if generation is None:
+def _number(store: Store, generation: int | None) -> int:
+    number = store.live() if generation is None else generation
+    if number is None:
         raise GenerationMissing("no generation of duckdb is live")
-    return generation
+    if number not in store.generations():
+        raise GenerationMissing(f"DuckDB has no generation {number}")
+    return number
 
 
 @contextmanager
@@ -107,11 +127,6 @@ def _translated(ask: Ask) -> Ask:
             raise StoreUnavailable(f"DuckDB does not answer: {type(error).__name__}") from error
 
     return asked
-
-
-def _select(subject: Subject) -> str:
-    key, text = key_text(subject.root), json_text(subject.root)
-    return f"SELECT {key} AS key, {text} AS text FROM {quote(subject.name)}"  # noqa: S608 - names are quoted
 
 
 def _literal(text: str) -> str:

@@ -1,4 +1,7 @@
-"""What readers of Elasticsearch see: a search through the alias, which shows living documents only."""
+"""What readers of Elasticsearch see: a search through the alias, which shows living documents only.
+
+A generation that is not live is searched in its own index, with the filter that the alias would have.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +19,11 @@ from pipeline.verify.key_text import key_of
 from pipeline.verify.shown import page
 from pipeline.verify.subject import Subject, documents
 from sinks.batch import Shard
-from sinks.elasticsearch import ElasticsearchStore, connect
+from sinks.elasticsearch import ElasticsearchSink, ElasticsearchStore, connect, index_name
 from sinks.elasticsearch_client import Cluster
 from sinks.elasticsearch_document import RESERVED, VISIBLE, id_of
 from sinks.elasticsearch_mapping import OURS
+from sinks.elasticsearch_search import of_kind
 from sinks.errors import GenerationMissing
 
 PAGE = 2_000
@@ -50,22 +54,30 @@ class _PointInTime(msgspec.Struct):
 
 @dataclass(frozen=True)
 class ElasticsearchShown:
-    """The documents behind the aliases."""
+    """The documents behind the aliases, or in the indices of a generation.
+
+    Args:
+        generation: None for the live one.
+    """
 
     subjects: tuple[Subject, ...]
     cluster: Cluster
     store: ElasticsearchStore
+    generation: int | None
 
-    def progress(self) -> Mapping[Shard, int]:
-        generation = self.store.live()
+    def sink(self) -> ElasticsearchSink:
+        generation = self.store.live() if self.generation is None else self.generation
         if generation is None:
             raise GenerationMissing("no generation of elasticsearch is live")
-        return self.store.sink(generation).progress().offsets
+        return self.store.sink(generation)
+
+    def progress(self) -> Mapping[Shard, int]:
+        return self.sink().progress().offsets
 
     def pages(self, subject: Subject) -> Iterator[pa.Table]:
         self._refresh(subject)
         params = {"keep_alive": PAGE_KEPT_FOR}
-        moment = self.cluster.ask("POST", f"/{subject.name}/_pit", _PointInTime, params=params).id
+        moment = self.cluster.ask("POST", f"/{self._index(subject)}/_pit", _PointInTime, params=params).id
         after: dict[str, Any] = {}
         try:
             while True:
@@ -74,6 +86,7 @@ class ElasticsearchShown:
                     "pit": {"id": moment, **params},
                     "sort": ["_shard_doc"],
                     "track_total_hits": False,
+                    **self._filter,
                     **after,
                 }
                 found = self.cluster.ask("POST", "/_search", _Page, search)
@@ -87,22 +100,30 @@ class ElasticsearchShown:
 
     def some(self, subject: Subject, keys: Sequence[str]) -> dict[str, str]:
         self._refresh(subject)
-        search = {"size": len(keys), "query": {"ids": {"values": list(map(id_of, keys))}}}
-        found = self.cluster.ask("POST", f"/{subject.name}/_search", _Page, search).hits.hits
+        chosen = [{"ids": {"values": list(map(id_of, keys))}}, *self._filter.values()]
+        search = {"size": len(keys), "query": {"bool": {"filter": chosen}}}
+        found = self.cluster.ask("POST", f"/{self._index(subject)}/_search", _Page, search).hits.hits
         return {_key(hit, subject): _content(bytes(hit.source)) for hit in found}
+
+    def _index(self, subject: Subject) -> str:
+        return subject.name if self.generation is None else index_name(subject.name, self.generation)
+
+    @property
+    def _filter(self) -> dict[str, Any]:
+        return {} if self.generation is None else {"query": of_kind(VISIBLE)}
 
     def _refresh(self, subject: Subject) -> None:
         # What was acknowledged is searched only after a refresh.
-        self.cluster.ask("POST", f"/{subject.name}/_refresh", dict[str, Any])
+        self.cluster.ask("POST", f"/{self._index(subject)}/_refresh", dict[str, Any])
 
 
 @contextmanager
-def elasticsearch_shown(settings: Settings) -> Iterator[ElasticsearchShown]:
-    """Open the index as its readers do."""
+def elasticsearch_shown(settings: Settings, generation: int | None = None) -> Iterator[ElasticsearchShown]:
+    """Open the index as its readers do; where a generation is given, its own index."""
     timeout_s = settings.elasticsearch.request_timeout_s
     with connect(settings.elasticsearch.url, request_timeout_s=timeout_s) as client:
         store = ElasticsearchStore(client, settings.contract.document_shapes())
-        yield ElasticsearchShown(documents(settings.contract), Cluster(client), store)
+        yield ElasticsearchShown(documents(settings.contract), Cluster(client), store, generation)
 
 
 def _key(hit: _Hit, subject: Subject) -> str:

@@ -1,10 +1,15 @@
-"""What readers of Redis see: a GET by key, in logical database 0."""
+"""What readers of Redis see: a GET by key, in logical database 0.
+
+A generation that is not live is read in the database that it is in. A cutover moves it, so each answer comes with the
+marker of the database, asked for in the same transaction.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import pyarrow as pa
 from redis import Redis
@@ -13,32 +18,50 @@ from pipeline.config import Settings
 from pipeline.verify.shown import page
 from pipeline.verify.subject import Subject, documents
 from sinks.batch import Shard
-from sinks.errors import GenerationMissing
-from sinks.redis import RedisStore
+from sinks.errors import GenerationMissing, SinkError
+from sinks.redis import RedisSink, RedisStore
+from sinks.redis_generation import MARKER
 from sinks.redis_link import translated
 
 PAGE_KEYS = 1_000
+LIVE_DATABASE = 0
+
+
+class GenerationMoved(SinkError):
+    """The generation that was being read is not where it was: it was cut over to, back from, or dropped meanwhile."""
+
+    remedy = "Run `readmodels verify` again; without `--generation` it reads whichever is live."
 
 
 @dataclass(frozen=True)
 class RedisShown:
-    """The documents in one server."""
+    """The documents in one logical database.
+
+    Args:
+        client: of that database.
+        generation: None for the live one.
+        marker: of the generation, where one was given.
+    """
 
     subjects: tuple[Subject, ...]
     client: Redis
     store: RedisStore
+    generation: int | None
+    marker: bytes | None
 
-    def progress(self) -> Mapping[Shard, int]:
-        generation = self.store.live()
+    def sink(self) -> RedisSink:
+        generation = self.store.live() if self.generation is None else self.generation
         if generation is None:
             raise GenerationMissing("no generation of redis is live")
-        return self.store.sink(generation).progress().offsets
+        return self.store.sink(generation)
+
+    def progress(self) -> Mapping[Shard, int]:
+        return self.sink().progress().offsets
 
     def pages(self, subject: Subject) -> Iterator[pa.Table]:
         cursor = 0
         while True:
-            with translated():
-                cursor, names = self.client.scan(cursor, match=f"{subject.name}:*", count=PAGE_KEYS)
+            cursor, names = self._asked("SCAN", cursor, "MATCH", f"{subject.name}:*", "COUNT", PAGE_KEYS)
             # A scan may name a key that has gone since.
             found = self._got(subject, [_text(name).partition(":")[2] for name in names])
             yield page(list(found), list(found.values()))
@@ -51,20 +74,46 @@ class RedisShown:
     def _got(self, subject: Subject, keys: Sequence[str]) -> dict[str, str]:
         if not keys:
             return {}
-        with translated():
-            values = self.client.mget([f"{subject.name}:{key}" for key in keys])
+        values = self._asked("MGET", *(f"{subject.name}:{key}" for key in keys))
         return {key: _text(value) for key, value in zip(keys, values, strict=True) if value is not None}
+
+    def _asked(self, *command: str | int) -> Any:
+        with translated():
+            if self.generation is None:
+                return self.client.execute_command(*command)  # type: ignore[no-untyped-call]
+            with self.client.pipeline(transaction=True) as together:
+                together.get(MARKER)
+                together.execute_command(*command)  # type: ignore[no-untyped-call]
+                marker, answer = together.execute()
+        if marker != self.marker:
+            raise GenerationMoved(f"generation {self.generation} of redis has moved while it was read")
+        return answer
 
 
 @contextmanager
-def redis_shown(settings: Settings) -> Iterator[RedisShown]:
-    """Open the cache as its readers do."""
+def redis_shown(settings: Settings, generation: int | None = None) -> Iterator[RedisShown]:
+    """Open the cache as its readers do; where a generation is given, the database that it is in.
+
+    Raises:
+        GenerationMissing: there is no such generation.
+    """
     with (
         closing(RedisStore(settings.redis.url, settings.contract.document_shapes())) as store,
         Redis.from_url(settings.redis.url) as client,
     ):
-        client.connection_pool.connection_kwargs["db"] = 0
-        yield RedisShown(documents(settings.contract), client, store)
+        database = LIVE_DATABASE if generation is None else store.database(generation)
+        client.connection_pool.connection_kwargs["db"] = database
+        shown = RedisShown(documents(settings.contract), client, store, generation, None)
+        yield shown if generation is None else replace(shown, marker=_marker(client, generation))
+
+
+def _marker(client: Redis, generation: int) -> bytes:
+    with translated():
+        found = client.get(MARKER)
+    marker = found if isinstance(found, bytes) else b""
+    if marker.partition(b" ")[0] != str(generation).encode():
+        raise GenerationMoved(f"generation {generation} of redis has moved while it was looked for")
+    return marker
 
 
 def _text(value: bytes | str) -> str:

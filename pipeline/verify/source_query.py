@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from psycopg import sql
 
 from pipeline.contract import Table
+from pipeline.verify.source_images import image_columns
 from pipeline.verify.source_text import json_text
 from pipeline.verify.subject import Children, Form, Subject
 from sinks.column_type import parse
+from sinks.shape import ROOT
 
 _INTEGERS = ("smallint", "integer", "bigint")
 _MOMENTS = ("timestamp", "timestamptz", "date")
@@ -44,6 +46,16 @@ class SourceQuery:
             lambda columns, table: _is_among("child", columns, table, keys),
         )
 
+    def images(self, collection: str, keys: Sequence[str]) -> sql.Composed:
+        """The rows of one collection, or of the root, that belong to these keys: the key, and every column's value."""
+        table, owner = self._tables()[collection]
+        return sql.SQL("SELECT {key}, {columns} FROM {table} AS image WHERE {filter}").format(
+            key=_key(_in("image", owner)),
+            columns=sql.SQL(", ").join(image_columns(table, "image")),
+            table=_named(table),
+            filter=_is_among("image", owner, table, keys),
+        )
+
     def any_keys(self, count: int) -> sql.Composed:
         """The keys of some rows, chosen at random."""
         return sql.SQL("SELECT {key} FROM {table} AS root ORDER BY random() LIMIT {count}").format(
@@ -60,14 +72,15 @@ class SourceQuery:
                     sql.SQL("{} >= {}").format(column, sql.Literal(since)) for column in _in("changed", _moments(table))
                 ),
             )
-            for table, key in self._tables()
+            for table, key in self._tables().values()
             if _moments(table)
         ]
         return sql.SQL(" UNION ").join(found) if found else None
 
-    def _tables(self) -> list[tuple[Table, tuple[str, ...]]]:
-        children = ((child.table, child.parent) for child in self.subject.collections.values())
-        return [(self.subject.root, self.subject.root.key), *children]
+    def _tables(self) -> dict[str, tuple[Table, tuple[str, ...]]]:
+        """By collection, its table and the columns that hold the document's key."""
+        children = {name: (child.table, child.parent) for name, child in self.subject.collections.items()}
+        return {ROOT: (self.subject.root, self.subject.root.key), **children}
 
     def _select(self, root_filter: sql.Composable, child_filter: ChildFilter) -> sql.Composed:
         subject = self.subject

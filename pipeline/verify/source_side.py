@@ -12,9 +12,11 @@ import pyarrow as pa
 from psycopg import sql
 
 from pipeline.source_database import Connection, SourceError, connect
+from pipeline.verify.source_images import images
 from pipeline.verify.source_query import SourceQuery
 from pipeline.verify.source_text import SESSION
 from pipeline.verify.subject import Subject
+from sinks.shape import ROOT
 
 PAGE_ROWS = 5_000
 FIELDS = ("key", "text", "version", "rows")
@@ -35,6 +37,17 @@ class Expected(NamedTuple):
     rows: int
 
 
+class Images(NamedTuple):
+    """Rows of one table, each with the key of the document or row that it belongs to.
+
+    Args:
+        rows: a struct array in the type of an envelope's images.
+    """
+
+    keys: list[str]
+    rows: pa.StructArray
+
+
 class NoSuchMoment(ValueError):
     """Rows changed since some time were asked for, where there is no such time, or no column that would tell."""
 
@@ -46,15 +59,33 @@ class SourceSide:
     """The source, as read by `verify`; it writes nothing.
 
     Args:
+        url: of the source.
         connection: one on which every statement is a transaction.
     """
 
+    url: str
     connection: Connection
 
     def some(self, subject: Subject, keys: Sequence[str]) -> dict[str, Expected]:
         """What PostgreSQL holds under these keys now, all of it as of one moment."""
         found = _answered(self.connection, SourceQuery(subject).some(keys)).fetchall()
         return {str(row[0]): Expected._make(row) for row in found}
+
+    def images(self, subject: Subject, keys: Sequence[str]) -> tuple[dict[str, Expected], dict[str, Images]]:
+        """What PostgreSQL holds under these keys now, and by collection its rows, as envelopes have them.
+
+        All of it as of one moment; the root's rows are those of the collection ROOT.
+        """
+        query = SourceQuery(subject)
+        with self.connection.transaction():
+            _answered(self.connection, sql.SQL("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"))
+            held = self.some(subject, keys)
+            tables = {ROOT: subject.root, **{name: child.table for name, child in subject.collections.items()}}
+            rows = {name: _answered(self.connection, query.images(name, keys)).fetchall() for name in tables}
+        return held, {
+            name: Images([str(row[0]) for row in rows[name]], images(table, [row[1:] for row in rows[name]]))
+            for name, table in tables.items()
+        }
 
     def any_keys(self, subject: Subject, count: int) -> list[str]:
         """The keys of some rows, chosen at random."""
@@ -94,7 +125,7 @@ def source_side(url: str) -> Iterator[SourceSide]:
     """Open the source for questions about the present."""
     with connect(url) as connection:
         connection.execute(SESSION)
-        yield SourceSide(connection)
+        yield SourceSide(url, connection)
 
 
 @contextmanager
@@ -110,7 +141,7 @@ def snapshot(url: str) -> Iterator[Snapshot]:
             yield Snapshot(connection)
 
 
-def _answered(connection: Connection, query: sql.Composed) -> psycopg.Cursor[tuple[object, ...]]:
+def _answered(connection: Connection, query: sql.SQL | sql.Composed) -> psycopg.Cursor[tuple[object, ...]]:
     try:
         return connection.execute(query)
     except psycopg.DataError:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from functools import cached_property
+from hashlib import sha256
 
 from pipeline.contract import Contract, Table
 
@@ -43,10 +45,10 @@ class Subject:
     form: Form
     collections: Mapping[str, Children] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def label(self) -> str:
-        """A name that no other subject has, be it of a document or a table."""
-        return f"{self.form.name.lower()} {self.name}"
+        """A text that no other subject has, be it of a document, a table, or the same in another contract."""
+        return f"{self.form.name.lower()} {self.name} {sha256(repr(self).encode()).hexdigest()[:16]}"
 
 
 def documents(contract: Contract) -> tuple[Subject, ...]:

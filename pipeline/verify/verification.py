@@ -3,42 +3,43 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from itertools import chain
+from types import MappingProxyType
 from typing import Protocol
 
-import pyarrow.compute as pc
-
+from pipeline import read_models
 from pipeline.config import Settings
 from pipeline.marks import Marks
 from pipeline.source_database import connect
 from pipeline.verify.arrival import Arrival
-from pipeline.verify.difference import Difference, Kind
+from pipeline.verify.expectation import Expectation
 from pipeline.verify.looks import Looks
+from pipeline.verify.repair import Finding, Mending, repairs_of
 from pipeline.verify.scratch import Scratch, scratch
 from pipeline.verify.shown import Shown
 from pipeline.verify.shown_duckdb import duckdb_shown
 from pipeline.verify.shown_elasticsearch import elasticsearch_shown
 from pipeline.verify.shown_redis import redis_shown
-from pipeline.verify.source_side import Snapshot, SourceSide, snapshot, source_side
+from pipeline.verify.source_side import SourceSide, snapshot, source_side
 from pipeline.verify.subject import Subject, documents, tables
+from pipeline.verify.verdict import Found, Mended, Verdict
+from sinks.errors import GenerationMissing
 
-OPENERS: dict[str, Callable[[Settings], AbstractContextManager[Shown]]] = {
+OPENERS: dict[str, Callable[[Settings, int | None], AbstractContextManager[Shown]]] = {
     "elasticsearch": elasticsearch_shown,
     "redis": redis_shown,
     "duckdb": duckdb_shown,
 }
 
-MOST_NAMED = 10_000
-"""Differences of a model that are named; more are counted only."""
+LIVE: Mapping[str, int] = MappingProxyType({})
+"""The live generation of every model."""
 
 
 class Watcher(Protocol):
-    """Is told how a verification goes on."""
+    """Is told how a verification goes on, by several threads."""
 
     def reading(self, side: str, count: int, expected: int | None) -> None:
         """So many more documents and rows of `postgresql`, or of a model, were read, of so many, if that is known."""
@@ -67,43 +68,19 @@ class Scope:
         return self.sample is None and self.since is None
 
 
-@dataclass
-class Verdict:
-    """What was found in one model.
+def verify(
+    models: Iterable[str],
+    settings: Settings,
+    scope: Scope,
+    watcher: Watcher,
+    generations: Mapping[str, int] = LIVE,
+    mending: Mending | None = None,
+) -> Iterator[Verdict]:
+    """Compare models with PostgreSQL, one after the other.
 
     Args:
-        documents: documents, or rows of tables, that were compared.
-        rows: rows of PostgreSQL that they are made of; not counted in a quick look.
-        elapsed_s: what the model's side took, with all waiting; PostgreSQL was read before, once for all models.
-        differences: the first of them.
-    """
-
-    model: str
-    documents: int = 0
-    rows: int = 0
-    elapsed_s: float = 0.0
-    counts: Counter[Kind] = field(default_factory=Counter)
-    differences: list[Difference] = field(default_factory=list)
-
-    @property
-    def rows_per_s(self) -> float:
-        """Rows of PostgreSQL by the time that the model's side took."""
-        return self.rows / self.elapsed_s if self.elapsed_s else 0.0
-
-    @property
-    def is_equal(self) -> bool:
-        """Whether nothing was found."""
-        return not self.counts
-
-    def add(self, difference: Difference) -> None:
-        """Count a difference, and keep it if it is one of the first."""
-        self.counts[difference.kind] += 1
-        if len(self.differences) < MOST_NAMED:
-            self.differences.append(difference)
-
-
-def verify(models: Iterable[str], settings: Settings, scope: Scope, watcher: Watcher) -> Iterator[Verdict]:
-    """Compare models with PostgreSQL, one after the other.
+        generations: which one of a model, by its name; the live one where it is not named, read as its readers read.
+        mending: what to do about what differs; None for nothing.
 
     Raises:
         ModelBehind: a model did not reach the mark in time.
@@ -116,65 +93,89 @@ def verify(models: Iterable[str], settings: Settings, scope: Scope, watcher: Wat
         source = open_ones.enter_context(source_side(settings.source.url))
         arrival = Arrival(marks, open_ones.enter_context(connect(settings.source.url)), scope.timeout_s)
         sides = open_ones.enter_context(scratch())
-        verification = _Verification(settings, source, arrival, sides, watcher)
+        verification = _Verification(source, arrival, sides, watcher, mending)
+        asked = [_asked(model, settings, generations.get(model)) for model in models]
         if scope.is_everything:
-            yield from verification.of_everything(list(models))
+            yield from verification.of_everything(asked)
         else:
-            for model in models:
-                yield verification.of_some(model, scope)
+            for one in asked:
+                yield verification.of_some(one, scope)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A model, and which generation of it.
+
+    Args:
+        settings: those under which that generation is fed.
+    """
+
+    model: str
+    generation: int | None
+    settings: Settings
+
+    def shown(self) -> AbstractContextManager[Shown]:
+        return OPENERS[self.model](self.settings, self.generation)
+
+    @property
+    def subjects(self) -> tuple[Subject, ...]:
+        return (tables if self.model == "duckdb" else documents)(self.settings.contract)
+
+
+def _asked(model: str, settings: Settings, generation: int | None) -> _Asked:
+    with read_models.STORES[model](settings) as store:
+        number = store.live() if generation is None else generation
+        record = store.generations().get(number) if number is not None else None
+    if record is None:
+        lacks = "no generation is live" if generation is None else f"there is no generation {generation}"
+        raise GenerationMissing(f"{model}: {lacks}")
+    return _Asked(model, generation, read_models.settings_of(record, settings))
 
 
 @dataclass
 class _Verification:
-    settings: Settings
     source: SourceSide
     arrival: Arrival
     scratch: Scratch
     watcher: Watcher
-    rows: Counter[str] = field(default_factory=Counter)
-    documents: Counter[str] = field(default_factory=Counter)
+    mending: Mending | None
 
-    def of_everything(self, models: list[str]) -> Iterator[Verdict]:
-        with snapshot(self.settings.source.url) as then:
+    def of_everything(self, asked: list[_Asked]) -> Iterator[Verdict]:
+        began = time.monotonic()
+        with snapshot(self.source.url) as then:
             # Set after the snapshot was taken: what a model holds at the mark is at least that.
             mark = self.arrival.mark()
-            for subject in self._subjects(models):
-                self._expect(subject, then)
-        ends = self.arrival.ends(mark)
-        for model in models:
-            began = time.monotonic()
-            with OPENERS[model](self.settings) as shown:
-                self.arrival.wait(model, shown, ends, partial(self.watcher.waiting, model))
-                yield self._settled(self._compared(model, shown), shown, began)
+            expectation = Expectation(then, self.scratch, lambda count: self.watcher.reading("postgresql", count, None))
+            with expectation.reading(subject for one in asked for subject in one.subjects):
+                ends = self.arrival.ends(mark)
+                for one in asked:
+                    with one.shown() as shown:
+                        self.arrival.wait(one.model, shown, ends, partial(self.watcher.waiting, one.model))
+                        yield self._settled(self._compared(one, shown, expectation), one, shown, began)
+                    began = time.monotonic()
 
-    def _expect(self, subject: Subject, then: Snapshot) -> None:
-        for page in then.pages(subject):
-            self.scratch.expect(subject, page)
-            self.rows[subject.label] += pc.sum(page["rows"]).as_py()
-            self.documents[subject.label] += page.num_rows
-            self.watcher.reading("postgresql", page.num_rows, None)
-
-    def _compared(self, model: str, shown: Shown) -> Verdict:
-        labels = [subject.label for subject in shown.subjects]
-        verdict = Verdict(
-            model, sum(self.documents[label] for label in labels), sum(self.rows[label] for label in labels)
-        )
+    def _compared(self, one: _Asked, shown: Shown, expectation: Expectation) -> Verdict:
+        verdict = Verdict(one.model, one.generation)
         for subject in shown.subjects:
             for page in shown.pages(subject):
                 self.scratch.show(subject, page)
-                self.watcher.reading(model, page.num_rows, verdict.documents)
+                self.watcher.reading(one.model, page.num_rows, None)
+        for subject in shown.subjects:
+            documents, rows = expectation.of(subject)
+            verdict.documents += documents
+            verdict.rows += rows
             self.scratch.compare(subject)
         return verdict
 
-    def of_some(self, model: str, scope: Scope) -> Verdict:
+    def of_some(self, one: _Asked, scope: Scope) -> Verdict:
         began = time.monotonic()
-        verdict = Verdict(model)
-        with OPENERS[model](self.settings) as shown:
+        verdict = Verdict(one.model, one.generation)
+        with one.shown() as shown:
             for subject in shown.subjects:
                 keys = self._chosen(subject, scope)
                 self.scratch.dispute(subject, keys)
                 verdict.documents += len(keys)
-            return self._settled(verdict, shown, began)
+            return self._settled(verdict, one, shown, began)
 
     def _chosen(self, subject: Subject, scope: Scope) -> list[str]:
         if scope.since is None:
@@ -182,15 +183,35 @@ class _Verification:
         keys = self.source.keys_since(subject, scope.since)
         return keys if scope.sample is None else keys[: scope.sample]
 
-    def _settled(self, verdict: Verdict, shown: Shown, began: float) -> Verdict:
+    def _settled(self, verdict: Verdict, one: _Asked, shown: Shown, began: float) -> Verdict:
         looks = Looks(verdict.model, self.source, shown, self.scratch, self.arrival)
-        for difference in looks.settle(partial(self.watcher.waiting, verdict.model)):
-            verdict.add(difference)
+        tell = partial(self.watcher.waiting, verdict.model)
+        verdict.mended = Mended(self.mending.is_executed) if self.mending is not None else None
+        for findings in looks.settle(tell):
+            _add(findings, verdict.found)
+            if self.mending is not None and verdict.mended is not None:
+                self._mend(findings, verdict.mended, self.mending, one, shown)
+        if verdict.mended is not None and verdict.mended.is_executed:
+            self.scratch.dispute_mended()
+            for findings in looks.settle(tell):
+                _add(findings, verdict.mended.remaining)
         verdict.elapsed_s = time.monotonic() - began
         return verdict
 
-    def _subjects(self, models: list[str]) -> Iterator[Subject]:
-        contract = self.settings.contract
-        of_documents = documents(contract) if {*models} - {"duckdb"} else ()
-        of_tables = tables(contract) if "duckdb" in models else ()
-        return chain(of_documents, of_tables)
+    def _mend(self, findings: list[Finding], mended: Mended, mending: Mending, one: _Asked, shown: Shown) -> None:
+        if mending.is_executed:
+            # Also what was not decided: it may be by then.
+            self.scratch.mend(findings[0].subject, [finding.key for finding in findings])
+        mark = findings[0].mark
+        if mark is None:
+            return
+        repairs, batch = repairs_of(findings, mark, self.source, one.settings.contract, mending.epoch)
+        if mending.is_executed:
+            shown.sink().write(batch)
+        mended.add(repairs)
+
+
+def _add(findings: list[Finding], found: Found) -> None:
+    for finding in findings:
+        for difference in finding.differences:
+            found.add(difference)

@@ -179,3 +179,17 @@ def test_rows_since_a_time_are_chosen_by_any_of_their_times(source: SourceSide) 
 def test_a_key_that_no_row_can_have_is_not_there(source: SourceSide) -> None:
     (subject,) = documents(CATALOGUE)
     assert source.some(subject, ["", "x", "1x", "9" * 40, "1; DROP TABLE catalogue", "-"]) == {}
+
+
+def test_every_type_is_read_as_the_connector_sends_it(source: SourceSide, envelopes: pa.Table) -> None:
+    (subject,) = documents(CATALOGUE)
+    sent = envelopes["after"].combine_chunks()
+    keys = [str(number) for number in range(1, len(sent) + 1)]
+    held, images = source.images(subject, keys)
+    found = dict(zip(images[""].keys, images[""].rows, strict=True))
+    assert images[""].rows.type == sent.type
+    assert held.keys() == found.keys() == set(keys)
+    for key, row in zip(keys, sent, strict=True):
+        # A NaN equals nothing, but is written as one.
+        wrong = [name for name in COLUMNS if not found[key][name].equals(row[name]) and str(found[key][name]) != "nan"]
+        assert {name: str(found[key][name]) for name in wrong} == {name: str(row[name]) for name in wrong}

@@ -1,0 +1,136 @@
+"""The changes that a repair is made of, at the place of the mark between the two looks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from connectors.envelope import TableColumns, envelope_schema, image_type
+from pipeline.contract import Contract, Table
+from pipeline.marks import Mark
+from pipeline.project import DocumentProjection, RowProjection, sortable_text
+from pipeline.verify.subject import Form, Subject
+from sinks.batch import PART, PLACE, Mutations
+from sinks.register import NOWHERE, REPAIRED, UNPLACED
+from sinks.shape import ROOT
+
+OP = "repair"
+"""What DuckDB's history has for a repair where it has Debezium's `op` for a change."""
+
+
+@dataclass(frozen=True)
+class Changes:
+    """Makes changes of one subject.
+
+    Args:
+        epoch: the life of the source's history in which they are placed.
+    """
+
+    contract: Contract
+    epoch: int
+    subject: Subject
+    mark: Mark
+
+    def images(self, collection: str, rows: pa.StructArray) -> Iterator[Mutations]:
+        """Rows that PostgreSQL holds, of one collection or of the root."""
+        yield from self._projected(collection, "u", before=None, after=rows)
+
+    def deletions(self, keys: Sequence[Mapping[str, Any]]) -> Iterator[Mutations]:
+        """Rows of a table that it does not hold, by the columns of their keys."""
+        yield from self._projected(ROOT, "d", before=key_images(self.subject.root, keys), after=None)
+
+    def removals(self, places: Sequence[tuple[str, str]]) -> Iterator[Mutations]:
+        """Parts of documents that PostgreSQL does not hold, by key and part."""
+        place = (self.epoch, False, self.mark.lsn, self.mark.lsn, REPAIRED, UNPLACED, NOWHERE, True)
+        columns = {
+            **{
+                field.name: pa.repeat(pa.scalar(value, field.type), len(places))
+                for field, value in zip(PLACE, place, strict=True)
+            },
+            "key": pa.array([key for key, _ in places], pa.string()),
+            "part": pa.array([part for _, part in places], pa.string()),
+            "image": pa.nulls(len(places), pa.string()),
+        }
+        yield Mutations(self.subject.name, pa.table(columns).select([*PLACE.names, *PART.names]))
+
+    def _projected(
+        self, collection: str, op: str, before: pa.StructArray | None, after: pa.StructArray | None
+    ) -> Iterator[Mutations]:
+        name, table = self._table(collection)
+        schema = envelope_schema(TableColumns(table.source, table.columns))
+        images = {"before": before, "after": after}
+        count = next(len(rows) for rows in images.values() if rows is not None)
+        values = {
+            "partition": NOWHERE,
+            "offset": UNPLACED,
+            "op": op,
+            "snapshot": False,
+            "commit_lsn": self.mark.lsn,
+            "lsn": self.mark.lsn,
+            "committed_at": self.mark.set_at,
+        }
+        columns = {
+            field: pa.repeat(pa.scalar(value, schema.field(field).type), count) for field, value in values.items()
+        }
+        for side, rows in images.items():
+            columns[side] = pa.nulls(count, schema.field(side).type) if rows is None else rows
+        envelopes = pa.table({field: columns[field] for field in schema.names}, schema=schema)
+        projection = (RowProjection if self.subject.form is Form.ROW else DocumentProjection)(self.contract, self.epoch)
+        for mutations in projection(name, envelopes).mutations:
+            if mutations.target == self.subject.name:
+                yield Mutations(mutations.target, _as_repairs(mutations.changes))
+
+    def _table(self, collection: str) -> tuple[str, Table]:
+        if self.subject.form is Form.ROW:
+            return self.subject.name, self.subject.root
+        document = self.contract.documents[self.subject.name]
+        name = document.collections[collection].table if collection else document.root
+        return name, self.contract.tables[name]
+
+
+def part_of(collection: str, table: Table, fields: Mapping[str, Any]) -> str | None:
+    """The part of a document that an item is, by what the document shows of it; None where its key is no key."""
+    try:
+        rows = key_images(table, [fields])
+    except (pa.ArrowException, ValueError, TypeError, KeyError):
+        return None
+    return f"{collection}/{sortable_text(pa.chunked_array([rows]), table)[0].as_py()}"
+
+
+def key_images(table: Table, keys: Sequence[Mapping[str, Any]]) -> pa.StructArray:
+    """Images of which only the key is known.
+
+    Args:
+        keys: the columns of each key, as JSON has them.
+
+    Raises:
+        pa.ArrowException, ValueError, TypeError, KeyError: a value cannot be one of its column.
+    """
+    types = image_type(TableColumns(table.source, table.columns))
+    arrays = [
+        _typed([key[field.name] for key in keys], field.type)
+        if field.name in table.key
+        else pa.nulls(len(keys), field.type)
+        for field in types
+    ]
+    return pa.StructArray.from_arrays(arrays, fields=list(types))
+
+
+def _typed(values: list[Any], arrow: pa.DataType) -> pa.Array:
+    if any(value is None for value in values):
+        raise ValueError("a key has no null")
+    if pa.types.is_integer(arrow):
+        return pa.array(values, arrow)
+    return pa.array(values, pa.string()).cast(arrow)
+
+
+def _as_repairs(changes: pa.Table) -> pa.Table:
+    given = {"_tie": pa.repeat(pa.scalar(REPAIRED, pa.int8()), changes.num_rows)}
+    if "_op" in changes.column_names:
+        given["_op"] = pa.repeat(OP, changes.num_rows)
+    for name, column in given.items():
+        changes = changes.set_column(changes.column_names.index(name), name, column)
+    return changes

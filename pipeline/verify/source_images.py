@@ -1,0 +1,86 @@
+"""Rows of PostgreSQL as images in the types of envelopes, so that a repair goes the way of any other change.
+
+What the connector sends and the decoder makes of it, PostgreSQL writes here itself: each value in a form that the
+column's Arrow type can be made of without loss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+from psycopg import sql
+
+from connectors.envelope import TableColumns, image_type
+from connectors.types import DATE_INFINITY, TIMESTAMP_INFINITY, ColumnType, Kind, column_type
+from pipeline.contract import Table
+from sinks.column_type import parse
+
+_PLAIN = "{c}"
+_TEXT = "CASE WHEN {c} IS NOT NULL THEN concat({c}) END"
+"""Not {c}::text, which would cut the blanks off a character(5)."""
+
+_COUNTED = """CASE WHEN isfinite({{c}}) THEN {finite}
+    WHEN {{c}} = 'infinity' THEN {last} WHEN {{c}} = '-infinity' THEN -{last} END"""
+_MICROSECONDS = _COUNTED.format(finite="(extract(epoch FROM {c}) * 1000000)::bigint", last=TIMESTAMP_INFINITY)
+
+_BY_KIND = {
+    **dict.fromkeys((Kind.INTEGER, Kind.FLOAT, Kind.BOOLEAN, Kind.BYTES), _PLAIN),
+    Kind.NUMERIC: "{c}::numeric::text",
+    Kind.BITS: "{c}::text",
+    Kind.HSTORE: """replace(replace(hstore_to_json({c})::text, '": ', '":'), ', "', ',"')""",
+    Kind.DATE: _COUNTED.format(finite="{c} - DATE '1970-01-01'", last=DATE_INFINITY),
+    Kind.TIME: "(extract(epoch FROM {c}) * 1000000)::bigint",
+    **dict.fromkeys((Kind.TIMESTAMP, Kind.TIMESTAMPTZ), _MICROSECONDS),
+}
+
+_BY_NAME = {
+    "timetz": "({c} AT TIME ZONE 'UTC')::time::text || 'Z'",
+    "interval": """CASE WHEN {c} IS NOT NULL THEN concat('P', extract(year FROM {c}), 'Y', extract(month FROM {c}), 'M',
+        extract(day FROM {c}), 'DT', extract(hour FROM {c}), 'H', extract(minute FROM {c}), 'M',
+        trim_scale(extract(second FROM {c})), 'S') END""",
+}
+
+
+def image_columns(table: Table, alias: str) -> list[sql.Composable]:
+    """An expression for each column of a table, in their order."""
+    return [_value(sql.Identifier(alias, name), text) for name, text in table.columns.items()]
+
+
+def images(table: Table, rows: Sequence[Sequence[Any]]) -> pa.StructArray:
+    """Rows that were selected by `image_columns`, in the type of an envelope's images."""
+    types = image_type(TableColumns(table.source, table.columns))
+    columns = list(zip(*rows, strict=True)) if rows else [()] * types.num_fields
+    arrays = [_array(values, field.type) for values, field in zip(columns, types, strict=True)]
+    return pa.StructArray.from_arrays(arrays, fields=list(types))
+
+
+def _value(column: sql.Composable, text: str) -> sql.Composable:
+    kind = column_type(text)
+    if kind.item is None:
+        return sql.SQL(_template(kind, text)).format(c=column)
+    item = sql.SQL(_template(kind.item, text)).format(c=sql.Identifier("item", "value"))
+    return sql.SQL(
+        "CASE WHEN {c} IS NOT NULL THEN ARRAY(SELECT {item} FROM unnest({c}) WITH ORDINALITY AS item (value, place)"
+        " ORDER BY item.place) END"
+    ).format(c=column, item=item)
+
+
+def _template(kind: ColumnType, text: str) -> str:
+    if kind.kind is Kind.TEXT:
+        return _BY_NAME.get(parse(text).name, _TEXT)
+    return _BY_KIND[kind.kind]
+
+
+def _array(values: Sequence[Any], arrow: pa.DataType) -> pa.Array:
+    return pa.array(values, _counts(arrow)).cast(arrow)
+
+
+def _counts(arrow: pa.DataType) -> pa.DataType:
+    """The type in which PostgreSQL sends it: moments are counted, since Python's own end with the year 9999."""
+    if pa.types.is_list(arrow):
+        return pa.list_(_counts(arrow.value_type))
+    if pa.types.is_date(arrow):
+        return pa.int32()
+    return pa.int64() if pa.types.is_temporal(arrow) else arrow
