@@ -9,13 +9,19 @@ under `readmodels.images` as text, by side and then by part. A deletion stays as
 image would revive the row. Images pass through as text in both directions, so that no number is ever rounded.
 
 A register is the text of its streamed version, or `|` and the text of its snapshot row, or both with `|` between them.
+
+What somebody changes by hand must not stop the model. Where a document does not hold what its registers say, the
+changes whose images cannot be told any more are not known any more: readers miss those parts from the next write on,
+until a change or a repair brings them again. Deletions need no image, and stay.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Mapping
 from functools import lru_cache
 from hashlib import sha256
+from typing import NamedTuple
 
 import msgspec
 
@@ -23,8 +29,7 @@ from sinks.column_type import parse
 from sinks.document import Parts, render
 from sinks.elasticsearch_mapping import OURS
 from sinks.elasticsearch_shelter import is_too_deep, shelter
-from sinks.errors import MutationRejected
-from sinks.register import Change, Register
+from sinks.register import NOTHING, Change, Register
 from sinks.shape import ROOT, DocumentShape, collection_of
 from sinks.version import decode, encode
 
@@ -50,7 +55,19 @@ class _Kept(msgspec.Struct, omit_defaults=True):
     images: _Images | None = None
 
 
+class Reading(NamedTuple):
+    """What is known of a stored document.
+
+    Args:
+        is_damaged: whether somebody else has changed it, so that it does not hold all that its registers say.
+    """
+
+    parts: Parts
+    is_damaged: bool = False
+
+
 _NO_IMAGES = _Images()
+_UNREADABLE = (msgspec.MsgspecError, LookupError, ValueError)
 
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _items = msgspec.json.Decoder(list[msgspec.Raw])
@@ -84,34 +101,34 @@ class DocumentFormat:
 
     def write_sheltered(self, source: bytes) -> bytes | None:
         """Write a document again, with its JSON columns as text; None where that would change nothing."""
-        written = self._write_sheltered(self.read(source))
+        written = self._write_sheltered(self.read(source).parts)
         return None if written == source else written
 
-    def read(self, source: bytes) -> Parts:
-        """Read what `write` wrote.
+    def read(self, source: bytes) -> Reading:
+        """Read what `write` wrote, or what somebody else has made of it."""
+        try:
+            fields = _fields.decode(source)
+            kept = _kept.decode(fields.pop(OURS))
+            known = {
+                part: _register(text, part, kept.images or _NO_IMAGES) for part, text in sorted(kept.registers.items())
+            }
+        except _UNREADABLE:
+            return Reading({}, is_damaged=True)
+        if kept.kind != VISIBLE:
+            return _whole(known, is_damaged=False)
+        seen = self._images(fields)
+        expected = Counter(collection_of(part) for part, register in known.items() if register.is_alive)
+        aligned = {name: iter(images) for name, images in seen.items() if len(images) == expected[name]}
+        for part, register in known.items():
+            if register.is_alive and (images := aligned.get(collection_of(part))) is not None:
+                known[part] = _with_image(register, next(images))
+        return _whole(known, is_damaged=len(aligned) < len(seen) or not expected.keys() <= seen.keys())
 
-        Raises:
-            MutationRejected: somebody else has taken a part out of the stored document.
-        """
-        fields = _fields.decode(source)
-        kept = _kept.decode(fields.pop(OURS))
-        images = self._images(fields) if kept.kind == VISIBLE else {}
-        parts = {}
-        for part in sorted(kept.registers):
-            register = _register(kept.registers[part], part, kept.images or _NO_IMAGES)
-            if images and register.is_alive:
-                image = next(images[collection_of(part)], None)
-                if image is None:
-                    raise MutationRejected(f"a stored document of {self._shape.name!r} does not hold part {part!r}")
-                register = _with_image(register, image)
-            parts[part] = register
-        return parts
-
-    def _images(self, fields: dict[str, msgspec.Raw]) -> dict[str, Iterator[str]]:
+    def _images(self, fields: dict[str, msgspec.Raw]) -> dict[str, list[str]]:
         """What readers see: the root's image, and per collection those of its living parts, in order of part."""
-        items = {name: _texts(fields.pop(name)) for name in self._shape.collections}
+        items = {name: _texts(fields.pop(name, msgspec.Raw(b"[]"))) for name in self._shape.collections}
         root = ",".join([_name(name) + str(raw, "utf-8") for name, raw in fields.items()])
-        return {ROOT: iter(["{" + root + "}"]), **items}
+        return {ROOT: ["{" + root + "}"] if root else [], **items}
 
     def _write_sheltered(self, parts: Parts) -> bytes:
         sheltered = {part: self._sheltered(part, register) for part, register in parts.items()}
@@ -166,6 +183,26 @@ def _register(text: str, part: str, images: _Images) -> Register:
     )
 
 
+def _whole(known: Parts, *, is_damaged: bool) -> Reading:
+    """The registers, without the changes whose images are missing."""
+    if not is_damaged and all(map(_has_images, known.values())):
+        return Reading(known)
+    rest = {
+        part: Register(*(change if change is None or _has_image(change) else None for change in register))
+        for part, register in known.items()
+    }
+    return Reading({part: register for part, register in rest.items() if register != NOTHING}, is_damaged=True)
+
+
+def _has_images(register: Register) -> bool:
+    streamed, snapshot = register
+    return (streamed is None or _has_image(streamed)) and (snapshot is None or _has_image(snapshot))
+
+
+def _has_image(change: Change) -> bool:
+    return change.deleted or change.image is not None
+
+
 def _with_image(register: Register, image: str) -> Register:
     """The register, with the image that readers see where it has none of its own."""
     shown = register.shown
@@ -175,8 +212,11 @@ def _with_image(register: Register, image: str) -> Register:
     return Register(change, register.snapshot) if shown is register.streamed else Register(register.streamed, change)
 
 
-def _texts(array: msgspec.Raw) -> Iterator[str]:
-    return (str(raw, "utf-8") for raw in _items.decode(array))
+def _texts(array: msgspec.Raw) -> list[str]:
+    try:
+        return [str(raw, "utf-8") for raw in _items.decode(array)]
+    except msgspec.MsgspecError:
+        return []
 
 
 @lru_cache(maxsize=4096)

@@ -10,7 +10,7 @@ from typing import Any
 from sinks.batch import Batch, Mutations, Progress, Span
 from sinks.document import Parts, merge
 from sinks.elasticsearch_client import Cluster, failure
-from sinks.elasticsearch_document import HIDDEN, VISIBLE, DocumentFormat, id_of
+from sinks.elasticsearch_document import HIDDEN, VISIBLE, DocumentFormat, Reading, id_of
 from sinks.elasticsearch_index import Index
 from sinks.elasticsearch_ledger import FENCES_ID, PROGRESS, FenceLedger, progress_id, progress_of, progress_source
 from sinks.elasticsearch_mapping import IndexSettings, ShapeRefused, index_of
@@ -120,7 +120,8 @@ class GenerationIndex:
         def revise(id_: str, source: bytes | None) -> bytes | None:
             if source is None and not fences:
                 return self._format.write(incoming[id_])
-            known = self._format.read(source) if source else {}
+            known, is_damaged = self._format.read(source) if source else Reading({})
+            self.index.tally.damaged += is_damaged
             merged = merge(known, incoming[id_], fences, self.shape.name)
             return None if merged == known else self._format.write(merged)
 

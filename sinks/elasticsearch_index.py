@@ -42,11 +42,16 @@ class _Documents(msgspec.Struct):
 
 @dataclass
 class Tally:
-    """What has been asked of an index since it was opened, in documents."""
+    """What has been asked of an index since it was opened, in documents.
+
+    Args:
+        damaged: those that were found changed by somebody else, each time that they were read.
+    """
 
     written: int = 0
     unchanged: int = 0
     conflicts: int = 0
+    damaged: int = 0
 
 
 class Index:

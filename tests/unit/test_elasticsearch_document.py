@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from sinks.document import Parts, is_visible, render
 from sinks.elasticsearch_document import DocumentFormat, id_of
-from sinks.errors import MutationRejected
 from sinks.register import Change, Register
 from sinks.shape import DocumentShape
 
@@ -52,7 +51,7 @@ documents = st.dictionaries(st.just("") | children, registers, min_size=1, max_s
 
 @given(documents)
 def test_a_document_is_read_back_exactly(parts: Parts) -> None:
-    assert FORMAT.read(FORMAT.write(parts)) == parts
+    assert FORMAT.read(FORMAT.write(parts)) == (parts, False)
 
 
 @given(documents)
@@ -76,7 +75,7 @@ def _without_json(content: dict[str, Any]) -> dict[str, Any]:
 def test_a_sheltered_document_is_read_back_exactly_too(parts: Parts) -> None:
     source = FORMAT.write(parts)
     sheltered = FORMAT.write_sheltered(source)
-    assert sheltered is None or FORMAT.read(sheltered) == parts
+    assert sheltered is None or FORMAT.read(sheltered).parts == parts
     assert sheltered is None or FORMAT.write_sheltered(sheltered) is None
 
 
@@ -100,14 +99,51 @@ def test_an_image_is_kept_once() -> None:
     assert FORMAT.write({"items/7": parts["items/7"]}).count(b"unmistakable") == 1
 
 
-def test_a_document_that_somebody_has_shortened_is_refused() -> None:
-    source = FORMAT.write({"": Register(_inserted('{"id":1}')), "items/7": Register(_inserted('{"sku":"x"}'))})
-    with pytest.raises(MutationRejected, match="items/7"):
-        FORMAT.read(source.replace(b'{"sku":"x"}', b""))
-
-
 def _inserted(image: str) -> Change:
     return Change(0, 10, 11, 0, 5, 0, False, image)
+
+
+ROOT_PART = {"": Register(_inserted('{"id":1}'))}
+LIVING = {"items/7": Register(_inserted('{"sku":"x"}')), "items/8": Register(_inserted('{"sku":"y"}'))}
+DEAD = {"items/9": Register(Change(0, 10, 11, 0, 5, 0, True))}
+
+
+@pytest.mark.parametrize(
+    "items", [b'[{"sku":"x"}]', b'[{"sku":"x"},{"sku":"y"},{"sku":"z"}]', b"[]", b'{"sku":"x"}', b"null"]
+)
+def test_items_that_do_not_match_their_registers_are_not_known_any_more(items: bytes) -> None:
+    source = FORMAT.write({**ROOT_PART, **LIVING, **DEAD})
+    altered = source.replace(b'[{"sku":"x"},{"sku":"y"}]', items)
+    assert altered != source
+    assert FORMAT.read(altered) == ({**ROOT_PART, **DEAD}, True)
+
+
+def test_an_image_that_is_kept_apart_survives_the_loss_of_its_item() -> None:
+    deep = '{"facts":' + "[" * 600 + "]" * 600 + "}"
+    parts = {**ROOT_PART, "items/7": Register(_inserted(deep))}
+    source = FORMAT.write(parts)
+    start, end = source.index(b'"items":[') + 9, source.index(b'],"readmodels"')
+    assert FORMAT.read(source[:start] + source[end:]) == (parts, True)
+
+
+def test_a_document_without_its_root_keeps_its_items() -> None:
+    source = FORMAT.write({**ROOT_PART, **LIVING})
+    assert FORMAT.read(source.replace(b'"id":1,', b"")) == (LIVING, True)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [b"", b"[]", b"{}", b'{"id":1}', b'{"readmodels":{}}', b'{"readmodels":{"kind":"visible","registers":{"":"z"}}}'],
+)
+def test_what_is_no_document_of_ours_tells_nothing(source: bytes) -> None:
+    assert FORMAT.read(source) == ({}, True)
+
+
+def test_a_hidden_part_without_its_image_is_not_known_any_more() -> None:
+    source = FORMAT.write({**LIVING, **DEAD})
+    hollow = json.loads(source)
+    del hollow["readmodels"]["images"]["streamed"]["items/7"]
+    assert FORMAT.read(json.dumps(hollow).encode()) == ({"items/8": LIVING["items/8"], **DEAD}, True)
 
 
 @given(st.text())
