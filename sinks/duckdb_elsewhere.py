@@ -29,8 +29,8 @@ class DuckdbElsewhere:
     def create(self, generation: int, record: Record) -> None:
         ask(self._directory, Request(Verb.CREATE, generation, record))
 
-    def complete(self, generation: int) -> None:
-        ask(self._directory, Request(Verb.COMPLETE, generation))
+    def complete(self, generation: int, filled_per_s: float = 0.0) -> None:
+        ask(self._directory, Request(Verb.COMPLETE, generation, Record(filled_per_s=filled_per_s)))
 
     def reject(self, generation: int) -> None:
         ask(self._directory, Request(Verb.REJECT, generation))

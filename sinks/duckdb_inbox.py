@@ -78,7 +78,7 @@ class Inbox:
             Verb.WRITE: lambda: sink.write(request.batch),
             Verb.CUTOVER: sink.cutover,
             Verb.CREATE: lambda: store.create(generation, request.record),
-            Verb.COMPLETE: lambda: store.complete(generation),
+            Verb.COMPLETE: lambda: store.complete(generation, request.record.filled_per_s),
             Verb.REJECT: lambda: store.reject(generation),
             Verb.DROP: lambda: store.drop(generation),
             Verb.CLEAR: store.clear,

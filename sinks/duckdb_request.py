@@ -46,7 +46,7 @@ class Verb(StrEnum):
 
 @dataclass(frozen=True)
 class Request:
-    """One question; `record` belongs to a creation, `batch` to a write."""
+    """One question; `record` belongs to a creation and, for its speed, to a completion; `batch` to a write."""
 
     verb: Verb
     generation: int = 0

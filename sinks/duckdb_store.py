@@ -76,8 +76,8 @@ class DuckdbStore:
             self._note(lambda ledger: ledger.noting(generation, record))
         DuckdbSink(self, generation, rows_of(record.shapes) or self._shapes).prepare()
 
-    def complete(self, generation: int) -> None:
-        self._note(lambda ledger: ledger.noting(generation, replace(ledger.of(generation), is_complete=True)))
+    def complete(self, generation: int, filled_per_s: float = 0.0) -> None:
+        self._note(lambda ledger: ledger.noting(generation, ledger.of(generation).completed(filled_per_s)))
 
     def reject(self, generation: int) -> None:
         self._note(lambda ledger: ledger.noting(generation, replace(ledger.of(generation), is_rejected=True)))

@@ -112,11 +112,11 @@ class ElasticsearchStore:
     def create(self, generation: int, record: Record) -> None:
         self._sink(generation, record.shapes or self._shapes.values()).prepare(record)
 
-    def complete(self, generation: int) -> None:
+    def complete(self, generation: int, filled_per_s: float = 0.0) -> None:
         for alias in self._shapes:
             settings = {"index": self._settings.of_complete()}
             self._cluster.ask("PUT", f"/{index_name(alias, generation)}/_settings", dict[str, Any], settings)
-        self.sink(generation).note(lambda record: replace(record, is_complete=True))
+        self.sink(generation).note(lambda record: record.completed(filled_per_s))
 
     def reject(self, generation: int) -> None:
         self.sink(generation).note(lambda record: replace(record, is_rejected=True))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -43,6 +43,7 @@ class Record:
         is_complete: whether it holds the log up to a mark that was set after it was made; from then on the model's
             workers keep it current.
         is_rejected: whether it was found to differ from the source.
+        filled_per_s: offsets of the log by the seconds that they took when it was filled; zero where nobody timed it.
         shown_at: when readers last began to see it; None where they never did.
         seed_offsets: where its log begins, per shard that does not begin at zero.
         fences: those that its log does not tell.
@@ -53,6 +54,7 @@ class Record:
     contract: str = ""
     is_complete: bool = True
     is_rejected: bool = False
+    filled_per_s: float = 0.0
     shown_at: datetime | None = None
     seed_offsets: Mapping[Shard, int] = field(default_factory=dict)
     fences: tuple[Fence, ...] = ()
@@ -66,6 +68,10 @@ class Record:
         if self.is_rejected:
             return State.REJECTED
         return State.KEPT if self.shown_at else State.READY
+
+    def completed(self, filled_per_s: float) -> Record:
+        """This record, of a generation that is complete; how fast it was stands where nothing new is known of it."""
+        return replace(self, is_complete=True, filled_per_s=filled_per_s or self.filled_per_s)
 
     @property
     def seed(self) -> Batch:
@@ -100,6 +106,7 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
     "contract": str,
     "is_complete": bool,
     "is_rejected": bool,
+    "filled_per_s": float,
     "shown_at": _moment,
     "seed_offsets": lambda places: {(topic, partition): offset for topic, partition, offset in places},
     "fences": lambda fences: tuple(map(Fence.from_json, fences)),

@@ -47,8 +47,8 @@ class MemoryStore:
     def create(self, generation: int, record: Record) -> None:
         self.held.setdefault(generation, Generation(record=record))
 
-    def complete(self, generation: int) -> None:
-        self.held[generation].record = replace(self.held[generation].record, is_complete=True)
+    def complete(self, generation: int, filled_per_s: float = 0.0) -> None:
+        self.held[generation].record = self.held[generation].record.completed(filled_per_s)
 
     def reject(self, generation: int) -> None:
         self.held[generation].record = replace(self.held[generation].record, is_rejected=True)

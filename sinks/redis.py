@@ -66,8 +66,8 @@ class RedisStore:
     def create(self, generation: int, record: Record) -> None:
         RedisSink(self._connections, record.shapes or self._shapes, generation).prepare(record)
 
-    def complete(self, generation: int) -> None:
-        self.sink(generation).note(lambda record: replace(record, is_complete=True))
+    def complete(self, generation: int, filled_per_s: float = 0.0) -> None:
+        self.sink(generation).note(lambda record: record.completed(filled_per_s))
 
     def reject(self, generation: int) -> None:
         self.sink(generation).note(lambda record: replace(record, is_rejected=True))

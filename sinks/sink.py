@@ -49,8 +49,8 @@ class Store(Protocol):
         Nothing happens where it exists.
         """
 
-    def complete(self, generation: int) -> None:
-        """Give a generation the settings of one that readers see, and note that it is complete."""
+    def complete(self, generation: int, filled_per_s: float = 0.0) -> None:
+        """Give a generation the settings of one that readers see, and note that it is complete, and how fast it was."""
 
     def reject(self, generation: int) -> None:
         """Note that a generation differs from the source."""

@@ -17,12 +17,14 @@ from pipeline.child import end_on_signals
 from pipeline.cli.context import Context, out, print_json
 from pipeline.cli.context import of as context_of
 from pipeline.cli.generations import say_switched
+from pipeline.cli.plan_view import plain_plan, print_findings, print_plans, survey_line
 from pipeline.cli.replay_view import Bars, Events, bars, plain_outcome, say_outcome
 from pipeline.cli.setup import Execute
 from pipeline.cli.verify import EXIT_DIFFERENT
 from pipeline.cli.work import builder_command
 from pipeline.config import Settings
 from pipeline.rebuild.in_place import Starts, from_datetime, from_offset, replay_in_place, stretch
+from pipeline.rebuild.plan import Ground, Plan, look_at_ground, planned
 from pipeline.rebuild.replay import Outcome, Replay, Wanted
 
 MOMENTS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%S.%f%z"]
@@ -72,9 +74,20 @@ def replay(
         for model in chosen:
             _again(context_of(context), model, settings, starts or from_offset(0), is_executed=execute, as_json=as_json)
         return
-    for model in chosen if execute else ():
+    ground, plans = _planned(settings, chosen, is_from_snapshot=snapshot, starts_over=start_over)
+    if as_json and not execute:
+        print_json([plain_plan(ground, plan) for plan in plans])
+    elif not execute:
+        print_plans(ground, plans)
+        out.print("nothing was done; add [bold]--execute[/] to do it")
+    if any(plan.is_refused for plan in plans):
+        if execute and not as_json:
+            print_findings([plan for plan in plans if plan.is_refused])
+        raise typer.Exit(1)
+    for plan in plans if execute else ():
         wanted = Wanted(
-            model=model,
+            model=plan.model,
+            fences=plan.judgement.fences,
             is_verified=not is_unverified,
             is_cut_over=not keep,
             is_from_snapshot=snapshot,
@@ -85,6 +98,14 @@ def replay(
         outcome = _replayed(context_of(context), settings, wanted, as_json=as_json)
         if not outcome.is_equal:
             raise typer.Exit(EXIT_DIFFERENT)
+
+
+def _planned(
+    settings: Settings, models: list[str], *, is_from_snapshot: bool, starts_over: bool
+) -> tuple[Ground, list[Plan]]:
+    with survey_line() as line:
+        ground = look_at_ground(settings, line, is_from_snapshot=is_from_snapshot)
+    return ground, [planned(model, settings, ground, starts_over=starts_over) for model in models]
 
 
 def _starts(*, is_earliest: bool, moment: datetime | None, offset: int | None) -> Starts | None:

@@ -26,7 +26,7 @@ SHOWN_DIFFERENCES = 100
 REMEDY = "What differs still cannot be mended row by row: rebuild the model with `readmodels replay {model} --execute`."
 
 
-def verify(  # noqa: PLR0913, PLR0917 - each is an option
+def verify(
     context: typer.Context,
     models: Models = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,

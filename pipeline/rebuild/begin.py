@@ -52,6 +52,6 @@ def begin(store: Store, where: Beginning, record: Record) -> None:
 
 
 def _goes_on(begun: Record, wanted: Record) -> bool:
-    # Where the log begins may have moved since, and does not matter once the generation has begun.
-    is_same_start = bool(begun.seed_offsets) == bool(wanted.seed_offsets)
-    return begun.contract == wanted.contract and begun.fences == wanted.fences and is_same_start
+    # Where the log begins may have moved since, and does not matter once the generation has begun; nor does what was
+    # found in the log then.
+    return begun.contract == wanted.contract and bool(begun.seed_offsets) == bool(wanted.seed_offsets)

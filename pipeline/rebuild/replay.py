@@ -19,7 +19,7 @@ from pipeline.config import Settings
 from pipeline.rebuild.begin import Beginning, begin, beginning
 from pipeline.rebuild.builders import Builders, building
 from pipeline.rebuild.members import member_count
-from pipeline.rebuild.reach import LOOK_EVERY_S, GenerationBehind, Offsets, ends_of_now, reach
+from pipeline.rebuild.reach import LOOK_EVERY_S, GenerationBehind, Offsets, ends_of_now, lacking, reach
 from pipeline.rebuild.snapshot import take_snapshot
 from pipeline.rebuild.switch import Switched, cut_over, drop
 from pipeline.verify.verdict import Verdict
@@ -123,8 +123,7 @@ class Replay:
             builders = stack.enter_context(self._built_by(generation))
             if self.wanted.is_from_snapshot:
                 self._take_snapshot(builders)
-            self._fill(store, generation, builders)
-            store.complete(generation)
+            store.complete(generation, self._filled(store, generation, builders))
             verdict = self._verified(generation) if self.wanted.is_verified else None
             if verdict is not None and not verdict.is_equal:
                 store.reject(generation)
@@ -178,9 +177,13 @@ class Replay:
 
         take_snapshot(self.settings.kafka, self.settings.connector, self.settings.source.url, tell)
 
-    def _fill(self, store: Store, generation: int, builders: Builders) -> None:
-        """Wait for the mark that was set after the generation began: it then holds all that was committed before."""
+    def _filled(self, store: Store, generation: int, builders: Builders) -> float:
+        """Wait for the mark that was set after the generation began: it then holds all that was committed before.
+
+        Returns: offsets by seconds; zero where most was there before.
+        """
         self.watcher.step("filling")
+        began, begun_with = time.monotonic(), store.sink(generation).progress()
         ends = ends_of_now(self.settings)
 
         def look(progress: Progress) -> None:
@@ -188,6 +191,8 @@ class Replay:
             self.watcher.building(progress, ends)
 
         reach(store.sink(generation).progress, ends, look)
+        offsets = sum(lacking(begun_with, ends).values())
+        return offsets / (time.monotonic() - began) if offsets > sum(ends.values()) / 2 else 0.0
 
     def _verified(self, generation: int) -> Verdict:
         self.watcher.step("comparing with PostgreSQL")

@@ -354,8 +354,9 @@ def test_a_generation_that_is_built_says_so_until_it_is_complete(subject: Subjec
     assert store.generations() == {1: BORN}
     store.create(1, Record())
     assert store.generations() == {1: BORN}, "what is there stays as it is"
+    store.complete(1, filled_per_s=1234.5)
     store.complete(1)
-    assert store.generations() == {1: replace(BORN, is_complete=True)}
+    assert store.generations() == {1: replace(BORN, is_complete=True, filled_per_s=1234.5)}
     store.reject(1)
     assert store.generations()[1].state(is_live=False) is State.REJECTED
 

@@ -1,0 +1,100 @@
+"""What a replay would do: whether it can be done, what it reads, how long it takes and how much space."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from connectors.kafka import end_offsets
+from connectors.topics import Topic, describe
+from pipeline import read_models
+from pipeline.config import Settings
+from pipeline.rebuild.begin import Beginning, beginning
+from pipeline.rebuild.finding import Finding
+from pipeline.rebuild.judgement import Judgement, judge, scopes_of
+from pipeline.rebuild.space import Space, space
+from pipeline.rebuild.survey import Survey, SurveyWatcher, survey
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The replay of one model.
+
+    Args:
+        live: the generation that readers see, which goes on.
+        where: the one that would be filled.
+        judgement: of the log; empty where it is not read from its beginning.
+        takes_s: about how long, by the speed of the last replay on record; None where none was timed.
+    """
+
+    model: str
+    live: int | None
+    where: Beginning
+    judgement: Judgement
+    space: Space
+    takes_s: float | None
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Everything that was found, of the log and of the space."""
+        return (*self.judgement.findings, *self.space.findings())
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether anything stands in the way."""
+        return any(finding.is_fatal for finding in self.findings)
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What all models' plans stand on.
+
+    Args:
+        survey: of the log; None where it is not read from its beginning.
+        topics: by their names.
+    """
+
+    survey: Survey | None
+    topics: Mapping[str, Topic]
+
+
+def look_at_ground(settings: Settings, watcher: SurveyWatcher, *, is_from_snapshot: bool) -> Ground:
+    """Read the log once, unless a snapshot takes its place.
+
+    Raises:
+        KafkaUnavailable, RegistryUnavailable: they do not answer.
+    """
+    if is_from_snapshot:
+        return Ground(None, {})
+    admin = settings.kafka.admin()
+    return Ground(survey(settings, watcher), describe(admin, settings.contract.topics))
+
+
+def planned(model: str, settings: Settings, ground: Ground, *, starts_over: bool) -> Plan:
+    """Plan the replay of one model.
+
+    Raises:
+        SinkError: its store does not answer.
+    """
+    with read_models.STORES[model](settings) as store:
+        live, generations = store.live(), store.generations()
+    is_from_snapshot = ground.survey is None
+    newborn = replace(read_models.newborn(model, settings), is_complete=False)
+    wanted = replace(newborn, seed_offsets=_somewhere(settings) if is_from_snapshot else {})
+    recorded = generations[live].fences if live is not None else ()
+    scopes = scopes_of(newborn.shapes)
+    judgement = judge(ground.survey, ground.topics, scopes, recorded) if ground.survey else Judgement(())
+    speeds = [record.filled_per_s for record in generations.values() if record.filled_per_s]
+    offsets = sum(ground.survey.ends.values()) if ground.survey else 0
+    return Plan(
+        model,
+        live,
+        beginning(generations, live, wanted, starts_over=starts_over),
+        judgement,
+        space(model, settings),
+        offsets / speeds[-1] if speeds and offsets else None,
+    )
+
+
+def _somewhere(settings: Settings) -> dict[tuple[str, int], int]:
+    return end_offsets(settings.kafka.admin(), settings.contract.topics)
