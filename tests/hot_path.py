@@ -113,7 +113,7 @@ def carry(count: int, sink: Sink, projection: Projection) -> None:
     Worker(source, Decoder(tables, KnownSchemas()), projection, sink, contract.topics).run(threading.Event())
 
 
-def calls(function: Callable[[], None]) -> Counter[str]:
+def calls(function: Callable[[], object]) -> Counter[str]:
     """Run something, and count the calls of functions that are written in Python, by their names.
 
     A generator that goes on counts as one, too.

@@ -9,9 +9,8 @@ from datetime import datetime
 from uuid import uuid4
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
-from confluent_kafka.admin import OffsetSpec
 
-from connectors.kafka import REQUEST_TIMEOUT_S, KafkaSettings, KafkaUnavailable, end_offsets
+from connectors.kafka import REQUEST_TIMEOUT_S, KafkaSettings, KafkaUnavailable, earliest_offsets, end_offsets
 from pipeline import read_models
 from pipeline.config import Settings
 from pipeline.gather import Gathered
@@ -75,8 +74,10 @@ def stretch(settings: Settings, starts: Starts) -> Stretch:
     Raises:
         KafkaUnavailable: the brokers do not answer.
     """
-    ends = end_offsets(settings.kafka.admin(), settings.contract.topics)
-    earliest = _earliest(settings.kafka, ends)
+    # Held by name: the answer of an admin client that is collected never comes.
+    admin = settings.kafka.admin()
+    ends = end_offsets(admin, settings.contract.topics)
+    earliest = earliest_offsets(admin, settings.contract.topics)
     wanted = starts(settings.kafka, ends)
     return Stretch({shard: min(end, max(wanted[shard], earliest[shard])) for shard, end in ends.items()}, ends)
 
@@ -140,14 +141,3 @@ def replay_in_place(model: str, settings: Settings, part: Stretch, look: Look, u
         finally:
             forget_group(own.kafka, group)
         return has_reached(part.ends)(sink)
-
-
-def _earliest(kafka: KafkaSettings, ends: Offsets) -> Offsets:
-    admin = kafka.admin()
-    asked = admin.list_offsets(
-        {TopicPartition(*shard): OffsetSpec.earliest() for shard in ends}, request_timeout=REQUEST_TIMEOUT_S
-    )
-    try:
-        return {(place.topic, place.partition): answer.result().offset for place, answer in asked.items()}
-    except KafkaException as error:
-        raise KafkaUnavailable(f"cannot read where the log begins: {error}") from error

@@ -25,15 +25,14 @@ another. So only a log in which every offset still is a record proves that nothi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from connectors.topics import FOREVER, Topic
-from pipeline.contract import Contract
 from pipeline.rebuild.finding import Finding, Reason
 from pipeline.rebuild.survey import PartitionLog, Survey
 from sinks.fence import Fence, FenceKind, Fences
-from sinks.shape import ROOT, scope
+from sinks.shape import ROOT, RowShape, Shape, scope
 
 
 @dataclass(frozen=True)
@@ -54,18 +53,15 @@ class Judgement:
         return any(finding.is_fatal for finding in self.findings)
 
 
-def row_scopes(contract: Contract) -> list[str]:
-    """The scopes of a row model's fences."""
-    return list(contract.tables)
-
-
-def document_scopes(contract: Contract) -> list[str]:
-    """The scopes of a document model's fences."""
-    return [
-        scope(name, collection)
-        for name, document in contract.documents.items()
-        for collection in (ROOT, *document.collections)
-    ]
+def scopes_of(shapes: Iterable[Shape]) -> list[str]:
+    """The scopes of the fences of a model that is made of these."""
+    scopes = []
+    for shape in shapes:
+        if isinstance(shape, RowShape):
+            scopes.append(shape.table)
+        else:
+            scopes += [scope(shape.name, collection) for collection in (ROOT, *shape.collections)]
+    return scopes
 
 
 def judge(
@@ -79,7 +75,7 @@ def judge(
 
     Args:
         topics: the topics as they are described, by name.
-        scopes: those of the model, see `row_scopes` and `document_scopes`.
+        scopes: those of the model, see `scopes_of`.
         recorded: fences that were kept by whoever started a snapshot, such as those of the live generation.
         epoch: the one that the log is in.
     """

@@ -49,7 +49,7 @@ def space(model: str, settings: Settings) -> Space:
     Raises:
         SinkError: it does not answer.
     """
-    with read_models.STORES[model](settings) as store:
+    with read_models.elsewhere(model, settings) as store:
         live = store.live()
         needed = 0 if live is None else store.size_bytes(live)
     return Space(model, needed, _FREE[model](settings))

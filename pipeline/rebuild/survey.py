@@ -139,7 +139,7 @@ def survey(settings: Settings, watcher: SurveyWatcher) -> Survey:
     names = list(settings.contract.topics)
     ends = end_offsets(admin, names)
     earliest = earliest_offsets(admin, names)
-    pass_ = _Pass(read_models.decoder(settings, schemas), schemas)
+    pass_ = Pass(read_models.decoder(settings, schemas), schemas)
     watcher.surveying(earliest, ends)
     for piece in pieces(settings.kafka, earliest, ends):
         for records in piece.records:
@@ -159,7 +159,7 @@ def survey(settings: Settings, watcher: SurveyWatcher) -> Survey:
     )
 
 
-class _Pass:
+class Pass:
     """What one pass over the topics has found so far."""
 
     def __init__(self, decoder: Decoder, schemas: AskedOnce) -> None:
@@ -174,6 +174,7 @@ class _Pass:
         self.decode_s = 0.0
 
     def take(self, records: Records) -> None:
+        """Take in some records of one topic, which follow those that were taken before."""
         tally = self._tallies[records.topic]
         tally.count(records)
         if records.topic in self.broken:
@@ -195,9 +196,11 @@ class _Pass:
                     self.ended_snapshots.add(lsn)
 
     def schema_ids(self, topic: str) -> frozenset[int]:
+        """The ids of all schemas that a topic's values name."""
         return self._decoder.schema_ids(topic) | self.unknown[topic]
 
     def partition(self, shard: Shard, earliest: int, end: int) -> PartitionLog:
+        """What is known of one partition."""
         tally, partition = self._tallies[shard[0]], shard[1]
         return PartitionLog(
             earliest=earliest,

@@ -22,7 +22,7 @@ from pipeline.cli.context import local_defaults
 from pipeline.config import Settings, load
 from pipeline.project import RowProjection
 from pipeline.rebuild.finding import Reason
-from pipeline.rebuild.judgement import Judgement, judge, row_scopes
+from pipeline.rebuild.judgement import Judgement, judge, scopes_of
 from pipeline.rebuild.reading import GROUP, LogStalled, Offsets, pieces
 from pipeline.rebuild.survey import Survey, survey
 from sinks.batch import Batch, Shard, Span
@@ -96,7 +96,7 @@ class Log:
 
     def judge(self, surveyed: Survey, recorded: list[Fence] | None = None) -> Judgement:
         described = topics.describe(self.admin, [self.topic])
-        return judge(surveyed, described, row_scopes(self.settings.contract), recorded or [])
+        return judge(surveyed, described, scopes_of(self.settings.contract.row_shapes()), recorded or [])
 
     def rebuilt(self, fences: tuple[Fence, ...]) -> set[object]:
         """The ids of the orders that a new generation shows."""

@@ -16,7 +16,7 @@ from pipeline import read_models, source_database
 from pipeline.cli.context import local_defaults
 from pipeline.config import Settings, load
 from pipeline.marks import Marks
-from pipeline.rebuild.judgement import Judgement, judge, row_scopes
+from pipeline.rebuild.judgement import Judgement, judge, scopes_of
 from pipeline.rebuild.survey import Survey, survey
 from pipeline.rebuild.told import told_of_snapshots
 from pipeline.setup import Deployment, carry_out, init_steps, teardown_steps
@@ -64,7 +64,7 @@ class Stopped:
     def judge(self, surveyed: Survey) -> Judgement:
         """What follows from it."""
         contract = self.settings.contract
-        return judge(surveyed, topics.describe(self._admin, contract.topics), row_scopes(contract))
+        return judge(surveyed, topics.describe(self._admin, contract.topics), scopes_of(contract.row_shapes()))
 
     def order_ids(self) -> set[object]:
         """The orders that are in PostgreSQL."""

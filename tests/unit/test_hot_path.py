@@ -9,12 +9,16 @@ from pathlib import Path
 
 import pytest
 
+from connectors.schemas import AskedOnce
+from pipeline import read_models
+from pipeline.polled import by_topic
 from pipeline.project import DocumentProjection, RowProjection
+from pipeline.rebuild.survey import Pass
 from sinks.batch import Batch, Progress
 from sinks.duckdb_store import DuckdbStore
 from sinks.memory import MemoryStore
 from sinks.redis_wire import documents
-from tests.hot_path import calls, carry, grown, messages, settings, told
+from tests.hot_path import PARTITIONS, KnownSchemas, calls, carry, grown, messages, settings, told
 
 FEW, MANY = 1_000, 10_000
 NOT_PER_RECORD = (MANY - FEW) // 100
@@ -93,3 +97,24 @@ def _into_bytes(count: int) -> None:
 def _into_memory(count: int) -> None:
     contract = settings().contract
     carry(count, MemoryStore(contract.document_shapes()).sink(1), DocumentProjection(contract))
+
+
+def test_no_python_call_is_made_per_record_of_a_survey() -> None:
+    few, many = (calls(partial(_surveyed, count)) for count in (FEW, MANY))
+    assert grown(few, many, by=NOT_PER_RECORD) == {}
+    assert many.total() - few.total() < NOT_PER_RECORD
+
+
+def test_the_records_that_were_surveyed_are_those_of_the_log() -> None:
+    found = _surveyed(MANY)
+    shards = [(topic, partition) for topic in settings().contract.topics for partition in range(PARTITIONS)]
+    assert sum(found.partition(shard, 0, 0).records for shard in shards) == len(messages(MANY))
+    assert not found.unreadable
+
+
+def _surveyed(count: int) -> Pass:
+    schemas = AskedOnce(KnownSchemas())
+    found = Pass(read_models.decoder(settings(), schemas), schemas)
+    for records in by_topic(messages(count)):
+        found.take(records)
+    return found

@@ -11,14 +11,14 @@ from connectors.decode import Rejected
 from connectors.errors import MissingColumn
 from connectors.notifications import InitialSnapshot
 from connectors.topics import Topic
-from pipeline.contract import Collection, Contract, Document, Table
 from pipeline.rebuild.finding import Finding, Reason
-from pipeline.rebuild.judgement import Judgement, document_scopes, judge, row_scopes
+from pipeline.rebuild.judgement import Judgement, judge, scopes_of
 from pipeline.rebuild.space import Space, memory_left
 from pipeline.rebuild.survey import PartitionLog, Survey
 from pipeline.rebuild.tally import SnapshotRows, Streamed
 from sinks.fence import Fence, FenceKind
 from sinks.register import Change, Register, join
+from sinks.shape import DocumentShape, RowShape
 
 ORDERS, ITEMS = "cdc.public.orders", "cdc.public.order_items"
 SCOPES = ["orders", "order_items"]
@@ -302,18 +302,9 @@ def test_every_reason_has_a_remedy() -> None:
 
 
 def test_the_scopes_of_a_model_are_its_tables_or_the_parts_of_its_documents() -> None:
-    contract = Contract(
-        topic_prefix="cdc",
-        tables={
-            "orders": Table(source="public.orders", key=("id",), columns={"id": "bigint"}),
-            "lines": Table(source="public.lines", key=("id",), columns={"id": "bigint", "order": "bigint"}),
-        },
-        documents={
-            "sales": Document(root="orders", collections={"lines": Collection(table="lines", parent=("order",))})
-        },
-    )
-    assert row_scopes(contract) == ["orders", "lines"]
-    assert document_scopes(contract) == ["sales/", "sales/lines"]
+    columns = {"id": "bigint"}
+    assert scopes_of([RowShape("orders", ("id",), columns), RowShape("lines", ("id",), columns)]) == ["orders", "lines"]
+    assert scopes_of([DocumentShape("sales", columns, {"lines": columns})]) == ["sales/", "sales/lines"]
 
 
 @pytest.mark.parametrize(("free", "reason"), [(99, Reason.SPACE_LACKING), (199, Reason.SPACE_SCARCE), (200, None)])

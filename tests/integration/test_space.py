@@ -1,0 +1,59 @@
+"""How much room each store says that it has, and how much a generation takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline import read_models
+from pipeline.cli.context import local_defaults
+from pipeline.config import Settings, load
+from pipeline.rebuild.space import space
+from stack.endpoints import Endpoints
+from tests.contract.redis_server import shared_server
+from tests.servers import CHECKOUT
+
+NAME = "space_test"
+
+
+@pytest.fixture
+def settings(endpoints: Endpoints, tmp_path: Path) -> Iterator[Settings]:
+    """Stores that hold nothing of these models yet."""
+    described = (CHECKOUT / "readmodels.toml").read_text().replace("[documents.orders", f"[documents.{NAME}")
+    (tmp_path / "readmodels.toml").write_text(described)
+    with shared_server().client() as client:
+        client.flushall()
+    own = {"redis": {"url": shared_server().url}, "duckdb": {"directory": str(tmp_path / "not" / "there" / "yet")}}
+    made = load(tmp_path / "readmodels.toml", local_defaults(endpoints, tmp_path), own)
+    yield made
+    for model in read_models.MODELS:
+        with read_models.STORES[model](made) as store:
+            store.clear()
+
+
+@pytest.mark.parametrize("model", read_models.MODELS)
+def test_a_model_needs_what_its_live_generation_takes(settings: Settings, model: str) -> None:
+    without = space(model, settings)
+    assert without.needed_bytes == 0
+    assert without.free_bytes > 2**20
+    assert not without.findings()
+    with read_models.STORES[model](settings) as store:
+        sink = store.sink(1)
+        sink.prepare()
+        sink.cutover()
+    with read_models.elsewhere(model, settings) as store:
+        expected = store.size_bytes(1)
+    found = space(model, settings)
+    assert found.needed_bytes == pytest.approx(expected, rel=0.5)
+    assert found.needed_bytes > 0
+
+
+def test_redis_has_no_more_than_its_limit(settings: Settings) -> None:
+    with shared_server().client() as client:
+        client.config_set("maxmemory", "64mb")
+        try:
+            assert 0 < space("redis", settings).free_bytes < 64 * 2**20
+        finally:
+            client.config_set("maxmemory", "0")
