@@ -57,4 +57,5 @@ class Expectation:
             documents += page.num_rows
             rows += pc.sum(page["rows"]).as_py()
             self._read(page.num_rows)
+        self._scratch.expected_all()
         return documents, rows

@@ -15,10 +15,44 @@ import duckdb
 import pyarrow as pa
 
 from pipeline.verify.source_side import Expected
-from pipeline.verify.subject import Subject
+from pipeline.verify.subject import Form, Subject
 
 MEMORY_LIMIT = "256MB"
 PAGE_KEYS = 1_000
+HELD_ROWS = 50_000
+HELD_BYTES = 16 * 2**20
+"""What a side holds back before it is stored."""
+
+
+class _Side:
+    """One side, which takes in pages of any size and stores many at a time: an insertion has a cost of its own."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, table: str) -> None:
+        self._connection = connection
+        self._table = table
+        self._held: list[pa.Table] = []
+        self._subject: Subject | None = None
+
+    def take_in(self, subject: Subject, page: pa.Table) -> None:
+        """Take in a page of key, and of text or its digest."""
+        if subject is not self._subject:
+            self.flush()
+            self._subject = subject
+        self._held.append(page)
+        if sum(one.num_rows for one in self._held) >= HELD_ROWS or sum(one.nbytes for one in self._held) >= HELD_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Store what was taken in."""
+        if self._subject is None or not self._held:
+            return
+        page, self._held = pa.concat_tables(self._held), []
+        digest = "digest" if "digest" in page.column_names else "md5(text)"
+        with _given(self._connection, page):
+            self._connection.execute(
+                f"INSERT INTO {self._table} SELECT $1, key, {digest}::UUID FROM page",  # noqa: S608 - our own names
+                [self._subject.label],
+            )
 
 
 class Scratch:
@@ -26,26 +60,34 @@ class Scratch:
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
-        # PostgreSQL's side comes on another thread.
-        self._expecting = connection.cursor()
         # DuckDB would draw it on standard output.
         connection.execute("SET enable_progress_bar = false")
-        connection.execute("CREATE TABLE expected (subject VARCHAR, key VARCHAR, digest UHUGEINT)")
-        connection.execute("CREATE TABLE shown (subject VARCHAR, key VARCHAR, digest UHUGEINT)")
+        connection.execute("CREATE TABLE expected (subject VARCHAR, key VARCHAR, digest UUID)")
+        connection.execute("CREATE TABLE shown (subject VARCHAR, key VARCHAR, digest UUID)")
         connection.execute("CREATE TABLE disputed (subject VARCHAR, key VARCHAR)")
         connection.execute("CREATE TABLE mended (subject VARCHAR, key VARCHAR)")
         connection.execute("CREATE TABLE noted (subject VARCHAR, key VARCHAR, version VARCHAR, digest VARCHAR)")
+        # PostgreSQL's side comes on another thread.
+        self._expected = _Side(connection.cursor(), "expected")
+        self._shown = _Side(connection, "shown")
 
     def expect(self, subject: Subject, page: pa.Table) -> None:
         """Take in a page of PostgreSQL's side; may be called by another thread than all else."""
-        self._insert(self._expecting, "expected", subject, page)
+        self._expected.take_in(subject, page)
+
+    def expected_all(self) -> None:
+        """Say that a subject's pages of PostgreSQL's side have all come; by the thread that brought them."""
+        self._expected.flush()
 
     def show(self, subject: Subject, page: pa.Table) -> None:
         """Take in a page of the store's side."""
-        self._insert(self._connection, "shown", subject, page)
+        self._shown.take_in(subject, page)
 
     def compare(self, subject: Subject) -> None:
         """Put the keys in dispute whose texts are not the same, or that one side lacks; forget the store's side."""
+        self._shown.flush()
+        # A scan may return a document twice; a table returns a row as often as it is there.
+        most = 1 if subject.form is Form.ROW else None
         self._connection.execute(
             """
             INSERT INTO disputed
@@ -53,10 +95,11 @@ class Scratch:
             FROM (SELECT key, digest FROM expected WHERE subject = $1) AS expected
             FULL JOIN (SELECT key, digest FROM shown WHERE subject = $1) AS shown USING (key)
             WHERE expected.digest IS DISTINCT FROM shown.digest
+            UNION SELECT $1, key FROM shown WHERE subject = $1 GROUP BY key HAVING count(*) > $2
             """,
-            [subject.label],
+            [subject.label, most],
         )
-        self._connection.execute("DELETE FROM shown")
+        self._connection.execute("DELETE FROM shown WHERE subject = $1", [subject.label])
 
     def dispute(self, subject: Subject, keys: Iterable[str]) -> None:
         """Put these keys in dispute."""
@@ -119,13 +162,6 @@ class Scratch:
     def forget_noted(self) -> None:
         """Begin another look."""
         self._connection.execute("DELETE FROM noted")
-
-    def _insert(self, connection: duckdb.DuckDBPyConnection, side: str, subject: Subject, page: pa.Table) -> None:
-        with _given(connection, page):
-            connection.execute(
-                f"INSERT INTO {side} SELECT $1, key, md5_number(text) FROM page",  # noqa: S608 - one of two names
-                [subject.label],
-            )
 
     def _insert_keys(self, table: str, subject: Subject, keys: Iterable[str]) -> None:
         page = pa.table({"key": pa.array(dict.fromkeys(keys), pa.string())})

@@ -34,7 +34,10 @@ class Shown(Protocol):
         """
 
     def pages(self, subject: Subject) -> Iterator[pa.Table]:
-        """Everything that readers find of a subject, as tables of key and text, in any order."""
+        """Everything that readers find of a subject, in any order, as tables of key, and of text or its md5 digest.
+
+        A digest is made of what is read, by whatever reads it; the store keeps none.
+        """
 
     def some(self, subject: Subject, keys: Sequence[str]) -> dict[str, str]:
         """The texts under these keys; what readers do not find is left out."""

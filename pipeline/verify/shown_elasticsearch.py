@@ -26,7 +26,7 @@ from sinks.elasticsearch_mapping import OURS
 from sinks.elasticsearch_search import of_kind
 from sinks.errors import GenerationMissing
 
-PAGE = 2_000
+PAGE = 5_000
 PAGE_KEPT_FOR = "5m"
 
 _KEPT = f',"{OURS}":{{"kind":"{VISIBLE}"'.encode()

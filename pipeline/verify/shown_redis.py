@@ -23,7 +23,7 @@ from sinks.redis import RedisSink, RedisStore
 from sinks.redis_generation import MARKER
 from sinks.redis_link import translated
 
-PAGE_KEYS = 1_000
+PAGE_KEYS = 2_000
 LIVE_DATABASE = 0
 
 
@@ -62,9 +62,8 @@ class RedisShown:
         cursor = 0
         while True:
             cursor, names = self._asked("SCAN", cursor, "MATCH", f"{subject.name}:*", "COUNT", PAGE_KEYS)
-            # A scan may name a key that has gone since.
-            found = self._got(subject, [_text(name).partition(":")[2] for name in names])
-            yield page(list(found), list(found.values()))
+            if names:
+                yield _page(names, self._asked("MGET", *names), len(subject.name) + 1)
             if cursor == 0:
                 return
 
@@ -77,7 +76,7 @@ class RedisShown:
         values = self._asked("MGET", *(f"{subject.name}:{key}" for key in keys))
         return {key: _text(value) for key, value in zip(keys, values, strict=True) if value is not None}
 
-    def _asked(self, *command: str | int) -> Any:
+    def _asked(self, *command: str | bytes | int) -> Any:
         with translated():
             if self.generation is None:
                 return self.client.execute_command(*command)  # type: ignore[no-untyped-call]
@@ -105,6 +104,20 @@ def redis_shown(settings: Settings, generation: int | None = None) -> Iterator[R
         client.connection_pool.connection_kwargs["db"] = database
         shown = RedisShown(documents(settings.contract), client, store, generation, None)
         yield shown if generation is None else replace(shown, marker=_marker(client, generation))
+
+
+def _page(names: list[bytes], values: list[bytes | None], prefix: int) -> pa.Table:
+    # A scan may name a key that has gone since, or that holds no string.
+    found = [(name[prefix:], value) for name, value in zip(names, values, strict=True) if value is not None]
+    keys, texts = [name for name, _ in found], [value for _, value in found]
+    try:
+        return pa.table({"key": _utf8(keys), "text": _utf8(texts)})
+    except pa.ArrowInvalid:
+        return page(list(map(_text, keys)), list(map(_text, texts)))
+
+
+def _utf8(texts: list[bytes]) -> pa.Array:
+    return pa.array(texts, pa.binary()).cast(pa.string())
 
 
 def _marker(client: Redis, generation: int) -> bytes:

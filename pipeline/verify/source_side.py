@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from typing import NamedTuple
 
 import psycopg
 import pyarrow as pa
 from psycopg import sql
+from pyarrow import csv
 
 from pipeline.source_database import Connection, SourceError, connect
 from pipeline.verify.source_images import images
@@ -18,8 +20,14 @@ from pipeline.verify.source_text import SESSION
 from pipeline.verify.subject import Subject
 from sinks.shape import ROOT
 
-PAGE_ROWS = 5_000
-FIELDS = ("key", "text", "version", "rows")
+PAGE_ROWS = 50_000
+_PAGE = pa.schema([("key", pa.string()), ("digest", pa.string()), ("rows", pa.int64())])
+_READ = csv.ReadOptions(column_names=_PAGE.names, use_threads=False)
+_PARSE = csv.ParseOptions(newlines_in_values=True)
+_CONVERT = csv.ConvertOptions(
+    column_types=_PAGE, null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=False
+)
+"""An empty key is written as `""`, and is one."""
 
 
 class Expected(NamedTuple):
@@ -113,11 +121,18 @@ class Snapshot:
         self._connection = connection
 
     def pages(self, subject: Subject) -> Iterator[pa.Table]:
-        """Everything of one subject, as tables of key, text, version and rows."""
-        with self._connection.cursor(name="verify") as cursor:
-            cursor.execute(SourceQuery(subject).all())
-            while rows := cursor.fetchmany(PAGE_ROWS):
-                yield pa.table(dict(zip(FIELDS, map(list, zip(*rows, strict=True)), strict=True)))
+        """Everything of one subject, as tables of key, digest (md5 of the text) and rows.
+
+        Raises:
+            SourceError: PostgreSQL cannot be read.
+        """
+        try:
+            with self._connection.cursor() as cursor, cursor.copy(SourceQuery(subject).all()) as answer:
+                lines = map(bytes, answer)
+                while page := b"".join(islice(lines, PAGE_ROWS)):
+                    yield csv.read_csv(pa.BufferReader(page), _READ, _PARSE, _CONVERT)
+        except psycopg.Error as error:
+            raise SourceError(f"the source cannot be read: {error.diag.message_primary or error}") from error
 
 
 @contextmanager

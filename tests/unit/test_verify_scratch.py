@@ -28,12 +28,18 @@ def expected(**texts: str) -> pa.Table:
     return page(list(texts), list(texts.values()))
 
 
+def expect(sides: Scratch, subject: Subject, *pages: pa.Table) -> None:
+    for one in pages:
+        sides.expect(subject, one)
+    sides.expected_all()
+
+
 def disputed(sides: Scratch, subject: Subject = THINGS) -> list[str]:
     return [key for keys in sides.disputed(subject) for key in keys]
 
 
 def test_what_differs_or_stands_on_one_side_only_is_in_dispute(sides: Scratch) -> None:
-    sides.expect(THINGS, expected(a="1", b="2", c="3"))
+    expect(sides, THINGS, expected(a="1", b="2", c="3"))
     sides.show(THINGS, expected(d="4", b="2"))
     sides.show(THINGS, expected(a="0"))
     sides.compare(THINGS)
@@ -41,16 +47,32 @@ def test_what_differs_or_stands_on_one_side_only_is_in_dispute(sides: Scratch) -
 
 
 def test_a_key_that_a_scan_returns_twice_is_the_same_key(sides: Scratch) -> None:
-    sides.expect(THINGS, expected(a="1", b="2"))
+    expect(sides, THINGS, expected(a="1", b="2"))
     sides.show(THINGS, expected(a="1", b="2"))
     sides.show(THINGS, expected(a="1", b="0"))
     sides.compare(THINGS)
     assert disputed(sides) == ["b"]
 
 
+def test_a_row_that_a_table_holds_twice_is_in_dispute(sides: Scratch) -> None:
+    expect(sides, ROWS, expected(a="1", b="2"))
+    sides.show(ROWS, expected(a="1", b="2"))
+    sides.show(ROWS, expected(a="1"))
+    sides.compare(ROWS)
+    assert disputed(sides, ROWS) == ["a"]
+
+
+def test_a_page_of_digests_is_compared_with_one_of_texts(sides: Scratch) -> None:
+    texts = expected(a="1", b="2")
+    expect(sides, THINGS, pa.table({"key": ["a", "b"], "digest": [digest("1"), digest("3")]}))
+    sides.show(THINGS, texts)
+    sides.compare(THINGS)
+    assert disputed(sides) == ["b"]
+
+
 def test_documents_and_rows_of_one_name_are_kept_apart(sides: Scratch) -> None:
-    sides.expect(THINGS, expected(a="1"))
-    sides.expect(ROWS, expected(b="1"))
+    expect(sides, THINGS, expected(a="1"))
+    expect(sides, ROWS, expected(b="1"))
     sides.show(ROWS, expected(b="1"))
     sides.compare(ROWS)
     assert sides.count_disputed() == 0
@@ -59,7 +81,7 @@ def test_documents_and_rows_of_one_name_are_kept_apart(sides: Scratch) -> None:
 
 
 def test_the_next_model_is_compared_with_the_same_expectation(sides: Scratch) -> None:
-    sides.expect(THINGS, expected(a="1"))
+    expect(sides, THINGS, expected(a="1"))
     for text, found in (("0", ["a"]), ("1", [])):
         sides.show(THINGS, expected(a=text))
         sides.compare(THINGS)
