@@ -18,8 +18,8 @@ import urllib3
 from redis import Redis
 
 from pipeline.config import Settings
+from sinks.duckdb_names import quote
 from sinks.duckdb_store import CHECKPOINT_THRESHOLD
-from sinks.duckdb_tables import quote
 from sinks.duckdb_types import duckdb_type
 from sinks.elasticsearch_mapping import IndexSettings, index_of
 

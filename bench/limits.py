@@ -23,8 +23,8 @@ from bench.throughput import Report
 from pipeline import read_models
 from pipeline.config import DuckdbSettings, Settings
 from sinks.batch import Batch, Progress
+from sinks.duckdb_names import quote
 from sinks.duckdb_store import CHECKPOINT_THRESHOLD
-from sinks.duckdb_tables import quote
 from sinks.duckdb_types import duckdb_type, stored
 from sinks.fold import fold
 from sinks.sink import Sink

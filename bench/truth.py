@@ -42,16 +42,16 @@ def rows(history: History, shape: RowShape) -> pa.Table:
 
 
 def difference_of_duckdb(store: DuckdbStore, settings: Settings, history: History) -> str | None:
-    """Say how the live rows and the number of versions in the history differ from the truth, or None."""
+    """Say how the live rows and the number of versions differ from the truth, or None."""
     with closing(store.connection(GENERATION)) as connection:
         for shape in settings.contract.row_shapes():
             found = connection.execute(f'SELECT * FROM "{shape.table}" ORDER BY id').to_arrow_table()
             expected = rows(history, shape)
             if not found.cast(expected.schema).equals(expected):
                 return f"{shape.table}: {found.num_rows} rows, which differ from the {expected.num_rows} expected"
-            versions = connection.execute(f'SELECT count(*) FROM "{shape.table}_history"').fetchall()[0][0]
+            versions = connection.execute(f'SELECT count(*) FROM versions."{shape.table}"').fetchall()[0][0]
             if versions != history.versions[shape.table]:
-                return f"{shape.table}_history: {versions} versions instead of {history.versions[shape.table]}"
+                return f"versions.{shape.table}: {versions} versions instead of {history.versions[shape.table]}"
     return None
 
 

@@ -16,6 +16,7 @@ import structlog
 from connectors.errors import ContractBroken
 from connectors.topics import describe
 from pipeline import read_models
+from pipeline.analytics import analytics
 from pipeline.config import Settings
 from pipeline.control import Requests
 from pipeline.crew import Crew
@@ -140,7 +141,12 @@ def _let_readers_in(store: DuckdbStore, settings: Settings, until: threading.Eve
         serve(store.instance(), settings.duckdb.serve, settings.duckdb.token, directories)
         log.info("serving readers", address=settings.duckdb.serve)
     if settings.duckdb.copy_to:
-        copies = Copies(Path(settings.duckdb.copy_to), list(settings.tables), settings.duckdb.copy_every_s)
+        copies = Copies(
+            Path(settings.duckdb.copy_to),
+            list(settings.tables),
+            settings.duckdb.copy_every_s,
+            analytics(settings.duckdb.time_zone),
+        )
         threading.Thread(target=_publish, args=(copies, store, until), name="copies", daemon=True).start()
 
 

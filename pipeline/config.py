@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum, StrEnum
 from pathlib import Path
 from typing import Any
+from zoneinfo import available_timezones
 
 from pydantic import ValidationError
 from pydantic_settings import (
@@ -110,6 +111,7 @@ class DuckdbSettings:
         copy_to: where the worker publishes a copy of the live tables; empty for none.
         copy_every_s: the shortest time between two copies.
         memory_limit: what DuckDB may take, as `2GB`.
+        time_zone: where the days of the views of `sql/analytics` begin at midnight, as `Europe/Berlin`.
     """
 
     directory: Path = Path(".readmodels/duckdb")
@@ -118,6 +120,11 @@ class DuckdbSettings:
     copy_to: str = ""
     copy_every_s: float = 5.0
     memory_limit: str = "2GB"
+    time_zone: str = "UTC"
+
+    def __post_init__(self) -> None:
+        if self.time_zone not in available_timezones():
+            raise ValueError(f"there is no time zone {self.time_zone!r}")
 
 
 class Settings(BaseSettings):

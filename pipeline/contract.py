@@ -15,7 +15,10 @@ _DOCUMENT_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")
 """Stores name indices and keys after documents."""
 
 
-_RESERVED = {*PLACE.names, *FACTS.names, "_special", "_shown", "_row", "_index", "_held", "_was_shown", "rowid"}
+_RESERVED = {
+    *(*PLACE.names, *FACTS.names, "_special", "_shown", "_row", "_index", "_held", "_was_shown", "rowid"),
+    *("_valid_from", "_valid_to", "_started_at", "_newest", "_proved", "_in_doubt", "_seen", "_place", "_moment"),
+}
 """Columns that the models add to a table's own, and DuckDB's name for a row's place."""
 
 _OURS = "readmodels"
@@ -80,7 +83,9 @@ class Contract:
     def __post_init__(self) -> None:
         if len(self.topics) < len(self.tables):
             raise InvalidContract("two tables have the same source")
-        if alike := _alike([*self.tables, *(f"{name}_history" for name in self.tables)]):
+        if alike := _alike(
+            [*self.tables, *(f"{name}_{suffix}" for name in self.tables for suffix in ("history", "as_of"))]
+        ):
             raise InvalidContract(f"tables, or their histories, would have one name in DuckDB: {alike}")
         for name, document in self.documents.items():
             if not _DOCUMENT_NAME.fullmatch(name) or name == _OURS:

@@ -183,9 +183,5 @@ def _apart(envelopes: pa.Table) -> tuple[pa.Table, pa.Table]:
 
 
 def _truncates(truncates: pa.Table, scopes: Iterable[str], epoch: int) -> tuple[Fence, ...]:
-    places = truncates.select(["commit_lsn", "lsn"]).to_pylist()
-    return tuple(
-        Fence(scope=name, kind=FenceKind.TRUNCATE, epoch=epoch, commit_lsn=place["commit_lsn"], lsn=place["lsn"])
-        for place in places
-        for name in scopes
-    )
+    told = truncates.select(["commit_lsn", "lsn", "committed_at"]).to_pylist()
+    return tuple(Fence(scope=name, kind=FenceKind.TRUNCATE, epoch=epoch, **one) for one in told for name in scopes)

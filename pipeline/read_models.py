@@ -76,10 +76,12 @@ def elsewhere(model: str, settings: Settings) -> Iterator[Store]:
 
 def open_duckdb(settings: Settings) -> DuckdbStore:
     """The DuckDB store; whoever opens it closes it."""
+    from pipeline.analytics import analytics
     from sinks.duckdb_store import DuckdbStore
 
+    duckdb = settings.duckdb
     shapes = settings.contract.row_shapes()
-    return DuckdbStore(settings.duckdb.directory, shapes, memory_limit=settings.duckdb.memory_limit)
+    return DuckdbStore(duckdb.directory, shapes, duckdb.memory_limit, analytics(duckdb.time_zone))
 
 
 STORES: dict[str, Opener] = {"elasticsearch": _elasticsearch, "redis": _redis, "duckdb": _duckdb}

@@ -18,8 +18,10 @@ from pathlib import Path
 
 import duckdb
 
+from sinks.duckdb_analytics import NONE, Analytics
 from sinks.duckdb_errors import translated
-from sinks.duckdb_tables import quote
+from sinks.duckdb_live_names import tables_in
+from sinks.duckdb_names import quote
 from sinks.errors import SinkError, StoreUnavailable
 
 EXTENSIONS = ("httpfs", "quack")
@@ -126,15 +128,17 @@ class Copies:
 
     Args:
         target: the file that readers open; replaced as a whole, so that one who has it open keeps what he has.
+        analytics: what is made beside the tables; it costs nothing until it is asked.
         every_s: the shortest time between two copies; a copy that takes long makes the next wait longer.
     """
 
     _SHARE_OF_TIME = 0.05
 
-    def __init__(self, target: Path, tables: Sequence[str], every_s: float) -> None:
+    def __init__(self, target: Path, tables: Sequence[str], every_s: float, analytics: Analytics = NONE) -> None:
         self._target = target
         self._tables = tuple(tables)
         self._every_s = every_s
+        self._analytics = analytics
         self._due_at = 0.0
 
     def publish_if_due(self, instance: duckdb.DuckDBPyConnection) -> bool:
@@ -169,7 +173,11 @@ class Copies:
                 for table in self._tables:
                     source = f"memory.main.{quote(table)}"
                     connection.execute(f"CREATE TABLE published.main.{quote(table)} AS SELECT * FROM {source}")
+                connection.execute("USE published")
+                for statement in self._analytics.statements(tables_in(connection, "published").items()):
+                    connection.execute(statement)
                 connection.execute("COMMIT")
             finally:
+                connection.execute("USE memory")
                 connection.execute("DETACH published")
         pending.replace(self._target)

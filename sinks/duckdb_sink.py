@@ -15,6 +15,7 @@ from sinks.batch import PLACE, Batch, Mutations, Progress
 from sinks.duckdb_books import CREATE_BOOKS, Books, read_books, write_books
 from sinks.duckdb_doubt import HighWaters
 from sinks.duckdb_errors import translated
+from sinks.duckdb_history import CREATE_FENCES, keep_fences
 from sinks.duckdb_tables import CREATE_SCHEMAS, VERSION, TableStatements
 from sinks.duckdb_types import special_values
 from sinks.fence import Fences
@@ -55,7 +56,7 @@ class DuckdbSink:
     def prepare(self) -> None:
         self._store.attach(self._generation)
         with self._store.writing(self._generation), self._transaction() as connection:
-            connection.execute(CREATE_BOOKS + CREATE_SCHEMAS)
+            connection.execute(CREATE_BOOKS + CREATE_FENCES + CREATE_SCHEMAS)
             for statements in self._statements.values():
                 connection.execute(statements.create())
         self._store.prepared(self._generation)
@@ -69,6 +70,7 @@ class DuckdbSink:
             books = read_books(connection)
             books.progress.require(batch.span)
             fences = books.fences.joined(batch.fences)
+            keep_fences(connection, batch.fences)
             self._join_fences(connection, fences, {fence.scope for fence in batch.fences})
             high_waters = dict(books.high_waters)
             for mutations in batch.mutations:
@@ -112,7 +114,7 @@ class _Application:
         self._shape = statements.shape
 
     def apply(self, mutations: Mutations, known: HighWaters) -> HighWaters:
-        """Join changes, append the versions that are new to the history, and return the raised high waters."""
+        """Join changes, keep the versions that are new, and return the raised high waters."""
         changes = _with_special(mutations.changes, self._shape)
         versions = fold(changes, [*self._shape.key, *VERSION])
         folded = fold(versions, self._shape.key)
@@ -123,11 +125,10 @@ class _Application:
             self._connection.execute(self._statements.insert_registers(rows.column_names))
             if versions.num_rows > folded.num_rows:
                 self._incoming(versions)
-            self._connection.execute(self._statements.append_history())
+            self._connection.execute(self._statements.append_versions())
         else:
             self.join(folded.select([*self._shape.key, "_partition"]), incoming=folded)
-            self._incoming(versions)
-            self._connection.execute(self._statements.append_unknown_history())
+            self._keep_unknown(versions)
         return known.raised_by(versions)
 
     def join(self, keys: pa.Table, incoming: pa.Table | None) -> None:
@@ -146,6 +147,20 @@ class _Application:
         arrived = kept.filter(kept["_row"].is_valid())
         if arrived.num_rows:
             self._insert(new.take(arrived["_row"]).append_column("_shown", arrived["_shown"]))
+
+    def _keep_unknown(self, versions: pa.Table) -> None:
+        """Keep the versions that are not kept yet, and of those that are, the place of the first emission."""
+        numbered = versions.append_column("_row", pa.array(np.arange(versions.num_rows)))
+        self._incoming(numbered)
+        known = self._connection.execute(self._statements.known_versions()).to_arrow_table()
+        earlier = known.filter(known["_is_earlier"])
+        if earlier.num_rows:
+            self._incoming(earlier)
+            self._connection.execute(self._statements.correct_offsets())
+        unknown = np.setdiff1d(numbered["_row"].to_numpy(), known["_row"].to_numpy())
+        if len(unknown):
+            self._incoming(versions.take(pa.array(unknown)))
+            self._connection.execute(self._statements.append_versions())
 
     def _drop_beaten(self, held: pa.Table, kept: pa.Table) -> None:
         """Remove held registers that lost, and correct which of the others are shown."""

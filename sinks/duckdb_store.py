@@ -19,6 +19,7 @@ from typing import IO
 
 import duckdb
 
+from sinks.duckdb_analytics import NONE, Analytics
 from sinks.duckdb_errors import translated
 from sinks.duckdb_ledger import Ledger, generation_path, generations_in, read_ledger, size_bytes
 from sinks.duckdb_live_names import show_tables_of
@@ -44,12 +45,20 @@ class DuckdbStore:
         directory: where the files are; created where it is missing.
         shapes: the tables of a generation.
         memory_limit: what DuckDB may take, as in "2GB".
+        analytics: what readers find beside the tables.
     """
 
-    def __init__(self, directory: Path, shapes: Sequence[RowShape], memory_limit: str = "2GB") -> None:
+    def __init__(
+        self,
+        directory: Path,
+        shapes: Sequence[RowShape],
+        memory_limit: str = "2GB",
+        analytics: Analytics = NONE,
+    ) -> None:
         self._directory = directory
         self._shapes = tuple(shapes)
         self._memory_limit = memory_limit
+        self._analytics = analytics
         self._lock: IO[str] | None = None
         self._instance: duckdb.DuckDBPyConnection | None = None
         self._attached: set[int] = set()
@@ -90,7 +99,7 @@ class DuckdbStore:
 
     def clear(self) -> None:
         self.open()
-        show_tables_of(None, self.instance())
+        self._show(None)
         self._note(lambda _: Ledger())
         for generation in self.generations():
             self._remove(generation)
@@ -166,12 +175,12 @@ class DuckdbStore:
         self.connection(generation).close()
         moment = now()
         self._note(lambda ledger: ledger.showing(generation, moment))
-        show_tables_of(catalog(generation), self.instance())
+        self._show(catalog(generation))
 
     def prepared(self, generation: int) -> None:
         """Its tables are there now: where it is live, readers see them."""
         if generation == self.live():
-            show_tables_of(catalog(generation), self.instance())
+            self._show(catalog(generation))
 
     def close(self) -> None:
         """Write everything into the files, and give up the lock; may be called again."""
@@ -200,7 +209,10 @@ class DuckdbStore:
         live = self.live()
         if live is not None and self.path(live).exists():
             self.attach(live)
-            show_tables_of(catalog(live), self.instance())
+            self._show(catalog(live))
+
+    def _show(self, name: str | None) -> None:
+        show_tables_of(name, self.instance(), self._analytics)
 
     def _locked(self) -> IO[str]:
         self._directory.mkdir(parents=True, exist_ok=True)

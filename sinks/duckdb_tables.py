@@ -1,14 +1,17 @@
 """The tables of one generation's file, and the statements that change them.
 
 `registers.<table>` holds one row per register and side, nearly always one per key, also for keys that are dead;
-`<table>` is the view of what readers see; `<table>_history` holds every version that was ever admitted.
+`versions.<table>` holds every change that the log told, once. Of readers are the views `<table>`, the rows, and
+`<table>_history`, what became of each (`sinks.duckdb_history`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 
+from sinks.duckdb_history import history_view
+from sinks.duckdb_names import listed, quote
 from sinks.duckdb_types import duckdb_type, stored
 from sinks.shape import RowShape
 
@@ -19,17 +22,7 @@ PLACE = "_epoch, _is_snapshot, _commit_lsn, _lsn, _tie, _offset, _partition, _de
 VERSION = ("_epoch", "_commit_lsn", "_lsn", "_tie")
 """What tells the versions of one side of a row apart; a version that was emitted twice has two offsets."""
 
-CREATE_SCHEMAS = "CREATE SCHEMA IF NOT EXISTS registers;"
-
-
-def quote(name: str) -> str:
-    """An identifier; names of tables and columns are data."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def listed(names: Sequence[str]) -> str:
-    """Identifiers, separated by commas."""
-    return ", ".join(quote(name) for name in names)
+CREATE_SCHEMAS = "CREATE SCHEMA IF NOT EXISTS registers; CREATE SCHEMA IF NOT EXISTS versions;"
 
 
 @dataclass(frozen=True)
@@ -44,20 +37,21 @@ class TableStatements:
         return f"registers.{quote(self.shape.table)}"
 
     @property
-    def history(self) -> str:
-        """The table of admitted versions."""
-        return quote(f"{self.shape.table}_history")
+    def versions(self) -> str:
+        """The table of versions, to which rows are only ever added."""
+        return f"versions.{quote(self.shape.table)}"
 
     def create(self) -> str:
-        """Create tables and view where they are missing."""
+        """Create tables and views where they are missing."""
         columns = ", ".join(f"{quote(name)} {duckdb_type(text)}" for name, text in self.shape.columns.items())
         return f"""
             CREATE TABLE IF NOT EXISTS {self.registers} (
                 {columns}, _special JSON, _shown BOOLEAN NOT NULL, {PLACE_COLUMNS});
-            CREATE TABLE IF NOT EXISTS {self.history} (
+            CREATE TABLE IF NOT EXISTS {self.versions} (
                 {columns}, _special JSON, _op VARCHAR, _committed_at TIMESTAMPTZ, {PLACE_COLUMNS});
             CREATE OR REPLACE VIEW {quote(self.shape.table)} AS
                 SELECT {listed(list(self.shape.columns))} FROM {self.registers} WHERE _shown AND NOT _deleted;
+            {history_view(self.shape)}
         """
 
     def delete_incoming_keys(self) -> str:
@@ -77,15 +71,25 @@ class TableStatements:
         columns = self._incoming(present)
         return f"INSERT INTO {self.registers} BY NAME SELECT {columns}, _shown, {PLACE} FROM incoming"
 
-    def append_history(self) -> str:
+    def append_versions(self) -> str:
         """Keep every incoming version."""
-        return f"INSERT INTO {self.history} BY NAME {self._versions()}"
+        versions = f"{self._incoming(self.shape.columns)}, _op, _committed_at, {PLACE}"
+        return f"INSERT INTO {self.versions} BY NAME SELECT {versions} FROM incoming"
 
-    def append_unknown_history(self) -> str:
-        """Keep every incoming version that is not kept yet."""
+    def known_versions(self) -> str:
+        """The incoming versions that are kept already, and whether this is an earlier emission of one."""
         version = listed([*self.shape.key, "_is_snapshot", *VERSION])
+        key = ", ".join(self._stored(name) for name in self.shape.key)
+        return f"""
+            SELECT _row, coming._offset, held.rowid AS _held, coming._offset < held._offset AS _is_earlier
+            FROM (SELECT {key}, _is_snapshot, {", ".join(VERSION)}, _offset, _row FROM incoming) AS coming
+            JOIN {self.versions} AS held USING ({version})
+        """
+
+    def correct_offsets(self) -> str:
+        """Place known versions at the earlier emission that came in."""
         return (
-            f"INSERT INTO {self.history} BY NAME FROM ({self._versions()}) ANTI JOIN {self.history} USING ({version})"
+            f"UPDATE {self.versions} SET _offset = incoming._offset FROM incoming WHERE {self.versions}.rowid = _held"
         )
 
     def keys(self) -> str:
@@ -95,9 +99,6 @@ class TableStatements:
     def _incoming_keys(self) -> str:
         columns = ", ".join(self._stored(name) for name in self.shape.key)
         return f"SELECT DISTINCT {columns} FROM incoming"
-
-    def _versions(self) -> str:
-        return f"SELECT {self._incoming(self.shape.columns)}, _op, _committed_at, {PLACE} FROM incoming"
 
     def _incoming(self, present: Collection[str]) -> str:
         return ", ".join([*(self._stored(name) for name in self.shape.columns if name in present), "_special"])

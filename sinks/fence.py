@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -30,6 +31,8 @@ class Fence:
         scope: the table of a row model, or `document` and collection of a document model (see `sinks.shape.scope`).
         commit_lsn, lsn: a truncate's sequence; for a sweep, the snapshot's LSN in both.
         started_at: a sweep's first offset per partition, recorded before its snapshot began; zero where not named.
+        committed_at: when the source committed the truncate, or took the snapshot; None where nobody said. It orders
+            nothing.
     """
 
     scope: str
@@ -38,6 +41,7 @@ class Fence:
     commit_lsn: int
     lsn: int
     started_at: Mapping[int, int] = field(default_factory=dict)
+    committed_at: datetime | None = None
 
     def change(self, partition: int) -> Change:
         """The deletion that this fence is for a row of one partition."""
@@ -53,13 +57,15 @@ class Fence:
             "commit_lsn": self.commit_lsn,
             "lsn": self.lsn,
             "started_at": {str(partition): offset for partition, offset in sorted(self.started_at.items())},
+            "committed_at": self.committed_at and self.committed_at.isoformat(),
         }
 
     @classmethod
     def from_json(cls, text: Mapping[str, Any]) -> Fence:
         """Read what `to_json` wrote."""
         started_at = {int(partition): int(offset) for partition, offset in text["started_at"].items()}
-        return cls(**{**text, "kind": FenceKind(text["kind"]), "started_at": started_at})
+        committed_at = datetime.fromisoformat(text["committed_at"]) if text.get("committed_at") else None
+        return cls(**{**text, "kind": FenceKind(text["kind"]), "started_at": started_at, "committed_at": committed_at})
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from pipeline.contract import Table
-from sinks.duckdb_tables import quote
+from sinks.duckdb_names import quote
 from sinks.duckdb_types import duckdb_type
 
 _STRING = "to_json({c}::VARCHAR)::VARCHAR"

@@ -20,9 +20,9 @@ from pipeline.verify.duckdb_text import json_text, key_text
 from pipeline.verify.subject import Subject, tables
 from sinks.batch import Shard
 from sinks.duckdb_elsewhere import DuckdbElsewhere
+from sinks.duckdb_names import quote
 from sinks.duckdb_readers import load_extensions
 from sinks.duckdb_store import WriterElsewhere, catalog
-from sinks.duckdb_tables import quote
 from sinks.errors import GenerationMissing, StoreUnavailable
 from sinks.sink import Sink, Store
 

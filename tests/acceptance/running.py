@@ -157,8 +157,10 @@ class Pipeline:
         return {(place.topic, place.partition): place.offset for place in asked.topic_partitions}
 
     def history(self, table: str, row_id: int) -> list[dict[str, Any]]:
-        """Every version of a row that DuckDB admitted, in the log's order."""
-        query = f"SELECT * FROM {table}_history WHERE id = {row_id} ORDER BY _partition, _offset"
+        """Every change of a row that DuckDB keeps, in the log's order."""
+        live = read_models.open_duckdb(self.settings).live()
+        kept = f"generation_{live:06}.versions.{table}"
+        query = f"SELECT * FROM {kept} WHERE id = {row_id} ORDER BY _partition, _offset"
         versions: list[dict[str, Any]] = ask(self.settings, query).to_pylist()
         return versions
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from sinks.duckdb_elsewhere import DuckdbElsewhere
 from sinks.duckdb_inbox import Inbox
+from sinks.duckdb_names import quote
 from sinks.duckdb_store import DuckdbStore
-from sinks.duckdb_tables import quote
 from sinks.shape import RowShape, Shape
 from sinks.sink import Store
 from tests.contract.subject import Contents, Form

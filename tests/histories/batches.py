@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
@@ -23,8 +22,6 @@ DOCUMENT = DocumentShape("orders", COLUMNS, {"items": COLUMNS})
 
 ROW_SCHEMA = pa.schema([*PLACE, *FACTS, *(pa.field(name, pa.int64()) for name in COLUMNS)])
 PART_SCHEMA = pa.schema([*PLACE, *PART])
-
-MIDNIGHT = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def row_batch(batch: Arrivals) -> Batch:
@@ -80,7 +77,7 @@ def _place(told: Sided) -> dict[str, Any]:
 
 def _facts(told: Sided) -> dict[str, Any]:
     kind = "r" if told.is_snapshot else "d" if told.change.deleted else "u"
-    return {"_op": kind, "_committed_at": MIDNIGHT}
+    return {"_op": kind, "_committed_at": told.committed_at}
 
 
 def _scope(table: str) -> str:

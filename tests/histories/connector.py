@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from sinks.fence import Fence, FenceKind
@@ -12,15 +13,28 @@ from tests.histories.choices import Choices
 from tests.histories.database import Commit, Event, Image, Mark, Row, Truncate, WindowClosed, Write
 from tests.histories.source import PARTITIONS, TABLES, Snapshot, Source, Stream
 
+MIDNIGHT = datetime(2026, 1, 1, tzinfo=UTC)
+
 TOPICS_BEFORE = 1 << 48
 """What one more change of topics adds to an offset, so that offsets go on growing."""
+
+
+def time_of_commit(index: int) -> datetime:
+    """When a commit was made: they are a second apart."""
+    return MIDNIGHT + timedelta(seconds=index)
+
+
+def time_of_snapshot(snapshot: Snapshot) -> datetime:
+    """When a snapshot was taken: half a second before the first commit that comes after it."""
+    return time_of_commit(snapshot.first_commit) - timedelta(seconds=0.5)
 
 
 class Record(NamedTuple):
     """A change to one row as the log holds it, or a repair, which has no offset.
 
     `last_commit` is the end LSN of the last commit before this one in the stream, None where there was none. The
-    images of a snapshot row and of a repair are the row as it was read; `before` is then unknown.
+    images of a snapshot row and of a repair are the row as it was read; `before` is then unknown. `committed_at` is the
+    time of the commit, or of the snapshot.
     """
 
     row: Row
@@ -30,6 +44,7 @@ class Record(NamedTuple):
     epoch: int
     last_commit: int | None
     lsn: int
+    committed_at: datetime
     tie: int = 0
     partition: int = 0
     offset: int = UNPLACED
@@ -102,7 +117,7 @@ def emit(source: Source, faults: Choices) -> Log:
 
 def _sweeps(stream: Stream, log: Log) -> list[Fence]:
     """What ends the stream's snapshot, by the offsets that were recorded before it began."""
-    lsn = stream.snapshots[-1].lsn
+    lsn, committed_at = stream.snapshots[-1].lsn, time_of_snapshot(stream.snapshots[-1])
     return [
         Fence(
             scope=table,
@@ -111,6 +126,7 @@ def _sweeps(stream: Stream, log: Log) -> list[Fence]:
             commit_lsn=lsn,
             lsn=lsn,
             started_at=log.ends(table),
+            committed_at=committed_at,
         )
         for table in TABLES
     ]
@@ -132,7 +148,7 @@ def _life(stream: Stream, commits: Sequence[Commit], faults: Choices) -> list[Un
 
 def _snapshot_rows(snapshot: Snapshot, epoch: int) -> list[Record]:
     return [
-        Record(row, None, image, True, epoch, snapshot.lsn, snapshot.lsn, SNAPSHOT_ROW)
+        Record(row, None, image, True, epoch, snapshot.lsn, snapshot.lsn, time_of_snapshot(snapshot), SNAPSHOT_ROW)
         for row, image in snapshot.rows.items()
     ]
 
@@ -144,22 +160,29 @@ def _streamed(stream: Stream, commits: Sequence[Commit]) -> Iterator[Unit]:
         if index in stream.moves:
             yield Move(stream.moves[index])
         for event in commit.events:
-            yield from _changes(event, stream.epoch, last_commit)
+            yield from _changes(event, stream.epoch, last_commit, time_of_commit(index))
         last_commit = commit.end_lsn
 
 
-def _changes(event: Event, epoch: int, last_commit: int | None) -> Iterator[Unit]:
+def _changes(event: Event, epoch: int, last_commit: int | None, at: datetime) -> Iterator[Unit]:
     match event:
         case Write(lsn, row, before, after):
-            yield Record(row, before, after, False, epoch, last_commit, lsn)
+            yield Record(row, before, after, False, epoch, last_commit, lsn, at)
         case WindowClosed(lsn, rows):
             for row, image in rows.items():
-                yield Record(row, None, image, False, epoch, last_commit, lsn)
+                yield Record(row, None, image, False, epoch, last_commit, lsn, at)
         case Mark(lsn, row, image):
-            yield Record(row, None, image, False, epoch, last_commit, lsn, REPAIRED)
+            yield Record(row, None, image, False, epoch, last_commit, lsn, at, REPAIRED)
         case Truncate(lsn, table):
             commit_lsn = lsn if last_commit is None else last_commit
-            yield Fence(scope=table, kind=FenceKind.TRUNCATE, epoch=epoch, commit_lsn=commit_lsn, lsn=lsn)
+            yield Fence(
+                scope=table,
+                kind=FenceKind.TRUNCATE,
+                epoch=epoch,
+                commit_lsn=commit_lsn,
+                lsn=lsn,
+                committed_at=at,
+            )
 
 
 def _with_restarts(units: Sequence[Unit], faults: Choices) -> Iterator[Unit]:

@@ -89,13 +89,17 @@ class Transaction:
 
 
 class Database:
-    """PostgreSQL, as far as a change log can tell. The caller asks whether a lock is free before it writes."""
+    """PostgreSQL, as far as a change log can tell. The caller asks whether a lock is free before it writes.
+
+    `states` holds the rows after each of the commits.
+    """
 
     def __init__(self) -> None:
         self.lsn = FIRST_LSN
         self.rows: dict[Row, Image] = {}
         self.open: list[Transaction] = []
         self.commits: list[Commit] = []
+        self.states: list[Mapping[Row, Image]] = []
         self._values = 0
 
     def begin(self) -> Transaction:
@@ -195,3 +199,4 @@ class Database:
     def _commit(self, *events: Event) -> None:
         self._log()
         self.commits.append(Commit(events, self.lsn))
+        self.states.append(dict(self.rows))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from sinks.fence import Fence, FenceKind
 from tests.histories.choices import Choices
-from tests.histories.connector import TOPICS_BEFORE, Record, emit
+from tests.histories.connector import TOPICS_BEFORE, Record, emit, time_of_commit, time_of_snapshot
 from tests.histories.database import Image, Row
 from tests.histories.source import Source
 
@@ -21,12 +22,14 @@ class History:
         fences: the truncates and sweeps, to be joined at any time.
         parked: records that never reach the read models, for a repair makes up for them.
         rows: the source's rows in the end.
+        states: the source's rows at the moments of which the log tells all.
     """
 
     records: tuple[Record, ...]
     fences: tuple[Fence, ...]
     parked: tuple[Record, ...]
     rows: Mapping[Row, Image]
+    states: Mapping[datetime, Mapping[Row, Image]]
 
     def __repr__(self) -> str:
         return "\n".join(self._lines())
@@ -50,7 +53,18 @@ def history(program: bytes, faults: Choices) -> History:
     source.run(program)
     log = emit(source, faults)
     records, parked = _park(log.records, faults)
-    return History(records, tuple(log.fences), parked, source.database.rows)
+    return History(records, tuple(log.fences), parked, source.database.rows, dict(_states(source)))
+
+
+def _states(source: Source) -> Iterator[tuple[datetime, Mapping[Row, Image]]]:
+    """What the source held at every finished snapshot, and after every commit that was streamed since."""
+    for stream in source.streams:
+        snapshot = stream.snapshots[-1]
+        if snapshot.is_whole:
+            yield time_of_snapshot(snapshot), snapshot.rows
+        for index, state in enumerate(source.database.states[: stream.end_commit]):
+            if index >= snapshot.first_commit:
+                yield time_of_commit(index), state
 
 
 def _park(records: list[Record], faults: Choices) -> tuple[tuple[Record, ...], tuple[Record, ...]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
 from typing import NamedTuple
 
 from sinks.register import Change
@@ -29,6 +30,7 @@ class Sided(NamedTuple):
     name: Name
     is_snapshot: bool
     change: Change
+    committed_at: datetime
 
 
 Visible = dict[Name, Image]
@@ -60,7 +62,7 @@ def sided(name: Name, record: Record, image: Image | None) -> Sided:
     """A record as one change; before a stream's first commit its own LSN stands in for the last one."""
     commit_lsn = record.lsn if record.last_commit is None else record.last_commit
     place = (record.epoch, commit_lsn, record.lsn, record.tie, record.offset, record.partition)
-    return Sided(name, record.is_snapshot, Change(*place, image is None, image))
+    return Sided(name, record.is_snapshot, Change(*place, image is None, image), record.committed_at)
 
 
 def _rows_of(source: Mapping[Row, Image]) -> Visible:

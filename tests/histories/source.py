@@ -23,11 +23,16 @@ STEP_BYTES = 4
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What a snapshot read, the LSN it stands for, and the first commit that comes after it."""
+    """What a snapshot read, the LSN it stands for, and the first commit that comes after it.
+
+    Args:
+        is_whole: whether it saw every row; those of a table that is being truncated are hidden.
+    """
 
     lsn: int
     rows: Mapping[Row, Image]
     first_commit: int
+    is_whole: bool
 
 
 @dataclass
@@ -180,7 +185,8 @@ class Source:
         # A truncate hides the rows even from those who began to look before it was committed.
         hidden = {table for transaction in self.database.open for table in transaction.truncated}
         rows = {row: image for row, image in self.database.rows.items() if row.table not in hidden}
-        self.streams[-1].snapshots.append(Snapshot(self.database.lsn, rows, len(self.database.commits)))
+        is_whole = rows == self.database.rows
+        self.streams[-1].snapshots.append(Snapshot(self.database.lsn, rows, len(self.database.commits), is_whole))
         self._wait_for_truncates()
 
     def _wait_for_truncates(self) -> None:

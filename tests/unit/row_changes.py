@@ -14,7 +14,7 @@ from connectors.types import column_type
 from sinks.batch import FACTS, PLACE, Batch, Mutations, Span
 from sinks.duckdb_store import DuckdbStore
 from sinks.fence import Fence, FenceKind
-from sinks.register import SNAPSHOT_ROW
+from sinks.register import REPAIRED, SNAPSHOT_ROW
 from sinks.shape import RowShape
 
 
@@ -80,7 +80,7 @@ def _place(change: Change) -> dict[str, Any]:
         "_is_snapshot": is_snapshot,
         "_commit_lsn": change.at[0],
         "_lsn": change.at[1],
-        "_tie": SNAPSHOT_ROW if is_snapshot else 0,
+        "_tie": SNAPSHOT_ROW if is_snapshot else REPAIRED if change.op == "repair" else 0,
         "_offset": change.offset,
         "_partition": change.partition,
         "_deleted": change.op == "d",
@@ -105,6 +105,13 @@ class Model:
     def ask(self, query: str) -> list[tuple[Any, ...]]:
         """The rows of an answer, as readers get it."""
         return list(self.store.instance().cursor().execute(query).fetchall())
+
+    def versions(self, columns: str) -> list[tuple[Any, ...]]:
+        """What the live generation keeps of every change, in the order of the log."""
+        with self.store.connection(1) as connection:
+            return list(
+                connection.execute(f"SELECT {columns} FROM versions.{self.shape.table} ORDER BY _offset").fetchall()
+            )
 
     def registers(self) -> list[tuple[Any, ...]]:
         """What the live generation keeps, shown or not."""

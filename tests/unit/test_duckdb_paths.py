@@ -55,7 +55,7 @@ class Shelf:
                 for name, query in {
                     "shown": f"SELECT {names} FROM {shape.table} ORDER BY ALL",
                     "registers": f"SELECT {names}, {place}, _shown FROM registers.{shape.table} ORDER BY ALL",
-                    "history": f"SELECT id, {place} FROM {shape.table}_history ORDER BY ALL",
+                    "versions": f"SELECT id, {place}, _offset FROM versions.{shape.table} ORDER BY ALL",
                 }.items():
                     contents[f"{shape.table} {name}"] = connection.execute(query).fetchall()
         return contents
@@ -75,13 +75,16 @@ def in_order(history: History, size: int) -> list[Batch]:
 
 
 def every_version(history: History) -> dict[str, list[tuple[Any, ...]]]:
-    """What the history must hold: each version of each row once, however often it was emitted."""
-    told = {
-        (change.name.row, change.change.epoch, change.is_snapshot, *change.change.order[1:4], change.change.deleted)
-        for change in row_changes(history.records)
-    }
+    """What must be kept: each version of each row once, however often it was emitted, at its first emission."""
+    told: dict[tuple[Any, ...], int] = {}
+    for change in row_changes(history.records):
+        place = change.change
+        version = (change.name.row, place.epoch, change.is_snapshot, *place.order[1:4], place.deleted)
+        told[version] = min(place.offset, told.get(version, place.offset))
     return {
-        f"{shape.table} history": sorted((row.key, *rest) for row, *rest in told if row.table == shape.table)
+        f"{shape.table} versions": sorted(
+            (row.key, *rest, offset) for (row, *rest), offset in told.items() if row.table == shape.table
+        )
         for shape in ROW_SHAPES
     }
 
@@ -99,7 +102,7 @@ def test_both_ways_and_any_cut_end_in_the_same_tables(shelf: Shelf, scenario: Sc
     assert in_small_batches == at_once
     assert shuffled == at_once
     assert always_in_doubt == at_once
-    assert {name: rows for name, rows in at_once.items() if name.endswith("history")} == every_version(history)
+    assert {name: rows for name, rows in at_once.items() if name.endswith("versions")} == every_version(history)
     assert {(shape.table, key) for shape in ROW_SHAPES for key, *_ in at_once[f"{shape.table} shown"]} == {
         (row.table, row.key) for row in history.rows
     }

@@ -13,9 +13,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from sinks.duckdb_names import quote
 from sinks.duckdb_readers import Copies, ReadersRefused, load_extensions, only_reads, serve
 from sinks.duckdb_store import DuckdbStore
-from sinks.duckdb_tables import quote
 from sinks.errors import StoreUnavailable
 from tests.contract.log import SHOP, Event, Log, Row, batch
 from tests.contract.subject import Form
