@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as TookTooLong
+from dataclasses import dataclass
+from datetime import datetime
+
 import duckdb
 import pyarrow as pa
 
-from pipeline.config import Settings
+from pipeline.analytics import analytics
+from pipeline.as_of import as_of
+from pipeline.config import DuckdbSettings, Settings
 from pipeline.read_models import open_duckdb
+from sinks.duckdb_place import Place, place_of, place_query
 from sinks.duckdb_readers import load_extensions, only_reads
-from sinks.duckdb_store import DuckdbStore, WriterElsewhere
+from sinks.duckdb_store import DuckdbStore, WriterElsewhere, catalog
 from sinks.errors import GenerationMissing
+
+PLACE_WAIT_S = 0.2
+"""How long an answer that is there waits for what is to be said of its freshness."""
 
 
 class QueryRefused(ValueError):
@@ -30,26 +42,49 @@ class ReadersNotServed(Exception):
     remedy = "Set `duckdb.serve` and `duckdb.token` for the worker and for this command, or read the published copy."
 
 
-def ask(settings: Settings, query: str) -> pa.Table:
+@dataclass(frozen=True)
+class Answer:
+    """Rows, and how far the generation had got that they are of; None where that was not told in time."""
+
+    rows: pa.Table
+    place: Place | None
+
+
+def ask(settings: Settings, query: str, moment: datetime | None = None) -> pa.Table:
+    """Answer a SELECT over the live tables; see `answer`."""
+    return answer(settings, query, moment).rows
+
+
+def answer(settings: Settings, query: str, moment: datetime | None = None) -> Answer:
     """Answer a SELECT over the live tables.
+
+    Args:
+        moment: where given, the tables are those of that moment.
 
     Raises:
         QueryRefused: it is something else.
         QueryFailed: DuckDB's own objection, in its words.
+        NoPast: it cannot be asked of a moment.
         ReadersNotServed: a worker holds DuckDB and serves nobody.
         GenerationMissing: there is no DuckDB model yet.
     """
     if not only_reads(query):
         raise QueryRefused("only a single SELECT is answered, and only where it does nothing but read")
+    if moment is not None:
+        query = as_of(query, moment, settings.tables, analytics(settings.duckdb.time_zone))
     store = open_duckdb(settings)
-    if store.live() is None:
+    live = store.live()
+    if live is None:
         raise GenerationMissing(f"DuckDB has no generation yet in {settings.duckdb.directory}")
+    place = place_query(catalog(live), settings.tables)
     try:
         store.open()
     except WriterElsewhere:
-        return _ask_worker(settings, query)
+        return _ask_worker(settings.duckdb, query, place)
     try:
-        return _answer(_locked_down(store), query)
+        connection = _locked_down(store)
+        rows = _answer(lambda: connection.execute(query).to_arrow_table())
+        return Answer(rows, place_of(connection.execute(place)))
     finally:
         store.close()
 
@@ -60,24 +95,38 @@ def _locked_down(store: DuckdbStore) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def _ask_worker(settings: Settings, query: str) -> pa.Table:
-    if not settings.duckdb.serve:
+def _ask_worker(served: DuckdbSettings, query: str, place: str) -> Answer:
+    if not served.serve:
         raise ReadersNotServed("a worker holds DuckDB and serves no readers")
+
+    def send(connection: duckdb.DuckDBPyConnection, text: str) -> duckdb.DuckDBPyConnection:
+        return connection.execute("FROM quack_query(?, ?, token := ?)", [served.serve, text, served.token])
+
     with duckdb.connect() as connection:
         load_extensions(connection)
+        asking = ThreadPoolExecutor(1)
+        where = asking.submit(lambda: place_of(send(connection.cursor(), place)))
         try:
-            asked = connection.execute(
-                "FROM quack_query(?, ?, token := ?)", [settings.duckdb.serve, query, settings.duckdb.token]
-            )
-            return asked.to_arrow_table()
+            rows = _answer(lambda: send(connection, query).to_arrow_table())
+            return Answer(rows, _in_time(where))
         except duckdb.IOException as error:
-            raise ReadersNotServed(f"nobody answers at {settings.duckdb.serve}") from error
-        except duckdb.Error as error:
-            raise QueryFailed(str(error)) from error
+            raise ReadersNotServed(f"nobody answers at {served.serve}") from error
+        finally:
+            connection.interrupt()
+            asking.shutdown()
 
 
-def _answer(connection: duckdb.DuckDBPyConnection, query: str) -> pa.Table:
+def _in_time(where: Future[Place]) -> Place | None:
     try:
-        return connection.execute(query).to_arrow_table()
+        return where.result(PLACE_WAIT_S)
+    except (TookTooLong, duckdb.Error):
+        return None
+
+
+def _answer(execute: Callable[[], pa.Table]) -> pa.Table:
+    try:
+        return execute()
+    except duckdb.IOException:
+        raise
     except duckdb.Error as error:
         raise QueryFailed(str(error)) from error

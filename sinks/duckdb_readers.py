@@ -12,9 +12,10 @@ import functools
 import json
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -67,10 +68,22 @@ def _parser() -> duckdb.DuckDBPyConnection:
     return duckdb.connect()
 
 
+def parsed(query: str) -> dict[str, Any]:
+    """A SELECT as a tree, with a flag `error`; of whatever else there is only the flag."""
+    with _parser().cursor() as parser:
+        tree: dict[str, Any] = json.loads(parser.execute("SELECT json_serialize_sql(?)", [query]).fetchall()[0][0])
+    return tree
+
+
+def unparsed(tree: Mapping[str, Any]) -> str:
+    """The SELECT that a tree stands for."""
+    with _parser().cursor() as parser:
+        return str(parser.execute("SELECT json_deserialize_sql(?::JSON)", [json.dumps(tree)]).fetchall()[0][0])
+
+
 def _calls_only_functions_of_data(query: str) -> bool:
     # A PRAGMA counts as a SELECT where statements are told apart, and is an error here.
-    with _parser().cursor() as parser:
-        tree = json.loads(parser.execute("SELECT json_serialize_sql(?)", [query]).fetchall()[0][0])
+    tree = parsed(query)
     return not tree["error"] and not any(_ACTING.match(name) for name in _functions(tree))
 
 

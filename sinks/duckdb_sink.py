@@ -156,7 +156,7 @@ class _Application:
         earlier = known.filter(known["_is_earlier"])
         if earlier.num_rows:
             self._incoming(earlier)
-            self._connection.execute(self._statements.correct_offsets())
+            self._connection.execute(self._statements.correct_places())
         unknown = np.setdiff1d(numbered["_row"].to_numpy(), known["_row"].to_numpy())
         if len(unknown):
             self._incoming(versions.take(pa.array(unknown)))

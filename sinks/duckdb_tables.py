@@ -81,16 +81,18 @@ class TableStatements:
         version = listed([*self.shape.key, "_is_snapshot", *VERSION])
         key = ", ".join(self._stored(name) for name in self.shape.key)
         return f"""
-            SELECT _row, coming._offset, held.rowid AS _held, coming._offset < held._offset AS _is_earlier
-            FROM (SELECT {key}, _is_snapshot, {", ".join(VERSION)}, _offset, _row FROM incoming) AS coming
+            SELECT _row, coming._offset, coming._partition, held.rowid AS _held,
+                coming._offset < held._offset AS _is_earlier
+            FROM (SELECT {key}, _is_snapshot, {", ".join(VERSION)}, _offset, _partition, _row FROM incoming) AS coming
             JOIN {self.versions} AS held USING ({version})
         """
 
-    def correct_offsets(self) -> str:
+    def correct_places(self) -> str:
         """Place known versions at the earlier emission that came in."""
-        return (
-            f"UPDATE {self.versions} SET _offset = incoming._offset FROM incoming WHERE {self.versions}.rowid = _held"
-        )
+        return f"""
+            UPDATE {self.versions} SET _offset = incoming._offset, _partition = incoming._partition
+            FROM incoming WHERE {self.versions}.rowid = _held
+        """
 
     def keys(self) -> str:
         """The key and partition of every register."""

@@ -2,97 +2,100 @@
 
 from __future__ import annotations
 
-import csv
 import sys
-from collections.abc import Sequence
-from decimal import Decimal
-from enum import StrEnum
-from typing import Annotated, Any
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+from zoneinfo import ZoneInfo
 
-import orjson
-import pyarrow as pa
 import typer
-from rich.table import Table
-from rich.text import Text
 
-from pipeline.cli.context import of, out, print_json
-from pipeline.json_text import values
-from pipeline.sql import ask
+from pipeline.cli.context import err, of, out
+from pipeline.cli.forms import Format, written
+from pipeline.cli.shell import Shell
+from pipeline.config import Settings
+from pipeline.freshness import Ends, freshness
+from pipeline.sql import answer
 
-
-class Format(StrEnum):
-    """How an answer is printed."""
-
-    TABLE = "table"
-    CSV = "csv"
-    JSON = "json"
+ENDS_WAIT_S = 0.3
+"""How long the freshness of an answer that is written already waits for Kafka."""
 
 
-def sql(
+def sql(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     context: typer.Context,
-    query: Annotated[str, typer.Argument(help="One SELECT statement.")],
-    form: Annotated[Format, typer.Option("--format", help="How to print the answer.")] = Format.TABLE,
+    query: Annotated[str | None, typer.Argument(help="One SELECT statement; none on a terminal opens a shell.")] = None,
+    file: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="Read the statement from this file.")
+    ] = None,
+    as_of: Annotated[str | None, typer.Option(help="Ask of a moment, as 2026-01-02T03:04:05Z.", metavar="TS")] = None,
+    form: Annotated[Format, typer.Option("--format", help="How to write the answer.")] = Format.TABLE,
     as_json: Annotated[bool, typer.Option("--json", help="An array of objects; short for --format json.")] = False,
+    output: Annotated[Path | None, typer.Option(help="Write the answer to this file.")] = None,
 ) -> None:
     """Ask DuckDB, whether or not a worker is writing it.
 
-    Tables: orders, order_items, and orders_history, order_items_history with every version. Writes are refused.
+    Tables: orders, order_items; orders_history, order_items_history with every version; the views of docs/analytics.md.
+    Writes are refused. How fresh the answer is stands on standard error.
 
-    Example: readmodels sql "SELECT status, count(*), sum(total) FROM orders GROUP BY ALL"
+    Examples: readmodels sql "SELECT status, count(*), sum(total) FROM orders GROUP BY ALL"
+    readmodels sql --as-of 2026-01-02 "FROM revenue_per_day" --format parquet --output revenue.parquet
     """
-    answer = ask(of(context).settings(), query)
-    _PRINTERS[Format.JSON if as_json else form](answer)
+    if query is not None and file is not None:
+        raise typer.BadParameter("give a statement or a file, not both", param_hint="--file")
+    if query is None and file is None and not sys.stdin.isatty():
+        raise typer.BadParameter("give a statement, or --file; there is no terminal to ask at", param_hint="QUERY")
+    form = Format.JSON if as_json else form
+    if form.is_binary and output is None:
+        raise typer.BadParameter(f"{form} is written to a file: give --output", param_hint="--format")
+    settings = of(context).settings()
+    moment = _moment(as_of, settings.duckdb.time_zone)
+    tell = _teller(settings, moment, form, output)
+    statement = query if file is None else file.read_text()
+    if statement is None:
+        Shell(tell, lambda: _names(settings), of(context).home / "sql_history").run()
+    else:
+        tell(statement)
 
 
-def _as_table(answer: pa.Table) -> None:
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in answer.schema:
-        numeric = (
-            pa.types.is_integer(column.type) or pa.types.is_decimal(column.type) or pa.types.is_floating(column.type)
-        )
-        table.add_column(Text(column.name), justify="right" if numeric else "left")
-    for row in _rows(answer):
-        # As plain text: a value may look like markup.
-        table.add_row(*(Text("NULL" if value is None else str(value)) for value in row.values()))
-    out.print(table)
+def _teller(settings: Settings, moment: datetime | None, form: Format, output: Path | None) -> Callable[[str], None]:
+    """What answers one statement."""
+
+    def tell(statement: str) -> None:
+        ends = Ends(settings.kafka, settings.contract.topics)
+        found = answer(settings, statement, moment)
+        content = written(found.rows, form, out.width)
+        if output is not None:
+            output.write_bytes(content)
+        else:
+            sys.stdout.write(content.decode())
+            sys.stdout.flush()
+        if found.place is not None:
+            told = freshness(found.place, ends.after(ENDS_WAIT_S), datetime.now(UTC))
+            err.print(told, style="dim", markup=False, soft_wrap=True)
+
+    return tell
 
 
-def _as_csv(answer: pa.Table) -> None:
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(answer.column_names)
-    writer.writerows(row.values() for row in _rows(answer))
+def _moment(text: str | None, time_zone: str) -> datetime | None:
+    """A moment as it was typed; where it names no time zone, in that of the views."""
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is no date or time", param_hint="--as-of") from error
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=ZoneInfo(time_zone))
 
 
-def _as_json(answer: pa.Table) -> None:
-    print_json(_rows(answer))
-
-
-_PRINTERS = {Format.TABLE: _as_table, Format.CSV: _as_csv, Format.JSON: _as_json}
-
-
-def _rows(answer: pa.Table) -> list[dict[str, Any]]:
-    """Rows as plain values, written as documents have them: exact, also where Python has no such date or number."""
-    columns = [_plain(column) for column in answer.columns]
-    names = _told_apart(answer.column_names)
-    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
-
-
-def _told_apart(names: Sequence[str]) -> list[str]:
-    """The second `id` of a join becomes `id_1`."""
-    earlier = [names[:at].count(name) for at, name in enumerate(names)]
-    return [f"{name}_{count}" if count else name for name, count in zip(names, earlier, strict=True)]
-
-
-def _plain(column: pa.ChunkedArray) -> list[Any]:
-    if _is_written_as_text(column.type):
-        texts = values(column.combine_chunks(), "").to_pylist()
-        return [None if text is None else orjson.loads(text) for text in texts]
-    return [str(value) if isinstance(value, Decimal) else value for value in column.to_pylist()]
-
-
-def _is_written_as_text(kind: pa.DataType) -> bool:
-    if pa.types.is_list(kind):
-        return _is_written_as_text(kind.value_type)
-    is_instant = pa.types.is_timestamp(kind) and kind.unit == "us"
-    is_clock = pa.types.is_time(kind) or pa.types.is_date(kind)
-    return bool(is_instant or is_clock or pa.types.is_binary(kind) or pa.types.is_floating(kind))
+def _names(settings: Settings) -> list[str]:
+    """What a reader may name: tables, views, macros and columns."""
+    found = answer(
+        settings,
+        """
+        SELECT table_name AS name FROM information_schema.columns WHERE table_catalog = 'memory'
+        UNION SELECT column_name FROM information_schema.columns WHERE table_catalog = 'memory'
+        UNION SELECT function_name FROM duckdb_functions() WHERE database_name = 'memory' ORDER BY name
+        """,
+    )
+    return [str(name) for name in found.rows["name"].to_pylist()]

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from connectors.types import column_type
 from sinks.batch import FACTS, PLACE, Batch, Mutations, Span
+from sinks.duckdb_analytics import NONE, Analytics
 from sinks.duckdb_store import DuckdbStore
 from sinks.fence import Fence, FenceKind
 from sinks.register import REPAIRED, SNAPSHOT_ROW
@@ -123,9 +124,9 @@ class Model:
 
 
 @contextmanager
-def model(directory: Path, shape: RowShape) -> Iterator[Model]:
+def model(directory: Path, shape: RowShape, analytics: Analytics = NONE) -> Iterator[Model]:
     """Open a store of one table, empty where the directory is."""
-    with closing(DuckdbStore(directory, [shape])) as store:
+    with closing(DuckdbStore(directory, [shape], analytics=analytics)) as store:
         sink = store.sink(1)
         sink.prepare()
         sink.cutover()
