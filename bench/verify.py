@@ -11,34 +11,28 @@ What comes is thrown away. A bare COPY of the tables, which nothing can be compa
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import Annotated, Any
 
-import msgspec
 import orjson
 import psycopg
 import typer
-import urllib3
 from psycopg import sql
-from redis import Redis
 from rich.console import Console
 from rich.table import Table
 
 from bench import machine
 from bench.latency import set_up, workers
+from bench.plain import read_source, read_tables, store_reader
 from bench.servers import DESCRIPTION, servers
 from bench.throughput import Report
 from pipeline import read_models
 from pipeline.cli.context import Context
 from pipeline.config import Settings
-from pipeline.verify.shown_duckdb import duckdb_shown
-from pipeline.verify.source_query import SourceQuery
 from pipeline.verify.source_text import SESSION
-from pipeline.verify.subject import documents, tables
 from pipeline.verify.verification import Scope, verify
 
 LIMIT = 1.3
@@ -58,7 +52,6 @@ SELECT 1 + place % {orders}, 'SKU-' || place % 977, 1 + place % 9, (place % 9999
 FROM generate_series(1, 2 * {orders}) AS place
 """
 _FILLED_WITHIN_S = 1800.0
-_PAGE = 5_000
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -120,94 +113,21 @@ def measure(context: Context, orders: int, repetitions: int, report: Report) -> 
 
 
 def _take(sample: Sample, model: str, settings: Settings, source: psycopg.Connection[Any]) -> None:
-    sample.source_s.append(_timed(lambda: _read_source(model, settings, source)))
-    with _store_reader(model, settings) as read:
+    sample.source_s.append(_timed(lambda: read_source(model, settings, source)))
+    with store_reader(model, settings) as read:
         sample.store_s.append(_timed(read))
     (verdict,) = verify([model], settings, Scope(), _Silent())
     if not verdict.is_equal:
         raise NotEqual(f"{model}: {dict(verdict.found.counts)}")
     sample.rows = verdict.rows
     sample.verify_s.append(verdict.elapsed_s)
-    sample.bare_s.append(_timed(lambda: _read_bare(settings, source)))
+    sample.bare_s.append(_timed(lambda: read_tables(settings, source)))
 
 
 def _timed(act: Callable[[], object]) -> float:
     began = time.perf_counter()
     act()
     return time.perf_counter() - began
-
-
-def _read_source(model: str, settings: Settings, source: psycopg.Connection[Any]) -> None:
-    for subject in (tables if model == "duckdb" else documents)(settings.contract):
-        _copy(source, sql.SQL("COPY ({}) TO STDOUT").format(SourceQuery(subject).texts()))
-
-
-def _read_bare(settings: Settings, source: psycopg.Connection[Any]) -> None:
-    for table in settings.contract.tables.values():
-        _copy(source, sql.SQL("COPY {} TO STDOUT").format(sql.Identifier(*table.source.split("."))))
-
-
-def _copy(source: psycopg.Connection[Any], query: sql.Composed) -> None:
-    with source.cursor() as cursor, cursor.copy(query) as answer:
-        for _ in answer:
-            pass
-
-
-@contextmanager
-def _store_reader(model: str, settings: Settings) -> Iterator[Callable[[], object]]:
-    if model == "duckdb":
-        with duckdb_shown(settings) as shown:
-            yield lambda: [shown.ask(f'FROM "{table}"').to_arrow_table() for table in settings.contract.tables]
-    elif model == "redis":
-        with Redis.from_url(settings.redis.url) as client:
-            yield lambda: _read_redis(client, settings)
-    else:
-        with urllib3.PoolManager() as http:
-            yield lambda: _read_elasticsearch(http, settings)
-
-
-def _read_redis(client: Redis, settings: Settings) -> None:
-    for name in settings.contract.documents:
-        cursor = 0
-        while True:
-            cursor, keys = client.scan(cursor, match=f"{name}:*", count=_PAGE)
-            if keys:
-                client.mget(keys)
-            if cursor == 0:
-                break
-
-
-class _Hit(msgspec.Struct):
-    sort: list[int]
-
-
-class _Hits(msgspec.Struct):
-    hits: list[_Hit]
-
-
-class _Answer(msgspec.Struct):
-    hits: _Hits
-
-
-def _read_elasticsearch(http: urllib3.PoolManager, settings: Settings) -> None:
-    url = settings.elasticsearch.url
-    for name in settings.contract.documents:
-        http.request("POST", f"{url}/{name}/_refresh")
-        moment = orjson.loads(http.request("POST", f"{url}/{name}/_pit?keep_alive=5m").data)["id"]
-        after: dict[str, Any] = {}
-        while True:
-            asked = {
-                "size": _PAGE,
-                "pit": {"id": moment, "keep_alive": "5m"},
-                "sort": ["_shard_doc"],
-                "track_total_hits": False,
-                **after,
-            }
-            hits = msgspec.json.decode(http.request("POST", f"{url}/_search", json=asked).data, type=_Answer).hits.hits
-            if not hits:
-                break
-            after = {"search_after": hits[-1].sort}
-        http.request("DELETE", f"{url}/_pit", json={"id": moment})
 
 
 def print_report(samples: dict[str, Sample]) -> None:
