@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,24 +9,22 @@ import orjson
 import typer
 from rich.console import Console
 
-from bench import latency, limits, machine, throughput, truth
+from bench import latency, limits, machine, throughput, truth, verify
 from bench.envelopes import recorded
 from bench.history import history
 from bench.log import written
 from bench.report import latency_json, limits_json, print_latency, print_limits, print_throughput, throughput_json
+from bench.servers import DESCRIPTION, servers
 from pipeline import logging
 from pipeline.cli.context import Context, local_defaults
 from pipeline.config import Settings, load
 from stack.endpoints import Endpoints
-from stack.local import LocalStack
-from stack.progress import ConsoleReport
 
 app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
 TOPIC_PREFIX = "bench"
-DESCRIPTION = Path("readmodels.toml")
 
 
 @app.command()
@@ -36,6 +32,7 @@ def main(
     records: Annotated[int, typer.Option(min=1, help="Records in the log.")] = 200_000,
     repetitions: Annotated[int, typer.Option(min=1, help="How often everything is measured, in turn.")] = 3,
     probes: Annotated[int, typer.Option(min=0, help="Orders whose way to the readers is timed; 0 for none.")] = 100,
+    verified: Annotated[int, typer.Option(min=0, help="Orders that `verify` is timed over; 0 for none.")] = 100_000,
     json: Annotated[Path | None, typer.Option(help="Write every sample into this file.")] = None,
     home: Annotated[Path, typer.Option(help="Where the benchmark's own servers keep their state.")] = Path(
         ".readmodels-bench"
@@ -44,13 +41,17 @@ def main(
     """Measure the workers against plainly consuming their log, and against each store's own bulk load."""
     found: dict[str, Any] = {"machine": machine.facts()}
     out.print("\n".join(f"{name:<16}{fact}" for name, fact in found["machine"].items()), end="\n\n")
-    with _servers(home) as endpoints, (home / "log" / "bench.log").open("a") as words:
+    with servers(home) as endpoints, (home / "log" / "bench.log").open("a") as words:
         logging.configure(words)
         is_equal = _throughput(_settings(endpoints, home), records, repetitions, found)
         if probes:
             delays = latency.measure(Context(DESCRIPTION, home), probes, _report)
             print_latency(out, delays)
             found["latency"] = latency_json(delays)
+        if verified:
+            samples = verify.measure(Context(DESCRIPTION, home), verified, repetitions, _report)
+            verify.print_report(samples)
+            found["verify"] = verify.samples_json(samples)
     if json is not None:
         json.write_bytes(orjson.dumps(found, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
     raise typer.Exit(0 if is_equal else 1)
@@ -68,18 +69,6 @@ def _throughput(settings: Settings, records: int, repetitions: int, found: dict[
     found["throughput"] = throughput_json(samples, log, told)
     found["limits"] = limits_json(pairs)
     return not samples.differences
-
-
-@contextmanager
-def _servers(home: Path) -> Iterator[Endpoints]:
-    """A local stack, stopped at the end where it was started here."""
-    stack = LocalStack(home)
-    was_up = stack.pid("kafka") is not None
-    try:
-        yield stack.up(ConsoleReport(err))
-    finally:
-        if not was_up:
-            stack.down(ConsoleReport(err))
 
 
 def _settings(endpoints: Endpoints, home: Path) -> Settings:

@@ -36,7 +36,7 @@ def measure(context: Context, probes: int, report: Report) -> dict[str, Delays]:
         context: the description of the read models, and the home of a stack that runs.
     """
     settings = context.settings()
-    with _set_up(settings, report), _workers(context), open_readers(settings) as readers:
+    with set_up(settings, report), workers(context), open_readers(settings) as readers:
         engine = open_engine(settings.source.url)
         try:
             _show_one(engine, readers)
@@ -49,7 +49,8 @@ def measure(context: Context, probes: int, report: Report) -> dict[str, Delays]:
 
 
 @contextmanager
-def _set_up(settings: Settings, report: Report) -> Iterator[None]:
+def set_up(settings: Settings, report: Report) -> Iterator[None]:
+    """Make everything anew between source and models, and take it down again, with the orders."""
     carry_out(drop_steps(settings), lambda name, outcome: report(f"{name}: {outcome}"))
     steps = [*setup.init_steps(settings.deployment), *first_generation_steps(settings)]
     carry_out(steps, lambda name, outcome: report(f"{name}: {outcome}"))
@@ -61,10 +62,11 @@ def _set_up(settings: Settings, report: Report) -> Iterator[None]:
 
 
 @contextmanager
-def _workers(context: Context) -> Iterator[None]:
+def workers(context: Context) -> Iterator[None]:
+    """Let the workers of all models run, as `readmodels run` does."""
     until = threading.Event()
-    workers = Supervisor(lambda model: worker_command(context, model), context.home / "log" / "workers.log")
-    running = threading.Thread(target=workers.run, args=(read_models.MODELS, until), name="workers")
+    supervisor = Supervisor(lambda model: worker_command(context, model), context.home / "log" / "workers.log")
+    running = threading.Thread(target=supervisor.run, args=(read_models.MODELS, until), name="workers")
     running.start()
     try:
         yield

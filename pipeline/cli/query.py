@@ -22,7 +22,7 @@ ENDS_WAIT_S = 0.3
 """How long the freshness of an answer that is written already waits for Kafka."""
 
 
-def sql(  # noqa: PLR0913, PLR0917 - each is an option of the command line
+def sql(
     context: typer.Context,
     query: Annotated[str | None, typer.Argument(help="One SELECT statement; none on a terminal opens a shell.")] = None,
     file: Annotated[

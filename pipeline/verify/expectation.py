@@ -35,6 +35,11 @@ class Expectation:
         """
         return self._sizes[subject.label].result()
 
+    def documents(self, subjects: Iterable[Subject]) -> int | None:
+        """How many documents these are; None while that is not known."""
+        sizes = [self._sizes[subject.label] for subject in subjects]
+        return sum(size.result()[0] for size in sizes) if all(size.done() for size in sizes) else None
+
     @contextmanager
     def reading(self, subjects: Iterable[Subject]) -> Iterator[None]:
         """Read these, one after the other, while the block runs."""

@@ -36,11 +36,14 @@ class SourceQuery:
 
     def all(self) -> sql.Composed:
         """Everything, in no order, as a COPY of key, digest and rows: a digest costs less than its text to carry."""
-        everything = self._select(sql.SQL("true"), lambda _columns, _table: sql.SQL("true"))
         return sql.SQL(
             "COPY (SELECT key, md5(text), rows FROM ({everything}) AS found (key, text, version, rows))"
             " TO STDOUT (FORMAT csv)"
-        ).format(everything=everything)
+        ).format(everything=self.texts())
+
+    def texts(self) -> sql.Composed:
+        """Everything, in no order."""
+        return self._select(sql.SQL("true"), lambda _columns, _table: sql.SQL("true"))
 
     def some(self, keys: Sequence[str]) -> sql.Composed:
         """What has these keys; one that cannot be a key of the table is not there."""

@@ -159,7 +159,7 @@ class _Verification:
         for subject in shown.subjects:
             for page in shown.pages(subject):
                 self.scratch.show(subject, page)
-                self.watcher.reading(one.model, page.num_rows, None)
+                self.watcher.reading(one.model, page.num_rows, expectation.documents(shown.subjects))
         for subject in shown.subjects:
             documents, rows = expectation.of(subject)
             verdict.documents += documents

@@ -12,7 +12,6 @@ import pyarrow.compute as pc
 import pytest
 
 from connectors.decode import Decoder
-from pipeline.contract import Contract, Document, Table
 from pipeline.json_text import objects
 from pipeline.project import RowProjection
 from pipeline.source_database import Connection, connect
@@ -24,43 +23,18 @@ from pipeline.verify.subject import documents, tables
 from sinks.batch import Batch, Span
 from sinks.duckdb_store import DuckdbStore
 from stack.endpoints import Endpoints
-from tests.golden.catalogue import COLUMNS, SCHEMA, TABLE, VARIANTS
+from tests.golden.catalogue import COLUMNS, VARIANTS
 from tests.golden.recording import recording
-from tests.integration.own_source import own_database
+from tests.integration.catalogue import CATALOGUE, catalogue_database
 from tests.unit import ships
 
 NAME = "verify_test"
-CATALOGUE = Contract(
-    topic_prefix="cdc",
-    tables={"catalogue": Table(source=TABLE, key=("id",), columns=COLUMNS)},
-    documents={"catalogue": Document(root="catalogue")},
-)
-FLEET = """
-CREATE SCHEMA fleet;
-CREATE TABLE fleet.ships (flag text, number integer, name text, crew jsonb, seen_at timestamptz,
-                          PRIMARY KEY (flag, number));
-CREATE TABLE fleet.cargo (number bigint, slot text, flag text, ship integer, tons numeric(8, 3),
-                          PRIMARY KEY (number, slot));
-INSERT INTO fleet.ships VALUES ('P:A', 7, 'Æolus', '{"mate": 1.10}', '2026-01-02 03:04:05.000006+00'),
-                               ('C\\L', -3, NULL, 'null', '-infinity');
-INSERT INTO fleet.cargo VALUES (10, 'b', 'P:A', 7, 1.5), (9, 'Z', 'P:A', 7, NULL), (10, 'B', 'P:A', 7, 'NaN'),
-                               (1, 'a', 'P:A', 8, 1), (2, 'a', NULL, 7, 1);
-"""
 
 
 @pytest.fixture(scope="module")
 def url(endpoints: Endpoints) -> Iterator[str]:
-    with own_database(endpoints, NAME) as source:
-        with connect(source.admin_url) as admin:
-            admin.execute(SCHEMA)
-        with connect(source.url) as connection:
-            columns = ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())
-            connection.execute(f"CREATE TABLE {TABLE} ({columns}, PRIMARY KEY (id))".encode())
-            for row_id, row in enumerate(VARIANTS["avro"].rows, 1):
-                insert = f"INSERT INTO {TABLE} (id, {', '.join(row)}) VALUES ({row_id}, {', '.join(row.values())})"
-                connection.execute(insert.encode())
-            connection.execute(FLEET)
-        yield source.url
+    with catalogue_database(endpoints, NAME) as made:
+        yield made
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from sinks.batch import FACTS, PLACE, Batch, Mutations, Span
 from sinks.duckdb_analytics import NONE, Analytics
 from sinks.duckdb_store import DuckdbStore
 from sinks.fence import Fence, FenceKind
-from sinks.register import REPAIRED, SNAPSHOT_ROW
+from sinks.register import NOWHERE, REPAIRED, SNAPSHOT_ROW, UNPLACED
 from sinks.shape import RowShape
 
 
@@ -44,6 +44,11 @@ def deleted(at: tuple[int, int], offset: int = 0, **key: Any) -> Change:
 def snapshot(lsn: int, offset: int = 0, **row: Any) -> Change:
     """A row that a snapshot read."""
     return Change((lsn, lsn), row, "r", offset)
+
+
+def repaired(lsn: int, **row: Any) -> Change:
+    """A row as it was found in the source at a mark."""
+    return Change((lsn, lsn), row, "repair", UNPLACED, NOWHERE)
 
 
 def truncate(table: str, commit_lsn: int, lsn: int) -> Fence:
@@ -76,12 +81,13 @@ def batch(shape: RowShape, changes: Sequence[Change], fences: Sequence[Fence] = 
 
 def _place(change: Change) -> dict[str, Any]:
     is_snapshot = change.op == "r"
+    ties = {"r": SNAPSHOT_ROW, "repair": REPAIRED}
     return {
         "_epoch": change.epoch,
         "_is_snapshot": is_snapshot,
         "_commit_lsn": change.at[0],
         "_lsn": change.at[1],
-        "_tie": SNAPSHOT_ROW if is_snapshot else REPAIRED if change.op == "repair" else 0,
+        "_tie": ties.get(change.op, 0),
         "_offset": change.offset,
         "_partition": change.partition,
         "_deleted": change.op == "d",

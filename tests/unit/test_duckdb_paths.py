@@ -22,7 +22,7 @@ from tests.histories.delivery import Arrivals
 from tests.histories.history import History
 from tests.histories.projection import row_changes
 from tests.histories.scenario import Scenario, scenarios
-from tests.unit.row_changes import Change, deleted, model, mutations, snapshot, streamed, sweep, truncate
+from tests.unit.row_changes import Change, deleted, model, mutations, repaired, snapshot, streamed, sweep, truncate
 
 ORDERS = RowShape("orders", ("id",), {"id": "bigint"})
 Contents = dict[str, list[tuple[Any, ...]]]
@@ -133,6 +133,10 @@ def waters(*changes: Change) -> HighWaters:
         (waters(), truncate("others", 20, 21), streamed((10, 11), id=1), True),
         (waters(), sweep("orders", 100), streamed((90, 91), id=1), False),
         (waters(), sweep("orders", 100), streamed((110, 91), id=1), True),
+        (waters(), None, repaired(50, id=1), False),
+        (waters(repaired(50, id=1)), None, streamed((40, 51), id=1), False),
+        (waters(repaired(50, id=1)), None, streamed((50, 50), id=1), False),
+        (waters(repaired(50, id=1)), None, streamed((60, 45), id=1), True),
     ],
 )
 def test_a_change_is_beyond_doubt_where_it_beats_whatever_its_register_may_hold(
@@ -152,6 +156,15 @@ def test_high_waters_are_never_lowered() -> None:
     raised = waters(streamed((10, 11), id=1), snapshot(30, id=2))
     late = mutations(ORDERS, [streamed((5, 6), id=1), snapshot(20, id=2)])
     assert raised.raised_by(late.changes) == raised
+
+
+def test_a_repair_of_a_row_that_was_changed_since_is_only_history(tmp_path: Path) -> None:
+    shape = RowShape("orders", ("id",), {"id": "bigint", "status": "text"})
+    with model(tmp_path, shape) as orders:
+        orders.write(streamed((60, 45), id=1, status="paid"))
+        orders.store.sink(1).write(Batch((mutations(shape, [repaired(50, id=1, status="pending")]),)))
+        assert orders.ask("SELECT status FROM orders") == [("paid",)]
+        assert sorted(orders.versions("_op, status")) == [("repair", "pending"), ("u", "paid")]
 
 
 def test_a_stream_in_order_is_never_compared_with_what_is_held(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

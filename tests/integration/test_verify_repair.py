@@ -1,0 +1,154 @@
+"""What `verify --repair` writes, compared with what the pipeline makes of the connector's own changes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+
+from connectors.decode import Decoder
+from pipeline.marks import Mark
+from pipeline.project import DocumentProjection, RowProjection
+from pipeline.source_database import Connection, connect
+from pipeline.verify.repair import Finding, Repair, repairs_of
+from pipeline.verify.source_side import SourceSide, source_side
+from pipeline.verify.subject import Subject, documents, tables
+from sinks.batch import Batch, Span
+from sinks.register import NOWHERE, REPAIRED, UNPLACED
+from stack.endpoints import Endpoints
+from tests.golden.recording import recording
+from tests.integration.catalogue import CATALOGUE, catalogue_database
+from tests.unit import ships
+
+LSN = 0x16B374D848
+MARK = Mark("", LSN, datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC), {})
+EPOCH = 3
+PLACED = {
+    "_epoch": EPOCH,
+    "_is_snapshot": False,
+    "_commit_lsn": LSN,
+    "_lsn": LSN,
+    "_tie": REPAIRED,
+    "_offset": UNPLACED,
+    "_partition": NOWHERE,
+}
+(SHIPS,) = documents(ships.CONTRACT)
+
+
+@pytest.fixture(scope="module")
+def url(endpoints: Endpoints) -> Iterator[str]:
+    with catalogue_database(endpoints, "repair_test") as made:
+        yield made
+
+
+@pytest.fixture
+def source(url: str) -> Iterator[SourceSide]:
+    with source_side(url) as side:
+        yield side
+
+
+@pytest.fixture
+def writer(url: str) -> Iterator[Connection]:
+    with connect(url) as connection:
+        yield connection
+
+
+@pytest.fixture(scope="module")
+def envelopes() -> pa.Table:
+    """The rows of the catalogue as a real connector sent them in its first snapshot."""
+    recorded = recording("avro")
+    (found,) = Decoder({recorded.records.topic: recorded.table}, recorded).decode(recorded.records).envelopes
+    return found.filter(pc.equal(found["op"], "r"))
+
+
+def finding(source: SourceSide, subject: Subject, key: str, shown: object = None) -> Finding:
+    held = source.some(subject, [key]).get(key)
+    text = None if shown is None else shown if isinstance(shown, str) else json.dumps(shown)
+    return Finding(subject, key, (), MARK, held.version if held else None, text)
+
+
+def mended(source: SourceSide, *findings: Finding) -> tuple[list[Repair], Batch]:
+    contract = CATALOGUE if findings[0].subject.name == "catalogue" else ships.CONTRACT
+    return repairs_of(findings, MARK, source, contract, EPOCH)
+
+
+def test_documents_are_written_byte_for_byte_as_the_connectors_changes_would_be(
+    source: SourceSide, envelopes: pa.Table
+) -> None:
+    (subject,) = documents(CATALOGUE)
+    keys = list(map(str, range(1, envelopes.num_rows + 1)))
+    repairs, batch = mended(source, *(finding(source, subject, key) for key in keys))
+    (sent,) = DocumentProjection(CATALOGUE)("catalogue", envelopes).mutations
+    (written,) = batch.mutations
+    assert images(written.changes) == images(sent.changes)
+    assert {(one.key, one.writes, one.deletes) for one in repairs} == {(key, 1, 0) for key in keys}
+    assert (batch.span, batch.fences) == (Span({}, {}), ())
+    assert written.changes.schema == sent.changes.schema
+
+
+def images(changes: pa.Table) -> dict[str, str]:
+    return dict(zip(changes["key"].to_pylist(), changes["image"].to_pylist(), strict=True))
+
+
+def test_rows_are_written_value_for_value_as_the_connectors_changes_would_be(
+    source: SourceSide, envelopes: pa.Table
+) -> None:
+    (subject,) = tables(CATALOGUE)
+    keys = list(map(str, range(1, envelopes.num_rows + 1)))
+    _, batch = mended(source, *(finding(source, subject, key) for key in keys))
+    (sent,) = RowProjection(CATALOGUE)("catalogue", envelopes).mutations
+    written = batch.mutations[0].changes.sort_by("id")
+    expected = sent.changes.sort_by("id")
+    assert written.schema == expected.schema
+    for name in subject.root.columns:
+        # As text, for a NaN equals nothing.
+        assert written[name].to_string() == expected[name].to_string(), name
+    assert written["_op"].unique().to_pylist() == ["repair"]
+    assert written["_committed_at"].unique().to_pylist() == [MARK.set_at]
+    assert written.select(list(PLACED)).group_by(list(PLACED)).aggregate([]).to_pylist() == [PLACED]
+
+
+def test_a_document_is_written_whole_and_what_it_should_not_show_is_deleted(source: SourceSide) -> None:
+    shown = {"holds": [{"number": 10, "slot": "b"}, {"number": 3, "slot": "x y"}, {"number": "?"}, 7]}
+    repairs, batch = mended(source, finding(source, SHIPS, "P\\:A:7", shown))
+    assert parts(batch) == {
+        ("P\\:A:7", "", False),
+        ("P\\:A:7", "holds/09223372036854775817 Z", False),
+        ("P\\:A:7", "holds/09223372036854775818 B", False),
+        ("P\\:A:7", "holds/09223372036854775818 b", False),
+        ("P\\:A:7", "holds/09223372036854775811 x y", True),
+    }
+    assert [(one.writes, one.deletes) for one in repairs] == [(4, 2)]
+    for mutations in batch.mutations:
+        places = mutations.changes.select(list(PLACED))
+        assert places.group_by(list(PLACED)).aggregate([]).to_pylist() == [PLACED]
+
+
+def test_a_document_that_should_not_be_there_is_deleted_with_all_that_it_shows(source: SourceSide) -> None:
+    shown = {"flag": "another", "holds": [{"number": 3, "slot": "x"}]}
+    _, batch = mended(source, finding(source, SHIPS, "no:1", shown), finding(source, SHIPS, "no:2", "not JSON"))
+    assert parts(batch) == {("no:1", "", True), ("no:1", "holds/09223372036854775811 x", True), ("no:2", "", True)}
+
+
+def parts(batch: Batch) -> set[tuple[str, str, bool]]:
+    tables_of_parts = [mutations.changes.select(["key", "part", "_deleted"]) for mutations in batch.mutations]
+    return {(row["key"], row["part"], row["_deleted"]) for table in tables_of_parts for row in table.to_pylist()}
+
+
+def test_a_row_that_should_not_be_there_is_deleted_by_its_key(source: SourceSide) -> None:
+    subject = next(one for one in tables(ships.CONTRACT) if one.name == "cargo")
+    _, batch = mended(source, finding(source, subject, "3:x", {"number": 3, "slot": "x", "tons": "1.000"}))
+    (row,) = [one for mutations in batch.mutations for one in mutations.changes.to_pylist()]
+    assert (row["number"], row["slot"], row["tons"], row["_deleted"], row["_op"]) == (3, "x", None, True, "repair")
+
+
+def test_what_was_written_since_it_was_looked_at_is_left_to_the_log(source: SourceSide, writer: Connection) -> None:
+    changed, same = finding(source, SHIPS, "P\\:A:7"), finding(source, SHIPS, "C\\\\L:-3")
+    writer.execute("UPDATE fleet.cargo SET tons = tons WHERE number = 9")
+    repairs, batch = mended(source, changed, same)
+    assert [one.key for one in repairs] == ["C\\\\L:-3"]
+    assert parts(batch) == {("C\\\\L:-3", "", False)}
