@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 import structlog
 
+from connectors import topics
 from connectors.decode import Decoded, Decoder, Rejected
 from connectors.errors import ContractBroken, UnknownSchema
 from connectors.framing import frame
@@ -62,6 +63,7 @@ class Survey:
     """What a log holds.
 
     Args:
+        missing: topics that are not there.
         schema_ids: the ids of all schemas of values, by topic; JSON has none.
         unknown_schemas: those among them that the registry does not know.
         unreadable: the first records that cannot be read.
@@ -74,6 +76,7 @@ class Survey:
     """
 
     partitions: Mapping[Shard, PartitionLog]
+    missing: tuple[str, ...] = ()
     schema_ids: Mapping[str, frozenset[int]] = field(default_factory=dict)
     unknown_schemas: Mapping[str, frozenset[int]] = field(default_factory=dict)
     unreadable: tuple[Rejected, ...] = ()
@@ -126,7 +129,7 @@ def survey(settings: Settings, watcher: SurveyWatcher) -> Survey:
     It takes the memory of one piece of the log, whatever the log's length.
 
     Raises:
-        KafkaUnavailable: the brokers did not answer, or a topic is missing.
+        KafkaUnavailable: the brokers did not answer.
         LogStalled: a partition cannot be read to its end.
         RegistryUnavailable: the schema registry did not answer.
     """
@@ -136,26 +139,28 @@ def survey(settings: Settings, watcher: SurveyWatcher) -> Survey:
     admin = settings.kafka.admin()
     # Before the ends are fixed: a snapshot that is told to have ended is then in what is read.
     told = told_of_snapshots(settings, admin, schemas)
-    names = list(settings.contract.topics)
-    ends = end_offsets(admin, names)
-    earliest = earliest_offsets(admin, names)
-    pass_ = Pass(read_models.decoder(settings, schemas), schemas)
+    described = topics.describe(admin, settings.contract.topics)
+    names = [name for name in settings.contract.topics if name in described]
+    ends = end_offsets(admin, names) if names else {}
+    earliest = earliest_offsets(admin, names) if names else {}
+    found = Pass(read_models.decoder(settings, schemas), schemas)
     watcher.surveying(earliest, ends)
     for piece in pieces(settings.kafka, earliest, ends):
         for records in piece.records:
-            pass_.take(records)
+            found.take(records)
         watcher.surveying(piece.reached, ends)
     return Survey(
-        partitions={shard: pass_.partition(shard, earliest[shard], end) for shard, end in ends.items()},
-        schema_ids={name: pass_.schema_ids(name) for name in names},
-        unknown_schemas={name: frozenset(ids) for name, ids in pass_.unknown.items()},
-        unreadable=tuple(pass_.unreadable),
-        unreadable_counts=dict(pass_.unreadable_counts),
-        broken=pass_.broken,
-        ended_snapshots=frozenset(pass_.ended_snapshots),
+        missing=tuple(sorted(settings.contract.topics.keys() - described.keys())),
+        partitions={shard: found.partition(shard, earliest[shard], end) for shard, end in ends.items()},
+        schema_ids={name: found.schema_ids(name) for name in names},
+        unknown_schemas={name: frozenset(ids) for name, ids in found.unknown.items()},
+        unreadable=tuple(found.unreadable),
+        unreadable_counts=dict(found.unreadable_counts),
+        broken=found.broken,
+        ended_snapshots=frozenset(found.ended_snapshots),
         told=told,
         elapsed_s=time.monotonic() - began,
-        decode_s=pass_.decode_s,
+        decode_s=found.decode_s,
     )
 
 

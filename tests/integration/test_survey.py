@@ -218,8 +218,9 @@ def test_a_transaction_that_hangs_is_an_error_and_not_a_survey_that_never_ends(l
 def test_a_log_whose_first_segment_was_deleted_is_refused(log: Log) -> None:
     log.write(log.row(1, FIRST, "last"))
     log.write(log.change("u", 1, 3000))
-    (deleted,) = log.admin.delete_records([TopicPartition(log.topic, 0, 2)], request_timeout=30).values()
-    deleted.result()
+    # A client of its own: the other one was told a moment ago that there is no such topic, and remembers.
+    admin = log.settings.kafka.admin()
+    admin.delete_records([TopicPartition(log.topic, 0, 2)])[TopicPartition(log.topic, 0)].result()
     found = log.survey()
     assert (found.partitions[log.topic, 0].earliest, found.records) == (2, 1)
     (finding,) = log.judge(found).findings
@@ -320,6 +321,13 @@ def test_a_topic_without_the_described_rows_is_named_and_counted_to_its_end(log:
     (finding,) = log.judge(found).findings
     assert finding.reason is Reason.CONTRACT_BROKEN
     assert "a change without the row before it" in finding.sentence
+
+
+def test_a_topic_that_is_not_there_is_named(endpoints: Endpoints, tmp_path: Path) -> None:
+    settings = load(described(tmp_path, "not-there"), local_defaults(endpoints, tmp_path))
+    found = survey(settings, Watched())
+    assert (found.records, found.missing) == (0, ("not-there.public.orders",))
+    assert [one.reason for one in judge(found, {}, ["orders"]).findings] == [Reason.TOPIC_MISSING]
 
 
 def test_json_needs_no_registry(endpoints: Endpoints, tmp_path: Path) -> None:

@@ -103,6 +103,11 @@ def test_a_topic_that_is_missing_is_refused() -> None:
     assert "readmodels init" in finding.remedy
 
 
+def test_a_topic_that_was_missing_already_is_refused() -> None:
+    survey = replace(WHOLE, missing=("cdc.public.customers",))
+    assert only(judged(survey)).sentence == "cdc.public.customers is not there"
+
+
 @pytest.mark.parametrize("policy", ["compact", "compact,delete"])
 def test_a_compacted_topic_with_a_gap_is_refused(policy: str) -> None:
     judgement = judged(WHOLE, {**KEPT_FOR_EVER, "cleanup.policy": policy})
