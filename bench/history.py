@@ -44,13 +44,14 @@ class History:
         return {str(id_): document for id_, document in documents.items()}
 
 
-def history(records: int, rows: Mapping[str, Sequence[Row]]) -> History:
+def history(records: int, rows: Mapping[str, Sequence[Row]], first_id: int = 1) -> History:
     """Make a history of at least so many records, the same at every call.
 
     Args:
+        first_id: of orders and of items: histories that share none can follow each other in one log.
         rows: per table, rows as a connector sent them; what they hold beside keys, amounts and times is used in turn.
     """
-    writer = _Writer(rows)
+    writer = _Writer(rows, first_id)
     chance = random.Random(_SEED)
     actions, weights = zip(*_ACTIONS.items(), strict=True)
     while len(writer.history.changes) + writer.tombstones < records:
@@ -61,13 +62,13 @@ def history(records: int, rows: Mapping[str, Sequence[Row]]) -> History:
 class _Writer:
     """Commits transactions: they take rows that live, and leave others."""
 
-    def __init__(self, rows: Mapping[str, Sequence[Row]]) -> None:
+    def __init__(self, rows: Mapping[str, Sequence[Row]], first_id: int) -> None:
         self.history = History()
         self.tombstones = 0
         self._rows = rows
         self._ids: list[int] = []
         self._items_of: dict[int, list[int]] = {}
-        self._next = {"orders": 1, "order_items": 1}
+        self._next = {"orders": first_id, "order_items": first_id}
         self._transactions = 0
         self._lsn = _FIRST_LSN
         self._commit_lsn = _FIRST_LSN

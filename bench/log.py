@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -43,8 +43,8 @@ class Log:
 
 
 @contextmanager
-def written(settings: Settings, history: History, envelopes: Mapping[str, Envelopes]) -> Iterator[Log]:
-    """Write a history into new topics, which are deleted at the end."""
+def written(settings: Settings, told: History | Iterable[History], envelopes: Mapping[str, Envelopes]) -> Iterator[Log]:
+    """Write a history, or several that follow each other, into new topics, which are deleted at the end."""
     names = {table: topic for topic, table in settings.contract.topics.items()}
     wanted = [
         WantedTopic(name, settings.topics.partitions, settings.topics.replication_factor, settings.topics.kafka_config)
@@ -68,15 +68,17 @@ def written(settings: Settings, history: History, envelopes: Mapping[str, Envelo
             )
         )
         producer.init_transactions(_TIMEOUT_S)
-        value_bytes = 0
-        changes = iter(history.changes)
-        while some := list(islice(changes, CHANGES_PER_TRANSACTION)):
-            producer.begin_transaction()
-            for change in some:
-                value_bytes += _produce(producer, names[change.table], change, envelopes, ids)
-            producer.commit_transaction(_TIMEOUT_S)
+        value_bytes = record_count = 0
+        for history in [told] if isinstance(told, History) else told:
+            record_count += history.record_count
+            changes = iter(history.changes)
+            while some := list(islice(changes, CHANGES_PER_TRANSACTION)):
+                producer.begin_transaction()
+                for change in some:
+                    value_bytes += _produce(producer, names[change.table], change, envelopes, ids)
+                producer.commit_transaction(_TIMEOUT_S)
         ends = end_offsets(admin, names.values())
-        yield Log(tuple(names.values()), ends, history.record_count, value_bytes)
+        yield Log(tuple(names.values()), ends, record_count, value_bytes)
     finally:
         topics.delete(admin, names.values())
 

@@ -12,7 +12,7 @@ import structlog
 
 from pipeline.policy import Verdict, verdict
 from pipeline.worker import Worker
-from sinks.errors import StoreUnavailable
+from sinks.errors import GenerationMissing, StoreUnavailable
 from sinks.sink import Sink, Store
 
 log = structlog.get_logger()
@@ -127,6 +127,10 @@ class Crew:
         """Let the process end with the live generation; what befalls another disturbs no reader."""
         for hand in self._hands.values():
             if hand.failure is None or hand.is_reported:
+                continue
+            if isinstance(hand.failure, GenerationMissing) and hand.generation != self._live:
+                # It was dropped; whoever looks next finds it gone.
+                hand.is_reported = True
                 continue
             if hand.generation == self._live or verdict(hand.failure) is not Verdict.STOP:
                 raise hand.failure

@@ -21,7 +21,8 @@ from tests.acceptance.models import HTTP
 from tests.acceptance.running import Pipeline
 from tests.acceptance.waiting import wait_for
 
-TICK_S = 0.02
+TICK_S = 0.2
+"""Between two questions, and between two writes: what asks more often takes the processor from what is asked."""
 MARKED_FIELD = "currency"
 """The column of orders by which the documents of two generations are told apart."""
 MARKED_ITEM_FIELD = "attributes"
