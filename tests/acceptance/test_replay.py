@@ -74,7 +74,7 @@ def test_nobody_notices_a_replay_a_cutover_a_rollback_and_a_cutover_again(
     rebuilt.settle()
     published = rebuilt.command("sql", "SELECT 1")
     assert published.returncode == 0
-    with rebuilt.load(), open_shop(rebuilt, order_id, others) as shop:
+    with rebuilt.load(15), open_shop(rebuilt, order_id, others) as shop:
         shop.sees(is_marked=True)
         succeeds(slimmer("replay", "all", "--execute"))
         shop.sees(is_marked=False)
