@@ -17,7 +17,18 @@ _DOCUMENT_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")
 
 _RESERVED = {
     *(*PLACE.names, *FACTS.names, "_special", "_shown", "_row", "_index", "_held", "_was_shown", "rowid"),
-    *("_valid_from", "_valid_to", "_started_at", "_newest", "_proved", "_in_doubt", "_seen", "_place", "_moment"),
+    *(
+        "_valid_from",
+        "_valid_to",
+        "_started_at",
+        "_partitions",
+        "_newest",
+        "_proved",
+        "_in_doubt",
+        "_seen",
+        "_place",
+        "_moment",
+    ),
 }
 """Columns that the models add to a table's own, and DuckDB's name for a row's place."""
 

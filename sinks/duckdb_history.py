@@ -82,8 +82,15 @@ def history_view(shape: RowShape) -> str:
             UNION ALL BY NAME
             SELECT {key}, _epoch, _is_snapshot, _commit_lsn, _lsn, CAST(0 AS TINYINT) AS _tie, true AS _deleted,
                 _committed_at,
-                CASE WHEN _is_snapshot THEN coalesce(_started_at[_partition], 0) - 1 ELSE {UNPLACED} END AS _offset
-            FROM (SELECT DISTINCT {key}, _partition FROM {versions}) CROSS JOIN fences
+                -- Of the row's partitions, for a repair lies in none.
+                CASE WHEN _is_snapshot
+                    THEN list_max(list_transform(_partitions, lambda one: coalesce(_started_at[one], 0) - 1))
+                    ELSE {UNPLACED} END AS _offset
+            FROM (
+                SELECT {key}, list(DISTINCT _partition) AS _partitions FROM {versions}
+                -- Without fences, the keys need not be found.
+                WHERE EXISTS (FROM fences) GROUP BY {key})
+            CROSS JOIN fences
             -- A sweep says nothing of the rows that its snapshot emitted.
             ANTI JOIN (SELECT {key}, _epoch, _is_snapshot, _lsn FROM {versions} WHERE _is_snapshot)
                 USING ({key}, _epoch, _is_snapshot, _lsn)

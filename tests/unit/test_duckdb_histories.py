@@ -89,7 +89,7 @@ def without(rows: Mapping[Row, Image], unknown: set[Row]) -> dict[Row, Image]:
     return {row: image for row, image in rows.items() if row not in unknown}
 
 
-@settings(max_examples=settings().max_examples // 4)
+@settings(max_examples=settings().max_examples // 12)
 @given(scenario=scenarios())
 def test_the_history_is_at_every_moment_what_the_source_held(shelf: Shelf, scenario: Scenario) -> None:
     told = shelf.told(map(row_batch, chain(*scenario.delivery)))
@@ -98,7 +98,7 @@ def test_the_history_is_at_every_moment_what_the_source_held(shelf: Shelf, scena
         assert without(told.at(moment), unknown) == without(rows, unknown), f"at {moment}"
 
 
-@settings(max_examples=settings().max_examples // 8)
+@settings(max_examples=settings().max_examples // 24)
 @given(scenario=scenarios())
 def test_the_open_versions_are_the_rows_and_a_replay_leaves_every_version_as_it_was(
     shelf: Shelf, scenario: Scenario

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from sinks.fence import Fence
+from sinks.register import NOWHERE
 from sinks.shape import RowShape
 from tests.unit.row_changes import Change, Model, batch, deleted, model, snapshot, streamed, sweep, truncate
 
@@ -101,6 +102,17 @@ def test_an_insert_that_was_logged_before_the_delete_that_let_it_through_follows
     orders.write(streamed((10, 11), 0, id=1, status="old"), deleted((20, 35), 1, id=1))
     orders.write(Change((40, 30), {"id": 1, "status": "new"}, "c", 2))
     assert history(orders) == [(1, "new", 40, None, "c"), (1, "old", 10, 20, "u")]
+
+
+def test_a_repair_lies_in_no_partition_and_leaves_a_sweep_where_it_was(orders: Model) -> None:
+    orders.write(
+        streamed((10, 11), 0, id=1, status="old"),
+        streamed((20, 21), 1, id=1, status="newer"),
+        Change((15, 16), {"id": 1, "status": "repaired"}, "repair", -1, NOWHERE),
+        fences=[at(sweep("orders", 100, started_at=2), 100)],
+    )
+    assert orders.ask("FROM orders") == []
+    assert history(orders) == [(1, "newer", 20, 100, "u"), (1, "old", 10, 15, "u"), (1, "repaired", 15, 20, "repair")]
 
 
 def test_a_repair_is_a_version(orders: Model) -> None:

@@ -1,0 +1,68 @@
+"""What DuckDB says of the past is what PostgreSQL held then."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+import psycopg
+
+from pipeline.sql import ask
+from tests.acceptance.running import Pipeline
+from tests.acceptance.shop import place
+
+LOOKS = 6
+QUESTION = """
+    SELECT count(*) AS orders, coalesce(sum(total), 0) AS total,
+        (SELECT count(*) FROM order_items) AS items,
+        (SELECT coalesce(sum(quantity * unit_price), 0) FROM order_items) AS worth
+    FROM orders WHERE {is_amount}
+"""
+
+
+class Look(NamedTuple):
+    """A moment, and what PostgreSQL held then: counts and sums."""
+
+    moment: datetime
+    held: dict[str, Any]
+
+
+def look(source: psycopg.Connection[Any]) -> Look:
+    """Look while nobody can commit: everything that is seen was committed before the moment, the rest comes after."""
+    with source.transaction(), source.cursor(row_factory=psycopg.rows.dict_row) as cursor:
+        cursor.execute("LOCK TABLE orders, order_items IN SHARE MODE")
+        [found] = cursor.execute("SELECT clock_timestamp() AS moment").fetchall()
+        [held] = cursor.execute(QUESTION.format(is_amount="total <> 'NaN'")).fetchall()
+    return Look(found["moment"], held)
+
+
+def test_the_tables_as_of_a_moment_are_those_that_postgresql_held_while_it_was_written(pipeline: Pipeline) -> None:
+    looks = []
+    with pipeline.load(orders_per_s=80):
+        for _ in range(LOOKS):
+            time.sleep(1)
+            looks.append(look(pipeline.source))
+    pipeline.settle("duckdb")
+    assert len({one.held["total"] for one in looks}) == LOOKS
+    for moment, held in looks:
+        [asked] = ask(pipeline.settings, QUESTION.format(is_amount="total IS NOT NULL"), moment).to_pylist()
+        assert asked == {**held, "total": Decimal(held["total"])}, moment
+        counted = f"SELECT count(*) AS items FROM order_items_as_of('{moment.isoformat()}')"
+        assert ask(pipeline.settings, counted).to_pylist() == [{"items": held["items"]}]
+
+
+def test_a_truncate_ends_the_versions_of_its_table_and_says_when(pipeline: Pipeline, order_id: int) -> None:
+    place(pipeline.source, order_id, items=2)
+    before = look(pipeline.source)
+    pipeline.sql("TRUNCATE order_items")
+    after = look(pipeline.source)
+    pipeline.sql("INSERT INTO order_items (id, order_id, sku) VALUES (%s, %s, 'later')", order_id + 1, order_id)
+    pipeline.settle("duckdb")
+    query = f"SELECT sku, valid_from, valid_to, op FROM order_items_history WHERE order_id = {order_id} ORDER BY ALL"
+    one, two, later = ask(pipeline.settings, query).to_pylist()
+    assert (one["sku"], two["sku"], later["sku"]) == ("SKU-1", "SKU-2", "later")
+    for ended in (one, two):
+        assert ended["valid_from"] < before.moment < ended["valid_to"] < after.moment < later["valid_from"]
+    assert later["valid_to"] is None
