@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import subprocess
 import threading
@@ -11,7 +12,8 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Consumer
+from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import NewTopic
 
 from pipeline import read_models
 from sinks.generation import State
@@ -241,3 +243,80 @@ def test_where_a_replay_begins_is_only_asked_in_place(rebuilt: Pipeline) -> None
         refused = rebuilt.command("replay", "redis", *option)
         assert refused.returncode == 2
         assert "--in-place" in refused.stderr
+
+
+def test_a_model_is_rebuilt_from_a_snapshot_of_postgresql_while_it_is_written(rebuilt: Pipeline, order_id: int) -> None:
+    place(rebuilt.source, order_id, items=2)
+    before = live(rebuilt, "redis")
+    with rebuilt.load(15):
+        said = succeeds(rebuilt.command("replay", "redis", "--snapshot", "--execute"))
+    assert "is equal" in said
+    assert live(rebuilt, "redis") > before
+    rebuilt.settled()
+
+
+@pytest.fixture
+def shortened_log(rebuilt: Pipeline) -> Iterator[Command]:
+    """The command over topics that have lost their first record."""
+    admin = rebuilt.settings.kafka.admin()
+    topics = {f"gone.{topic.partition('.')[2]}": topic for topic in rebuilt.settings.contract.topics}
+    for made in admin.create_topics([NewTopic(topic, 1, 1) for topic in topics]).values():
+        made.result()
+    producer = Producer(rebuilt.settings.kafka.with_client(acks="all"))
+    for topic, original in topics.items():
+        for key, value in _first_records(rebuilt, original, 3):
+            producer.produce(topic, value, key, 0)
+    producer.flush()
+    for cut in admin.delete_records([TopicPartition(topic, 0, 1) for topic in topics]).values():
+        cut.result()
+    yield replace(rebuilt.command, environment={"READMODELS_TOPIC_PREFIX": "gone"})
+    for deleted in admin.delete_topics(list(topics)).values():
+        deleted.result()
+
+
+def _first_records(pipeline: Pipeline, topic: str, count: int) -> list[tuple[bytes | None, bytes | None]]:
+    settings = pipeline.settings.kafka.with_client(group_id="first-records", enable_auto_commit=False)
+    consumer = Consumer(settings)
+    consumer.assign([TopicPartition(*shard, 0) for shard in pipeline.progress("redis") if shard[0] == topic])
+    found = wait_for(lambda: consumer.consume(count, 5.0), 60, lambda: f"nothing in {topic}")
+    consumer.close()
+    return [(message.key(), message.value()) for message in found]
+
+
+@pytest.mark.parametrize("words", [(), ("--execute",)])
+def test_a_log_without_its_beginning_is_refused_with_the_way_out(
+    shortened_log: Command, rebuilt: Pipeline, words: Sequence[str]
+) -> None:
+    before = states(rebuilt, "redis")
+    refused = shortened_log("replay", "redis", *words)
+    assert refused.returncode == 1
+    assert "offset zero is gone" in refused.stdout
+    assert "--snapshot" in refused.stdout
+    assert states(rebuilt, "redis") == before
+
+
+def test_a_plan_tells_what_would_be_read_and_does_nothing(rebuilt: Pipeline) -> None:
+    rebuilt.settle()
+    before = states(rebuilt, "duckdb")
+    [plan] = json.loads(succeeds(rebuilt.command("replay", "duckdb", "--json")))
+    assert plan["can_be_rebuilt"] is True
+    assert plan["records"] == sum(one["records"] for one in plan["partitions"]) > 0
+    assert {(one["topic"], one["partition"]) for one in plan["partitions"]} == set(rebuilt.progress("duckdb"))
+    assert all(one["from"] == 0 for one in plan["partitions"])
+    assert plan["free_bytes"] > plan["needed_bytes"] > 0
+    assert plan["schema_ids"]
+    assert (plan["generation"], states(rebuilt, "duckdb")) == (1 + max(before), before)
+
+
+def test_scripts_are_told_events(rebuilt: Pipeline) -> None:
+    said = succeeds(rebuilt.command("replay", "redis", "--execute", "--keep", "--json"))
+    events = [json.loads(line) for line in said.splitlines()]
+    assert {event["model"] for event in events} == {"redis"}
+    assert events[0]["event"] == "begun"
+    done = events[-1]
+    assert (done["event"], done["is_equal"], done["live"]) == ("done", True, None)
+    assert states(rebuilt, "redis")[done["generation"]] is State.READY
+    told = json.loads(succeeds(rebuilt.command("generations", "redis", "--json")))
+    assert {one["generation"]: one["state"] for one in told}[done["generation"]] == "ready"
+    succeeds(rebuilt.command("cutover", "redis", "--execute"))
+    assert live(rebuilt, "redis") == done["generation"]
