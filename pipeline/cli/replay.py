@@ -68,21 +68,22 @@ def replay(
     chosen = read_models.named(models)
     settings = context_of(context).settings()
     starts = _starts(is_earliest=to_earliest, moment=to_datetime, offset=to_offset)
-    if starts is not None and not in_place:
-        raise typer.BadParameter("an empty generation would be incomplete: --to-… goes with --in-place")
+    if not in_place and (to_datetime is not None or to_offset is not None):
+        raise typer.BadParameter("an empty generation would be incomplete: this goes with --in-place only")
     if in_place:
         for model in chosen:
             _again(context_of(context), model, settings, starts or from_offset(0), is_executed=execute, as_json=as_json)
         return
     ground, plans = _planned(settings, chosen, is_from_snapshot=snapshot, starts_over=start_over)
-    if as_json and not execute:
+    refused = [plan for plan in plans if plan.is_refused]
+    if execute:
+        _say_refused(ground, refused, as_json=as_json)
+    elif as_json:
         print_json([plain_plan(ground, plan) for plan in plans])
-    elif not execute:
+    else:
         print_plans(ground, plans)
         out.print("nothing was done; add [bold]--execute[/] to do it")
-    if any(plan.is_refused for plan in plans):
-        if execute and not as_json:
-            print_findings([plan for plan in plans if plan.is_refused])
+    if refused:
         raise typer.Exit(1)
     for plan in plans if execute else ():
         wanted = Wanted(
@@ -106,6 +107,13 @@ def _planned(
     with survey_line() as line:
         ground = look_at_ground(settings, line, is_from_snapshot=is_from_snapshot)
     return ground, [planned(model, settings, ground, starts_over=starts_over) for model in models]
+
+
+def _say_refused(ground: Ground, refused: list[Plan], *, as_json: bool) -> None:
+    if not as_json:
+        print_findings(refused)
+    for plan in refused if as_json else ():
+        Events(plan.model).tell("refused", plain_plan(ground, plan))
 
 
 def _starts(*, is_earliest: bool, moment: datetime | None, offset: int | None) -> Starts | None:
