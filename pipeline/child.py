@@ -104,7 +104,10 @@ def _worker(
     paused: threading.Event | None = None,
     gather: GatherSettings = NOTHING_GATHERED,
 ) -> Worker:
-    own = read_models.settings_of(store.generations()[generation], settings)
+    record = store.generations().get(generation)
+    if record is None:
+        raise GenerationMissing(f"{model} has no generation {generation}")
+    own = read_models.settings_of(record, settings)
     topics = own.contract.topics
     return Worker(
         Source(own.kafka, read_models.group(model, generation), list(topics), own.batches, paused),

@@ -113,7 +113,12 @@ class Crew:
             # It stopped while nobody saw it: now that readers do, it is tried again, and what it stops at is heard.
             self._end([self._live])
         for new in sorted(complete - self._hands.keys()):
-            self._hands[new] = Hand(new, self._hire(new), self._is_done)
+            try:
+                self._hands[new] = Hand(new, self._hire(new), self._is_done)
+            except (StoreUnavailable, GenerationMissing) as error:
+                # Asked again at the next look, if it is still there then.
+                log.debug("worker not hired", generation=new, reason=str(error))
+                continue
             self._hands[new].start()
 
     def _end(self, generations: Sequence[int]) -> None:

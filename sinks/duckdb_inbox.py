@@ -10,7 +10,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from uuid import uuid4
 
+import structlog
+
 from sinks.batch import Progress
+from sinks.duckdb_errors import translated
 from sinks.duckdb_request import Reply, Request, Verb
 from sinks.errors import SinkError, StoreUnavailable
 from sinks.sink import Store
@@ -19,6 +22,10 @@ FOLDER = "inbox"
 LOCK = "writer.lock"
 LOOK_EVERY_S = 0.02
 IS_HELD_EVERY_S = 1.0
+ANSWERED_WITHIN_S = 600.0
+"""After this long a writer that holds the files and says nothing counts as gone; the largest batch takes a fraction."""
+
+log = structlog.get_logger()
 
 
 class NoWriter(StoreUnavailable):
@@ -52,7 +59,7 @@ class Inbox:
         for path in requests:
             # Whoever has given up takes the request away.
             with contextlib.suppress(FileNotFoundError):
-                self._answered(Request.read(path)).write(path.with_suffix(".reply"))
+                self._answered(path).write(path.with_suffix(".reply"))
             path.unlink(missing_ok=True)
         return len(requests)
 
@@ -61,13 +68,20 @@ class Inbox:
             if not self.answer():
                 until.wait(LOOK_EVERY_S)
 
-    def _answered(self, request: Request) -> Reply:
+    def _answered(self, path: Path) -> Reply:
         try:
-            if request.verb is Verb.PROGRESS:
-                return Reply(self._store.sink(request.generation).progress())
-            self._actions(request)[request.verb]()
+            request = Request.read(path)
+            with translated(f"generation {request.generation}"):
+                if request.verb is Verb.PROGRESS:
+                    return Reply(self._store.sink(request.generation).progress())
+                self._actions(request)[request.verb]()
+        except FileNotFoundError:
+            raise
         except SinkError as error:
             return Reply(error=error)
+        except Exception as error:  # noqa: BLE001 - a request that nobody can carry out must not silence the others
+            log.error("request not carried out", reason=f"{type(error).__name__}: {error}")
+            return Reply(error=SinkError(f"DuckDB's writer could not do it: {type(error).__name__}"))
         return Reply()
 
     def _actions(self, request: Request) -> Mapping[Verb, Callable[[], None]]:
@@ -125,7 +139,7 @@ def is_held(directory: Path) -> bool:
 
 def _await(reply: Path, path: Path, directory: Path) -> None:
     """Return once the reply is there: it comes before the request goes."""
-    looked_at = time.monotonic()
+    began = looked_at = time.monotonic()
     while not reply.exists():
         if not path.exists() and not reply.exists():
             raise NoWriter("DuckDB's writer was replaced")
@@ -133,4 +147,6 @@ def _await(reply: Path, path: Path, directory: Path) -> None:
             if not is_held(directory):
                 raise NoWriter(f"the process that held DuckDB in {directory} has ended")
             looked_at = time.monotonic()
+            if looked_at > began + ANSWERED_WITHIN_S:
+                raise StoreUnavailable(f"DuckDB's writer has not answered for {ANSWERED_WITHIN_S:g} s")
         time.sleep(LOOK_EVERY_S / 4)

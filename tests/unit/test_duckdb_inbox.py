@@ -11,9 +11,9 @@ import pytest
 from sinks.batch import Batch, Span
 from sinks.duckdb_elsewhere import DuckdbElsewhere
 from sinks.duckdb_inbox import FOLDER, Inbox, NoWriter, is_held
-from sinks.duckdb_request import Request, Verb
+from sinks.duckdb_request import Reply, Request, Verb
 from sinks.duckdb_store import DuckdbStore, WriterElsewhere
-from sinks.errors import GenerationInUse, GenerationMissing, ProgressLost
+from sinks.errors import GenerationInUse, GenerationMissing, ProgressLost, SinkError
 from sinks.generation import Record
 from sinks.shape import RowShape
 
@@ -75,6 +75,20 @@ def test_an_error_comes_back_as_what_it_was(holder: DuckdbStore, tmp_path: Path)
     with pytest.raises(ProgressLost) as lost:
         elsewhere.sink(1).write(Batch(span=Span({SHARD: 5}, {SHARD: 9})))
     assert lost.value.stored == {SHARD: 0}
+    until.set()
+
+
+def test_a_request_that_nobody_can_read_is_answered_and_silences_no_other(holder: DuckdbStore, tmp_path: Path) -> None:
+    inbox = Inbox(tmp_path, holder)
+    foreign = tmp_path / FOLDER / "0.request"
+    foreign.write_bytes(b"not a request of ours")
+    assert inbox.answer() == 1
+    with pytest.raises(SinkError, match="could not do it"):
+        raise Reply.read(foreign.with_suffix(".reply")).error or AssertionError("no error")
+    until = threading.Event()
+    inbox.follow(until)
+    DuckdbElsewhere(tmp_path).create(1, Record())
+    assert list(holder.generations()) == [1]
     until.set()
 
 
