@@ -90,13 +90,13 @@ class SidePipeline:
         ends = end_offsets(self._admin, self._topics)
 
         def have_reached() -> bool:
-            return not any(missing(self.progress(model), ends) for model in ("elasticsearch", "redis"))
+            return not any(missing(self.progress(model), ends) for model in MODELS)
 
-        wait_for(have_reached, CATCHES_UP_WITHIN_S, run.end_of_log)
         run.says("event=working", "model=duckdb")
+        wait_for(have_reached, CATCHES_UP_WITHIN_S, run.end_of_log)
 
     def progress(self, model: str) -> Mapping[Shard, int]:
-        """How far a model has got; DuckDB's can be asked while no worker holds it."""
+        """How far a model has got."""
         with read_models.STORES[model](self.settings) as store:
             return store.sink(1).progress().offsets
 
