@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from sinks.batch import Batch, Mutations, Progress, Span
+from sinks.batch import Batch, Mutations, Progress, Shard, Span
 from sinks.document import Parts, merge
 from sinks.elasticsearch_client import Cluster, failure
 from sinks.elasticsearch_document import HIDDEN, VISIBLE, DocumentFormat, Reading, id_of
 from sinks.elasticsearch_index import Index
-from sinks.elasticsearch_ledger import FENCES_ID, PROGRESS, FenceLedger, progress_id, progress_of, progress_source
+from sinks.elasticsearch_ledger import (
+    FENCES_ID,
+    SHARDS_ID,
+    FenceLedger,
+    progress_id,
+    progress_of,
+    progress_source,
+    shards_of,
+    shards_source,
+)
 from sinks.elasticsearch_mapping import IndexSettings, ShapeRefused, index_of
 from sinks.elasticsearch_memory import Memory
 from sinks.elasticsearch_record import meta, records
@@ -43,6 +52,7 @@ class GenerationIndex:
         self.shape = shape
         self._settings = settings
         self._format = DocumentFormat(shape)
+        self._named: set[Shard] = set()
         memory = Memory(_REMEMBERED_BYTES)
         self.index = Index(cluster, name, f"{name}-write", memory, self._format.write_sheltered)
 
@@ -81,8 +91,10 @@ class GenerationIndex:
 
     def progress(self) -> Progress:
         """What the index itself says of the log."""
-        kept = [one.source for page in pages(self._cluster, self.index.name, PROGRESS) for one in page.values()]
-        return progress_of(kept)
+        named = self.index.load([SHARDS_ID]).get(SHARDS_ID)
+        ids = [progress_id(shard) for shard in shards_of(named.source if named else None)]
+        # By id: a search would have to refresh the index first, which costs it a segment each time.
+        return progress_of([one.source for one in self.index.load(ids).values()])
 
     def write(self, batch: Batch) -> None:
         """Join what a batch holds of this document, as `sinks.sink.Sink.write` says.
@@ -113,6 +125,7 @@ class GenerationIndex:
         except ProgressLost:
             # The store's history was rewound, and what is remembered may belong to the one that is gone.
             self.index.forget()
+            self._named.clear()
             raise
         return FenceLedger.from_source(fences.source if fences else None)
 
@@ -154,6 +167,7 @@ class GenerationIndex:
 
     def _advance(self, span: Span) -> None:
         """Move progress, last of all, and never back: another worker may be further."""
+        self._name_shards(span.end.keys())
         end = {progress_id(shard): (shard, offset) for shard, offset in span.end.items()}
 
         def revise(id_: str, source: bytes | None) -> bytes | None:
@@ -162,6 +176,18 @@ class GenerationIndex:
             return None if reached >= offset else progress_source(shard, offset)
 
         self.index.update(end, revise)
+
+    def _name_shards(self, shards: Collection[Shard]) -> None:
+        """Note of which shards there is progress; a store that went back names fewer, and is told again."""
+        if self._named >= {*shards}:
+            return
+
+        def revise(_: str, source: bytes | None) -> bytes | None:
+            known = shards_of(source)
+            return None if known >= {*shards} else shards_source(known | {*shards})
+
+        self.index.update([SHARDS_ID], revise)
+        self._named |= {*shards}
 
 
 def _by_id(mutations: Iterable[Mutations]) -> dict[str, Parts]:

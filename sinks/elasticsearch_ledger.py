@@ -6,6 +6,7 @@ goes back together.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,10 +18,12 @@ from sinks.elasticsearch_mapping import OURS
 from sinks.fence import Fence, Fences
 
 PROGRESS = "progress"
+SHARDS = "shards"
 FENCES = "fences"
 """The kinds of these documents."""
 
 FENCES_ID = f"{RESERVED}{FENCES}"
+SHARDS_ID = f"{RESERVED}{SHARDS}"
 
 
 class _Offset(msgspec.Struct):
@@ -32,6 +35,7 @@ class _Offset(msgspec.Struct):
 class _Entry(msgspec.Struct, omit_defaults=True):
     kind: str
     progress: _Offset | None = None
+    shards: list[tuple[str, int]] = []
     fences: list[dict[str, Any]] = []
     applied: list[dict[str, Any]] = []
 
@@ -69,6 +73,16 @@ def progress_id(shard: Shard) -> str:
 def progress_source(shard: Shard, offset: int) -> bytes:
     """The document that holds the progress of one shard."""
     return _source(_Entry(PROGRESS, progress=_Offset(*shard, offset)))
+
+
+def shards_source(shards: Iterable[Shard]) -> bytes:
+    """The document that names the shards of which there is progress: found by its id, where a search would lag."""
+    return _source(_Entry(SHARDS, shards=sorted(shards)))
+
+
+def shards_of(source: bytes | None) -> set[Shard]:
+    """Read what `shards_source` wrote; None is an index that was given nothing yet."""
+    return set() if source is None else set(_entries.decode(source)[OURS].shards)
 
 
 def progress_of(sources: list[bytes]) -> Progress:

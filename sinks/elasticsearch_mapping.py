@@ -123,7 +123,7 @@ def _document(shape: DocumentShape) -> Properties:
             "dynamic": "strict",
             "properties": {
                 "kind": {"type": "keyword"},
-                **dict.fromkeys(("registers", "images", "progress", "fences", "applied"), _KEPT_ONLY),
+                **dict.fromkeys(("registers", "images", "progress", "shards", "fences", "applied"), _KEPT_ONLY),
             },
         },
     }
