@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,9 @@ def open_shop(pipeline: Pipeline, probe: int, others: Sequence[int]) -> Iterator
         Reader("duckdb", _selected(pipeline, ids), probe, SELECT_TICK_S),
         Reader("published copy", lambda: _published(Path(pipeline.endpoints.duckdb_copy), ids), probe, SELECT_TICK_S),
     ]
+    for reader in readers:
+        # A search and a copy lag; from here on, whatever is missing is missed.
+        wait_for(partial(_is_found, reader, len(ids)), 60, lambda: "not every order is found")
     shop = Shop(readers, {})
     threads = [threading.Thread(target=reader.read, args=(until,), name=reader.name) for reader in readers]
     threads.append(threading.Thread(target=_write, args=(pipeline.endpoints.postgres, probe, shop.committed, until)))
@@ -122,6 +126,13 @@ def open_shop(pipeline: Pipeline, probe: int, others: Sequence[int]) -> Iterator
         until.set()
         for thread in threads:
             thread.join()
+
+
+def _is_found(reader: Reader, count: int) -> bool:
+    try:
+        return len(reader.ask()) == count
+    except duckdb.Error:
+        return False
 
 
 def _write(url: str, probe: int, committed: dict[int, float], until: threading.Event) -> None:
