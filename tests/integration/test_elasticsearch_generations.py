@@ -88,7 +88,7 @@ def test_a_search_never_finds_progress_fences_or_the_dead(subject: Elasticsearch
     assert subject.http("POST", "orders/_search")["hits"]["hits"] == []
     assert subject.http("GET", "orders/_count")["count"] == 0
     kinds = {hit["_source"]["readmodels"]["kind"] for hit in everything(subject)}
-    assert kinds == {"hidden", "progress", "fences"}
+    assert kinds == {"hidden", "progress", "shards", "fences"}
 
 
 def everything(subject: ElasticsearchSubject) -> list[Any]:
