@@ -18,6 +18,8 @@ CHECKOUT = Path(__file__).parents[2]
 MODELS = ("elasticsearch", "redis", "duckdb")
 STARTS_WITHIN_S = 90.0
 ENDS_WITHIN_S = 90.0
+ENDS_BY_ITSELF_WITHIN_S = 900.0
+"""The longest verb is a replay of all models, on a machine that has much else to do."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Command:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=ENDS_BY_ITSELF_WITHIN_S,
             check=False,
         )
 

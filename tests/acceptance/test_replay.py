@@ -67,6 +67,7 @@ def slimmer(pipeline: Pipeline, tmp_path: Path) -> Command:
     return replace(pipeline.command, config=config)
 
 
+@pytest.mark.timeout(1800)
 def test_nobody_notices_a_replay_a_cutover_a_rollback_and_a_cutover_again(
     rebuilt: Pipeline, slimmer: Command, order_id: int
 ) -> None:
@@ -188,7 +189,7 @@ def _has_begun(pipeline: Pipeline, generation: int) -> bool:
         return any(store.sink(generation).progress().offsets.values())
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_a_replay_that_is_killed_at_random_moments_harms_nobody_and_ends_equal(
     rebuilt: Pipeline, tmp_path: Path
 ) -> None:
@@ -197,8 +198,10 @@ def test_a_replay_that_is_killed_at_random_moments_harms_nobody_and_ends_equal(
         for moment in range(MOMENTS):
             model = MODELS[moment % len(MODELS)]
             replay = rebuilt.command.start(tmp_path / f"replay-{moment}.log", "replay", model, "--execute", "--keep")
+            if moment % 4:
+                replay.says("generation")
             try:
-                replay.process.wait(random.uniform(0.5, 12.0))
+                replay.process.wait(random.uniform(0.1, 8.0))
             except subprocess.TimeoutExpired:
                 replay.kill_all()
             assert {one: live(rebuilt, one) for one in MODELS} == before
