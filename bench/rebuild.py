@@ -15,7 +15,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -43,7 +43,7 @@ from pipeline.rebuild.builders import building
 from pipeline.rebuild.reach import reach
 from pipeline.verify.shown import Shown
 from pipeline.verify.verification import OPENERS
-from sinks.duckdb_inbox import is_held
+from sinks.duckdb_inbox import NoWriter
 from stack.endpoints import Endpoints
 
 PIECE = 1_000_000
@@ -137,8 +137,7 @@ def _measure(
         command, words = partial(builder_command, context, model), context.home / "log" / f"rebuild-{model}.log"
         if model == "duckdb":
             stack.enter_context(building(["writer"], lambda _: command(None), words.with_suffix(".writer.log")))
-            while not is_held(Path(folder)):
-                time.sleep(0.1)
+            _await_writer(own)
         with read_models.elsewhere(model, own) as store, _watched_memory() as peak:
             began = time.perf_counter()
             store.create(NEW, replace(read_models.newborn(model, own), is_complete=False))
@@ -153,6 +152,15 @@ def _measure(
         with read_models.STORES[model](own) as store:
             store.clear()
     sample.load_s.append(_loaded(model, settings, left))
+
+
+def _await_writer(settings: Settings) -> None:
+    """Return once DuckDB's writer answers; what is asked of it while it starts is thrown away."""
+    while True:
+        with suppress(NoWriter), read_models.elsewhere("duckdb", settings) as store:
+            store.sink(LIVE).progress()
+            return
+        time.sleep(0.1)
 
 
 def _require_whole(model: str, shown: Shown, left: Left) -> None:

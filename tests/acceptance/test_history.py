@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -32,11 +33,18 @@ class Look(NamedTuple):
 
 def look(source: psycopg.Connection[Any]) -> Look:
     """Look while nobody can commit: everything that is seen was committed before the moment, the rest comes after."""
-    with source.transaction(), source.cursor(row_factory=psycopg.rows.dict_row) as cursor:
-        cursor.execute("LOCK TABLE orders, order_items IN SHARE MODE")
+    return wait_for(lambda: _look(source), 60, lambda: "the tables were written all the time")
+
+
+def _look(source: psycopg.Connection[Any]) -> Look | None:
+    # Two tables are locked one after the other: to wait for the second one is a deadlock with whoever has it.
+    with suppress(psycopg.errors.LockNotAvailable), source.transaction():
+        cursor = source.cursor(row_factory=psycopg.rows.dict_row)
+        cursor.execute("LOCK TABLE orders, order_items IN SHARE MODE NOWAIT")
         [found] = cursor.execute("SELECT clock_timestamp() AS moment").fetchall()
         [held] = cursor.execute(QUESTION.format(is_amount="total <> 'NaN'")).fetchall()
-    return Look(found["moment"], held)
+        return Look(found["moment"], held)
+    return None
 
 
 def another_look(pipeline: Pipeline, last: Look) -> Look | None:
