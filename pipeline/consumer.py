@@ -10,6 +10,9 @@ from connectors.kafka import ClientSetting, KafkaSettings
 
 log = structlog.get_logger()
 
+HEARTBEAT_S = 0.5
+"""Its answers are how a member learns that others join or leave, twice in a cooperative rebalance."""
+
 
 class LogTruncated(ContractBroken):
     """The log no longer holds the offset at which a read model stopped."""
@@ -61,7 +64,7 @@ def consumer_settings(
             isolation_level="read_committed",
             enable_partition_eof=True,
             session_timeout_ms=int(session_timeout_s * 1000),
-            heartbeat_interval_ms=int(session_timeout_s * 1000 / 4),
+            heartbeat_interval_ms=int(min(session_timeout_s / 4, HEARTBEAT_S) * 1000),
             max_poll_interval_ms=int(max_poll_interval_s * 1000),
             allow_auto_create_topics=False,
         ),

@@ -22,7 +22,9 @@ path.data: "{data}/data"
 path.logs: "{data}/logs"
 xpack.security.enabled: false
 cluster.routing.allocation.disk.threshold_enabled: false
+indices.breaker.total.use_real_memory: false
 """
+"""The circuit breakers count requests: what the serial collector has not yet collected would count as in use."""
 
 _LOGGING = """\
 status = error

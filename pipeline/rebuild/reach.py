@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
+
+import structlog
 
 from pipeline.config import Settings
 from pipeline.marks import Marks
 from pipeline.source_database import connect
 from sinks.batch import Progress, Shard
+from sinks.errors import StoreUnavailable
+
+log = structlog.get_logger()
 
 MARK_TIMEOUT_S = 120.0
 LOOK_EVERY_S = 0.2
+LOOK_AGAIN_S = 2.0
+"""After a look that the store did not answer: it may be down, or have more to do than it can."""
 
 Offsets = Mapping[Shard, int]
 Look = Callable[[Progress], None]
@@ -45,19 +53,28 @@ def lacking(progress: Progress, ends: Offsets) -> dict[Shard, int]:
 
 
 def reach(progress: Callable[[], Progress], ends: Offsets, look: Look, timeout_s: float | None = None) -> None:
-    """Return once `progress` is at these offsets.
+    """Return once `progress` is at these offsets; a store that does not answer is asked again.
 
     Raises:
         GenerationBehind: it was not, after `timeout_s`; the message says what is lacking.
+        StoreUnavailable: the store did not answer then.
     """
-    deadline = None if timeout_s is None else time.monotonic() + timeout_s
+    deadline = math.inf if timeout_s is None else time.monotonic() + timeout_s
     while True:
-        seen = progress()
+        is_late = time.monotonic() > deadline
+        try:
+            seen = progress()
+        except StoreUnavailable as error:
+            if is_late:
+                raise
+            log.warning("waiting", action="read progress", reason=str(error), remedy=error.remedy)
+            time.sleep(LOOK_AGAIN_S)
+            continue
         look(seen)
         lacks = lacking(seen, ends)
         if not lacks:
             return
-        if deadline is not None and time.monotonic() > deadline:
+        if is_late:
             (topic, partition), offsets = max(lacks.items(), key=lambda one: one[1])
             raise GenerationBehind(
                 f"the mark was not reached after {timeout_s:g} s: {sum(lacks.values()):,} offsets are lacking in "

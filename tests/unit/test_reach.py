@@ -1,0 +1,50 @@
+"""Waiting for a generation, also while its store has more to do than it can."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from pipeline.rebuild import reach as module
+from pipeline.rebuild.reach import GenerationBehind, reach
+from sinks.batch import Progress
+from sinks.errors import StoreUnavailable
+
+SHARD = ("topic", 0)
+BUSY = StoreUnavailable("429 circuit_breaking_exception")
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LOOK_EVERY_S", 0.001)
+    monkeypatch.setattr(module, "LOOK_AGAIN_S", 0.001)
+
+
+def looks(*answers: int | Exception) -> Callable[[], Progress]:
+    """What a store answers, one after the other; the last one for ever."""
+    each: Iterator[int | Exception] = iter(answers)
+
+    def progress() -> Progress:
+        answer = next(each, answers[-1])
+        if isinstance(answer, Exception):
+            raise answer
+        return Progress({SHARD: answer})
+
+    return progress
+
+
+def test_a_store_that_does_not_answer_for_a_while_is_asked_again() -> None:
+    seen: list[int] = []
+    reach(looks(3, BUSY, BUSY, 7), {SHARD: 7}, lambda progress: seen.append(progress.of(SHARD)))
+    assert seen == [3, 7]
+
+
+def test_a_store_that_does_not_answer_in_time_says_so_itself() -> None:
+    with pytest.raises(StoreUnavailable, match="429"):
+        reach(looks(BUSY), {SHARD: 7}, lambda _: None, timeout_s=0.02)
+
+
+def test_a_generation_that_does_not_get_there_in_time_is_behind() -> None:
+    with pytest.raises(GenerationBehind, match=r"4 offsets are lacking in 1 partitions, 4 of them in topic/0"):
+        reach(looks(3), {SHARD: 7}, lambda _: None, timeout_s=0.02)
