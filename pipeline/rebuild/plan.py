@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from connectors.kafka import end_offsets
 from connectors.topics import Topic, describe
@@ -12,6 +12,7 @@ from pipeline.config import Settings
 from pipeline.rebuild.begin import Beginning, beginning
 from pipeline.rebuild.finding import Finding
 from pipeline.rebuild.judgement import Judgement, judge, scopes_of
+from pipeline.rebuild.reach import Offsets
 from pipeline.rebuild.space import Space, space
 from pipeline.rebuild.survey import Survey, SurveyWatcher, survey
 
@@ -51,11 +52,13 @@ class Ground:
 
     Args:
         survey: of the log; None where it is not read from its beginning.
-        topics: by their names.
+        topics: by their names; none where the log is not read from its beginning.
+        ends: of the log, where a snapshot takes its place.
     """
 
     survey: Survey | None
-    topics: Mapping[str, Topic]
+    topics: Mapping[str, Topic] = field(default_factory=dict)
+    ends: Offsets = field(default_factory=dict)
 
 
 def look_at_ground(settings: Settings, watcher: SurveyWatcher, *, is_from_snapshot: bool) -> Ground:
@@ -64,9 +67,9 @@ def look_at_ground(settings: Settings, watcher: SurveyWatcher, *, is_from_snapsh
     Raises:
         KafkaUnavailable, RegistryUnavailable: they do not answer.
     """
-    if is_from_snapshot:
-        return Ground(None, {})
     admin = settings.kafka.admin()
+    if is_from_snapshot:
+        return Ground(None, ends=end_offsets(admin, settings.contract.topics))
     return Ground(survey(settings, watcher), describe(admin, settings.contract.topics))
 
 
@@ -78,11 +81,9 @@ def planned(model: str, settings: Settings, ground: Ground, *, starts_over: bool
     """
     with read_models.STORES[model](settings) as store:
         live, generations = store.live(), store.generations()
-    is_from_snapshot = ground.survey is None
-    newborn = replace(read_models.newborn(model, settings), is_complete=False)
-    wanted = replace(newborn, seed_offsets=_somewhere(settings) if is_from_snapshot else {})
+    wanted = replace(read_models.newborn(model, settings), is_complete=False, seed_offsets=ground.ends)
     recorded = generations[live].fences if live is not None else ()
-    scopes = scopes_of(newborn.shapes)
+    scopes = scopes_of(wanted.shapes)
     judgement = judge(ground.survey, ground.topics, scopes, recorded) if ground.survey else Judgement(())
     speeds = [record.filled_per_s for record in generations.values() if record.filled_per_s]
     offsets = sum(ground.survey.ends.values()) if ground.survey else 0
@@ -94,7 +95,3 @@ def planned(model: str, settings: Settings, ground: Ground, *, starts_over: bool
         space(model, settings),
         offsets / speeds[-1] if speeds and offsets else None,
     )
-
-
-def _somewhere(settings: Settings) -> dict[tuple[str, int], int]:
-    return end_offsets(settings.kafka.admin(), settings.contract.topics)

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pyarrow as pa
-import pyarrow.compute as pc
-import pytest
 
-from connectors.decode import Decoder
 from pipeline.marks import Mark
 from pipeline.project import DocumentProjection, RowProjection
-from pipeline.source_database import Connection, connect
+from pipeline.source_database import Connection
 from pipeline.verify.repair import Finding, Repair, repairs_of
-from pipeline.verify.source_side import SourceSide, source_side
+from pipeline.verify.source_side import SourceSide
 from pipeline.verify.subject import Subject, documents, tables
 from sinks.batch import Batch, Span
 from sinks.register import NOWHERE, REPAIRED, UNPLACED
-from stack.endpoints import Endpoints
-from tests.golden.recording import recording
-from tests.integration.catalogue import CATALOGUE, catalogue_database
+from tests.integration.catalogue import CATALOGUE
 from tests.unit import ships
 
 LSN = 0x16B374D848
@@ -36,33 +30,8 @@ PLACED = {
     "_offset": UNPLACED,
     "_partition": NOWHERE,
 }
+NAME = "repair_test"
 (SHIPS,) = documents(ships.CONTRACT)
-
-
-@pytest.fixture(scope="module")
-def url(endpoints: Endpoints) -> Iterator[str]:
-    with catalogue_database(endpoints, "repair_test") as made:
-        yield made
-
-
-@pytest.fixture
-def source(url: str) -> Iterator[SourceSide]:
-    with source_side(url) as side:
-        yield side
-
-
-@pytest.fixture
-def writer(url: str) -> Iterator[Connection]:
-    with connect(url) as connection:
-        yield connection
-
-
-@pytest.fixture(scope="module")
-def envelopes() -> pa.Table:
-    """The rows of the catalogue as a real connector sent them in its first snapshot."""
-    recorded = recording("avro")
-    (found,) = Decoder({recorded.records.topic: recorded.table}, recorded).decode(recorded.records).envelopes
-    return found.filter(pc.equal(found["op"], "r"))
 
 
 def finding(source: SourceSide, subject: Subject, key: str, shown: object = None) -> Finding:

@@ -3,58 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pytest
 
-from connectors.decode import Decoder
 from pipeline.json_text import objects
 from pipeline.project import RowProjection
-from pipeline.source_database import Connection, connect
+from pipeline.source_database import Connection
 from pipeline.verify.difference import differences
 from pipeline.verify.duckdb_text import json_text, key_text
 from pipeline.verify.scratch import digest
-from pipeline.verify.source_side import NoSuchMoment, Snapshot, SourceSide, snapshot, source_side
+from pipeline.verify.source_side import NoSuchMoment, Snapshot, SourceSide, snapshot
 from pipeline.verify.subject import documents, tables
 from sinks.batch import Batch, Span
 from sinks.duckdb_store import DuckdbStore
-from stack.endpoints import Endpoints
 from tests.golden.catalogue import COLUMNS, VARIANTS
-from tests.golden.recording import recording
-from tests.integration.catalogue import CATALOGUE, catalogue_database
+from tests.integration.catalogue import CATALOGUE
 from tests.unit import ships
 
 NAME = "verify_test"
-
-
-@pytest.fixture(scope="module")
-def url(endpoints: Endpoints) -> Iterator[str]:
-    with catalogue_database(endpoints, NAME) as made:
-        yield made
-
-
-@pytest.fixture
-def source(url: str) -> Iterator[SourceSide]:
-    with source_side(url) as side:
-        yield side
-
-
-@pytest.fixture
-def writer(url: str) -> Iterator[Connection]:
-    with connect(url) as connection:
-        yield connection
-
-
-@pytest.fixture(scope="module")
-def envelopes() -> pa.Table:
-    """The rows of the catalogue as a real connector sent them in its first snapshot."""
-    recorded = recording("avro")
-    (found,) = Decoder({recorded.records.topic: recorded.table}, recorded).decode(recorded.records).envelopes
-    return found.filter(pc.equal(found["op"], "r"))
 
 
 def test_every_type_is_written_as_documents_have_it(source: SourceSide, envelopes: pa.Table) -> None:

@@ -1,0 +1,45 @@
+"""The database of the catalogue, and both ways in which its rows are known: as held, and as a connector sent them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+
+from connectors.decode import Decoder
+from pipeline.source_database import Connection, connect
+from pipeline.verify.source_side import SourceSide, source_side
+from stack.endpoints import Endpoints
+from tests.golden.recording import recording
+from tests.integration.catalogue import catalogue_database
+
+
+@pytest.fixture(scope="module")
+def url(endpoints: Endpoints, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The owner's URL of a database that the module names as `NAME`."""
+    with catalogue_database(endpoints, request.module.NAME) as made:
+        yield made
+
+
+@pytest.fixture
+def source(url: str) -> Iterator[SourceSide]:
+    """The database as `verify` reads it."""
+    with source_side(url) as side:
+        yield side
+
+
+@pytest.fixture
+def writer(url: str) -> Iterator[Connection]:
+    """Who changes the database meanwhile."""
+    with connect(url) as connection:
+        yield connection
+
+
+@pytest.fixture(scope="module")
+def envelopes() -> pa.Table:
+    """The rows of the catalogue as a real connector sent them in its first snapshot."""
+    recorded = recording("avro")
+    (found,) = Decoder({recorded.records.topic: recorded.table}, recorded).decode(recorded.records).envelopes
+    return found.filter(pc.equal(found["op"], "r"))
