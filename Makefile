@@ -21,15 +21,14 @@ setup: $(INSTALLED) ## Install the locked packages and the project into .venv
 demo: $(INSTALLED) ## Start every server here and watch orders reach the three read models
 	$(BIN)/readmodels demo $(ARGS)
 
-test: $(INSTALLED) ## Run every test, on real servers
-	$(BIN)/python -m pytest $(ARGS)
+test: $(INSTALLED) ## Run every test, on real servers: two of each, for much of a test is waiting
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-check: $(INSTALLED) ## Format, lint, types, layers, then the unit and contract tests
+check: $(INSTALLED) ## Format, lint, types and layers
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest tests/unit tests/contract $(ARGS)
 
 bench: $(INSTALLED) ## Measure the pipeline against its baselines; fails where a model ends wrong
 	$(BIN)/python -m bench $(ARGS)
