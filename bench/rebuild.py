@@ -42,7 +42,7 @@ from pipeline.config import Settings, load
 from pipeline.rebuild.builders import building
 from pipeline.rebuild.reach import reach
 from pipeline.verify.shown import Shown
-from pipeline.verify.verification import OPENERS
+from pipeline.verify.verification import opener
 from sinks.duckdb_inbox import NoWriter
 from stack.endpoints import Endpoints
 
@@ -147,7 +147,7 @@ def _measure(
                 store.complete(NEW)
                 sample.rebuild_s.append(time.perf_counter() - began)
             sample.memory_bytes.append(peak())
-            with OPENERS[model](own, NEW) as shown:
+            with opener(model)(own, NEW) as shown:
                 _require_whole(model, shown, left)
         with read_models.STORES[model](own) as store:
             store.clear()

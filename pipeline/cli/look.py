@@ -16,7 +16,7 @@ from pipeline.status import ModelStatus, Status, look
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 ShowSecrets = Annotated[bool, typer.Option("--show-secrets", help="Print passwords and tokens as they are.")]
 
-config = typer.Typer(no_args_is_help=True, help="The settings in force.")
+config = typer.Typer(no_args_is_help=True, add_completion=False, help="The settings in force.")
 
 
 def status(

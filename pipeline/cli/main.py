@@ -10,12 +10,13 @@ from typing import Annotated
 import typer
 
 from pipeline import logging
-from pipeline.cli import demo, generations, local, look, query, replay, setup, verify, work
 from pipeline.cli.context import Context, complain
+from pipeline.cli.verbs import Verbs
 from pipeline.read_models import UnknownModel
 
 app = typer.Typer(
     name="readmodels",
+    cls=Verbs,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
@@ -25,27 +26,6 @@ app = typer.Typer(
     On a fresh machine: [bold]up[/], [bold]init[/], [bold]run[/]; or all of it at once: [bold]demo[/].
     """,
 )
-for verb in (
-    demo.demo,
-    local.up,
-    local.down,
-    setup.init,
-    work.run,
-    look.status,
-    verify.verify,
-    replay.replay,
-    generations.generations,
-    generations.cutover,
-    generations.rollback,
-    generations.prune,
-    query.sql,
-    work.pause,
-    work.resume,
-    setup.teardown,
-):
-    app.command()(verb)
-app.command(hidden=True)(work.work)
-app.add_typer(look.config, name="config")
 
 
 def _print_version(is_asked: bool) -> None:

@@ -8,13 +8,10 @@ from contextlib import closing
 from dataclasses import dataclass
 
 import msgspec
-from redis import Redis
 
 from pipeline import read_models
 from pipeline.config import Settings
 from pipeline.rebuild.finding import Finding, Reason
-from sinks.elasticsearch_client import Cluster, connect
-from sinks.redis_link import pool, translated
 
 COMFORTABLE = 2
 """Times the size of a generation: while it is built, a store holds more than what is left in the end."""
@@ -72,6 +69,8 @@ class _Nodes(msgspec.Struct):
 
 
 def _of_elasticsearch(settings: Settings) -> int:
+    from sinks.elasticsearch_client import Cluster, connect
+
     given = settings.elasticsearch
     with connect(given.url, request_timeout_s=given.request_timeout_s) as client:
         nodes = Cluster(client).ask("GET", "/_nodes/data:true/stats/fs", _Nodes).nodes
@@ -80,6 +79,10 @@ def _of_elasticsearch(settings: Settings) -> int:
 
 
 def _of_redis(settings: Settings) -> int:
+    from redis import Redis
+
+    from sinks.redis_link import pool, translated
+
     connections = pool(settings.redis.url)
     with closing(Redis(connection_pool=connections)) as client, translated():
         memory = client.info("memory")

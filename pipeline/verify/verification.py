@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from types import MappingProxyType
 from typing import Protocol
 
@@ -20,19 +21,12 @@ from pipeline.verify.looks import Looks
 from pipeline.verify.repair import Finding, Mending, repairs_of
 from pipeline.verify.scratch import Scratch, scratch
 from pipeline.verify.shown import Shown
-from pipeline.verify.shown_duckdb import duckdb_shown
-from pipeline.verify.shown_elasticsearch import elasticsearch_shown
-from pipeline.verify.shown_redis import redis_shown
 from pipeline.verify.source_side import SourceSide, snapshot, source_side
 from pipeline.verify.subject import Subject, documents, tables
 from pipeline.verify.verdict import Found, Mended, Verdict
 from sinks.errors import GenerationMissing
 
-OPENERS: dict[str, Callable[[Settings, int | None], AbstractContextManager[Shown]]] = {
-    "elasticsearch": elasticsearch_shown,
-    "redis": redis_shown,
-    "duckdb": duckdb_shown,
-}
+Opener = Callable[[Settings, int | None], AbstractContextManager[Shown]]
 
 LIVE: Mapping[str, int] = MappingProxyType({})
 """The live generation of every model."""
@@ -66,6 +60,12 @@ class Scope:
     def is_everything(self) -> bool:
         """Whether every row and document is compared; else what only the model has is not looked for."""
         return self.sample is None and self.since is None
+
+
+def opener(model: str) -> Opener:
+    """What reads a generation of a model, the live one where None is named, as its readers do."""
+    opened: Opener = getattr(import_module(f"pipeline.verify.shown_{model}"), f"{model}_shown")
+    return opened
 
 
 def verify(
@@ -115,7 +115,7 @@ class _Asked:
     settings: Settings
 
     def shown(self) -> AbstractContextManager[Shown]:
-        return OPENERS[self.model](self.settings, self.generation)
+        return opener(self.model)(self.settings, self.generation)
 
     @property
     def subjects(self) -> tuple[Subject, ...]:
