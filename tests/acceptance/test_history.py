@@ -56,7 +56,7 @@ def another_look(pipeline: Pipeline, last: Look) -> Look | None:
 
 def test_the_tables_as_of_a_moment_are_those_that_postgresql_held_while_it_was_written(pipeline: Pipeline) -> None:
     looks = [look(pipeline.source)]
-    with pipeline.load(orders_per_s=80):
+    with pipeline.load(orders_per_s=30):
         for _ in range(LOOKS):
             looks.append(wait_for(lambda: another_look(pipeline, looks[-1]), 60, lambda: "nothing was written"))
     pipeline.settle("duckdb")
