@@ -1,0 +1,354 @@
+"""What DuckDB's model costs as it grows to ten million versions: to load, to keep current, to ask, to copy, to keep.
+
+    python -m bench.growth [--versions N] [--json FILE]
+
+The sink is the production one, in this process, with the memory that `duckdb.memory_limit` gives by default. Changes
+come in batches as a worker that is behind hands them over; making them is not timed. No server takes part, and no
+decoder, whose cost per record does not depend on what is stored. Everything is measured at a tenth of the versions and
+at all of them. Compaction is what a rebuild does: the same changes again, gathered as a builder gathers them, into a
+new file.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import tomllib
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any
+
+import orjson
+import psutil
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from bench import machine
+from bench.growing import Shop
+from bench.servers import DESCRIPTION
+from bench.throughput import Report
+from pipeline import contract
+from pipeline.analytics import analytics
+from pipeline.config import DuckdbSettings, Settings
+from pipeline.gather import Gathered
+from sinks.duckdb_place import place_query
+from sinks.duckdb_readers import Copies
+from sinks.duckdb_store import DuckdbStore, catalog
+from sinks.shape import RowShape
+from sinks.sink import Sink
+
+CHANGES_PER_BATCH = 50_000
+"""As a worker hands over that is behind."""
+CHANGES_PER_LIVE_BATCH = 500
+LIVE_BATCHES = 40
+ASKED = 3
+ENOUGH_S = 5.0
+"""Each question is asked three times, or until it has taken so long."""
+LIVE, REBUILT = 1, 2
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+@dataclass
+class Load:
+    """Batches into the sink: versions, and the seconds and processor seconds that their writes took."""
+
+    versions: int = 0
+    elapsed_s: float = 0.0
+    cpu_s: float = 0.0
+
+    @property
+    def per_s(self) -> float:
+        """Versions a second."""
+        return self.versions / self.elapsed_s
+
+
+@dataclass
+class Answer:
+    """A question: the rows of its answer, the seconds of each asking, and the largest resident set meanwhile."""
+
+    rows: int = 0
+    asked_s: list[float] = field(default_factory=list)
+    cpu_s: list[float] = field(default_factory=list)
+    peak_bytes: int = 0
+
+
+@dataclass
+class Size:
+    """What was measured at one size.
+
+    Args:
+        versions: of all tables.
+        load: everything up to here, and `last` the last million of it, or all where it is less.
+        live_s: each write of a small batch.
+        copy_s, copy_bytes: a published copy.
+        file_bytes: the generation's file, after a checkpoint.
+        peak_bytes: the largest resident set while it was loaded.
+    """
+
+    versions: int = 0
+    load: Load = field(default_factory=Load)
+    last: Load = field(default_factory=Load)
+    live_s: list[float] = field(default_factory=list)
+    answers: dict[str, Answer] = field(default_factory=dict)
+    copy_s: float = 0.0
+    copy_bytes: int = 0
+    file_bytes: int = 0
+    peak_bytes: int = 0
+
+
+@dataclass
+class Growth:
+    """Every size, the rebuild of the last, its bytes, and where the tables are not what the changes left."""
+
+    sizes: list[Size] = field(default_factory=list)
+    rebuild: Load = field(default_factory=Load)
+    rebuilt_bytes: int = 0
+    rebuild_peak_bytes: int = 0
+    differences: list[str] = field(default_factory=list)
+
+
+def measure(versions: int, report: Report, home: Path | None = None) -> Growth:
+    """Grow a store to so many versions, and rebuild it.
+
+    Args:
+        home: below which the files lie meanwhile: some 300 bytes for a version.
+    """
+    with TemporaryDirectory(prefix="growth-", dir=home) as folder:
+        return _Growing(Path(folder), report).run(versions)
+
+
+class _Growing:
+    def __init__(self, folder: Path, report: Report) -> None:
+        self._folder = folder
+        self._report = report
+        self._shop = Shop()
+        self._batches: list[int] = []
+        self._growth = Growth()
+
+    def run(self, versions: int) -> Growth:
+        for wanted in (versions // 10, versions):
+            with closing(open_store(self._folder / "duckdb")) as store:
+                self._growth.sizes.append(self._grow(store, wanted))
+            self._growth.sizes[-1].file_bytes = store.size_bytes(LIVE)
+        with closing(open_store(self._folder / "duckdb")) as store:
+            self._rebuild(store)
+        self._growth.rebuilt_bytes = store.size_bytes(REBUILT)
+        return self._growth
+
+    def _grow(self, store: DuckdbStore, versions: int) -> Size:
+        sink = store.sink(LIVE)
+        sink.prepare()
+        sink.cutover()
+        size = Size()
+        with peak_memory() as peak:
+            while self._shop.versions < versions:
+                if self._shop.versions % 1_000_000 < CHANGES_PER_BATCH:
+                    self._report(f"{self._shop.versions:,} of {versions:,} versions")
+                    size.last = Load()
+                self._write(sink, CHANGES_PER_BATCH, size.load, size.last)
+            size.peak_bytes = peak()
+        self._report("small batches")
+        for _ in range(LIVE_BATCHES):
+            live = Load()
+            self._write(sink, CHANGES_PER_LIVE_BATCH, live)
+            size.live_s.append(live.elapsed_s)
+        size.versions = self._shop.versions
+        self._require_right(store, LIVE)
+        for name, query in questions(store).items():
+            self._report(name)
+            size.answers[name] = _ask(store, query)
+        self._publish(store, size)
+        return size
+
+    def _write(self, sink: Sink, changes: int, *loads: Load) -> None:
+        before = self._shop.versions
+        batch = self._shop.batch(changes)
+        self._batches.append(changes)
+        _timed(lambda: sink.write(batch), self._shop.versions - before, *loads)
+
+    def _publish(self, store: DuckdbStore, size: Size) -> None:
+        self._report("published copy")
+        settings, target = DuckdbSettings(), self._folder / "copy" / "published.duckdb"
+        tables = [shape.table for shape in shapes()]
+        copies = Copies(target, tables, settings.copy_every_s, analytics(settings.time_zone))
+        began = time.perf_counter()
+        copies.publish(store.instance())
+        size.copy_s = time.perf_counter() - began
+        size.copy_bytes = target.stat().st_size
+
+    def _rebuild(self, store: DuckdbStore) -> None:
+        sink = store.sink(REBUILT)
+        sink.prepare()
+        again = Shop()
+        gathered = Gathered(Settings.model_fields["rebuild"].default, shapes())
+        with peak_memory() as peak:
+            for number, changes in enumerate(self._batches):
+                if number % 20 == 0:
+                    self._report(f"rebuilding: {again.versions:,} of {self._shop.versions:,} versions")
+                before = again.versions
+                batch = again.batch(changes)
+                _timed(lambda batch=batch: gathered.add(batch), again.versions - before, self._growth.rebuild)  # type: ignore[misc]
+                if gathered.is_due(CHANGES_PER_BATCH) or again.versions == self._shop.versions:
+                    _timed(lambda: sink.write(gathered.take()), 0, self._growth.rebuild)
+            self._growth.rebuild_peak_bytes = peak()
+        self._require_right(store, REBUILT)
+
+    def _require_right(self, store: DuckdbStore, generation: int) -> None:
+        """Count and add up what the tables hold, and what their histories do."""
+        for (name, table), amount in zip(self._shop.tables.items(), ("total", "unit_price"), strict=True):
+            with store.connection(generation) as connection:
+                [found] = connection.execute(
+                    f"SELECT count(*), sum({amount}), (SELECT count(*) FROM versions.{name}) FROM {name}"
+                ).fetchall()
+            expected = (table.living, Decimal(table.amount) / 100, table.versions)
+            if found != expected:
+                self._growth.differences.append(f"generation {generation}, {name}: {found} instead of {expected}")
+
+
+def open_store(directory: Path) -> DuckdbStore:
+    """The store of those tables, with the views; whoever opens it closes it."""
+    settings = DuckdbSettings()
+    return DuckdbStore(directory, shapes(), settings.memory_limit, analytics(settings.time_zone))
+
+
+def shapes() -> list[RowShape]:
+    """The tables of `readmodels.toml`."""
+    tables = {name: contract.Table(**table) for name, table in tomllib.loads(DESCRIPTION.read_text())["tables"].items()}
+    return [RowShape(name, tuple(table.key), table.columns) for name, table in tables.items()]
+
+
+def questions(store: DuckdbStore) -> dict[str, str]:
+    """Every view, a moment that has passed, the past of one row, and what the line on freshness asks."""
+    middle = "SELECT min(created_at) + (max(created_at) - min(created_at)) / 2 FROM orders"
+    with store.instance().cursor() as connection:
+        [(moment, row)] = connection.execute(f"SELECT ({middle})::VARCHAR, (SELECT max(id) FROM orders)").fetchall()
+    return {
+        **{view.name: f"FROM {view.name}" for view in analytics("UTC").views},
+        "orders_as_of(…)": f"SELECT status, count(*), sum(total) FROM orders_as_of('{moment}') GROUP BY ALL",
+        "orders_history of one order": f"FROM orders_history WHERE id = {row}",
+        "freshness": place_query(catalog(LIVE), [shape.table for shape in shapes()]),
+    }
+
+
+def _ask(store: DuckdbStore, query: str) -> Answer:
+    answer = Answer()
+    with peak_memory() as peak, store.instance().cursor() as connection:
+        while len(answer.asked_s) < ASKED and sum(answer.asked_s) < ENOUGH_S:
+            began = (time.perf_counter(), time.process_time())
+            answer.rows = connection.execute(query).to_arrow_table().num_rows
+            answer.asked_s.append(time.perf_counter() - began[0])
+            answer.cpu_s.append(time.process_time() - began[1])
+        answer.peak_bytes = peak()
+    return answer
+
+
+def _timed(act: Callable[[], object], versions: int, *loads: Load) -> None:
+    began = (time.perf_counter(), time.process_time())
+    act()
+    elapsed_s, cpu_s = time.perf_counter() - began[0], time.process_time() - began[1]
+    for load in loads:
+        load.versions += versions
+        load.elapsed_s += elapsed_s
+        load.cpu_s += cpu_s
+
+
+@contextmanager
+def peak_memory() -> Iterator[Callable[[], int]]:
+    """The largest resident set of this process, in bytes, looked at twenty times a second."""
+    process, until = psutil.Process(), threading.Event()
+    peak = [process.memory_info().rss]
+
+    def watch() -> None:
+        while not until.wait(0.05):
+            peak[0] = max(peak[0], process.memory_info().rss)
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield lambda: peak[0]
+    finally:
+        until.set()
+        thread.join()
+
+
+def print_report(growth: Growth) -> None:
+    """Print every size beside the others."""
+    out.print("\nDuckDB as it grows")
+    table = _table("", *(f"{size.versions:,}" for size in growth.sizes))
+    for name, tell in _LINES.items():
+        table.add_row(name, *(tell(size) for size in growth.sizes))
+    out.print(table)
+    out.print(f"\nquestions of {growth.sizes[0].versions:,} and of {growth.sizes[-1].versions:,} versions")
+    table = _table("", "ms", "CPU ms", "rows", "ms", "CPU ms", "rows", "MB")
+    for name in growth.sizes[0].answers:
+        answers = [size.answers[name] for size in growth.sizes]
+        told = [one for answer in answers for one in _told(answer)]
+        table.add_row(name, *told, f"{answers[-1].peak_bytes / 2**20:,.0f}")
+    out.print(table)
+    last, rebuild = growth.sizes[-1], growth.rebuild
+    out.print(
+        f"\nrebuilt: {rebuild.per_s:,.0f} versions/s, {rebuild.cpu_s / rebuild.versions * 1e6:.1f} CPU µs each;\n"
+        f"{_mb(growth.rebuilt_bytes)} instead of {_mb(last.file_bytes)}; {_mb(growth.rebuild_peak_bytes)} resident"
+    )
+    for difference in growth.differences:
+        out.print(f"[red]{difference}[/]")
+
+
+def _told(answer: Answer) -> tuple[str, str, str]:
+    return f"{median(answer.asked_s) * 1000:,.0f}", f"{median(answer.cpu_s) * 1000:,.0f}", f"{answer.rows:,}"
+
+
+_LINES: dict[str, Callable[[Size], str]] = {
+    "load, versions/s": lambda size: f"{size.load.per_s:,.0f}",
+    "the last million": lambda size: f"{size.last.per_s:,.0f}",
+    "CPU µs each": lambda size: f"{size.last.cpu_s / size.last.versions * 1e6:.1f}",
+    "resident while loading": lambda size: _mb(size.peak_bytes),
+    f"{CHANGES_PER_LIVE_BATCH} changes, median ms": lambda size: f"{median(size.live_s) * 1000:,.0f}",
+    "the slowest ms": lambda size: f"{max(size.live_s) * 1000:,.0f}",
+    "file": lambda size: _mb(size.file_bytes),
+    "published copy": lambda size: f"{size.copy_s:.1f} s, {_mb(size.copy_bytes)}",
+}
+
+
+def _mb(size_bytes: int) -> str:
+    return f"{size_bytes / 2**20:,.0f} MB"
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        table.add_column(column, justify="right" if column else "left", no_wrap=True)
+    return table
+
+
+def growth_json(growth: Growth) -> dict[str, Any]:
+    """Every sample."""
+    return asdict(growth)
+
+
+def main(
+    versions: Annotated[int, typer.Option(min=100_000, help="Versions of all rows together.")] = 10_000_000,
+    json: Annotated[Path | None, typer.Option(help="Write every sample into this file.")] = None,
+    home: Annotated[Path | None, typer.Option(help="Where the files lie meanwhile: some 300 bytes a version.")] = None,
+) -> None:
+    """Measure growth alone."""
+    facts = machine.facts()
+    out.print("\n".join(f"{name:<16}{fact}" for name, fact in facts.items()))
+    growth = measure(versions, lambda step: err.print(f"[dim]{step}[/]"), home)
+    print_report(growth)
+    if json is not None:
+        found = {"machine": facts, "growth": growth_json(growth)}
+        json.write_bytes(orjson.dumps(found, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    raise typer.Exit(1 if growth.differences else 0)
+
+
+if __name__ == "__main__":
+    typer.run(main)
