@@ -46,14 +46,16 @@ class LocalStack:
     another one stops.
     """
 
-    def __init__(self, home: Path, *, cache: Path | None = None) -> None:
+    def __init__(self, home: Path, *, cache: Path | None = None, lock: Path | None = None) -> None:
         """Describe a stack; nothing is started.
 
         Args:
             home: its folder; made by `up`.
             cache: where downloads and unpacked programs are kept; by default the user's own cache.
+            lock: names the programs; by default the lock that is shipped.
         """
         self._home = Home(home.resolve())
+        self._lock = lock
         self._cache = cache or default_cache()
         self._site: Site | None = None
 
@@ -117,7 +119,7 @@ class LocalStack:
         """Find or make everything that the servers stand on."""
         if self._site is None:
             self._home.prepare()
-            programs, java = install(self._cache, report), find_java(report)
+            programs, java = install(self._cache, report, self._lock), find_java(report)
             reached = [java, programs.root, programs.postgres, programs.redis_server, self._home.root]
             account = account_for(self._home.data, reached)
             account.folder(self._home.data)
