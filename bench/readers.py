@@ -3,8 +3,8 @@
     python -m bench.readers [--versions N] [--rounds N] [--json FILE]
 
 The writer takes in changes, at a steady rate or as fast as it can, for ten seconds alone, then for ten seconds beside
-readers, each a process of its own, and so on in turn. Three ask through Quack, once a second, what a dashboard asks;
-one takes a whole table through Quack, so slowly that its answer is open all the time; and a tool opens the published copy
+readers, each a process of its own, and so on in turn. Three ask through Quack, once a second, what a dashboard asks.
+One takes a whole table through Quack, so slowly that its answer is open all the time. A tool opens the published copy
 once a second, which is written every five seconds meanwhile.
 """
 
