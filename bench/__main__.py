@@ -11,6 +11,7 @@ from rich.console import Console
 
 from bench import growth, latency, limits, machine, readers, throughput, truth, verify
 from bench.envelopes import recorded
+from bench.growth_figures import growth_json, print_growth
 from bench.history import history
 from bench.log import written
 from bench.report import latency_json, limits_json, print_latency, print_limits, print_throughput, throughput_json
@@ -59,8 +60,8 @@ def main(
     # Without servers, which would take the processor from it.
     if grown:
         grew = growth.measure(grown, _report, home)
-        growth.print_report(grew)
-        found["growth"] = growth.growth_json(grew)
+        print_growth(out, grew)
+        found["growth"] = growth_json(grew)
         is_equal = is_equal and not grew.differences
     if read:
         beside = readers.measure(read, repetitions, _report)

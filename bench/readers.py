@@ -10,21 +10,16 @@ once a second, which is written every five seconds meanwhile.
 
 from __future__ import annotations
 
-import multiprocessing
-import socket
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
-from multiprocessing.queues import Queue
-from multiprocessing.synchronize import Event
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
-import duckdb
 import orjson
 import typer
 from rich.console import Console
@@ -33,23 +28,18 @@ from rich.table import Table
 from bench import machine
 from bench.growing import Shop
 from bench.growth import CHANGES_PER_BATCH, LIVE, open_store, shapes
+from bench.reading import TOKEN, Place, Reading, free_port, readers
 from bench.throughput import Report
 from pipeline.analytics import analytics
 from pipeline.config import DuckdbSettings
-from sinks.duckdb_readers import Copies, load_extensions, serve
+from sinks.duckdb_readers import Copies, serve
 from sinks.duckdb_store import DuckdbStore
 
 SEGMENT_S = 10.0
 STEADY_PER_S = 2_000
 CHANGES_PER_BATCH_BY_PACE = {"steady": 200, "full": 5_000}
-TICK_S = 1.0
-TOKEN = "benchmark"
 LIMIT = 0.9
 """Of the throughput without readers."""
-
-DASHBOARD = ("FROM orders_by_status", "FROM revenue_per_day", "FROM top_skus")
-SLOW = "slow"
-COPY = "copy"
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -72,15 +62,6 @@ class Pace:
 
 
 @dataclass
-class Reading:
-    """What one reader met: the seconds of each answer, and errors."""
-
-    name: str
-    answers_s: list[float] = field(default_factory=list)
-    errors: list[str] = field(default_factory=list)
-
-
-@dataclass
 class Contention:
     """All that was measured."""
 
@@ -88,25 +69,17 @@ class Contention:
     readers: list[Reading] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where readers find DuckDB."""
-
-    address: str
-    copy: str
-
-
 def measure(versions: int, rounds: int, report: Report) -> Contention:
     """Write beside readers and alone, in turn, over a store of so many versions."""
     found = Contention({name: Pace() for name in CHANGES_PER_BATCH_BY_PACE})
     with TemporaryDirectory(prefix="readers-") as folder, closing(open_store(Path(folder) / "duckdb")) as store:
-        place = Place(f"quack:127.0.0.1:{_free_port()}", str(Path(folder) / "copy" / "published.duckdb"))
+        place = Place(f"quack:127.0.0.1:{free_port()}", str(Path(folder) / "copy" / "published.duckdb"))
         writer = _Writer(store, Path(place.copy))
         report(f"loading {versions:,} versions")
         writer.load(versions)
         serve(store.instance(), place.address, TOKEN, [Path(folder)])
         writer.publish()
-        with _readers(place, found.readers) as reading:
+        with readers(place, found.readers) as reading:
             for number in range(1, rounds + 1):
                 for name, pace in found.paces.items():
                     report(f"{number}/{rounds}  {name}")
@@ -166,65 +139,6 @@ class _Writer:
             slowest = max(slowest, time.perf_counter() - writes)
         per_s.append((self._shop.versions - before) / (time.perf_counter() - began))
         slowest_s.append(slowest)
-
-
-@contextmanager
-def _readers(place: Place, found: list[Reading]) -> Iterator[Event]:
-    """Start readers that read while the event is set, and gather what they met at the end."""
-    context = multiprocessing.get_context("spawn")
-    reading, ended, told = context.Event(), context.Event(), context.Queue()
-    names = [*DASHBOARD, SLOW, COPY]
-    processes = [context.Process(target=_read, args=(name, place, reading, ended, told), daemon=True) for name in names]
-    for process in processes:
-        process.start()
-    try:
-        yield reading
-    finally:
-        reading.set()
-        ended.set()
-        found += sorted((told.get(timeout=60) for _ in names), key=lambda one: names.index(one.name))
-        for process in processes:
-            process.join()
-
-
-def _read(name: str, place: Place, reading: Event, ended: Event, told: Queue[Reading]) -> None:
-    """One reader, in a process of its own."""
-    met = Reading(name)
-    with duckdb.connect() as connection:
-        load_extensions(connection)
-        while not ended.is_set():
-            if not reading.wait(0.1):
-                continue
-            began = time.perf_counter()
-            try:
-                _ask(name, connection, place, ended)
-                met.answers_s.append(time.perf_counter() - began)
-            except duckdb.Error as error:
-                met.errors.append(f"{type(error).__name__}: {error}")
-            if name != SLOW:
-                ended.wait(max(0.0, TICK_S - (time.perf_counter() - began)))
-    told.put(met)
-
-
-def _ask(name: str, connection: duckdb.DuckDBPyConnection, place: Place, ended: Event) -> None:
-    if name == COPY:
-        with duckdb.connect(place.copy, read_only=True) as copy:
-            copy.execute("FROM revenue_per_day").fetchall()
-        return
-    query = "FROM orders" if name == SLOW else name
-    answer = connection.execute("FROM quack_query(?, ?, token := ?)", [place.address, query, TOKEN])
-    if name != SLOW:
-        answer.fetchall()
-        return
-    while answer.fetchmany(2_048) and not ended.is_set():
-        time.sleep(0.1)
-
-
-def _free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def print_report(found: Contention) -> None:
