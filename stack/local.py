@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -64,8 +64,11 @@ class LocalStack:
         """The folder of this stack: `data`, `log`, `run`, ports, secrets and endpoints."""
         return self._home.root
 
-    def up(self, report: Report | None = None) -> Endpoints:
+    def up(self, report: Report | None = None, servers: Iterable[str] = SERVERS) -> Endpoints:
         """Start every server that does not run, and return when all of them answer.
+
+        Args:
+            servers: those that are wanted, where some are enough, and those that they need.
 
         Raises:
             StackError: with the remedy, and with the end of the log where a server failed.
@@ -75,7 +78,7 @@ class LocalStack:
             site = self._ground(report)
             boot = Boot(self._home, report, guard)
             in_order(
-                {name: kind.needs for name, kind in SERVERS.items()},
+                {name: SERVERS[name].needs for name in servers},
                 lambda name: boot.bring_up(SERVERS[name](site)),
                 boot.interrupted,
             )

@@ -30,6 +30,7 @@ from tests.golden.recorder import PREFIX, ROLE, Recorder, base64_of, lines_of
 from tests.golden.recording import GOLDEN, Image
 
 HOME = Path(".readmodels-golden")
+SERVERS = ("postgres", "kafka", "registry", "connect")
 CATALOGUE_TOPIC = f"{PREFIX}.{TABLE}"
 MESSAGE_TOPIC = f"{PREFIX}.message"
 END = "SELECT pg_logical_emit_message(true, 'golden-end', '')"
@@ -54,7 +55,7 @@ def main(
         with _servers(debezium) as recorder:
             found = [_differs(name, _recorded(recorder, name), execute) for name in only or NAMES]
     except StackError as error:
-        out.print(f"[red]{error}[/]")
+        out.print(str(error), style="red", markup=False)
         raise typer.Exit(1) from error
     raise typer.Exit(3 if any(found) else 0)
 
@@ -68,8 +69,10 @@ def _servers(debezium: str | None) -> Iterator[Recorder]:
             lock = Path(folder) / "artifacts.lock"
             write(with_debezium(debezium, default_cache() / "resolving"), lock)
         stack = LocalStack(HOME, lock=lock)
+        # What an aborted recording left running may be of another version.
+        stack.down(report)
         try:
-            yield Recorder(stack.up(report))
+            yield Recorder(stack.up(report, SERVERS))
         finally:
             stack.down(report)
 
