@@ -21,6 +21,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
 
+import duckdb
 import orjson
 import psutil
 import typer
@@ -28,7 +29,7 @@ from rich.console import Console
 
 from bench import machine
 from bench.growing import Shop
-from bench.growth_figures import CHANGES_PER_LIVE_BATCH, Answer, Growth, Load, Size, growth_json, print_growth
+from bench.growth_figures import CHANGES_PER_LIVE_BATCH, Answer, File, Growth, Load, Size, growth_json, print_growth
 from bench.servers import DESCRIPTION
 from bench.throughput import Report
 from pipeline import contract
@@ -75,10 +76,10 @@ class _Growing:
         for wanted in (versions // 10, versions):
             with closing(open_store(self._folder / "duckdb")) as store:
                 self._growth.sizes.append(self._grow(store, wanted))
-            self._growth.sizes[-1].file_bytes = store.size_bytes(LIVE)
+            self._growth.sizes[-1].file = _file(store.path(LIVE))
         with closing(open_store(self._folder / "duckdb")) as store:
             self._rebuild(store)
-        self._growth.rebuilt_bytes = store.size_bytes(REBUILT)
+        self._growth.rebuilt = _file(store.path(REBUILT))
         return self._growth
 
     def _grow(self, store: DuckdbStore, versions: int) -> Size:
@@ -98,6 +99,7 @@ class _Growing:
             live = Load()
             self._write(sink, CHANGES_PER_LIVE_BATCH, live)
             size.live_s.append(live.elapsed_s)
+            size.live_cpu_s.append(live.cpu_s)
         size.versions = self._shop.versions
         self._require_right(store, LIVE)
         for name, query in questions(store).items():
@@ -186,6 +188,14 @@ def _ask(store: DuckdbStore, query: str) -> Answer:
             answer.cpu_s.append(time.process_time() - began[1])
         answer.peak_bytes = peak()
     return answer
+
+
+def _file(path: Path) -> File:
+    """Look at a file that is closed."""
+    with duckdb.connect(str(path), read_only=True) as connection:
+        size = "SELECT block_size * used_blocks FROM pragma_database_size() WHERE database_name = current_database()"
+        [(used_bytes,)] = connection.execute(size).fetchall()
+    return File(path.stat().st_size, used_bytes)
 
 
 def _timed(act: Callable[[], object], versions: int, *loads: Load) -> None:

@@ -27,6 +27,14 @@ class Load:
         return self.versions / self.elapsed_s
 
 
+@dataclass(frozen=True)
+class File:
+    """The bytes of a DuckDB file, and those of its blocks that are in use; what is free is written to next."""
+
+    total_bytes: int = 0
+    used_bytes: int = 0
+
+
 @dataclass
 class Answer:
     """A question: the rows of its answer, the seconds of each asking, and the largest resident set meanwhile."""
@@ -44,9 +52,9 @@ class Size:
     Args:
         versions: of all tables.
         load: everything up to here, and `last` the last million of it, or all where it is less.
-        live_s: each write of a small batch.
+        live_s, live_cpu_s: each write of a small batch.
         copy_s, copy_bytes: a published copy.
-        file_bytes: the generation's file, after a checkpoint.
+        file: the generation's, after a checkpoint.
         peak_bytes: the largest resident set while it was loaded.
     """
 
@@ -54,20 +62,21 @@ class Size:
     load: Load = field(default_factory=Load)
     last: Load = field(default_factory=Load)
     live_s: list[float] = field(default_factory=list)
+    live_cpu_s: list[float] = field(default_factory=list)
     answers: dict[str, Answer] = field(default_factory=dict)
     copy_s: float = 0.0
     copy_bytes: int = 0
-    file_bytes: int = 0
+    file: File = File()
     peak_bytes: int = 0
 
 
 @dataclass
 class Growth:
-    """Every size, the rebuild of the last, its bytes, and where the tables are not what the changes left."""
+    """Every size, the rebuild of the last, its file, and where the tables are not what the changes left."""
 
     sizes: list[Size] = field(default_factory=list)
     rebuild: Load = field(default_factory=Load)
-    rebuilt_bytes: int = 0
+    rebuilt: File = File()
     rebuild_peak_bytes: int = 0
     differences: list[str] = field(default_factory=list)
 
@@ -80,7 +89,7 @@ def print_growth(out: Console, growth: Growth) -> None:
         table.add_row(name, *(tell(size) for size in growth.sizes))
     out.print(table)
     out.print(f"\nquestions of {growth.sizes[0].versions:,} and of {growth.sizes[-1].versions:,} versions")
-    table = _table("", "ms", "CPU ms", "rows", "ms", "CPU ms", "rows", "MB")
+    table = _table("", "ms", "CPU", "rows", "ms", "CPU", "rows", "MB")
     for name in growth.sizes[0].answers:
         answers = [size.answers[name] for size in growth.sizes]
         told = [one for answer in answers for one in _told(answer)]
@@ -89,7 +98,7 @@ def print_growth(out: Console, growth: Growth) -> None:
     last, rebuild = growth.sizes[-1], growth.rebuild
     out.print(
         f"\nrebuilt: {rebuild.per_s:,.0f} versions/s, {rebuild.cpu_s / rebuild.versions * 1e6:.1f} CPU µs each;\n"
-        f"{_mb(growth.rebuilt_bytes)} instead of {_mb(last.file_bytes)}; {_mb(growth.rebuild_peak_bytes)} resident"
+        f"{_file(growth.rebuilt)} instead of {_file(last.file)}; {_mb(growth.rebuild_peak_bytes)} resident"
     )
     for difference in growth.differences:
         out.print(f"[red]{difference}[/]")
@@ -105,10 +114,15 @@ _LINES: dict[str, Callable[[Size], str]] = {
     "CPU µs each": lambda size: f"{size.last.cpu_s / size.last.versions * 1e6:.1f}",
     "resident while loading": lambda size: _mb(size.peak_bytes),
     f"{CHANGES_PER_LIVE_BATCH} changes, median ms": lambda size: f"{median(size.live_s) * 1000:,.0f}",
+    "CPU ms": lambda size: f"{median(size.live_cpu_s) * 1000:,.0f}",
     "the slowest ms": lambda size: f"{max(size.live_s) * 1000:,.0f}",
-    "file": lambda size: _mb(size.file_bytes),
+    "file": lambda size: _file(size.file),
     "published copy": lambda size: f"{size.copy_s:.1f} s, {_mb(size.copy_bytes)}",
 }
+
+
+def _file(file: File) -> str:
+    return f"{_mb(file.total_bytes)}, {_mb(file.used_bytes)} used"
 
 
 def _mb(size_bytes: int) -> str:
