@@ -51,11 +51,11 @@ class Opened:
 
 
 @contextmanager
-def repeated(*acts: Callable[[], None]) -> Iterator[list[str]]:
+def repeated(*acts: Callable[[], object]) -> Iterator[list[str]]:
     """Do each act again and again on a thread of its own while the block runs; yields the errors that they meet."""
     until, errors = threading.Event(), list[str]()
 
-    def go_on(act: Callable[[], None]) -> None:
+    def go_on(act: Callable[[], object]) -> None:
         while not until.wait(TICK_S):
             try:
                 act()
@@ -136,8 +136,8 @@ def test_no_answer_is_older_than_is_said_of_it(pipeline: Pipeline, order_id: int
     answers: list[Answered] = []
     copies: list[Opened] = []
     with psycopg.connect(pipeline.endpoints.postgres, autocommit=True) as source:
-        acts: list[Callable[[], None]] = [
-            lambda: source.execute("UPDATE orders SET total = total + 1 WHERE id = %s", [order_id]) and None,
+        acts: list[Callable[[], object]] = [
+            lambda: source.execute("UPDATE orders SET total = total + 1 WHERE id = %s", [order_id]),
             lambda: copies.append(opened(copy, order_id)),
             *[lambda: answers.append(answered(pipeline, query))] * READERS,
         ]

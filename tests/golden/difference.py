@@ -41,7 +41,7 @@ class _Told:
         self.changes: list[Flat] = [_flat(line) for line in lines if "op" in line]
         self.columns: Flat = _flat(head.get("columns", {}))
         values = [plain(record.value, self._schemas) for record in records]
-        self.version = next(found for value in values if (found := _source_of(value).get("version")))
+        self.version: str = next(found for value in values if (found := _source_of(value).get("version")))
 
     def schemas(self, topic: str) -> list[Flat]:
         """The schemas of a topic's values, in the order of their use."""

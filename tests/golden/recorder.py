@@ -127,7 +127,7 @@ class Recorder:
                         raise TimeoutError(f"the end of {topic} was not reached")
                     if not message.error():
                         records.append(Record.of(message))
-                    elif message.offset() >= ends[topic, 0]:
+                    elif (message.offset() or 0) >= ends[topic, 0]:
                         break
         return records
 

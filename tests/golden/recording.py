@@ -37,11 +37,11 @@ class Record:
     @classmethod
     def of(cls, message: Message) -> Record:
         """Take over what was consumed."""
-        key, headers = message.key(), message.headers() or []
+        key, headers = message.key(), dict(message.headers() or ())
         return cls(
             message.topic() or "",
             key if key is None or isinstance(key, str) else key.decode(),
-            {name: value.decode() if isinstance(value, bytes) else str(value) for name, value in headers},
+            {name: value.decode() if isinstance(value, bytes) else str(value) for name, value in headers.items()},
             message.value(),
         )
 

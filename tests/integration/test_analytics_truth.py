@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from pipeline.setup import carry_out, init_steps, teardown_steps
 from pipeline.source import Source
 from pipeline.sql import ask
 from pipeline.worker import Worker, has_reached
+from sinks.batch import Shard
 from stack.endpoints import Endpoints
 from tests.integration.independent_views import AUDIT, QUESTIONS, ZONE
 from tests.integration.own_source import own_database, own_deployment
@@ -55,7 +56,7 @@ def answers(local_endpoints: Endpoints, tmp_path_factory: pytest.TempPathFactory
         carry_out(teardown_steps(made), lambda *_: None)
 
 
-def take_in(settings: Settings, ends: dict[tuple[str, int], int]) -> None:
+def take_in(settings: Settings, ends: Mapping[Shard, int]) -> None:
     """Carry the log up to these ends into a new model."""
     with closing(read_models.open_duckdb(settings)) as store:
         store.create(1, read_models.newborn("duckdb", settings))
