@@ -9,8 +9,9 @@ import orjson
 import typer
 from rich.console import Console
 
-from bench import latency, limits, machine, throughput, truth, verify
+from bench import growth, latency, limits, machine, readers, throughput, truth, verify
 from bench.envelopes import recorded
+from bench.growth_figures import growth_json, print_growth
 from bench.history import history
 from bench.log import written
 from bench.report import latency_json, limits_json, print_latency, print_limits, print_throughput, throughput_json
@@ -33,6 +34,10 @@ def main(
     repetitions: Annotated[int, typer.Option(min=1, help="How often everything is measured, in turn.")] = 3,
     probes: Annotated[int, typer.Option(min=0, help="Orders whose way to the readers is timed; 0 for none.")] = 100,
     verified: Annotated[int, typer.Option(min=0, help="Orders that `verify` is timed over; 0 for none.")] = 100_000,
+    grown: Annotated[int, typer.Option(min=0, help="Versions to which DuckDB grows; 0 for none.")] = 10_000_000,
+    read: Annotated[
+        int, typer.Option(min=0, help="Versions in DuckDB beside whose readers is written; 0 for none.")
+    ] = 1_000_000,
     json: Annotated[Path | None, typer.Option(help="Write every sample into this file.")] = None,
     home: Annotated[Path, typer.Option(help="Where the benchmark's own servers keep their state.")] = Path(
         ".readmodels-bench"
@@ -52,6 +57,16 @@ def main(
             samples = verify.measure(Context(DESCRIPTION, home), verified, repetitions, _report)
             verify.print_report(samples)
             found["verify"] = verify.samples_json(samples)
+    # Without servers, which would take the processor from it.
+    if grown:
+        grew = growth.measure(grown, _report, home)
+        print_growth(out, grew)
+        found["growth"] = growth_json(grew)
+        is_equal = is_equal and not grew.differences
+    if read:
+        beside = readers.measure(read, repetitions, _report)
+        readers.print_report(beside)
+        found["readers"] = readers.contention_json(beside)
     if json is not None:
         json.write_bytes(orjson.dumps(found, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
     raise typer.Exit(0 if is_equal else 1)

@@ -20,8 +20,8 @@ from sinks.duckdb_readers import load_extensions, only_reads
 from sinks.duckdb_store import DuckdbStore, WriterElsewhere, catalog
 from sinks.errors import GenerationMissing
 
-PLACE_WAIT_S = 0.2
-"""How long an answer that is there waits for what is to be said of its freshness."""
+PLACE_WAIT_S = 0.5
+"""How long a question waits for what is to be said of the freshness of its answer."""
 
 
 class QueryRefused(ValueError):
@@ -107,8 +107,9 @@ def _ask_worker(served: DuckdbSettings, query: str, place: str) -> Answer:
         asking = ThreadPoolExecutor(1)
         where = asking.submit(lambda: place_of(send(connection.cursor(), place)))
         try:
-            rows = _answer(lambda: send(connection, query).to_arrow_table())
-            return Answer(rows, _in_time(where))
+            # First, for an answer must not be older than is said of it; what comes later may be of a later place.
+            told = _in_time(where)
+            return Answer(_answer(lambda: send(connection, query).to_arrow_table()), told)
         except duckdb.IOException as error:
             raise ReadersNotServed(f"nobody answers at {served.serve}") from error
         finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -46,14 +46,16 @@ class LocalStack:
     another one stops.
     """
 
-    def __init__(self, home: Path, *, cache: Path | None = None) -> None:
+    def __init__(self, home: Path, *, cache: Path | None = None, lock: Path | None = None) -> None:
         """Describe a stack; nothing is started.
 
         Args:
             home: its folder; made by `up`.
             cache: where downloads and unpacked programs are kept; by default the user's own cache.
+            lock: names the programs; by default the lock that is shipped.
         """
         self._home = Home(home.resolve())
+        self._lock = lock
         self._cache = cache or default_cache()
         self._site: Site | None = None
 
@@ -62,8 +64,11 @@ class LocalStack:
         """The folder of this stack: `data`, `log`, `run`, ports, secrets and endpoints."""
         return self._home.root
 
-    def up(self, report: Report | None = None) -> Endpoints:
+    def up(self, report: Report | None = None, servers: Iterable[str] = SERVERS) -> Endpoints:
         """Start every server that does not run, and return when all of them answer.
+
+        Args:
+            servers: those that are wanted, where some are enough, and those that they need.
 
         Raises:
             StackError: with the remedy, and with the end of the log where a server failed.
@@ -73,7 +78,7 @@ class LocalStack:
             site = self._ground(report)
             boot = Boot(self._home, report, guard)
             in_order(
-                {name: kind.needs for name, kind in SERVERS.items()},
+                {name: SERVERS[name].needs for name in servers},
                 lambda name: boot.bring_up(SERVERS[name](site)),
                 boot.interrupted,
             )
@@ -117,7 +122,7 @@ class LocalStack:
         """Find or make everything that the servers stand on."""
         if self._site is None:
             self._home.prepare()
-            programs, java = install(self._cache, report), find_java(report)
+            programs, java = install(self._cache, report, self._lock), find_java(report)
             reached = [java, programs.root, programs.postgres, programs.redis_server, self._home.root]
             account = account_for(self._home.data, reached)
             account.folder(self._home.data)

@@ -7,10 +7,13 @@ import re
 from pathlib import Path
 
 from jgo.maven import MavenContext
+from requests import RequestException
 
-from stack.artifacts import LOCK_NAME, Artifact, default_cache
+from stack.artifacts import LOCK_NAME, Artifact, default_cache, locked
+from stack.errors import DownloadFailed
 
 KAFKA = "4.3.1"
+CONNECTOR = "io.debezium:debezium-connector-postgres"
 DEBEZIUM = "3.6.1.Final"
 APICURIO = "3.3.3"
 APICURIO_CONVERTER = "2.6.13.Final"
@@ -24,7 +27,7 @@ PROGRAMS = {
         f"org.apache.kafka:connect-transforms:{KAFKA}",
         "org.slf4j:slf4j-simple:1.7.36",
     ],
-    "debezium": [f"io.debezium:debezium-connector-postgres:{DEBEZIUM}"],
+    "debezium": [f"{CONNECTOR}:{DEBEZIUM}"],
     "avro-converter": [f"io.apicurio:apicurio-registry-utils-converter:{APICURIO_CONVERTER}"],
 }
 DISTRIBUTIONS = {
@@ -42,21 +45,45 @@ _HEADER = "# The servers' files and their sums. Rewritten by `python -m stack.lo
 
 def resolve(context: MavenContext) -> list[Artifact]:
     """Download every file that the programs need and describe it."""
-    found = []
+    found: list[Artifact] = []
     for program, roots in PROGRAMS.items():
-        inputs, rest = context.resolver.resolve([context.create_dependency(root) for root in roots])
-        for dependency in inputs + rest:
-            if program != "kafka" and _OFFERED_BY_CONNECT.match(dependency.artifactId):
-                continue
-            artifact = dependency.artifact
-            coordinate = f"{artifact.groupId}:{artifact.artifactId}:{artifact.packaging}:{artifact.version}"
-            found.append(_described(program, coordinate, Path(artifact.resolve())))
+        found += _resolved(context, program, roots)
     for program, coordinate in DISTRIBUTIONS.items():
         group, name, packaging, *classifier, version = coordinate.split(":")
         component = context.project(group, name).at_version(version)
         file = Path(component.artifact("".join(classifier), packaging).resolve())
         found.append(_described(program, coordinate, file))
     return sorted(found, key=lambda artifact: (artifact.program, artifact.coordinate))
+
+
+def with_debezium(version: str, resolving: Path) -> list[Artifact]:
+    """The shipped lock, with another version of the connector and of what it needs.
+
+    Args:
+        resolving: the folder in which Maven's files are looked up and kept.
+
+    Raises:
+        DownloadFailed: there is no such version, or a file that it needs could not be fetched.
+    """
+    others = [artifact for artifact in locked() if artifact.program != "debezium"]
+    try:
+        own = _resolved(MavenContext(repo_cache=resolving), "debezium", [f"{CONNECTOR}:{version}"])
+    except (RequestException, RuntimeError) as error:
+        raise DownloadFailed(f"Debezium {version} could not be fetched: {error}") from error
+    return sorted(others + own, key=lambda artifact: (artifact.program, artifact.coordinate))
+
+
+def _resolved(context: MavenContext, program: str, roots: list[str]) -> list[Artifact]:
+    """A program's files, and those that they depend on."""
+    inputs, rest = context.resolver.resolve([context.create_dependency(root) for root in roots])
+    found = []
+    for dependency in inputs + rest:
+        if program != "kafka" and _OFFERED_BY_CONNECT.match(dependency.artifactId):
+            continue
+        artifact = dependency.artifact
+        coordinate = f"{artifact.groupId}:{artifact.artifactId}:{artifact.packaging}:{artifact.version}"
+        found.append(_described(program, coordinate, Path(artifact.resolve())))
+    return found
 
 
 def write(artifacts: list[Artifact], lock: Path) -> None:

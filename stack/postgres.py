@@ -30,6 +30,7 @@ max_wal_senders = 20
 max_replication_slots = 20
 max_slot_wal_keep_size = 2GB
 shared_buffers = 64MB
+track_commit_timestamp = on
 timezone = 'UTC'
 log_timezone = 'UTC'
 """

@@ -9,6 +9,7 @@ import tempfile
 import zipfile
 from dataclasses import dataclass
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -70,18 +71,22 @@ _PLACES = {
 }
 
 
-def install(cache: Path, report: Report) -> Programs:
-    """Return the programs that the lock names, assembling them on first use from checked files.
+def install(cache: Path, report: Report, lock: Traversable | None = None) -> Programs:
+    """Return the programs that a lock names, assembling them on first use from checked files.
+
+    Args:
+        lock: by default the one that ships with this package.
 
     Raises:
         ChecksumMismatch: a file is not the one that the lock names.
         DownloadFailed: a file could not be fetched.
     """
-    recipe = files("stack").joinpath(LOCK_NAME).read_text() + _LAYOUT
+    lock = lock or files("stack").joinpath(LOCK_NAME)
+    recipe = lock.read_text() + _LAYOUT
     root = cache / "programs" / hashlib.sha256(recipe.encode()).hexdigest()[:12]
     if root.exists():
         return Programs(root)
-    local = fetch(locked(), cache, report)
+    local = fetch(locked(lock), cache, report)
     report.preparing("unpacking the servers")
     root.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=root.parent, prefix="unpacking-") as scratch:

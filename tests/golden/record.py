@@ -1,113 +1,138 @@
-"""Records the golden change records anew, from a running stack: `python -m tests.golden.record ENDPOINTS.json`.
+"""Records the golden change records again, and shows how they differ from those that are kept.
 
-`ENDPOINTS.json` is what `readmodels up --json` prints, and `readmodels init` has made the connector's role. A database,
-a connector, a slot and topics are made for the recording, and taken down again; its schemas stay in the registry.
+    python -m tests.golden.record [--debezium VERSION] [--only NAME] [--execute]
+
+A stack of the recording's own is started below `.readmodels-golden/` and stopped again. With another version of
+Debezium, its connector and what it needs come from Maven into the same cache as everything else. Exit code 3 says that
+something differs; `--execute` puts the new recordings in the place of the kept ones.
 """
 
-import base64
-import json
-import sys
-import uuid
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any
 
 import psycopg
-from confluent_kafka import Consumer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
-from confluent_kafka.schema_registry import SchemaRegistryClient
-from psycopg.conninfo import make_conninfo
+import typer
+from rich.console import Console
 
-from connectors.connect import ConnectClient
+from stack.artifacts import default_cache
+from stack.errors import StackError
+from stack.local import LocalStack
+from stack.lock import with_debezium, write
+from stack.progress import ConsoleReport
+from tests.golden import cases
 from tests.golden.catalogue import COLUMNS, SCHEMA, TABLE, VARIANTS, Variant
+from tests.golden.difference import differences, version
 from tests.golden.expectation import EXPECTATION
+from tests.golden.recorder import PREFIX, ROLE, Recorder, base64_of, lines_of
+from tests.golden.recording import GOLDEN, Image
 
-GOLDEN = Path(__file__).parent
-CONNECTOR = GOLDEN.parents[1] / "connectors" / "postgres-orders-cdc.json"
-PREFIX = "golden"
-TOPIC = f"{PREFIX}.{TABLE}"
-TIMEOUT_S = 60.0
+HOME = Path(".readmodels-golden")
+SERVERS = ("postgres", "kafka", "registry", "connect")
+CATALOGUE_TOPIC = f"{PREFIX}.{TABLE}"
+MESSAGE_TOPIC = f"{PREFIX}.message"
+END = "SELECT pg_logical_emit_message(true, 'golden-end', '')"
+SHOWN_DIFFERENCES = 40
+"""Of one recording; a field that is new comes with every record."""
 
-_ABSENT = ("heartbeat.", "signal.", "notification.", "message.prefix.")
-"""Settings that concern the rest of the pipeline."""
-
-Image = dict[str, Any] | None
+NAMES = (*VARIANTS, *cases.FORMATS)
 Change = tuple[str, Image, Image]
 
-
-def main(endpoints: dict[str, str]) -> None:
-    """Record every variant."""
-    for name, variant in VARIANTS.items():
-        with _database(endpoints) as connection, _topic(endpoints):
-            changes: list[Change] = [("r", None, image) for image in _insert(connection, variant, first_id=1)]
-            with _connector(endpoints, variant):
-                values = _read(endpoints, len(changes))
-                changes += _change(connection, variant)
-                values = _read(endpoints, len(changes))
-        _write(endpoints, name, values, changes)
-        print(f"{name}: {len(values)} records")
+out = Console(highlight=False, soft_wrap=True)
 
 
-@contextmanager
-def _database(endpoints: dict[str, str]) -> Iterator[psycopg.Connection[Any]]:
-    admin_url = endpoints["postgres_admin"]
-    with psycopg.connect(admin_url, autocommit=True) as admin:
-        admin.execute(f"DROP DATABASE IF EXISTS {PREFIX}")
-        admin.execute(f"CREATE DATABASE {PREFIX}")
-        try:
-            with psycopg.connect(make_conninfo(admin_url, dbname=PREFIX), autocommit=True) as connection:
-                connection.execute(SCHEMA)
-                columns = ", ".join(
-                    f"{name} {kind}{' NOT NULL' if name.startswith('required') else ''}"
-                    for name, kind in COLUMNS.items()
-                )
-                connection.execute(f"CREATE TABLE {TABLE} ({columns}, PRIMARY KEY (id))")
-                connection.execute(f"ALTER TABLE {TABLE} REPLICA IDENTITY FULL")
-                connection.execute(f"CREATE PUBLICATION {PREFIX} FOR TABLE {TABLE}")
-                connection.execute(f"GRANT SELECT ON {TABLE} TO debezium")
-                yield connection
-        finally:
-            admin.execute(
-                "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = %s",
-                [PREFIX],
-            )
-            admin.execute(f"DROP DATABASE {PREFIX}")
-
-
-@contextmanager
-def _topic(endpoints: dict[str, str]) -> Iterator[None]:
-    admin = AdminClient({"bootstrap.servers": endpoints["kafka"]})
-    for created in admin.create_topics([NewTopic(TOPIC, num_partitions=1, replication_factor=1)]).values():
-        created.result()
+def main(
+    debezium: Annotated[
+        str | None, typer.Option(help="Another version, as 3.6.3.Final; by default the locked one.")
+    ] = None,
+    only: Annotated[list[str] | None, typer.Option(help=f"One of {', '.join(NAMES)}; repeatable.")] = None,
+    execute: Annotated[bool, typer.Option("--execute", help="Replace the kept recordings.")] = False,
+) -> None:
+    """Record from a real connector, and compare with what is kept."""
     try:
-        yield
-    finally:
-        for deleted in admin.delete_topics([TOPIC]).values():
-            deleted.result()
+        with _servers(debezium) as recorder:
+            found = [_differs(name, _recorded(recorder, name), execute) for name in only or NAMES]
+    except StackError as error:
+        out.print(str(error), style="red", markup=False)
+        raise typer.Exit(1) from error
+    raise typer.Exit(3 if any(found) else 0)
 
 
 @contextmanager
-def _connector(endpoints: dict[str, str], variant: Variant) -> Iterator[None]:
-    settings = json.loads(CONNECTOR.read_text())["config"]
-    settings = {key: value for key, value in settings.items() if not key.startswith(_ABSENT)}
-    settings |= {
-        "topic.prefix": PREFIX,
-        "database.dbname": PREFIX,
-        "slot.name": PREFIX,
-        "publication.name": PREFIX,
-        "table.include.list": TABLE,
-    }
-    with closing(ConnectClient(endpoints["connect"])) as connect:
-        connect.put_config(PREFIX, {**settings, **variant.settings})
+def _servers(debezium: str | None) -> Iterator[Recorder]:
+    report = ConsoleReport(Console(stderr=True, highlight=False))
+    with TemporaryDirectory() as folder:
+        lock = None
+        if debezium is not None:
+            lock = Path(folder) / "artifacts.lock"
+            write(with_debezium(debezium, default_cache() / "resolving"), lock)
+        stack = LocalStack(HOME, lock=lock)
+        # What an aborted recording left running may be of another version.
+        stack.down(report)
         try:
-            connect.wait_until_running(PREFIX, TIMEOUT_S)
-            yield
+            yield Recorder(stack.up(report, SERVERS))
         finally:
-            connect.stop(PREFIX)
-            connect.wait_until_stopped(PREFIX, TIMEOUT_S)
-            connect.forget_offsets(PREFIX)
-            connect.delete(PREFIX)
+            stack.down(report)
+
+
+def _recorded(recorder: Recorder, name: str) -> str:
+    out.print(f"[dim]recording {name}[/]")
+    return _catalogue(recorder, VARIANTS[name]) if name in VARIANTS else _cases(recorder, name)
+
+
+def _differs(name: str, now: str, execute: bool) -> bool:
+    """Show how a recording differs from the kept one; where there is none, it does."""
+    file = GOLDEN / f"{name}.jsonl"
+    kept = file.read_text() if file.exists() else None
+    found = differences(kept, now) if kept is not None else ["there is no recording yet"]
+    of = f"{version(kept)} → {version(now)}" if kept is not None else version(now)
+    out.print(f"{name}, {of}: {f'{len(found)} differences' if found else 'no difference'}", markup=False)
+    for line in found[:SHOWN_DIFFERENCES]:
+        out.print(f"  {line}", markup=False)
+    if len(found) > SHOWN_DIFFERENCES:
+        out.print(f"  … and {len(found) - SHOWN_DIFFERENCES} more")
+    if execute:
+        file.write_text(now)
+    return bool(found)
+
+
+def _catalogue(recorder: Recorder, variant: Variant) -> str:
+    """Every type in one variant: a line about it, one per record, one per change that they must be read as."""
+    settings = {"table.include.list": TABLE, **variant.settings}
+    with recorder.database() as connection, recorder.topics([CATALOGUE_TOPIC]):
+        _prepare_catalogue(connection)
+        changes: list[Change] = [("r", None, image) for image in _insert(connection, variant, first_id=1)]
+        with recorder.connector(settings):
+            recorder.read(CATALOGUE_TOPIC, len(changes))
+            changes += _change(connection, variant)
+            values = [record.value for record in recorder.read(CATALOGUE_TOPIC, len(changes))]
+    # A JSON value repeats its whole schema.
+    first = next(value for value in values if value is not None)
+    prefix = first.partition(b'"payload":')[0] if first.startswith(b'{"schema":') else b""
+    return lines_of(
+        {
+            "topic": CATALOGUE_TOPIC,
+            "table": TABLE,
+            "columns": COLUMNS,
+            "schemas": recorder.schemas(values),
+            "prefix": base64_of(prefix),
+        },
+        *({"value": None if value is None else base64_of(value.removeprefix(prefix))} for value in values),
+        *({"op": op, "before": before, "after": after} for op, before, after in changes),
+    )
+
+
+def _prepare_catalogue(connection: psycopg.Connection[Any]) -> None:
+    connection.execute(SCHEMA)
+    columns = ", ".join(
+        f"{name} {kind}{' NOT NULL' if name.startswith('required') else ''}" for name, kind in COLUMNS.items()
+    )
+    connection.execute(f"CREATE TABLE {TABLE} ({columns}, PRIMARY KEY (id))".encode())
+    connection.execute(f"ALTER TABLE {TABLE} REPLICA IDENTITY FULL".encode())
+    connection.execute(f"CREATE PUBLICATION {PREFIX} FOR TABLE {TABLE}".encode())
+    connection.execute(f"GRANT SELECT ON {TABLE} TO {ROLE}".encode())
 
 
 def _insert(connection: psycopg.Connection[Any], variant: Variant, first_id: int) -> list[Image]:
@@ -149,46 +174,33 @@ def _expected(connection: psycopg.Connection[Any], row_id: int) -> Image:
     return image
 
 
-def _read(endpoints: dict[str, str], count: int) -> list[bytes | None]:
-    """Read the topic from its start until it has given `count` values that are not null."""
-    consumer = Consumer(
-        {
-            "bootstrap.servers": endpoints["kafka"],
-            "group.id": f"{PREFIX}.{uuid.uuid4()}",
-            "enable.auto.commit": False,
-            "isolation.level": "read_committed",
-        }
-    )
-    values: list[bytes | None] = []
-    with closing(consumer):
-        consumer.assign([TopicPartition(TOPIC, 0, 0)])
-        while sum(value is not None for value in values) < count:
-            messages = consumer.consume(1, TIMEOUT_S)
-            if not messages or messages[0].error():
-                raise TimeoutError(f"{len(values)} of {count} records came")
-            values.append(messages[0].value())
-    return values
-
-
-def _write(endpoints: dict[str, str], name: str, values: list[bytes | None], changes: list[Change]) -> None:
-    """Write a line that describes the recording, one per record, and one per change that they must be read as."""
-    registry = SchemaRegistryClient({"url": endpoints["schema_registry"]})
-    ids = {int.from_bytes(value[1:5], "big") for value in values if value and value[:1] == b"\0"}
-    schemas = {str(key): json.loads(registry.get_schema(key).schema_str or "null") for key in sorted(ids)}
-    # A JSON value repeats its whole schema.
-    first = next(value for value in values if value is not None)
-    prefix = first.partition(b'"payload":')[0] if first.startswith(b'{"schema":') else b""
-    head = {"topic": TOPIC, "table": TABLE, "columns": COLUMNS, "schemas": schemas, "prefix": _base64(prefix)}
-    lines: list[Any] = [head]
-    lines += [{"value": None if value is None else _base64(value.removeprefix(prefix))} for value in values]
-    lines += [{"op": op, "before": before, "after": after} for op, before, after in changes]
-    text = "".join(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n" for line in lines)
-    (GOLDEN / f"{name}.jsonl").write_text(text)
-
-
-def _base64(octets: bytes) -> str:
-    return base64.b64encode(octets).decode()
+def _cases(recorder: Recorder, name: str) -> str:
+    """Every case in one format: a line with the schemas, and one per record, topic by topic."""
+    topics = [f"{PREFIX}.public.{table}" for table in cases.TABLES]
+    heartbeats = f"__debezium-heartbeat.{PREFIX}"
+    own = [*topics, MESSAGE_TOPIC, heartbeats, f"{PREFIX}.public.signal"]
+    with recorder.database() as connection, recorder.topics(own):
+        cases.prepare(connection, PREFIX, ROLE)
+        # The slot is there before the snapshot, or its creation would wait for the transaction that is in flight.
+        connection.execute(f"SELECT pg_create_logical_replication_slot('{PREFIX}', 'pgoutput', failover => true)")
+        with psycopg.connect(recorder.url) as in_flight:
+            in_flight.execute("UPDATE in_flight SET note = 'in flight'")
+            with recorder.connector({**cases.SETTINGS, **cases.FORMATS[name]}):
+                for table, rows in cases.SNAPSHOT_ROWS.items():
+                    recorder.read(f"{PREFIX}.public.{table}", rows)
+                in_flight.commit()
+                source = cases.Source(
+                    connection, recorder.url, lambda table, count: recorder.read(f"{PREFIX}.public.{table}", count)
+                )
+                for act in cases.ACTS:
+                    act(source)
+                connection.execute(END)
+                recorder.read(MESSAGE_TOPIC, cases.MESSAGES + 1)
+                records = recorder.read_all([*topics, MESSAGE_TOPIC])
+                records += recorder.read(heartbeats, 1)
+    schemas = recorder.schemas(record.value for record in records)
+    return lines_of({"schemas": schemas}, *(record.to_json() for record in records))
 
 
 if __name__ == "__main__":
-    main(json.loads(Path(sys.argv[1]).read_text()))
+    typer.run(main)

@@ -1,19 +1,81 @@
 """The golden recordings, and how what was decoded compares with them."""
 
+from __future__ import annotations
+
 import base64
+import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import fastavro
 import numpy as np
 import pyarrow as pa
+from confluent_kafka import Message
 
 from connectors.envelope import Format, TableColumns
 from connectors.records import Records
 
+GOLDEN = Path(__file__).parent
+
 Image = dict[str, Any] | None
+
+_HEADER_BYTES = 5
+
+
+@dataclass(frozen=True)
+class Record:
+    """One record as it lay in its topic."""
+
+    topic: str
+    key: str | None
+    headers: Mapping[str, str]
+    value: bytes | None
+
+    @classmethod
+    def of(cls, message: Message) -> Record:
+        """Take over what was consumed."""
+        key, headers = message.key(), dict(message.headers() or ())
+        return cls(
+            message.topic() or "",
+            key if key is None or isinstance(key, str) else key.decode(),
+            {name: value.decode() if isinstance(value, bytes) else str(value) for name, value in headers.items()},
+            message.value(),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """What `from_json` reads back."""
+        value = None if self.value is None else base64.b64encode(self.value).decode()
+        return {"topic": self.topic, "key": self.key, "headers": dict(self.headers), "value": value}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Record:
+        """Read what `to_json` wrote."""
+        value = content["value"]
+        decoded = None if value is None else base64.b64decode(value)
+        return cls(content["topic"], content["key"], content["headers"], decoded)
+
+
+@dataclass(frozen=True)
+class Cases:
+    """Topics as a connector wrote them, one after the other.
+
+    Attributes:
+        schemas: the Avro schemas that the values name.
+    """
+
+    records: list[Record]
+    schemas: Mapping[int, Any]
+
+    def of(self, table: str) -> list[Record]:
+        """The records of one table's topic, in their order."""
+        return [record for record in self.records if record.topic.endswith(f".{table}")]
+
+    def envelopes(self, table: str) -> list[Image]:
+        """The values of one table's topic; a tombstone is None."""
+        return [plain(record.value, self.schemas) for record in self.of(table)]
 
 
 @dataclass(frozen=True)
@@ -39,8 +101,7 @@ class Recording:
 
 def recording(variant: str) -> Recording:
     """Read the recording of one variant of the connector's settings."""
-    text = Path(__file__).with_name(f"{variant}.jsonl").read_text()
-    head, *lines = [json.loads(line) for line in text.splitlines()]
+    head, *lines = [json.loads(line) for line in GOLDEN.joinpath(f"{variant}.jsonl").read_text().splitlines()]
     prefix = base64.b64decode(head["prefix"])
     texts = [line["value"] for line in lines if "value" in line]
     values = [None if text is None else prefix + base64.b64decode(text) for text in texts]
@@ -51,6 +112,30 @@ def recording(variant: str) -> Recording:
         {int(schema_id): schema for schema_id, schema in head["schemas"].items()},
         [(line["op"], line["before"], line["after"]) for line in lines if "op" in line],
     )
+
+
+def cases(name: str) -> Cases:
+    """Read the recorded cases in one format."""
+    head, *lines = [json.loads(line) for line in GOLDEN.joinpath(f"{name}.jsonl").read_text().splitlines()]
+    schemas = {int(schema_id): schema for schema_id, schema in head["schemas"].items()}
+    return Cases([Record.from_json(line) for line in lines], schemas)
+
+
+def plain(value: bytes | None, schemas: Mapping[int, Any]) -> Any:
+    """What a value holds, in JSON's types as far as they go: neither decimals nor times are made of it."""
+    if value is None:
+        return None
+    if value[:1] != b"\0":
+        return json.loads(value)
+    schema = without_meaning(schemas[int.from_bytes(value[1:_HEADER_BYTES], "big")])
+    return fastavro.schemaless_reader(io.BytesIO(value[_HEADER_BYTES:]), fastavro.parse_schema(schema), None)
+
+
+def without_meaning(schema: Any) -> Any:
+    """An Avro schema whose numbers are numbers, and not dates that Python cannot hold."""
+    if isinstance(schema, dict):
+        return {name: without_meaning(part) for name, part in schema.items() if name != "logicalType"}
+    return [without_meaning(part) for part in schema] if isinstance(schema, list) else schema
 
 
 def comparable(image: pa.StructScalar, expected: Image) -> Image:

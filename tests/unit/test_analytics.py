@@ -18,6 +18,7 @@ from pipeline.contract import Table
 from sinks.duckdb_readers import Copies, only_reads
 from sinks.duckdb_store import DuckdbStore
 from sinks.shape import RowShape
+from tests.unit.quack import reader_of
 from tests.unit.row_changes import Change, batch, deleted, snapshot, streamed, truncate
 from tests.unit.ships import CONTRACT
 
@@ -275,6 +276,26 @@ def test_views_are_made_where_the_tables_that_they_need_are(tmp_path: Path) -> N
             names = {name for (name,) in store.instance().execute("SHOW TABLES").fetchall()}
             tables = {name for shape in made_of for name in (shape.table, f"{shape.table}_history")}
             assert names - tables == expected
+
+
+def test_readers_through_quack_get_what_the_writer_gets(answers: Answers, tmp_path: Path) -> None:
+    told = Orders()
+    told.order(1, 1, created_at=moment("2026-01-01T23:30:00Z"))
+    told.item(1, 11)
+    told.order(2, 1, status="paid", total="1.10")
+    told.order(3, 1, status="shipped")
+    told.item(4, 11, quantity=3)
+    answers.write(told)
+    names = [view.name for view in BERLIN.views] + ["orders", "orders_history", "order_items_history"]
+    with reader_of(answers.store, tmp_path / "duckdb") as reader:
+        attached = reader.elsewhere(*(f"FROM live.{name}" for name in names))
+        for name, seen in zip(names, attached, strict=True):
+            expected = answers.ask(f"FROM {name}")
+            assert expected
+            assert reader.ask(f"FROM {name}") == expected
+            assert seen == [str(row) for row in expected]
+        assert reader.ask("SELECT status FROM orders_as_of('1970-01-01T00:00:02Z')") == [("paid",)]
+        assert reader.ask("SELECT local_day(created_at) FROM orders") == [(date(2026, 1, 2),)]
 
 
 def test_a_published_copy_has_the_views_of_its_tables_under_whatever_name_it_is_opened(

@@ -19,9 +19,10 @@ from sinks.duckdb_store import DuckdbStore
 from sinks.errors import StoreUnavailable
 from tests.contract.log import SHOP, Event, Log, Row, batch
 from tests.contract.subject import Form
+from tests.unit.quack import TOKEN, Reader, Rows, free_address, reader_of
 
-TOKEN = "four and more"
 SHAPES = [SHOP.root, SHOP.child]
+TABLES = [name for shape in SHAPES for name in (shape.table, f"{shape.table}_history")]
 WRITES = (
     "INSERT INTO orders VALUES (2, 'new', 1)",
     "UPDATE orders SET status = 'mine'",
@@ -120,20 +121,16 @@ def write(store: DuckdbStore, *changes: Callable[[Log], Event]) -> None:
 
 
 @pytest.fixture
-def ask(store: DuckdbStore, tmp_path: Path) -> Iterator[Callable[[str], list[tuple[object, ...]]]]:
-    """Send a query to the served store, as a holder of the token."""
-    address = f"quack:127.0.0.1:{free_port()}"
-    serve(store.instance(), address, TOKEN, [tmp_path / "duckdb"])
-    with duckdb.connect() as reader:
-        load_extensions(reader)
-        yield lambda query: reader.execute("FROM quack_query(?, ?, token := ?)", [address, query, TOKEN]).fetchall()
+def reader(store: DuckdbStore, tmp_path: Path) -> Iterator[Reader]:
+    """A holder of the token, who reads the served store."""
+    with reader_of(store, tmp_path / "duckdb") as opened:
+        yield opened
 
 
-def free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+@pytest.fixture
+def ask(reader: Reader) -> Callable[[str], Rows]:
+    """Send a query to the served store."""
+    return reader.ask
 
 
 @pytest.mark.parametrize("query", READS)
@@ -158,9 +155,7 @@ def test_every_table_function_of_this_duckdb_is_known_as_harmless_or_refused() -
     } - HARMLESS == set()
 
 
-def test_a_reader_gets_answers_while_the_store_is_written(
-    store: DuckdbStore, ask: Callable[[str], list[tuple[object, ...]]]
-) -> None:
+def test_a_reader_gets_answers_while_the_store_is_written(store: DuckdbStore, ask: Callable[[str], Rows]) -> None:
     for query in READS:
         ask(query)
     assert ask("SELECT id, status, CAST(total AS VARCHAR) FROM orders") == [(1, "pending", "12.30")]
@@ -169,9 +164,7 @@ def test_a_reader_gets_answers_while_the_store_is_written(
     assert ask("SELECT count(*) FROM orders_history") == [(2,)]
 
 
-def test_a_reader_sees_the_generation_that_is_live_now(
-    store: DuckdbStore, ask: Callable[[str], list[tuple[object, ...]]]
-) -> None:
+def test_a_reader_sees_the_generation_that_is_live_now(store: DuckdbStore, ask: Callable[[str], Rows]) -> None:
     second = store.sink(2)
     second.prepare()
     assert ask("SELECT id FROM orders") == [(1,)]
@@ -179,16 +172,30 @@ def test_a_reader_sees_the_generation_that_is_live_now(
     assert ask("SELECT id FROM orders") == []
 
 
-def test_a_reader_that_does_more_than_read_is_refused(ask: Callable[[str], list[tuple[object, ...]]]) -> None:
+def test_a_reader_that_does_more_than_read_is_refused(ask: Callable[[str], Rows]) -> None:
     for query in (*WRITES, *CALLS):
         with pytest.raises(duckdb.Error):
             ask(query)
     assert ask("SELECT id, status FROM orders") == [(1, "pending")]
 
 
-def test_a_reader_reaches_no_file_outside_the_store(
-    ask: Callable[[str], list[tuple[object, ...]]], tmp_path: Path
-) -> None:
+def test_a_reader_changes_nothing_through_the_attached_catalog(reader: Reader) -> None:
+    *refusals, found = reader.elsewhere(
+        "INSERT INTO live.orders VALUES (2, 'new', 1)",
+        "UPDATE live.orders SET status = 'mine'",
+        "DELETE FROM live.orders",
+        "CREATE TABLE live.mine AS SELECT 1 AS id",
+        "CREATE OR REPLACE VIEW live.orders AS SELECT 1 AS id",
+        "DROP VIEW live.orders",
+        "WITH one AS (SELECT 3 AS id) INSERT INTO live.orders SELECT id, 'new', 1 FROM one",
+        "SELECT id, status FROM live.orders",
+    )
+    assert [isinstance(refusal, str) for refusal in refusals] == [True] * 7
+    assert found == ["(1, 'pending')"]
+    assert reader.ask("SHOW TABLES") == [(name,) for name in sorted(TABLES)]
+
+
+def test_a_reader_reaches_no_file_outside_the_store(ask: Callable[[str], Rows], tmp_path: Path) -> None:
     secret = tmp_path / "secret.csv"
     secret.write_text("a,b\n1,2\n")
     for query in (
@@ -207,7 +214,7 @@ def test_a_reader_reaches_no_file_outside_the_store(
 
 
 def test_nobody_reads_with_another_token(store: DuckdbStore, tmp_path: Path) -> None:
-    address = f"quack:127.0.0.1:{free_port()}"
+    address = free_address()
     serve(store.instance(), address, TOKEN, [tmp_path / "duckdb"])
     with duckdb.connect() as reader:
         load_extensions(reader)
@@ -226,11 +233,11 @@ def test_an_address_that_is_taken_is_refused_with_its_remedy(store: DuckdbStore,
 
 def test_a_token_that_is_too_short_is_refused(store: DuckdbStore, tmp_path: Path) -> None:
     with pytest.raises(ReadersRefused):
-        serve(store.instance(), f"quack:127.0.0.1:{free_port()}", "abc", [tmp_path / "duckdb"])
+        serve(store.instance(), free_address(), "abc", [tmp_path / "duckdb"])
 
 
 def test_the_writer_goes_on_while_its_instance_is_locked_down(
-    store: DuckdbStore, ask: Callable[[str], list[tuple[object, ...]]], tmp_path: Path
+    store: DuckdbStore, ask: Callable[[str], Rows], tmp_path: Path
 ) -> None:
     building = store.sink(2)
     building.prepare()

@@ -1,0 +1,99 @@
+"""Readers of DuckDB, each a process of its own."""
+
+from __future__ import annotations
+
+import multiprocessing
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from multiprocessing.queues import Queue
+from multiprocessing.synchronize import Event
+
+import duckdb
+
+from sinks.duckdb_readers import load_extensions
+
+TICK_S = 1.0
+TOKEN = "benchmark"
+DASHBOARD = ("FROM orders_by_status", "FROM revenue_per_day", "FROM top_skus")
+SLOW = "slow"
+COPY = "copy"
+
+
+@dataclass
+class Reading:
+    """What one reader met: the seconds of each answer, and errors."""
+
+    name: str
+    answers_s: list[float] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where readers find DuckDB."""
+
+    address: str
+    copy: str
+
+
+@contextmanager
+def readers(place: Place, found: list[Reading]) -> Iterator[Event]:
+    """Start readers that read while the event is set, and gather what they met at the end."""
+    context = multiprocessing.get_context("spawn")
+    reading, ended, told = context.Event(), context.Event(), context.Queue()
+    names = [*DASHBOARD, SLOW, COPY]
+    processes = [context.Process(target=_read, args=(name, place, reading, ended, told), daemon=True) for name in names]
+    for process in processes:
+        process.start()
+    try:
+        yield reading
+    finally:
+        reading.set()
+        ended.set()
+        found += sorted((told.get(timeout=60) for _ in names), key=lambda one: names.index(one.name))
+        for process in processes:
+            process.join()
+
+
+def _read(name: str, place: Place, reading: Event, ended: Event, told: Queue[Reading]) -> None:
+    """One reader, in a process of its own."""
+    met = Reading(name)
+    with duckdb.connect() as connection:
+        load_extensions(connection)
+        while not ended.is_set():
+            if not reading.wait(0.1):
+                continue
+            began = time.perf_counter()
+            try:
+                _ask(name, connection, place, ended)
+                met.answers_s.append(time.perf_counter() - began)
+            except duckdb.Error as error:
+                met.errors.append(f"{type(error).__name__}: {error}")
+            if name != SLOW:
+                ended.wait(max(0.0, TICK_S - (time.perf_counter() - began)))
+    told.put(met)
+
+
+def _ask(name: str, connection: duckdb.DuckDBPyConnection, place: Place, ended: Event) -> None:
+    if name == COPY:
+        with duckdb.connect(place.copy, read_only=True) as copy:
+            copy.execute("FROM revenue_per_day").fetchall()
+        return
+    query = "FROM orders" if name == SLOW else name
+    answer = connection.execute("FROM quack_query(?, ?, token := ?)", [place.address, query, TOKEN])
+    if name != SLOW:
+        answer.fetchall()
+        return
+    while answer.fetchmany(2_048) and not ended.is_set():
+        time.sleep(0.1)
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens at."""
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

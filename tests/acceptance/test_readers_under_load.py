@@ -1,0 +1,167 @@
+"""Readers of DuckDB while orders come in: they meet no error, and no answer is older than what is said of it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+import psycopg
+
+from pipeline import read_models
+from pipeline.sql import answer, ask
+from sinks.duckdb_place import Place
+from sinks.duckdb_store import catalog
+from tests.acceptance.running import Pipeline
+from tests.acceptance.shop import place
+from tests.acceptance.waiting import wait_for
+
+READ_S = 12.0
+READERS = 3
+TICK_S = 0.2
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What one answer through the worker held, and what was said of its place: versions by table and partition."""
+
+    at: float
+    total: int
+    held: dict[tuple[str, int], int]
+    newest: datetime
+    place: Place | None
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What a published copy held: the probe's total, and when the copy was put in place."""
+
+    published_at: float
+    total: int
+
+
+@contextmanager
+def repeated(*acts: Callable[[], object]) -> Iterator[list[str]]:
+    """Do each act again and again on a thread of its own while the block runs; yields the errors that they meet."""
+    until, errors = threading.Event(), list[str]()
+
+    def go_on(act: Callable[[], object]) -> None:
+        while not until.wait(TICK_S):
+            try:
+                act()
+            except Exception as error:  # noqa: BLE001 - what a reader meets is what the test is about
+                errors.append(f"{type(error).__name__}: {error}")
+
+    threads = [threading.Thread(target=go_on, args=(act,)) for act in acts]
+    for thread in threads:
+        thread.start()
+    try:
+        yield errors
+    finally:
+        until.set()
+        for thread in threads:
+            thread.join()
+
+
+def question(pipeline: Pipeline, probe: int) -> str:
+    """What the live generation holds, and the probe's total, of one moment."""
+    versions = " UNION ALL ".join(
+        f"SELECT '{table}' AS name, _partition AS partition, count(*) AS held, max(_committed_at) AS newest"
+        f" FROM {live(pipeline)}.versions.{table} GROUP BY ALL"
+        for table in pipeline.settings.tables
+    )
+    return f"{versions} UNION ALL SELECT 'probe', 0, CAST(total AS BIGINT), NULL FROM orders WHERE id = {probe}"
+
+
+def live(pipeline: Pipeline) -> str:
+    generation = read_models.open_duckdb(pipeline.settings).live()
+    assert generation is not None
+    return catalog(generation)
+
+
+def answered(pipeline: Pipeline, query: str) -> Answered:
+    found = answer(pipeline.settings, query)
+    rows = {(row["name"], row["partition"]): row for row in found.rows.to_pylist()}
+    probed = rows.pop(("probe", 0))
+    newest = max(row["newest"] for row in rows.values())
+    held = {shard: row["held"] for shard, row in rows.items()}
+    return Answered(time.time(), probed["held"], held, newest, found.place)
+
+
+def opened(copy: Path, probe: int) -> Opened:
+    published_at = copy.stat().st_mtime
+    with duckdb.connect(str(copy), read_only=True) as connection:
+        [(total,)] = connection.execute(f"SELECT CAST(total AS BIGINT) FROM orders WHERE id = {probe}").fetchall()
+        connection.execute("FROM revenue_per_day").fetchall()
+    return Opened(published_at, total)
+
+
+def offsets(pipeline: Pipeline) -> dict[tuple[str, int], npt.NDArray[np.int64]]:
+    """Where every version lies that the model holds, ascending, by table and partition."""
+    found: dict[tuple[str, int], npt.NDArray[np.int64]] = {}
+    for table in pipeline.settings.tables:
+        rows = ask(pipeline.settings, f"SELECT _partition, _offset FROM {live(pipeline)}.versions.{table}")
+        partitions, places = rows["_partition"].to_numpy(), rows["_offset"].to_numpy()
+        found |= {
+            (table, partition): np.sort(places[partitions == partition]) for partition in np.unique(partitions).tolist()
+        }
+    return found
+
+
+def is_as_new_as_said(one: Answered, topics: dict[str, str], known: dict[Any, npt.NDArray[np.int64]]) -> bool:
+    """Whether an answer holds every version below the offsets that were said, and the newest commit."""
+    assert one.place is not None
+    said = {(topics[topic], partition): offset for (topic, partition), offset in one.place.offsets.items()}
+    below = {shard: int(np.searchsorted(known[shard], offset)) for shard, offset in said.items() if shard in known}
+    assert one.place.newest is not None
+    return all(one.held.get(shard, 0) >= count for shard, count in below.items()) and one.newest >= one.place.newest
+
+
+def test_no_answer_is_older_than_is_said_of_it(pipeline: Pipeline, order_id: int) -> None:
+    place(pipeline.source, order_id)
+    pipeline.settle("duckdb")
+    copy = Path(pipeline.endpoints.duckdb_copy)
+    wait_for(partial(is_readable, copy, order_id), 60, lambda: "the copy does not have the probe")
+    query = question(pipeline, order_id)
+    answers: list[Answered] = []
+    copies: list[Opened] = []
+    with psycopg.connect(pipeline.endpoints.postgres, autocommit=True) as source:
+        acts: list[Callable[[], object]] = [
+            lambda: source.execute("UPDATE orders SET total = total + 1 WHERE id = %s", [order_id]),
+            lambda: copies.append(opened(copy, order_id)),
+            *[lambda: answers.append(answered(pipeline, query))] * READERS,
+        ]
+        with pipeline.load(orders_per_s=80), repeated(*acts) as errors:
+            time.sleep(READ_S)
+    assert errors == []
+    pipeline.settle("duckdb")
+
+    topics, known = dict(pipeline.settings.contract.topics), offsets(pipeline)
+    placed = [one for one in answers if one.place is not None]
+    assert len(placed) > len(answers) / 2 > READERS
+    assert [one for one in placed if not is_as_new_as_said(one, topics, known)] == []
+    for reader in (answers, copies):
+        assert reader[0].total < reader[-1].total
+    for earlier, later in pairwise(copies):
+        assert earlier.total <= later.total
+        if earlier.published_at < later.published_at:
+            # A copy is begun once the one before it is in place.
+            seen = [one.total for one in answers if one.at < earlier.published_at]
+            assert max(seen, default=0) <= later.total
+
+
+def is_readable(copy: Path, probe: int) -> bool:
+    try:
+        return opened(copy, probe).total >= 0
+    except (duckdb.Error, FileNotFoundError, ValueError):
+        return False

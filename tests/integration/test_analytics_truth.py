@@ -1,0 +1,83 @@
+"""Every view, at a mark, against the same question asked of PostgreSQL in other words."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from pipeline import read_models
+from pipeline.analytics import analytics
+from pipeline.cli.context import local_defaults
+from pipeline.config import Settings, load
+from pipeline.generator import OrderGenerator, Traffic
+from pipeline.marks import Marks
+from pipeline.models import open_engine
+from pipeline.setup import carry_out, init_steps, teardown_steps
+from pipeline.source import Source
+from pipeline.sql import ask
+from pipeline.worker import Worker, has_reached
+from sinks.batch import Shard
+from stack.endpoints import Endpoints
+from tests.integration.independent_views import AUDIT, QUESTIONS, ZONE
+from tests.integration.own_source import own_database, own_deployment
+
+NAME = "analytics_test"
+DESCRIPTION = Path(__file__).parents[2] / "readmodels.toml"
+ORDERS = 400
+BUSY = Traffic(advances=0.9, amendments=0.6, moves=0.4, deletions=0.2)
+TIMEOUT_S = 120.0
+
+Answers = dict[str, list[tuple[Any, ...]]]
+
+
+@pytest.fixture(scope="module")
+def answers(local_endpoints: Endpoints, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Answers, Answers]]:
+    """What DuckDB and PostgreSQL answer, by view, once the model holds all that was committed."""
+    folder = tmp_path_factory.mktemp("analytics")
+    with own_database(local_endpoints, NAME) as source:
+        made = own_deployment(local_endpoints, NAME, source)
+        defaults = local_defaults(local_endpoints, folder)
+        settings = load(DESCRIPTION, defaults, {"topic_prefix": NAME, "duckdb": {"time_zone": ZONE}})
+        carry_out(init_steps(made), lambda *_: None)
+        with psycopg.connect(source.admin_url, autocommit=True) as postgres:
+            postgres.execute(AUDIT)
+            OrderGenerator(open_engine(source.url), BUSY).place(ORDERS)
+            marks = Marks(made.kafka, made.connector, made.connect_url)
+            take_in(settings, marks.await_in_log(marks.set(postgres), TIMEOUT_S).end_offsets)
+            views = [view.name for view in analytics(ZONE).views]
+            told = {view: [tuple(row.values()) for row in ask(settings, f"FROM {view}").to_pylist()] for view in views}
+            yield told, {view: postgres.execute(query.encode()).fetchall() for view, query in QUESTIONS.items()}
+        carry_out(teardown_steps(made), lambda *_: None)
+
+
+def take_in(settings: Settings, ends: Mapping[Shard, int]) -> None:
+    """Carry the log up to these ends into a new model."""
+    with closing(read_models.open_duckdb(settings)) as store:
+        store.create(1, read_models.newborn("duckdb", settings))
+        sink = store.sink(1)
+        sink.cutover()
+        topics = settings.contract.topics
+        Worker(
+            Source(settings.kafka, NAME, list(topics), settings.batches),
+            read_models.decoder(settings),
+            read_models.projection("duckdb", settings),
+            sink,
+            topics,
+        ).run(threading.Event(), has_reached(ends))
+
+
+def test_every_view_is_asked_for() -> None:
+    assert {view.name for view in analytics(ZONE).views} == QUESTIONS.keys()
+
+
+@pytest.mark.parametrize("view", QUESTIONS)
+def test_a_view_answers_what_postgresql_does(answers: tuple[Answers, Answers], view: str) -> None:
+    told, asked = answers
+    assert told[view]
+    assert sorted(told[view], key=str) == sorted(asked[view], key=str)
