@@ -132,9 +132,7 @@ class GenerationIndex:
             raise
         return FenceLedger.from_source(fences.source if fences else None), shards_of(named.source if named else None)
 
-    def _merge(
-        self, incoming: Mapping[str, Parts], fences: Fences, found: Mapping[str, Stored] | None = None
-    ) -> None:
+    def _merge(self, incoming: Mapping[str, Parts], fences: Fences, found: Mapping[str, Stored] | None = None) -> None:
         def revise(id_: str, source: bytes | None) -> bytes | None:
             if source is None and not fences:
                 return self._format.write(incoming[id_])

@@ -89,7 +89,7 @@ class Consumer:
             self._paused.discard(shard)
             self._ends_told.pop(shard, None)
 
-    def commit(self, offsets: Sequence[TopicPartition], *, asynchronous: bool = True) -> None:
+    def commit(self, *, asynchronous: bool = True, **_: object) -> None:
         """Nothing rests on the group's offsets."""
         if not asynchronous and self._member is not None and self._member.is_expelled:
             raise KafkaException(KafkaError(KafkaError.UNKNOWN_MEMBER_ID))

@@ -7,11 +7,11 @@ that sequence numbers come again. The version of a deleted document is forgotten
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -96,15 +96,14 @@ class Cluster:
 
     def handle(self, method: str, target: str, body: bytes | None) -> Answer:
         """Carry a request out at once."""
-        url = urlsplit(target)
-        parts = url.path.strip("/").split("/")
+        parts = urlsplit(target).path.strip("/").split("/")
         try:
-            return Answer(200, msgspec.json.encode(self._route(method, parts, body or b"", parse_qs(url.query))))
+            return Answer(200, msgspec.json.encode(self._route(method, parts, body or b"")))
         except Refused as refused:
             error = {"error": refused.to_error(), "status": refused.status}
             return Answer(refused.status, msgspec.json.encode(error))
 
-    def _route(self, method: str, parts: list[str], body: bytes, params: Mapping[str, list[str]]) -> Any:
+    def _route(self, method: str, parts: list[str], body: bytes) -> Any:
         match method, parts:
             case "POST", [alias, "_bulk"]:
                 return {"items": list(self._bulk(self._of_alias(alias), body))}

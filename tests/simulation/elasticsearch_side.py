@@ -67,7 +67,9 @@ class ElasticsearchSide(Documents):
             content = msgspec.json.decode(document.source)
             if content[OURS]["kind"] == VISIBLE:
                 visible.update(visible_in(content))
-        ledger = [index.documents[progress_id(shard)].source for shard in SHARDS if progress_id(shard) in index.documents]
+        ledger = [
+            index.documents[progress_id(shard)].source for shard in SHARDS if progress_id(shard) in index.documents
+        ]
         return Held(registers, visible, progress_of(ledger).offsets)
 
     def begun(self) -> None:

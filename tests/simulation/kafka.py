@@ -58,7 +58,7 @@ class Member:
     """One consumer of the group, and what it has still to be told."""
 
     process: Process
-    owned: set[Shard] = field(default_factory=set)
+    owned: list[Shard] = field(default_factory=list)
     told: list[tuple[What, list[Shard]]] = field(default_factory=list)
     silent_since_s: float | None = None
     is_expelled: bool = False
@@ -91,7 +91,8 @@ class Group:
     def released(self, member: Member, shards: Iterable[Shard]) -> None:
         """A member has let go of shards."""
         for shard in shards:
-            member.owned.discard(shard)
+            if shard in member.owned:
+                member.owned.remove(shard)
             if self._owners[shard] is member:
                 self._owners[shard] = None
                 self._leaving.discard(shard)
@@ -124,7 +125,7 @@ class Group:
             owner = self._owners[shard]
             if owner is None:
                 self._owners[shard] = member
-                member.owned.add(shard)
+                member.owned.append(shard)
                 member.told.append((What.ASSIGNED, [shard]))
             elif owner is not member and shard not in self._leaving:
                 self._leaving.add(shard)

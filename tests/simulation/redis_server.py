@@ -1,4 +1,4 @@
-"""Redis as the sink's scripts meet it: the production Lua, run by an embedded Lua 5.1 over dictionaries.
+"""Redis as the sink's scripts meet it: commands over dictionaries, most of them from within scripts.
 
 Its append-only file is synced once a second. A server that is killed comes back with what the file had, and without
 the scripts that it knew. Out of memory, a script is refused its first write, and after that none, as in Redis.
@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import Any
 from zlib import crc32
 
-from lupa.lua51 import LuaRuntime
+from tests.simulation.redis_lua import Failure, Lua, Reply, Status
 
 DATABASES = 16
 SYNC_EVERY_S = 1.0
@@ -23,16 +24,6 @@ _NEEDS_MEMORY = frozenset({"SET", "HSET"})
 
 Value = bytes | dict[bytes, bytes]
 Database = dict[bytes, Value]
-Reply = Any
-"""As Python has it: bytes, an int, None, a list of replies, `Status`, or `Failure`."""
-
-
-class Status(bytes):
-    """A simple string."""
-
-
-class Failure(Exception):
-    """An error reply, with its code first."""
 
 
 class Server:
@@ -51,7 +42,7 @@ class Server:
         self._synced = self.copied()
         self._synced_at_s = self._written_at_s = 0.0
         self._scripts: dict[bytes, Any] = {}
-        self._lua = _Lua(self)
+        self._lua = Lua()
 
     def copied(self) -> list[Database]:
         """A copy of all that is held."""
@@ -111,9 +102,9 @@ class Server:
         if self._now_s() - self._synced_at_s >= SYNC_EVERY_S:
             self.sync()
         keys = int(command[2])
-        return self._lua.run(text, command[3 : 3 + keys], command[3 + keys :])
+        return self._lua.run(text, command[3 : 3 + keys], command[3 + keys :], partial(self._execute, _Call()))
 
-    def execute(self, call: _Call, command: Sequence[bytes]) -> Reply:
+    def _execute(self, call: _Call, command: Sequence[bytes]) -> Reply:
         """Carry out a command of a script."""
         name = command[0].decode()
         if name in _NEEDS_MEMORY and self.is_out_of_memory and not call.has_written:
@@ -197,71 +188,3 @@ _COMMANDS: dict[str, Callable[..., Reply]] = {
     "SCAN": Server._scan,
 }
 _WRITES = frozenset({"SET", "DEL", "UNLINK", "HSET", "SWAPDB"})
-
-
-class _Lua:
-    """Runs scripts, whose source is compiled once."""
-
-    def __init__(self, server: Server) -> None:
-        self._server = server
-        self._runtime = LuaRuntime(encoding=None)
-        self._compile = self._runtime.eval(b"function(text) return assert(loadstring(text)) end")
-        self._compiled: dict[bytes, Any] = {}
-        self._call = _Call()
-        names = {b"call": self._on_call, b"pcall": self._on_pcall}
-        self._runtime.globals()[b"redis"] = self._runtime.table_from(names)
-
-    def run(self, text: bytes, keys: Sequence[bytes], arguments: Sequence[bytes]) -> Reply:
-        """Run a script to its end, or to its first error; what it wrote before that stays."""
-        if text not in self._compiled:
-            self._compiled[text] = self._compile(text)
-        self._call = _Call()
-        names = self._runtime.globals()
-        names[b"KEYS"], names[b"ARGV"] = self._runtime.table_from(keys), self._runtime.table_from(arguments)
-        return _reply(self._compiled[text]())
-
-    def _on_call(self, *command: bytes | int) -> Any:
-        return self._to_lua(self._server.execute(self._call, _texts(command)))
-
-    def _on_pcall(self, *command: bytes | int) -> Any:
-        try:
-            return self._on_call(*command)
-        except Failure as failure:
-            return self._runtime.table_from({b"err": str(failure).encode()})
-
-    def _to_lua(self, reply: Reply) -> Any:
-        if reply is None:
-            return False
-        if isinstance(reply, Status):
-            return self._runtime.table_from({b"ok": bytes(reply)})
-        if isinstance(reply, list):
-            return self._runtime.table_from([self._to_lua(one) for one in reply])
-        return reply
-
-
-def _texts(command: Sequence[bytes | int]) -> list[bytes]:
-    return [one if isinstance(one, bytes) else str(one).encode() for one in command]
-
-
-def _reply(value: Any) -> Reply:
-    """What a script returns, as the protocol has it."""
-    if value is None or value is False:
-        return None
-    if value is True:
-        return 1
-    if isinstance(value, (bytes, int)):
-        return value
-    if isinstance(value, float):
-        return int(value)
-    if value[b"err"] is not None:
-        raise Failure(value[b"err"].decode())
-    if value[b"ok"] is not None:
-        return Status(value[b"ok"])
-    return list(map(_reply, _until_nil(value)))
-
-
-def _until_nil(table: Any) -> Iterator[Any]:
-    place = 1
-    while (value := table[place]) is not None:
-        yield value
-        place += 1

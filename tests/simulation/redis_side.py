@@ -16,7 +16,8 @@ from sinks.register import Change, Register
 from sinks.sink import Store
 from sinks.version import decode
 from tests.simulation.documents import SHAPE, SHAPES, Documents, visible_in
-from tests.simulation.redis_server import Database, Reply, Server
+from tests.simulation.redis_lua import Reply
+from tests.simulation.redis_server import Database, Server
 from tests.simulation.redis_socket import Socket
 from tests.simulation.side import Hazard, Surroundings
 from tests.simulation.witness import Held, name_of
@@ -96,7 +97,9 @@ class RedisSide(Documents):
         return reply
 
     def _accept(self) -> Socket:
-        if self._around.scheduler.now_s < self._down_until_s or self._around.weather.strikes("connection refused", 0.02):
+        if self._around.scheduler.now_s < self._down_until_s or self._around.weather.strikes(
+            "connection refused", 0.02
+        ):
             raise ConnectionRefusedError(111, "refused")
         return Socket(self)
 

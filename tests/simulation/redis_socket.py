@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from typing import Protocol
 
-from tests.simulation.redis_server import Failure, Reply, Status
+from tests.simulation.redis_lua import Failure, Reply, Status
 
 
 class Line(Protocol):

@@ -32,6 +32,9 @@ class Surroundings(Protocol):
     def look(self) -> None:
         """The store has changed."""
 
+    def kill_all(self) -> None:
+        """Kill every worker process."""
+
     def went_back(self) -> None:
         """The store holds an earlier state again."""
 

@@ -25,7 +25,7 @@ EXECUTORS = ("sinks.elasticsearch_bulk",)
 def on_virtual_time(scheduler: Scheduler) -> Iterator[None]:
     """Let the production modules wait for each other, and for time to pass, in the simulation."""
     clock = SimpleNamespace(
-        monotonic=lambda: scheduler.now_s, perf_counter=lambda: scheduler.now_s, sleep=lambda s: scheduler.wait(s)
+        monotonic=lambda: scheduler.now_s, perf_counter=lambda: scheduler.now_s, sleep=scheduler.wait
     )
     threads = SimpleNamespace(
         Condition=lambda: Condition(scheduler),
@@ -69,7 +69,9 @@ class Condition:
     def __enter__(self) -> None:
         """The lock is free."""
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """Nothing was locked."""
 
     def wait(self, timeout: float | None = None) -> bool:
@@ -109,7 +111,9 @@ class Lock:
         self._released.wait_for(lambda: self._holder in (None, thread))
         self._holder, self._depth = thread, self._depth + 1
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._depth -= 1
         if not self._depth:
             self._holder = None
@@ -149,7 +153,9 @@ class Executor:
     def __enter__(self) -> Executor:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         for future in self._futures:
             future.thread.join()
 

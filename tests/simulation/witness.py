@@ -68,7 +68,7 @@ class Witness:
         self._last = held
 
     def forget(self) -> None:
-        """The store itself went back to an earlier state: readers may see that, and from there on no other step back."""
+        """The store itself went back to an earlier state, which readers may see; from there on, nothing goes back."""
         self._last = Held()
         self._ages = {}
 
@@ -153,4 +153,3 @@ def name_of(key: str, part: str) -> Name:
 def part_of(name: Name) -> str:
     """How the production projection calls that part."""
     return f"items/{name.row.key + PART_OFFSET:020d}" if name.row.table == "items" else ""
-

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from random import Random
-from typing import Protocol, cast
+from typing import Protocol
 from unittest.mock import patch
 
 from connectors.kafka import KafkaSettings

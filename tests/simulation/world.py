@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from random import Random
 from typing import Any, NoReturn
 
-import random
 import structlog
 
 from sinks.batch import Batch
 from sinks.generation import Record
 from tests.simulation.kafka import Broker, Group
 from tests.simulation.log import SHARDS, Story, story
-from tests.simulation.scheduler import Process, Scheduler, Stuck
+from tests.simulation.scheduler import Process, Scheduler
 from tests.simulation.side import GENERATION, Side
 from tests.simulation.standard_library import on_virtual_time
 from tests.simulation.weather import Weather
@@ -92,11 +92,16 @@ class World:
 
     def look(self) -> None:
         """The store may have changed."""
-        if self.failure is None:
+        if self._places and self.failure is None:
             try:
                 self.witness.saw(self.side.held())
             except Wrong as wrong:
                 self.fail(wrong)
+
+    def kill_all(self) -> None:
+        """Kill every worker process."""
+        for place in self._places:
+            place.kill()
 
     def went_back(self) -> None:
         """The store holds an earlier state again, and whoever gave a command before has to give it again."""
