@@ -168,13 +168,19 @@ class GenerationIndex:
         self._change_fences(lambda known: replace(known, applied=known.applied.joined(fences)))
 
     def _advance(self, span: Span) -> None:
-        """Move progress, last of all, and never back: another worker may be further."""
+        """Move progress, last of all, and never back: another worker may be further.
+
+        Raises:
+            ProgressLost: the store went back while the batch was written.
+        """
         end = {progress_id(shard): (shard, offset) for shard, offset in span.end.items()}
 
         def revise(id_: str, source: bytes | None) -> bytes | None:
             shard, offset = end[id_]
-            reached = progress_of([source]).of(shard) if source else -1
-            return None if reached >= offset else progress_source(shard, offset)
+            stored = progress_of([source] if source else [])
+            if stored.of(shard) < span.begin.get(shard, 0):
+                raise ProgressLost({shard: stored.of(shard)})
+            return None if source and stored.of(shard) >= offset else progress_source(shard, offset)
 
         self.index.update(end, revise)
 

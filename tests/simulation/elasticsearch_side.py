@@ -35,7 +35,7 @@ class ElasticsearchSide(Documents):
 
     def __init__(self, around: Surroundings) -> None:
         self._around = around
-        self._cluster = Cluster(lambda: around.scheduler.now_s, self._refuse_item)
+        self.cluster = Cluster(lambda: around.scheduler.now_s, self._refuse_item)
         self._is_disk_full = False
         self._down_until_s = 0.0
         self._copy: dict[str, Index] | None = None
@@ -57,7 +57,7 @@ class ElasticsearchSide(Documents):
             yield ElasticsearchStore(client, SHAPES, IndexSettings())
 
     def held(self) -> Held:
-        [index] = self._cluster.indices.values()
+        [index] = self.cluster.indices.values()
         registers, visible = {}, {}
         for id_, document in index.documents.items():
             if id_.startswith(RESERVED):
@@ -99,7 +99,7 @@ class ElasticsearchSide(Documents):
             status = weather.lots.choice((429, 503))
             answer = b'{"error":{"type":"es_rejected_execution_exception","reason":""}}'
         else:
-            status, answer = self._cluster.handle(method, target, body)
+            status, answer = self.cluster.handle(method, target, body)
             self._around.look()
         scheduler.pause(0.02)
         if weather.strikes("answer lost", 0.04):
@@ -118,13 +118,13 @@ class ElasticsearchSide(Documents):
             raise Refused(status, kind)
 
     def _restart(self) -> None:
-        self._begin_anew(self._cluster.copied())
+        self._begin_anew(self.cluster.copied())
 
     def _fill_the_disk(self) -> None:
         self._is_disk_full = True
 
     def _take_a_copy(self) -> None:
-        self._copy = self._cluster.copied()
+        self._copy = self.cluster.copied()
 
     def _restore(self) -> None:
         if self._copy is not None:
@@ -133,5 +133,5 @@ class ElasticsearchSide(Documents):
             self._around.went_back()
 
     def _begin_anew(self, indices: dict[str, Index]) -> None:
-        self._cluster.restart(indices)
+        self.cluster.restart(indices)
         self._down_until_s = self._around.scheduler.now_s + self._around.weather.lots.uniform(0, 5)

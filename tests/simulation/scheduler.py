@@ -88,7 +88,7 @@ class Scheduler:
 
     def pause(self, longest_s: float) -> None:
         """Take up to so long, and let others run meanwhile; outside of tasks, nothing waits."""
-        if getcurrent() is not self._hub:
+        if getcurrent() in self._tasks:
             self.wait(self._lots.uniform(0, longest_s))
 
     def wait(self, timeout_s: float | None) -> bool:
@@ -139,7 +139,7 @@ class Scheduler:
     def close(self) -> None:
         """Unwind whatever is left; it can do nothing any more."""
         self.is_over = True
-        for task in self._tasks.values():
+        for task in list(self._tasks.values()):
             if not task.thread.dead:
                 task.thread.throw(GreenletExit)
 
