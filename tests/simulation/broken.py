@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 from unittest.mock import patch
+
+from redis.exceptions import ConnectionError
 
 from pipeline.worker import Worker
 from sinks.batch import Batch, Progress, Span
@@ -104,29 +106,25 @@ def _hidden_documents_are_deleted() -> AbstractContextManager[Any]:
 
 
 def _connections_are_renewed() -> AbstractContextManager[Any]:
-    def ask(link: Link, command: list[bytes | memoryview]) -> Any:
-        link._connection.send_packed_command(command, check_health=False)  # type: ignore[no-untyped-call]
-        return link._connection.read_response()
+    ask = Link._ask
 
-    return patch.object(Link, "_ask", ask)
+    def again(link: Link, command: list[bytes | memoryview]) -> Any:
+        try:
+            return ask(link, command)
+        except ConnectionError:
+            link._connection.connect()
+            return ask(link, command)
+
+    return patch.object(Link, "_ask", again)
 
 
 def _first_version_wins() -> AbstractContextManager[Any]:
     insert = TableStatements.insert_registers
 
-    def unless_there(statements: TableStatements, present: Sequence[str]) -> str:
-        return f"{insert(statements, present)} ON CONFLICT DO NOTHING"
+    def unless_there(statements: TableStatements, present: Collection[str]) -> str:
+        return f"{insert(statements, present)} WHERE id NOT IN (SELECT id FROM {statements.registers})"
 
-    def create(statements: TableStatements) -> str:
-        registers = f"CREATE TABLE IF NOT EXISTS {statements.registers} ("
-        return made(statements).replace(registers, f"{registers} PRIMARY KEY (id),", 1)
-
-    made = TableStatements.create
-    return patch.multiple(TableStatements, insert_registers=unless_there, create=create, delete_incoming_keys=_nothing)
-
-
-def _nothing(_: TableStatements) -> str:
-    return "SELECT 1"
+    return patch.multiple(TableStatements, insert_registers=unless_there, delete_incoming_keys=lambda _: "SELECT 1")
 
 
 BROKEN = (

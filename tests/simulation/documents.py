@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
 
-from pipeline.project import DocumentProjection
+from pipeline.project import DocumentProjection, Projection
 from sinks.batch import Batch, Mutations
 from sinks.fence import Fence
-from sinks.shape import ROOT, scope
+from sinks.shape import ROOT, Shape, scope
 from tests.histories.batches import part_table
 from tests.histories.connector import Record
 from tests.histories.database import Row
@@ -28,8 +28,8 @@ class Documents:
 
     processes = 2
     form = DOCUMENTS
-    projection = DocumentProjection(CONTRACT)
-    shapes = SHAPES
+    projection: Projection = DocumentProjection(CONTRACT)
+    shapes: Sequence[Shape] = SHAPES
 
     def sweep(self, fence: Fence) -> Fence:
         return replace(fence, scope=scope(SHAPE.name, ROOT if fence.scope == "orders" else fence.scope))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import resource
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,7 +17,7 @@ from typing import Any, cast
 
 import duckdb
 
-from pipeline.project import RowProjection
+from pipeline.project import Projection, RowProjection
 from sinks.batch import Batch
 from sinks.duckdb_books import read_books
 from sinks.duckdb_ledger import generation_path
@@ -26,6 +26,7 @@ from sinks.duckdb_store import DuckdbStore
 from sinks.duckdb_tables import PLACE
 from sinks.fence import Fence
 from sinks.register import NOTHING, Change, Register
+from sinks.shape import Shape
 from sinks.sink import Store
 from tests.histories.batches import row_batch
 from tests.histories.connector import Record
@@ -37,6 +38,9 @@ from tests.simulation.log import CONTRACT
 from tests.simulation.side import GENERATION, Hazard, Surroundings
 from tests.simulation.witness import Held
 
+MEMORY = Path("/dev/shm")
+"""Files that are kept in memory, where the system has such: a disk would make thousands of commits wait."""
+
 _FULL_AFTER_BYTES = (0, 100, 2_000)
 """How much of a commit still fits."""
 
@@ -46,12 +50,12 @@ class DuckdbSide:
 
     processes = 1
     form = ROWS
-    projection = RowProjection(CONTRACT)
-    shapes = CONTRACT.row_shapes()
+    projection: Projection = RowProjection(CONTRACT)
+    shapes: Sequence[Shape] = CONTRACT.row_shapes()
 
     def __init__(self, around: Surroundings) -> None:
         self._around = around
-        self._directories = TemporaryDirectory()
+        self._directories = TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None)
         self._lives = 0
         self._is_disk_full = False
         self._copy: Path | None = None

@@ -156,7 +156,7 @@ class Cluster:
         return [(name, index) for name, index in self.indices.items() if fnmatchcase(name, pattern)]
 
     def _shown(self, alias: str) -> Any:
-        shown = {name: {} for name, index in self.indices.items() if alias in index.aliases}
+        shown: dict[str, Any] = {name: {} for name, index in self.indices.items() if alias in index.aliases}
         if not shown:
             raise Refused(404, "aliases_not_found_exception")
         return shown

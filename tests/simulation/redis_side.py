@@ -84,6 +84,8 @@ class RedisSide(Documents):
     def carry(self, command: list[bytes]) -> Reply:
         scheduler, weather, life = self._around.scheduler, self._around.weather, self.life
         scheduler.pause(0.01)
+        if weather.strikes("server is killed under a command", 0.01):
+            self._kill()
         if weather.strikes("connection reset", 0.02):
             raise ConnectionResetError(104, "reset")
         if self.life != life:
@@ -130,7 +132,7 @@ class RedisSide(Documents):
 
     def _end_life(self) -> None:
         self.life += 1
-        self._down_until_s = self._around.scheduler.now_s + self._around.weather.lots.uniform(0, 3)
+        self._down_until_s = self._around.scheduler.now_s + self._around.weather.lots.choice((0.0, 0.05, 3.0))
 
 
 def _register(text: bytes) -> Register:
