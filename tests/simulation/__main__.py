@@ -44,7 +44,7 @@ def _run(model: str, seeds: range, trace: bool) -> list[Failed]:
     struck: Counter[str] = Counter()
     simulated_s = 0.0
     looks = 0
-    began = time.monotonic()
+    began_s = time.process_time()
     for seed in track(seeds, description=model, console=err, transient=True, disable=not err.is_terminal):
         try:
             outcome = simulate(model, seed, print if trace else None)
@@ -54,10 +54,11 @@ def _run(model: str, seeds: range, trace: bool) -> list[Failed]:
             struck.update(outcome.struck)
             simulated_s += outcome.simulated_s
             looks += outcome.looks
-    elapsed_s = time.monotonic() - began
+    busy_s = time.process_time() - began_s
     out.print(
-        f"{model}: {len(seeds)} histories, {len(failed)} wrong, {len(seeds) / elapsed_s * 60:.0f} a minute, "
-        f"{simulated_s / 3600:.1f} simulated hours, {looks:,} looks, {struck.total():,} faults"
+        f"{model}: {len(seeds)} histories, {len(failed)} wrong, "
+        f"{len(seeds) / busy_s * 60:.0f} a minute of processor time, {simulated_s / 3600:.1f} simulated hours, "
+        f"{looks:,} looks, {struck.total():,} faults"
     )
     out.print("  " + ", ".join(f"{fault} {count:,}" for fault, count in struck.most_common()), markup=False)
     return failed

@@ -150,6 +150,7 @@ class DuckdbSide:
         if self._copy is not None:
             self._around.kill_all()
             self._begin_anew(self._copy)
+            self._last = Held()
             self._around.went_back()
 
     def _begin_anew(self, files: Path) -> None:
