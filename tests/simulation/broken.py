@@ -112,7 +112,7 @@ def _connections_are_renewed() -> AbstractContextManager[Any]:
         try:
             return ask(link, command)
         except ConnectionError:
-            link._connection.connect()
+            link._connection.connect()  # type: ignore[no-untyped-call]
             return ask(link, command)
 
     return patch.object(Link, "_ask", again)

@@ -54,7 +54,7 @@ class Consumer:
 
     def consume(self, count: int, _: float) -> list[Message]:
         few = self._lots.choice((0, 1, 3, 10, count))
-        messages = []
+        messages: list[Message] = []
         while len(messages) < few and (message := self._next()) is not None:
             messages.append(message)
         return messages

@@ -59,7 +59,7 @@ class DuckdbSide:
         self._lives = 0
         self._is_disk_full = False
         self._copy: Path | None = None
-        self._store: DuckdbStore | None = None
+        self._store: _Store | None = None
         self._last = Held()
         self._is_changed = False
 
