@@ -23,7 +23,7 @@ from sinks.elasticsearch_ledger import (
     shards_source,
 )
 from sinks.elasticsearch_mapping import IndexSettings, ShapeRefused, index_of
-from sinks.elasticsearch_memory import Memory
+from sinks.elasticsearch_memory import Memory, Stored
 from sinks.elasticsearch_record import meta, records
 from sinks.elasticsearch_search import pages, refresh
 from sinks.errors import ProgressLost
@@ -52,7 +52,6 @@ class GenerationIndex:
         self.shape = shape
         self._settings = settings
         self._format = DocumentFormat(shape)
-        self._named: set[Shard] = set()
         memory = Memory(_REMEMBERED_BYTES)
         self.index = Index(cluster, name, f"{name}-write", memory, self._format.write_sheltered)
 
@@ -104,7 +103,7 @@ class GenerationIndex:
         sweep finds what was written without the fence, or the writer finds the fence and joins it itself; and where a
         writer dies in between, its progress has not moved, and the batch is written again.
         """
-        known = self._begin(batch.span)
+        known, named = self._begin(batch.span)
         new = [fence for fence in batch.fences if fence.scope.startswith(f"{self.shape.name}/")]
         declared = self._declare(new) if new else known.declared
         incoming = _by_id(mutations for mutations in batch.mutations if mutations.target == self.shape.target)
@@ -114,22 +113,26 @@ class GenerationIndex:
         while (latest := self._fences().declared) != declared:
             self._merge(incoming, latest)
             declared = latest
+        self._name_shards(batch.span.end.keys(), named)
         self._advance(batch.span)
 
-    def _begin(self, span: Span) -> FenceLedger:
-        """Read what the store itself knows, and refuse a span that begins beyond it."""
-        stored = self.index.load([FENCES_ID, *map(progress_id, span.begin)])
-        fences = stored.pop(FENCES_ID, None)
+    def _begin(self, span: Span) -> tuple[FenceLedger, set[Shard]]:
+        """Read what the store itself knows, its fences and of which shards it has progress.
+
+        Raises:
+            ProgressLost: the span begins beyond what the store has taken in.
+        """
+        stored = self.index.load([FENCES_ID, SHARDS_ID, *map(progress_id, span.begin)])
+        fences, named = stored.pop(FENCES_ID, None), stored.pop(SHARDS_ID, None)
         try:
             progress_of([one.source for one in stored.values()]).require(span)
         except ProgressLost:
             # The store's history was rewound, and what is remembered may belong to the one that is gone.
             self.index.forget()
-            self._named.clear()
             raise
-        return FenceLedger.from_source(fences.source if fences else None)
+        return FenceLedger.from_source(fences.source if fences else None), shards_of(named.source if named else None)
 
-    def _merge(self, incoming: Mapping[str, Parts], fences: Fences) -> None:
+    def _merge(self, incoming: Mapping[str, Parts], fences: Fences, found: Mapping[str, Stored] | None = None) -> None:
         def revise(id_: str, source: bytes | None) -> bytes | None:
             if source is None and not fences:
                 return self._format.write(incoming[id_])
@@ -138,7 +141,7 @@ class GenerationIndex:
             merged = merge(known, incoming[id_], fences, self.shape.name)
             return None if merged == known else self._format.write(merged)
 
-        self.index.update(incoming, revise)
+        self.index.update(incoming, revise, found)
 
     def _fences(self) -> FenceLedger:
         stored = self.index.load([FENCES_ID]).get(FENCES_ID)
@@ -161,25 +164,29 @@ class GenerationIndex:
         """Join fences into every document, also those that readers do not see, and note that it was done."""
         for page in pages(self._cluster, self.index.name, VISIBLE, HIDDEN):
             # What was remembered may lack a part that another worker had added before the fence was declared.
-            self.index.remember(page)
-            self._merge({id_: {} for id_ in page}, fences)
+            self._merge({id_: {} for id_ in page}, fences, page)
         self._change_fences(lambda known: replace(known, applied=known.applied.joined(fences)))
 
     def _advance(self, span: Span) -> None:
-        """Move progress, last of all, and never back: another worker may be further."""
-        self._name_shards(span.end.keys())
+        """Move progress, last of all, and never back: another worker may be further.
+
+        Raises:
+            ProgressLost: the store went back while the batch was written.
+        """
         end = {progress_id(shard): (shard, offset) for shard, offset in span.end.items()}
 
         def revise(id_: str, source: bytes | None) -> bytes | None:
             shard, offset = end[id_]
-            reached = progress_of([source]).of(shard) if source else -1
-            return None if reached >= offset else progress_source(shard, offset)
+            stored = progress_of([source] if source else [])
+            if stored.of(shard) < span.begin.get(shard, 0):
+                raise ProgressLost({shard: stored.of(shard)})
+            return None if source and stored.of(shard) >= offset else progress_source(shard, offset)
 
         self.index.update(end, revise)
 
-    def _name_shards(self, shards: Collection[Shard]) -> None:
-        """Note of which shards there is progress; a store that went back names fewer, and is told again."""
-        if self._named >= {*shards}:
+    def _name_shards(self, shards: Collection[Shard], named: Collection[Shard]) -> None:
+        """Note of which shards there is progress, before there is any."""
+        if {*named} >= {*shards}:
             return
 
         def revise(_: str, source: bytes | None) -> bytes | None:
@@ -187,7 +194,6 @@ class GenerationIndex:
             return None if known >= {*shards} else shards_source(known | {*shards})
 
         self.index.update([SHARDS_ID], revise)
-        self._named |= {*shards}
 
 
 def _by_id(mutations: Iterable[Mutations]) -> dict[str, Parts]:

@@ -98,19 +98,22 @@ class Index:
         for id_, one in stored.items():
             self._memory.keep(id_, one)
 
-    def update(self, ids: Iterable[str], revise: Revise) -> None:
+    def update(self, ids: Iterable[str], revise: Revise, found: Mapping[str, Stored] | None = None) -> None:
         """Change documents, each on top of its latest version, whoever else is changing it.
 
         Where another writer was first, the document is read and revised again: its change is never lost.
+
+        Args:
+            found: what was just read of them, where it was.
 
         Raises:
             StoreUnavailable: the store cannot serve now, or others were first too often.
             GenerationMissing: the index is not there.
             MutationRejected: the index refuses a source, and the softened one too.
         """
-        pending = list(ids)
+        pending, read = list(ids), found or {}
         for attempt in range(_ATTEMPTS):
-            pending = self._attempt(pending, revise)
+            pending, read = self._attempt(pending, revise, read), {}
             if not pending:
                 return
             time.sleep(random.uniform(0, min(_FIRST_PAUSE_S * 2**attempt, _LONGEST_PAUSE_S)))  # noqa: S311
@@ -120,25 +123,32 @@ class Index:
         """Drop what is remembered of the documents."""
         self._memory.clear()
 
-    def _attempt(self, ids: Sequence[str], revise: Revise) -> list[str]:
+    def _attempt(self, ids: Sequence[str], revise: Revise, read: Mapping[str, Stored]) -> list[str]:
         """Try once, and return the ids where another writer was first."""
-        outcomes = self._noted(send(self._cluster, self.alias, self._writes(ids, revise)))
+        outcomes = self._noted(send(self._cluster, self.alias, self._writes(ids, revise, read)))
         softened = self._noted(send(self._cluster, self.alias, map(self._softened, outcomes.refused)))
         for refusal in softened.refused:
             raise refusal.error(self.alias)
         return [write.id for write in (*outcomes.conflicts, *softened.conflicts)]
 
-    def _writes(self, ids: Sequence[str], revise: Revise) -> Iterator[Write]:
+    def _writes(self, ids: Sequence[str], revise: Revise, read: Mapping[str, Stored]) -> Iterator[Write]:
         for some in _chunks(ids, _READ_TOGETHER):
-            known = {id_: stored for id_ in some if (stored := self._memory.get(id_))}
-            known.update(self.load([id_ for id_ in some if id_ not in known]))
+            unsure = []
             for id_ in some:
-                stored = known.get(id_)
-                source = revise(id_, stored.source if stored else None)
-                if source is None:
+                remembered = None if id_ in read else self._memory.get(id_)
+                write = remembered and _write(id_, remembered, revise)
+                if write is None:
+                    unsure.append(id_)
+                else:
+                    yield write
+            # Also those that memory would leave as they are: a store that went back does not hold what it held.
+            known = {**read, **self.load([id_ for id_ in unsure if id_ not in read])}
+            for id_ in unsure:
+                write = _write(id_, known.get(id_), revise)
+                if write is None:
                     self.tally.unchanged += 1
                 else:
-                    yield Write(id_, source, stored)
+                    yield write
 
     def _noted(self, outcomes: Outcomes) -> Outcomes:
         self.remember(outcomes.done)
@@ -155,6 +165,11 @@ class Index:
         if source is None:
             raise refusal.error(self.alias)
         return replace(refusal.write, source=source)
+
+
+def _write(id_: str, stored: Stored | None, revise: Revise) -> Write | None:
+    source = revise(id_, stored.source if stored else None)
+    return None if source is None else Write(id_, source, stored)
 
 
 Item = TypeVar("Item")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -80,7 +81,9 @@ def pages(cluster: Cluster, index: str, *kinds: str) -> Iterator[dict[str, Store
             yield {hit.id: Stored(bytes(hit.source), hit.seq_no, hit.term) for hit in found}
             moment, after = page.pit_id, {"search_after": found[-1].sort}
     finally:
-        cluster.answer("DELETE", "/_pit", {"id": moment})
+        # What stays open ends by itself.
+        with suppress(StoreUnavailable):
+            cluster.answer("DELETE", "/_pit", {"id": moment})
 
 
 def refresh(cluster: Cluster, index: str) -> None:

@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sinks.register import NOTHING, UNPLACED, Change, Register
+from sinks.register import NOTHING, NOWHERE, UNPLACED, Change, Register
 
 
 class FenceKind(StrEnum):
@@ -44,8 +44,17 @@ class Fence:
     committed_at: datetime | None = None
 
     def change(self, partition: int) -> Change:
-        """The deletion that this fence is for a row of one partition."""
-        offset = UNPLACED if self.kind is FenceKind.TRUNCATE else self.started_at.get(partition, 0) - 1
+        """The deletion that this fence is for a row of one partition.
+
+        A repair lies nowhere, and its row's partition is not known: a sweep takes the latest place then, which gives
+        way to that of the partition as soon as a change from there is met.
+        """
+        if self.kind is FenceKind.TRUNCATE:
+            offset = UNPLACED
+        elif partition == NOWHERE:
+            offset = max(self.started_at.values(), default=0) - 1
+        else:
+            offset = self.started_at.get(partition, 0) - 1
         return Change(self.epoch, self.commit_lsn, self.lsn, 0, offset, partition, deleted=True)
 
     def to_json(self) -> dict[str, Any]:

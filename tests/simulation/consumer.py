@@ -1,0 +1,139 @@
+"""A consumer as the client library offers it to the source, on the simulated Kafka."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from random import Random
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
+
+from sinks.batch import Shard
+from tests.simulation.kafka import Group, Member, What
+from tests.simulation.scheduler import Scheduler
+
+Callback = Callable[["Consumer", list[TopicPartition]], None]
+
+_HICCUPS = (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT)
+
+
+class Consumer:
+    """One member of the group.
+
+    Args:
+        is_calm: whether Kafka makes no difficulties now.
+    """
+
+    def __init__(
+        self, group: Group, scheduler: Scheduler, lots: Random, is_calm: Callable[[], bool], _: Mapping[str, Any]
+    ) -> None:
+        self._group = group
+        self._scheduler = scheduler
+        self._lots = lots
+        self._is_calm = is_calm
+        self._member: Member | None = None
+        self._callbacks: dict[What, Callback] = {}
+        self._positions: dict[Shard, int] = {}
+        self._paused: set[Shard] = set()
+        self._fresh: set[Shard] = set()
+        self._ends_told: dict[Shard, int] = {}
+
+    def subscribe(self, _: list[str], on_assign: Callback, on_revoke: Callback, on_lost: Callback) -> None:
+        self._callbacks = {What.ASSIGNED: on_assign, What.REVOKED: on_revoke, What.LOST: on_lost}
+        self._member = self._group.join(self._scheduler.process())
+
+    def poll(self, timeout: float) -> Message | None:
+        self._be_told()
+        message = self._next()
+        if message is None and timeout:
+            self._scheduler.wait(timeout)
+            message = self._next()
+        elif timeout:
+            self._scheduler.pause(0.01)
+        return message
+
+    def consume(self, count: int, _: float) -> list[Message]:
+        few = self._lots.choice((0, 1, 3, 10, count))
+        messages: list[Message] = []
+        while len(messages) < few and (message := self._next()) is not None:
+            messages.append(message)
+        return messages
+
+    def seek(self, place: TopicPartition) -> None:
+        shard = (place.topic, place.partition)
+        if shard in self._fresh or shard not in self._positions:
+            self._fresh.discard(shard)
+            raise KafkaException(KafkaError(KafkaError._STATE))
+        self._positions[shard] = place.offset
+        self._ends_told.pop(shard, None)
+
+    def pause(self, places: Sequence[TopicPartition]) -> None:
+        self._paused.update(_shards(places))
+
+    def resume(self, places: Sequence[TopicPartition]) -> None:
+        self._paused.difference_update(_shards(places))
+
+    def assignment(self) -> list[TopicPartition]:
+        return [TopicPartition(*shard) for shard in self._positions]
+
+    def incremental_assign(self, places: Sequence[TopicPartition]) -> None:
+        for place in places:
+            shard = (place.topic, place.partition)
+            self._positions[shard] = place.offset
+            if self._lots.random() < 0.3:
+                self._fresh.add(shard)
+
+    def incremental_unassign(self, places: Sequence[TopicPartition]) -> None:
+        for shard in _shards(places):
+            del self._positions[shard]
+            self._paused.discard(shard)
+            self._ends_told.pop(shard, None)
+
+    def commit(self, *, asynchronous: bool = True, **_: object) -> None:
+        """Nothing rests on the group's offsets."""
+        if not asynchronous and self._member is not None and self._member.is_expelled:
+            raise KafkaException(KafkaError(KafkaError.UNKNOWN_MEMBER_ID))
+
+    def close(self) -> None:
+        if self._member is None:
+            return
+        if self._positions and not self._member.is_expelled:
+            self._callbacks[What.REVOKED](self, self.assignment())
+        self._group.leave(self._member)
+
+    def _be_told(self) -> None:
+        assert self._member is not None
+        while self._member.told:
+            what, shards = self._member.told.pop(0)
+            mine = [TopicPartition(*shard) for shard in shards if (shard in self._positions) != (what is What.ASSIGNED)]
+            if mine:
+                self._callbacks[what](self, mine)
+            if what is What.REVOKED:
+                self._group.released(self._member, shards)
+        if self._member.is_expelled:
+            self._member = self._group.join(self._scheduler.process())
+
+    def _next(self) -> Message | None:
+        if not self._is_calm() and self._lots.random() < 0.05:
+            return Message(error=KafkaError(self._lots.choice(_HICCUPS)))
+        ready = [shard for shard in self._positions if shard not in self._paused and self._has_more(shard)]
+        return self._of(self._lots.choice(ready)) if ready else None
+
+    def _has_more(self, shard: Shard) -> bool:
+        end = self._group.broker.ends[shard]
+        return self._positions[shard] < end or self._ends_told.get(shard) != end
+
+    def _of(self, shard: Shard) -> Message:
+        topic, partition = shard
+        entry = self._group.broker.next(shard, self._positions[shard])
+        if entry is None:
+            end = self._group.broker.ends[shard]
+            self._positions[shard] = self._ends_told[shard] = end
+            error = KafkaError(KafkaError._PARTITION_EOF)
+            return Message(topic=topic, partition=partition, offset=end, error=error)
+        self._positions[shard] = entry.offset + 1
+        return Message(topic=topic, partition=partition, offset=entry.offset, key=entry.key, value=entry.value)
+
+
+def _shards(places: Sequence[TopicPartition]) -> list[Shard]:
+    return [(place.topic, place.partition) for place in places]

@@ -1,0 +1,49 @@
+"""What the two models of documents have in common: the order and its items, their fences and their repairs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline.project import DocumentProjection, Projection
+from sinks.batch import Batch, Mutations
+from sinks.fence import Fence
+from sinks.shape import ROOT, Shape, scope
+from tests.histories.batches import part_table
+from tests.histories.connector import Record
+from tests.histories.database import Row
+from tests.histories.projection import DOCUMENTS, Name, part_changes
+from tests.simulation.log import CONTRACT
+from tests.simulation.witness import part_of
+
+SHAPES = CONTRACT.document_shapes()
+(SHAPE,) = SHAPES
+
+
+class Documents:
+    """The side of a read model of documents."""
+
+    processes = 2
+    form = DOCUMENTS
+    projection: Projection = DocumentProjection(CONTRACT)
+    shapes: Sequence[Shape] = SHAPES
+
+    def sweep(self, fence: Fence) -> Fence:
+        return replace(fence, scope=scope(SHAPE.name, ROOT if fence.scope == "orders" else fence.scope))
+
+    def repair(self, record: Record) -> Batch:
+        changes = list(part_changes([record]))
+        table = part_table(changes)
+        parts = pa.array([part_of(change.name) for change in changes])
+        place = table.column_names.index("part")
+        return Batch((Mutations(SHAPE.target, table.set_column(place, table.schema.field("part"), parts)),))
+
+
+def visible_in(document: Mapping[str, Any]) -> dict[Name, int]:
+    """The values that readers see in one document."""
+    order = document["id"]
+    items = {Name(Row("items", item["id"]), order): item["value"] for item in document["items"]}
+    return {Name(Row("orders", order), order): document["value"], **items}

@@ -1,0 +1,212 @@
+"""A history of `tests.histories` as Debezium and Kafka would hand it on: envelopes as bytes, in partitions with gaps.
+
+What the connector streams comes in transactions, each of which ends with a control record in every partition that it
+touched. A truncate is a record without a key, anywhere among the others. Sweeps and repairs are not in the log.
+
+Only histories are taken that stay within one epoch and in the same topics: a worker stops at the end of either.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from random import Random
+from typing import Any
+
+from connectors.decode import Decoder
+from connectors.envelope import Format, TableColumns
+from pipeline.contract import Collection, Contract, Document, Table
+from sinks.batch import Shard
+from sinks.fence import Fence, FenceKind
+from sinks.register import NOWHERE
+from tests.histories.batches import COLUMNS, columns
+from tests.histories.choices import Choices
+from tests.histories.connector import TOPICS_BEFORE, Record, emit
+from tests.histories.database import Image, Row, Write
+from tests.histories.scenario import FAULT_BYTES, PROGRAM_BYTES
+from tests.histories.source import PARTITIONS, TABLES, Source
+
+CONTRACT = Contract(
+    topic_prefix="cdc",
+    tables={name: Table(source=f"public.{name}", key=("id",), columns=COLUMNS) for name in TABLES},
+    documents={
+        "orders": Document(root="orders", collections={"items": Collection(table="items", parent=("order_id",))})
+    },
+)
+SHARDS = [(topic, partition) for topic in CONTRACT.topics for partition in range(PARTITIONS)]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A record of the log; `told` is the change or the truncate that it is, and None of a tombstone."""
+
+    shard: Shard
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    told: Record | Fence | None
+
+
+@dataclass(frozen=True)
+class Transaction:
+    """Records that become visible together, and where their partitions end then."""
+
+    entries: tuple[Entry, ...]
+    ends: Mapping[Shard, int]
+
+
+@dataclass(frozen=True)
+class Story:
+    """What happened, and how it is told.
+
+    Args:
+        sweeps: what ended each snapshot.
+        repairs: rows as a second look past a mark saw them.
+        rows: what the source holds in the end.
+        ages: per row and value, the moments at which the source began to hold it, in their order.
+    """
+
+    transactions: tuple[Transaction, ...]
+    sweeps: tuple[Fence, ...]
+    repairs: tuple[Record, ...]
+    rows: Mapping[Row, Image]
+    ages: Mapping[tuple[Row, int], Sequence[int]]
+
+    @property
+    def ends(self) -> dict[Shard, int]:
+        """Where the partitions end in the end."""
+        ends = dict.fromkeys(SHARDS, 0)
+        for transaction in self.transactions:
+            ends.update(transaction.ends)
+        return ends
+
+
+def decoder() -> Decoder:
+    """The production decoder of these envelopes."""
+    tables = {topic: TableColumns(f"public.{name}", COLUMNS, Format.JSON) for topic, name in CONTRACT.topics.items()}
+    return Decoder(tables, schemas=_NO_SCHEMAS)
+
+
+def story(lots: Random) -> Story:
+    """Draw a history, and tell it."""
+    while True:
+        source = Source()
+        source.run(lots.randbytes(PROGRAM_BYTES))
+        log = emit(source, Choices(lots.randbytes(FAULT_BYTES)))
+        changes = [record for record in log.records if not record.is_repair]
+        if source.streams[-1].epoch == 0 and all(record.offset < TOPICS_BEFORE for record in changes):
+            break
+    repairs = tuple(record._replace(partition=NOWHERE) for record in log.records if record.is_repair)
+    truncates = [fence for fence in log.fences if fence.kind is FenceKind.TRUNCATE]
+    telling = _Telling(lots)
+    transactions = tuple(telling.transactions(_with_truncates(changes, truncates, lots)))
+    sweeps = tuple(telling.placed(fence) for fence in log.fences if fence.kind is FenceKind.SWEEP)
+    return Story(transactions, sweeps, repairs, source.database.rows, _ages(source))
+
+
+def _with_truncates(changes: Sequence[Record], truncates: Sequence[Fence], lots: Random) -> list[Record | Fence]:
+    told: list[Record | Fence] = [*changes]
+    for fence in truncates:
+        told.insert(lots.randint(0, len(told)), fence)
+    return told
+
+
+def _ages(source: Source) -> dict[tuple[Row, int], list[int]]:
+    writes = [event for commit in source.database.commits for event in commit.events if isinstance(event, Write)]
+    ages: defaultdict[tuple[Row, int], list[int]] = defaultdict(list)
+    for age, write in enumerate(writes):
+        if write.after is not None:
+            ages[write.row, write.after.value].append(age)
+    return dict(ages)
+
+
+class _Telling:
+    """Gives every record its place among control records, and remembers which it had in a log without them."""
+
+    def __init__(self, lots: Random) -> None:
+        self._lots = lots
+        self._next: Counter[Shard] = Counter()
+        self._places: defaultdict[Shard, dict[int, int]] = defaultdict(dict)
+
+    def transactions(self, told: Sequence[Record | Fence]) -> Iterator[Transaction]:
+        """Cut what is told into transactions."""
+        begin = 0
+        while begin < len(told):
+            end = begin + self._lots.choice((1, 1, 2, 4, 8))
+            entries = [entry for one in told[begin:end] for entry in self._entries(one)]
+            # A control record ends each of them, and an aborted transaction may have left more behind.
+            for shard in {entry.shard for entry in entries}:
+                self._next[shard] += self._lots.choice((1, 1, 3))
+            yield Transaction(tuple(entries), {entry.shard: self._next[entry.shard] for entry in entries})
+            begin = end
+
+    def placed(self, sweep: Fence) -> Fence:
+        """The sweep, with the places where its snapshot began in the log with control records."""
+        topic = CONTRACT.topic(sweep.scope)
+        begun = {
+            partition: 1 + max((new for old, new in self._places[topic, partition].items() if old < offset), default=-1)
+            for partition, offset in sweep.started_at.items()
+        }
+        return replace(sweep, started_at=begun)
+
+    def _entries(self, told: Record | Fence) -> Iterator[Entry]:
+        if isinstance(told, Fence):
+            shard = (CONTRACT.topic(told.scope), self._lots.randrange(PARTITIONS))
+            yield Entry(shard, self._place(shard), None, _value("t", told.scope, told, None, None), told)
+            return
+        shard = (CONTRACT.topic(told.row.table), told.partition)
+        key = json.dumps({"id": told.row.key}).encode()
+        self._places[shard][told.offset] = self._next[shard]
+        placed = told._replace(offset=self._place(shard))
+        op, snapshot = _kind(told)
+        value = _value(op, told.row.table, told, told.before, told.after, snapshot)
+        yield Entry(shard, placed.offset, key, value, placed)
+        if op == "d":
+            yield Entry(shard, self._place(shard), key, None, None)
+
+    def _place(self, shard: Shard) -> int:
+        offset = self._next[shard]
+        self._next[shard] += 1
+        return offset
+
+
+def _kind(record: Record) -> tuple[str, str]:
+    """Debezium's `op` and `snapshot`."""
+    if record.is_snapshot:
+        return "r", "true"
+    if record.before is None:
+        # A row of an incremental snapshot has no image before, and neither has an insert: nothing depends on which.
+        return "c", "false"
+    return ("d" if record.after is None else "u"), "false"
+
+
+def _value(
+    op: str, table: str, told: Record | Fence, before: Image | None, after: Image | None, snapshot: str = "false"
+) -> bytes:
+    if isinstance(told, Fence):
+        last_commit: int | None = told.commit_lsn
+        images: dict[str, Any] = {"before": None, "after": None}
+    else:
+        last_commit = told.last_commit
+        images = {"before": before and columns(told.row, before), "after": after and columns(told.row, after)}
+    sequence = json.dumps([last_commit and str(last_commit), str(told.lsn)], separators=(",", ":"))
+    place = {"sequence": sequence, "lsn": told.lsn}
+    source = {"schema": "public", "table": table, "snapshot": snapshot, "ts_us": _us(told.committed_at), **place}
+    return json.dumps({"op": op, **images, "source": source}).encode()
+
+
+def _us(moment: datetime | None) -> int | None:
+    return None if moment is None else int(moment.timestamp() * 1_000_000)
+
+
+class _NoSchemas:
+    """JSON needs no registry."""
+
+    def schema(self, schema_id: int) -> Any:
+        raise AssertionError(f"nobody needs schema {schema_id}")
+
+
+_NO_SCHEMAS = _NoSchemas()

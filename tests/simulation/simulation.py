@@ -1,0 +1,38 @@
+"""Runs a seed against a model, and says how to run it again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tests.simulation.duckdb_side import DuckdbSide
+from tests.simulation.elasticsearch_side import ElasticsearchSide
+from tests.simulation.redis_side import RedisSide
+from tests.simulation.world import MakeSide, Outcome, World
+
+SIDES: dict[str, MakeSide] = {"elasticsearch": ElasticsearchSide, "redis": RedisSide, "duckdb": DuckdbSide}
+
+
+class Failed(AssertionError):
+    """A simulated history ended wrong."""
+
+    def __init__(self, model: str, seed: int, reason: BaseException) -> None:
+        super().__init__(
+            f"{model} fails with seed {seed}: {type(reason).__name__}: {reason}\n"
+            f"run it again: python -m tests.simulation {model} --first {seed} --seeds 1 --trace"
+        )
+
+
+def simulate(model: str, seed: int, trace: Callable[[str], None] | None = None) -> Outcome:
+    """Run one simulated history.
+
+    Args:
+        seed: decides everything, where the hashes of strings are not drawn anew for each process.
+        trace: is told what happens, line by line.
+
+    Raises:
+        Failed: a promise was broken, a worker stopped, or it came to no end.
+    """
+    try:
+        return World(seed, SIDES[model], trace).run()
+    except Exception as reason:
+        raise Failed(model, seed, reason) from reason

@@ -1,0 +1,33 @@
+"""A cluster that goes back to a copy in the middle of a batch."""
+
+from __future__ import annotations
+
+from unittest.mock import patch
+
+import pytest
+
+from sinks.batch import Batch, Span
+from sinks.elasticsearch_generation import GenerationIndex
+from sinks.errors import ProgressLost
+from sinks.generation import Record
+from tests.simulation.elasticsearch_side import ElasticsearchSide
+from tests.simulation.log import SHARDS
+from tests.simulation.side import GENERATION
+from tests.simulation.world import World
+
+SHARD = SHARDS[0]
+
+
+def test_progress_does_not_move_over_what_a_cluster_lost_in_the_middle_of_a_batch() -> None:
+    side = ElasticsearchSide(World(0, ElasticsearchSide))
+    with side.installed(), side.opened() as store:
+        store.create(GENERATION, Record())
+        sink = store.sink(GENERATION)
+        sink.write(Batch(span=Span({}, {SHARD: 2})))
+        copy = side.cluster.copied()
+        sink.write(Batch(span=Span({SHARD: 2}, {SHARD: 4})))
+        goes_back = patch.object(GenerationIndex, "_merge", lambda *_: side.cluster.restart(copy))
+        with goes_back, pytest.raises(ProgressLost) as lost:
+            sink.write(Batch(span=Span({SHARD: 4}, {SHARD: 6})))
+        assert lost.value.stored == {SHARD: 2}
+        assert sink.progress().of(SHARD) == 2

@@ -1,0 +1,127 @@
+"""The processes of a read model: each runs the production worker, dies, and is started again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from random import Random
+from typing import Protocol
+from unittest.mock import patch
+
+from connectors.kafka import KafkaSettings
+from pipeline.gather import Gathered, GatherSettings
+from pipeline.policy import GivenUp, Patience, Verdict, verdict
+from pipeline.source import BatchSettings, Source
+from pipeline.worker import Worker
+from sinks.batch import Batch
+from sinks.sink import Store
+from tests.simulation.consumer import Consumer
+from tests.simulation.kafka import Group
+from tests.simulation.log import CONTRACT, decoder
+from tests.simulation.scheduler import Process, Scheduler
+from tests.simulation.side import GENERATION, Side
+from tests.simulation.standard_library import Event, Thread
+from tests.simulation.weather import Weather
+
+STARTED_AGAIN_WITHIN_S = 3.0
+ERRANDS_EVERY_S = 0.5
+
+
+@dataclass
+class Errand:
+    """What an operator's command has to write, from a moment on."""
+
+    batch: Batch
+    due_s: float
+    is_done: bool = False
+
+
+class Employer(Protocol):
+    """What workers are given."""
+
+    scheduler: Scheduler
+    weather: Weather
+    lots: Random
+    side: Side
+    group: Group
+    errands: list[Errand]
+    restored: int
+
+    def fail(self, error: BaseException) -> None:
+        """A worker has met what it stops at."""
+
+
+@dataclass
+class Place:
+    """A process to keep running, as the supervisor does."""
+
+    employer: Employer
+    number: int
+    process: Process = field(init=False)
+    starts: int = 0
+
+    def __post_init__(self) -> None:
+        self._start()
+
+    def kill(self) -> None:
+        """End it wherever it is."""
+        self.employer.scheduler.kill(self.process)
+        self.employer.side.killed()
+
+    def stall(self, for_s: float) -> None:
+        """Let it do nothing for so long."""
+        self.process.stalled_until_s = self.employer.scheduler.now_s + for_s
+
+    def look_after(self) -> None:
+        """Start it again where it is dead."""
+        if not self.process.is_alive:
+            self._start()
+
+    def _start(self) -> None:
+        self.starts += 1
+        self.process = Process(f"worker {self.number}, started for the {self.starts}. time")
+        self.employer.scheduler.start(self.process, self._work)
+
+    def _work(self) -> None:
+        process, until = self.process, Event(self.employer.scheduler)
+        try:
+            with self.employer.side.opened() as store:
+                if self.number == 0:
+                    Thread(self.employer.scheduler, partial(self._run_errands, store, until)).start()
+                self._worker(store, until).run(until)
+        except Exception as error:  # noqa: BLE001 - the policy says what follows
+            if verdict(error) is Verdict.STOP:
+                self.employer.fail(error)
+            process.is_alive = False
+            self.employer.side.killed()
+
+    def _worker(self, store: Store, until: Event) -> Worker:
+        lots, side, scheduler = self.employer.lots, self.employer.side, self.employer.scheduler
+        settings = BatchSettings(
+            max_records=lots.choice((1, 2, 5, 100)), drain_timeout_s=lots.choice((0.5, 20.0)), session_timeout_s=10.0
+        )
+        weather = self.employer.weather
+        consumer = partial(Consumer, self.employer.group, scheduler, lots, lambda: not weather.is_stormy)
+        with patch("pipeline.source.Consumer", consumer):
+            source = Source(KafkaSettings(bootstrap_servers="kafka:9092"), "group", list(CONTRACT.topics), settings)
+        gathered = Gathered(GatherSettings(lots.choice((0, 0, 2_000))), side.shapes)
+        sink = Patience(until)("find the generation", lambda: store.sink(GENERATION))
+        return Worker(source, decoder(), side.projection, sink, CONTRACT.topics, gathered)
+
+    def _run_errands(self, store: Store, until: Event) -> None:
+        scheduler, patience = self.employer.scheduler, Patience(until)
+        while not until.wait(ERRANDS_EVERY_S):
+            for errand in self.employer.errands:
+                if not errand.is_done and scheduler.now_s >= errand.due_s:
+                    self._run_errand(errand, store, patience)
+
+    def _run_errand(self, errand: Errand, store: Store, patience: Patience) -> None:
+        try:
+            sink = patience("find the generation", lambda: store.sink(GENERATION))
+            restored = self.employer.restored
+            patience("run an errand", lambda: sink.write(errand.batch))
+            # What was written before the store went back has to be written again.
+            errand.is_done = restored == self.employer.restored
+        except Exception as error:  # noqa: BLE001 - the policy says what follows
+            if verdict(error) is Verdict.STOP and not isinstance(error, GivenUp):
+                self.employer.fail(error)

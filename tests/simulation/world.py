@@ -1,0 +1,217 @@
+"""One simulated history: a log that grows, workers that carry it into a store, a storm, and what must hold after it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from random import Random
+from typing import Any, NoReturn
+
+import structlog
+
+from sinks.batch import Batch
+from sinks.generation import Record
+from tests.simulation.kafka import Broker, Group
+from tests.simulation.log import SHARDS, Story, story
+from tests.simulation.scheduler import Process, Scheduler
+from tests.simulation.side import GENERATION, Side
+from tests.simulation.standard_library import on_virtual_time
+from tests.simulation.weather import Weather
+from tests.simulation.witness import Witness, Wrong
+from tests.simulation.workers import Errand, Place
+
+CAUGHT_UP_WITHIN_S = 600.0
+LOOK_EVERY_S = 0.5
+AT_MOST_STEPS = 300_000
+
+MakeSide = Callable[["World"], Side]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a simulated history came to.
+
+    Args:
+        simulated_s: how much virtual time it took.
+        struck: the faults, and how often each.
+        looks: how often the store was looked at.
+    """
+
+    simulated_s: float
+    struck: dict[str, int]
+    looks: int
+
+
+class World:
+    """Everything that there is in one simulation.
+
+    Args:
+        seed: decides everything.
+        make_side: the store side.
+        trace: is told what happens.
+    """
+
+    def __init__(self, seed: int, make_side: MakeSide, trace: Callable[[str], None] | None = None) -> None:
+        self.lots = Random(seed)
+        self.scheduler = Scheduler(Random(self.lots.random()))
+        self.weather = Weather(Random(self.lots.random()), severity=self.lots.choice((0.0, 0.5, 1.0, 1.0, 2.0)))
+        self.story: Story = story(Random(self.lots.random()))
+        self.side = make_side(self)
+        self.group = Group(Broker(SHARDS), self.scheduler)
+        self.witness = Witness(self.story, self.side.form)
+        self.storm_ends_s = self.lots.choice((5.0, 20.0, 60.0))
+        self.errands = [*self._sweeps(), *self._repairs()]
+        self.restored = 0
+        self.failure: BaseException | None = None
+        self._trace = trace
+        self._places: list[Place] = []
+        self._is_settled = False
+        self._seed = seed
+
+    def run(self) -> Outcome:
+        """Let it all happen.
+
+        Raises:
+            Wrong: a promise was broken.
+            Stuck: it does not come to an end.
+            Exception: what a worker stopped at.
+        """
+        # The pauses of retries are drawn from the common source of chance.
+        random.seed(self._seed)
+        with on_virtual_time(self.scheduler), self.side.installed(), self._traced():
+            try:
+                self._begin()
+                self.scheduler.run(lambda: self._is_settled or self.failure is not None, AT_MOST_STEPS)
+            finally:
+                self.scheduler.close()
+        if self.failure is not None:
+            raise self.failure
+        return Outcome(self.scheduler.now_s, dict(self.weather.struck), self.witness.looks)
+
+    def look(self) -> None:
+        """The store may have changed."""
+        if self._places and self.failure is None:
+            try:
+                self.witness.saw(self.side.held())
+            except Wrong as wrong:
+                self.fail(wrong)
+
+    def kill_all(self) -> None:
+        """Kill every worker process."""
+        for place in self._places:
+            place.kill()
+
+    def went_back(self) -> None:
+        """The store holds an earlier state again, and whoever gave a command before has to give it again."""
+        self.witness.forget()
+        self.restored += 1
+        for errand in self.errands:
+            errand.is_done = False
+
+    def fail(self, error: BaseException) -> None:
+        """End the simulation with its first failure."""
+        self.failure = self.failure or error
+        self.say("failed", reason=f"{type(error).__name__}: {error}")
+
+    def say(self, what: str, **details: object) -> None:
+        """Tell whoever follows."""
+        if self._trace is not None:
+            told = " ".join(f"{name}={value}" for name, value in details.items())
+            self._trace(f"{self.scheduler.now_s:9.3f}  {what}  {told}")
+
+    def _begin(self) -> None:
+        with self.side.opened() as store:
+            store.create(GENERATION, Record())
+            store.sink(GENERATION).cutover()
+        self.side.begun()
+        self.weather.is_stormy = True
+        outside = Process("outside")
+        self._places = [Place(self, number) for number in range(self.side.processes)]
+        for task in (self._grow, self._storm, self._supervise, self._observe):
+            self.scheduler.start(outside, task)
+
+    def _grow(self) -> None:
+        """Let the log grow while the storm lasts, and a little faster than that."""
+        pause_s = 2 * self.storm_ends_s / max(1, len(self.story.transactions))
+        for transaction in self.story.transactions:
+            self.scheduler.pause(self.lots.choice((0.0, pause_s)))
+            self.group.broker.commit(transaction.entries, transaction.ends.items())
+
+    def _storm(self) -> None:
+        hazards = {**self.side.hazards(), "worker is killed": self._kill, "worker is stalled": self._stall}
+        while self.scheduler.now_s < self.storm_ends_s:
+            self.scheduler.pause(self.lots.choice((0.5, 5.0, 20.0)))
+            if self.weather.severity:
+                name = self.weather.lots.choice(list(hazards))
+                self.weather.struck[name] += 1
+                self.say(name)
+                hazards[name]()
+        self.weather.is_stormy = False
+        self.side.heal()
+        self.say("the storm is over")
+
+    def _kill(self) -> None:
+        self.weather.lots.choice(self._places).kill()
+
+    def _stall(self) -> None:
+        self.weather.lots.choice(self._places).stall(self.weather.lots.choice((1.0, 15.0, 40.0)))
+
+    def _supervise(self) -> NoReturn:
+        while True:
+            self.scheduler.pause(3.0)
+            self.group.look()
+            for place in self._places:
+                place.look_after()
+
+    def _observe(self) -> None:
+        ends_s = self.storm_ends_s + CAUGHT_UP_WITHIN_S
+        while not self._has_caught_up():
+            if self.scheduler.now_s > ends_s:
+                self.fail(Wrong(f"not caught up {CAUGHT_UP_WITHIN_S:g} s after the storm: {self._lag()}"))
+                return
+            self.scheduler.wait(LOOK_EVERY_S)
+        try:
+            self.witness.require_equal(self.side.held())
+        except Wrong as wrong:
+            self.fail(wrong)
+        self._is_settled = True
+
+    def _has_caught_up(self) -> bool:
+        self.look()
+        is_over = not self.weather.is_stormy and self.group.broker.ends == self.story.ends
+        return is_over and not self._lag() and all(errand.is_done for errand in self.errands)
+
+    def _lag(self) -> dict[Any, tuple[int, int]]:
+        progress = self.side.held().progress
+        lag = {shard: (progress.get(shard, 0), end) for shard, end in self.story.ends.items()}
+        return {shard: (reached, end) for shard, (reached, end) in lag.items() if reached < end}
+
+    def _sweeps(self) -> Iterator[Errand]:
+        for fence in self.story.sweeps:
+            yield Errand(Batch(fences=(self.side.sweep(fence),)), self._moment())
+
+    def _repairs(self) -> Iterator[Errand]:
+        for record in self.story.repairs:
+            yield Errand(self.side.repair(record), self._moment())
+
+    def _moment(self) -> float:
+        return self.lots.uniform(0, self.storm_ends_s)
+
+    @contextmanager
+    def _traced(self) -> Iterator[None]:
+        """Take the production code's log lines, with the virtual time."""
+        before = structlog.get_config()
+
+        def take(_: object, __: str, event: Any) -> NoReturn:
+            details = dict(event)
+            process = self.scheduler.name_of_process()
+            self.say(f"{process}: {details.pop('event')}", **details)
+            raise structlog.DropEvent
+
+        structlog.configure(processors=[take])
+        try:
+            yield
+        finally:
+            structlog.configure(**before)
