@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sinks.register import NOTHING, UNPLACED, Change, Register
+from sinks.register import NOTHING, NOWHERE, UNPLACED, Change, Register
 
 
 class FenceKind(StrEnum):
@@ -45,8 +45,15 @@ class Fence:
 
     def change(self, partition: int) -> Change:
         """The deletion that this fence is for a row of one partition."""
-        offset = UNPLACED if self.kind is FenceKind.TRUNCATE else self.started_at.get(partition, 0) - 1
-        return Change(self.epoch, self.commit_lsn, self.lsn, 0, offset, partition, deleted=True)
+        return Change(self.epoch, self.commit_lsn, self.lsn, 0, self._offset(partition), partition, deleted=True)
+
+    def _offset(self, partition: int) -> int:
+        if self.kind is FenceKind.TRUNCATE:
+            return UNPLACED
+        if partition == NOWHERE:
+            # A repair does not say which partition its row is in: whatever the log says of the row knows better.
+            return max(self.started_at.values(), default=0) - 1
+        return self.started_at.get(partition, 0) - 1
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object that `from_json` reads back."""

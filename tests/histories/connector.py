@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from sinks.fence import Fence, FenceKind
-from sinks.register import REPAIRED, SNAPSHOT_ROW, UNPLACED
+from sinks.register import NOWHERE, REPAIRED, SNAPSHOT_ROW, UNPLACED
 from tests.histories.choices import Choices
 from tests.histories.database import Commit, Event, Image, Mark, Row, Truncate, WindowClosed, Write
 from tests.histories.source import PARTITIONS, TABLES, Snapshot, Source, Stream
@@ -82,16 +82,17 @@ class Log:
         elif isinstance(unit, Fence):
             self.fences.append(unit)
         else:
-            partition = unit.row.key % self._partitions
-            placed = unit._replace(partition=partition)
-            if not unit.is_repair:
-                placed = placed._replace(offset=self._end(unit.row.table, partition))
-                self._ends[unit.row.table, partition] += 1
-            self.records.append(placed)
+            self.records.append(unit if unit.is_repair else self._placed(unit))
 
     def ends(self, table: str) -> dict[int, int]:
         """Per partition of a topic, the next offset."""
         return {partition: self._end(table, partition) for partition in range(self._partitions)}
+
+    def _placed(self, record: Record) -> Record:
+        shard = (record.row.table, record.row.key % self._partitions)
+        offset = self._end(*shard)
+        self._ends[shard] += 1
+        return record._replace(partition=shard[1], offset=offset)
 
     def _end(self, table: str, partition: int) -> int:
         return self._moves * TOPICS_BEFORE + self._ends[table, partition]
