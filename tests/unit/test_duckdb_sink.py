@@ -133,6 +133,15 @@ def test_every_version_is_kept_once_after_any_repetition(orders: Model) -> None:
     assert versions(orders) == [*expected, (1, "u", 140, 141, "shipped")]
 
 
+def test_a_column_without_any_value_keeps_its_type(tmp_path: Path) -> None:
+    columns = {"id": "bigint", "price": "numeric(12,2)", "moment": "timestamptz", "tags": "text[]"}
+    with model(tmp_path, RowShape("goods", ("id",), columns)) as goods:
+        goods.write(streamed((10, 11), id=1))
+        goods.write(streamed((20, 21), 1, id=2, price="1.20", moment=0, tags=["a"]))
+        types = "SELECT DISTINCT typeof(price), typeof(moment), typeof(tags) FROM goods"
+        assert goods.ask(types) == [("DECIMAL(12,2)", "TIMESTAMP WITH TIME ZONE", "VARCHAR[]")]
+
+
 def test_the_history_says_when_the_source_committed(orders: Model) -> None:
     orders.write(streamed((110, 111), id=1, status="paid"))
     assert orders.ask("SELECT epoch_us(valid_from), valid_to FROM orders_history") == [(110, None)]
