@@ -3,12 +3,17 @@
 Per partition a generation remembers the highest streamed change and the latest snapshot that it has taken in. Every
 register of the partition lies at or below them; what is above both, and above the table's fences and repairs, wins
 every join. A repair itself is always in doubt: it lies in no partition, and the row's next change may be there already.
+
+A row keeps its partition only for as long as its topic keeps their number. Once it has gone to another, older changes
+of it may still be waiting in the partition that it left, above all that came from there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
+from functools import reduce
 
 import numpy as np
 import numpy.typing as npt
@@ -24,12 +29,24 @@ _LOWEST: Order = (-1, -1, -1, -1)
 _Numbers = npt.NDArray[np.int64]
 
 
+class Newness(Enum):
+    """What the high waters prove of changes."""
+
+    NONE = "a register may hold what beats them"
+    IN_PARTITION = "they beat what registers of their own partitions hold"
+    IN_TABLE = "they beat what any register holds"
+
+
 @dataclass(frozen=True)
 class HighWater:
     """The highest change of each side that a partition of a table has seen."""
 
     streamed: Order = _LOWEST
     snapshot: Order = _LOWEST
+
+    def raised_to(self, other: HighWater) -> HighWater:
+        """The higher of two, side by side."""
+        return HighWater(max(self.streamed, other.streamed), max(self.snapshot, other.snapshot))
 
 
 @dataclass(frozen=True)
@@ -44,35 +61,38 @@ class HighWaters:
         orders, partitions = _orders(changes), changes["_partition"].to_numpy()
         is_snapshot = changes["_is_snapshot"].to_numpy()
         for partition in np.unique(partitions).tolist():
-            mark = marks.get(partition, HighWater())
             mine = partitions == partition
-            marks[partition] = HighWater(
-                max(mark.streamed, _highest(orders, mine & ~is_snapshot)),
-                max(mark.snapshot, _highest(orders, mine & is_snapshot)),
-            )
+            raised = HighWater(_highest(orders, mine & ~is_snapshot), _highest(orders, mine & is_snapshot))
+            marks[partition] = self._of(partition).raised_to(raised)
         return HighWaters(marks)
 
-    def are_all_below(self, changes: pa.Table, fences: Fences, scope: str) -> bool:
-        """Whether every change is streamed, and beats whatever its register may hold."""
-        if changes["_is_snapshot"].to_numpy().any():
-            return False
-        orders, partitions = _orders(changes), changes["_partition"].to_numpy()
-        repaired = self.marks.get(NOWHERE, HighWater()).streamed
+    def prove(self, changes: pa.Table, fences: Fences, scope: str) -> Newness:
+        """Say what changes of one table are proved to beat; NONE where any of them is a snapshot row or a repair."""
+        partitions = changes["_partition"].to_numpy()
+        if changes["_is_snapshot"].to_numpy().any() or (partitions == NOWHERE).any():
+            return Newness.NONE
+        orders, floor = _orders(changes), self._of(NOWHERE).raised_to(_fenced(fences, scope))
         for partition in np.unique(partitions).tolist():
-            if partition == NOWHERE:
-                return False
-            mine = partitions == partition
-            mark = self.marks.get(partition, HighWater())
-            truncate, sweep = (fences.known.get((scope, kind)) for kind in (FenceKind.TRUNCATE, FenceKind.SWEEP))
-            streamed, snapshot = max(mark.streamed, repaired), mark.snapshot
-            if truncate is not None:
-                streamed = max(streamed, (truncate.epoch, truncate.commit_lsn, truncate.lsn, 0))
-            if sweep is not None:
-                snapshot = max(snapshot, (sweep.epoch, sweep.commit_lsn, sweep.lsn, 0))
-            of_partition = [column[mine] for column in orders]
-            if not (_above(of_partition, streamed) & _outlive(of_partition, snapshot)).all():
-                return False
-        return True
+            mine = [column[partitions == partition] for column in orders]
+            if not _beat(mine, floor.raised_to(self._of(partition))):
+                return Newness.NONE
+        highest = reduce(HighWater.raised_to, self.marks.values(), floor)
+        return Newness.IN_TABLE if _beat(orders, highest) else Newness.IN_PARTITION
+
+    def _of(self, partition: int) -> HighWater:
+        return self.marks.get(partition, HighWater())
+
+
+def _fenced(fences: Fences, scope: str) -> HighWater:
+    truncate, sweep = (fences.known.get((scope, kind)) for kind in (FenceKind.TRUNCATE, FenceKind.SWEEP))
+    return HighWater(
+        (truncate.epoch, truncate.commit_lsn, truncate.lsn, 0) if truncate else _LOWEST,
+        (sweep.epoch, sweep.commit_lsn, sweep.lsn, 0) if sweep else _LOWEST,
+    )
+
+
+def _beat(orders: list[_Numbers], mark: HighWater) -> bool:
+    return bool((_above(orders, mark.streamed) & _outlive(orders, mark.snapshot)).all())
 
 
 def _orders(changes: pa.Table) -> list[_Numbers]:

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from sinks.batch import PLACE, Batch, Mutations, Progress
 from sinks.duckdb_books import CREATE_BOOKS, Books, read_books, write_books
-from sinks.duckdb_doubt import HighWaters
+from sinks.duckdb_doubt import HighWaters, Newness
 from sinks.duckdb_errors import translated
 from sinks.duckdb_history import CREATE_FENCES, keep_fences
 from sinks.duckdb_tables import CREATE_SCHEMAS, VERSION, TableStatements
@@ -118,7 +118,7 @@ class _Application:
         changes = _with_special(mutations.changes, self._shape)
         versions = fold(changes, [*self._shape.key, *VERSION])
         folded = fold(versions, self._shape.key)
-        if known.are_all_below(versions, self._fences, self._shape.table):
+        if self._are_new(versions, known):
             rows = folded.append_column("_shown", pa.array(np.ones(folded.num_rows, dtype=bool)))
             self._incoming(rows)
             self._connection.execute(self._statements.delete_incoming_keys())
@@ -130,6 +130,14 @@ class _Application:
             self.join(folded.select([*self._shape.key, "_partition"]), incoming=folded)
             self._keep_unknown(versions)
         return known.raised_by(versions)
+
+    def _are_new(self, versions: pa.Table, known: HighWaters) -> bool:
+        """Whether versions beat whatever their registers hold, and none of them is kept yet."""
+        newness = known.prove(versions, self._fences, self._shape.table)
+        if newness is not Newness.IN_PARTITION:
+            return newness is Newness.IN_TABLE
+        self._incoming(versions)
+        return not self._connection.execute(self._statements.any_incoming_key_was_elsewhere()).fetchall()
 
     def join(self, keys: pa.Table, incoming: pa.Table | None) -> None:
         """Join incoming changes, the table's fences and what the table holds of these keys."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from sinks.duckdb_history import history_view
 from sinks.duckdb_names import listed, quote
 from sinks.duckdb_types import duckdb_type, stored
+from sinks.register import NOWHERE
 from sinks.shape import RowShape
 
 PLACE_COLUMNS = """
@@ -57,6 +58,15 @@ class TableStatements:
     def delete_incoming_keys(self) -> str:
         """Remove the registers of all incoming keys."""
         return f"DELETE FROM {self.registers} WHERE ({listed(self.shape.key)}) IN ({self._incoming_keys()})"
+
+    def any_incoming_key_was_elsewhere(self) -> str:
+        """One row where a register lies in another partition than a change of its key; a repair lies in none."""
+        key = ", ".join(self._stored(name) for name in self.shape.key)
+        return f"""
+            SELECT 1 FROM {self.registers} AS held
+            JOIN (SELECT DISTINCT {key}, _partition AS _comes_from FROM incoming) USING ({listed(self.shape.key)})
+            WHERE held._partition NOT IN (_comes_from, {NOWHERE}) LIMIT 1
+        """
 
     def places_of_incoming_keys(self) -> str:
         """The registers that incoming keys have already, without their images."""

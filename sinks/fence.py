@@ -44,18 +44,16 @@ class Fence:
     committed_at: datetime | None = None
 
     def change(self, partition: int) -> Change:
-        """The deletion that this fence is for a row of one partition.
+        """The deletion that this fence is for a row of one partition."""
+        return Change(self.epoch, self.commit_lsn, self.lsn, 0, self._offset(partition), partition, deleted=True)
 
-        A repair lies nowhere, and its row's partition is not known: a sweep takes the latest place then, which gives
-        way to that of the partition as soon as a change from there is met.
-        """
+    def _offset(self, partition: int) -> int:
         if self.kind is FenceKind.TRUNCATE:
-            offset = UNPLACED
-        elif partition == NOWHERE:
-            offset = max(self.started_at.values(), default=0) - 1
-        else:
-            offset = self.started_at.get(partition, 0) - 1
-        return Change(self.epoch, self.commit_lsn, self.lsn, 0, offset, partition, deleted=True)
+            return UNPLACED
+        if partition == NOWHERE:
+            # A repair does not say which partition its row is in: whatever the log says of the row knows better.
+            return max(self.started_at.values(), default=0) - 1
+        return self.started_at.get(partition, 0) - 1
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object that `from_json` reads back."""

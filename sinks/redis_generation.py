@@ -104,7 +104,7 @@ class Generation:
     def raise_fence(self, fence: Fence) -> None:
         """Keep a fence: every register that is written from now on meets it."""
         unnamed = replace(fence, started_at={}).change(partition=0)
-        named = [fence.change(partition) for partition in (*sorted(fence.started_at), NOWHERE)]
+        named = [fence.change(partition) for partition in sorted({*fence.started_at, NOWHERE})]
         side = "s" if fence.kind is FenceKind.TRUNCATE else "r"
         deletions = "".join(side + encode(change) for change in (unnamed, *named))
         field = f"{fence.kind.value} {fence.scope}"

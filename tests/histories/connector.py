@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
+from sinks.batch import Shard
 from sinks.fence import Fence, FenceKind
-from sinks.register import REPAIRED, SNAPSHOT_ROW, UNPLACED
+from sinks.register import NOWHERE, REPAIRED, SNAPSHOT_ROW, UNPLACED
 from tests.histories.choices import Choices
-from tests.histories.database import Commit, Event, Image, Mark, Row, Truncate, WindowClosed, Write
+from tests.histories.database import RECORD_BYTES, Commit, Event, Image, Mark, Row, Truncate, WindowClosed, Write
 from tests.histories.source import PARTITIONS, TABLES, Snapshot, Source, Stream
 
 MIDNIGHT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -64,37 +65,61 @@ class Move(NamedTuple):
 Unit = Record | Fence | Move
 
 
+class Entry(NamedTuple):
+    """What lies at one offset of a partition."""
+
+    offset: int
+    unit: Record | Fence
+
+
 class Log:
-    """The topics: what was appended, and where each partition ends."""
+    """The topics: what was appended, and where each partition ends.
+
+    `shards` is what can be read of each partition of each table's topic; a truncate has no key, and may lie in any.
+    `records` and `fences` are all of it in the order of emission, the repairs among them.
+    """
 
     def __init__(self) -> None:
         self.records: list[Record] = []
         self.fences: list[Fence] = []
+        self.shards: dict[Shard, list[Entry]] = defaultdict(list)
         self._partitions = PARTITIONS
         self._moves = 0
-        self._ends: Counter[tuple[str, int]] = Counter()
+        self._ends: Counter[Shard] = Counter()
 
     def append(self, unit: Unit) -> None:
         """Write a change where its key belongs."""
-        if isinstance(unit, Move):
-            self._moves, self._partitions = self._moves + 1, unit.partitions
-            self._ends.clear()
-        elif isinstance(unit, Fence):
-            self.fences.append(unit)
-        else:
-            partition = unit.row.key % self._partitions
-            placed = unit._replace(partition=partition)
-            if not unit.is_repair:
-                placed = placed._replace(offset=self._end(unit.row.table, partition))
-                self._ends[unit.row.table, partition] += 1
-            self.records.append(placed)
+        match unit:
+            case Move():
+                self._moves, self._partitions = self._moves + 1, unit.partitions
+                self._ends.clear()
+            case Fence():
+                self.fences.append(unit)
+                self._place(unit, (unit.scope, unit.lsn // RECORD_BYTES % self._partitions))
+            case Record() if unit.is_repair:
+                self.records.append(unit)
+            case Record():
+                shard = (unit.row.table, unit.row.key % self._partitions)
+                placed = unit._replace(partition=shard[1], offset=self.end(shard))
+                self.records.append(placed)
+                self._place(placed, shard)
 
     def ends(self, table: str) -> dict[int, int]:
         """Per partition of a topic, the next offset."""
-        return {partition: self._end(table, partition) for partition in range(self._partitions)}
+        return {partition: self.end((table, partition)) for partition in range(self._partitions)}
 
-    def _end(self, table: str, partition: int) -> int:
-        return self._moves * TOPICS_BEFORE + self._ends[table, partition]
+    def end(self, shard: Shard) -> int:
+        """The next offset of one partition."""
+        return self._moves * TOPICS_BEFORE + self._ends[shard]
+
+    @property
+    def all_ends(self) -> dict[Shard, int]:
+        """The next offset of every partition."""
+        return {(table, partition): end for table in TABLES for partition, end in self.ends(table).items()}
+
+    def _place(self, unit: Record | Fence, shard: Shard) -> None:
+        self.shards[shard].append(Entry(self.end(shard), unit))
+        self._ends[shard] += 1
 
 
 def emit(source: Source, faults: Choices) -> Log:
@@ -106,17 +131,17 @@ def emit(source: Source, faults: Choices) -> Log:
         if stream.epoch != epoch:
             # Opening an epoch fences the producers of the one before.
             emitted, epoch = [], stream.epoch
-        sweeps = _sweeps(stream, log)
+        ends = {table: log.ends(table) for table in TABLES}
         units = _with_zombies(emitted, _life(stream, source.database.commits, faults), faults)
         for unit in units:
             log.append(unit)
-        log.fences += sweeps
+        log.fences += sweeps(stream, ends)
         emitted += units
     return log
 
 
-def _sweeps(stream: Stream, log: Log) -> list[Fence]:
-    """What ends the stream's snapshot, by the offsets that were recorded before it began."""
+def sweeps(stream: Stream, started_at: Mapping[str, Mapping[int, int]]) -> list[Fence]:
+    """What ends the stream's snapshot; `started_at` are the ends of the topics, recorded before it began."""
     lsn, committed_at = stream.snapshots[-1].lsn, time_of_snapshot(stream.snapshots[-1])
     return [
         Fence(
@@ -125,7 +150,7 @@ def _sweeps(stream: Stream, log: Log) -> list[Fence]:
             epoch=stream.epoch,
             commit_lsn=lsn,
             lsn=lsn,
-            started_at=log.ends(table),
+            started_at=started_at[table],
             committed_at=committed_at,
         )
         for table in TABLES
@@ -134,11 +159,11 @@ def _sweeps(stream: Stream, log: Log) -> list[Fence]:
 
 def _life(stream: Stream, commits: Sequence[Commit], faults: Choices) -> list[Unit]:
     """Rows of given-up snapshots, of which some come late and some never; the finished one; the changes since."""
-    given_up = [row for snapshot in stream.snapshots[:-1] for row in _snapshot_rows(snapshot, stream.epoch)]
+    given_up = [row for snapshot in stream.snapshots[:-1] for row in snapshot_rows(snapshot, stream.epoch)]
     fates = [faults.below(3) for _ in given_up]
     units: list[Unit] = [row for row, fate in zip(given_up, fates, strict=True) if fate == 0]
     begun = len(units)
-    units += _snapshot_rows(stream.snapshots[-1], stream.epoch)
+    units += snapshot_rows(stream.snapshots[-1], stream.epoch)
     units += _with_restarts(list(_streamed(stream, commits)), faults)
     for row, fate in zip(given_up, fates, strict=True):
         if fate == 1:
@@ -146,7 +171,8 @@ def _life(stream: Stream, commits: Sequence[Commit], faults: Choices) -> list[Un
     return units
 
 
-def _snapshot_rows(snapshot: Snapshot, epoch: int) -> list[Record]:
+def snapshot_rows(snapshot: Snapshot, epoch: int) -> list[Record]:
+    """What a snapshot emits."""
     return [
         Record(row, None, image, True, epoch, snapshot.lsn, snapshot.lsn, time_of_snapshot(snapshot), SNAPSHOT_ROW)
         for row, image in snapshot.rows.items()
@@ -154,17 +180,22 @@ def _snapshot_rows(snapshot: Snapshot, epoch: int) -> list[Record]:
 
 
 def _streamed(stream: Stream, commits: Sequence[Commit]) -> Iterator[Unit]:
-    last_commit = None
     first = stream.snapshots[-1].first_commit
-    for index, commit in enumerate(commits[first : stream.end_commit], first):
+    for index in range(first, len(commits) if stream.end_commit is None else stream.end_commit):
         if index in stream.moves:
             yield Move(stream.moves[index])
-        for event in commit.events:
-            yield from _changes(event, stream.epoch, last_commit, time_of_commit(index))
-        last_commit = commit.end_lsn
+        yield from changes_of_commit(stream, commits, index)
 
 
-def _changes(event: Event, epoch: int, last_commit: int | None, at: datetime) -> Iterator[Unit]:
+def changes_of_commit(stream: Stream, commits: Sequence[Commit], index: int) -> Iterator[Record | Fence]:
+    """What one commit is in a stream, which knows of the commit before it unless it begins here."""
+    is_first = index == stream.snapshots[-1].first_commit
+    last_commit = None if is_first else commits[index - 1].end_lsn
+    for event in commits[index].events:
+        yield from _changes(event, stream.epoch, last_commit, time_of_commit(index))
+
+
+def _changes(event: Event, epoch: int, last_commit: int | None, at: datetime) -> Iterator[Record | Fence]:
     match event:
         case Write(lsn, row, before, after):
             yield Record(row, before, after, False, epoch, last_commit, lsn, at)
@@ -172,7 +203,8 @@ def _changes(event: Event, epoch: int, last_commit: int | None, at: datetime) ->
             for row, image in rows.items():
                 yield Record(row, None, image, False, epoch, last_commit, lsn, at)
         case Mark(lsn, row, image):
-            yield Record(row, None, image, False, epoch, last_commit, lsn, at, REPAIRED)
+            # A repair stands at its mark, whatever was committed before.
+            yield Record(row, None, image, False, epoch, lsn, lsn, at, REPAIRED, NOWHERE)
         case Truncate(lsn, table):
             commit_lsn = lsn if last_commit is None else last_commit
             yield Fence(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -91,7 +92,7 @@ class Transaction:
 class Database:
     """PostgreSQL, as far as a change log can tell. The caller asks whether a lock is free before it writes.
 
-    `states` holds the rows after each of the commits.
+    `states` holds the rows after each of the commits, `versions` what every row has been, one after the other.
     """
 
     def __init__(self) -> None:
@@ -100,6 +101,7 @@ class Database:
         self.open: list[Transaction] = []
         self.commits: list[Commit] = []
         self.states: list[Mapping[Row, Image]] = []
+        self.versions: dict[Row, list[Image | None]] = defaultdict(lambda: [None])
         self._values = 0
 
     def begin(self) -> Transaction:
@@ -162,11 +164,10 @@ class Database:
             return
         for write in transaction.writes:
             if isinstance(write, Truncate):
-                self.rows = {row: image for row, image in self.rows.items() if row.table != write.table}
-            elif write.after is None:
-                self.rows.pop(write.row, None)
+                for row in [row for row in self.rows if row.table == write.table]:
+                    self._become(row, None)
             else:
-                self.rows[write.row] = write.after
+                self._become(write.row, write.after)
         self._commit(*transaction.writes)
 
     def roll_back(self, transaction: Transaction) -> None:
@@ -188,8 +189,17 @@ class Database:
 
     def restore(self, rows: Mapping[Row, Image]) -> None:
         """Start again from a backup: an earlier state, lower LSNs."""
-        self.lsn, self.rows = FIRST_LSN, dict(rows)
+        self.lsn = FIRST_LSN
         self.open.clear()
+        for row in sorted({*self.rows, *rows}):
+            self._become(row, rows.get(row))
+
+    def _become(self, row: Row, image: Image | None) -> None:
+        self.versions[row].append(image)
+        if image is None:
+            self.rows.pop(row, None)
+        else:
+            self.rows[row] = image
 
     def _log(self) -> int:
         lsn = self.lsn

@@ -54,7 +54,7 @@ def part_changes(records: Iterable[Record]) -> Iterator[Sided]:
     """One change per record and document: an item that moved is deleted in one, and has an image in the other."""
     for record in records:
         for order in _orders(record):
-            owns = record.after is not None and _order(record.row, record.after) == order
+            owns = record.after is not None and order_of(record.row, record.after) == order
             yield sided(Name(record.row, order), record, record.after if owns else None)
 
 
@@ -70,7 +70,7 @@ def _rows_of(source: Mapping[Row, Image]) -> Visible:
 
 
 def _documents_of(source: Mapping[Row, Image]) -> Visible:
-    owned = {Name(row, _order(row, image)): image for row, image in source.items()}
+    owned = {Name(row, order_of(row, image)): image for row, image in source.items()}
     return {name: image for name, image in owned.items() if name.root in owned}
 
 
@@ -79,10 +79,11 @@ def _orders(record: Record) -> Iterable[int]:
     if record.is_repair and record.row not in ORDERS:
         return [order.key for order in ORDERS]
     images = [image for image in (record.before, record.after) if image is not None]
-    return dict.fromkeys(_order(record.row, image) for image in images) or [record.row.key]
+    return dict.fromkeys(order_of(record.row, image) for image in images) or [record.row.key]
 
 
-def _order(row: Row, image: Image) -> int:
+def order_of(row: Row, image: Image) -> int:
+    """The document that a version of a row is a part of."""
     return row.key if image.parent is None else image.parent
 
 

@@ -49,11 +49,14 @@ class ReadModel:
 
     def write(self, batch: Arrivals, projection: Projection) -> None:
         """Fold a batch, and join it."""
+        self.merge(self.fold(batch, projection), self.rule.fences(batch.fences))
+
+    def fold(self, batch: Arrivals, projection: Projection) -> dict[Name, Register]:
+        """What a batch says of every name."""
         told: dict[Name, list[Register]] = defaultdict(list)
         for change in projection.changes(batch.records):
             told[change.name].append(register_of(change))
-        folded = {name: self.rule.fold(*registers) for name, registers in told.items()}
-        self.merge(folded, self.rule.fences(batch.fences))
+        return {name: self.rule.fold(*registers) for name, registers in told.items()}
 
     def merge(self, registers: Mapping[Name, Register], fences: Iterable[Fence]) -> None:
         """Join registers and fences into what is known; new fences concern every register, also those known before."""
@@ -66,18 +69,21 @@ class ReadModel:
 
     def visible(self) -> Visible:
         """What readers see: rows, or the parts of documents whose root is alive."""
-        seen = {name: self.rule.shown(register) for name, register in self.registers.items()}
-        images = {name: change.image for name, change in seen.items() if change is not None}
-        return {
-            name: image
-            for name, image in images.items()
-            if isinstance(image, Image) and images.get(name.root) is not None
-        }
+        return visible(self.registers, self.rule)
 
     def _fence(self, name: Name) -> Register:
         known = self.registers[name]
         change = known.streamed or known.snapshot
         return self.fences.of(name.row.table, change.partition) if change else NOTHING
+
+
+def visible(registers: Mapping[Name, Register], rule: Rule) -> Visible:
+    """What readers see of registers: rows, or the parts of documents whose root is alive."""
+    seen = {name: rule.shown(register) for name, register in registers.items()}
+    images = {name: change.image for name, change in seen.items() if change is not None}
+    return {
+        name: image for name, image in images.items() if isinstance(image, Image) and images.get(name.root) is not None
+    }
 
 
 def read_model(delivery: Delivery, projection: Projection, rule: Rule) -> ReadModel:

@@ -71,10 +71,23 @@ class Source:
 
     def run(self, program: bytes) -> None:
         """Take the steps that a program names, then see to it that the source is captured to its end."""
+        self.take(program)
+        self.settle()
+
+    def take(self, program: bytes) -> None:
+        """Take the steps that a program names."""
         for begin in range(0, len(program), STEP_BYTES):
             choices = Choices(program[begin : begin + STEP_BYTES])
             choices.of(STEPS)(self, choices)
-        while self._capture in (Capture.NO_SLOT, Capture.SLOT):
+
+    @property
+    def is_streaming(self) -> bool:
+        """Whether the connector has finished its snapshot."""
+        return self._capture is Capture.STREAMING
+
+    def settle(self) -> None:
+        """Let the connector come to stream, without a fault."""
+        while not self.is_streaming:
             self.capture_on(Choices(b""))
 
     def rest(self, choices: Choices) -> None:
@@ -135,7 +148,7 @@ class Source:
         What changed between the two signals is left out of the chunk. Debezium knows that by key; a truncate has none,
         and would leave phantoms in the log, so no truncate is allowed to matter here.
         """
-        if self._capture is not Capture.STREAMING:
+        if not self.is_streaming:
             return
         if self._window is None:
             self.database.signal()
@@ -154,9 +167,13 @@ class Source:
 
     def repair(self, choices: Choices) -> None:
         """Look at one row twice, with a mark between, and find it unchanged."""
-        if self._capture is Capture.STREAMING:
-            self._wait_for_truncates()
-            self.database.mark(choices.of(ROWS))
+        if self.is_streaming:
+            self.look_at(choices.of(ROWS))
+
+    def look_at(self, row: Row) -> None:
+        """Set a mark, past which the row is found as it was before."""
+        self._wait_for_truncates()
+        self.database.mark(row)
 
     def capture_on(self, choices: Choices) -> None:
         """The connector does what comes next: create the slot, take a snapshot, stream, lose it all."""

@@ -1,7 +1,8 @@
 """The rule of order as a table: what becomes of one row, whatever the order in which its changes are joined.
 
 Every form of the rule is run against this table: Python, Arrow, and the scripts and statements of the stores. All
-changes of a case are of one row in partition 0; a store names the scope of the fences as its own shapes do.
+changes of a case are of one row in partition 0, but for repairs, which lie in none; a store names the scope of the
+fences as its own shapes do.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from sinks.fence import Fence, FenceKind
-from sinks.register import REPAIRED, SNAPSHOT_ROW, UNPLACED, Change
+from sinks.register import NOWHERE, REPAIRED, SNAPSHOT_ROW, UNPLACED, Change
 
 
 class Side(Enum):
@@ -50,7 +51,8 @@ BOTH = (Side.STREAMED, Side.SNAPSHOT)
 
 def streamed(commit_lsn: int, lsn: int, offset: int, image: str | None, *, epoch: int = 0, tie: int = 0) -> Sided:
     """A change from the WAL, or from an incremental snapshot; without an image, a deletion."""
-    return Side.STREAMED, Change(epoch, commit_lsn, lsn, tie, offset, 0, image is None, image)
+    partition = NOWHERE if tie == REPAIRED else 0
+    return Side.STREAMED, Change(epoch, commit_lsn, lsn, tie, offset, partition, image is None, image)
 
 
 def snapshot(lsn: int, offset: int, image: str, *, epoch: int = 0) -> Sided:
@@ -278,6 +280,20 @@ REPAIRS = (
         (streamed(120, 130, UNPLACED, "b", tie=REPAIRED), snapshot(200, 5, "c")),
         "c",
         BOTH,
+    ),
+    Case(
+        "a row that was repaired before it was deleted unseen is swept",
+        (streamed(50, 50, UNPLACED, "a", tie=REPAIRED), streamed(55, 60, 3, "b")),
+        None,
+        BOTH,
+        (sweep(100, started_at=4),),
+    ),
+    Case(
+        "a change in flight at a snapshot is not swept where its row was repaired before",
+        (streamed(50, 50, UNPLACED, "a", tie=REPAIRED), streamed(55, 60, 4, "b")),
+        "b",
+        BOTH,
+        (sweep(100, started_at=4),),
     ),
 )
 

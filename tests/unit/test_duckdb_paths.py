@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 
 from sinks.batch import Batch
-from sinks.duckdb_doubt import HighWaters
+from sinks.duckdb_doubt import HighWaters, Newness
 from sinks.duckdb_store import DuckdbStore
 from sinks.errors import MutationRejected
 from sinks.fence import Fence, Fences
@@ -97,7 +97,7 @@ def test_both_ways_and_any_cut_end_in_the_same_tables(shelf: Shelf, scenario: Sc
     in_small_batches = shelf.contents(in_order(history, size=10))
     shuffled = shelf.contents(map(row_batch, chain(*scenario.delivery)))
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(HighWaters, "are_all_below", lambda *_: False)
+        monkeypatch.setattr(HighWaters, "prove", lambda *_: Newness.NONE)
         always_in_doubt = shelf.contents(in_order(history, size=10))
     assert in_small_batches == at_once
     assert shuffled == at_once
@@ -114,42 +114,42 @@ def waters(*changes: Change) -> HighWaters:
 
 
 @pytest.mark.parametrize(
-    ("known", "fence", "coming", "is_beyond_doubt"),
+    ("known", "fence", "coming", "newness"),
     [
-        (waters(), None, streamed((10, 11), id=1), True),
-        (waters(), None, snapshot(10, id=1), False),
-        (waters(streamed((10, 11), id=1)), None, streamed((10, 12), id=1), True),
-        (waters(streamed((10, 11), id=1)), None, streamed((20, 5), id=2), True),
-        (waters(streamed((10, 11), id=1)), None, streamed((10, 11), 5, id=1), False),
-        (waters(streamed((10, 11), id=1)), None, deleted((9, 50), id=2), False),
-        (waters(streamed((10, 11), id=1)), None, Change((1, 2), {"id": 1}, epoch=1), True),
-        (waters(Change((1, 2), {"id": 1}, epoch=1)), None, streamed((10, 11), id=1), False),
-        (waters(streamed((10, 11), id=1)), None, Change((5, 6), {"id": 2}, partition=1), True),
-        (waters(snapshot(100, id=1)), None, streamed((90, 91), id=1), False),
-        (waters(snapshot(100, id=1)), None, streamed((90, 100), id=1), True),
-        (waters(snapshot(100, id=1)), None, streamed((100, 95), id=1), True),
-        (waters(), truncate("orders", 20, 21), streamed((20, 21), id=1), False),
-        (waters(), truncate("orders", 20, 21), streamed((20, 22), id=1), True),
-        (waters(), truncate("others", 20, 21), streamed((10, 11), id=1), True),
-        (waters(), sweep("orders", 100), streamed((90, 91), id=1), False),
-        (waters(), sweep("orders", 100), streamed((110, 91), id=1), True),
-        (waters(), None, repaired(50, id=1), False),
-        (waters(repaired(50, id=1)), None, streamed((40, 51), id=1), False),
-        (waters(repaired(50, id=1)), None, streamed((50, 50), id=1), False),
-        (waters(repaired(50, id=1)), None, streamed((60, 45), id=1), True),
+        (waters(), None, streamed((10, 11), id=1), Newness.IN_TABLE),
+        (waters(), None, snapshot(10, id=1), Newness.NONE),
+        (waters(streamed((10, 11), id=1)), None, streamed((10, 12), id=1), Newness.IN_TABLE),
+        (waters(streamed((10, 11), id=1)), None, streamed((20, 5), id=2), Newness.IN_TABLE),
+        (waters(streamed((10, 11), id=1)), None, streamed((10, 11), 5, id=1), Newness.NONE),
+        (waters(streamed((10, 11), id=1)), None, deleted((9, 50), id=2), Newness.NONE),
+        (waters(streamed((10, 11), id=1)), None, Change((1, 2), {"id": 1}, epoch=1), Newness.IN_TABLE),
+        (waters(Change((1, 2), {"id": 1}, epoch=1)), None, streamed((10, 11), id=1), Newness.NONE),
+        (waters(streamed((10, 11), id=1)), None, Change((5, 6), {"id": 2}, partition=1), Newness.IN_PARTITION),
+        (waters(snapshot(100, id=1)), None, streamed((90, 91), id=1), Newness.NONE),
+        (waters(snapshot(100, id=1)), None, streamed((90, 100), id=1), Newness.IN_TABLE),
+        (waters(snapshot(100, id=1)), None, streamed((100, 95), id=1), Newness.IN_TABLE),
+        (waters(), truncate("orders", 20, 21), streamed((20, 21), id=1), Newness.NONE),
+        (waters(), truncate("orders", 20, 21), streamed((20, 22), id=1), Newness.IN_TABLE),
+        (waters(), truncate("others", 20, 21), streamed((10, 11), id=1), Newness.IN_TABLE),
+        (waters(), sweep("orders", 100), streamed((90, 91), id=1), Newness.NONE),
+        (waters(), sweep("orders", 100), streamed((110, 91), id=1), Newness.IN_TABLE),
+        (waters(), None, repaired(50, id=1), Newness.NONE),
+        (waters(repaired(50, id=1)), None, streamed((40, 51), id=1), Newness.NONE),
+        (waters(repaired(50, id=1)), None, streamed((50, 50), id=1), Newness.NONE),
+        (waters(repaired(50, id=1)), None, streamed((60, 45), id=1), Newness.IN_TABLE),
     ],
 )
 def test_a_change_is_beyond_doubt_where_it_beats_whatever_its_register_may_hold(
-    known: HighWaters, fence: Fence | None, coming: Change, is_beyond_doubt: bool
+    known: HighWaters, fence: Fence | None, coming: Change, newness: Newness
 ) -> None:
     fences = Fences().joined([fence] if fence else [])
-    assert known.are_all_below(mutations(ORDERS, [coming]).changes, fences, "orders") is is_beyond_doubt
+    assert known.prove(mutations(ORDERS, [coming]).changes, fences, "orders") is newness
 
 
 def test_one_change_in_doubt_puts_its_batch_in_doubt() -> None:
     known = waters(streamed((10, 11), id=1))
     coming = mutations(ORDERS, [streamed((20, 21), 5, id=2), streamed((10, 11), 6, id=1)])
-    assert not known.are_all_below(coming.changes, Fences(), "orders")
+    assert known.prove(coming.changes, Fences(), "orders") is Newness.NONE
 
 
 def test_high_waters_are_never_lowered() -> None:

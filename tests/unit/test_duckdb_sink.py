@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -132,6 +133,15 @@ def test_every_version_is_kept_once_after_any_repetition(orders: Model) -> None:
     assert versions(orders) == [*expected, (1, "u", 140, 141, "shipped")]
 
 
+def test_a_column_without_any_value_keeps_its_type(tmp_path: Path) -> None:
+    columns = {"id": "bigint", "price": "numeric(12,2)", "moment": "timestamptz", "tags": "text[]"}
+    with model(tmp_path, RowShape("goods", ("id",), columns)) as goods:
+        goods.write(streamed((10, 11), id=1))
+        goods.write(streamed((20, 21), 1, id=2, price="1.20", moment=0, tags=["a"]))
+        types = "SELECT DISTINCT typeof(price), typeof(moment), typeof(tags) FROM goods"
+        assert goods.ask(types) == [("DECIMAL(12,2)", "TIMESTAMP WITH TIME ZONE", "VARCHAR[]")]
+
+
 def test_the_history_says_when_the_source_committed(orders: Model) -> None:
     orders.write(streamed((110, 111), id=1, status="paid"))
     assert orders.ask("SELECT epoch_us(valid_from), valid_to FROM orders_history") == [(110, None)]
@@ -145,6 +155,20 @@ def test_the_register_of_a_dead_row_is_kept(orders: Model) -> None:
     orders.write(streamed((15, 16), 2, id=1, status="late"))
     assert orders.ask("FROM orders") == []
     assert orders.registers() == [(False, 20, 21, True, True)]
+
+
+def test_a_row_that_went_to_another_partition_keeps_what_is_newer_than_the_rest_of_the_one_it_left(
+    orders: Model,
+) -> None:
+    in_its_first = [Change((10 * turn, 10 * turn + 1), {"id": 1, "status": f"v{turn}"}, offset=turn) for turn in (1, 2)]
+    moved = Change((30, 31), {"id": 1, "status": "v3"}, offset=3, partition=1)
+    emitted_again = replace(in_its_first[1], offset=4, partition=1)
+    for change in (in_its_first[0], emitted_again, moved):
+        orders.write(change)
+    for late in (in_its_first[1], replace(moved, op="d", at=(25, 26), partition=0)):
+        orders.write(late)
+        assert orders.ask("SELECT status FROM orders") == [("v3",)]
+    assert [at for (at,) in orders.versions("_lsn")] == [11, 21, 31, 26]
 
 
 def test_both_sides_are_kept_only_while_lsns_do_not_decide(orders: Model) -> None:

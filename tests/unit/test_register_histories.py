@@ -18,7 +18,7 @@ both_forms = pytest.mark.parametrize("form", [ROWS, DOCUMENTS], ids=["rows", "do
 
 
 @both_forms
-@times(20)
+@times(10)
 @given(scenario=scenarios())
 def test_a_read_model_shows_what_the_source_holds_in_any_order_and_grouping(
     form: Projection, scenario: Scenario
