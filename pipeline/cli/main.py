@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from pipeline import logging
-from pipeline.cli import demo, export, generations, local, look, query, replay, setup, verify, work
+from pipeline.cli import demo, export, generations, local, look, query, replay, report, setup, verify, work
 from pipeline.cli.context import Context, complain
 from pipeline.read_models import UnknownModel
 
@@ -39,6 +39,7 @@ for verb in (
     generations.rollback,
     generations.prune,
     query.sql,
+    report.report,
     export.export,
     work.pause,
     work.resume,

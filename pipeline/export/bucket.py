@@ -91,7 +91,7 @@ def bucket(to: str, table: str) -> Iterator[Place]:
     keys = "/".join(filter(None, [prefix.strip("/"), table])) + "/"
     try:
         with TemporaryDirectory(prefix="readmodels-export-") as staging:
-            yield Bucket(boto3.client("s3"), name, keys, Path(staging))
+            yield Bucket(boto3.session.Session().client("s3"), name, keys, Path(staging))
     except ClientError as error:
         raise PlaceUnavailable(f"{S3}{name}: {_code(error)}") from error
     except (BotoCoreError, Boto3Error) as error:
