@@ -12,16 +12,19 @@ from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
 from pipeline.report.markup import node
-from pipeline.report.words import duration, shortened
+from pipeline.report.words import compact, duration, shortened
 
 PLOT_PX = 150
 HEAD_PX = 16
 FOOT_PX = 22
 ROW_PX = 46
 GRID_LINES = 3
+GUTTER = 10
+"""What the numbers beside upright columns take, in percent of the width."""
 SHARE_OF_COLUMN = 0.78
 TICKS_S = (0.001, 0.01, 0.1, 1.0, 10.0, 60.0, 600.0, 3_600.0, 36_000.0, 86_400.0, 864_000.0, 8_640_000.0, 86_400_000.0)
 MOST_TICKS = 5
+MOST_LABELS = 10
 
 
 @dataclass(frozen=True)
@@ -54,23 +57,26 @@ def columns(title: str, stacks: Sequence[Stack]) -> Element:
     top = _nice(max((sum(stack.parts) for stack in stacks), default=0))
     steps = [top * step / GRID_LINES for step in range(GRID_LINES + 1)] if top else [0.0]
     drawn = [_line(step, top) for step in steps]
-    width = 100 / max(1, len(stacks))
+    width = (100 - GUTTER) / max(1, len(stacks))
     for at, stack in enumerate(stacks):
         floor = 0.0
         parts = []
         for number, part in enumerate(stack.parts):
             height = _height(part, top)
             y = HEAD_PX + PLOT_PX - _height(floor, top) - height
-            x = width * (at + (1 - SHARE_OF_COLUMN) / 2)
+            x = GUTTER + width * (at + (1 - SHARE_OF_COLUMN) / 2)
             parts.append(_rect(f"{x:.3f}%", y, f"{width * SHARE_OF_COLUMN:.3f}%", height, f"part{number}"))
             floor += part
         drawn.append(node("g", node("title", f"{stack.label}: {stack.words}"), *parts))
-    drawn += [
-        _words("0%", HEAD_PX + PLOT_PX - _height(step, top) - 4, f"{step:,.6g}", "start", "axis") for step in steps[1:]
-    ]
-    for at, anchor in _ends(len(stacks)):
-        x, y = {"start": 0, "middle": 50, "end": 100}[anchor], HEAD_PX + PLOT_PX + FOOT_PX - 6
-        drawn.append(_words(f"{x}%", y, stacks[at].label, anchor, "axis"))
+    for step in steps:
+        y = HEAD_PX + PLOT_PX - _height(step, top) + 4
+        drawn.append(_words(f"{GUTTER - 1.5}%", y, compact(step), "end", "axis"))
+    for at in _labelled(len(stacks)):
+        # Of many columns, the outer labels are wider than what they stand below.
+        x, anchor = GUTTER + width * (at + 0.5), "middle"
+        if len(stacks) > MOST_LABELS and at in (0, len(stacks) - 1):
+            x, anchor = (GUTTER, "start") if at == 0 else (100, "end")
+        drawn.append(_words(f"{x:g}%", HEAD_PX + PLOT_PX + FOOT_PX - 6, stacks[at].label, anchor, "axis"))
     return _picture(title, HEAD_PX + PLOT_PX + FOOT_PX, drawn)
 
 
@@ -125,7 +131,7 @@ def _row(y: float, label: str, words: str, drawn: Sequence[Element]) -> Element:
 
 def _line(value: float, top: float) -> Element:
     y = f"{HEAD_PX + PLOT_PX - _height(value, top):g}"
-    return node("line", x1="0%", x2="100%", y1=y, y2=y, class_="grid" if value else "base")
+    return node("line", x1=f"{GUTTER}%", x2="100%", y1=y, y2=y, class_="grid" if value else "base")
 
 
 def _height(value: float, top: float) -> float:
@@ -148,12 +154,8 @@ def _nice(value: float) -> float:
     return next(nice * power for nice in (3, 6, 9, 15, 30, 60) if nice * power >= value)
 
 
-def _ends(count: int) -> list[tuple[int, str]]:
-    if count <= 1:
-        return [(0, "middle")] * count
-    return (
-        [(0, "start"), (count // 2, "middle"), (count - 1, "end")] if count % 2 else [(0, "start"), (count - 1, "end")]
-    )
+def _labelled(count: int) -> Sequence[int]:
+    return range(count) if count <= MOST_LABELS else (0, count // 2, count - 1)
 
 
 def _ticks(fitting: Sequence[float]) -> Sequence[float]:

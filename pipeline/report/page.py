@@ -53,8 +53,8 @@ def _freshness(answers: Answers) -> list[Fact]:
     return [
         (
             "As of the commit at",
-            newest.strftime("%H:%M:%S.%f")[:-3],
-            f"{newest.strftime('%Y-%m-%d')} UTC; the page was written {duration(behind_s)} later, at {written_at}",
+            newest.strftime("%H:%M:%S"),
+            f"UTC on {newest.strftime('%Y-%m-%d')}; the page was written {duration(behind_s)} later, at {written_at}",
         ),
         ("Records not read yet", unread, beside),
     ]

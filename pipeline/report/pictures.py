@@ -15,7 +15,7 @@ from pipeline.report.questions import Rows
 from pipeline.report.words import duration, grouped, share
 
 MOST_DAYS = 90
-MOST_SKUS = 10
+MOST_SKUS = 5
 MOST_LINES = 10
 
 
@@ -207,9 +207,11 @@ def _by(rows: Rows, column: str) -> list[tuple[str, Rows]]:
 
 def _days(rows: Rows) -> list[date]:
     """The last days on which there was anything, and those between them."""
-    last = max((row["day"] for row in rows), default=date.min)
-    first = max(min((row["day"] for row in rows), default=date.max), last - timedelta(days=MOST_DAYS - 1))
-    return [first + timedelta(days=number) for number in range((last - first).days + 1)] if rows else []
+    if not rows:
+        return []
+    known = {row["day"] for row in rows}
+    count = min(MOST_DAYS, (max(known) - min(known)).days + 1)
+    return [max(known) - timedelta(days=back) for back in reversed(range(count))]
 
 
 def _left_out(rows: Rows, days: Sequence[date]) -> str:

@@ -12,6 +12,14 @@ def grouped(value: int | Decimal) -> str:
     return f"{value:,f}" if isinstance(value, Decimal) else f"{value:,}"
 
 
+def compact(value: float) -> str:
+    """A round number in a few letters, as 1.5k."""
+    for letter, size in (("M", 1e6), ("k", 1e3)):
+        if value >= size:
+            return f"{value / size:g}{letter}"
+    return f"{value:g}"
+
+
 def duration(seconds: float) -> str:
     """A time that something took, in two digits or three and the unit that suits it."""
     for unit, length_s in _UNITS:
