@@ -24,9 +24,9 @@ with app.setup:
 
 @app.cell
 def _():
-    given = mo.cli_args()
-    place = Context(Path(given.get("config") or "readmodels.toml"), Path(given.get("home") or ".readmodels"))
-    settings = place.settings()
+    _given = mo.cli_args()
+    _place = Context(Path(_given.get("config") or "readmodels.toml"), Path(_given.get("home") or ".readmodels"))
+    settings = _place.settings()
     return (settings,)
 
 
