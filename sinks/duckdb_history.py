@@ -58,24 +58,33 @@ def as_of_name(table: str) -> str:
 
 
 def fact_name(shape: RowShape, fact: str) -> str:
-    """How `valid_from`, `valid_to` or `op` is called beside the table's own columns, which may have such a name."""
+    """How a fact of ours, as `valid_from`, is called beside the table's own columns, which may have such a name."""
     taken = {name.lower() for name in shape.columns}
     return f"_{fact}" if fact in taken else fact
 
 
 def history_view(shape: RowShape) -> str:
     """Create the view of a table's history, in the file that holds its versions."""
-    key, columns, versions = listed(shape.key), listed(shape.columns), f"versions.{quote(shape.table)}"
+    query = history_query(shape, f"versions.{quote(shape.table)}", "readmodels.fences")
+    return f"CREATE OR REPLACE VIEW {quote(history_name(shape.table))} AS {query};"
+
+
+def history_query(shape: RowShape, versions: str, fences: str) -> str:
+    """The SELECT that tells a table's history.
+
+    Args:
+        versions, fences: what follows FROM, to read the table's versions, and the fences of all tables.
+    """
+    key, columns = listed(shape.key), listed(shape.columns)
     same_row = " AND ".join(f"earlier.{quote(name)} = later.{quote(name)}" for name in shape.key)
     valid_from, valid_to, op = (quote(fact_name(shape, fact)) for fact in FACTS)
     return f"""
-        CREATE OR REPLACE VIEW {quote(history_name(shape.table))} AS
         WITH fences AS NOT MATERIALIZED (
             SELECT epoch AS _epoch, kind = 'sweep' AS _is_snapshot, commit_lsn AS _commit_lsn, lsn AS _lsn,
                 started_at AS _started_at, coalesce(committed_at, (
                     SELECT min(_committed_at) FROM {versions}
                     WHERE _is_snapshot AND _epoch = epoch AND _lsn = lsn)) AS _committed_at
-            FROM readmodels.fences WHERE scope = {literal(shape.table)}
+            FROM {fences} WHERE scope = {literal(shape.table)}
         ),
         told AS NOT MATERIALIZED (
             FROM {versions}
@@ -125,7 +134,7 @@ def history_view(shape: RowShape) -> str:
             WINDOW following AS (
                 PARTITION BY {key}
                 ORDER BY _epoch, _place, _is_snapshot DESC, _commit_lsn, _lsn, _tie ROWS UNBOUNDED PRECEDING))
-        WHERE NOT _deleted;
+        WHERE NOT _deleted
     """
 
 

@@ -32,5 +32,10 @@ def place_query(catalog: str, tables: Iterable[str]) -> str:
 def place_of(answer: duckdb.DuckDBPyConnection) -> Place:
     """Read the answer to `place_query`."""
     [(newest_us, progress)] = answer.fetchall()
+    return place_from(newest_us, progress)
+
+
+def place_from(newest_us: int | None, progress: list[tuple[str, str, str]] | None) -> Place:
+    """Read the two columns of `place_query`."""
     newest = None if newest_us is None else datetime.fromtimestamp(newest_us / 1e6, UTC)
     return Place(newest, {(topic, int(partition)): int(offset) for topic, partition, offset in progress or []})

@@ -23,6 +23,8 @@ MODULES = {
     "rollback": "generations",
     "prune": "generations",
     "sql": "query",
+    "report": "report",
+    "export": "export",
     "pause": "work",
     "resume": "work",
     "teardown": "setup",

@@ -1,0 +1,33 @@
+"""`report`: what the views answer, as a page with pictures."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.cli.context import err, of
+from pipeline.cli.query import ENDS_WAIT_S
+from pipeline.freshness import Ends
+from pipeline.report.page import page
+from pipeline.report.questions import Answers, asked
+
+
+def report(
+    context: typer.Context,
+    output: Annotated[Path, typer.Option(dir_okay=False, help="The file to write.")] = Path("report.html"),
+) -> None:
+    """Write one HTML page with pictures of what DuckDB's views answer, whether or not a worker is writing it.
+
+    The page needs nothing beside it: it can be mailed, or opened on a phone. It says as of when it is.
+    """
+    settings = of(context).settings()
+    ends = Ends(settings.kafka, settings.contract.topics)
+    rows, place = asked(settings)
+    answers = Answers(rows, place, datetime.now(UTC), settings.duckdb.time_zone, ends.after(ENDS_WAIT_S))
+    pending = output.with_name(f"{output.name}.new")
+    pending.write_text(page(answers), encoding="utf-8")
+    pending.replace(output)
+    err.print(f"wrote {output}", style="dim", markup=False, soft_wrap=True)

@@ -1,0 +1,83 @@
+"""An export in a folder: one process at a time writes it, and every file appears whole."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.export.manifest import NAME
+from pipeline.export.place import ExportedMeanwhile, Place, PlaceUnavailable, Written
+
+STAGING = ".staging"
+LOCK = ".lock"
+
+
+@dataclass(frozen=True)
+class Folder:
+    """The files of one table; whoever has it holds its lock."""
+
+    path: Path
+
+    @property
+    def staging(self) -> Path:
+        return self.path / STAGING
+
+    def manifest(self) -> Written | None:
+        try:
+            return Written((self.path / NAME).read_bytes(), "")
+        except FileNotFoundError:
+            return None
+
+    def publish(self, file: Path, name: str) -> None:
+        target = self.path / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _synced(file)
+        file.replace(target)
+        _synced(target.parent)
+
+    def replace_manifest(self, content: bytes, before: Written | None) -> None:  # noqa: ARG002 - the lock says so
+        pending = self.staging / NAME
+        pending.write_bytes(content)
+        # The folders of the days too: a manifest must not outlive what it lists when the power fails.
+        _synced(self.path)
+        self.publish(pending, NAME)
+
+    def remove_others(self, names: Collection[str]) -> int:
+        others = [path for path in self.path.glob("*/*.parquet") if f"{path.parent.name}/{path.name}" not in names]
+        for path in others:
+            path.unlink()
+        return len(others)
+
+
+@contextmanager
+def folder(path: Path) -> Iterator[Place]:
+    """Hold a folder, which is created where it is missing."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with (path / LOCK).open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise ExportedMeanwhile(f"another process exports into {path}") from error
+            place = Folder(path)
+            # Of a run that was killed.
+            shutil.rmtree(place.staging, ignore_errors=True)
+            place.staging.mkdir()
+            yield place
+            shutil.rmtree(place.staging)
+    except OSError as error:
+        raise PlaceUnavailable(f"{path}: {error.strerror or error}") from error
+
+
+def _synced(path: Path) -> None:
+    """Let what was written be on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,57 @@
+"""Where an export lies: a folder, or a prefix on S3."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+S3 = "s3://"
+
+
+class PlaceUnavailable(Exception):
+    """The place cannot be read or written."""
+
+    remedy = (
+        "Look whether it is there and may be written. For S3, the usual variables say who asks, and where: "
+        "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL."
+    )
+
+
+class ExportedMeanwhile(Exception):
+    """Another process exports the same table to the same place."""
+
+    remedy = "Nothing is lost: run it again when the other has ended."
+
+
+@dataclass(frozen=True)
+class Written:
+    """A manifest as it lies there, and what tells this writing of it from any other."""
+
+    content: bytes
+    tag: str
+
+
+class Place(Protocol):
+    """Where the files of one table lie; names are relative to it, with slashes."""
+
+    @property
+    def staging(self) -> Path:
+        """A local folder for files that are not finished; it is empty, and nobody else's."""
+
+    def manifest(self) -> Written | None:
+        """The manifest; None where nothing was exported yet."""
+
+    def publish(self, file: Path, name: str) -> None:
+        """Put a finished file of `staging` in place, whole."""
+
+    def replace_manifest(self, content: bytes, before: Written | None) -> None:
+        """Put a manifest in place of another, whole.
+
+        Raises:
+            ExportedMeanwhile: it is not that one any more.
+        """
+
+    def remove_others(self, names: Collection[str]) -> int:
+        """Remove the Parquet files that are not among those, and that nobody can be about to list; says how many."""

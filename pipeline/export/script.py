@@ -1,0 +1,31 @@
+"""What lets DuckDB read an exported history as the model's own readers do: with `valid_from`, `valid_to` and `op`."""
+
+from __future__ import annotations
+
+from sinks.duckdb_history import history_query
+from sinks.duckdb_names import quote
+from sinks.shape import RowShape
+
+SCRIPT = "history.sql"
+
+_FENCES = """(
+    SELECT unnest(from_json(json_extract(getvariable('manifest'), '$.fences'), '[{"scope": "VARCHAR", "kind": "VARCHAR",
+        "epoch": "INTEGER", "commit_lsn": "BIGINT", "lsn": "BIGINT", "started_at": "MAP(INTEGER, BIGINT)",
+        "committed_at": "TIMESTAMPTZ"}]'), max_depth := 2))"""
+
+
+def script(name: str, shape: RowShape) -> str:
+    """Statements that make a view of exactly the files that the manifest lists."""
+    history = history_query(shape, "read_parquet(getvariable('files'), hive_partitioning = true)", _FENCES)
+    return f"""\
+-- In DuckDB, with the folder or prefix in which this lies:
+--     SET VARIABLE export = 's3://bucket/prefix/{name}';
+--     .read history.sql
+--     FROM {name};
+-- To see a later run of the export, read it again.
+SET VARIABLE manifest = (SELECT content FROM read_text(getvariable('export') || '/manifest.json'));
+SET VARIABLE files = (
+    SELECT list_transform(json_extract_string(getvariable('manifest'), '$.files[*].name'),
+        lambda name: getvariable('export') || '/' || name));
+CREATE OR REPLACE TEMP VIEW {quote(name)} AS{history};
+"""  # noqa: S608 - names are quoted
