@@ -15,6 +15,7 @@ from connectors.numerics import Decimals
 from connectors.schemas import Schemas
 from pipeline.config import DecimalMode, Settings, ValueFormat
 from pipeline.contract import contract_from
+from pipeline.incremental import Asked
 from pipeline.project import DocumentProjection, Projection, RowProjection
 from sinks.generation import Record, now
 from sinks.shape import Shape
@@ -140,6 +141,11 @@ def registry(settings: Settings) -> SchemaRegistry:
     from connectors.registry import SchemaRegistry
 
     return SchemaRegistry.at(settings.schema_registry.url)
+
+
+def incremental(settings: Settings) -> Asked:
+    """Where incremental snapshots are asked for."""
+    return Asked(settings.kafka, settings.connector, settings.source.url, registry(settings))
 
 
 def decoder(settings: Settings, schemas: Schemas | None = None) -> Decoder:

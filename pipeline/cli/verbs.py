@@ -22,6 +22,7 @@ MODULES = {
     "cutover": "generations",
     "rollback": "generations",
     "prune": "generations",
+    "snapshot": "snapshot",
     "sql": "query",
     "pause": "work",
     "resume": "work",

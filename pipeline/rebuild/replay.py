@@ -16,11 +16,11 @@ from typing import Protocol
 from connectors.kafka import end_offsets
 from pipeline import read_models
 from pipeline.config import Settings
+from pipeline.incremental import SnapshotProgress, WantedSnapshot
 from pipeline.rebuild.begin import Beginning, begin, beginning
 from pipeline.rebuild.builders import Builders, building
 from pipeline.rebuild.members import member_count
 from pipeline.rebuild.reach import LOOK_EVERY_S, GenerationBehind, Offsets, ends_of_now, lacking, reach
-from pipeline.rebuild.snapshot import take_snapshot
 from pipeline.rebuild.switch import Switched, cut_over, drop
 from pipeline.verify.verdict import Verdict
 from pipeline.verify.verification import Scope, Watcher, verify
@@ -171,11 +171,12 @@ class Replay:
     def _take_snapshot(self, builders: Builders) -> None:
         """Have every row come once more; asked for again where an earlier replay was interrupted, which is harmless."""
 
-        def tell(elapsed_s: float) -> None:
+        def tell(progress: SnapshotProgress) -> None:
             builders.require_at_work()
-            self.watcher.step(f"snapshot of PostgreSQL, {elapsed_s:.0f} s")
+            self.watcher.step(f"snapshot of PostgreSQL, {progress.elapsed_s:.0f} s")
 
-        take_snapshot(self.settings.kafka, self.settings.connector, self.settings.source.url, tell)
+        wanted = WantedSnapshot(tables=self.settings.connector.tables)
+        read_models.incremental(self.settings).take(wanted, tell)
 
     def _filled(self, store: Store, generation: int, builders: Builders) -> float:
         """Wait for the mark that was set after the generation began: it then holds all that was committed before.
