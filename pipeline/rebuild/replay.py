@@ -16,6 +16,7 @@ from typing import Protocol
 from connectors.kafka import end_offsets
 from pipeline import read_models
 from pipeline.config import Settings
+from pipeline.epoch.lifted import sink_of
 from pipeline.incremental import SnapshotProgress, WantedSnapshot
 from pipeline.rebuild.begin import Beginning, begin, beginning
 from pipeline.rebuild.builders import Builders, building
@@ -184,14 +185,14 @@ class Replay:
         Returns: offsets by seconds; zero where most was there before.
         """
         self.watcher.step("filling")
-        began, begun_with = time.monotonic(), store.sink(generation).progress()
+        began, begun_with = time.monotonic(), sink_of(store, generation).progress()
         ends = ends_of_now(self.settings)
 
         def look(progress: Progress) -> None:
             builders.require_at_work()
             self.watcher.building(progress, ends)
 
-        reach(store.sink(generation).progress, ends, look)
+        reach(sink_of(store, generation).progress, ends, look)
         offsets = sum(lacking(begun_with, ends).values())
         return offsets / (time.monotonic() - began) if offsets > sum(ends.values()) / 2 else 0.0
 
