@@ -23,6 +23,7 @@ MODULES = {
     "rollback": "generations",
     "prune": "generations",
     "snapshot": "snapshot",
+    "epoch": "epoch",
     "sql": "query",
     "pause": "work",
     "resume": "work",

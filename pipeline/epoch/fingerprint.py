@@ -38,5 +38,5 @@ def changes(known: Fingerprint, found: Fingerprint) -> Iterator[Seen]:
 
 def _of_topic(topic: str, known: list[str], found: list[str]) -> Seen:
     if known[0] != found[0]:
-        return Seen(Reason.TOPIC_REMADE, f"{topic} has the id {found[0]}, and had {known[0]}")
-    return Seen(Reason.PARTITIONS_CHANGED, f"{topic} has {found[1]}, and had {known[1]}")
+        return Seen(Reason.TOPIC_REMADE, f"{topic} has the id {found[0]}, and had {known[0]}", topic)
+    return Seen(Reason.PARTITIONS_CHANGED, f"{topic} has {found[1]}, and had {known[1]}", topic)

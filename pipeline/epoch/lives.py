@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -82,6 +82,10 @@ class Lives:
         begun = self.begun
         return begun if begun is not None and begun.is_settled else None
 
+    def is_settled(self, number: int) -> bool:
+        """Whether the history that an epoch belongs to began with a snapshot that has ended."""
+        return self.epochs[self._leading(number)].is_settled
+
     @property
     def begun(self) -> Epoch | None:
         """The epoch that the history that is now began with; None where none was noted."""
@@ -97,6 +101,11 @@ class Lives:
 
 
 NO_LIVES = Lives()
+
+
+def inherited(epochs: Iterable[Epoch]) -> tuple[Epoch, ...]:
+    """The epochs of a generation that is built from the log that another one is fed from: it reads all of it."""
+    return tuple(replace(one, resumes_at={}) for one in epochs)
 
 
 def _by_partition(topic: str, offsets: Mapping[Shard, int], partitions: Integers) -> Integers:

@@ -38,10 +38,12 @@ class Seen:
 
     Args:
         sentence: what is so, and where.
+        topic: the one that it is about; empty where it is about all of them.
     """
 
     reason: Reason
     sentence: str
+    topic: str = ""
 
 
 _RESNAPSHOT = (

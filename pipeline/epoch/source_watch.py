@@ -16,9 +16,9 @@ from pipeline.config import DecimalMode, Settings
 from pipeline.continuity import gap, read_to
 from pipeline.epoch.fingerprint import Fingerprint, changes, of_source
 from pipeline.epoch.seen import EpochEnded, Reason, Seen
-from pipeline.epoch.source_facts import Facts, read_facts
-from pipeline.replication import Slot, read_slot
-from pipeline.source_database import SourceUnavailable, connect
+from pipeline.epoch.source_facts import read_facts
+from pipeline.replication import read_slot
+from pipeline.source_database import Connection, SourceUnavailable, connect
 
 log = structlog.get_logger()
 
@@ -49,23 +49,12 @@ class SourceWatch:
         Raises:
             ConfigurationRefused: the connector runs under settings that are refused.
         """
-        name = self._settings.connector.slot
         try:
             with closing(connect(self._settings.source.url)) as connection:
-                # Before the connector is asked: the other way round, one at work would seem broken.
-                facts, slot = read_facts(connection, name), read_slot(connection, name)
-        except SourceUnavailable as error:
-            log.debug("source not looked at", reason=str(error))
+                return self._look(connection)
+        except (SourceUnavailable, ConnectError, psycopg.Error) as error:
+            log.info("source not looked at", reason=str(error))
             return []
-        seen = list(changes(self._known(), of_source(facts.system_identifier)))
-        if facts.reader is None or facts.reader != self._reader:
-            try:
-                self._ask_connect()
-            except ConnectError as error:
-                log.debug("connector not looked at", reason=str(error))
-                return seen
-            self._reader = facts.reader
-        return [*seen, *self._of_history(facts, slot)]
 
     def require(self) -> None:
         """Look now.
@@ -97,9 +86,16 @@ class SourceWatch:
             except ContractBroken as broken:
                 self._failure = broken
 
-    def _of_history(self, facts: Facts, slot: Slot | None) -> list[Seen]:
-        found = gap(self._settings.connector.slot, slot, self._read_to)
-        seen = [] if found is None else [found]
+    def _look(self, connection: Connection) -> list[Seen]:
+        name = self._settings.connector.slot
+        # The slot before the connector is asked, and how far PostgreSQL is after it: one at work moves on meanwhile.
+        slot, facts = read_slot(connection, name), read_facts(connection, name)
+        seen = list(changes(self._known(), of_source(facts.system_identifier)))
+        if facts.reader is None or facts.reader != self._reader:
+            self._ask_connect()
+            self._reader = facts.reader
+            seen += filter(None, [gap(name, slot, self._read_to)])
+            facts = read_facts(connection, name)
         if self._read_to is not None and facts.current_lsn < self._read_to:
             sentence = f"PostgreSQL writes at LSN {facts.current_lsn}, and the connector had read to {self._read_to}"
             seen.append(Seen(Reason.LSN_BACK, sentence))

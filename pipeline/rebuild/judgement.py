@@ -171,7 +171,8 @@ def judge_snapshots(
         return [], doubts
     if {fence.scope for fence in recorded if fence.lsn >= level} >= {*scopes}:
         return [], doubts
-    is_placed = not is_followed_by_none and all(_is_placed(last, one) for one in logs)
+    # Every epoch but the first begins with a connector that is at rest, and so with its snapshot.
+    is_placed = epoch > 0 or (not is_followed_by_none and all(_is_placed(last, one) for one in logs))
     is_told_first = told is not None and told.is_first
     if is_after_streamed or not (is_placed or is_told_first):
         return [], [_ambiguous(lsns, is_followed_by_none=is_followed_by_none), *doubts]

@@ -17,6 +17,7 @@ from connectors.kafka import end_offsets
 from pipeline import read_models
 from pipeline.config import Settings
 from pipeline.epoch.lifted import sink_of
+from pipeline.epoch.lives import inherited
 from pipeline.incremental import SnapshotProgress, WantedSnapshot
 from pipeline.rebuild.begin import Beginning, begin, beginning
 from pipeline.rebuild.builders import Builders, building
@@ -28,6 +29,7 @@ from pipeline.verify.verification import Scope, Watcher, verify
 from sinks.batch import Progress
 from sinks.duckdb_inbox import NoWriter, is_held
 from sinks.fence import Fence
+from sinks.generation import UNKNOWN
 from sinks.sink import Store
 
 JOINS_WITHIN_S = 60.0
@@ -150,12 +152,15 @@ class Replay:
     def _begin(self, store: Store) -> Beginning:
         wanted = self.wanted
         newborn = read_models.newborn(wanted.model, self.settings)
+        live = store.live()
+        alive = store.generations()[live] if live is not None else UNKNOWN
         starts = end_offsets(self.settings.kafka.admin(), self.settings.contract.topics)
         record = replace(
             newborn,
             is_complete=False,
             fences=wanted.fences,
             seed_offsets=starts if wanted.is_from_snapshot else {},
+            epochs=inherited(alive.epochs),
         )
         where = beginning(store.generations(), store.live(), record, starts_over=wanted.starts_over)
         for number in where.dropped:
