@@ -11,6 +11,7 @@ from typing import Protocol
 
 import structlog
 
+from connectors.errors import SystemicError
 from pipeline.policy import Verdict, verdict
 from sinks.errors import GenerationMissing, StoreUnavailable
 from sinks.sink import Sink, Store
@@ -132,7 +133,7 @@ class Crew:
         for new in sorted(complete - self._hands.keys()):
             try:
                 self._hands[new] = Hand(new, self._hire(new), self._is_done)
-            except (StoreUnavailable, GenerationMissing) as error:
+            except (StoreUnavailable, GenerationMissing, SystemicError) as error:
                 # Asked again at the next look, if it is still there then.
                 log.debug("worker not hired", generation=new, reason=str(error))
                 continue

@@ -64,7 +64,7 @@ def settlement(settings: Settings, lives: Lives, scopes: Sequence[str], *, is_do
 
     Args:
         scopes: those of the model, see `judgement.scopes_of`.
-        is_doubtful: whether the log is to be asked where the connector has told of no end: it may have died before.
+        is_doubtful: whether the log is to be asked where the connector tells of no end: it may have died before.
 
     Raises:
         SnapshotUnclear: it has ended, and what it left cannot be told.
@@ -74,11 +74,12 @@ def settlement(settings: Settings, lives: Lives, scopes: Sequence[str], *, is_do
     told = told_of_snapshots(settings, admin, AskedOnce(read_models.registry(settings)), lives.begins_at())
     if told is not None and told.has_ended and told.attempts == 1 and lives.leading == 0:
         return Settlement(_first_lsn(settings))
-    if told is not None and not told.has_ended and not is_doubtful:
+    if (told is None or not told.has_ended) and not is_doubtful:
         return None
     found = survey(settings, _Nobody(), lives)
     fences, findings = judge_snapshots(found, scopes, (), lives.leading)
-    if any(one.reason is Reason.SNAPSHOT_UNFINISHED for one in findings):
+    is_empty = told is None and not any(found.ends.values())
+    if is_empty or any(one.reason is Reason.SNAPSHOT_UNFINISHED for one in findings):
         return None
     fatal = next((one for one in findings if one.is_fatal), None)
     if fatal is not None:
