@@ -134,7 +134,7 @@ def _watched(store: Store, settings: Settings, until: threading.Event) -> Callab
     """Look at the source before anything is carried, then go on looking until `until` is set."""
     live = store.live()
     fingerprint = lives_of(store, live).fingerprint if live is not None else {}
-    watch = SourceWatch(settings, lambda: fingerprint)
+    watch = SourceWatch(settings.deployment, lambda: fingerprint)
     watch.require()
     watch.follow(until)
     return watch.require_well

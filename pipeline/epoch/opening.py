@@ -74,7 +74,7 @@ def standings(settings: Settings) -> list[Standing]:
         ConfigurationRefused: the connector runs under settings that are refused.
     """
     found = fingerprint(settings)
-    of_source = SourceWatch(settings, dict).look()
+    of_source = SourceWatch(settings.deployment, dict).look()
     standing = []
     for model in read_models.MODELS:
         with read_models.STORES[model](settings) as store:

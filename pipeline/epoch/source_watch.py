@@ -12,12 +12,12 @@ import structlog
 from connectors.connect import ConnectClient, ConnectError
 from connectors.debezium import ConnectorConfiguration
 from connectors.errors import ContractBroken
-from pipeline.config import DecimalMode, Settings
 from pipeline.continuity import gap, read_to
 from pipeline.epoch.fingerprint import Fingerprint, changes, of_source
 from pipeline.epoch.seen import EpochEnded, Reason, Seen
 from pipeline.epoch.source_facts import read_facts
 from pipeline.replication import read_slot
+from pipeline.setup import Deployment
 from pipeline.source_database import Connection, SourceUnavailable, connect
 
 log = structlog.get_logger()
@@ -36,8 +36,8 @@ class SourceWatch:
         known: answers with the fingerprint of the log that is fed from.
     """
 
-    def __init__(self, settings: Settings, known: Callable[[], Fingerprint]) -> None:
-        self._settings = settings
+    def __init__(self, deployment: Deployment, known: Callable[[], Fingerprint]) -> None:
+        self._deployment = deployment
         self._known = known
         self._reader: int | None = None
         self._read_to: int | None = None
@@ -50,7 +50,7 @@ class SourceWatch:
             ConfigurationRefused: the connector runs under settings that are refused.
         """
         try:
-            with closing(connect(self._settings.source.url)) as connection:
+            with closing(connect(self._deployment.source.url)) as connection:
                 return self._look(connection)
         except (SourceUnavailable, ConnectError, psycopg.Error) as error:
             log.info("source not looked at", reason=str(error))
@@ -87,7 +87,7 @@ class SourceWatch:
                 self._failure = broken
 
     def _look(self, connection: Connection) -> list[Seen]:
-        name = self._settings.connector.slot
+        name = self._deployment.connector.slot
         # The slot before the connector is asked, and how far PostgreSQL is after it: one at work moves on meanwhile.
         slot, facts = read_slot(connection, name), read_facts(connection, name)
         seen = list(changes(self._known(), of_source(facts.system_identifier)))
@@ -102,8 +102,8 @@ class SourceWatch:
         return seen
 
     def _ask_connect(self) -> None:
-        name = self._settings.connector.name
-        with closing(ConnectClient(self._settings.connect.url)) as client:
+        name = self._deployment.connector.name
+        with closing(ConnectClient(self._deployment.connect_url)) as client:
             self._read_to = read_to(client.offsets(name))
             running = ConnectorConfiguration(name, client.config(name))
-        running.require_safe(is_double_accepted=self._settings.envelopes.decimals is DecimalMode.DOUBLE)
+        running.require_safe(is_double_accepted=self._deployment.is_double_accepted)

@@ -161,6 +161,8 @@ def judge_snapshots(
     if (last or told) and not (has_its_end or is_streamed_since or is_told_ended):
         which = f"the snapshot at LSN {last}" if last else "the snapshot that the connector tells of"
         return [], [Finding(Reason.SNAPSHOT_UNFINISHED, f"{which} has not ended")]
+    if last is None and told is None and epoch > 0:
+        return [], [Finding(Reason.SNAPSHOT_UNFINISHED, f"the snapshot that begins epoch {epoch} has not begun")]
     if last is None:
         # Nothing is in the tables: below whatever will be streamed, and above every epoch before.
         return ([] if epoch == 0 else _sweeps(scopes, epoch, 1)), []
