@@ -53,7 +53,7 @@ class SourceWatch:
             with closing(connect(self._deployment.source.url)) as connection:
                 return self._look(connection)
         except (SourceUnavailable, ConnectError, psycopg.Error) as error:
-            log.info("source not looked at", reason=str(error))
+            log.debug("source not looked at", reason=str(error))
             return []
 
     def require(self) -> None:

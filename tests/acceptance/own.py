@@ -13,8 +13,9 @@ from pipeline import read_models, source_database
 from pipeline.cli.context import local_defaults
 from pipeline.config import load
 from pipeline.epoch.lifted import sink_of
+from pipeline.generations import first_generation_steps
 from pipeline.marks import Marks
-from pipeline.setup import carry_out, teardown_steps
+from pipeline.setup import carry_out, connector_step, init_steps, teardown_steps
 from pipeline.source_database import Connection
 from sinks.batch import Shard
 from tests.acceptance.command import MODELS, Command, Run
@@ -26,6 +27,8 @@ from tests.contract.redis_server import OwnServer
 from tests.integration.own_source import own_database
 
 STOPS_WITHIN_S = 60.0
+SLOWLY = "SELECT * FROM public.orders WHERE pg_sleep(0.008) IS NOT NULL"
+"""A snapshot of some thousand orders lasts long enough to be met in its midst."""
 
 
 class OwnPipeline:
@@ -44,6 +47,7 @@ class OwnPipeline:
         self.source = source
         self._endpoints = pipeline.endpoints
         self._redis = redis
+        self._runs: list[Run] = []
         self._logs = (folder / f"run-{number}.log" for number in count(1))
         own = {
             "source": {
@@ -74,7 +78,17 @@ class OwnPipeline:
 
     def start(self) -> Run:
         """Start workers of all three models."""
-        return self.command.start(next(self._logs), "run")
+        self._runs.append(self.command.start(next(self._logs), "run"))
+        return self._runs[-1]
+
+    def set_up_all_but_connector(self) -> None:
+        """Set up the rest, and the models."""
+        *before, _ = init_steps(self.settings.deployment)
+        carry_out([*before, *first_generation_steps(self.settings)], lambda *_: None)
+
+    def set_up_connector(self) -> None:
+        """Have the connector begin."""
+        carry_out([connector_step(self.settings.deployment)], lambda *_: None)
 
     def stop_connector(self) -> None:
         """Stop the connector; its slot stays."""
@@ -87,7 +101,7 @@ class OwnPipeline:
 
     def sql(self, query: str, *values: object) -> None:
         """Change the source."""
-        self.source.execute(query, values)
+        self.source.execute(query, values or None)
 
     def progress(self, model: str) -> Mapping[Shard, int]:
         """How far the live generation of a model has got, in the log's offsets."""
@@ -127,6 +141,9 @@ class OwnPipeline:
 
     def remove(self) -> None:
         """Remove connector, slot, topics and models; the database and the Redis server are their owners'."""
+        for run in self._runs:
+            if run.is_running:
+                run.kill_all()
         for model in MODELS:
             with read_models.STORES[model](self.settings) as store:
                 store.clear()
@@ -147,8 +164,10 @@ def own_pipeline(pipeline: Pipeline, name: str, folder: Path) -> Iterator[OwnPip
         ):
             source_database.create_schema(source)
             own = OwnPipeline(pipeline, name, source, redis, folder)
-            yield own
-            own.remove()
+            try:
+                yield own
+            finally:
+                own.remove()
     finally:
         redis.stop()
 
@@ -168,6 +187,8 @@ def _described(text: str, name: str) -> str:
         "max.batch.size": "20",
         "max.queue.size": "40",
         "snapshot.fetch.size": "50",
+        "snapshot.select.statement.overrides": "public.orders",
+        "snapshot.select.statement.overrides.public.orders": SLOWLY,
     }
     settings = "\n".join(f'"{key}" = "{value}"' for key, value in connector.items())
     described = text.replace('topic_prefix = "cdc"', f'topic_prefix = "{name}"')

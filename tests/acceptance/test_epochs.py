@@ -18,8 +18,8 @@ from tests.acceptance.waiting import wait_for
 
 NAME = "own_epochs"
 ORDERS = f"{NAME}.public.orders"
-ROWS, DELETED = 3000, 1000
-IN_FLIGHT = 2500
+ROWS, SENT, DELETED = 1500, 100, 400
+IN_FLIGHT = 1300
 WITHIN_S = 60.0
 
 
@@ -32,9 +32,11 @@ def own(deployed: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     with own_pipeline(deployed, NAME, tmp_path_factory.mktemp("own")) as made:
         made.sql("INSERT INTO orders (customer_id) SELECT generate_series(1, %s)", ROWS)
         made.sql("INSERT INTO order_items (order_id, sku) SELECT generate_series(1, 50), 'a'")
-        made.succeeds("init")
+        made.set_up_all_but_connector()
         run = made.start()
-        wait_for(lambda: sum(end_offsets(made.admin, [ORDERS]).values()) > DELETED, WITHIN_S, lambda: "no rows came")
+        run.is_working()
+        made.set_up_connector()
+        wait_for(lambda: sum(end_offsets(made.admin, [ORDERS]).values()) > SENT, WITHIN_S, lambda: "no rows came")
         made.stack.kill("connect")
         made.sql("DELETE FROM orders WHERE id <= %s", DELETED)
         with closing(source_database.connect(made.settings.source.url)) as other, other.transaction():
