@@ -19,6 +19,7 @@ MUST_BE: Mapping[str, tuple[str, str]] = {
     "tombstones.on.delete": ("true", "without tombstones a compacted topic keeps deleted rows"),
     "provide.transaction.metadata": ("false", "before 3.7 it can lose changes at a restart"),
     "event.processing.failure.handling.mode": ("fail", "any other mode drops changes"),
+    "signal.enabled.channels": ("source", "only the signal table refuses a blocking snapshot"),
     "read.only": ("false", "a read-only incremental snapshot cannot be put in order with the stream"),
     "time.precision.mode": ("adaptive_time_microseconds", "microseconds must survive"),
     "interval.handling.mode": ("string", "a number of microseconds only approximates months"),
@@ -156,8 +157,9 @@ class ConnectorConfiguration:
         return replace(self, settings={**kept, **JSON_VALUES})
 
     def with_settings(self, changes: Mapping[str, str]) -> "ConnectorConfiguration":
-        """Replace or add settings, such as limits that suit one installation."""
-        return replace(self, settings={**self.settings, **changes})
+        """Replace or add settings, such as limits that suit one installation; `name` is that of the connector."""
+        kept = {key: value for key, value in changes.items() if key != "name"}
+        return replace(self, name=changes.get("name", self.name), settings={**self.settings, **kept})
 
 
 def shipped_configuration() -> ConnectorConfiguration:

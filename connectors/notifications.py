@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import fastavro
 import msgspec
@@ -40,11 +40,13 @@ class InitialSnapshot:
         has_ended: it came to its end.
         is_first: no attempt before it came to its end, so that nothing can have been streamed before.
         rows: how many rows of each table it has read, by `schema.table`; complete once it has ended.
+        attempts: how many attempts were begun, this one among them.
     """
 
     has_ended: bool = False
     is_first: bool = True
     rows: Mapping[str, int] = field(default_factory=dict)
+    attempts: int = 1
 
 
 def read_notification(value: bytes, form: Format, schemas: Schemas) -> Notification:
@@ -69,13 +71,14 @@ def initial_snapshot(notifications: Iterable[Notification]) -> InitialSnapshot |
         if one.aggregate_type != INITIAL_SNAPSHOT:
             continue
         if one.type == "STARTED":
-            known = InitialSnapshot(is_first=known is None or (known.is_first and not known.has_ended))
+            is_first = known is None or (known.is_first and not known.has_ended)
+            known = InitialSnapshot(is_first=is_first, attempts=known.attempts + 1 if known else 1)
         elif known is not None and one.type == "COMPLETED":
-            known = InitialSnapshot(True, known.is_first, known.rows)
+            known = replace(known, has_ended=True)
         elif known is not None and one.type == "TABLE_SCAN_COMPLETED":
             told = one.additional_data
             read = {told.get("scanned_collection", ""): int(told.get("total_rows_scanned", "0"))}
-            known = InitialSnapshot(known.has_ended, known.is_first, {**known.rows, **read})
+            known = replace(known, rows={**known.rows, **read})
     return known
 
 

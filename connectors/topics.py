@@ -90,6 +90,15 @@ class WantedTopic:
 
 
 @dataclass(frozen=True)
+class Identity:
+    """By what a topic is known: its id changes when it is deleted and made again."""
+
+    name: str
+    topic_id: str
+    partitions: int
+
+
+@dataclass(frozen=True)
 class Topic:
     """One topic as it is. Its id changes when it is deleted and made again, which ends an epoch."""
 
@@ -136,6 +145,31 @@ def describe(admin: AdminClient, names: Iterable[str]) -> dict[str, Topic]:
         )
         for name, topic in found.items()
     }
+
+
+class Asked:
+    """A question for the identities of topics that is on its way to the brokers."""
+
+    def __init__(self, admin: AdminClient, names: Iterable[str]) -> None:
+        self.names = list(names)
+        self._answers = admin.describe_topics(TopicCollection(self.names), request_timeout=REQUEST_TIMEOUT_S)
+
+    def answer(self) -> list[Identity]:
+        """Wait for the answer. Topics that are not there are left out.
+
+        Raises:
+            KafkaUnavailable: the brokers did not answer.
+        """
+        found = []
+        for name, answer in self._answers.items():
+            try:
+                topic = answer.result()
+            except KafkaException as error:
+                if _code(error) != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                    raise KafkaUnavailable(f"cannot describe topic {name}: {error}") from error
+                continue
+            found.append(Identity(name, str(topic.topic_id), len(topic.partitions)))
+        return found
 
 
 def create_missing(admin: AdminClient, topics: Iterable[WantedTopic]) -> list[str]:

@@ -20,8 +20,15 @@ from pipeline.analytics import analytics
 from pipeline.config import Settings
 from pipeline.control import Requests
 from pipeline.crew import Crew
+from pipeline.epoch.attended import Attended
+from pipeline.epoch.gate import Gate, GatedDecoder, GatedSink
+from pipeline.epoch.known import known_epochs
+from pipeline.epoch.lifted import lives_of, sink_of
+from pipeline.epoch.source_watch import SourceWatch
+from pipeline.epoch.sweeper import Sweeper
 from pipeline.gather import NOTHING_GATHERED, Gathered, GatherSettings
 from pipeline.policy import GivenUp, Patience
+from pipeline.rebuild.judgement import scopes_of
 from pipeline.source import Source
 from pipeline.worker import Worker, has_reached
 from sinks.batch import Shard
@@ -74,7 +81,7 @@ def run_model(
         paused = threading.Event()
         Requests(settings.kafka, model, paused).follow(until)
         hire = partial(_worker, model, settings, store, paused=paused)
-        Crew(store, hire, _done(caught_up_at)).run(until)
+        Crew(store, hire, _done(caught_up_at), _watched(store, settings, until)).run(until)
 
 
 def build_generation(model: str, generation: int, settings: Settings, until: threading.Event) -> None:
@@ -103,20 +110,34 @@ def _worker(
     generation: int,
     paused: threading.Event | None = None,
     gather: GatherSettings = NOTHING_GATHERED,
-) -> Worker:
+) -> Attended:
     record = store.generations().get(generation)
     if record is None:
         raise GenerationMissing(f"{model} has no generation {generation}")
     own = read_models.settings_of(record, settings)
-    topics = own.contract.topics
-    return Worker(
+    topics, shapes = own.contract.topics, read_models.shapes(model, own)
+    known = known_epochs(store, generation, own)
+    gate = Gate(own.kafka.admin(), topics, known)
+    worker = Worker(
         Source(own.kafka, read_models.group(model, generation), list(topics), own.batches, paused),
-        read_models.decoder(own),
-        read_models.projection(model, own),
-        store.sink(generation),
+        GatedDecoder(read_models.decoder(own), gate),
+        read_models.projection(model, own, known()),
+        GatedSink(sink_of(store, generation), gate),
         topics,
-        Gathered(gather, read_models.shapes(model, own)),
+        Gathered(gather, shapes),
     )
+    sweeper = Sweeper(own, scopes_of(shapes), known, sink_of(store, generation)) if record.is_complete else None
+    return Attended(worker, gate, sweeper)
+
+
+def _watched(store: Store, settings: Settings, until: threading.Event) -> Callable[[], None]:
+    """Look at the source before anything is carried, then go on looking until `until` is set."""
+    live = store.live()
+    fingerprint = lives_of(store, live).fingerprint if live is not None else {}
+    watch = SourceWatch(settings.deployment, lambda: fingerprint)
+    watch.require()
+    watch.follow(until)
+    return watch.require_well
 
 
 def _done(caught_up_at: Mapping[Shard, int] | None) -> Callable[[Sink], bool]:

@@ -18,8 +18,9 @@ class LogTruncated(ContractBroken):
     """The log no longer holds the offset at which a read model stopped."""
 
     remedy = (
-        "Records were removed before they were read, or a topic was made anew. Rebuild the model from what is left: "
-        "`readmodels replay MODEL`; then give the topics a longer retention."
+        "Records were removed before they were read. `readmodels epoch open --resnapshot` begins a new epoch with a "
+        "snapshot of PostgreSQL, which puts everything right; where nothing that matters is gone, `--continue` reads "
+        "on in what is left. Then give the topics a longer retention: `retention.ms=-1` and `retention.bytes=-1`."
     )
 
 

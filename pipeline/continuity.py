@@ -4,13 +4,17 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from connectors.errors import ContractBroken
+from pipeline.epoch.seen import Reason, Seen
 from pipeline.replication import Slot
 
 
 class LogBroken(ContractBroken):
     """Changes between what the connector has read and what the slot still holds are missing for ever."""
 
-    remedy = "Run `readmodels teardown` and `readmodels init`: the log must begin anew, with a snapshot."
+    remedy = (
+        "`readmodels epoch open --resnapshot` begins a new epoch, with a new slot and a snapshot of PostgreSQL; it "
+        "says first what it would do. Or let log and models begin anew: `readmodels teardown` and `readmodels init`."
+    )
 
 
 def require_unbroken(name: str, slot: Slot | None, offsets: Iterable[Mapping[str, Any]]) -> None:
@@ -25,13 +29,34 @@ def require_unbroken(name: str, slot: Slot | None, offsets: Iterable[Mapping[str
     Raises:
         LogBroken: the slot is gone, or is ahead.
     """
-    read_to = max((place for entry in offsets if (place := _streamed_to(entry)) is not None), default=None)
-    if read_to is None:
-        return
+    found = gap(name, slot, read_to(offsets))
+    if found is not None:
+        raise LogBroken(found.sentence)
+
+
+def gap(name: str, slot: Slot | None, lsn: int | None) -> Seen | None:
+    """What is missing between a slot and a connector.
+
+    Args:
+        lsn: to which the connector has read; None before its first streamed change.
+    """
+    if lsn is None:
+        return None
     if slot is None:
-        raise LogBroken(f"slot {name} is gone, and the connector had read to LSN {read_to}")
-    if slot.confirmed_flush_lsn is not None and slot.confirmed_flush_lsn > read_to:
-        raise LogBroken(f"slot {name} begins at LSN {slot.confirmed_flush_lsn}, the connector had read to {read_to}")
+        return Seen(Reason.SLOT_GONE, f"slot {name} is gone, and the connector had read to LSN {lsn}")
+    if slot.wal_status == "lost":
+        return Seen(
+            Reason.SLOT_GONE, f"slot {name} has lost WAL that it needed, and the connector had read to LSN {lsn}"
+        )
+    if slot.confirmed_flush_lsn is not None and slot.confirmed_flush_lsn > lsn:
+        sentence = f"slot {name} begins at LSN {slot.confirmed_flush_lsn}, the connector had read to {lsn}"
+        return Seen(Reason.SLOT_AHEAD, sentence)
+    return None
+
+
+def read_to(offsets: Iterable[Mapping[str, Any]]) -> int | None:
+    """The LSN to which a connector has read, as Kafka Connect has it; None before its first streamed change."""
+    return max((place for entry in offsets if (place := _streamed_to(entry)) is not None), default=None)
 
 
 def _streamed_to(entry: Mapping[str, Any]) -> int | None:

@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable, Sequence
 from contextvars import copy_context
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import structlog
 
+from connectors.errors import SystemicError
 from pipeline.policy import Verdict, verdict
-from pipeline.worker import Worker
 from sinks.errors import GenerationMissing, StoreUnavailable
 from sinks.sink import Sink, Store
 
@@ -25,12 +26,19 @@ LOOK_EVERY_S = 0.1
 IsDone = Callable[[Sink], bool]
 
 
+class Works(Protocol):
+    """Carries a log into one generation."""
+
+    def run(self, until: threading.Event, is_done: IsDone) -> None:
+        """See `pipeline.worker.Worker`."""
+
+
 @dataclass
 class Hand:
     """One worker on a thread of its own."""
 
     generation: int
-    worker: Worker
+    worker: Works
     is_done: IsDone
     until: threading.Event = field(default_factory=threading.Event)
     failure: Exception | None = None
@@ -73,12 +81,20 @@ class Crew:
         store: is asked which generations there are; another process may change them.
         hire: makes the worker of one generation.
         is_done: says of a generation's sink whether its worker may end; the crew ends with the last of them.
+        require_well: raises what all of them have to stop for.
     """
 
-    def __init__(self, store: Store, hire: Callable[[int], Worker], is_done: IsDone) -> None:
+    def __init__(
+        self,
+        store: Store,
+        hire: Callable[[int], Works],
+        is_done: IsDone,
+        require_well: Callable[[], None] = lambda: None,
+    ) -> None:
         self._store = store
         self._hire = hire
         self._is_done = is_done
+        self._require_well = require_well
         self._hands: dict[int, Hand] = {}
         self._live: int | None = None
 
@@ -86,12 +102,14 @@ class Crew:
         """Keep every complete generation current until `until` is set, or all are done.
 
         Raises:
-            Exception: what the worker of the live generation stopped at, or one that this process cannot survive.
+            Exception: what the worker of the live generation stopped at, or one that this process cannot survive, or
+                that nobody may go on after.
         """
         follows_at = time.monotonic()
         try:
             while not until.is_set():
                 if time.monotonic() >= follows_at:
+                    self._require_well()
                     self._follow()
                     follows_at = time.monotonic() + FOLLOW_EVERY_S
                 self._judge()
@@ -115,7 +133,7 @@ class Crew:
         for new in sorted(complete - self._hands.keys()):
             try:
                 self._hands[new] = Hand(new, self._hire(new), self._is_done)
-            except (StoreUnavailable, GenerationMissing) as error:
+            except (StoreUnavailable, GenerationMissing, SystemicError) as error:
                 # Asked again at the next look, if it is still there then.
                 log.debug("worker not hired", generation=new, reason=str(error))
                 continue

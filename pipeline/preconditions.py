@@ -196,7 +196,7 @@ def _of_columns(table: CapturedTable, configuration: ConnectorConfiguration) -> 
 
 
 def _of_slot(slot: Slot, configuration: ConnectorConfiguration) -> list[Rule]:
-    begin_anew = "Run `readmodels teardown` and `readmodels init`: the log must begin anew."
+    begin_anew = "Run `readmodels epoch open --resnapshot`: the log must go on with a new slot and a snapshot."
     return [
         (
             slot.plugin != configuration.settings["plugin.name"],

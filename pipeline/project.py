@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.contract import Contract, Table
+from pipeline.epoch.lives import NO_LIVES, Lives
 from pipeline.json_text import field_of, objects
 from sinks.batch import FACTS, PART, PLACE, Mutations
 from sinks.fence import Fence, FenceKind
@@ -41,11 +42,11 @@ class RowProjection:
     """Rows, keyed by table and primary key; every version is passed on, for the history."""
 
     contract: Contract
-    epoch: int = 0
+    lives: Lives = NO_LIVES
 
     def __call__(self, table: str, envelopes: pa.Table) -> Projected:
-        changes, truncates = _apart(envelopes)
-        fences = _truncates(truncates, [table], self.epoch)
+        changes, truncates = _apart(_placed(envelopes, self.contract.topic(table), self.lives))
+        fences = _truncates(truncates, [table])
         if not changes.num_rows:
             return Projected((), fences)
         shape = self.contract.tables[table]
@@ -55,7 +56,7 @@ class RowProjection:
             name: pc.if_else(deleted, _gone(before, name, shape), field_of(after, name)) for name in shape.columns
         }
         facts = dict(zip(FACTS.names, (changes["op"], changes["committed_at"]), strict=True))
-        rows = pa.table({**_place(changes, deleted, self.epoch), **facts, **columns})
+        rows = pa.table({**_place(changes, deleted), **facts, **columns})
         return Projected((Mutations(table, rows),), fences)
 
 
@@ -70,10 +71,10 @@ class DocumentProjection:
     """Parts, keyed by document and part; images are made only of what is left after folding."""
 
     contract: Contract
-    epoch: int = 0
+    lives: Lives = NO_LIVES
 
     def __call__(self, table: str, envelopes: pa.Table) -> Projected:
-        changes, truncates = _apart(envelopes)
+        changes, truncates = _apart(_placed(envelopes, self.contract.topic(table), self.lives))
         mutations, scopes = [], []
         for name, document in self.contract.documents.items():
             if document.root == table:
@@ -84,7 +85,7 @@ class DocumentProjection:
                     scopes.append(scope(name, collection))
                     mutations.append(self._children(name, collection, child.parent, table, changes))
         kept = tuple(mutation for mutation in mutations if mutation.changes.num_rows)
-        return Projected(kept, _truncates(truncates, scopes, self.epoch))
+        return Projected(kept, _truncates(truncates, scopes))
 
     def _roots(self, document: str, table: str, changes: pa.Table) -> Mutations:
         shape = self.contract.tables[table]
@@ -92,7 +93,7 @@ class DocumentProjection:
         images = pc.if_else(deleted, changes["before"], changes["after"])
         parts = pa.table(
             {
-                **_place(changes, deleted, self.epoch),
+                **_place(changes, deleted),
                 "key": key_text(images, shape.key),
                 "part": pa.repeat("", changes.num_rows),
                 "_image": changes["after"],
@@ -119,7 +120,7 @@ class DocumentProjection:
             tables.append(
                 pa.table(
                     {
-                        **_place(rows, deleted, self.epoch),
+                        **_place(rows, deleted),
                         "key": rows["_key"],
                         "part": part,
                         "_image": rows["after"],
@@ -160,9 +161,17 @@ def _sortable_integer(values: pa.ChunkedArray) -> pa.ChunkedArray:
     return pa.chunked_array([pc.utf8_lpad(pa.array(shifted).cast(pa.string()), 20, "0")])
 
 
-def _place(changes: pa.Table, deleted: pa.ChunkedArray, epoch: int) -> dict[str, pa.ChunkedArray]:
+def _placed(envelopes: pa.Table, topic: str, lives: Lives) -> pa.Table:
+    """Envelopes with the epochs that lead their order, and offsets that go on growing from epoch to epoch."""
+    partitions, offsets = (envelopes[name].to_numpy().astype(np.int64) for name in ("partition", "offset"))
+    epochs, stored = lives.place(topic, partitions, offsets)
+    at = envelopes.schema.get_field_index("offset")
+    return envelopes.set_column(at, "offset", pa.array(stored)).append_column("epoch", pa.array(epochs, pa.int32()))
+
+
+def _place(changes: pa.Table, deleted: pa.ChunkedArray) -> dict[str, pa.ChunkedArray]:
     columns = (
-        pa.chunked_array([pa.repeat(pa.scalar(epoch, pa.int32()), changes.num_rows)]),
+        changes["epoch"],
         changes["snapshot"],
         changes["commit_lsn"],
         changes["lsn"],
@@ -182,6 +191,6 @@ def _apart(envelopes: pa.Table) -> tuple[pa.Table, pa.Table]:
     return envelopes.filter(pc.invert(is_truncate)), envelopes.filter(is_truncate)
 
 
-def _truncates(truncates: pa.Table, scopes: Iterable[str], epoch: int) -> tuple[Fence, ...]:
-    told = truncates.select(["commit_lsn", "lsn", "committed_at"]).to_pylist()
-    return tuple(Fence(scope=name, kind=FenceKind.TRUNCATE, epoch=epoch, **one) for one in told for name in scopes)
+def _truncates(truncates: pa.Table, scopes: Iterable[str]) -> tuple[Fence, ...]:
+    told = truncates.select(["epoch", "commit_lsn", "lsn", "committed_at"]).to_pylist()
+    return tuple(Fence(scope=name, kind=FenceKind.TRUNCATE, **one) for one in told for name in scopes)

@@ -15,6 +15,8 @@ from connectors.numerics import Decimals
 from connectors.schemas import Schemas
 from pipeline.config import DecimalMode, Settings, ValueFormat
 from pipeline.contract import contract_from
+from pipeline.epoch.lives import NO_LIVES, Lives
+from pipeline.incremental import Asked
 from pipeline.project import DocumentProjection, Projection, RowProjection
 from sinks.generation import Record, now
 from sinks.shape import Shape
@@ -104,9 +106,9 @@ def named(models: list[str] | None) -> list[str]:
     return list(dict.fromkeys(models))
 
 
-def projection(model: str, settings: Settings) -> Projection:
-    """How envelopes become the mutations of a model."""
-    return RowProjection(settings.contract) if model == "duckdb" else DocumentProjection(settings.contract)
+def projection(model: str, settings: Settings, lives: Lives = NO_LIVES) -> Projection:
+    """How envelopes become the mutations of a model, for a generation that has been through these epochs."""
+    return (RowProjection if model == "duckdb" else DocumentProjection)(settings.contract, lives)
 
 
 def shapes(model: str, settings: Settings) -> Sequence[Shape]:
@@ -140,6 +142,11 @@ def registry(settings: Settings) -> SchemaRegistry:
     from connectors.registry import SchemaRegistry
 
     return SchemaRegistry.at(settings.schema_registry.url)
+
+
+def incremental(settings: Settings) -> Asked:
+    """Where incremental snapshots are asked for."""
+    return Asked(settings.kafka, settings.connector, settings.source.url, registry(settings))
 
 
 def decoder(settings: Settings, schemas: Schemas | None = None) -> Decoder:

@@ -62,8 +62,18 @@ def init_steps(deployment: Deployment) -> list[Step]:
         Step("publication", lambda: _publication(deployment.source)),
         Step("preconditions", lambda: _preconditions(deployment)),
         Step("topics", lambda: _topics(deployment)),
-        Step("connector", lambda: _connector(deployment)),
+        connector_step(deployment),
     ]
+
+
+def connector_step(deployment: Deployment) -> Step:
+    """The step that creates the connector, or lets it go on."""
+    return Step("connector", lambda: _connector(deployment))
+
+
+def missing_topics_step(deployment: Deployment) -> Step:
+    """The step that makes the topics that are not there, and leaves the others as they are."""
+    return Step("missing topics", lambda: _missing_topics(deployment))
 
 
 def teardown_steps(deployment: Deployment) -> list[Step]:
@@ -123,6 +133,13 @@ def _preconditions(deployment: Deployment) -> str:
 def _topics(deployment: Deployment) -> str:
     wanted = _all_topics(deployment)
     created = topics.create_missing(deployment.kafka.admin(), wanted)
+    return f"created {', '.join(created)}" if created else UNCHANGED
+
+
+def _missing_topics(deployment: Deployment) -> str:
+    admin, wanted = deployment.kafka.admin(), _all_topics(deployment)
+    present = topics.describe(admin, [topic.name for topic in wanted])
+    created = topics.create_missing(admin, [topic for topic in wanted if topic.name not in present])
     return f"created {', '.join(created)}" if created else UNCHANGED
 
 

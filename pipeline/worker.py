@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
 
 import pyarrow as pa
 import structlog
 
-from connectors.decode import Decoded, Decoder, Rejected
+from connectors.decode import Decoded, Rejected
 from connectors.errors import BadRecord
 from connectors.records import Records
 from pipeline.gather import NOTHING_GATHERED, Gathered
@@ -25,6 +26,13 @@ from sinks.sink import Sink
 log = structlog.get_logger()
 
 LOOK_BACK_EVERY_S = 2.0
+
+
+class Decodes(Protocol):
+    """Turns records of one topic into envelopes."""
+
+    def decode(self, records: Records) -> Decoded:
+        """See `connectors.decode.Decoder`."""
 
 
 class RecordRejected(BadRecord):
@@ -47,7 +55,7 @@ class Worker:
     def __init__(
         self,
         source: Source,
-        decoder: Decoder,
+        decoder: Decodes,
         projection: Projection,
         sink: Sink,
         tables: Mapping[str, str],
@@ -78,6 +86,10 @@ class Worker:
                 self._write(patience)
         except GivenUp as unfinished:
             log.info("ended while waiting", action=str(unfinished))
+
+    def held(self) -> set[Shard]:
+        """The shards that this process reads for its generation."""
+        return set(self._source.positions())
 
     def _take_in(self, polled: RawBatch, patience: Patience) -> None:
         decoded = patience("decode", lambda: self._decode(polled))

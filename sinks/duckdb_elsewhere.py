@@ -8,6 +8,7 @@ from sinks.batch import Batch, Progress
 from sinks.duckdb_inbox import ask
 from sinks.duckdb_ledger import generations_in, read_ledger, size_bytes
 from sinks.duckdb_request import Request, Verb
+from sinks.epoch import Epoch
 from sinks.generation import Record
 
 
@@ -34,6 +35,9 @@ class DuckdbElsewhere:
 
     def reject(self, generation: int) -> None:
         ask(self._directory, Request(Verb.REJECT, generation))
+
+    def note(self, generation: int, epoch: Epoch) -> None:
+        ask(self._directory, Request(Verb.NOTE, generation, Record(epochs=(epoch,))))
 
     def drop(self, generation: int) -> None:
         ask(self._directory, Request(Verb.DROP, generation))

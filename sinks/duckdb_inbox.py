@@ -94,6 +94,7 @@ class Inbox:
             Verb.CREATE: lambda: store.create(generation, request.record),
             Verb.COMPLETE: lambda: store.complete(generation, request.record.filled_per_s),
             Verb.REJECT: lambda: store.reject(generation),
+            Verb.NOTE: lambda: store.note(generation, *request.record.epochs),
             Verb.DROP: lambda: store.drop(generation),
             Verb.CLEAR: store.clear,
         }

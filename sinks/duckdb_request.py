@@ -40,13 +40,15 @@ class Verb(StrEnum):
     CREATE = "create"
     COMPLETE = "complete"
     REJECT = "reject"
+    NOTE = "note"
     DROP = "drop"
     CLEAR = "clear"
 
 
 @dataclass(frozen=True)
 class Request:
-    """One question; `record` belongs to a creation and, for its speed, to a completion; `batch` to a write."""
+    """One question; `batch` belongs to a write, `record` to a creation, for its speed to a completion, and for
+    its one epoch to a note."""
 
     verb: Verb
     generation: int = 0

@@ -24,6 +24,7 @@ from sinks.duckdb_errors import translated
 from sinks.duckdb_ledger import Ledger, generation_path, generations_in, read_ledger, size_bytes
 from sinks.duckdb_live_names import show_tables_of
 from sinks.duckdb_sink import DuckdbSink
+from sinks.epoch import Epoch
 from sinks.errors import GenerationInUse, GenerationMissing, StoreUnavailable
 from sinks.generation import UNKNOWN, Record, now
 from sinks.shape import RowShape, Shape
@@ -90,6 +91,9 @@ class DuckdbStore:
 
     def reject(self, generation: int) -> None:
         self._note(lambda ledger: ledger.noting(generation, replace(ledger.of(generation), is_rejected=True)))
+
+    def note(self, generation: int, epoch: Epoch) -> None:
+        self._note(lambda ledger: ledger.noting(generation, ledger.of(generation).noting(epoch)))
 
     def drop(self, generation: int) -> None:
         if generation == self.live():

@@ -26,6 +26,7 @@ from sinks.elasticsearch_index import Tally
 from sinks.elasticsearch_mapping import IndexSettings, ShapeRefused
 from sinks.elasticsearch_record import records
 from sinks.elasticsearch_search import of_kind
+from sinks.epoch import Epoch
 from sinks.errors import GenerationInUse, GenerationMissing
 from sinks.generation import UNKNOWN, Record, now
 from sinks.shape import DocumentShape, Shape
@@ -121,6 +122,9 @@ class ElasticsearchStore:
     def reject(self, generation: int) -> None:
         self.sink(generation).note(lambda record: replace(record, is_rejected=True))
 
+    def note(self, generation: int, epoch: Epoch) -> None:
+        self.sink(generation).note(lambda record: record.noting(epoch))
+
     def drop(self, generation: int) -> None:
         if generation == self.live():
             raise GenerationInUse(f"generation {generation} of elasticsearch is live")
@@ -214,4 +218,5 @@ def _of_all(records: Sequence[Record]) -> Record:
         records[0],
         is_complete=all(record.is_complete for record in records),
         is_rejected=any(record.is_rejected for record in records),
+        epochs=min((record.epochs for record in records), key=len),
     )

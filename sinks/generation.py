@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from sinks.batch import Batch, Shard, Span
+from sinks.epoch import Epoch, epoch_from, noting
 from sinks.fence import Fence
 from sinks.shape import Shape, shape_from
 
@@ -47,6 +48,7 @@ class Record:
         shown_at: when readers last began to see it; None where they never did.
         seed_offsets: where its log begins, per shard that does not begin at zero.
         fences: those that its log does not tell.
+        epochs: the lives of its log; empty where nobody has fed it yet.
     """
 
     created_at: datetime | None = None
@@ -58,6 +60,7 @@ class Record:
     shown_at: datetime | None = None
     seed_offsets: Mapping[Shard, int] = field(default_factory=dict)
     fences: tuple[Fence, ...] = ()
+    epochs: tuple[Epoch, ...] = ()
 
     def state(self, *, is_live: bool) -> State:
         """Where the generation stands, given whether readers see it."""
@@ -73,6 +76,10 @@ class Record:
         """This record, of a generation that is complete; how fast it was stands where nothing new is known of it."""
         return replace(self, is_complete=True, filled_per_s=filled_per_s or self.filled_per_s)
 
+    def noting(self, epoch: Epoch) -> Record:
+        """This record, with what is known of one epoch."""
+        return replace(self, epochs=noting(self.epochs, epoch))
+
     @property
     def seed(self) -> Batch:
         """What a generation is given before anything of the log; it may be given again."""
@@ -85,6 +92,7 @@ class Record:
             "shapes": [asdict(shape) for shape in self.shapes],
             "seed_offsets": [[*shard, offset] for shard, offset in self.seed_offsets.items()],
             "fences": [fence.to_json() for fence in self.fences],
+            "epochs": [epoch.to_plain() for epoch in self.epochs],
         }
         return json.dumps(plain, default=datetime.isoformat)
 
@@ -110,6 +118,7 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
     "shown_at": _moment,
     "seed_offsets": lambda places: {(topic, partition): offset for topic, partition, offset in places},
     "fences": lambda fences: tuple(map(Fence.from_json, fences)),
+    "epochs": lambda epochs: tuple(map(epoch_from, epochs)),
 }
 """How the fields of a record are read; one that another version of this program wrote beside them is left alone."""
 

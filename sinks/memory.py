@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from sinks.batch import FACTS, PLACE, Batch, Mutations, Progress
+from sinks.epoch import Epoch
 from sinks.errors import GenerationInUse
 from sinks.fence import Fences
 from sinks.fold import registers
@@ -52,6 +53,9 @@ class MemoryStore:
 
     def reject(self, generation: int) -> None:
         self.held[generation].record = replace(self.held[generation].record, is_rejected=True)
+
+    def note(self, generation: int, epoch: Epoch) -> None:
+        self.held[generation].record = self.held[generation].record.noting(epoch)
 
     def drop(self, generation: int) -> None:
         if generation == self.shown:

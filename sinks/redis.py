@@ -14,6 +14,7 @@ import pyarrow as pa
 from redis import ConnectionPool, Redis
 
 from sinks.batch import PART, PLACE, Batch, Mutations, Progress
+from sinks.epoch import Epoch
 from sinks.errors import GenerationInUse, GenerationMissing, MutationRejected
 from sinks.generation import UNKNOWN, Record, now
 from sinks.redis_check import check
@@ -71,6 +72,9 @@ class RedisStore:
 
     def reject(self, generation: int) -> None:
         self.sink(generation).note(lambda record: replace(record, is_rejected=True))
+
+    def note(self, generation: int, epoch: Epoch) -> None:
+        self.sink(generation).note(lambda record: record.noting(epoch))
 
     def drop(self, generation: int) -> None:
         if generation == self.live():

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from sinks.batch import Batch, Progress
+from sinks.epoch import Epoch
 from sinks.generation import Record
 
 
@@ -54,6 +55,9 @@ class Store(Protocol):
 
     def reject(self, generation: int) -> None:
         """Note that a generation differs from the source."""
+
+    def note(self, generation: int, epoch: Epoch) -> None:
+        """Note a life of the log that a generation is fed from, or more of one that is noted."""
 
     def drop(self, generation: int) -> None:
         """Remove a generation and its progress; nothing happens where it is missing.

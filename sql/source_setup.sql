@@ -5,6 +5,8 @@ SELECT (SELECT count(*) = 4 AND bool_and(nspname = 'readmodels' OR relreplident 
         JOIN pg_catalog.pg_namespace ON pg_namespace.oid = relnamespace
         WHERE pg_class.oid IN (to_regclass('public.orders'), to_regclass('public.order_items'),
                                to_regclass('readmodels.heartbeat'), to_regclass('readmodels.signal')))
+       AND EXISTS (SELECT FROM pg_catalog.pg_constraint
+                   WHERE conrelid = to_regclass('readmodels.signal') AND conname = 'no_blocking_snapshot')
            AS is_schema_present,
        EXISTS (SELECT FROM pg_catalog.pg_publication WHERE pubname = 'readmodels')
            AS is_publication_present,

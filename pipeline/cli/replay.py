@@ -24,7 +24,7 @@ from pipeline.cli.verify import EXIT_DIFFERENT
 from pipeline.cli.work import builder_command
 from pipeline.config import Settings
 from pipeline.rebuild.in_place import Starts, from_datetime, from_offset, replay_in_place, stretch
-from pipeline.rebuild.plan import Ground, Plan, look_at_ground, planned
+from pipeline.rebuild.plan import Ground, Plan, epochs_of_log, look_at_ground, planned
 from pipeline.rebuild.replay import Outcome, Replay, Wanted
 
 MOMENTS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%S.%f%z"]
@@ -105,7 +105,8 @@ def _planned(
     settings: Settings, models: list[str], *, is_from_snapshot: bool, starts_over: bool
 ) -> tuple[Ground, list[Plan]]:
     with survey_line() as line:
-        ground = look_at_ground(settings, line, is_from_snapshot=is_from_snapshot)
+        lives = epochs_of_log(models, settings)
+        ground = look_at_ground(settings, line, lives, is_from_snapshot=is_from_snapshot)
     return ground, [planned(model, settings, ground, starts_over=starts_over) for model in models]
 
 

@@ -22,7 +22,7 @@ def init(context: typer.Context) -> None:
     May be repeated at any time: what is there already is checked and left as it is.
     """
     settings = of(context).settings()
-    carry_out([*setup.init_steps(settings.deployment), *first_generation_steps(settings)], _report)
+    carry_out([*setup.init_steps(settings.deployment), *first_generation_steps(settings)], report)
     out.print("ready; next: [bold]readmodels run[/]")
 
 
@@ -41,7 +41,7 @@ def teardown(
         out.print("would remove: " + ", ".join(step.name for step in steps))
         out.print("nothing was done; add [bold]--execute[/] to do it")
         return
-    carry_out(steps, _report)
+    carry_out(steps, report)
 
 
 def _teardown_steps(settings: Settings, with_tables: bool) -> list[Step]:
@@ -49,6 +49,7 @@ def _teardown_steps(settings: Settings, with_tables: bool) -> list[Step]:
     return [*steps, setup.drop_tables_step(settings.source)] if with_tables else steps
 
 
-def _report(name: str, outcome: str) -> None:
+def report(name: str, outcome: str) -> None:
+    """Say what a step has done."""
     sign = "[dim]=[/]" if outcome == UNCHANGED else "[green]✓[/]"
     out.print(f"{sign} {name:<40} [dim]{escape(outcome)}[/]")

@@ -22,6 +22,8 @@ MODULES = {
     "cutover": "generations",
     "rollback": "generations",
     "prune": "generations",
+    "snapshot": "snapshot",
+    "epoch": "epoch",
     "sql": "query",
     "report": "report",
     "export": "export",

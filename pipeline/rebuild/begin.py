@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pipeline.epoch.lifted import sink_of
 from sinks.generation import Record, State
 from sinks.sink import Store
 
@@ -48,7 +49,7 @@ def begin(store: Store, where: Beginning, record: Record) -> None:
     """Make the generation ready to be filled; nothing that it holds is lost."""
     if not where.goes_on:
         store.create(where.generation, record)
-    store.sink(where.generation).write(store.generations()[where.generation].seed)
+    sink_of(store, where.generation).write(store.generations()[where.generation].seed)
 
 
 def _goes_on(begun: Record, wanted: Record) -> bool:

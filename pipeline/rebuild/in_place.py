@@ -13,6 +13,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from connectors.kafka import REQUEST_TIMEOUT_S, KafkaSettings, KafkaUnavailable, earliest_offsets, end_offsets
 from pipeline import read_models
 from pipeline.config import Settings
+from pipeline.epoch.lifted import lives_of, sink_of
 from pipeline.gather import Gathered
 from pipeline.rebuild.members import forget_group
 from pipeline.rebuild.reach import Look, Offsets
@@ -125,13 +126,13 @@ def replay_in_place(model: str, settings: Settings, part: Stretch, look: Look, u
         if live is None:
             raise GenerationMissing(f"no generation of {model} is live")
         own = read_models.settings_of(store.generations()[live], settings)
-        sink = WithProgressOfItsOwn(store.sink(live), part.starts, look)
+        sink = WithProgressOfItsOwn(sink_of(store, live), part.starts, look)
         # Of its own, so that it shares the partitions with nobody.
         group = f"{read_models.group(model, live)}.in-place.{uuid4().hex[:8]}"
         worker = Worker(
             Source(own.kafka, group, list(own.contract.topics), own.batches),
             read_models.decoder(own),
-            read_models.projection(model, own),
+            read_models.projection(model, own, lives_of(store, live)),
             sink,
             own.contract.topics,
             Gathered(own.rebuild, read_models.shapes(model, own)),

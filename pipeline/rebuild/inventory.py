@@ -9,6 +9,7 @@ from datetime import datetime
 from connectors.kafka import end_offsets
 from pipeline import read_models
 from pipeline.config import Settings
+from pipeline.epoch.lifted import sink_of
 from pipeline.rebuild.reach import lacking
 from sinks.batch import Shard
 from sinks.generation import Record, State
@@ -58,7 +59,7 @@ def inventory(model: str, settings: Settings) -> list[Standing]:
 def _standing(
     model: str, number: int, record: Record, store: Store, ends: Mapping[Shard, int], *, is_live: bool
 ) -> Standing:
-    lag = sum(lacking(store.sink(number).progress(), ends).values())
+    lag = sum(lacking(sink_of(store, number).progress(), ends).values())
     total = sum(ends.values())
     return Standing(
         model,

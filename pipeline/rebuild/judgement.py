@@ -80,7 +80,7 @@ def judge(
         epoch: the one that the log is in.
     """
     kept = [fence for fence in recorded if _is_of(fence, scopes, epoch)]
-    swept, about_snapshots = _snapshots(survey, scopes, kept, epoch)
+    swept, about_snapshots = judge_snapshots(survey, scopes, kept, epoch)
     findings = [
         *_topics(survey, topics),
         *_starts(survey),
@@ -144,10 +144,13 @@ def _records(survey: Survey) -> Iterator[Finding]:
             yield Finding(Reason.RECORD_UNREADABLE, f"{place} cannot be read: {first.reason}{others}")
 
 
-def _snapshots(
+def judge_snapshots(
     survey: Survey, scopes: Sequence[str], recorded: Sequence[Fence], epoch: int
 ) -> tuple[list[Fence], list[Finding]]:
-    """The sweeps that the log lacks, and what is wrong with its snapshots."""
+    """The sweeps that the log lacks, and what is wrong with its snapshots.
+
+    Every epoch but the first begins with a snapshot that has to sweep what was before it.
+    """
     lsns, told = survey.snapshot_lsns, survey.told
     last = lsns[-1] if lsns else None
     logs = survey.partitions.values()
@@ -158,21 +161,28 @@ def _snapshots(
     if (last or told) and not (has_its_end or is_streamed_since or is_told_ended):
         which = f"the snapshot at LSN {last}" if last else "the snapshot that the connector tells of"
         return [], [Finding(Reason.SNAPSHOT_UNFINISHED, f"{which} has not ended")]
+    if last is None and told is None and epoch > 0:
+        return [], [Finding(Reason.SNAPSHOT_UNFINISHED, f"the snapshot that begins epoch {epoch} has not begun")]
     if last is None:
-        return [], []
+        # Nothing is in the tables: below whatever will be streamed, and above every epoch before.
+        return ([] if epoch == 0 else _sweeps(scopes, epoch, 1)), []
     doubts = [] if has_its_end or is_told_ended else [_no_end(last)]
     is_followed_by_none = is_told_ended and _read_none(survey)
     level = last + 1 if is_followed_by_none else last
-    if len(lsns) == 1 and level == last and not is_after_streamed:
+    if epoch == 0 and len(lsns) == 1 and level == last and not is_after_streamed:
         return [], doubts
     if {fence.scope for fence in recorded if fence.lsn >= level} >= {*scopes}:
         return [], doubts
-    is_placed = not is_followed_by_none and all(_is_placed(last, one) for one in logs)
+    # Every epoch but the first begins with a connector that is at rest, and so with its snapshot.
+    is_placed = epoch > 0 or (not is_followed_by_none and all(_is_placed(last, one) for one in logs))
     is_told_first = told is not None and told.is_first
     if is_after_streamed or not (is_placed or is_told_first):
         return [], [_ambiguous(lsns, is_followed_by_none=is_followed_by_none), *doubts]
-    sweeps = [Fence(scope=one, kind=FenceKind.SWEEP, epoch=epoch, commit_lsn=level, lsn=level) for one in scopes]
-    return sweeps, doubts
+    return _sweeps(scopes, epoch, level), doubts
+
+
+def _sweeps(scopes: Iterable[str], epoch: int, lsn: int) -> list[Fence]:
+    return [Fence(scope=one, kind=FenceKind.SWEEP, epoch=epoch, commit_lsn=lsn, lsn=lsn) for one in scopes]
 
 
 def _ambiguous(lsns: Sequence[int], *, is_followed_by_none: bool) -> Finding:

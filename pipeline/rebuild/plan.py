@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from connectors.kafka import end_offsets
 from connectors.topics import Topic, describe
 from pipeline import read_models
 from pipeline.config import Settings
+from pipeline.epoch.lifted import lives_of
+from pipeline.epoch.lives import NO_LIVES, Lives
 from pipeline.rebuild.begin import Beginning, beginning
 from pipeline.rebuild.finding import Finding
 from pipeline.rebuild.judgement import Judgement, judge, scopes_of
 from pipeline.rebuild.reach import Offsets
 from pipeline.rebuild.space import Space, space
 from pipeline.rebuild.survey import Survey, SurveyWatcher, survey
+from sinks.generation import UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -61,8 +64,11 @@ class Ground:
     ends: Offsets = field(default_factory=dict)
 
 
-def look_at_ground(settings: Settings, watcher: SurveyWatcher, *, is_from_snapshot: bool) -> Ground:
+def look_at_ground(settings: Settings, watcher: SurveyWatcher, lives: Lives, *, is_from_snapshot: bool) -> Ground:
     """Read the log once, unless a snapshot takes its place.
+
+    Args:
+        lives: the epochs of the log.
 
     Raises:
         KafkaUnavailable, RegistryUnavailable: they do not answer.
@@ -70,7 +76,21 @@ def look_at_ground(settings: Settings, watcher: SurveyWatcher, *, is_from_snapsh
     admin = settings.kafka.admin()
     if is_from_snapshot:
         return Ground(None, ends=end_offsets(admin, settings.contract.topics))
-    return Ground(survey(settings, watcher), describe(admin, settings.contract.topics))
+    return Ground(survey(settings, watcher, lives), describe(admin, settings.contract.topics))
+
+
+def epochs_of_log(models: Iterable[str], settings: Settings) -> Lives:
+    """The epochs of the log as the live generations know it: of one that was fed through the most of them.
+
+    Raises:
+        SinkError: a store does not answer.
+    """
+    known = []
+    for model in models:
+        with read_models.STORES[model](settings) as store:
+            live = store.live()
+            known.append(lives_of(store, live) if live is not None else NO_LIVES)
+    return max(known, key=lambda lives: lives.number, default=NO_LIVES)
 
 
 def planned(model: str, settings: Settings, ground: Ground, *, starts_over: bool) -> Plan:
@@ -81,10 +101,11 @@ def planned(model: str, settings: Settings, ground: Ground, *, starts_over: bool
     """
     with read_models.STORES[model](settings) as store:
         live, generations = store.live(), store.generations()
+    alive = generations[live] if live is not None else UNKNOWN
     wanted = replace(read_models.newborn(model, settings), is_complete=False, seed_offsets=ground.ends)
-    recorded = generations[live].fences if live is not None else ()
-    scopes = scopes_of(wanted.shapes)
-    judgement = judge(ground.survey, ground.topics, scopes, recorded) if ground.survey else Judgement(())
+    recorded = (*alive.fences, *(fence for epoch in alive.epochs for fence in epoch.fences))
+    scopes, epoch = scopes_of(wanted.shapes), Lives(alive.epochs).leading
+    judgement = judge(ground.survey, ground.topics, scopes, recorded, epoch) if ground.survey else Judgement(())
     speeds = [record.filled_per_s for record in generations.values() if record.filled_per_s]
     offsets = sum(ground.survey.ends.values()) if ground.survey else 0
     return Plan(

@@ -16,17 +16,20 @@ from typing import Protocol
 from connectors.kafka import end_offsets
 from pipeline import read_models
 from pipeline.config import Settings
+from pipeline.epoch.lifted import sink_of
+from pipeline.epoch.lives import inherited
+from pipeline.incremental import SnapshotProgress, WantedSnapshot
 from pipeline.rebuild.begin import Beginning, begin, beginning
 from pipeline.rebuild.builders import Builders, building
 from pipeline.rebuild.members import member_count
 from pipeline.rebuild.reach import LOOK_EVERY_S, GenerationBehind, Offsets, ends_of_now, lacking, reach
-from pipeline.rebuild.snapshot import take_snapshot
 from pipeline.rebuild.switch import Switched, cut_over, drop
 from pipeline.verify.verdict import Verdict
 from pipeline.verify.verification import Scope, Watcher, verify
 from sinks.batch import Progress
 from sinks.duckdb_inbox import NoWriter, is_held
 from sinks.fence import Fence
+from sinks.generation import UNKNOWN
 from sinks.sink import Store
 
 JOINS_WITHIN_S = 60.0
@@ -149,12 +152,15 @@ class Replay:
     def _begin(self, store: Store) -> Beginning:
         wanted = self.wanted
         newborn = read_models.newborn(wanted.model, self.settings)
+        live = store.live()
+        alive = store.generations()[live] if live is not None else UNKNOWN
         starts = end_offsets(self.settings.kafka.admin(), self.settings.contract.topics)
         record = replace(
             newborn,
             is_complete=False,
             fences=wanted.fences,
             seed_offsets=starts if wanted.is_from_snapshot else {},
+            epochs=inherited(alive.epochs),
         )
         where = beginning(store.generations(), store.live(), record, starts_over=wanted.starts_over)
         for number in where.dropped:
@@ -171,11 +177,12 @@ class Replay:
     def _take_snapshot(self, builders: Builders) -> None:
         """Have every row come once more; asked for again where an earlier replay was interrupted, which is harmless."""
 
-        def tell(elapsed_s: float) -> None:
+        def tell(progress: SnapshotProgress) -> None:
             builders.require_at_work()
-            self.watcher.step(f"snapshot of PostgreSQL, {elapsed_s:.0f} s")
+            self.watcher.step(f"snapshot of PostgreSQL, {progress.elapsed_s:.0f} s")
 
-        take_snapshot(self.settings.kafka, self.settings.connector, self.settings.source.url, tell)
+        wanted = WantedSnapshot(tables=self.settings.connector.tables)
+        read_models.incremental(self.settings).take(wanted, tell)
 
     def _filled(self, store: Store, generation: int, builders: Builders) -> float:
         """Wait for the mark that was set after the generation began: it then holds all that was committed before.
@@ -183,14 +190,14 @@ class Replay:
         Returns: offsets by seconds; zero where most was there before.
         """
         self.watcher.step("filling")
-        began, begun_with = time.monotonic(), store.sink(generation).progress()
+        began, begun_with = time.monotonic(), sink_of(store, generation).progress()
         ends = ends_of_now(self.settings)
 
         def look(progress: Progress) -> None:
             builders.require_at_work()
             self.watcher.building(progress, ends)
 
-        reach(store.sink(generation).progress, ends, look)
+        reach(sink_of(store, generation).progress, ends, look)
         offsets = sum(lacking(begun_with, ends).values())
         return offsets / (time.monotonic() - began) if offsets > sum(ends.values()) / 2 else 0.0
 

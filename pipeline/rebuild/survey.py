@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
+import pyarrow as pa
 import structlog
 
 from connectors import topics
@@ -21,6 +22,7 @@ from connectors.records import Records
 from connectors.schemas import AskedOnce
 from pipeline import read_models
 from pipeline.config import Settings
+from pipeline.epoch.lives import NO_LIVES, Lives
 from pipeline.rebuild.reading import Offsets, chosen, pieces
 from pipeline.rebuild.tally import SnapshotRows, Streamed, Tally, last_rows
 from pipeline.rebuild.told import told_of_snapshots
@@ -123,10 +125,13 @@ class Survey:
         return self.records / self.decode_s if self.decode_s else 0.0
 
 
-def survey(settings: Settings, watcher: SurveyWatcher) -> Survey:
+def survey(settings: Settings, watcher: SurveyWatcher, lives: Lives = NO_LIVES) -> Survey:
     """Read the topics of the described tables once, from their earliest offsets to where they end now.
 
     It takes the memory of one piece of the log, whatever the log's length.
+
+    Args:
+        lives: the epochs of the log; snapshots and what was streamed are told of the history that is now.
 
     Raises:
         KafkaUnavailable: the brokers did not answer.
@@ -138,12 +143,12 @@ def survey(settings: Settings, watcher: SurveyWatcher) -> Survey:
     # Held by name: the answer of an admin client that is collected never comes.
     admin = settings.kafka.admin()
     # Before the ends are fixed: a snapshot that is told to have ended is then in what is read.
-    told = told_of_snapshots(settings, admin, schemas)
+    told = told_of_snapshots(settings, admin, schemas, lives.begins_at())
     described = topics.describe(admin, settings.contract.topics)
     names = [name for name in settings.contract.topics if name in described]
     ends = end_offsets(admin, names) if names else {}
     earliest = earliest_offsets(admin, names) if names else {}
-    found = Pass(read_models.decoder(settings, schemas), schemas)
+    found = Pass(read_models.decoder(settings, schemas), schemas, lives)
     watcher.surveying(earliest, ends)
     for piece in pieces(settings.kafka, earliest, ends):
         for records in piece.records:
@@ -167,9 +172,10 @@ def survey(settings: Settings, watcher: SurveyWatcher) -> Survey:
 class Pass:
     """What one pass over the topics has found so far."""
 
-    def __init__(self, decoder: Decoder, schemas: AskedOnce) -> None:
+    def __init__(self, decoder: Decoder, schemas: AskedOnce, lives: Lives = NO_LIVES) -> None:
         self._decoder = decoder
         self._schemas = schemas
+        self._lives = lives
         self._tallies: defaultdict[str, Tally] = defaultdict(Tally)
         self.unknown: defaultdict[str, set[int]] = defaultdict(set)
         self.unreadable: list[Rejected] = []
@@ -194,7 +200,8 @@ class Pass:
             self.decode_s += time.monotonic() - began
         self.unreadable_counts[records.topic] += len(decoded.rejected)
         self.unreadable += decoded.rejected[: MOST_NAMED - len(self.unreadable)]
-        for envelopes in decoded.envelopes:
+        for table in decoded.envelopes:
+            envelopes = table.filter(pa.array(self._lives.are_of_now(records.topic, table)))
             tally.add(envelopes)
             for lsn, last in last_rows(envelopes, records).items():
                 if self._decoder.is_snapshot_ended(last):

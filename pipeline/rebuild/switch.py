@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pipeline import read_models
 from pipeline.config import Settings
+from pipeline.epoch.lifted import sink_of
 from pipeline.rebuild.members import forget_group
 from pipeline.rebuild.reach import Look, ends_of_now, reach
 from sinks.generation import Record, State, kept
@@ -83,11 +84,11 @@ def cut_over(model: str, generation: int, settings: Settings, look: Look, timeou
     """
     with read_models.STORES[model](settings) as store:
         require_for_readers(model, generation, store)
-        before, sink = store.live(), store.sink(generation)
+        before, sink = store.live(), sink_of(store, generation)
         reach(sink.progress, ends_of_now(settings), look, timeout_s)
         if before is not None and before != generation:
             # Once more, against what readers see this moment, so that nothing they saw is taken back.
-            reach(sink.progress, store.sink(before).progress().offsets, look, timeout_s)
+            reach(sink.progress, sink_of(store, before).progress().offsets, look, timeout_s)
         sink.cutover()
         return Switched(model, before, generation)
 
@@ -101,7 +102,7 @@ def switch_at_once(model: str, generation: int, settings: Settings) -> Switched:
     with read_models.STORES[model](settings) as store:
         require_for_readers(model, generation, store)
         before = store.live()
-        store.sink(generation).cutover()
+        sink_of(store, generation).cutover()
         return Switched(model, before, generation)
 
 

@@ -18,9 +18,18 @@ from pipeline.rebuild.reading import Offsets, pieces
 
 log = structlog.get_logger()
 
+NOWHERE: Offsets = {}
+"""A history that begins where its topics do."""
 
-def told_of_snapshots(settings: Settings, admin: AdminClient, schemas: Schemas) -> InitialSnapshot | None:
-    """What the connector tells of its snapshots, where all of it is still there and is about these topics."""
+
+def told_of_snapshots(
+    settings: Settings, admin: AdminClient, schemas: Schemas, begins_at: Offsets = NOWHERE
+) -> InitialSnapshot | None:
+    """What the connector tells of its snapshots, where all of it is still there and is about these topics.
+
+    Args:
+        begins_at: where the history begins of which it is asked, in the topic of notifications.
+    """
     connector = settings.connector
     name = connector.settings.get("notification.sink.topic.name", "")
     if not set(settings.contract.topics) <= set(connector.table_topics) or not topics.describe(admin, [name]):
@@ -29,6 +38,7 @@ def told_of_snapshots(settings: Settings, admin: AdminClient, schemas: Schemas) 
     if list(starts.values()) != [0]:
         # What was told first is gone; or there are several partitions, and no order.
         return None
+    starts = {shard: begins_at.get(shard, 0) for shard in starts}
     form = Format.JSON if settings.envelopes.format is ValueFormat.JSON else Format.AVRO
     try:
         return initial_snapshot(

@@ -76,11 +76,9 @@ class Mending:
 
     Args:
         is_executed: whether the repairs are written, or only told.
-        epoch: the life of the source's history in which they are placed.
     """
 
     is_executed: bool
-    epoch: int = 0
 
 
 def repairs_of(
@@ -89,6 +87,9 @@ def repairs_of(
     """What mends findings of one subject at their one mark, and the batch that does it.
 
     What was written since it was looked at is left out: the log tells it.
+
+    Args:
+        epoch: the one that leads the order of what comes now.
     """
     subject = findings[0].subject
     held, images = source.images(subject, [finding.key for finding in findings])

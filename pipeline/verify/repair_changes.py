@@ -26,7 +26,7 @@ class Changes:
     """Makes changes of one subject.
 
     Args:
-        epoch: the life of the source's history in which they are placed.
+        epoch: the one that leads the order of what comes now.
     """
 
     contract: Contract
@@ -78,10 +78,10 @@ class Changes:
         for side, rows in images.items():
             columns[side] = pa.nulls(count, schema.field(side).type) if rows is None else rows
         envelopes = pa.table({field: columns[field] for field in schema.names}, schema=schema)
-        projection = (RowProjection if self.subject.form is Form.ROW else DocumentProjection)(self.contract, self.epoch)
+        projection = (RowProjection if self.subject.form is Form.ROW else DocumentProjection)(self.contract)
         for mutations in projection(name, envelopes).mutations:
             if mutations.target == self.subject.name:
-                yield Mutations(mutations.target, _as_repairs(mutations.changes))
+                yield Mutations(mutations.target, _as_repairs(mutations.changes, self.epoch))
 
     def _table(self, collection: str) -> tuple[str, Table]:
         if self.subject.form is Form.ROW:
@@ -127,8 +127,11 @@ def _typed(values: list[Any], arrow: pa.DataType) -> pa.Array:
     return pa.array(values, pa.string()).cast(arrow)
 
 
-def _as_repairs(changes: pa.Table) -> pa.Table:
-    given = {"_tie": pa.repeat(pa.scalar(REPAIRED, pa.int8()), changes.num_rows)}
+def _as_repairs(changes: pa.Table, epoch: int) -> pa.Table:
+    given = {
+        "_epoch": pa.repeat(pa.scalar(epoch, pa.int32()), changes.num_rows),
+        "_tie": pa.repeat(pa.scalar(REPAIRED, pa.int8()), changes.num_rows),
+    }
     if "_op" in changes.column_names:
         given["_op"] = pa.repeat(OP, changes.num_rows)
     for name, column in given.items():

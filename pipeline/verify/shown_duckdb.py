@@ -14,6 +14,7 @@ import duckdb
 import pyarrow as pa
 
 from pipeline.config import Settings
+from pipeline.epoch.lifted import in_log, sink_of
 from pipeline.read_models import open_duckdb
 from pipeline.sql import ReadersNotServed
 from pipeline.verify.duckdb_text import json_text, key_text
@@ -49,12 +50,13 @@ class DuckdbShown:
     ask: Ask
 
     def sink(self) -> Sink:
-        return self.store.sink(_number(self.store, self.generation))
+        return sink_of(self.store, _number(self.store, self.generation))
 
     def progress(self) -> Mapping[Shard, int]:
-        books = f"{catalog(_number(self.store, self.generation))}.readmodels.progress"
+        number = _number(self.store, self.generation)
+        books = f"{catalog(number)}.readmodels.progress"
         rows = self.ask(f"SELECT topic, partition, next_offset FROM {books}").fetchall()  # noqa: S608 - our own name
-        return {(topic, partition): offset for topic, partition, offset in rows}
+        return in_log(self.store, number, {(topic, partition): offset for topic, partition, offset in rows})
 
     def pages(self, subject: Subject) -> Iterator[pa.Table]:
         # Digested where it is read: its texts would only be carried to be digested here.

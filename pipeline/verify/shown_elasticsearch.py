@@ -15,16 +15,18 @@ import msgspec
 import pyarrow as pa
 
 from pipeline.config import Settings
+from pipeline.epoch.lifted import sink_of
 from pipeline.verify.key_text import key_of
 from pipeline.verify.shown import page
 from pipeline.verify.subject import Subject, documents
 from sinks.batch import Shard
-from sinks.elasticsearch import ElasticsearchSink, ElasticsearchStore, connect, index_name
+from sinks.elasticsearch import ElasticsearchStore, connect, index_name
 from sinks.elasticsearch_client import Cluster
 from sinks.elasticsearch_document import RESERVED, VISIBLE, id_of
 from sinks.elasticsearch_mapping import OURS
 from sinks.elasticsearch_search import of_kind
 from sinks.errors import GenerationMissing
+from sinks.sink import Sink
 
 PAGE = 5_000
 PAGE_KEPT_FOR = "5m"
@@ -65,11 +67,11 @@ class ElasticsearchShown:
     store: ElasticsearchStore
     generation: int | None
 
-    def sink(self) -> ElasticsearchSink:
+    def sink(self) -> Sink:
         generation = self.store.live() if self.generation is None else self.generation
         if generation is None:
             raise GenerationMissing("no generation of elasticsearch is live")
-        return self.store.sink(generation)
+        return sink_of(self.store, generation)
 
     def progress(self) -> Mapping[Shard, int]:
         return self.sink().progress().offsets

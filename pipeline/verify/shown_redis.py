@@ -15,13 +15,15 @@ import pyarrow as pa
 from redis import Redis
 
 from pipeline.config import Settings
+from pipeline.epoch.lifted import sink_of
 from pipeline.verify.shown import page
 from pipeline.verify.subject import Subject, documents
 from sinks.batch import Shard
 from sinks.errors import GenerationMissing, SinkError
-from sinks.redis import RedisSink, RedisStore
+from sinks.redis import RedisStore
 from sinks.redis_generation import MARKER
 from sinks.redis_link import translated
+from sinks.sink import Sink
 
 PAGE_KEYS = 2_000
 LIVE_DATABASE = 0
@@ -49,11 +51,11 @@ class RedisShown:
     generation: int | None
     marker: bytes | None
 
-    def sink(self) -> RedisSink:
+    def sink(self) -> Sink:
         generation = self.store.live() if self.generation is None else self.generation
         if generation is None:
             raise GenerationMissing("no generation of redis is live")
-        return self.store.sink(generation)
+        return sink_of(self.store, generation)
 
     def progress(self) -> Mapping[Shard, int]:
         return self.sink().progress().offsets

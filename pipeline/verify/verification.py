@@ -13,6 +13,7 @@ from typing import Protocol
 
 from pipeline import read_models
 from pipeline.config import Settings
+from pipeline.epoch.lives import Lives
 from pipeline.marks import Marks
 from pipeline.source_database import connect
 from pipeline.verify.arrival import Arrival
@@ -108,11 +109,13 @@ class _Asked:
 
     Args:
         settings: those under which that generation is fed.
+        epoch: the one that leads the order of what comes to it now.
     """
 
     model: str
     generation: int | None
     settings: Settings
+    epoch: int
 
     def shown(self) -> AbstractContextManager[Shown]:
         return opener(self.model)(self.settings, self.generation)
@@ -129,7 +132,7 @@ def _asked(model: str, settings: Settings, generation: int | None) -> _Asked:
     if record is None:
         lacks = "no generation is live" if generation is None else f"there is no generation {generation}"
         raise GenerationMissing(f"{model}: {lacks}")
-    return _Asked(model, generation, read_models.settings_of(record, settings))
+    return _Asked(model, generation, read_models.settings_of(record, settings), Lives(record.epochs).leading)
 
 
 @dataclass
@@ -205,7 +208,7 @@ class _Verification:
         mark = findings[0].mark
         if mark is None:
             return
-        repairs, batch = repairs_of(findings, mark, self.source, one.settings.contract, mending.epoch)
+        repairs, batch = repairs_of(findings, mark, self.source, one.settings.contract, one.epoch)
         if mending.is_executed:
             shown.sink().write(batch)
         mended.add(repairs)

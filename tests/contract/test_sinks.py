@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from sinks.batch import Batch, Span
+from sinks.epoch import Epoch, EpochKind
 from sinks.errors import GenerationInUse, ProgressLost
 from sinks.fence import Fence, FenceKind
 from sinks.generation import Record, State, kept, now
@@ -359,6 +360,17 @@ def test_a_generation_that_is_built_says_so_until_it_is_complete(subject: Subjec
     assert store.generations() == {1: replace(BORN, is_complete=True, filled_per_s=1234.5)}
     store.reject(1)
     assert store.generations()[1].state(is_live=False) is State.REJECTED
+
+
+def test_the_epochs_of_a_generation_are_noted_one_by_one(subject: Subject) -> None:
+    store = subject.store(SHOP.shapes(subject.form))
+    store.create(1, BORN)
+    first = Epoch(number=0, kind=EpochKind.FIRST, fingerprint={"topic a": "1"}, opened_at=now())
+    moved = replace(first, number=1, kind=EpochKind.CONTINUED, begins_at={("a", 2): 3}, resumes_at={("a", 2): 4})
+    sweep = Fence(scope="orders", kind=FenceKind.SWEEP, epoch=0, commit_lsn=7, lsn=7)
+    for epoch in (first, moved, first.settled(7, (sweep,)), first):
+        store.note(1, epoch)
+    assert store.generations() == {1: replace(BORN, epochs=(first.settled(7, (sweep,)), moved))}
 
 
 def test_a_generation_is_given_the_seed_of_its_record(subject: Subject) -> None:

@@ -4,10 +4,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+from psycopg.errors import CheckViolation
 
 from connectors.connect import ConnectClient, ConnectorFailed
+from connectors.debezium import ConfigurationRefused
 from pipeline import replication, source_database
 from pipeline.continuity import LogBroken
+from pipeline.epoch.fingerprint import Fingerprint, of_source
+from pipeline.epoch.seen import Reason
+from pipeline.epoch.source_watch import SourceWatch
 from pipeline.marks import Marks
 from pipeline.setup import Deployment, carry_out, init_steps, teardown_steps
 from stack.endpoints import Endpoints
@@ -21,6 +26,11 @@ def init(deployment: Deployment) -> str:
     outcomes: dict[str, str] = {}
     carry_out(init_steps(deployment), outcomes.__setitem__)
     return outcomes["connector"]
+
+
+def seen(deployment: Deployment, known: Fingerprint | None = None) -> list[Reason]:
+    """What workers see that begin to look now, and know a log by this."""
+    return [one.reason for one in SourceWatch(deployment, lambda: known or {}).look()]
 
 
 def run_for_ever(client: ConnectClient) -> None:
@@ -46,13 +56,38 @@ def stopped(endpoints: Endpoints) -> Iterator[Deployment]:
 
 
 def test_init_resumes_a_stopped_connector(stopped: Deployment) -> None:
+    assert not seen(stopped)
     assert init(stopped) == "resumed, running"
+    assert not seen(stopped)
+
+
+def test_workers_see_that_another_system_writes_the_log(stopped: Deployment) -> None:
+    assert seen(stopped, of_source("1")) == [Reason.OTHER_SOURCE]
+    with source_database.connect(stopped.source.url) as connection:
+        [(system,)] = connection.execute("SELECT system_identifier::text FROM pg_control_system()").fetchall()
+    assert not seen(stopped, of_source(str(system)))
+
+
+def test_workers_see_that_the_connector_may_snapshot_by_itself(stopped: Deployment) -> None:
+    name, settings = stopped.connector.name, stopped.connector.settings
+    ConnectClient(stopped.connect_url).put_config(name, {**settings, "snapshot.mode": "when_needed"})
+    with pytest.raises(ConfigurationRefused, match=r"snapshot\.mode must be 'initial', not 'when_needed'"):
+        seen(stopped)
+
+
+def test_the_signal_table_takes_no_signal_for_a_blocking_snapshot(stopped: Deployment) -> None:
+    with source_database.connect(stopped.source.url) as connection:
+        table = stopped.connector.signal_table
+        with pytest.raises(CheckViolation, match="no_blocking_snapshot"):
+            replication.signal(connection, table, "1", "execute-snapshot", '{"type": "BLOCKING"}')
+        replication.signal(connection, table, "1", "execute-snapshot", '{"data-collections": []}')
 
 
 def test_a_slot_that_was_advanced_past_unread_changes_is_refused(stopped: Deployment) -> None:
     with source_database.connect(stopped.source.admin_url) as admin:
         admin.execute("INSERT INTO orders (customer_id) VALUES (2)")
         admin.execute("SELECT pg_replication_slot_advance(%s, pg_current_wal_lsn())", [NAME])
+    assert seen(stopped) == [Reason.SLOT_AHEAD]
     with pytest.raises(LogBroken, match=f"slot {NAME} begins at LSN"):
         init(stopped)
 
@@ -60,6 +95,7 @@ def test_a_slot_that_was_advanced_past_unread_changes_is_refused(stopped: Deploy
 def test_a_slot_that_is_gone_is_refused_and_teardown_makes_a_new_beginning(stopped: Deployment) -> None:
     with source_database.connect(stopped.source.admin_url) as admin:
         assert replication.drop_slot(admin, NAME, TIMEOUT_S)
+    assert seen(stopped) == [Reason.SLOT_GONE]
     with pytest.raises(LogBroken, match=f"slot {NAME} is gone"):
         init(stopped)
     carry_out(teardown_steps(stopped), lambda *_: None)

@@ -114,7 +114,7 @@ def test_what_an_aborted_snapshot_left_is_swept_from_a_rebuild(endpoints: Endpoi
         assert before.snapshot_lsns == (aborted,)
         assert found.ended_snapshots == {last}
         assert found.told == InitialSnapshot(
-            has_ended=True, rows={"public.orders": ORDERS - DELETED, "public.order_items": 0}
+            has_ended=True, rows={"public.orders": ORDERS - DELETED, "public.order_items": 0}, attempts=2
         )
         judgement = source.judge(found)
         assert not judgement.findings
@@ -129,7 +129,9 @@ def test_rows_of_which_a_restarted_snapshot_found_none_are_swept(endpoints: Endp
         found = source.survey()
         (aborted,) = found.snapshot_lsns
         assert not found.ended_snapshots
-        assert found.told == InitialSnapshot(has_ended=True, rows={"public.orders": 0, "public.order_items": 0})
+        assert found.told == InitialSnapshot(
+            has_ended=True, rows={"public.orders": 0, "public.order_items": 0}, attempts=2
+        )
         judgement = source.judge(found)
         assert not judgement.findings
         assert {fence.lsn for fence in judgement.fences} == {aborted + 1}

@@ -12,6 +12,7 @@ from pipeline.contract import Collection, Contract, Document, Table, contract_fr
 from pipeline.rebuild.begin import Beginning, beginning
 from pipeline.rebuild.switch import NotForReaders, newest, prunable, require_for_readers
 from sinks.batch import Span
+from sinks.epoch import Epoch, EpochKind
 from sinks.fence import Fence, FenceKind
 from sinks.generation import UNKNOWN, Record, State, kept
 from sinks.memory import MemoryStore
@@ -19,6 +20,16 @@ from sinks.shape import DocumentShape, RowShape
 
 SHARD = ("cdc.public.orders", 3)
 SWEEP = Fence(scope="orders/", kind=FenceKind.SWEEP, epoch=0, commit_lsn=7, lsn=7, started_at={2: 9})
+EPOCH = Epoch(
+    number=0,
+    kind=EpochKind.FIRST,
+    fingerprint={"topic cdc.public.orders": "an id, 6 partitions"},
+    opened_at=datetime(2026, 1, 2, tzinfo=UTC),
+    reason="any text",
+    is_settled=True,
+    snapshot_lsn=7,
+    fences=(SWEEP,),
+)
 FULL = Record(
     created_at=datetime(2026, 1, 2, 3, 4, 5, 6, UTC),
     shapes=(RowShape("orders", ("id",), {"id": "bigint"}), DocumentShape("o", {"id": "bigint"}, {"i": {"n": "text"}})),
@@ -29,6 +40,7 @@ FULL = Record(
     shown_at=datetime(2026, 1, 2, tzinfo=UTC),
     seed_offsets={SHARD: 42},
     fences=(SWEEP,),
+    epochs=(EPOCH, replace(EPOCH, number=1, kind=EpochKind.CONTINUED, begins_at={SHARD: 7}, resumes_at={SHARD: 8})),
 )
 BUILDING = Record(contract="a", is_complete=False)
 READY = Record(contract="a")

@@ -247,6 +247,25 @@ def test_what_was_recorded_of_a_snapshot_is_passed_on_though_the_log_shows_nothi
     assert judged(WHOLE, recorded=recorded) == Judgement((), tuple(recorded))
 
 
+def test_every_later_epoch_is_swept_at_the_lsn_of_its_snapshot() -> None:
+    for survey in (WHOLE, RESTARTED, UNPLACED):
+        judgement = judge(survey, topics(KEPT_FOR_EVER), SCOPES, epoch=2)
+        assert judgement == Judgement((), tuple(replace(sweep(scope, LAST), epoch=2) for scope in SCOPES))
+
+
+def test_a_later_epoch_that_found_no_row_is_swept_below_whatever_is_streamed() -> None:
+    told = InitialSnapshot(has_ended=True, rows=READ_NONE)
+    empty = surveyed(PartitionLog(earliest=0, end=9), PartitionLog(earliest=0, end=9), set(), told)
+    judgement = judge(empty, topics(KEPT_FOR_EVER), SCOPES, epoch=2)
+    assert judgement == Judgement((), tuple(replace(sweep(scope, 1), epoch=2) for scope in SCOPES))
+
+
+def test_a_later_epoch_is_not_swept_before_its_snapshot_has_begun() -> None:
+    empty = surveyed(PartitionLog(earliest=0, end=9), PartitionLog(earliest=0, end=9), set())
+    judgement = judge(empty, topics(KEPT_FOR_EVER), SCOPES, epoch=2)
+    assert (only(judgement).reason, judgement.fences) == (Reason.SNAPSHOT_UNFINISHED, ())
+
+
 RUNNING = surveyed(
     PartitionLog(earliest=0, end=10, snapshots={LAST: rows(0, 3)}), PartitionLog(earliest=0, end=0), set()
 )

@@ -57,15 +57,17 @@ def test_a_snapshot_from_its_beginning_to_its_end() -> None:
 
 
 def test_an_attempt_that_was_interrupted_leaves_nothing_but_its_beginning() -> None:
-    assert told("STARTED", "IN_PROGRESS", ("public.orders", 9), "STARTED") == InitialSnapshot()
+    assert told("STARTED", "IN_PROGRESS", ("public.orders", 9), "STARTED") == InitialSnapshot(attempts=2)
     assert told("STARTED", "STARTED", ("public.orders", 3), "COMPLETED") == InitialSnapshot(
-        True, True, {"public.orders": 3}
+        True, True, {"public.orders": 3}, attempts=2
     )
 
 
 def test_what_follows_a_snapshot_that_ended_is_not_the_first() -> None:
-    assert told("STARTED", "COMPLETED", "STARTED") == InitialSnapshot(is_first=False)
-    assert told("STARTED", "COMPLETED", "STARTED", "STARTED", "COMPLETED") == InitialSnapshot(True, is_first=False)
+    assert told("STARTED", "COMPLETED", "STARTED") == InitialSnapshot(is_first=False, attempts=2)
+    assert told("STARTED", "COMPLETED", "STARTED", "STARTED", "COMPLETED") == InitialSnapshot(
+        True, is_first=False, attempts=3
+    )
 
 
 def test_where_nothing_is_told_of_a_first_snapshot_nothing_is_known() -> None:

@@ -1,0 +1,121 @@
+"""`epoch show` and `epoch open`: the lives of the log, and the way on where one has ended."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from pipeline.cli.context import of as context_of
+from pipeline.cli.context import out, print_json
+from pipeline.cli.setup import Execute, report
+from pipeline.epoch.opening import (
+    Standing,
+    continuation_steps,
+    require_no_workers,
+    resnapshot_steps,
+    standings,
+)
+from pipeline.setup import carry_out
+
+epoch = typer.Typer(
+    no_args_is_help=True,
+    help="The lives of the log: where one has ended, such as by a topic that was made anew, the workers stop, and an "
+    "operator says how to go on.",
+)
+
+
+@epoch.command("show")
+def show(
+    context: typer.Context,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array and nothing else.")] = False,
+) -> None:
+    """List the epochs of every generation, and in what the log is another one now. Exits with 1 if it is."""
+    standing = standings(context_of(context).settings())
+    if as_json:
+        print_json([_plain(one) for one in standing])
+    else:
+        _print(standing)
+    if any(one.seen for one in standing):
+        raise typer.Exit(1)
+
+
+@epoch.command("open")
+def open_epoch(
+    context: typer.Context,
+    is_continued: Annotated[
+        bool,
+        typer.Option("--continue", help="Nothing was lost: the models read on in the log that is there now."),
+    ] = False,
+    is_resnapshot: Annotated[
+        bool,
+        typer.Option("--resnapshot", help="Changes may be missing: begin anew, with a snapshot that sweeps the rest."),
+    ] = False,
+    execute: Execute = False,
+) -> None:
+    """Open the next epoch, once the workers have ended.
+
+    --continue is for a log that was moved: topics made anew or with more partitions, into which the connector went on
+    to write without a gap. Nothing is compared; run `readmodels verify` afterwards.
+
+    --resnapshot is right in every case. The slot and the connector's offsets are dropped and made anew, the connector
+    takes a snapshot, and rows that it does not find are swept from the models, as soon as `readmodels run` has read it.
+    Readers see the models as they were until then. What no worker had read of the log so far is left out: DuckDB's
+    histories lack those versions.
+    """
+    if is_continued == is_resnapshot:
+        raise typer.BadParameter("give one of --continue and --resnapshot")
+    settings = context_of(context).settings()
+    standing = standings(settings)
+    steps = (continuation_steps if is_continued else resnapshot_steps)(standing, settings)
+    _print_seen(standing)
+    if not steps:
+        out.print("nothing to continue: the log is the one that every generation is fed from")
+        return
+    if not execute:
+        out.print("would do: " + ", ".join(step.name for step in steps))
+        out.print("nothing was done; add [bold]--execute[/] to do it")
+        return
+    require_no_workers(standing, settings)
+    carry_out(steps, report)
+    out.print("next: [bold]readmodels run[/], then [bold]readmodels verify[/]")
+
+
+def _plain(one: Standing) -> dict[str, Any]:
+    return {
+        "model": one.model,
+        "generation": one.generation,
+        "is_live": one.is_live,
+        "epochs": [{**each.to_plain(), "is_settled": one.lives.is_settled(each.number)} for each in one.lives.epochs],
+        "seen": [{"reason": seen.reason.value, "sentence": seen.sentence} for seen in one.seen],
+    }
+
+
+def _print(standing: list[Standing]) -> None:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in ("model", "generation", "epoch", "kind", "since", "snapshot", "opened for"):
+        table.add_column(column)
+    for one in standing:
+        for each in one.lives.epochs:
+            table.add_row(
+                f"[bold]{one.model}[/]",
+                f"{one.generation}{' (live)' if one.is_live else ''}",
+                str(each.number),
+                each.kind.value,
+                f"{each.opened_at:%Y-%m-%d %H:%M:%S}",
+                "settled" if one.lives.is_settled(each.number) else "[yellow]not ended[/]",
+                escape(each.reason) or "-",
+            )
+    out.print(table)
+    _print_seen(standing)
+
+
+def _print_seen(standing: list[Standing]) -> None:
+    told: dict[str, list[str]] = {}
+    for one in standing:
+        for seen in one.seen:
+            told.setdefault(f"{seen.reason}: {seen.sentence}", []).append(f"{one.model} {one.generation}")
+    for words, of in told.items():
+        out.print(f"[red]![/] {escape(words)} [dim]({', '.join(of)})[/]")

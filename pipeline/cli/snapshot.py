@@ -1,0 +1,108 @@
+"""`snapshot`: rows of a table once more into the log, while changes go on."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import Annotated
+
+import typer
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from pipeline import read_models
+from pipeline.cli.context import err, out
+from pipeline.cli.context import of as context_of
+from pipeline.cli.setup import Execute
+from pipeline.config import Settings
+from pipeline.incremental import SnapshotProgress, WantedSnapshot
+from pipeline.source_database import connect
+from pipeline.source_rows import count_about
+
+HEALS_NOTHING = (
+    "It tells nothing of rows that were deleted, so it heals no gap in the log: `readmodels verify --repair` mends "
+    "what differs, and `readmodels epoch open --resnapshot` begins anew where changes are missing."
+)
+
+
+def snapshot(
+    context: typer.Context,
+    table: Annotated[str, typer.Argument(metavar="TABLE", help="As in readmodels.toml, or as `schema.table`.")],
+    where: Annotated[
+        str | None, typer.Option("--where", help="Only rows for which this SQL condition is true.", show_default=False)
+    ] = None,
+    execute: Execute = False,
+) -> None:
+    """Have the connector send the rows of a table once more, in chunks, while it goes on to stream changes.
+
+    It fills what a model lacks, such as rows that were parked or lost, and changes nothing that is right. It tells
+    nothing of rows that were deleted, so it heals no gap in the log. ^C stops it; what it has sent stays.
+    """
+    settings = context_of(context).settings()
+    wanted = WantedSnapshot(tables=(_named(table, settings),), where=where)
+    with closing(connect(settings.source.url)) as connection:
+        rows = count_about(connection, wanted.tables[0], where)
+    condition = f" where {where}" if where else ""
+    words = f"about {rows:,} rows of {wanted.tables[0]}{condition}"
+    if not execute:
+        out.print(f"would have the connector send {words}, in chunks, while changes go on", markup=False)
+        out.print(HEALS_NOTHING)
+        out.print("nothing was done; add [bold]--execute[/] to do it")
+        return
+    with _interrupts() as interrupted, _line(words) as tell:
+        taken = read_models.incremental(settings).take(wanted, tell, lambda: bool(interrupted))
+    sent = sum((taken.rows or {}).values())
+    out.print(f"[green]✓[/] {wanted.tables[0]}: {sent:,} rows are in the log once more, in {taken.elapsed_s:.1f} s")
+    out.print(f"  [dim]{HEALS_NOTHING}[/]")
+
+
+def _named(table: str, settings: Settings) -> str:
+    source = settings.tables[table].source if table in settings.tables else table
+    if source not in settings.connector.tables:
+        known = ", ".join((*settings.tables, *settings.connector.tables))
+        raise typer.BadParameter(f"the connector does not capture {table}; it is one of {known}")
+    return source
+
+
+@contextmanager
+def _interrupts() -> Iterator[list[int]]:
+    """The interrupts that came while the block lasted; the second one ends it at once."""
+    seen: list[int] = []
+
+    def note(number: int, _frame: object) -> None:
+        if seen:
+            err.print("the connector may go on with the snapshot by itself, which is harmless")
+            raise KeyboardInterrupt
+        seen.append(number)
+        err.print("asking the connector to leave off; ^C once more to leave it alone")
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield seen
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+class _Line:
+    """One line on standard error that says how far it is."""
+
+    def __init__(self, words: str, progress: Progress) -> None:
+        self._progress = progress
+        self._task = progress.add_task(words, state="")
+
+    def __call__(self, told: SnapshotProgress) -> None:
+        place = f", at key {told.reached} of {told.last}" if told.reached else ""
+        state = f"{told.chunks} chunks{place}" if told.chunks else "asked for"
+        self._progress.update(self._task, state=state)
+
+
+@contextmanager
+def _line(words: str) -> Iterator[_Line]:
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        TextColumn("{task.fields[state]}", markup=False),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=err, transient=True) as progress:
+        yield _Line(words, progress)

@@ -1,0 +1,117 @@
+"""Where a record of the log stands among the epochs of a generation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from sinks.batch import Shard
+from sinks.epoch import Epoch, EpochKind
+
+OFFSETS_PER_EPOCH = 1 << 48
+"""What each epoch adds to an offset, so that offsets go on growing where the log begins anew."""
+
+Integers = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Lives:
+    """The epochs of a generation, read together.
+
+    Two things are told of a record: the epoch that leads its order, which only a history with a snapshot of its own
+    changes; and its offset as it is stored, which every epoch lifts.
+    """
+
+    epochs: tuple[Epoch, ...] = ()
+
+    @property
+    def number(self) -> int:
+        """The number of the epoch that is now."""
+        return max(len(self.epochs) - 1, 0)
+
+    @property
+    def fingerprint(self) -> Mapping[str, str]:
+        """By what the log is known that is now; nothing where no epoch was noted."""
+        return self.epochs[-1].fingerprint if self.epochs else {}
+
+    @property
+    def leading(self) -> int:
+        """The epoch that leads the order of what comes now."""
+        return self._leading(self.number)
+
+    def place(self, topic: str, partitions: Integers, offsets: Integers) -> tuple[Integers, Integers]:
+        """Of records of one topic: the leading epochs, and the offsets as they are stored."""
+        numbers = np.zeros(len(offsets), np.int64)
+        for epoch in self.epochs[1:]:
+            begins_at = _by_partition(topic, epoch.begins_at, partitions)
+            numbers[offsets >= begins_at[partitions]] = epoch.number
+        leading = np.array([self._leading(number) for number in range(self.number + 1)], np.int64)
+        return leading[numbers], numbers * OFFSETS_PER_EPOCH + offsets
+
+    def are_of_now(self, topic: str, envelopes: pa.Table) -> npt.NDArray[np.bool_]:
+        """Whether envelopes of one topic belong to the history that is now."""
+        partitions, offsets = (envelopes[name].to_numpy().astype(np.int64) for name in ("partition", "offset"))
+        is_of_now: npt.NDArray[np.bool_] = self.place(topic, partitions, offsets)[0] == self.leading
+        return is_of_now
+
+    @property
+    def resumes_at(self) -> Mapping[Shard, int]:
+        """From where the log is read in the epoch that is now; from zero where a shard is not named."""
+        return self.epochs[-1].resumes_at if self.epochs else {}
+
+    def stored(self, offset: int) -> int:
+        """How far a shard has been taken in, as it is stored."""
+        return self.number * OFFSETS_PER_EPOCH + offset
+
+    def in_log(self, shard: Shard, stored: int) -> int:
+        """The offset in the log that belongs to a stored one: where the epoch resumes, if it lies before that."""
+        lifted = self.number * OFFSETS_PER_EPOCH
+        return stored - lifted if stored >= lifted else self.resumes_at.get(shard, 0)
+
+    def all_in_log(self, stored: Mapping[Shard, int]) -> dict[Shard, int]:
+        """The same of a whole progress."""
+        return {**self.resumes_at, **{shard: self.in_log(shard, offset) for shard, offset in stored.items()}}
+
+    @property
+    def settled(self) -> Epoch | None:
+        """The epoch that the history that is now began with, once its snapshot has ended."""
+        begun = self.begun
+        return begun if begun is not None and begun.is_settled else None
+
+    def is_settled(self, number: int) -> bool:
+        """Whether the history that an epoch belongs to began with a snapshot that has ended."""
+        return self.epochs[self._leading(number)].is_settled
+
+    @property
+    def begun(self) -> Epoch | None:
+        """The epoch that the history that is now began with; None where none was noted."""
+        return self.epochs[self.leading] if self.epochs else None
+
+    def begins_at(self) -> Mapping[Shard, int]:
+        """Where the history that is now begins in the log; those shards that are not named begin in it."""
+        leading = self.leading
+        return self.epochs[leading].begins_at if leading else {}
+
+    def _leading(self, number: int) -> int:
+        return max((one.number for one in self.epochs[: number + 1] if one.kind is EpochKind.RESNAPSHOT), default=0)
+
+
+NO_LIVES = Lives()
+
+
+def inherited(epochs: Iterable[Epoch]) -> tuple[Epoch, ...]:
+    """The epochs of a generation that is built from the log that another one is fed from: it reads all of it."""
+    return tuple(replace(one, resumes_at={}) for one in epochs)
+
+
+def _by_partition(topic: str, offsets: Mapping[Shard, int], partitions: Integers) -> Integers:
+    """The offsets of a topic's partitions, by their numbers; zero where not named."""
+    found = np.zeros(int(partitions.max(initial=0)) + 1, np.int64)
+    for (name, partition), offset in offsets.items():
+        if name == topic and partition < len(found):
+            found[partition] = offset
+    return found

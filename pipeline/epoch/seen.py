@@ -1,0 +1,70 @@
+"""What is seen of a log that is not the one any more that a generation was fed from, and what an operator does then."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from connectors.errors import ContractBroken
+
+
+class Reason(StrEnum):
+    """In what the log is another one.
+
+    The first ones are about the topics: the source's history may be whole, and only its log is not the same. The
+    others are about that history: changes are missing, or what comes cannot be put in order with what came.
+    """
+
+    TOPIC_REMADE = "topic made anew"
+    PARTITIONS_CHANGED = "partitions changed"
+    OFFSET_GONE = "offset gone"
+    KEYS_CHANGED = "keys changed"
+    SLOT_GONE = "slot gone"
+    SLOT_AHEAD = "slot ahead"
+    LSN_BACK = "LSN gone back"
+    OTHER_SOURCE = "another source"
+    SECOND_SNAPSHOT = "second snapshot"
+
+    @property
+    def can_be_continued(self) -> bool:
+        """Whether an operator can know that nothing was lost, and let offsets begin anew."""
+        return self in (Reason.TOPIC_REMADE, Reason.PARTITIONS_CHANGED, Reason.OFFSET_GONE)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One thing that was seen.
+
+    Args:
+        sentence: what is so, and where.
+        topic: the one that it is about; empty where it is about all of them.
+    """
+
+    reason: Reason
+    sentence: str
+    topic: str = ""
+
+
+_RESNAPSHOT = (
+    "`readmodels epoch open --resnapshot` begins a new epoch with a snapshot of PostgreSQL, which puts everything right"
+)
+
+
+class EpochEnded(ContractBroken):
+    """The log is not the one any more that a read model was fed from; nothing of the other one was applied.
+
+    Args:
+        seen: everything that was found.
+    """
+
+    def __init__(self, seen: Iterable[Seen]) -> None:
+        self.seen = tuple(seen)
+        super().__init__("; ".join(f"{one.reason}: {one.sentence}" for one in self.seen))
+        if all(one.reason.can_be_continued for one in self.seen):
+            self.remedy = (
+                "If nothing was lost, `readmodels epoch open --continue` lets the models read on in what is there now. "
+                f"Otherwise, or in doubt: {_RESNAPSHOT}. Each says first what it would do; docs/epochs.md."
+            )
+        else:
+            self.remedy = f"Changes may be missing: {_RESNAPSHOT}. It says first what it would do; docs/epochs.md."

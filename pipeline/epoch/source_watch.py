@@ -1,0 +1,109 @@
+"""Looks at PostgreSQL, the slot and the connector while workers work: whether the log's history is still the same."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import closing
+
+import psycopg
+import structlog
+
+from connectors.connect import ConnectClient, ConnectError
+from connectors.debezium import ConnectorConfiguration
+from connectors.errors import ContractBroken
+from pipeline.continuity import gap, read_to
+from pipeline.epoch.fingerprint import Fingerprint, changes, of_source
+from pipeline.epoch.seen import EpochEnded, Reason, Seen
+from pipeline.epoch.source_facts import read_facts
+from pipeline.replication import read_slot
+from pipeline.setup import Deployment
+from pipeline.source_database import Connection, SourceUnavailable, connect
+
+log = structlog.get_logger()
+
+LOOKS_EVERY_S = 5.0
+
+
+class SourceWatch:
+    """Looks every few seconds, on a thread of its own.
+
+    Kafka Connect is asked for what the connector has read only where somebody else reads the slot than before, or
+    nobody does: while one process reads it, nobody else can move it. A server that does not answer is left for the next
+    look: workers go on with what is in the log.
+
+    Args:
+        known: answers with the fingerprint of the log that is fed from.
+    """
+
+    def __init__(self, deployment: Deployment, known: Callable[[], Fingerprint]) -> None:
+        self._deployment = deployment
+        self._known = known
+        self._reader: int | None = None
+        self._read_to: int | None = None
+        self._failure: ContractBroken | None = None
+
+    def look(self) -> list[Seen]:
+        """Look now, at what can be reached.
+
+        Raises:
+            ConfigurationRefused: the connector runs under settings that are refused.
+        """
+        try:
+            with closing(connect(self._deployment.source.url)) as connection:
+                return self._look(connection)
+        except (SourceUnavailable, ConnectError, psycopg.Error) as error:
+            log.debug("source not looked at", reason=str(error))
+            return []
+
+    def require(self) -> None:
+        """Look now.
+
+        Raises:
+            EpochEnded: with everything that was seen.
+            ConfigurationRefused: the connector runs under settings that are refused.
+        """
+        if seen := self.look():
+            raise EpochEnded(seen)
+
+    def follow(self, until: threading.Event) -> None:
+        """Go on looking; ends with `until`, or with what `require_well` raises then."""
+        threading.Thread(target=self._follow, args=(until,), name="source watch", daemon=True).start()
+
+    def require_well(self) -> None:
+        """Raise what was found since.
+
+        Raises:
+            ContractBroken: what `require` raises.
+        """
+        if self._failure is not None:
+            raise self._failure
+
+    def _follow(self, until: threading.Event) -> None:
+        while not until.wait(LOOKS_EVERY_S) and self._failure is None:
+            try:
+                self.require()
+            except ContractBroken as broken:
+                self._failure = broken
+
+    def _look(self, connection: Connection) -> list[Seen]:
+        name = self._deployment.connector.slot
+        # The slot before the connector is asked, and how far PostgreSQL is after it: one at work moves on meanwhile.
+        slot, facts = read_slot(connection, name), read_facts(connection, name)
+        seen = list(changes(self._known(), of_source(facts.system_identifier)))
+        if facts.reader is None or facts.reader != self._reader:
+            self._ask_connect()
+            self._reader = facts.reader
+            seen += filter(None, [gap(name, slot, self._read_to)])
+            facts = read_facts(connection, name)
+        if self._read_to is not None and facts.current_lsn < self._read_to:
+            sentence = f"PostgreSQL writes at LSN {facts.current_lsn}, and the connector had read to {self._read_to}"
+            seen.append(Seen(Reason.LSN_BACK, sentence))
+        return seen
+
+    def _ask_connect(self) -> None:
+        name = self._deployment.connector.name
+        with closing(ConnectClient(self._deployment.connect_url)) as client:
+            self._read_to = read_to(client.offsets(name))
+            running = ConnectorConfiguration(name, client.config(name))
+        running.require_safe(is_double_accepted=self._deployment.is_double_accepted)

@@ -1,0 +1,199 @@
+"""A whole pipeline of a test's own on the shared servers: database, connector, topics and read models; to be broken."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+
+from connectors.connect import ConnectClient
+from pipeline import read_models, source_database
+from pipeline.cli.context import local_defaults
+from pipeline.config import load
+from pipeline.epoch.lifted import sink_of
+from pipeline.generations import first_generation_steps
+from pipeline.marks import Marks
+from pipeline.setup import carry_out, connector_step, init_steps, teardown_steps
+from pipeline.source_database import Connection
+from sinks.batch import Shard
+from tests.acceptance.command import MODELS, Command, Run
+from tests.acceptance.models import found_in_elasticsearch, got_from_redis, selected_from_duckdb
+from tests.acceptance.running import SETTLES_WITHIN_S, Pipeline, missing, require_equal
+from tests.acceptance.truth import contents
+from tests.acceptance.waiting import wait_for
+from tests.contract.redis_server import OwnServer
+from tests.integration.own_source import own_database
+
+STOPS_WITHIN_S = 60.0
+SLOWLY = "SELECT * FROM public.orders WHERE pg_sleep(0.008) IS NOT NULL"
+"""A snapshot of some thousand orders lasts long enough to be met in its midst."""
+
+
+class OwnPipeline:
+    """Read models called `name` of a database of that name, by a connector of that name.
+
+    Args:
+        pipeline: whose servers are used, but for Redis; its workers rest, for both have the same groups.
+        source: a connection to the database, whose tables are there.
+        folder: where its description, DuckDB's files and the logs are.
+    """
+
+    def __init__(self, pipeline: Pipeline, name: str, source: Connection, redis: OwnServer, folder: Path) -> None:
+        pipeline.end()
+        self.name = name
+        self.stack = pipeline.stack
+        self.source = source
+        self._endpoints = pipeline.endpoints
+        self._redis = redis
+        self._runs: list[Run] = []
+        self._logs = (folder / f"run-{number}.log" for number in count(1))
+        own = {
+            "source": {
+                "url": _at(pipeline.endpoints.postgres, name),
+                "admin_url": _at(pipeline.endpoints.postgres_admin, name),
+            },
+            "redis": {"url": redis.url},
+            "duckdb": {"directory": str(folder / "duckdb"), "serve": "", "copy_to": ""},
+        }
+        config = folder / "readmodels.toml"
+        config.write_text(_described(pipeline.command.config.read_text(), name))
+        environment = {
+            f"READMODELS_{section}__{key}".upper(): value
+            for section, values in own.items()
+            for key, value in values.items()
+        }
+        self.command = Command(pipeline.stack.home, config, environment)
+        self.settings = load(config, local_defaults(pipeline.endpoints, pipeline.stack.home), _merged(pipeline, own))
+        self.connect = ConnectClient(pipeline.endpoints.connect)
+        self.admin = self.settings.kafka.admin()
+        self._marks = Marks(self.settings.kafka, self.settings.connector, self.settings.connect.url)
+
+    def succeeds(self, *words: str) -> str:
+        """Run a verb, which ends well, and return what it said."""
+        done = self.command(*words)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def start(self) -> Run:
+        """Start workers of all three models."""
+        self._runs.append(self.command.start(next(self._logs), "run"))
+        return self._runs[-1]
+
+    def set_up_all_but_connector(self) -> None:
+        """Set up the rest, and the models."""
+        *before, _ = init_steps(self.settings.deployment)
+        carry_out([*before, *first_generation_steps(self.settings)], lambda *_: None)
+
+    def set_up_connector(self) -> None:
+        """Have the connector begin."""
+        carry_out([connector_step(self.settings.deployment)], lambda *_: None)
+
+    def stop_connector(self) -> None:
+        """Stop the connector; its slot stays."""
+        self.connect.stop(self.name)
+        self.connect.wait_until_stopped(self.name, STOPS_WITHIN_S)
+
+    def resume_connector(self) -> None:
+        """Let it go on; whether it can is another matter."""
+        self.connect.resume(self.name)
+
+    def sql(self, query: str, *values: object) -> None:
+        """Change the source."""
+        self.source.execute(query, values or None)
+
+    def progress(self, model: str) -> Mapping[Shard, int]:
+        """How far the live generation of a model has got, in the log's offsets."""
+        with read_models.STORES[model](self.settings) as store:
+            return sink_of(store, 1).progress().offsets
+
+    def ends(self) -> Mapping[Shard, int]:
+        """The ends of the log once everything that is committed now is in it."""
+        return self._marks.await_in_log(self._marks.set(self.source), SETTLES_WITHIN_S).end_offsets
+
+    def settle(self, run: Run) -> None:
+        """Wait until the models hold everything that is committed now."""
+        ends = self.ends()
+
+        def lacking() -> dict[str, dict[Shard, int]]:
+            return {model: lacks for model in MODELS if (lacks := missing(self.progress(model), ends))}
+
+        wait_for(lambda: not lacking(), SETTLES_WITHIN_S, lambda: f"{lacking()}\n{run.end_of_log()}")
+
+    def stopped(self, run: Run, *words: str) -> None:
+        """Wait until all workers have stopped, and said these words and a remedy."""
+        for model in MODELS:
+            [said, *_] = run.says("event=stopped", f"model={model}", *words)
+            assert "remedy=" in said
+        assert run.process.wait(STOPS_WITHIN_S) == 1
+
+    def end_equal(self, run: Run) -> None:
+        """End the workers once they hold everything, and prove that every model equals the source, value by value."""
+        self.settle(run)
+        assert run.end() == 0
+        expected = contents(self.source)
+        orders, items = selected_from_duckdb(self.settings)
+        require_equal("Elasticsearch", found_in_elasticsearch(self._endpoints, self.name), expected.documents)
+        require_equal("Redis", got_from_redis(self._redis.url, self.name), expected.documents)
+        require_equal("DuckDB's orders", orders, expected.orders)
+        require_equal("DuckDB's order_items", items, expected.items)
+
+    def remove(self) -> None:
+        """Remove connector, slot, topics and models; the database and the Redis server are their owners'."""
+        for run in self._runs:
+            if run.is_running:
+                run.kill_all()
+        for model in MODELS:
+            with read_models.STORES[model](self.settings) as store:
+                store.clear()
+        # The topic of requests is the other pipeline's too, and so is the role.
+        steps = teardown_steps(replace(self.settings.deployment, worker_topics=()))
+        carry_out([step for step in steps if step.name != "replication role"], lambda *_: None)
+        self.connect.close()
+
+
+@contextmanager
+def own_pipeline(pipeline: Pipeline, name: str, folder: Path) -> Iterator[OwnPipeline]:
+    """A pipeline whose database has the tables; nothing else is set up, and everything is removed."""
+    redis = OwnServer().start()
+    try:
+        with (
+            own_database(pipeline.endpoints, name) as database,
+            closing(source_database.connect(database.url)) as source,
+        ):
+            source_database.create_schema(source)
+            own = OwnPipeline(pipeline, name, source, redis, folder)
+            try:
+                yield own
+            finally:
+                own.remove()
+    finally:
+        redis.stop()
+
+
+def _at(url: str, database: str) -> str:
+    return url.rpartition("/")[0] + f"/{database}"
+
+
+def _described(text: str, name: str) -> str:
+    """The description of the read models under another name, with a connector that can be met in mid-snapshot."""
+    connector = {
+        "name": name,
+        "database.dbname": name,
+        "topic.prefix": name,
+        "slot.name": name,
+        "notification.sink.topic.name": f"{name}.notification",
+        "max.batch.size": "20",
+        "max.queue.size": "40",
+        "snapshot.fetch.size": "50",
+        "snapshot.select.statement.overrides": "public.orders",
+        "snapshot.select.statement.overrides.public.orders": SLOWLY,
+    }
+    settings = "\n".join(f'"{key}" = "{value}"' for key, value in connector.items())
+    described = text.replace('topic_prefix = "cdc"', f'topic_prefix = "{name}"')
+    return described.replace("[documents.orders", f"[documents.{name}") + f"\n[envelopes.connector]\n{settings}\n"
+
+
+def _merged(pipeline: Pipeline, own: Mapping[str, Mapping[str, str]]) -> dict[str, Mapping[str, str]]:
+    return {**own, "source": {**own["source"], "replication_password": pipeline.endpoints.replication_password}}

@@ -1,0 +1,139 @@
+"""Logs that end: a connector killed in its snapshot, a slot that is gone, topics that are others, segments deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import NewPartitions, NewTopic
+
+from connectors.kafka import end_offsets
+from pipeline import replication, source_database
+from tests.acceptance.command import MODELS
+from tests.acceptance.own import OwnPipeline, own_pipeline
+from tests.acceptance.running import Pipeline
+from tests.acceptance.waiting import wait_for
+
+NAME = "own_epochs"
+ORDERS = f"{NAME}.public.orders"
+ROWS, SENT, DELETED = 1500, 100, 400
+IN_FLIGHT = 1300
+WITHIN_S = 60.0
+
+
+@pytest.fixture(scope="module")
+def own(deployed: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnPipeline]:
+    """A pipeline whose connector was killed in its first snapshot, with everything that made that dangerous.
+
+    Rows that it had sent were deleted before it took another snapshot, and a transaction was open meanwhile.
+    """
+    with own_pipeline(deployed, NAME, tmp_path_factory.mktemp("own")) as made:
+        made.sql("INSERT INTO orders (customer_id) SELECT generate_series(1, %s)", ROWS)
+        made.sql("INSERT INTO order_items (order_id, sku) SELECT generate_series(1, 50), 'a'")
+        made.set_up_all_but_connector()
+        run = made.start()
+        run.is_working()
+        made.set_up_connector()
+        wait_for(lambda: sum(end_offsets(made.admin, [ORDERS]).values()) > SENT, WITHIN_S, lambda: "no rows came")
+        made.stack.kill("connect")
+        made.sql("DELETE FROM orders WHERE id <= %s", DELETED)
+        with closing(source_database.connect(made.settings.source.url)) as other, other.transaction():
+            other.execute("UPDATE orders SET note = 'in flight' WHERE id = %s", [IN_FLIGHT])
+            made.stack.start("connect")
+            for model in MODELS:
+                run.says('event="snapshot settled"', f"model={model}", "sweeps=2")
+        made.end_equal(run)
+        yield made
+
+
+def remake(own: OwnPipeline, topic: str) -> None:
+    """Delete a topic and make another of its name."""
+    partitions = len(end_offsets(own.admin, [topic]))
+    own.admin.delete_topics([topic])[topic].result()
+
+    def made() -> bool:
+        return own.admin.create_topics([NewTopic(topic, partitions, 1)])[topic].exception() is None
+
+    wait_for(made, WITHIN_S, lambda: f"{topic} is still being deleted")
+
+
+def test_a_transaction_in_flight_at_a_snapshot_is_shown_and_its_phantoms_are_swept(own: OwnPipeline) -> None:
+    [(note, count)] = own.source.execute(
+        "SELECT (SELECT note FROM orders WHERE id = %s), count(*) FROM orders", [IN_FLIGHT]
+    ).fetchall()
+    assert (note, count) == ("in flight", ROWS - DELETED)
+
+
+def test_a_slot_that_is_dropped_stops_the_workers_and_a_new_epoch_sweeps_what_was_deleted_in_the_gap(
+    own: OwnPipeline,
+) -> None:
+    run = own.start()
+    own.settle(run)
+    own.stop_connector()
+    with source_database.connect(own.settings.source.admin_url) as admin:
+        assert replication.drop_slot(admin, NAME, WITHIN_S)
+    own.sql("DELETE FROM orders WHERE id % 10 = 0")
+    own.sql("DELETE FROM order_items WHERE id % 10 = 0")
+    own.sql("INSERT INTO orders (customer_id) VALUES (1)")
+    own.stopped(run, f"slot {NAME} is gone", "epoch open --resnapshot")
+    shown = own.command("epoch", "show")
+    assert (shown.returncode, "slot gone" in shown.stdout) == (1, True)
+    refused = own.command("epoch", "open", "--continue", "--execute")
+    assert (refused.returncode, "CannotBeContinued" in refused.stderr) == (1, True)
+    assert "nothing was done" in own.succeeds("epoch", "open", "--resnapshot")
+    own.succeeds("epoch", "open", "--resnapshot", "--execute")
+    run = own.start()
+    for model in MODELS:
+        run.says('event="snapshot settled"', f"model={model}", "sweeps=2")
+    own.end_equal(run)
+
+
+def test_a_topic_that_is_made_anew_stops_the_workers_before_its_first_record(own: OwnPipeline) -> None:
+    run = own.start()
+    own.settle(run)
+    own.stop_connector()
+    before = {model: own.progress(model) for model in MODELS}
+    remake(own, ORDERS)
+    own.resume_connector()
+    # More than there was, so that every offset that a worker could ask for is there again.
+    own.sql("UPDATE orders SET note = 'in the new topic'")
+    own.sql("UPDATE orders SET note = 'in the new topic, again'")
+    own.stopped(run, "topic made anew", "epoch open --continue")
+    assert {model: own.progress(model) for model in MODELS} == before
+    own.succeeds("epoch", "open", "--continue", "--execute")
+    own.end_equal(own.start())
+
+
+def test_partitions_that_are_added_stop_the_workers_and_rows_may_move_between_them(own: OwnPipeline) -> None:
+    run = own.start()
+    own.settle(run)
+    partitions = len(end_offsets(own.admin, [ORDERS])) + 2
+    own.admin.create_partitions([NewPartitions(ORDERS, partitions)])[ORDERS].result()
+    own.stopped(run, "partitions changed", f"{ORDERS} has {partitions} partitions")
+    own.sql("UPDATE orders SET note = 'moved'")
+    own.succeeds("epoch", "open", "--continue", "--execute")
+    own.end_equal(own.start())
+
+
+def test_a_log_that_lost_what_was_not_read_yet_stops_the_workers_and_a_snapshot_makes_up_for_it(
+    own: OwnPipeline,
+) -> None:
+    own.sql("UPDATE orders SET note = 'lost'")
+    own.sql("DELETE FROM orders WHERE id % 7 = 0")
+    run = own.start()
+    own.settle(run)
+    assert run.end() == 0
+    own.sql("UPDATE orders SET status = 'paid' WHERE id % 2 = 0")
+    own.sql("DELETE FROM orders WHERE id % 11 = 0")
+    ends = own.ends()
+    for deleted in own.admin.delete_records([TopicPartition(*shard, end) for shard, end in ends.items()]).values():
+        deleted.result()
+    own.stopped(own.start(), "has no longer the offset", "epoch open")
+    assert own.command("epoch", "show").stdout.count("offset gone") > 0
+    own.succeeds("epoch", "open", "--resnapshot", "--execute")
+    run = own.start()
+    for model in MODELS:
+        run.says('event="snapshot settled"', f"model={model}")
+    own.end_equal(run)
