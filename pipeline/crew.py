@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import copy_context
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import structlog
 
 from pipeline.policy import Verdict, verdict
 from pipeline.worker import Worker
 from sinks.errors import GenerationMissing, StoreUnavailable
-from sinks.sink import Sink, Store
+from sinks.generation import Record
+from sinks.sink import Sink
 
 log = structlog.get_logger()
 
@@ -23,6 +25,16 @@ LOOK_EVERY_S = 0.1
 """How soon a worker that has ended is noticed."""
 
 IsDone = Callable[[Sink], bool]
+
+
+class Generations(Protocol):
+    """What is asked of a store."""
+
+    def generations(self) -> Mapping[int, Record]:
+        """The generations that exist, and what is kept of each."""
+
+    def live(self) -> int | None:
+        """The generation that readers see, or None where there is none yet."""
 
 
 @dataclass
@@ -75,7 +87,7 @@ class Crew:
         is_done: says of a generation's sink whether its worker may end; the crew ends with the last of them.
     """
 
-    def __init__(self, store: Store, hire: Callable[[int], Worker], is_done: IsDone) -> None:
+    def __init__(self, store: Generations, hire: Callable[[int], Worker], is_done: IsDone) -> None:
         self._store = store
         self._hire = hire
         self._is_done = is_done
