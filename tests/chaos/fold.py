@@ -66,6 +66,10 @@ class Fold:
         self.repeated += sequence in images
         assert images.setdefault(sequence, image) == image, f"two images of one row at {sequence}"
 
+    def images(self, table: str, row_id: int) -> list[Image]:
+        """What became of a row, one image after the other; nothing where it never was."""
+        return self.tables[table][row_id].in_order() if row_id in self.tables[table] else []
+
     def contents(self) -> Contents:
         """What there is in the end, as documents and as rows."""
         orders, items = dict(self._shown("orders")), dict(self._shown("order_items"))

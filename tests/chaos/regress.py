@@ -36,12 +36,10 @@ def _faults(reader: Reader, fold: Fold, places: Places) -> Iterator[str]:
 def _history(name: Name, fold: Fold) -> list[int | None]:
     """The values that a name had, by the log, with None before its first and wherever it was gone."""
     if name.item_id is None:
-        orders = fold.tables["orders"][name.order_id].in_order()
-        return _changes(image["customer_id"] if image else None for image in orders)
-    items = fold.tables["order_items"][name.item_id].in_order()
+        return _changes(image["customer_id"] if image else None for image in fold.images("orders", name.order_id))
     return _changes(
         int(image["sku"].removeprefix("SKU-")) if image and image["order_id"] == name.order_id else None
-        for image in items
+        for image in fold.images("order_items", name.item_id)
     )
 
 

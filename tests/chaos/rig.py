@@ -140,6 +140,8 @@ class Rig:
             case "run":
                 run = self._runs[target]
                 return _signals(fault.kind, psutil.Process(run.process.pid) if run.is_running else None)
+        if fault.kind is Kind.KILL:
+            return lambda: self.stack.kill(fault.target), lambda: None
         pid = self.stack.pid(fault.target)
         return _signals(fault.kind, psutil.Process(pid) if pid else None, is_family=True)
 
@@ -183,7 +185,8 @@ def rigged(home: Path) -> Iterator[Rig]:
     listening = Home(home.resolve()).ports()
     behind = {name: listening["kafka-relayed" if name == "kafka" else name] for name in WAYS}
     with Relays(ports, behind) as relays:
-        _restart_unrelayed(stack)
+        if is_free(behind["kafka"]):
+            _stop_unrelayed(stack)
         endpoints = stack.up()
         rig = Rig(stack, endpoints, relays, _environment(endpoints, ports))
         rig.keep_acknowledged_writes()
@@ -196,7 +199,7 @@ def rigged(home: Path) -> Iterator[Rig]:
             rig.end()
 
 
-def _restart_unrelayed(stack: LocalStack) -> None:
+def _stop_unrelayed(stack: LocalStack) -> None:
     """Stop the servers whose way leads through relays from now on: they read where it leads when they start."""
     for server in ("connect", "kafka"):
         stack.stop(server)
