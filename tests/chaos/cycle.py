@@ -30,8 +30,9 @@ class Cycles:
         self._judge = Judge(rig)
         self._readers = readers_of(rig.endpoints)
         self._places: Places = {}
-        # What is there from earlier is judged before anything goes wrong.
-        self._judge.judge()
+        # What a run left that was interrupted counts, too.
+        left = self._judge.judge().in_models
+        assert not left, left
 
     def run(self, number: int, faults: list[Fault] | None = None) -> Seen:
         """Run one cycle.

@@ -17,6 +17,7 @@ from redis import Redis
 
 from connectors.connect import ConnectClient, ConnectError
 from stack.endpoints import Endpoints
+from stack.errors import ServerSilent
 from stack.home import LOOPBACK, Home, is_free
 from stack.local import LocalStack
 from tests.acceptance.command import Command, Run
@@ -24,6 +25,8 @@ from tests.chaos.faults import RUNS, WAYS, Fault, Kind
 from tests.chaos.relays import CLEAR, Relays
 
 CONNECTOR = "postgres-orders-cdc"
+SLOW_STARTS = 3
+"""How often a server may take longer to start than the stack waits for it: the machine may have much else to do."""
 RETRIES_AFTER_MS = "1000"
 """How long the connector waits before it tries again what may pass; as shipped 10 s, here less, for shorter cycles."""
 
@@ -96,7 +99,7 @@ class Rig:
 
     def bring_back(self) -> None:
         """Start what does not run: servers, and runs."""
-        self.stack.up()
+        _bring_up(self.stack)
         self.keep_acknowledged_writes()
         self.keep_running()
 
@@ -187,7 +190,7 @@ def rigged(home: Path) -> Iterator[Rig]:
     with Relays(ports, behind) as relays:
         if is_free(behind["kafka"]):
             _stop_unrelayed(stack)
-        endpoints = stack.up()
+        endpoints = _bring_up(stack)
         rig = Rig(stack, endpoints, relays, _environment(endpoints, ports))
         rig.keep_acknowledged_writes()
         done = rig.command("init")
@@ -197,6 +200,13 @@ def rigged(home: Path) -> Iterator[Rig]:
             yield rig
         finally:
             rig.end()
+
+
+def _bring_up(stack: LocalStack) -> Endpoints:
+    for _ in range(SLOW_STARTS):
+        with suppress(ServerSilent):
+            return stack.up()
+    return stack.up()
 
 
 def _stop_unrelayed(stack: LocalStack) -> None:
