@@ -11,7 +11,7 @@ UV := $(BIN)/uv
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench format hooks lock clean purge
+.PHONY: help setup demo test chaos check bench format hooks lock clean purge
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -29,6 +29,9 @@ check: $(INSTALLED) ## Format, lint, types and layers
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+chaos: $(INSTALLED) ## Kill, stop and cut off servers and workers under load, and add what was seen to docs/reliability.md
+	$(BIN)/python -m tests.chaos $(ARGS)
 
 bench: $(INSTALLED) ## Measure the pipeline against its baselines; fails where a model ends wrong
 	$(BIN)/python -m bench $(ARGS)

@@ -30,13 +30,14 @@ from pipeline.gather import NOTHING_GATHERED, Gathered, GatherSettings
 from pipeline.policy import GivenUp, Patience
 from pipeline.rebuild.judgement import scopes_of
 from pipeline.source import Source
+from pipeline.watchdog import Watchdog, WatchedGenerations
 from pipeline.worker import Worker, has_reached
 from sinks.batch import Shard
 from sinks.duckdb_inbox import Inbox
 from sinks.duckdb_readers import Copies, serve
 from sinks.duckdb_store import DuckdbStore
 from sinks.errors import GenerationMissing, SinkError
-from sinks.sink import Sink, Store
+from sinks.sink import Generations, Sink, Store
 
 log = structlog.get_logger()
 
@@ -67,11 +68,13 @@ def run_model(
     """
     structlog.contextvars.bind_contextvars(model=model)
     patience = Patience(until)
+    watchdog = _watchdog(model, settings)
     with _opened(model, settings) as store:
+        watched = WatchedGenerations(store, watchdog)
         try:
             if isinstance(store, DuckdbStore):
                 patience("stand by for DuckDB", store.open)
-            patience("find the live generation", lambda: _require_live(model, store))
+            patience("find the live generation", lambda: _require_live(model, watched))
             patience("find the topics", lambda: _require_topics(settings))
         except GivenUp:
             return
@@ -80,8 +83,8 @@ def run_model(
             _let_readers_in(store, settings, until)
         paused = threading.Event()
         Requests(settings.kafka, model, paused).follow(until)
-        hire = partial(_worker, model, settings, store, paused=paused)
-        Crew(store, hire, _done(caught_up_at), _watched(store, settings, until)).run(until)
+        hire = partial(_worker, model, settings, watched, paused=paused)
+        Crew(watched, hire, _done(caught_up_at), _watched(watched, settings, until)).run(until)
 
 
 def build_generation(model: str, generation: int, settings: Settings, until: threading.Event) -> None:
@@ -95,7 +98,8 @@ def build_generation(model: str, generation: int, settings: Settings, until: thr
     structlog.contextvars.bind_contextvars(model=model, generation=generation)
     with read_models.elsewhere(model, settings) as store:
         log.info("building")
-        _worker(model, settings, store, generation, gather=settings.rebuild).run(until)
+        watched = WatchedGenerations(store, _watchdog(model, settings))
+        _worker(model, settings, watched, generation, gather=settings.rebuild).run(until)
 
 
 def _opened(model: str, settings: Settings) -> AbstractContextManager[Store]:
@@ -106,7 +110,7 @@ def _opened(model: str, settings: Settings) -> AbstractContextManager[Store]:
 def _worker(
     model: str,
     settings: Settings,
-    store: Store,
+    store: Generations,
     generation: int,
     paused: threading.Event | None = None,
     gather: GatherSettings = NOTHING_GATHERED,
@@ -130,7 +134,7 @@ def _worker(
     return Attended(worker, gate, sweeper)
 
 
-def _watched(store: Store, settings: Settings, until: threading.Event) -> Callable[[], None]:
+def _watched(store: Generations, settings: Settings, until: threading.Event) -> Callable[[], None]:
     """Look at the source before anything is carried, then go on looking until `until` is set."""
     live = store.live()
     fingerprint = lives_of(store, live).fingerprint if live is not None else {}
@@ -140,11 +144,15 @@ def _watched(store: Store, settings: Settings, until: threading.Event) -> Callab
     return watch.require_well
 
 
+def _watchdog(model: str, settings: Settings) -> Watchdog:
+    return Watchdog(settings.watchdog.of(model), partial(os._exit, EXIT_AGAIN))
+
+
 def _done(caught_up_at: Mapping[Shard, int] | None) -> Callable[[Sink], bool]:
     return has_reached(caught_up_at) if caught_up_at is not None else lambda _: False
 
 
-def _require_live(model: str, store: Store) -> None:
+def _require_live(model: str, store: Generations) -> None:
     if store.live() is None:
         raise GenerationMissing(f"{model} has no generation yet")
 

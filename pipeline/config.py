@@ -32,6 +32,7 @@ from pipeline.gather import GatherSettings
 from pipeline.setup import Deployment
 from pipeline.source import BatchSettings
 from pipeline.source_database import SourceSettings
+from pipeline.watchdog import WatchdogSettings
 
 MASK = "********"
 _PASSWORD_IN_URL = re.compile(r"(?<=://)([^:/@\s]*):[^@\s]*(?:@[^@/?#,\s]*(?=@))*@")
@@ -144,6 +145,7 @@ class Settings(BaseSettings):
     topics: TopicSettings = TopicSettings()
     envelopes: EnvelopeSettings = EnvelopeSettings()
     batches: BatchSettings = BatchSettings()
+    watchdog: WatchdogSettings = WatchdogSettings()
     rebuild: GatherSettings = GatherSettings(max_bytes=64 * 2**20)
     topic_prefix: str
     tables: dict[str, Table]

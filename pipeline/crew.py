@@ -14,7 +14,7 @@ import structlog
 from connectors.errors import SystemicError
 from pipeline.policy import Verdict, verdict
 from sinks.errors import GenerationMissing, StoreUnavailable
-from sinks.sink import Sink, Store
+from sinks.sink import Generations, Sink
 
 log = structlog.get_logger()
 
@@ -86,7 +86,7 @@ class Crew:
 
     def __init__(
         self,
-        store: Store,
+        store: Generations,
         hire: Callable[[int], Works],
         is_done: IsDone,
         require_well: Callable[[], None] = lambda: None,

@@ -32,8 +32,8 @@ class Sink(Protocol):
         """Show this generation to readers, in one step they cannot see half of."""
 
 
-class Store(Protocol):
-    """All generations of one read model, in one store. Every method is safe to repeat."""
+class Generations(Protocol):
+    """What whoever feeds the generations of one read model asks of their store. Every method is safe to repeat."""
 
     def generations(self) -> Mapping[int, Record]:
         """The generations that exist, by ascending number, and what is kept of each."""
@@ -43,6 +43,13 @@ class Store(Protocol):
 
     def sink(self, generation: int) -> Sink:
         """The sink of one generation, which need not exist yet."""
+
+    def note(self, generation: int, epoch: Epoch) -> None:
+        """Note a life of the log that a generation is fed from, or more of one that is noted."""
+
+
+class Store(Generations, Protocol):
+    """All generations of one read model, in one store."""
 
     def create(self, generation: int, record: Record) -> None:
         """Create a generation with its record, and with the settings of one that is being built.
@@ -55,9 +62,6 @@ class Store(Protocol):
 
     def reject(self, generation: int) -> None:
         """Note that a generation differs from the source."""
-
-    def note(self, generation: int, epoch: Epoch) -> None:
-        """Note a life of the log that a generation is fed from, or more of one that is noted."""
 
     def drop(self, generation: int) -> None:
         """Remove a generation and its progress; nothing happens where it is missing.

@@ -19,6 +19,7 @@ PORT_NAMES = (
     "postgres",
     "kafka",
     "kafka-controller",
+    "kafka-relayed",
     "connect",
     "registry",
     "registry-management",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from base64 import urlsafe_b64encode
+from collections.abc import Mapping
 from typing import ClassVar
 from uuid import uuid4
 
@@ -20,9 +21,9 @@ _HEAP_MB = 512
 _SETTINGS = """\
 process.roles=broker,controller
 node.id=1
-listeners=BROKER://{host}:{port},CONTROLLER://{host}:{controller_port}
-advertised.listeners=BROKER://{host}:{port}
-listener.security.protocol.map=BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT
+listeners={listeners}
+advertised.listeners={advertised}
+listener.security.protocol.map=BROKER:PLAINTEXT,RELAYED:PLAINTEXT,CONTROLLER:PLAINTEXT
 inter.broker.listener.name=BROKER
 controller.listener.names=CONTROLLER
 controller.quorum.bootstrap.servers={host}:{controller_port}
@@ -46,12 +47,22 @@ class Kafka(Server):
     """Kafka in KRaft mode, keeping every record for good."""
 
     name: ClassVar[str] = "kafka"
-    port_names: ClassVar[tuple[str, ...]] = ("kafka", "kafka-controller")
+    port_names: ClassVar[tuple[str, ...]] = ("kafka", "kafka-controller", "kafka-relayed")
 
     def prepare(self) -> None:
-        port, controller_port = self.ports
+        port, controller_port, relayed_port = self.ports
+        listens, advertised = {"BROKER": port, "CONTROLLER": controller_port}, {"BROKER": port}
+        if self.name in self._site.relays:
+            # A client goes where the broker says it is: who comes through the relay is sent back through it.
+            listens["RELAYED"], advertised["RELAYED"] = relayed_port, self._site.way_to(self.name)
         logs = self.data / "logs"
-        settings = _SETTINGS.format(host=LOOPBACK, port=port, controller_port=controller_port, logs=logs)
+        settings = _SETTINGS.format(
+            host=LOOPBACK,
+            listeners=_addresses(listens),
+            advertised=_addresses(advertised),
+            controller_port=controller_port,
+            logs=logs,
+        )
         self._site.account.write(self.data / "server.properties", settings)
         if not (logs / "meta.properties").exists():
             self._format()
@@ -96,3 +107,7 @@ class Kafka(Server):
             main,
             heap_mb=_HEAP_MB,
         )
+
+
+def _addresses(ports: Mapping[str, int]) -> str:
+    return ",".join(f"{listener}://{LOOPBACK}:{port}" for listener, port in ports.items())

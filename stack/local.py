@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -46,17 +46,27 @@ class LocalStack:
     another one stops.
     """
 
-    def __init__(self, home: Path, *, cache: Path | None = None, lock: Path | None = None) -> None:
+    def __init__(
+        self,
+        home: Path,
+        *,
+        cache: Path | None = None,
+        lock: Path | None = None,
+        relays: Mapping[str, int] | None = None,
+    ) -> None:
         """Describe a stack; nothing is started.
 
         Args:
             home: its folder; made by `up`.
             cache: where downloads and unpacked programs are kept; by default the user's own cache.
             lock: names the programs; by default the lock that is shipped.
+            relays: ports of "kafka", "postgres" or "registry" at which servers that are started from now on reach them,
+                so that a test can stand between. Kafka's relay leads to its port "kafka-relayed".
         """
         self._home = Home(home.resolve())
         self._lock = lock
         self._cache = cache or default_cache()
+        self._relays = dict(relays or {})
         self._site: Site | None = None
 
     @property
@@ -126,7 +136,8 @@ class LocalStack:
             reached = [java, programs.root, programs.postgres, programs.redis_server, self._home.root]
             account = account_for(self._home.data, reached)
             account.folder(self._home.data)
-            self._site = Site(self._home, account, programs, java, self._home.ports(), self._home.secrets())
+            ports, secrets = self._home.ports(), self._home.secrets()
+            self._site = Site(self._home, account, programs, java, ports, secrets, self._relays)
         return self._site
 
     def _bring_down(self, name: str, report: Report) -> None:

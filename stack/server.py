@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
@@ -22,6 +22,7 @@ class Site:
     Attributes:
         ports: a loopback port for every name of `stack.home.PORT_NAMES`.
         java: the home of the JDK.
+        relays: the port under which another server is reached, where something stands between.
     """
 
     home: Home
@@ -30,6 +31,11 @@ class Site:
     java: Path
     ports: Mapping[str, int]
     secrets: Secrets
+    relays: Mapping[str, int] = field(default_factory=dict)
+
+    def way_to(self, server: str) -> int:
+        """The port at which one server reaches another: that of a relay, where there is one."""
+        return self.relays.get(server, self.ports[server])
 
 
 class Server(ABC):

@@ -17,7 +17,7 @@ from pipeline.source_database import SourceUnavailable, connect
 from sinks.epoch import Epoch, EpochKind
 from sinks.errors import StoreUnavailable
 from sinks.generation import now
-from sinks.sink import Store
+from sinks.sink import Generations
 
 log = structlog.get_logger()
 
@@ -32,7 +32,7 @@ class Known:
     may change.
     """
 
-    def __init__(self, store: Store, generation: int) -> None:
+    def __init__(self, store: Generations, generation: int) -> None:
         self._store = store
         self._generation = generation
         self._lives = lives_of(store, generation)
@@ -58,7 +58,7 @@ class Known:
         self._lives = lives_of(self._store, self._generation)
 
 
-def known_epochs(store: Store, generation: int, settings: Settings) -> Known:
+def known_epochs(store: Generations, generation: int, settings: Settings) -> Known:
     """The epochs of a generation that is to be fed now; where none was noted, the log as it is becomes the first.
 
     Args:

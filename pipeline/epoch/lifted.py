@@ -8,7 +8,7 @@ from pipeline.epoch.lives import Lives
 from sinks.batch import Batch, Progress, Shard, Span
 from sinks.errors import ProgressLost
 from sinks.generation import UNKNOWN
-from sinks.sink import Sink, Store
+from sinks.sink import Generations, Sink
 
 
 class Lifted:
@@ -43,7 +43,7 @@ class Lifted:
         return Span(begin, {shard: self._lives.stored(offset) for shard, offset in span.end.items()})
 
 
-def sink_of(store: Store, generation: int) -> Sink:
+def sink_of(store: Generations, generation: int) -> Sink:
     """The sink of one generation, in the log's offsets.
 
     Raises:
@@ -52,11 +52,11 @@ def sink_of(store: Store, generation: int) -> Sink:
     return Lifted(store.sink(generation), lives_of(store, generation))
 
 
-def in_log(store: Store, generation: int, stored: Mapping[Shard, int]) -> dict[Shard, int]:
+def in_log(store: Generations, generation: int, stored: Mapping[Shard, int]) -> dict[Shard, int]:
     """The progress of a generation, as it is stored, in the log's offsets."""
     return lives_of(store, generation).all_in_log(stored)
 
 
-def lives_of(store: Store, generation: int) -> Lives:
+def lives_of(store: Generations, generation: int) -> Lives:
     """The epochs that a generation has been through; none where it is missing, or nobody has fed it."""
     return Lives(store.generations().get(generation, UNKNOWN).epochs)

@@ -1,0 +1,134 @@
+"""Ends a process whose store does not come back to it, so that a new one takes its place.
+
+A store's client gives up after a while by itself, but not where an answer comes a byte at a time, nor where a disk
+hangs below DuckDB. Meanwhile the source's own thread goes on polling: the group takes such a worker for well, and
+gives its partitions to nobody else. What it had half done is done again by whoever comes next, and is harmless.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import copy_context
+from dataclasses import dataclass
+
+import structlog
+
+from sinks.batch import Batch, Progress
+from sinks.epoch import Epoch
+from sinks.generation import Record
+from sinks.sink import Generations, Sink
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, kw_only=True)
+class WatchdogSettings:
+    """How long one call of a store may take: well above what its client waits for an answer, and its largest batch.
+
+    Args:
+        elasticsearch_s, redis_s, duckdb_s: for a batch as a whole, of which each takes a fraction.
+    """
+
+    elasticsearch_s: float = 300.0
+    redis_s: float = 120.0
+    duckdb_s: float = 600.0
+
+    def __post_init__(self) -> None:
+        if min(self.elasticsearch_s, self.redis_s, self.duckdb_s) <= 0:
+            raise ValueError(f"every budget must be above zero: {self}")
+
+    def of(self, model: str) -> float:
+        """The budget of a model's store."""
+        return {"elasticsearch": self.elasticsearch_s, "redis": self.redis_s, "duckdb": self.duckdb_s}[model]
+
+
+@dataclass(frozen=True)
+class Watchdog:
+    """Watches calls of one store.
+
+    Args:
+        budget_s: how long one of them may take.
+        end: ends this process; what is called when one takes longer.
+    """
+
+    budget_s: float
+    end: Callable[[], None]
+
+    @contextmanager
+    def watching(self, action: str) -> Iterator[None]:
+        """Let the block take no longer than the budget."""
+        timer = threading.Timer(self.budget_s, copy_context().run, [self._give_up, action])
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _give_up(self, action: str) -> None:
+        log.error(
+            "store hangs",
+            action=action,
+            budget_s=self.budget_s,
+            remedy="The worker is started again by itself. If it comes back, look at the store and the way to it.",
+        )
+        # Where each thread stands; no values.
+        faulthandler.dump_traceback(sys.stderr)
+        sys.stderr.flush()
+        self.end()
+
+
+class WatchedSink:
+    """A sink whose calls are watched."""
+
+    def __init__(self, sink: Sink, watchdog: Watchdog) -> None:
+        self._sink = sink
+        self._watchdog = watchdog
+
+    def prepare(self) -> None:
+        with self._watchdog.watching("prepare the store"):
+            self._sink.prepare()
+
+    def progress(self) -> Progress:
+        with self._watchdog.watching("read progress"):
+            return self._sink.progress()
+
+    def write(self, batch: Batch) -> None:
+        with self._watchdog.watching("write"):
+            self._sink.write(batch)
+
+    def cutover(self) -> None:
+        with self._watchdog.watching("cut over"):
+            self._sink.cutover()
+
+
+class WatchedGenerations:
+    """What a store says of its generations, watched."""
+
+    def __init__(self, store: Generations, watchdog: Watchdog) -> None:
+        self._store = store
+        self._watchdog = watchdog
+
+    def generations(self) -> Mapping[int, Record]:
+        """The generations that exist, and what is kept of each."""
+        with self._watchdog.watching("look at the generations"):
+            return self._store.generations()
+
+    def live(self) -> int | None:
+        """The generation that readers see."""
+        with self._watchdog.watching("look at the generations"):
+            return self._store.live()
+
+    def sink(self, generation: int) -> Sink:
+        """The sink of one generation, watched."""
+        with self._watchdog.watching("look at the generations"):
+            return WatchedSink(self._store.sink(generation), self._watchdog)
+
+    def note(self, generation: int, epoch: Epoch) -> None:
+        """Note a life of the log."""
+        with self._watchdog.watching("note an epoch"):
+            self._store.note(generation, epoch)

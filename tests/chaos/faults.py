@@ -1,0 +1,98 @@
+"""What can go wrong, and what goes wrong in a cycle: drawn from a seed, so that it can be had again."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from enum import StrEnum
+
+from stack.local import SERVERS
+from tests.acceptance.command import MODELS
+from tests.chaos.relays import Disturbance
+
+RUNS = ("first", "second")
+"""The two `readmodels run`, each with a worker of every model; of DuckDB's, one writes and one stands by."""
+BEGINS_WITHIN_S = 1.5
+LASTS_S = (0.3, 3.0)
+SILENT_FOR_S = (0.5, 6.0)
+"""Now and then longer than the group's session of 3 seconds, so that a worker that was stopped wakes up as a zombie;
+and than the watchdog's budget, so that a store that was stopped ends its worker."""
+
+
+class Kind(StrEnum):
+    """What is done."""
+
+    KILL = "kill -9"
+    STOP = "SIGSTOP, SIGCONT"
+    RESTART = "restart"
+    DELAY = "delay"
+    CUT = "cut after n bytes"
+    LOSE = "answers lost"
+    SWALLOW = "nothing carried"
+    REFUSE = "refused"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """One thing that goes wrong.
+
+    Args:
+        target: a server of the stack; `worker MODEL RUN` or `run RUN`; `connector task`; or `way to SERVER`.
+        begins_s: after the beginning of its cycle.
+        lasts_s: until it is healed; a killed worker comes back when its supervisor thinks fit.
+        disturbance: what is done to a way.
+    """
+
+    kind: Kind
+    target: str
+    begins_s: float
+    lasts_s: float
+    disturbance: Disturbance | None = None
+
+    def __str__(self) -> str:
+        return f"{self.target}: {self.kind} at {self.begins_s:.1f} s for {self.lasts_s:.1f} s"
+
+
+WAYS = ("kafka", "registry", "postgres", "elasticsearch", "redis")
+"""Servers with a relay before them: before the first three for Connect, before all but PostgreSQL for the workers."""
+
+TARGETS: dict[str, int] = {
+    **{f"worker {model} {run}": 4 for model in MODELS for run in RUNS},
+    **{f"run {run}": 3 for run in RUNS},
+    **{f"way to {server}": 6 for server in WAYS},
+    "connector task": 3,
+    **{server: {"redis": 6, "postgres": 4}.get(server, 2) for server in SERVERS},
+}
+"""How often each is hit, compared with the others; what takes long to come back is hit less often."""
+
+
+def faults_of(seed: str) -> list[Fault]:
+    """One to three faults, each of something else."""
+    chance = random.Random(seed)
+    targets: list[str] = []
+    for _ in range(chance.choice((1, 2, 2, 3))):
+        left = [target for target in TARGETS if target not in targets]
+        targets += chance.choices(left, [TARGETS[target] for target in left])
+    return [fault_of(target, chance) for target in targets]
+
+
+def fault_of(target: str, chance: random.Random) -> Fault:
+    """Something that can happen to a target."""
+    disturbance = None
+    if target.startswith("way to"):
+        kind, disturbance = chance.choice(
+            (
+                (Kind.DELAY, Disturbance(delay_s=round(chance.uniform(0.02, 0.4), 2))),
+                (Kind.CUT, Disturbance(cut_after_bytes=chance.randrange(3000))),
+                (Kind.LOSE, Disturbance(is_deaf=True)),
+                (Kind.SWALLOW, Disturbance(is_stuck=True)),
+                (Kind.REFUSE, Disturbance(is_closed=True)),
+            )
+        )
+    else:
+        kind = Kind.RESTART if target == "connector task" else chance.choice((Kind.KILL, Kind.STOP))
+    begins_s = round(chance.uniform(0, BEGINS_WITHIN_S), 2)
+    lasts_s = round(chance.uniform(*(SILENT_FOR_S if kind in (Kind.STOP, Kind.SWALLOW) else LASTS_S)), 2)
+    if kind is Kind.RESTART:
+        lasts_s = 0.0
+    return Fault(kind=kind, target=target, begins_s=begins_s, lasts_s=lasts_s, disturbance=disturbance)

@@ -1,0 +1,64 @@
+"""The log from offset zero, read with the production decoder."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+
+from pipeline import read_models
+from pipeline.config import Settings
+from pipeline.polled import by_topic, offset_of, partition_of, topic_of
+from sinks.batch import Shard
+from tests.chaos.fold import Fold
+
+POLL_S = 0.5
+READ_WITHIN_S = 120.0
+CHUNK = 2_000
+
+
+class Log:
+    """Everything that is in the topics of the contract, up to where it was read last."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.fold = Fold()
+        self._settings = settings
+        self._decoder = read_models.decoder(settings)
+        self._position: dict[Shard, int] = {}
+
+    def read_to(self, ends: Mapping[Shard, int]) -> None:
+        """Read on from where it was read last, at first from offset zero."""
+        consumer = Consumer(
+            self._settings.kafka.with_client(
+                group_id="chaos.log",
+                isolation_level="read_committed",
+                enable_auto_commit=False,
+                enable_partition_eof=True,
+            )
+        )
+        try:
+            consumer.assign([TopicPartition(*shard, self._position.get(shard, 0)) for shard in ends])
+            deadline = time.monotonic() + READ_WITHIN_S
+            while any(self._position.get(shard, 0) < end for shard, end in ends.items()):
+                self._take(consumer.consume(CHUNK, POLL_S))
+                assert time.monotonic() < deadline, f"the log was not read to {ends}, but to {self._position}"
+        finally:
+            consumer.close()
+
+    def _take(self, messages: list[Message]) -> None:
+        arrived = []
+        for message in messages:
+            error = message.error()
+            if error is None:
+                arrived.append(message)
+                self._position[topic_of(message), partition_of(message)] = offset_of(message) + 1
+            elif error.code() == KafkaError._PARTITION_EOF:
+                # Only this leads past the records that end a transaction.
+                self._position[topic_of(message), partition_of(message)] = offset_of(message)
+        for records in by_topic(arrived) if arrived else ():
+            decoded = self._decoder.decode(records)
+            assert not decoded.rejected, decoded.rejected
+            for envelopes in decoded.envelopes:
+                for change in envelopes.to_pylist():
+                    self.fold.add(self._settings.contract.topics[records.topic], change)
