@@ -178,16 +178,6 @@ class ConnectClient:
             if status.is_stopped:
                 return
 
-    def wait_until_paused(self, name: str, timeout_s: float) -> None:
-        """Return once the connector and its tasks, at least one, are started and paused.
-
-        Raises:
-            ConnectorNotReady: `timeout_s` passed.
-        """
-        for status in self._statuses(name, timeout_s):
-            if status.is_paused:
-                return
-
     def _statuses(self, name: str, timeout_s: float) -> Iterator[ConnectorStatus]:
         """Yield the status again and again; give up after `timeout_s`."""
         deadline = time.monotonic() + timeout_s

@@ -27,11 +27,6 @@ class ConnectorStatus:
         return self.state == "RUNNING" and bool(self.tasks) and all(task.state == "RUNNING" for task in self.tasks)
 
     @property
-    def is_paused(self) -> bool:
-        """The connector and all its tasks, at least one, are paused."""
-        return self.state == "PAUSED" and bool(self.tasks) and all(task.state == "PAUSED" for task in self.tasks)
-
-    @property
     def is_stopped(self) -> bool:
         """The connector is stopped, and so it has no tasks left that could write."""
         return self.state == "STOPPED" and not self.tasks

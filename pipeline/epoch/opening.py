@@ -93,10 +93,10 @@ def _of_log(lives: Lives, found: Fingerprint, progress: Progress, settings: Sett
         return
     admin = settings.kafka.admin()
     earliest, ends = (ask(admin, settings.contract.topics) for ask in (earliest_offsets, end_offsets))
-    for shard, offset in sorted(progress.offsets.items()):
-        if shard in ends and not earliest[shard] <= offset <= ends[shard]:
-            topic, partition = shard
-            holds = f"holds offsets {earliest[shard]} to {ends[shard]}"
+    for (topic, partition), end in sorted(ends.items()):
+        begin, offset = earliest[topic, partition], progress.of((topic, partition))
+        if not begin <= offset <= end:
+            holds = f"holds offsets {begin} to {end}"
             yield Seen(Reason.OFFSET_GONE, f"{topic}/{partition} {holds}, and {offset} is the next to be read")
 
 
@@ -141,11 +141,12 @@ def resnapshot_steps(standing: Sequence[Standing], settings: Settings) -> list[S
     Each may be repeated. The connector comes last: what it writes belongs to the epoch that every generation knows
     by then.
     """
-    connector, topics = settings.connector, settings.contract.topics
+    # Also those of tables that only an older generation has.
+    topics = {*settings.contract.topics, *settings.connector.table_topics}
     begins_at: dict[Shard, int] = {}
 
     def measured() -> str:
-        begins_at.update(end_offsets(settings.kafka.admin(), [*topics, connector.notification_topic]))
+        begins_at.update(end_offsets(settings.kafka.admin(), [*topics, settings.connector.notification_topic]))
         return f"the epoch begins behind {sum(begins_at.values()):,} offsets"
 
     def begun(one: Standing, settings: Settings) -> Epoch:
@@ -200,22 +201,15 @@ def _next(one: Standing, settings: Settings) -> Epoch:
 
 
 def _rest(settings: Settings) -> str:
-    """Stop the connector, and shut out whoever still writes in its name.
-
-    A task that is started fences the transactions of those before it; one that is started paused does nothing else.
-    """
+    """Stop the connector: no task of it is left then that could write, but for one of a worker that Connect lost."""
     name = settings.connector.name
     with closing(ConnectClient(settings.connect.url)) as client:
         try:
             client.stop(name)
             client.wait_until_stopped(name, CONNECTOR_STOP_TIMEOUT_S)
-            client.pause(name)
-            client.wait_until_paused(name, CONNECTOR_STOP_TIMEOUT_S)
-            client.stop(name)
-            client.wait_until_stopped(name, CONNECTOR_STOP_TIMEOUT_S)
         except ConnectorMissing:
             return UNCHANGED
-    return "stopped, and older tasks shut out"
+    return "stopped"
 
 
 def _drop_slot(settings: Settings) -> str:

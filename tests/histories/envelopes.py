@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from connectors.envelope import TableColumns, envelope_schema
 from pipeline.contract import Collection, Contract, Document, Table
+from pipeline.epoch.lives import Integers, Lives
 from pipeline.project import DocumentProjection, Projected, RowProjection
 from sinks.batch import Batch, Mutations, Span
 from sinks.fence import Fence, FenceKind
@@ -30,16 +33,30 @@ CONTRACT = Contract(
 SCHEMAS = {name: envelope_schema(TableColumns(table.source, table.columns)) for name, table in CONTRACT.tables.items()}
 
 
+@dataclass(frozen=True)
+class Placed(Lives):
+    """One epoch, of a log whose offsets go on growing from epoch to epoch by themselves."""
+
+    leads: int = 0
+
+    def place(self, topic: str, partitions: Integers, offsets: Integers) -> tuple[Integers, Integers]:
+        return np.full(len(offsets), self.leads), offsets
+
+
 def projected_rows(batch: Arrivals, span: Span) -> Batch:
     """The batch for a row model."""
     rest = row_batch(_untold_by_the_log(batch))
-    return _joined([RowProjection(CONTRACT, epoch)(*told) for epoch, *told in _envelopes(batch)], rest, span)
+    return _joined(
+        [RowProjection(CONTRACT, Placed(leads=epoch))(*told) for epoch, *told in _envelopes(batch)], rest, span
+    )
 
 
 def projected_parts(batch: Arrivals, span: Span) -> Batch:
     """The batch for a document model."""
     rest = part_batch(_untold_by_the_log(batch))
-    return _joined([DocumentProjection(CONTRACT, epoch)(*told) for epoch, *told in _envelopes(batch)], rest, span)
+    return _joined(
+        [DocumentProjection(CONTRACT, Placed(leads=epoch))(*told) for epoch, *told in _envelopes(batch)], rest, span
+    )
 
 
 def _untold_by_the_log(batch: Arrivals) -> Arrivals:
