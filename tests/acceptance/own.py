@@ -18,6 +18,7 @@ from pipeline.marks import Marks
 from pipeline.setup import carry_out, connector_step, init_steps, teardown_steps
 from pipeline.source_database import Connection
 from sinks.batch import Shard
+from sinks.errors import SinkError
 from tests.acceptance.command import MODELS, Command, Run
 from tests.acceptance.models import found_in_elasticsearch, got_from_redis, selected_from_duckdb
 from tests.acceptance.running import SETTLES_WITHIN_S, Pipeline, missing, require_equal
@@ -104,16 +105,20 @@ class OwnPipeline:
         self.source.execute(query, values or None)
 
     def progress(self, model: str) -> Mapping[Shard, int]:
-        """How far the live generation of a model has got, in the log's offsets."""
-        with read_models.STORES[model](self.settings) as store:
-            return sink_of(store, 1).progress().offsets
+        """How far the live generation of a model has got, in the log's offsets; nothing while its store is held."""
+        try:
+            with read_models.STORES[model](self.settings) as store:
+                return sink_of(store, 1).progress().offsets
+        except SinkError:
+            return {}
 
     def ends(self) -> Mapping[Shard, int]:
         """The ends of the log once everything that is committed now is in it."""
         return self._marks.await_in_log(self._marks.set(self.source), SETTLES_WITHIN_S).end_offsets
 
     def settle(self, run: Run) -> None:
-        """Wait until the models hold everything that is committed now."""
+        """Wait until all workers are at work, and the models hold everything that is committed now."""
+        run.is_working()
         ends = self.ends()
 
         def lacking() -> dict[str, dict[Shard, int]]:

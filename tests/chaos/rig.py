@@ -224,7 +224,7 @@ def _environment(endpoints: Endpoints, ports: Mapping[str, int]) -> dict[str, st
         "READMODELS_REDIS__URL": f"redis://{LOOPBACK}:{ports['redis']}/0",
         "READMODELS_BATCHES__SESSION_TIMEOUT_S": "3",
         "READMODELS_WATCHDOG__REDIS_S": "4",
-        "READMODELS_WATCHDOG__ELASTICSEARCH_S": "5",
+        "READMODELS_WATCHDOG__ELASTICSEARCH_S": "30",
         "READMODELS_ENVELOPES": json.dumps({"connector": {"retriable.restart.connector.wait.ms": RETRIES_AFTER_MS}}),
     }
 

@@ -24,7 +24,7 @@ ROW = re.compile(r"^\| ([A-Z]\d+b?) \| ([^|]+) \| ([^|]+) \|$", re.MULTILINE)
 TEST = re.compile(r"`([\w/]+\.py)::(\w+)`")
 
 
-def tests_of(path: Path) -> set[str]:
+def names_in(path: Path) -> set[str]:
     """The names of a module's tests."""
     return {
         node.name
@@ -44,7 +44,7 @@ def test_every_hazard_is_on_the_page_once() -> None:
 
 @pytest.mark.parametrize(("path", "name"), named_tests())
 def test_a_test_that_the_page_names_exists(path: str, name: str) -> None:
-    assert name in tests_of(ROOT / path)
+    assert name in names_in(ROOT / path)
 
 
 @pytest.mark.parametrize(("hazard", "_", "held_by"), ROW.findall(PAGE), ids=lambda value: value)
