@@ -60,10 +60,12 @@ def test_an_export_that_is_killed_at_random_moments_holds_each_version_once(pipe
     told = {one["table"]: one for one in json.loads(done.stdout)}
     for name in NAMES:
         held = ask(pipeline.settings, f"FROM {name}")
+        columns = ", ".join(held.column_names)
         with opened(folder, name) as connection:
             connection.register("held", held)
             for one, other in ((name, "held"), ("held", name)):
-                assert connection.execute(f"FROM {one} EXCEPT ALL FROM {other}").fetchall() == []
+                query = f"SELECT {columns} FROM {one} EXCEPT ALL SELECT {columns} FROM {other}"
+                assert connection.execute(query).fetchall() == []
         listed = {file["name"] for file in json.loads((folder / name / "manifest.json").read_bytes())["files"]}
         assert {f"{path.parent.name}/{path.name}" for path in (folder / name).rglob("*.parquet")} == listed
         assert told[name]["rows"] >= held.num_rows
