@@ -17,7 +17,7 @@ import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from connectors.kafka import KafkaSettings
-from pipeline.consumer import consumer_settings, failure_of
+from pipeline.consumer import LogTruncated, consumer_settings, failure_of
 from pipeline.handover import Handover, RawBatch
 from pipeline.polled import offset_of, partition_of, topic_of
 from sinks.batch import Progress, Shard, Span
@@ -178,7 +178,11 @@ class Source:
         shard = (topic_of(message), partition_of(message))
         if error.code() == KafkaError._PARTITION_EOF:
             ends[shard] = offset_of(message)
-        elif failure := failure_of(error, f"{shard[0]}/{shard[1]}"):
+            return
+        failure = failure_of(error, f"{shard[0]}/{shard[1]}")
+        # Assigned at zero, a partition may be asked for that before it is paused, whatever its log begins at.
+        is_early = isinstance(failure, LogTruncated) and shard not in self._handover.positions()
+        if failure is not None and not is_early:
             self._handover.fail(failure)
 
     def _assigned(self, consumer: Consumer, places: list[TopicPartition]) -> None:
