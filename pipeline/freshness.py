@@ -47,5 +47,4 @@ def freshness(place: Place, ends: Mapping[Shard, int] | None, now: datetime) -> 
         newest = f"newest change committed at {place.newest.isoformat(timespec='milliseconds')}, {age_s:.1f} s ago"
     if ends is None:
         return f"{newest}; how many records are not read yet is not known, for Kafka did not answer in time"
-    lag_records = sum(max(0, end - place.offsets.get(shard, 0)) for shard, end in ends.items())
-    return f"{newest}; {lag_records} records not read yet"
+    return f"{newest}; {place.lag_records(ends)} records not read yet"

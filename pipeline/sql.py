@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TookTooLong
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import duckdb
@@ -14,6 +14,8 @@ import pyarrow as pa
 from pipeline.analytics import analytics
 from pipeline.as_of import as_of
 from pipeline.config import DuckdbSettings, Settings
+from pipeline.epoch.lifted import lives_of
+from pipeline.epoch.lives import Lives
 from pipeline.read_models import open_duckdb
 from sinks.duckdb_place import Place, place_of, place_query
 from sinks.duckdb_readers import load_extensions, only_reads
@@ -49,6 +51,12 @@ class Answer:
     rows: pa.Table
     place: Place | None
 
+    def in_log(self, lives: Lives) -> Answer:
+        """The same with its place in the log's own offsets."""
+        if self.place is None:
+            return self
+        return replace(self, place=replace(self.place, offsets=lives.all_in_log(self.place.offsets)))
+
 
 def ask(settings: Settings, query: str, moment: datetime | None = None) -> pa.Table:
     """Answer a SELECT over the live tables; see `answer`."""
@@ -76,15 +84,15 @@ def answer(settings: Settings, query: str, moment: datetime | None = None) -> An
     live = store.live()
     if live is None:
         raise GenerationMissing(f"DuckDB has no generation yet in {settings.duckdb.directory}")
-    place = place_query(catalog(live), settings.tables)
+    place, lives = place_query(catalog(live), settings.tables), lives_of(store, live)
     try:
         store.open()
     except WriterElsewhere:
-        return _ask_worker(settings.duckdb, query, place)
+        return _ask_worker(settings.duckdb, query, place).in_log(lives)
     try:
         connection = _locked_down(store)
         rows = _answer(lambda: connection.execute(query).to_arrow_table())
-        return Answer(rows, place_of(connection.execute(place)))
+        return Answer(rows, place_of(connection.execute(place))).in_log(lives)
     finally:
         store.close()
 

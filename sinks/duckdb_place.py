@@ -19,6 +19,10 @@ class Place:
     newest: datetime | None
     offsets: Mapping[Shard, int]
 
+    def lag_records(self, ends: Mapping[Shard, int]) -> int:
+        """How many offsets of a log that ends there it has not taken in."""
+        return sum(max(0, end - self.offsets.get(shard, 0)) for shard, end in ends.items())
+
 
 def place_query(catalog: str, tables: Iterable[str]) -> str:
     """The SELECT that tells the place of the generation in a catalog."""

@@ -50,7 +50,7 @@ class Answers:
         """How many records of the log were not read yet; None where that is not known."""
         if self.place is None or self.ends is None:
             return None
-        return sum(max(0, end - self.place.offsets.get(shard, 0)) for shard, end in self.ends.items())
+        return self.place.lag_records(self.ends)
 
 
 def asked(settings: Settings) -> tuple[Mapping[str, Rows], Place | None]:

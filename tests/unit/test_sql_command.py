@@ -18,12 +18,17 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.cli.shell import Shell
+from pipeline.config import load
+from pipeline.epoch.lifted import sink_of
 from pipeline.freshness import freshness
+from pipeline.sql import answer
+from sinks.batch import Batch, Span
 from sinks.duckdb_place import Place
 from sinks.duckdb_store import DuckdbStore
 from tests.unit.row_changes import batch, streamed
 from tests.unit.test_analytics import ORDERS, shapes
 from tests.unit.test_cli import SETTINGS, SHIPPED
+from tests.unit.test_epoch_lives import CONTINUED, FIRST
 
 SHARD = ("cdc.public.orders", 0)
 ROW = {"customer_id": 7, "currency": "EUR", "total": "12.30", "created_at": 0, "updated_at": 0}
@@ -64,6 +69,20 @@ def test_an_answer_says_on_standard_error_how_fresh_it_is(environment: dict[str,
     assert ended.stderr.startswith("newest change committed at 1970-01-01T00:00:02.000+00:00, ")
     assert ended.stderr.count("\n") == 1
     assert "Kafka did not answer in time" in ended.stderr
+
+
+def test_the_place_of_an_answer_is_in_the_log_s_own_offsets_in_every_epoch(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "environ", environment)
+    settings = load(SHIPPED, {})
+    with closing(DuckdbStore(settings.duckdb.directory, shapes())) as store:
+        for epoch in (FIRST, CONTINUED):
+            store.note(1, epoch)
+        sink_of(store, 1).write(Batch(span=Span({SHARD: 10}, {SHARD: 40})))
+    place = answer(settings, "SELECT 1").place
+    assert place is not None
+    assert place.offsets[SHARD] == 40
 
 
 def test_freshness_counts_the_records_that_are_not_read_yet() -> None:
