@@ -11,11 +11,10 @@ new file.
 
 from __future__ import annotations
 
-import threading
 import time
 import tomllib
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,13 +22,13 @@ from typing import Annotated
 
 import duckdb
 import orjson
-import psutil
 import typer
 from rich.console import Console
 
 from bench import machine
 from bench.growing import Shop
 from bench.growth_figures import CHANGES_PER_LIVE_BATCH, Answer, File, Growth, Load, Size, growth_json, print_growth
+from bench.memory import own_resident, peak_memory
 from bench.servers import DESCRIPTION
 from bench.throughput import Report
 from pipeline import contract
@@ -87,7 +86,7 @@ class _Growing:
         sink.prepare()
         sink.cutover()
         size = Size()
-        with peak_memory() as peak:
+        with peak_memory(own_resident) as peak:
             while self._shop.versions < versions:
                 if self._shop.versions % 1_000_000 < CHANGES_PER_BATCH:
                     self._report(f"{self._shop.versions:,} of {versions:,} versions")
@@ -129,7 +128,7 @@ class _Growing:
         sink.prepare()
         again = Shop()
         gathered = Gathered(Settings.model_fields["rebuild"].default, shapes())
-        with peak_memory() as peak:
+        with peak_memory(own_resident) as peak:
             for number, changes in enumerate(self._batches):
                 if number % 20 == 0:
                     self._report(f"rebuilding: {again.versions:,} of {self._shop.versions:,} versions")
@@ -180,7 +179,7 @@ def questions(store: DuckdbStore) -> dict[str, str]:
 
 def _ask(store: DuckdbStore, query: str) -> Answer:
     answer = Answer()
-    with peak_memory() as peak, store.instance().cursor() as connection:
+    with peak_memory(own_resident) as peak, store.instance().cursor() as connection:
         while len(answer.asked_s) < ASKED and sum(answer.asked_s) < ENOUGH_S:
             began = (time.perf_counter(), time.process_time())
             answer.rows = connection.execute(query).to_arrow_table().num_rows
@@ -206,25 +205,6 @@ def _timed(act: Callable[[], object], versions: int, *loads: Load) -> None:
         load.versions += versions
         load.elapsed_s += elapsed_s
         load.cpu_s += cpu_s
-
-
-@contextmanager
-def peak_memory() -> Iterator[Callable[[], int]]:
-    """The largest resident set of this process, in bytes, looked at twenty times a second."""
-    process, until = psutil.Process(), threading.Event()
-    peak = [process.memory_info().rss]
-
-    def watch() -> None:
-        while not until.wait(0.05):
-            peak[0] = max(peak[0], process.memory_info().rss)
-
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    try:
-        yield lambda: peak[0]
-    finally:
-        until.set()
-        thread.join()
 
 
 def main(

@@ -12,10 +12,9 @@ processes of the rebuild together, looked at ten times a second.
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -23,7 +22,6 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
-import psutil
 import pyarrow as pa
 import typer
 from rich.console import Console
@@ -34,6 +32,7 @@ from bench.consume import consume
 from bench.envelopes import recorded
 from bench.history import History, history
 from bench.log import Log, written
+from bench.memory import peak_memory, workers_resident
 from bench.servers import DESCRIPTION, servers
 from pipeline import logging, read_models
 from pipeline.cli.context import Context, local_defaults
@@ -138,7 +137,7 @@ def _measure(
         if model == "duckdb":
             stack.enter_context(building(["writer"], lambda _: command(None), words.with_suffix(".writer.log")))
             _await_writer(own)
-        with read_models.elsewhere(model, own) as store, _watched_memory() as peak:
+        with read_models.elsewhere(model, own) as store, peak_memory(workers_resident) as peak:
             began = time.perf_counter()
             store.create(NEW, replace(read_models.newborn(model, own), is_complete=False))
             names = [f"builder {number}" for number in range(processes)]
@@ -179,30 +178,6 @@ def _loaded(model: str, settings: Settings, left: Left) -> float:
     columns = {name: table.columns for name, table in settings.contract.tables.items()}
     with TemporaryDirectory(prefix="load-") as folder:
         return bulk.load_duckdb(Path(folder), left.tables(), columns)
-
-
-@contextmanager
-def _watched_memory() -> Iterator[Any]:
-    """The largest resident set of all of our child processes together, in bytes."""
-    peak, until = [0], threading.Event()
-
-    def watch() -> None:
-        while not until.wait(0.1):
-            total = 0
-            for child in psutil.Process().children(recursive=True):
-                try:
-                    total += child.memory_info().rss if "work" in child.cmdline() else 0
-                except (psutil.NoSuchProcess, psutil.ZombieProcess):
-                    continue
-            peak[0] = max(peak[0], total)
-
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    try:
-        yield lambda: peak[0]
-    finally:
-        until.set()
-        thread.join()
 
 
 def _settings(endpoints: Endpoints, home: Path) -> Settings:

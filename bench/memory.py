@@ -1,0 +1,45 @@
+"""The largest resident set while something is measured."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import psutil
+
+LOOKS_EVERY_S = 0.1
+
+
+@contextmanager
+def peak_memory(resident: Callable[[], int]) -> Iterator[Callable[[], int]]:
+    """Look at a resident set ten times a second for as long as the block lasts; the largest, in bytes."""
+    peak, until = [resident()], threading.Event()
+
+    def watch() -> None:
+        while not until.wait(LOOKS_EVERY_S):
+            peak[0] = max(peak[0], resident())
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield lambda: peak[0]
+    finally:
+        until.set()
+        thread.join()
+
+
+def own_resident() -> int:
+    """That of this process."""
+    return psutil.Process().memory_info().rss
+
+
+def workers_resident() -> int:
+    """That of all processes below this one that carry changes, together."""
+    total = 0
+    for child in psutil.Process().children(recursive=True):
+        try:
+            total += child.memory_info().rss if "work" in child.cmdline() else 0
+        except (psutil.NoSuchProcess, psutil.ZombieProcess):
+            continue
+    return total
