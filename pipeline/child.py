@@ -23,7 +23,7 @@ from pipeline.crew import Crew
 from pipeline.epoch.attended import Attended
 from pipeline.epoch.gate import Gate, GatedDecoder, GatedSink
 from pipeline.epoch.known import known_epochs
-from pipeline.epoch.lifted import lives_of, sink_of
+from pipeline.epoch.lifted import Lifted, lives_of
 from pipeline.epoch.source_watch import SourceWatch
 from pipeline.epoch.sweeper import Sweeper
 from pipeline.gather import NOTHING_GATHERED, Gathered, GatherSettings
@@ -84,7 +84,7 @@ def run_model(
         paused = threading.Event()
         Requests(settings.kafka, model, paused).follow(until)
         hire = partial(_worker, model, settings, watched, paused=paused)
-        Crew(watched, hire, _done(caught_up_at), _watched(watched, settings, until)).run(until)
+        Crew(watched, hire, _done(caught_up_at), _source_watched(watched, settings, until)).run(until)
 
 
 def build_generation(model: str, generation: int, settings: Settings, until: threading.Event) -> None:
@@ -121,24 +121,26 @@ def _worker(
     own = read_models.settings_of(record, settings)
     topics, shapes = own.contract.topics, read_models.shapes(model, own)
     known = known_epochs(store, generation, own)
-    gate = Gate(own.kafka.admin(), topics, known)
+    gate, sink = Gate(own.kafka.admin(), topics, known), Lifted(store.sink(generation), known())
     worker = Worker(
         Source(own.kafka, read_models.group(model, generation), list(topics), own.batches, paused),
         GatedDecoder(read_models.decoder(own), gate),
         read_models.projection(model, own, known()),
-        GatedSink(sink_of(store, generation), gate),
+        GatedSink(sink, gate),
         topics,
         Gathered(gather, shapes),
     )
-    sweeper = Sweeper(own, scopes_of(shapes), known, sink_of(store, generation)) if record.is_complete else None
+    sweeper = (
+        Sweeper(own, scopes_of(shapes), known, Lifted(store.sink(generation), known())) if record.is_complete else None
+    )
     return Attended(worker, gate, sweeper)
 
 
-def _watched(store: Generations, settings: Settings, until: threading.Event) -> Callable[[], None]:
+def _source_watched(store: Generations, settings: Settings, until: threading.Event) -> Callable[[], None]:
     """Look at the source before anything is carried, then go on looking until `until` is set."""
     live = store.live()
     fingerprint = lives_of(store, live).fingerprint if live is not None else {}
-    watch = SourceWatch(settings.deployment, lambda: fingerprint)
+    watch = SourceWatch(settings.deployment, fingerprint)
     watch.require()
     watch.follow(until)
     return watch.require_well

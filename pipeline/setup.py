@@ -80,7 +80,7 @@ def teardown_steps(deployment: Deployment) -> list[Step]:
     """The steps back to bare servers. The connector ends first: it would make its slot again. The orders stay."""
     return [
         Step("connector", lambda: _remove_connector(deployment)),
-        Step("replication slot", lambda: _remove_slot(deployment)),
+        Step("replication slot", lambda: "dropped" if drop_slot(deployment) else UNCHANGED),
         Step("publication, heartbeat and signals", lambda: _remove_setup(deployment.source)),
         Step("replication role", lambda: _remove_role(deployment.source)),
         Step("topics", lambda: _remove_topics(deployment)),
@@ -179,12 +179,21 @@ def _require_unbroken(deployment: Deployment, client: ConnectClient) -> None:
     require_unbroken(deployment.connector.slot, slot, client.offsets(deployment.connector.name))
 
 
+def bring_to_rest(client: ConnectClient, name: str) -> None:
+    """Stop a connector, and wait until its tasks have ended.
+
+    Raises:
+        ConnectorMissing: there is none of this name.
+    """
+    client.stop(name)
+    client.wait_until_stopped(name, CONNECTOR_STOP_TIMEOUT_S)
+
+
 def _remove_connector(deployment: Deployment) -> str:
     name = deployment.connector.name
     with closing(ConnectClient(deployment.connect_url)) as client:
         try:
-            client.stop(name)
-            client.wait_until_stopped(name, CONNECTOR_STOP_TIMEOUT_S)
+            bring_to_rest(client, name)
             client.forget_offsets(name)
             client.delete(name)
         except ConnectorMissing:
@@ -192,10 +201,10 @@ def _remove_connector(deployment: Deployment) -> str:
     return "stopped and deleted, its offsets forgotten"
 
 
-def _remove_slot(deployment: Deployment) -> str:
+def drop_slot(deployment: Deployment) -> bool:
+    """Drop the connector's slot as soon as nobody reads it; whether there was one."""
     with source_database.connect(deployment.source.admin_url) as connection:
-        is_dropped = replication.drop_slot(connection, deployment.connector.slot, SLOT_RELEASE_TIMEOUT_S)
-    return "dropped" if is_dropped else UNCHANGED
+        return replication.drop_slot(connection, deployment.connector.slot, SLOT_RELEASE_TIMEOUT_S)
 
 
 def _remove_setup(source: SourceSettings) -> str:

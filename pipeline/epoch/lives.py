@@ -52,11 +52,13 @@ class Lives:
         leading = np.array([self._leading(number) for number in range(self.number + 1)], np.int64)
         return leading[numbers], numbers * OFFSETS_PER_EPOCH + offsets
 
-    def are_of_now(self, topic: str, envelopes: pa.Table) -> npt.NDArray[np.bool_]:
-        """Whether envelopes of one topic belong to the history that is now."""
+    def of_now(self, topic: str, envelopes: pa.Table) -> pa.Table:
+        """Those envelopes of one topic that belong to the history that is now."""
+        leading = self.leading
+        if not leading:
+            return envelopes
         partitions, offsets = (envelopes[name].to_numpy().astype(np.int64) for name in ("partition", "offset"))
-        is_of_now: npt.NDArray[np.bool_] = self.place(topic, partitions, offsets)[0] == self.leading
-        return is_of_now
+        return envelopes.filter(pa.array(self.place(topic, partitions, offsets)[0] == leading))
 
     @property
     def resumes_at(self) -> Mapping[Shard, int]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from connectors.connect import ConnectClient, ConnectorMissing
 from connectors.kafka import earliest_offsets, end_offsets
-from pipeline import read_models, replication, source_database
+from pipeline import read_models
 from pipeline.config import Settings
 from pipeline.epoch.fingerprint import Fingerprint, changes
 from pipeline.epoch.known import fingerprint
@@ -22,11 +22,11 @@ from pipeline.epoch.seen import Reason, Seen
 from pipeline.epoch.source_watch import SourceWatch
 from pipeline.rebuild.members import member_count
 from pipeline.setup import (
-    CONNECTOR_STOP_TIMEOUT_S,
-    SLOT_RELEASE_TIMEOUT_S,
     UNCHANGED,
     Step,
+    bring_to_rest,
     connector_step,
+    drop_slot,
     missing_topics_step,
 )
 from sinks.batch import Progress, Shard
@@ -74,7 +74,7 @@ def standings(settings: Settings) -> list[Standing]:
         ConfigurationRefused: the connector runs under settings that are refused.
     """
     found = fingerprint(settings)
-    of_source = SourceWatch(settings.deployment, dict).look()
+    of_source = SourceWatch(settings.deployment, {}).look()
     standing = []
     for model in read_models.MODELS:
         with read_models.STORES[model](settings) as store:
@@ -205,17 +205,14 @@ def _rest(settings: Settings) -> str:
     name = settings.connector.name
     with closing(ConnectClient(settings.connect.url)) as client:
         try:
-            client.stop(name)
-            client.wait_until_stopped(name, CONNECTOR_STOP_TIMEOUT_S)
+            bring_to_rest(client, name)
         except ConnectorMissing:
             return UNCHANGED
     return "stopped"
 
 
 def _drop_slot(settings: Settings) -> str:
-    with source_database.connect(settings.source.admin_url) as connection:
-        is_dropped = replication.drop_slot(connection, settings.connector.slot, SLOT_RELEASE_TIMEOUT_S)
-    return settings.connector.slot if is_dropped else UNCHANGED
+    return settings.connector.slot if drop_slot(settings.deployment) else UNCHANGED
 
 
 def _forget(settings: Settings) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from contextlib import closing
 
 import psycopg
@@ -33,10 +32,10 @@ class SourceWatch:
     look: workers go on with what is in the log.
 
     Args:
-        known: answers with the fingerprint of the log that is fed from.
+        known: the fingerprint of the log that is fed from; empty where it is not to be compared.
     """
 
-    def __init__(self, deployment: Deployment, known: Callable[[], Fingerprint]) -> None:
+    def __init__(self, deployment: Deployment, known: Fingerprint) -> None:
         self._deployment = deployment
         self._known = known
         self._reader: int | None = None
@@ -90,7 +89,7 @@ class SourceWatch:
         name = self._deployment.connector.slot
         # The slot before the connector is asked, and how far PostgreSQL is after it: one at work moves on meanwhile.
         slot, facts = read_slot(connection, name), read_facts(connection, name)
-        seen = list(changes(self._known(), of_source(facts.system_identifier)))
+        seen = list(changes(self._known, of_source(facts.system_identifier)))
         if facts.reader is None or facts.reader != self._reader:
             self._ask_connect()
             self._reader = facts.reader

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
-import pyarrow as pa
 import structlog
 
 from connectors import topics
@@ -201,7 +200,7 @@ class Pass:
         self.unreadable_counts[records.topic] += len(decoded.rejected)
         self.unreadable += decoded.rejected[: MOST_NAMED - len(self.unreadable)]
         for table in decoded.envelopes:
-            envelopes = table.filter(pa.array(self._lives.are_of_now(records.topic, table)))
+            envelopes = self._lives.of_now(records.topic, table)
             tally.add(envelopes)
             for lsn, last in last_rows(envelopes, records).items():
                 if self._decoder.is_snapshot_ended(last):

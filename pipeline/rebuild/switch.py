@@ -102,7 +102,7 @@ def switch_at_once(model: str, generation: int, settings: Settings) -> Switched:
     with read_models.STORES[model](settings) as store:
         require_for_readers(model, generation, store)
         before = store.live()
-        sink_of(store, generation).cutover()
+        store.sink(generation).cutover()
         return Switched(model, before, generation)
 
 

@@ -30,7 +30,7 @@ def init(deployment: Deployment) -> str:
 
 def seen(deployment: Deployment, known: Fingerprint | None = None) -> list[Reason]:
     """What workers see that begin to look now, and know a log by this."""
-    return [one.reason for one in SourceWatch(deployment, lambda: known or {}).look()]
+    return [one.reason for one in SourceWatch(deployment, known or {}).look()]
 
 
 def run_for_ever(client: ConnectClient) -> None:
