@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from functools import partial
 
 import structlog
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from connectors.kafka import KafkaSettings
-from pipeline.consumer import LogTruncated, consumer_settings, failure_of
+from pipeline.consumer import consumer_settings, failure_of
 from pipeline.handover import Handover, RawBatch
 from pipeline.polled import offset_of, partition_of, topic_of
 from sinks.batch import Progress, Shard, Span
@@ -178,15 +178,12 @@ class Source:
         shard = (topic_of(message), partition_of(message))
         if error.code() == KafkaError._PARTITION_EOF:
             ends[shard] = offset_of(message)
-            return
-        failure = failure_of(error, f"{shard[0]}/{shard[1]}")
-        # Assigned at zero, a partition may be asked for that before it is paused, whatever its log begins at.
-        is_early = isinstance(failure, LogTruncated) and shard not in self._handover.positions()
-        if failure is not None and not is_early:
+        elif failure := failure_of(error, f"{shard[0]}/{shard[1]}"):
             self._handover.fail(failure)
 
     def _assigned(self, consumer: Consumer, places: list[TopicPartition]) -> None:
-        starts = [TopicPartition(*shard, 0) for shard in _shards(places)]
+        # Some may be fetched before the pause: what nobody has deleted is there, and at zero nothing need be.
+        starts = [TopicPartition(*shard, OFFSET_BEGINNING) for shard in _shards(places)]
         consumer.incremental_assign(starts)
         consumer.pause(starts)
         self._handover.assigned(list(_shards(places)))

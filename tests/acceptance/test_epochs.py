@@ -1,4 +1,4 @@
-"""Logs that end: a connector killed in its snapshot, a slot that is gone, topics that are others."""
+"""Logs that end: a connector killed in its snapshot, a slot that is gone, topics that are others, segments deleted."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
+from confluent_kafka import TopicPartition
 from confluent_kafka.admin import NewPartitions, NewTopic
 
 from connectors.kafka import end_offsets
@@ -114,3 +115,27 @@ def test_partitions_that_are_added_stop_the_workers_and_rows_may_move_between_th
     own.sql("UPDATE orders SET note = 'moved'")
     own.succeeds("epoch", "open", "--continue", "--execute")
     own.end_equal(own.start())
+
+
+def test_a_log_that_lost_what_was_not_read_yet_stops_the_workers_and_a_snapshot_makes_up_for_it(
+    own: OwnPipeline,
+) -> None:
+    own.sql("UPDATE orders SET note = 'lost'")
+    own.sql("DELETE FROM orders WHERE id % 7 = 0")
+    run = own.start()
+    own.settle(run)
+    assert run.end() == 0
+    own.sql("UPDATE orders SET status = 'paid' WHERE id % 2 = 0")
+    own.sql("DELETE FROM orders WHERE id % 11 = 0")
+    ends = own.ends()
+    # A client of its own: that of the other tests has not seen yet how many partitions there are.
+    admin = own.settings.kafka.admin()
+    for deleted in admin.delete_records([TopicPartition(*shard, end) for shard, end in ends.items()]).values():
+        deleted.result()
+    own.stopped(own.start(), "has no longer the offset", "epoch open")
+    assert own.command("epoch", "show").stdout.count("offset gone") > 0
+    own.succeeds("epoch", "open", "--resnapshot", "--execute")
+    run = own.start()
+    for model in MODELS:
+        run.says('event="snapshot settled"', f"model={model}")
+    own.end_equal(run)
