@@ -8,7 +8,10 @@ from itertools import count
 import pytest
 
 from pipeline import source_database
+from sinks.generation import State
 from stack.local import LocalStack
+from tests.acceptance.command import MODELS
+from tests.acceptance.generations import states, succeeds
 from tests.acceptance.running import Pipeline
 from tests.acceptance.shop import place
 
@@ -39,6 +42,17 @@ def pipeline(deployed: Pipeline) -> Pipeline:
     """A pipeline whose three workers run."""
     deployed.keep_running()
     return deployed
+
+
+@pytest.fixture
+def rebuilt(pipeline: Pipeline) -> Iterator[Pipeline]:
+    """A pipeline whose models have one generation each, before and after the test."""
+    yield pipeline
+    succeeds(pipeline.command("prune", "--keep", "0", "--execute"))
+    for model in MODELS:
+        for number, state in states(pipeline, model).items():
+            if state is not State.LIVE:
+                succeeds(pipeline.command("prune", model, "--generation", str(number), "--execute"))
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 import subprocess
 import threading
 from collections.abc import Iterator, Sequence
@@ -18,41 +17,14 @@ from confluent_kafka.admin import NewTopic
 from pipeline import read_models
 from sinks.generation import State
 from tests.acceptance.command import CHECKOUT, MODELS, Command
+from tests.acceptance.generations import live, states, succeeds
 from tests.acceptance.readers import MARKED_FIELD, MARKED_ITEM_FIELD, Shop, open_shop
 from tests.acceptance.running import Pipeline
 from tests.acceptance.shop import place
 from tests.acceptance.waiting import wait_for
 
-MOMENTS = 20
 LONGEST_LAG_S = 5.0
 """How much older than before an answer may be at a change of generations: the models' own lag on a busy machine."""
-
-
-@pytest.fixture
-def rebuilt(pipeline: Pipeline) -> Iterator[Pipeline]:
-    """A pipeline whose models have one generation each, before and after the test."""
-    yield pipeline
-    succeeds(pipeline.command("prune", "--keep", "0", "--execute"))
-    for model in MODELS:
-        for number, state in states(pipeline, model).items():
-            if state is not State.LIVE:
-                succeeds(pipeline.command("prune", model, "--generation", str(number), "--execute"))
-
-
-def succeeds(done: subprocess.CompletedProcess[str]) -> str:
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-def states(pipeline: Pipeline, model: str) -> dict[int, State]:
-    """How the generations of a model stand, as its store says."""
-    with read_models.STORES[model](pipeline.settings) as store:
-        live = store.live()
-        return {number: record.state(is_live=number == live) for number, record in store.generations().items()}
-
-
-def live(pipeline: Pipeline, model: str) -> int:
-    return next(number for number, state in states(pipeline, model).items() if state is State.LIVE)
 
 
 @pytest.fixture
@@ -187,30 +159,6 @@ def test_the_cutover_waits_for_a_partition_that_is_held_back(rebuilt: Pipeline, 
 def _has_begun(pipeline: Pipeline, generation: int) -> bool:
     with read_models.STORES["redis"](pipeline.settings) as store:
         return any(store.sink(generation).progress().offsets.values())
-
-
-@pytest.mark.timeout(1800)
-def test_a_replay_that_is_killed_at_random_moments_harms_nobody_and_ends_equal(
-    rebuilt: Pipeline, tmp_path: Path
-) -> None:
-    before = {model: live(rebuilt, model) for model in MODELS}
-    with rebuilt.load():
-        for moment in range(MOMENTS):
-            model = MODELS[moment % len(MODELS)]
-            replay = rebuilt.command.start(tmp_path / f"replay-{moment}.log", "replay", model, "--execute", "--keep")
-            if moment % 4:
-                replay.says("generation")
-            try:
-                replay.process.wait(random.uniform(0.1, 8.0))
-            except subprocess.TimeoutExpired:
-                replay.kill_all()
-            assert {one: live(rebuilt, one) for one in MODELS} == before
-            assert set(rebuilt.workers.workers()) == set(MODELS), rebuilt.workers.end_of_log()
-        rebuilt.settle()
-        for model in MODELS:
-            succeeds(rebuilt.command("replay", model, "--execute"))
-    assert all(live(rebuilt, model) > before[model] for model in MODELS)
-    rebuilt.settled()
 
 
 @pytest.mark.parametrize("starts", [(), ("--to-offset", "10"), ("--to-datetime", "2026-01-01")])
