@@ -221,8 +221,14 @@ def _path(name: str) -> str:
 
 
 def _read(response: urllib3.BaseHTTPResponse, asked: str) -> Any:
+    if response.status in (200, 201):
+        try:
+            return json.loads(response.data)
+        except ValueError as error:
+            # To the client, an answer that was cut within its headers is a success without a body.
+            raise ConnectUnavailable(f"{asked}: {response.status}, but the answer is cut") from error
     if response.status < 300:
-        return json.loads(response.data) if response.data else None
+        return None
     message = _message(response)
     match response.status:
         case 404:

@@ -179,7 +179,9 @@ class Copies:
         pending.parent.mkdir(parents=True, exist_ok=True)
         pending.unlink(missing_ok=True)
         with instance.cursor() as connection:
-            connection.execute(f"ATTACH '{str(pending).replace(chr(39), chr(39) * 2)}' AS published")
+            # Hidden, since a reader who lists all tables meanwhile would keep the file attached, and so locked, for as
+            # long as he reads.
+            connection.execute(f"ATTACH '{str(pending).replace(chr(39), chr(39) * 2)}' AS published (HIDDEN)")
             try:
                 connection.execute("BEGIN")
                 # One snapshot for all tables; a transaction writes one file only, and this is the one.

@@ -152,7 +152,7 @@ class ElasticsearchStore:
             return []
         if answer.status >= 300:
             raise failure(answer.status, answer.reason, path)
-        return list(msgspec.json.decode(answer.body, type=dict[str, msgspec.Raw]))
+        return list(answer.read(dict[str, msgspec.Raw], path))
 
 
 class ElasticsearchSink:

@@ -88,6 +88,18 @@ class Answer:
     status: int
     body: bytes
 
+    def read(self, form: type[T], subject: str) -> T:
+        """What the body says.
+
+        Raises:
+            StoreUnavailable: it is not of that form. A connection that is cut within the headers of an answer, before
+                the length of the body was told, looks like a success without a body to the client.
+        """
+        try:
+            return msgspec.json.decode(self.body, type=form)
+        except msgspec.MsgspecError as error:
+            raise StoreUnavailable(f"{subject}: {self.status}, but the answer is cut or of an unknown form") from error
+
     @property
     def reason(self) -> Reason:
         """Why the request was refused."""
@@ -149,4 +161,4 @@ class Cluster:
         answered = self.answer(method, path, body, params)
         if answered.status >= 300:
             raise failure(answered.status, answered.reason, f"{method} {path}")
-        return msgspec.json.decode(answered.body, type=answer)
+        return answered.read(answer, f"{method} {path}")

@@ -6,6 +6,7 @@ import pytest
 
 from connectors.connect import ConnectClient, ConnectUnavailable
 from connectors.connector_status import ConnectorStatus, TaskStatus, reason
+from tests.answering import answering
 
 TRACE = """org.apache.kafka.connect.errors.ConnectException: An exception occurred in the change event producer.
 \tat io.debezium.pipeline.ErrorHandler.setProducerThrowable(ErrorHandler.java:67)
@@ -61,3 +62,9 @@ def test_a_connect_that_is_not_there_is_unavailable_and_its_credentials_stay_hid
             client.names()
     assert "127.0.0.1" in str(unavailable.value)
     assert "canary" not in str(unavailable.value)
+
+
+def test_an_answer_that_is_cut_within_its_headers_is_no_answer() -> None:
+    with answering(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n") as url:
+        with pytest.raises(ConnectUnavailable, match="cut"):
+            ConnectClient(url).status("orders")

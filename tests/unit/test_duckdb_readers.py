@@ -9,10 +9,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import cast
 
 import duckdb
 import pytest
 
+from sinks.duckdb_analytics import Analytics
 from sinks.duckdb_names import quote
 from sinks.duckdb_readers import Copies, ReadersRefused, load_extensions, only_reads, serve
 from sinks.duckdb_store import DuckdbStore
@@ -274,6 +276,23 @@ def test_a_published_copy_is_read_by_another_process_while_the_store_is_written(
         assert held.execute("SELECT status FROM orders").fetchall() == [("pending",)]
     assert read_elsewhere(copy) == "[(1, 'paid', '12.30')]"
     assert [path.name for path in copy.parent.iterdir()] == [copy.name]
+
+
+def test_a_reader_who_lists_all_tables_meanwhile_keeps_nobody_from_the_copy(store: DuckdbStore, tmp_path: Path) -> None:
+    copy = tmp_path / "published" / "copy.duckdb"
+    with store.instance().cursor() as reader:
+
+        class WhileCopied:
+            """Analytics are made while the copy is attached."""
+
+            def statements(self, _tables: object) -> list[str]:
+                reader.execute("BEGIN")
+                reader.execute("SELECT * FROM duckdb_tables(), duckdb_databases()").fetchall()
+                return []
+
+        analytics = cast("Analytics", WhileCopied())
+        Copies(copy, ["orders"], every_s=5, analytics=analytics).publish(store.instance())
+        assert read_elsewhere(copy) == "[(1, 'pending', '12.30')]"
 
 
 def test_a_copy_that_cannot_be_written_is_tried_again_when_the_next_is_due(store: DuckdbStore, tmp_path: Path) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import pytest
 
-from sinks.elasticsearch_client import Answer, Reason, failure
+from sinks.elasticsearch_client import Answer, Cluster, Reason, connect, failure
 from sinks.errors import GenerationMissing, MutationRejected, SinkError, StoreUnavailable
+from tests.answering import answering
 
 
 @pytest.mark.parametrize(
@@ -46,3 +49,20 @@ def test_an_answer_of_any_form_has_a_reason() -> None:
     assert Answer(502, b"<html>Bad Gateway</html>").reason.type == "answer of an unknown form"
     reason = Answer(400, b'{"error":{"type":"x_exception","reason":null,"root_cause":[]},"status":400}').reason
     assert reason.type == "x_exception"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nX-elastic-product: Elastic",
+        b"HTTP/1.1 200 OK\r\nX-elastic-product: Elasticsearch\r\ncontent-type: application/json\r\n",
+        b"HTTP/1.1 200 OK\r\nX-elastic-product: Elasticsearch\r\ncontent-type: application/json\r\n"
+        b'content-length: 20\r\n\r\n{"items":',
+        b"HTTP/1.1 200 OK\r\nX-elastic-product: Elasticsearch\r\ncontent-type: application/json\r\n\r\n[]",
+    ],
+    ids=["within a header", "between headers", "within the body", "of another form"],
+)
+def test_an_answer_that_is_cut_anywhere_is_waited_out(answer: bytes) -> None:
+    with answering(answer) as url, closing(connect(url, request_timeout_s=5)) as client:
+        with pytest.raises(StoreUnavailable):
+            Cluster(client).ask("GET", "/_bulk", dict[str, int])
