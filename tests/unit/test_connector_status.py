@@ -65,6 +65,6 @@ def test_a_connect_that_is_not_there_is_unavailable_and_its_credentials_stay_hid
 
 
 def test_an_answer_that_is_cut_within_its_headers_is_no_answer() -> None:
-    with answering(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n") as url:
-        with pytest.raises(ConnectUnavailable, match="cut"):
-            ConnectClient(url).status("orders")
+    cut = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+    with answering(cut) as url, pytest.raises(ConnectUnavailable, match="cut"):
+        ConnectClient(url).status("orders")

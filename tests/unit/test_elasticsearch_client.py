@@ -64,5 +64,6 @@ def test_an_answer_of_any_form_has_a_reason() -> None:
 )
 def test_an_answer_that_is_cut_anywhere_is_waited_out(answer: bytes) -> None:
     with answering(answer) as url, closing(connect(url, request_timeout_s=5)) as client:
+        cluster = Cluster(client)
         with pytest.raises(StoreUnavailable):
-            Cluster(client).ask("GET", "/_bulk", dict[str, int])
+            cluster.ask("GET", "/_bulk", dict[str, int])
