@@ -156,6 +156,12 @@ class Pipeline:
         asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])[group].result()
         return {(place.topic, place.partition): place.offset for place in asked.topic_partitions}
 
+    def forget_mirrored(self) -> None:
+        """Delete the groups, as Kafka itself does a week after the last member left."""
+        admin = self.settings.kafka.admin()
+        for forgotten in admin.delete_consumer_groups([read_models.group(model, 1) for model in MODELS]).values():
+            forgotten.result()
+
     def history(self, table: str, row_id: int) -> list[dict[str, Any]]:
         """Every change of a row that DuckDB keeps, in the log's order."""
         live = read_models.open_duckdb(self.settings).live()

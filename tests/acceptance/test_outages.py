@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from tests.acceptance.command import MODELS
 from tests.acceptance.running import Pipeline
 
 STOPPED_S = 30.0
@@ -66,3 +67,15 @@ def test_duckdb_restored_from_an_older_copy_is_fed_again_from_there(pipeline: Pi
     assert pipeline.mirrored("duckdb") == reached
     pipeline.keep_running()
     pipeline.settled()
+
+
+def test_a_group_whose_offsets_are_forgotten_goes_on_where_its_store_is(pipeline: Pipeline) -> None:
+    pipeline.settle()
+    pipeline.end()
+    pipeline.forget_mirrored()
+    assert not any(pipeline.mirrored(model) for model in MODELS)
+    pipeline.keep_running()
+    with pipeline.load():
+        pipeline.settle()
+    pipeline.settled()
+    assert all(pipeline.mirrored(model) for model in MODELS)

@@ -27,6 +27,7 @@ from tests.unit.row_changes import batch, deleted, model, streamed
 CHECKOUT = Path(__file__).parents[2]
 ORDERS = RowShape("orders", ("id",), {"id": "bigint", "status": "text"})
 SHARD = ("orders", 0)
+ROWS = 5_000
 HOLD = """
 import sys
 from pathlib import Path
@@ -105,6 +106,19 @@ def test_rows_and_progress_are_there_after_opening_again(tmp_path: Path) -> None
         store.open()
         assert store.instance().execute("FROM orders").fetchall() == [(1, "paid")]
         assert store.sink(1).progress() == Progress({SHARD: 5})
+
+
+def test_what_is_emitted_again_costs_no_space(tmp_path: Path) -> None:
+    with model(tmp_path, ORDERS) as orders:
+
+        def emit(begin: int) -> int:
+            """Every row once, at offsets that go on from there; says how large the files are then."""
+            orders.write(*(streamed((10, id_), begin + id_, id=id_, status=f"{id_:060}") for id_ in range(ROWS)))
+            return orders.store.size_bytes(1)
+
+        once = emit(0)
+        assert max(emit(ROWS * again) for again in range(1, 20)) < 1.5 * once
+        assert orders.ask("SELECT count(*) FROM orders_history") == [(ROWS,)]
 
 
 def test_a_generation_that_is_not_there_is_missing_and_not_made(store: DuckdbStore) -> None:
