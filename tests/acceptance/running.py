@@ -121,7 +121,7 @@ class Pipeline:
         return expected
 
     @contextmanager
-    def load(self, orders_per_s: float = 15.0) -> Iterator[None]:
+    def load(self, orders_per_s: float = 6.0) -> Iterator[None]:
         """Keep a shop open, with everything that it does to orders, while the block runs."""
         until = threading.Event()
         generator = OrderGenerator(

@@ -47,7 +47,7 @@ def test_nobody_notices_a_replay_a_cutover_a_rollback_and_a_cutover_again(
     for number in (order_id, *others):
         place(rebuilt.source, number, items=2)
     rebuilt.settle()
-    with rebuilt.load(15), open_shop(rebuilt, order_id, others) as shop:
+    with rebuilt.load(), open_shop(rebuilt, order_id, others) as shop:
         shop.sees(is_marked=True)
         succeeds(slimmer("replay", "all", "--execute"))
         shop.sees(is_marked=False)
@@ -198,7 +198,7 @@ def test_where_a_replay_begins_is_only_asked_in_place(rebuilt: Pipeline) -> None
 def test_a_model_is_rebuilt_from_a_snapshot_of_postgresql_while_it_is_written(rebuilt: Pipeline, order_id: int) -> None:
     place(rebuilt.source, order_id, items=2)
     before = live(rebuilt, "redis")
-    with rebuilt.load(15):
+    with rebuilt.load():
         said = succeeds(rebuilt.command("replay", "redis", "--snapshot", "--execute"))
     assert "is equal" in said
     assert live(rebuilt, "redis") > before
