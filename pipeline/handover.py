@@ -71,6 +71,13 @@ class Handover:
             self._is_batch_in_hand = False
             self._changed.notify_all()
 
+    def rest(self, wait_s: float) -> None:
+        """Let records come together for `wait_s`, or until there is a full batch of them or something else to do."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: not self._has_room() or bool(self._unplaced) or self._failure is not None, wait_s
+            )
+
     def await_put_down(self, timeout_s: float) -> bool:
         """Wait until no batch is in hand, and say whether it came to that."""
         with self._changed:

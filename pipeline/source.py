@@ -8,6 +8,7 @@ the group's committed offsets only mirror it, for the usual tools.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import copy_context
 from dataclasses import dataclass
@@ -27,6 +28,11 @@ log = structlog.get_logger()
 POLL_S = 0.1
 FULL_S = 5.0
 """How long the group waits at most for a worker that has no room: polling is also what keeps it a member."""
+REST = 3
+"""How many times as long as a batch took the next one may come together. A write of few records costs a store about
+what one of some hundred does, so that a steady trickle would keep both of them busy with nothing but overhead."""
+LONGEST_REST_S = 0.25
+"""How long it may be at most; the first record after a pause is handed over at once."""
 DRAIN = 2_000
 """Records taken per call: a call for more waits until its time is over where there are fewer."""
 
@@ -96,8 +102,12 @@ class Source:
         try:
             while not until.is_set():
                 self._place(after)
-                yield self._handover.take(POLL_S, self._paused)
+                batch = self._handover.take(POLL_S, self._paused)
+                taken_at = time.monotonic()
+                yield batch
                 self._handover.put_down()
+                if batch.span.end:
+                    self._handover.rest(min((time.monotonic() - taken_at) * REST, LONGEST_REST_S))
         finally:
             self._ended.set()
             self._handover.put_down()

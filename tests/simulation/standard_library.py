@@ -16,7 +16,13 @@ from greenlet import getcurrent, greenlet
 
 from tests.simulation.scheduler import Scheduler, Task
 
-CLOCKS = ("pipeline.worker", "pipeline.polled", "sinks.elasticsearch_index", "sinks.redis_generation")
+CLOCKS = (
+    "pipeline.worker",
+    "pipeline.source",
+    "pipeline.polled",
+    "sinks.elasticsearch_index",
+    "sinks.redis_generation",
+)
 THREADS = ("pipeline.source", "pipeline.handover", "sinks.duckdb_store")
 EXECUTORS = ("sinks.elasticsearch_bulk",)
 

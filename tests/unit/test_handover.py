@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -170,6 +171,34 @@ def test_nobody_waits_for_room_once_it_is_over() -> None:
     ended.set()
     handover.put_down()
     assert not waiting.result(timeout=30)
+
+
+@pytest.mark.parametrize(
+    "comes",
+    [
+        lambda handover: handover.add([message(ORDERS, 0), message(ORDERS, 1)], {}),
+        lambda handover: handover.assigned([ITEMS]),
+        lambda handover: handover.rewound([ORDERS]),
+        lambda handover: handover.fail(LogTruncated("gone")),
+    ],
+    ids=["a full batch", "another shard", "a store that went back", "an error"],
+)
+def test_a_rest_ends_with(comes: Callable[[Handover], None]) -> None:
+    handover = begun(ORDERS, max_records=2)
+    resting = ThreadPoolExecutor(1).submit(handover.rest, 60)
+    comes(handover)
+    resting.result(timeout=30)
+
+
+def test_records_come_together_while_a_rest_lasts() -> None:
+    handover = begun(ORDERS, max_records=10)
+    with ThreadPoolExecutor(1) as pool:
+        resting = pool.submit(handover.rest, 0.2)
+        for offset in range(3):
+            handover.add([message(ORDERS, offset)], {})
+            assert not resting.done()
+        resting.result(timeout=30)
+    assert len(handover.take(0, GOING)) == 3
 
 
 def test_offsets_are_mirrored_once_and_the_latest_counts() -> None:
