@@ -131,7 +131,7 @@ def test_no_answer_is_older_than_is_said_of_it(pipeline: Pipeline, order_id: int
     place(pipeline.source, order_id)
     pipeline.settle("duckdb")
     copy = Path(pipeline.endpoints.duckdb_copy)
-    wait_for(partial(is_readable, copy, order_id), 60, lambda: "the copy does not have the probe")
+    wait_for(partial(is_readable, copy, order_id), 180, lambda: "the copy does not have the probe")
     query = question(pipeline, order_id)
     answers: list[Answered] = []
     copies: list[Opened] = []
