@@ -60,6 +60,8 @@ def read_to(offsets: Iterable[Mapping[str, Any]]) -> int | None:
 
 
 def _streamed_to(entry: Mapping[str, Any]) -> int | None:
-    # Debezium confirms to the slot what it has recorded here, and never more.
-    place = (entry["offset"] or {}).get("lsn_proc")
-    return None if place is None else int(place)
+    # Debezium confirms `lsn_commit` to the slot, the commit before the transaction that it is in, or `lsn_proc`, its
+    # last change, where it knows of no commit. Either may be the higher: a change of a transaction that commits late
+    # lies below a commit before it. Nothing else commits between the two, so that a slot up to either lost nothing.
+    places = [(entry["offset"] or {}).get(field) for field in ("lsn_proc", "lsn_commit")]
+    return max((int(place) for place in places if place is not None), default=None)

@@ -20,6 +20,11 @@ def test_a_slot_at_or_before_the_connector_is_unbroken(lsn: int) -> None:
     require_unbroken("orders", SLOT, read_to(lsn))
 
 
+@pytest.mark.parametrize(("change", "commit"), [(900, 1000), (1000, 900)], ids=["inverted", "in a transaction"])
+def test_a_change_below_the_commit_before_it_leaves_no_gap(change: int, commit: int) -> None:
+    require_unbroken("orders", SLOT, [{"partition": {}, "offset": {"lsn_proc": change, "lsn_commit": commit}}])
+
+
 def test_a_slot_ahead_of_the_connector_is_refused() -> None:
     with pytest.raises(LogBroken, match="slot orders begins at LSN 1000, the connector had read to 999"):
         require_unbroken("orders", SLOT, read_to(999))
