@@ -158,5 +158,5 @@ def test_the_page_names_each_difference_and_the_cycle_to_have_it_again() -> None
 def test_the_page_in_the_documentation_is_what_its_record_says() -> None:
     cycles = record.read(RECORD)
     assert RECORD.with_suffix(".md").read_text() == page(cycles)
-    assert cycles
+    assert len(cycles) >= 200
     assert all(seen.is_right for seen in cycles)
