@@ -184,12 +184,14 @@ class Copies:
             connection.execute(f"ATTACH '{str(pending).replace(chr(39), chr(39) * 2)}' AS published (HIDDEN)")
             try:
                 connection.execute("BEGIN")
+                # Their columns are those of the live names: a hidden database lists none.
+                named = tables_in(connection, "memory")
                 # One snapshot for all tables; a transaction writes one file only, and this is the one.
                 for table in self._tables:
                     source = f"memory.main.{quote(table)}"
                     connection.execute(f"CREATE TABLE published.main.{quote(table)} AS SELECT * FROM {source}")
                 connection.execute("USE published")
-                for statement in self._analytics.statements(tables_in(connection, "published").items()):
+                for statement in self._analytics.statements((name, named[name]) for name in self._tables):
                     connection.execute(statement)
                 connection.execute("COMMIT")
             finally:
