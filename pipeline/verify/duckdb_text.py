@@ -13,8 +13,10 @@ _QUOTED = "'\"' || {c}::VARCHAR || '\"'"
 _PLAIN = "{c}::VARCHAR"
 _FLOAT = """CASE WHEN isnan({c}) THEN '"NaN"' WHEN {c} = 'inf' THEN '"Infinity"' WHEN {c} = '-inf' THEN '"-Infinity"'
     ELSE {c}::VARCHAR END"""
-_CALENDAR = """CASE WHEN NOT isfinite({c}) THEN '"' || {c}::VARCHAR || '"'
-    WHEN year({u}) BETWEEN 1 AND 9999 THEN '"' || strftime({u}, '%Y-{rest}"')
+# First what nearly every value is; with a margin, since the session's time zone has a say in where a year begins.
+_CALENDAR = """CASE WHEN {c} BETWEEN '0002-01-01' AND '9998-12-31' THEN strftime({u}, '"%Y-{rest}"')
+    WHEN NOT isfinite({c}) THEN '"' || {c}::VARCHAR || '"'
+    WHEN year({u}) BETWEEN 1 AND 9999 THEN strftime({u}, '"%Y-{rest}"')
     ELSE '"' || CASE WHEN year({u}) < 0 THEN '-' ELSE '+' END
          || lpad(abs(year({u}))::VARCHAR, greatest(6, length(abs(year({u}))::VARCHAR))::INTEGER, '0')
          || strftime({u}, '-{rest}"') END"""
@@ -39,8 +41,8 @@ def json_text(table: Table) -> str:
     pieces: list[str] = []
     for name, text in table.columns.items():
         label = f"{',' if pieces else '{'}{json.dumps(name, ensure_ascii=False)}:".replace("'", "''")
-        pieces.append(f"'{label}' || coalesce({_value(quote(name), duckdb_type(text))}, 'null')")
-    return f"{' || '.join(pieces)} || '}}'"
+        pieces.append(f"'{label}', coalesce({_value(quote(name), duckdb_type(text))}, 'null')")
+    return f"concat({', '.join(pieces)}, '}}')"
 
 
 def key_text(table: Table) -> str:
