@@ -28,12 +28,13 @@ from rich.table import Table
 from bench import machine
 from bench.growing import Shop
 from bench.growth import CHANGES_PER_BATCH, LIVE, open_store, shapes
-from bench.reading import TOKEN, Place, Reading, free_port, readers
+from bench.reading import TOKEN, Place, Reading, readers
 from bench.throughput import Report
 from pipeline.analytics import analytics
 from pipeline.config import DuckdbSettings
 from sinks.duckdb_readers import Copies, serve
 from sinks.duckdb_store import DuckdbStore
+from stack.home import LOOPBACK, free_ports
 
 SEGMENT_S = 10.0
 STEADY_PER_S = 2_000
@@ -73,7 +74,7 @@ def measure(versions: int, rounds: int, report: Report) -> Contention:
     """Write beside readers and alone, in turn, over a store of so many versions."""
     found = Contention({name: Pace() for name in CHANGES_PER_BATCH_BY_PACE})
     with TemporaryDirectory(prefix="readers-") as folder, closing(open_store(Path(folder) / "duckdb")) as store:
-        place = Place(f"quack:127.0.0.1:{free_port()}", str(Path(folder) / "copy" / "published.duckdb"))
+        place = Place(f"quack:{LOOPBACK}:{free_ports(1)[0]}", str(Path(folder) / "copy" / "published.duckdb"))
         writer = _Writer(store, Path(place.copy))
         report(f"loading {versions:,} versions")
         writer.load(versions)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
-import socket
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Event
@@ -89,11 +88,3 @@ def _ask(name: str, connection: duckdb.DuckDBPyConnection, place: Place, ended: 
         return
     while answer.fetchmany(2_048) and not ended.is_set():
         time.sleep(0.1)
-
-
-def free_port() -> int:
-    """A port of this machine that nobody listens at."""
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -100,7 +100,7 @@ class Home:
         kept = _read(self.ports_file)
         missing = [name for name in PORT_NAMES if name not in kept]
         if missing:
-            kept |= zip(missing, _free_ports(len(missing), taken=kept.values()), strict=True)
+            kept |= zip(missing, free_ports(len(missing), taken=kept.values()), strict=True)
             write_privately(self.ports_file, json.dumps(kept, indent=2))
         return kept
 
@@ -132,13 +132,18 @@ def is_free(port: int) -> bool:
         return True
 
 
-def _read(file: Path) -> dict[str, Any]:
-    return dict(json.loads(file.read_text())) if file.exists() else {}
+def free_ports(count: int, *, taken: Iterable[int] = ()) -> list[int]:
+    """Return ports of loopback that nobody listens at, and that are none of those taken.
 
-
-def _free_ports(count: int, *, taken: Iterable[int]) -> list[int]:
+    Raises:
+        StackError: there are fewer.
+    """
     candidates = set(range(_FIRST_PORT, _LAST_PORT + 1)).difference(taken)
     free = [port for port in secrets.SystemRandom().sample(sorted(candidates), 500) if is_free(port)]
     if len(free) < count:
         raise StackError(f"Fewer than {count} loopback ports are free between {_FIRST_PORT} and {_LAST_PORT}.")
     return free[:count]
+
+
+def _read(file: Path) -> dict[str, Any]:
+    return dict(json.loads(file.read_text())) if file.exists() else {}

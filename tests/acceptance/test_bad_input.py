@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 import urllib3
 
+from stack.home import LOOPBACK, free_ports
 from tests.acceptance.command import MODELS
-from tests.acceptance.relay import Relay
 from tests.acceptance.running import Pipeline
 from tests.acceptance.shop import place
 from tests.acceptance.side import SidePipeline
+from tests.chaos.relays import CLEAR, Disturbance, Relays
 from tests.contract.redis_server import OwnServer
 
 HTTP = urllib3.PoolManager()
@@ -97,13 +98,15 @@ def test_a_silent_registry_pauses_the_workers_until_it_answers(deployed: Pipelin
     deployed.end()
     place(deployed.source, order_id)
     url = urllib3.util.parse_url(deployed.endpoints.schema_registry)
-    with Relay((str(url.host), url.port or 80)) as relay:
-        address = f"http://127.0.0.1:{relay.port}{url.path}"
+    [port] = free_ports(1)
+    with Relays({"registry": port}, {"registry": url.port or 80}) as relays:
+        relays.disturb("registry", Disturbance(is_stuck=True))
+        address = f"http://{LOOPBACK}:{port}{url.path}"
         run = deployed.start(environment={"READMODELS_SCHEMA_REGISTRY__URL": address})
         for model in MODELS:
             run.says("event=waiting", f"model={model}", "no answer about schema")
         assert run.workers().keys() == set(MODELS)
-        relay.open()
+        relays.disturb("registry", CLEAR)
         assert order_id in deployed.settled().documents
         deployed.end()
     assert run.lines("level=error") == []

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import duckdb
 
 from sinks.duckdb_readers import load_extensions, serve
 from sinks.duckdb_store import DuckdbStore
+from stack.home import LOOPBACK, free_ports
 
 TOKEN = "four and more"
 Rows = list[tuple[object, ...]]
@@ -73,6 +73,4 @@ def reader_of(store: DuckdbStore, directory: Path) -> Iterator[Reader]:
 
 def free_address() -> str:
     """An address of this machine that nobody serves."""
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"quack:127.0.0.1:{probe.getsockname()[1]}"
+    return f"quack:{LOOPBACK}:{free_ports(1)[0]}"

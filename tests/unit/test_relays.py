@@ -9,7 +9,7 @@ from contextlib import closing
 
 import pytest
 
-from stack.home import LOOPBACK
+from stack.home import LOOPBACK, free_ports
 from tests.acceptance.waiting import wait_for
 from tests.chaos.relays import CLEAR, Disturbance, Relays
 
@@ -56,9 +56,7 @@ def echo() -> Iterator[Echo]:
 
 @pytest.fixture
 def port() -> int:
-    with socket.socket() as free:
-        free.bind((LOOPBACK, 0))
-        return int(free.getsockname()[1])
+    return free_ports(1)[0]
 
 
 @pytest.fixture
