@@ -28,8 +28,8 @@ from pipeline.epoch.source_watch import SourceWatch
 from pipeline.epoch.sweeper import Sweeper
 from pipeline.gather import NOTHING_GATHERED, Gathered, GatherSettings
 from pipeline.policy import GivenUp, Patience
-from pipeline.rebuild.judgement import scopes_of
 from pipeline.source import Source
+from pipeline.survey.judgement import scopes_of
 from pipeline.watchdog import Watchdog, WatchedGenerations
 from pipeline.worker import Worker, has_reached
 from sinks.batch import Shard

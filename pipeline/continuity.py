@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from connectors.errors import ContractBroken
-from pipeline.epoch.seen import Reason, Seen
+from pipeline.ended_log import Reason, Seen
 from pipeline.replication import Slot
 
 

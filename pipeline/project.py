@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.contract import Contract, Table
-from pipeline.epoch.lives import NO_LIVES, Lives
 from pipeline.json_text import field_of, objects
+from pipeline.lives import NO_LIVES, Lives
 from sinks.batch import FACTS, PART, PLACE, Mutations
 from sinks.fence import Fence, FenceKind
 from sinks.fold import fold

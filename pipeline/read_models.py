@@ -15,8 +15,8 @@ from connectors.numerics import Decimals
 from connectors.schemas import Schemas
 from pipeline.config import DecimalMode, Settings, ValueFormat
 from pipeline.contract import contract_from
-from pipeline.epoch.lives import NO_LIVES, Lives
 from pipeline.incremental import Asked
+from pipeline.lives import NO_LIVES, Lives
 from pipeline.project import DocumentProjection, Projection, RowProjection
 from sinks.generation import Record, now
 from sinks.shape import Shape

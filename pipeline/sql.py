@@ -15,7 +15,7 @@ from pipeline.analytics import analytics
 from pipeline.as_of import as_of
 from pipeline.config import DuckdbSettings, Settings
 from pipeline.epoch.lifted import lives_of
-from pipeline.epoch.lives import Lives
+from pipeline.lives import Lives
 from pipeline.read_models import open_duckdb
 from sinks.duckdb_place import Place, place_of, place_query
 from sinks.duckdb_readers import load_extensions, only_reads

@@ -13,10 +13,10 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from rich.table import Table
 
 from pipeline.cli.context import err, out
-from pipeline.rebuild.finding import Finding
 from pipeline.rebuild.plan import Ground, Plan
 from pipeline.rebuild.reach import Offsets
-from pipeline.rebuild.survey import Survey
+from pipeline.survey.finding import Finding
+from pipeline.survey.survey import Survey
 
 
 class Line:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from connectors.topics import Identity
-from pipeline.epoch.seen import Reason, Seen
+from pipeline.ended_log import Reason, Seen
 
 Fingerprint = Mapping[str, str]
 """What was found, by what it is of. What nobody could look at is not in it."""

@@ -14,10 +14,10 @@ from connectors.decode import Decoded
 from connectors.errors import SystemicError
 from connectors.records import Records
 from connectors.topics import Asked
+from pipeline.ended_log import EpochEnded, Seen
 from pipeline.epoch.fingerprint import changes, of_topics
-from pipeline.epoch.lives import Lives
-from pipeline.epoch.seen import EpochEnded, Seen
 from pipeline.epoch.stream import Stream
+from pipeline.lives import Lives
 from pipeline.worker import Decodes
 from sinks.batch import Batch, Progress
 from sinks.sink import Sink

@@ -11,8 +11,8 @@ from connectors.topics import Asked
 from pipeline.config import Settings
 from pipeline.epoch.fingerprint import Fingerprint, of_source, of_topics
 from pipeline.epoch.lifted import lives_of
-from pipeline.epoch.lives import Lives
 from pipeline.epoch.source_facts import read_facts
+from pipeline.lives import Lives
 from pipeline.source_database import SourceUnavailable, connect
 from sinks.epoch import Epoch, EpochKind
 from sinks.errors import StoreUnavailable

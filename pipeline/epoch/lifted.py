@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pipeline.epoch.lives import Lives
+from pipeline.lives import Lives
 from sinks.batch import Batch, Progress, Shard, Span
 from sinks.errors import ProgressLost
 from sinks.generation import UNKNOWN

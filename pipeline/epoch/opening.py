@@ -14,13 +14,13 @@ from connectors.connect import ConnectClient, ConnectorMissing
 from connectors.kafka import earliest_offsets, end_offsets
 from pipeline import read_models
 from pipeline.config import Settings
+from pipeline.ended_log import Reason, Seen
 from pipeline.epoch.fingerprint import Fingerprint, changes
 from pipeline.epoch.known import fingerprint
 from pipeline.epoch.lifted import lives_of, sink_of
-from pipeline.epoch.lives import Lives
-from pipeline.epoch.seen import Reason, Seen
 from pipeline.epoch.source_watch import SourceWatch
-from pipeline.rebuild.members import member_count
+from pipeline.lives import Lives
+from pipeline.members import member_count
 from pipeline.setup import (
     UNCHANGED,
     Step,

@@ -15,12 +15,12 @@ from connectors.kafka import earliest_offsets, end_offsets
 from connectors.schemas import AskedOnce
 from pipeline import read_models
 from pipeline.config import Settings
-from pipeline.epoch.lives import Lives
-from pipeline.rebuild.finding import Finding, Reason
-from pipeline.rebuild.judgement import judge_snapshots
-from pipeline.rebuild.reading import Offsets, pieces
-from pipeline.rebuild.survey import survey
-from pipeline.rebuild.told import told_of_snapshots
+from pipeline.lives import Lives
+from pipeline.survey.finding import Finding, Reason
+from pipeline.survey.judgement import judge_snapshots
+from pipeline.survey.reading import Offsets, pieces
+from pipeline.survey.survey import survey
+from pipeline.survey.told import told_of_snapshots
 from sinks.fence import Fence
 
 FIRST_RECORDS = 8

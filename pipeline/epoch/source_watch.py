@@ -12,8 +12,8 @@ from connectors.connect import ConnectClient, ConnectError
 from connectors.debezium import ConnectorConfiguration
 from connectors.errors import ContractBroken
 from pipeline.continuity import gap, read_to
+from pipeline.ended_log import EpochEnded, Reason, Seen
 from pipeline.epoch.fingerprint import Fingerprint, changes, of_source
-from pipeline.epoch.seen import EpochEnded, Reason, Seen
 from pipeline.epoch.source_facts import read_facts
 from pipeline.replication import read_slot
 from pipeline.setup import Deployment

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from connectors.records import Records
-from pipeline.epoch.lives import Lives
-from pipeline.epoch.seen import Reason, Seen
+from pipeline.ended_log import Reason, Seen
+from pipeline.lives import Lives
 from sinks.epoch import Epoch
 
 JITTER_US = 10_000_000

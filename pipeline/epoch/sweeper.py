@@ -32,7 +32,7 @@ class Sweeper:
 
     Args:
         settings: those that the generation is fed under.
-        scopes: those of the model, see `pipeline.rebuild.judgement.scopes_of`.
+        scopes: those of the model, see `pipeline.survey.judgement.scopes_of`.
         sink: of the generation, for this purpose alone.
     """
 

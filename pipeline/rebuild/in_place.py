@@ -15,7 +15,7 @@ from pipeline import read_models
 from pipeline.config import Settings
 from pipeline.epoch.lifted import lives_of, sink_of
 from pipeline.gather import Gathered
-from pipeline.rebuild.members import forget_group
+from pipeline.members import forget_group
 from pipeline.rebuild.reach import Look, Offsets
 from pipeline.source import Source
 from pipeline.worker import Worker, has_reached

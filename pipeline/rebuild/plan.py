@@ -10,13 +10,13 @@ from connectors.topics import Topic, describe
 from pipeline import read_models
 from pipeline.config import Settings
 from pipeline.epoch.lifted import lives_of
-from pipeline.epoch.lives import NO_LIVES, Lives
+from pipeline.lives import NO_LIVES, Lives
 from pipeline.rebuild.begin import Beginning, beginning
-from pipeline.rebuild.finding import Finding
-from pipeline.rebuild.judgement import Judgement, judge, scopes_of
 from pipeline.rebuild.reach import Offsets
 from pipeline.rebuild.space import Space, space
-from pipeline.rebuild.survey import Survey, SurveyWatcher, survey
+from pipeline.survey.finding import Finding
+from pipeline.survey.judgement import Judgement, judge, scopes_of
+from pipeline.survey.survey import Survey, SurveyWatcher, survey
 from sinks.generation import UNKNOWN
 
 

@@ -17,11 +17,11 @@ from connectors.kafka import end_offsets
 from pipeline import read_models
 from pipeline.config import Settings
 from pipeline.epoch.lifted import sink_of
-from pipeline.epoch.lives import inherited
 from pipeline.incremental import SnapshotProgress, WantedSnapshot
+from pipeline.lives import inherited
+from pipeline.members import member_count
 from pipeline.rebuild.begin import Beginning, begin, beginning
 from pipeline.rebuild.builders import Builders, building
-from pipeline.rebuild.members import member_count
 from pipeline.rebuild.reach import LOOK_EVERY_S, GenerationBehind, Offsets, ends_of_now, lacking, reach
 from pipeline.rebuild.switch import Switched, cut_over, drop
 from pipeline.verify.verdict import Verdict

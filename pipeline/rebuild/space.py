@@ -11,7 +11,7 @@ import msgspec
 
 from pipeline import read_models
 from pipeline.config import Settings
-from pipeline.rebuild.finding import Finding, Reason
+from pipeline.survey.finding import Finding, Reason
 
 COMFORTABLE = 2
 """Times the size of a generation: while it is built, a store holds more than what is left in the end."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pipeline import read_models
 from pipeline.config import Settings
 from pipeline.epoch.lifted import sink_of
-from pipeline.rebuild.members import forget_group
+from pipeline.members import forget_group
 from pipeline.rebuild.reach import Look, ends_of_now, reach
 from sinks.generation import Record, State, kept
 from sinks.sink import Store

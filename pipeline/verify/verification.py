@@ -13,7 +13,7 @@ from typing import Protocol
 
 from pipeline import read_models
 from pipeline.config import Settings
-from pipeline.epoch.lives import Lives
+from pipeline.lives import Lives
 from pipeline.marks import Marks
 from pipeline.source_database import connect
 from pipeline.verify.arrival import Arrival

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from connectors.envelope import TableColumns, envelope_schema
 from pipeline.contract import Collection, Contract, Document, Table
-from pipeline.epoch.lives import Integers, Lives
+from pipeline.lives import Integers, Lives
 from pipeline.project import DocumentProjection, Projected, RowProjection
 from sinks.batch import Batch, Mutations, Span
 from sinks.fence import Fence, FenceKind

@@ -10,8 +10,8 @@ from connectors.connect import ConnectClient, ConnectorFailed
 from connectors.debezium import ConfigurationRefused
 from pipeline import replication, source_database
 from pipeline.continuity import LogBroken
+from pipeline.ended_log import Reason
 from pipeline.epoch.fingerprint import Fingerprint, of_source
-from pipeline.epoch.seen import Reason
 from pipeline.epoch.source_watch import SourceWatch
 from pipeline.marks import Marks
 from pipeline.setup import Deployment, carry_out, init_steps, teardown_steps

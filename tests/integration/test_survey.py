@@ -21,10 +21,10 @@ from pipeline import read_models
 from pipeline.cli.context import local_defaults
 from pipeline.config import Settings, load
 from pipeline.project import RowProjection
-from pipeline.rebuild.finding import Reason
-from pipeline.rebuild.judgement import Judgement, judge, scopes_of
-from pipeline.rebuild.reading import GROUP, LogStalled, Offsets, pieces
-from pipeline.rebuild.survey import Survey, survey
+from pipeline.survey.finding import Reason
+from pipeline.survey.judgement import Judgement, judge, scopes_of
+from pipeline.survey.reading import GROUP, LogStalled, Offsets, pieces
+from pipeline.survey.survey import Survey, survey
 from sinks.batch import Batch, Shard, Span
 from sinks.fence import Fence
 from sinks.memory import MemoryStore

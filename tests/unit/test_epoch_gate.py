@@ -16,10 +16,10 @@ from connectors.decode import Decoded
 from connectors.kafka import KafkaUnavailable
 from connectors.records import Records
 from connectors.topics import Identity
+from pipeline.ended_log import EpochEnded, Reason
 from pipeline.epoch.fingerprint import changes, of_source, of_topics
 from pipeline.epoch.gate import Gate, GatedDecoder, GatedSink, TopicsGone
-from pipeline.epoch.lives import Lives
-from pipeline.epoch.seen import EpochEnded, Reason
+from pipeline.lives import Lives
 from sinks.epoch import Epoch, EpochKind
 from sinks.memory import MemoryStore
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pipeline.epoch.lifted import Lifted
-from pipeline.epoch.lives import OFFSETS_PER_EPOCH, Lives, inherited
+from pipeline.lives import OFFSETS_PER_EPOCH, Lives, inherited
 from sinks.batch import Batch, Progress, Span
 from sinks.epoch import Epoch, EpochKind, noting
 from sinks.errors import ProgressLost

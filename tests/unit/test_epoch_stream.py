@@ -11,9 +11,9 @@ import pyarrow as pa
 
 from connectors.envelope import TableColumns, envelope_schema
 from connectors.records import Records
-from pipeline.epoch.lives import Lives
-from pipeline.epoch.seen import EpochEnded, Reason, Seen
+from pipeline.ended_log import EpochEnded, Reason, Seen
 from pipeline.epoch.stream import JITTER_US, Stream
+from pipeline.lives import Lives
 from sinks.epoch import Epoch, EpochKind
 
 TOPIC = "cdc.public.orders"

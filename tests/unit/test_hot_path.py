@@ -13,7 +13,7 @@ from connectors.schemas import AskedOnce
 from pipeline import read_models
 from pipeline.polled import by_topic
 from pipeline.project import DocumentProjection, RowProjection
-from pipeline.rebuild.survey import Pass
+from pipeline.survey.survey import Pass
 from sinks.batch import Batch, Progress
 from sinks.duckdb_store import DuckdbStore
 from sinks.memory import MemoryStore

@@ -11,11 +11,11 @@ from connectors.decode import Rejected
 from connectors.errors import MissingColumn
 from connectors.notifications import InitialSnapshot
 from connectors.topics import Topic
-from pipeline.rebuild.finding import Finding, Reason
-from pipeline.rebuild.judgement import Judgement, judge, scopes_of
 from pipeline.rebuild.space import Space, memory_left
-from pipeline.rebuild.survey import PartitionLog, Survey
-from pipeline.rebuild.tally import SnapshotRows, Streamed
+from pipeline.survey.finding import Finding, Reason
+from pipeline.survey.judgement import Judgement, judge, scopes_of
+from pipeline.survey.survey import PartitionLog, Survey
+from pipeline.survey.tally import SnapshotRows, Streamed
 from sinks.fence import Fence, FenceKind
 from sinks.register import Change, Register, join
 from sinks.shape import DocumentShape, RowShape

@@ -21,10 +21,10 @@ from connectors.records import Records
 from connectors.schemas import AskedOnce
 from pipeline import read_models
 from pipeline.config import Settings
-from pipeline.epoch.lives import NO_LIVES, Lives
-from pipeline.rebuild.reading import Offsets, chosen, pieces
-from pipeline.rebuild.tally import SnapshotRows, Streamed, Tally, last_rows
-from pipeline.rebuild.told import told_of_snapshots
+from pipeline.lives import NO_LIVES, Lives
+from pipeline.survey.reading import Offsets, chosen, pieces
+from pipeline.survey.tally import SnapshotRows, Streamed, Tally, last_rows
+from pipeline.survey.told import told_of_snapshots
 from sinks.batch import Shard
 
 log = structlog.get_logger()

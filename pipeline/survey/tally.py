@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from connectors.records import Records
-from pipeline.rebuild.reading import chosen
+from pipeline.survey.reading import chosen
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from connectors.kafka import earliest_offsets, end_offsets
 from connectors.notifications import InitialSnapshot, initial_snapshot, read_notification
 from connectors.schemas import Schemas
 from pipeline.config import Settings, ValueFormat
-from pipeline.rebuild.reading import Offsets, pieces
+from pipeline.survey.reading import Offsets, pieces
 
 log = structlog.get_logger()
 

@@ -29,8 +29,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from connectors.topics import FOREVER, Topic
-from pipeline.rebuild.finding import Finding, Reason
-from pipeline.rebuild.survey import PartitionLog, Survey
+from pipeline.survey.finding import Finding, Reason
+from pipeline.survey.survey import PartitionLog, Survey
 from sinks.fence import Fence, FenceKind, Fences
 from sinks.shape import ROOT, RowShape, Shape, scope
 
