@@ -112,9 +112,10 @@ class Handover:
             self._placed.setdefault(shard, offset)
 
     def begin(self, shard: Shard, offset: int) -> None:
-        """The shard was sought and resumed, and is read from this offset."""
+        """The shard was sought and resumed, and is read from this offset; the group shows it before a record comes."""
         with self._changed:
             self._polled.begin(shard, offset)
+            self._mirrored[shard] = offset
 
     def assigned(self, shards: Collection[Shard]) -> None:
         """These shards are ours now."""

@@ -150,11 +150,11 @@ class Pipeline:
         return Redis.from_url(self.endpoints.redis)
 
     def mirrored(self, model: str) -> dict[Shard, int]:
-        """The offsets that the group of a model's first generation has committed."""
+        """The offsets past zero that the group of a model's first generation has committed."""
         group = read_models.group(model, 1)
         admin = self.settings.kafka.admin()
         asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])[group].result()
-        return {(place.topic, place.partition): place.offset for place in asked.topic_partitions}
+        return {(place.topic, place.partition): place.offset for place in asked.topic_partitions if place.offset > 0}
 
     def forget_mirrored(self) -> None:
         """Delete the groups, as Kafka itself does a week after the last member left."""

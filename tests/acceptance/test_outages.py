@@ -75,7 +75,7 @@ def test_a_group_whose_offsets_are_forgotten_goes_on_where_its_store_is(pipeline
     pipeline.forget_mirrored()
     assert not any(pipeline.mirrored(model) for model in MODELS)
     pipeline.keep_running()
-    with pipeline.load():
-        pipeline.settle()
     pipeline.settled()
-    assert all(pipeline.mirrored(model) for model in MODELS)
+    pipeline.end()
+    for model in MODELS:
+        assert pipeline.mirrored(model) == pipeline.progress(model)

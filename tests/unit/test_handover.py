@@ -207,3 +207,9 @@ def test_offsets_are_mirrored_once_and_the_latest_counts() -> None:
     handover.mirror({ORDERS: 5})
     assert handover.mirrored() == {ORDERS: 5, ITEMS: 1}
     assert handover.mirrored() == {}
+
+
+def test_a_shard_that_begins_is_mirrored_before_a_record_of_it_comes() -> None:
+    handover = Handover(100)
+    handover.begin(ORDERS, 3)
+    assert handover.mirrored() == {ORDERS: 3}
