@@ -73,7 +73,11 @@ NOTHING = Register()
 
 
 def join(*registers: Register) -> Register:
-    """Take the newest of each side, without what the result has decided against for good."""
+    """Take the newest of each side, without what the result has decided against for good.
+
+    A snapshot row that was outlived once stays so: what lies before a commit is streamed before what has seen it as the
+    last commit, so that of two streamed changes of a row the newer never proves less.
+    """
     streamed = newest(register.streamed for register in registers)
     snapshot = newest(register.snapshot for register in registers)
     if streamed is not None and snapshot is not None:

@@ -164,7 +164,7 @@ def damaged_rows(pipeline: Pipeline, order_id: int) -> Iterator[tuple[Pipeline, 
         f"UPDATE registers.order_items SET quantity = 9 WHERE id = {item + 1}",
         f"UPDATE registers.orders SET shipping_address = 'null' WHERE id = {address}",
         f"INSERT INTO registers.orders SELECT * FROM registers.orders WHERE id = {twice}",
-        "INSERT INTO registers.order_items SELECT * REPLACE (7 AS id) FROM registers.order_items"
+        f"INSERT INTO registers.order_items SELECT * REPLACE ({gone + 2} AS id) FROM registers.order_items"
         f" WHERE id = {gone + 1}",
     )
     yield (
@@ -177,7 +177,7 @@ def damaged_rows(pipeline: Pipeline, order_id: int) -> Iterator[tuple[Pipeline, 
             ("different", item + 1, None, "quantity"),
             ("different", address, None, "shipping_address"),
             ("different", twice, None, None),
-            ("phantom", 7, None, None),
+            ("phantom", gone + 2, None, None),
         },
     )
     assert verified(pipeline, "duckdb", "--repair", "--execute")[0] == 0
@@ -202,7 +202,7 @@ def test_damaged_rows_are_named_and_mended_exactly_by_the_worker_that_holds_them
     assert [version["_op"] for version in versions].count("repair") == 1
     [repair] = [version for version in versions if version["_op"] == "repair"]
     assert (repair["status"], repair["_deleted"], repair["_committed_at"] is None) == ("pending", False, False)
-    [deletion] = [version for version in pipeline.history("order_items", 7) if version["_op"] == "repair"]
+    [deletion] = [version for version in pipeline.history("order_items", order_id + 2) if version["_op"] == "repair"]
     assert deletion["_deleted"]
 
 

@@ -21,7 +21,7 @@ from sinks.document import Parts, merge, render
 from sinks.fence import Fence, FenceKind, Fences
 from sinks.redis import RedisStore
 from sinks.redis_link import Script
-from sinks.register import NOTHING, Change, Register, join
+from sinks.register import NOTHING, REPAIRED, SNAPSHOT_ROW, UNPLACED, Change, Register, join
 from sinks.shape import ROOT, scope
 from sinks.sink import Sink
 from sinks.version import encode
@@ -94,17 +94,23 @@ def quoted(image: object) -> str | None:
     return None if image is None else f'{{"id":"{image}"}}'
 
 
-NUMBERS = st.sampled_from([0, 5, 6, 7, 2**53, 2**53 + 1, 2**63 - 1])
+LSNS = [0, 5, 6, 7, 2**53, 2**53 + 1, 2**63 - 1]
+NUMBERS = st.sampled_from(LSNS)
 PARTS = st.sampled_from([ROOT, "items/1", "items/10", "items/9", "items/é", "items/Z", "items/a", "items/-5"])
 
 
 @st.composite
 def part_changes(draw: st.DrawFn) -> PartChange:
-    """A change as any log may hold it: what stands at one place is always the same."""
+    """A change as any log may hold it: what stands at one place is always the same, and no commit is passed over.
+
+    A change lies before the commit that follows the last one, or it would have been streamed after that.
+    """
     part, is_snapshot = draw(PARTS), draw(st.booleans())
-    epoch, commit_lsn, lsn = draw(st.integers(0, 1)), draw(NUMBERS), draw(NUMBERS)
-    offset = draw(st.sampled_from([-1, 0, 3, 4, 1 << 48]))
-    change = Change(epoch, lsn if is_snapshot else commit_lsn, lsn, int(is_snapshot), offset, len(part) % 3, False)
+    epoch, last_commit = draw(st.integers(0, 1)), draw(st.integers(0, len(LSNS) - 1))
+    commit_lsn, lsn = LSNS[last_commit], draw(st.sampled_from(LSNS[: last_commit + 2]))
+    offset = draw(st.sampled_from([UNPLACED, 0, 3, 4, 1 << 48]))
+    tie = SNAPSHOT_ROW if is_snapshot else REPAIRED if offset == UNPLACED else 0
+    change = Change(epoch, lsn if is_snapshot else commit_lsn, lsn, tie, offset, len(part) % 3, False)
     deleted = not is_snapshot and sum(change.order) % 3 == 0
     image = None if deleted else f'{{"part":"{part}","order":"{change.order}"}}'
     return PartChange("42", part, is_snapshot, change._replace(deleted=deleted, image=image))
@@ -131,7 +137,7 @@ BATCHES = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(BATCHES)
 def test_any_batches_leave_the_registers_and_the_document_that_python_says(
     server: Server, batches: list[tuple[list[PartChange], list[Fence]]]

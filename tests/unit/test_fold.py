@@ -10,11 +10,11 @@ from hypothesis import given
 
 from sinks.fold import fold, registers, settle
 from sinks.register import Change, Register, join
+from tests.examples import times
 from tests.histories.batches import DOCUMENT, image, part, part_table
 from tests.histories.projection import Sided, part_changes
 from tests.histories.readmodel import register_of
 from tests.histories.scenario import Scenario, scenarios
-from tests.unit.examples import times
 
 Named = dict[tuple[object, ...], Register]
 """Registers by document and part."""

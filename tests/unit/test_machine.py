@@ -11,12 +11,12 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from sinks.duckdb_store import DuckdbStore
+from tests.examples import times
 from tests.histories.batches import ROW_SHAPES
 from tests.histories.machine import Convergence
 from tests.histories.readmodel import Rule
 from tests.histories.stored import Duckdb, Memory
 from tests.histories.target import Pure, Target
-from tests.unit.examples import times
 from tests.unit.wrong_rules import WRONG
 
 STEPS = 25

@@ -12,12 +12,12 @@ from sinks.batch import Batch
 from sinks.document import Parts, is_visible, merge, render
 from sinks.memory import Generation, MemoryStore
 from sinks.shape import Shape
+from tests.examples import times
 from tests.histories.batches import DOCUMENT, ROW_SHAPES, columns, part_batch, row_batch
 from tests.histories.database import Image, Row
 from tests.histories.delivery import Arrivals
 from tests.histories.readmodel import versions
 from tests.histories.scenario import Scenario, scenarios
-from tests.unit.examples import times
 
 GENERATION = 1
 

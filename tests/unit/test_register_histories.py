@@ -9,10 +9,10 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 
+from tests.examples import times
 from tests.histories.projection import DOCUMENTS, ROWS, Projection
 from tests.histories.readmodel import Rule, read_model, versions
 from tests.histories.scenario import Scenario, scenarios
-from tests.unit.examples import times
 
 both_forms = pytest.mark.parametrize("form", [ROWS, DOCUMENTS], ids=["rows", "documents"])
 

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sinks.register import NOTHING, REPAIRED, SNAPSHOT_ROW, UNPLACED, Change, Register, join
+from tests.examples import times
 from tests.histories.projection import Name, part_changes
 from tests.histories.readmodel import register_of
 from tests.histories.scenario import Scenario, scenarios
-from tests.unit.examples import times
 
 
 def version(*order: int) -> Change:

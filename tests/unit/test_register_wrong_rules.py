@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from hypothesis import Phase, find, given, settings
 
+from tests.examples import times
 from tests.histories.projection import ROWS
 from tests.histories.readmodel import Rule, read_model
 from tests.histories.scenario import Scenario, scenarios
-from tests.unit.examples import times
 from tests.unit.wrong_rules import WRONG, Wrong, two_sides
 
 GENERATE_ONLY = settings(

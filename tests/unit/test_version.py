@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from sinks.register import UNPLACED, Change
 from sinks.version import ORDER_LENGTH, decode, encode
-from tests.unit.examples import times
+from tests.examples import times
 
 HIGHEST = 2**63 - 1
 """The highest LSN and offset that an Arrow table holds."""
