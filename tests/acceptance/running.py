@@ -150,7 +150,7 @@ class Pipeline:
         return Redis.from_url(self.endpoints.redis)
 
     def mirrored(self, model: str) -> dict[Shard, int]:
-        """The offsets past zero that the group of a model's first generation has committed."""
+        """The offsets that the group of a model's first generation has committed, but zero, which no progress names."""
         group = read_models.group(model, 1)
         admin = self.settings.kafka.admin()
         asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])[group].result()

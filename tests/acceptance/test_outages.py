@@ -79,3 +79,7 @@ def test_a_group_whose_offsets_are_forgotten_goes_on_where_its_store_is(pipeline
     pipeline.end()
     for model in MODELS:
         assert pipeline.mirrored(model) == pipeline.progress(model)
+    pipeline.keep_running()
+    with pipeline.load():
+        pipeline.settle()
+    pipeline.settled()

@@ -77,6 +77,18 @@ def test_order_would_matter_if_two_versions_shared_a_place() -> None:
     assert join(one, other) != join(other, one)
 
 
+@times(5)
+@given(scenario=scenarios())
+def test_of_two_streamed_changes_of_a_row_the_newer_never_proves_less(scenario: Scenario) -> None:
+    streamed: dict[tuple[Name, int], list[Change]] = defaultdict(list)
+    for name, is_snapshot, change, _ in part_changes(scenario.history.records):
+        if not is_snapshot:
+            streamed[name, change.epoch].append(change)
+    for changes in streamed.values():
+        proved = [max(change.commit_lsn, change.lsn) for change in sorted(changes, key=lambda change: change.order)]
+        assert proved == sorted(proved)
+
+
 def in_threes(scenario: Scenario, grouping: bytes) -> dict[Name, list[Register]]:
     """Per name three registers, each joined from some of its changes."""
     groups: dict[Name, list[Register]] = defaultdict(lambda: [NOTHING] * 3)
