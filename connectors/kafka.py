@@ -1,12 +1,18 @@
 """How to reach Kafka, and where its logs end."""
 
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
 
-from confluent_kafka import IsolationLevel, KafkaException, TopicCollection, TopicPartition
+import structlog
+from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from connectors.errors import SystemicError
+
+log = structlog.get_logger()
 
 ClientSetting = str | int | float | bool
 
@@ -29,14 +35,70 @@ class KafkaSettings:
     bootstrap_servers: str
     client: Mapping[str, str] = field(default_factory=dict, repr=False)
 
-    def with_client(self, **settings: ClientSetting) -> dict[str, ClientSetting]:
-        """Settings for one librdkafka client; underscores in the names given here stand for dots."""
+    def with_client(self, **settings: ClientSetting) -> dict[str, Any]:
+        """Settings for one librdkafka client; underscores in the names given here stand for dots.
+
+        What the client says of itself goes into our log.
+        """
         named = {name.replace("_", "."): value for name, value in settings.items()}
-        return {"bootstrap.servers": self.bootstrap_servers, "log_level": WARNINGS, **self.client, **named}
+        return {
+            "bootstrap.servers": self.bootstrap_servers,
+            "log_level": WARNINGS,
+            **self.client,
+            **named,
+            "logger": _ClientLog(),
+            "error_cb": _trouble(self.bootstrap_servers),
+        }
 
     def admin(self) -> AdminClient:
         """Open an admin client; it connects when it is first asked something."""
         return AdminClient(self.with_client())
+
+
+class _ClientLog:
+    """The client's own log lines, in ours: while no broker is there it writes twenty a second."""
+
+    def log(self, _level: int, words: str, *arguments: object) -> None:
+        log.debug("kafka client", words=words % arguments if arguments else words)
+
+    def handle(self, record: object) -> None:
+        log.debug("kafka client", words=str(record))
+
+
+class _Trouble:
+    """Says that a cluster cannot be reached, once for all clients of this process that find it out together.
+
+    A client calls it where it is polled, and goes on trying by itself.
+    """
+
+    AGAIN_AFTER_S = 30.0
+
+    def __init__(self, bootstrap_servers: str) -> None:
+        self._bootstrap_servers = bootstrap_servers
+        self._said_at: dict[int, float] = {}
+
+    def __call__(self, error: KafkaError) -> None:
+        now = time.monotonic()
+        # That of one connection: the client tells of it at every attempt, and apart from it when no other is left.
+        is_detail = error.code() == KafkaError._TRANSPORT
+        if is_detail or now - self._said_at.get(error.code(), -self.AGAIN_AFTER_S) < self.AGAIN_AFTER_S:
+            return
+        self._said_at[error.code()] = now
+        log.warning(
+            "kafka unreachable",
+            reason=error.str(),
+            bootstrap_servers=self._bootstrap_servers,
+            remedy=KafkaUnavailable.remedy,
+        )
+
+
+_trouble = cache(_Trouble)
+"""One for each cluster."""
+
+
+def reason_of(error: KafkaException) -> str:
+    """What Kafka or its client said, in words."""
+    return str(error.args[0].str())
 
 
 def end_offsets(admin: AdminClient, topics: Iterable[str]) -> dict[tuple[str, int], int]:
@@ -72,4 +134,4 @@ def _offsets(admin: AdminClient, names: list[str], which: OffsetSpec, called: st
         )
         return {(place.topic, place.partition): answer.result().offset for place, answer in asked.items()}
     except KafkaException as error:
-        raise KafkaUnavailable(f"cannot read the {called} offsets of {', '.join(names)}: {error}") from error
+        raise KafkaUnavailable(f"cannot read the {called} offsets of {', '.join(names)}: {reason_of(error)}") from error

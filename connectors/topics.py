@@ -9,7 +9,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, Resourc
 
 from connectors.debezium import ConnectorConfiguration
 from connectors.errors import ContractBroken
-from connectors.kafka import REQUEST_TIMEOUT_S, KafkaUnavailable
+from connectors.kafka import REQUEST_TIMEOUT_S, KafkaUnavailable, reason_of
 
 FEWEST_PARTITIONS = 6
 MOST_PARTITIONS = 100
@@ -133,7 +133,7 @@ def describe(admin: AdminClient, names: Iterable[str]) -> dict[str, Topic]:
             found[name] = answer.result()
         except KafkaException as error:
             if _code(error) != KafkaError.UNKNOWN_TOPIC_OR_PART:
-                raise KafkaUnavailable(f"cannot describe topic {name}: {error}") from error
+                raise KafkaUnavailable(f"cannot describe topic {name}: {reason_of(error)}") from error
     configs = _configs(admin, list(found))
     return {
         name: Topic(
@@ -166,7 +166,7 @@ class Asked:
                 topic = answer.result()
             except KafkaException as error:
                 if _code(error) != KafkaError.UNKNOWN_TOPIC_OR_PART:
-                    raise KafkaUnavailable(f"cannot describe topic {name}: {error}") from error
+                    raise KafkaUnavailable(f"cannot describe topic {name}: {reason_of(error)}") from error
                 continue
             found.append(Identity(name, str(topic.topic_id), len(topic.partitions)))
         return found
@@ -223,7 +223,7 @@ def delete(admin: AdminClient, names: Iterable[str]) -> list[str]:
             deleted.append(name)
         except KafkaException as error:
             if _code(error) != KafkaError.UNKNOWN_TOPIC_OR_PART:
-                raise KafkaUnavailable(f"cannot delete topic {name}: {error}") from error
+                raise KafkaUnavailable(f"cannot delete topic {name}: {reason_of(error)}") from error
     return [name for name in wanted if name in deleted]
 
 
@@ -246,7 +246,7 @@ def _create(admin: AdminClient, topics: list[WantedTopic]) -> None:
             answer.result()
         except KafkaException as error:
             if _code(error) != KafkaError.TOPIC_ALREADY_EXISTS:
-                raise KafkaUnavailable(f"cannot create topic {name}: {error}") from error
+                raise KafkaUnavailable(f"cannot create topic {name}: {reason_of(error)}") from error
 
 
 def _configs(admin: AdminClient, names: list[str]) -> dict[str, dict[str, str]]:
@@ -260,7 +260,7 @@ def _configs(admin: AdminClient, names: list[str]) -> dict[str, dict[str, str]]:
             for resource, answer in answers.items()
         }
     except KafkaException as error:
-        raise KafkaUnavailable(f"cannot read the settings of topics: {error}") from error
+        raise KafkaUnavailable(f"cannot read the settings of topics: {reason_of(error)}") from error
 
 
 def _code(error: KafkaException) -> int:

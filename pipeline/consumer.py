@@ -1,12 +1,14 @@
-"""The Kafka client as the source uses it: its settings, its words, and what its errors mean."""
+"""The Kafka client as the source uses it: its settings, and what its errors mean."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import structlog
 from confluent_kafka import KafkaError
 
 from connectors.errors import ContractBroken, SystemicError
-from connectors.kafka import ClientSetting, KafkaSettings
+from connectors.kafka import KafkaSettings
 
 log = structlog.get_logger()
 
@@ -53,31 +55,18 @@ def failure_of(error: KafkaError, place: str) -> Exception | None:
 
 def consumer_settings(
     kafka: KafkaSettings, group: str, session_timeout_s: float, max_poll_interval_s: float
-) -> dict[str, ClientSetting | object]:
+) -> dict[str, Any]:
     """Manual offsets, no silent reset, committed records only, and ends of partitions reported."""
-    return {
-        **kafka.with_client(
-            group_id=group,
-            partition_assignment_strategy="cooperative-sticky",
-            enable_auto_commit=False,
-            enable_auto_offset_store=False,
-            auto_offset_reset="error",
-            isolation_level="read_committed",
-            enable_partition_eof=True,
-            session_timeout_ms=int(session_timeout_s * 1000),
-            heartbeat_interval_ms=int(min(session_timeout_s / 4, HEARTBEAT_S) * 1000),
-            max_poll_interval_ms=int(max_poll_interval_s * 1000),
-            allow_auto_create_topics=False,
-        ),
-        "logger": _ClientLog(),
-    }
-
-
-class _ClientLog:
-    """The client's own log lines, in ours."""
-
-    def log(self, _level: int, words: str, *arguments: object) -> None:
-        log.debug("kafka client", words=words % arguments if arguments else words)
-
-    def handle(self, record: object) -> None:
-        log.debug("kafka client", words=str(record))
+    return kafka.with_client(
+        group_id=group,
+        partition_assignment_strategy="cooperative-sticky",
+        enable_auto_commit=False,
+        enable_auto_offset_store=False,
+        auto_offset_reset="error",
+        isolation_level="read_committed",
+        enable_partition_eof=True,
+        session_timeout_ms=int(session_timeout_s * 1000),
+        heartbeat_interval_ms=int(min(session_timeout_s / 4, HEARTBEAT_S) * 1000),
+        max_poll_interval_ms=int(max_poll_interval_s * 1000),
+        allow_auto_create_topics=False,
+    )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from contextvars import copy_context
+from functools import partial
 
 import orjson
 import structlog
@@ -58,7 +60,9 @@ class Requests:
 
     def follow(self, until: threading.Event) -> None:
         """Start following; ends with `until`."""
-        threading.Thread(target=self._follow, args=(until,), name="requests", daemon=True).start()
+        # In this context, so that the thread's log lines name the same model.
+        following = partial(copy_context().run, self._follow, until)
+        threading.Thread(target=following, name="requests", daemon=True).start()
 
     def _follow(self, until: threading.Event) -> None:
         try:

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from confluent_kafka.admin import AdminClient
-
 from connectors.kafka import KafkaSettings, KafkaUnavailable, end_offsets
 from sinks.batch import Shard
 from sinks.duckdb_place import Place
-
-_SILENT = logging.Logger("ends")
-_SILENT.addHandler(logging.NullHandler())
-"""A client that finds no broker would say so many times, between the lines of an answer."""
 
 
 class Ends:
@@ -33,7 +26,7 @@ class Ends:
 
     def _ask(self, kafka: KafkaSettings, topics: list[str]) -> None:
         try:
-            self._found = end_offsets(AdminClient(kafka.with_client(), logger=_SILENT), topics)
+            self._found = end_offsets(kafka.admin(), topics)
         except KafkaUnavailable:
             self._found = None
 

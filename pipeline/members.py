@@ -7,7 +7,7 @@ import time
 import structlog
 from confluent_kafka import KafkaError, KafkaException
 
-from connectors.kafka import REQUEST_TIMEOUT_S, KafkaSettings, KafkaUnavailable
+from connectors.kafka import REQUEST_TIMEOUT_S, KafkaSettings, KafkaUnavailable, reason_of
 
 log = structlog.get_logger()
 
@@ -26,7 +26,7 @@ def member_count(kafka: KafkaSettings, group: str) -> int:
     try:
         described = admin.describe_consumer_groups([group], request_timeout=REQUEST_TIMEOUT_S)[group].result()
     except KafkaException as error:
-        raise KafkaUnavailable(f"cannot read the members of group {group}: {error}") from error
+        raise KafkaUnavailable(f"cannot read the members of group {group}: {reason_of(error)}") from error
     return len(described.members)
 
 

@@ -5,21 +5,22 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 
-from connectors.connect import ConnectClient, ConnectError
-from connectors.kafka import REQUEST_TIMEOUT_S, KafkaSettings, KafkaUnavailable, end_offsets
+from connectors.connect import ConnectClient, ConnectError, ConnectorFailed
+from connectors.kafka import REQUEST_TIMEOUT_S, KafkaSettings, KafkaUnavailable, end_offsets, reason_of
 from pipeline import read_models, replication, source_database
 from pipeline.config import Settings
 from pipeline.source_database import SourceError
 from sinks.batch import Shard
-from sinks.errors import SinkError
+from sinks.errors import GenerationMissing, SinkError
 
 LOOK_S = 3.0
 """How long the oldest unread records are looked for."""
+_SLOT_MISSING = "Run `readmodels init`: it says what to do where the connector had already read from a slot."
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class ModelStatus:
     Args:
         staleness_s: the age of the oldest record that it has not taken in; zero where there is none.
         problem: why the rest is not known.
+        remedy: what an operator can do about it.
     """
 
     model: str
@@ -49,6 +51,7 @@ class ModelStatus:
     staleness_s: float | None = None
     partitions: tuple[PartitionLag, ...] = ()
     problem: str | None = None
+    remedy: str | None = None
 
     @property
     def is_healthy(self) -> bool:
@@ -78,14 +81,10 @@ class Status:
 def look(settings: Settings) -> Status:
     """Ask everybody; one that does not answer is a problem in the answer, not an error."""
     try:
-        ends: dict[Shard, int] | None = end_offsets(settings.kafka.admin(), settings.contract.topics)
-        problem = None
+        ends: dict[Shard, int] | KafkaUnavailable = end_offsets(settings.kafka.admin(), settings.contract.topics)
     except KafkaUnavailable as error:
-        ends, problem = None, str(error)
-    models = tuple(
-        ModelStatus(model, problem=problem) if ends is None else _model(model, settings, ends)
-        for model in read_models.MODELS
-    )
+        ends = error
+    models = tuple(_model(model, settings, ends) for model in read_models.MODELS)
     return Status(_connector(settings), _slot(settings), models)
 
 
@@ -95,11 +94,11 @@ def _connector(settings: Settings) -> dict[str, Any]:
     try:
         status = client.status(name)
     except ConnectError as error:
-        return {"name": name, "problem": str(error), "remedy": getattr(error, "remedy", None)}
+        return {"name": name, "problem": str(error), "remedy": error.remedy}
     finally:
         client.close()
     facts = {"name": name, "state": status.state, "tasks": [task.state for task in status.tasks]}
-    return facts if status.is_running else {**facts, "problem": str(status)}
+    return facts if status.is_running else {**facts, "problem": str(status), "remedy": ConnectorFailed.remedy}
 
 
 def _slot(settings: Settings) -> dict[str, Any]:
@@ -108,18 +107,23 @@ def _slot(settings: Settings) -> dict[str, Any]:
         with closing(source_database.connect(settings.source.url)) as connection:
             slot = replication.read_slot(connection, name)
     except SourceError as error:
-        return {"name": name, "problem": str(error)}
-    return asdict(slot) if slot is not None else {"name": name, "problem": "the slot does not exist"}
+        return {"name": name, "problem": str(error), "remedy": error.remedy}
+    if slot is None:
+        return {"name": name, "problem": "the slot does not exist", "remedy": _SLOT_MISSING}
+    return asdict(slot)
 
 
-def _model(model: str, settings: Settings, ends: Mapping[Shard, int]) -> ModelStatus:
+def _model(model: str, settings: Settings, ends: Mapping[Shard, int] | KafkaUnavailable) -> ModelStatus:
     try:
         with read_models.STORES[model](settings) as store:
             live, generations = store.live(), tuple(store.generations())
     except SinkError as error:
-        return ModelStatus(model, problem=str(error))
+        return ModelStatus(model, problem=str(error), remedy=error.remedy)
     if live is None:
-        return ModelStatus(model, problem="no generation is live: run `readmodels init`")
+        return ModelStatus(model, problem="no generation is live", remedy=GenerationMissing.remedy)
+    seen = ModelStatus(model, live, generations)
+    if isinstance(ends, KafkaUnavailable):
+        return replace(seen, problem=str(ends), remedy=ends.remedy)
     try:
         committed = committed_offsets(settings.kafka, read_models.group(model, live), ends)
         partitions = tuple(
@@ -128,9 +132,9 @@ def _model(model: str, settings: Settings, ends: Mapping[Shard, int]) -> ModelSt
         )
         staleness_s = _staleness_s(settings.kafka, partitions)
     except KafkaException as error:
-        return ModelStatus(model, live, generations, problem=f"Kafka answered {error.args[0].name()}")
+        return replace(seen, problem=f"Kafka answered: {reason_of(error)}", remedy=KafkaUnavailable.remedy)
     lag = sum(partition.lag_records for partition in partitions)
-    return ModelStatus(model, live, generations, lag, staleness_s, partitions)
+    return replace(seen, lag_records=lag, staleness_s=staleness_s, partitions=partitions)
 
 
 def committed_offsets(kafka: KafkaSettings, group: str, ends: Mapping[Shard, int]) -> dict[Shard, int]:

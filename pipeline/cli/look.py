@@ -65,20 +65,32 @@ def _print(seen: Status) -> None:
         table.add_column(column)
     for column in ("lag (records)", "stale (s)"):
         table.add_column(column, justify="right")
-    table.add_column("")
     for model in seen.models:
         table.add_row(*_row(model))
     out.print(table)
+    for (problem, remedy), whose in _problems(seen).items():
+        out.print(f"\n[red]{', '.join(whose)}: {escape(problem)}[/]")
+        if remedy:
+            out.print(f"remedy: {remedy}", markup=False)
 
 
 def _row(model: ModelStatus) -> tuple[str, ...]:
     kept = ", ".join(str(number) for number in model.generations if number != model.generation) or "-"
     numbers = ("-" if value is None else f"{value:,}" for value in (model.lag_records, model.staleness_s))
-    problem = f"[red]{escape(model.problem)}[/]" if model.problem else ""
-    return (f"[bold]{model.model}[/]", str(model.generation or "-"), kept, *numbers, problem)
+    return (f"[bold]{model.model}[/]", str(model.generation or "-"), kept, *numbers)
 
 
 def _print_facts(name: str, facts: dict[str, Any]) -> None:
-    problem = facts.get("problem")
-    words = " ".join(f"{key}={value}" for key, value in facts.items() if key != "problem" and value is not None)
-    out.print(f"[bold]{name:<10}[/] {escape(words)}" + (f" [red]{escape(problem)}[/]" if problem else ""))
+    told = {key: value for key, value in facts.items() if key not in ("problem", "remedy") and value is not None}
+    out.print(f"[bold]{name:<10}[/] {escape(' '.join(f'{key}={value}' for key, value in told.items()))}")
+
+
+def _problems(seen: Status) -> dict[tuple[str, str | None], list[str]]:
+    """Each problem with its remedy, and who has it."""
+    found: dict[tuple[str, str | None], list[str]] = {}
+    facts = [("connector", seen.connector), ("slot", seen.slot)]
+    problems = [(name, one.get("problem"), one.get("remedy")) for name, one in facts]
+    for name, problem, remedy in [*problems, *((one.model, one.problem, one.remedy) for one in seen.models)]:
+        if problem:
+            found.setdefault((problem, remedy), []).append(name)
+    return found

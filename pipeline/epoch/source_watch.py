@@ -8,7 +8,7 @@ from contextlib import closing
 import psycopg
 import structlog
 
-from connectors.connect import ConnectClient, ConnectError
+from connectors.connect import ConnectClient, ConnectError, ConnectorNotReady
 from connectors.debezium import ConnectorConfiguration
 from connectors.errors import ContractBroken
 from pipeline.continuity import gap, read_to
@@ -17,7 +17,7 @@ from pipeline.epoch.fingerprint import Fingerprint, changes, of_source
 from pipeline.epoch.source_facts import read_facts
 from pipeline.replication import read_slot
 from pipeline.setup import Deployment
-from pipeline.source_database import Connection, SourceUnavailable, connect
+from pipeline.source_database import Connection, SourceError, SourceUnavailable, connect
 
 log = structlog.get_logger()
 
@@ -29,7 +29,7 @@ class SourceWatch:
 
     Kafka Connect is asked for what the connector has read only where somebody else reads the slot than before, or
     nobody does: while one process reads it, nobody else can move it. A server that does not answer is left for the next
-    look: workers go on with what is in the log.
+    look: workers go on with what is in the log, and the operator is told that no more comes.
 
     Args:
         known: the fingerprint of the log that is fed from; empty where it is not to be compared.
@@ -41,6 +41,7 @@ class SourceWatch:
         self._reader: int | None = None
         self._read_to: int | None = None
         self._failure: ContractBroken | None = None
+        self._flow = _Flow()
 
     def look(self) -> list[Seen]:
         """Look now, at what can be reached.
@@ -52,7 +53,7 @@ class SourceWatch:
             with closing(connect(self._deployment.source.url)) as connection:
                 return self._look(connection)
         except (SourceUnavailable, ConnectError, psycopg.Error) as error:
-            log.debug("source not looked at", reason=str(error))
+            self._flow.is_held_up(str(error), getattr(error, "remedy", SourceError.remedy))
             return []
 
     def require(self) -> None:
@@ -95,6 +96,10 @@ class SourceWatch:
             self._reader = facts.reader
             seen += filter(None, [gap(name, slot, self._read_to)])
             facts = read_facts(connection, name)
+        if facts.reader is None:
+            self._flow.is_held_up(f"nobody reads slot {name}", ConnectorNotReady.remedy)
+        else:
+            self._flow.goes_on()
         if self._read_to is not None and facts.current_lsn < self._read_to:
             sentence = f"PostgreSQL writes at LSN {facts.current_lsn}, and the connector had read to {self._read_to}"
             seen.append(Seen(Reason.LSN_BACK, sentence))
@@ -106,3 +111,20 @@ class SourceWatch:
             self._read_to = read_to(client.offsets(name))
             running = ConnectorConfiguration(name, client.config(name))
         running.require_safe(is_double_accepted=self._deployment.is_double_accepted)
+
+
+class _Flow:
+    """Tells when changes cease to come, and when they come again; what was over by the next look is not told."""
+
+    def __init__(self) -> None:
+        self._looks = 0
+
+    def is_held_up(self, reason: str, remedy: str) -> None:
+        self._looks += 1
+        if self._looks == 2:
+            log.warning("no changes come", reason=reason, remedy=remedy)
+
+    def goes_on(self) -> None:
+        if self._looks > 1:
+            log.info("changes come again")
+        self._looks = 0

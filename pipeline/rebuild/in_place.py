@@ -10,7 +10,14 @@ from uuid import uuid4
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from connectors.kafka import REQUEST_TIMEOUT_S, KafkaSettings, KafkaUnavailable, earliest_offsets, end_offsets
+from connectors.kafka import (
+    REQUEST_TIMEOUT_S,
+    KafkaSettings,
+    KafkaUnavailable,
+    earliest_offsets,
+    end_offsets,
+    reason_of,
+)
 from pipeline import read_models
 from pipeline.config import Settings
 from pipeline.epoch.lifted import lives_of, sink_of
@@ -98,7 +105,7 @@ def from_datetime(moment: datetime) -> Starts:
             asked = [TopicPartition(*shard, milliseconds) for shard in ends]
             found = consumer.offsets_for_times(asked, REQUEST_TIMEOUT_S)
         except KafkaException as error:
-            raise KafkaUnavailable(f"cannot find the offsets of {moment.isoformat()}: {error}") from error
+            raise KafkaUnavailable(f"cannot find the offsets of {moment.isoformat()}: {reason_of(error)}") from error
         finally:
             consumer.close()
         # Below zero: nothing was written since.

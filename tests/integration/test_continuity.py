@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+import structlog
 from psycopg.errors import CheckViolation
 
 from connectors.connect import ConnectClient, ConnectorFailed
@@ -15,7 +16,9 @@ from pipeline.epoch.fingerprint import Fingerprint, of_source
 from pipeline.epoch.source_watch import SourceWatch
 from pipeline.marks import Marks
 from pipeline.setup import Deployment, carry_out, init_steps, teardown_steps
+from pipeline.source_database import SourceUnavailable
 from stack.endpoints import Endpoints
+from stack.home import LOOPBACK, free_ports
 from tests.integration.own_source import own_database, own_deployment
 
 NAME = "continuity_test"
@@ -59,6 +62,31 @@ def test_init_resumes_a_stopped_connector(stopped: Deployment) -> None:
     assert not seen(stopped)
     assert init(stopped) == "resumed, running"
     assert not seen(stopped)
+
+
+def test_workers_tell_that_no_changes_come_and_when_they_come_again(stopped: Deployment) -> None:
+    watch = SourceWatch(stopped, {})
+    with structlog.testing.capture_logs() as lines:
+        assert not watch.look()
+        assert not lines, "a connector that is started again is not missed"
+        assert not watch.look() + watch.look()
+        init(stopped)
+        assert not watch.look() + watch.look()
+    assert [(line["log_level"], line["event"]) for line in lines] == [
+        ("warning", "no changes come"),
+        ("info", "changes come again"),
+    ]
+    assert lines[0]["reason"] == f"nobody reads slot {stopped.connector.slot}"
+    assert "status" in lines[0]["remedy"]
+
+
+def test_workers_tell_that_the_source_does_not_answer(stopped: Deployment) -> None:
+    elsewhere = f"postgresql://nobody@{LOOPBACK}:{free_ports(1)[0]}/nothing"
+    watch = SourceWatch(replace(stopped, source=replace(stopped.source, url=elsewhere)), {})
+    with structlog.testing.capture_logs() as lines:
+        assert not watch.look() + watch.look()
+    (told,) = lines
+    assert (told["event"], told["remedy"]) == ("no changes come", SourceUnavailable.remedy)
 
 
 def test_workers_see_that_another_system_writes_the_log(stopped: Deployment) -> None:
