@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from enum import Enum, auto
 from typing import TypeVar
@@ -18,6 +19,8 @@ log = structlog.get_logger()
 Answer = TypeVar("Answer")
 
 LONGEST_PAUSE_S = 10.0
+SAID_EVERY_S = 10.0
+"""How often a worker says that it still waits; it tries more often than that."""
 
 
 class Verdict(Enum):
@@ -75,7 +78,7 @@ class Patience:
             wait=tenacity.wait_random_exponential(multiplier=0.2, max=LONGEST_PAUSE_S),
             sleep=tenacity.sleep_using_event(self._until),
             stop=tenacity.stop_when_event_set(self._until),
-            before_sleep=lambda state: self._say(action, state),
+            before_sleep=_Waiting(action),
         )
         try:
             answer: Answer = retrying(function)
@@ -85,14 +88,20 @@ class Patience:
             log.info("going on", action=action, after_s=round(retrying.statistics["idle_for"], 1))
         return answer
 
-    def _say(self, action: str, state: tenacity.RetryCallState) -> None:
+
+class _Waiting:
+    """Says for what something waits: at once, where the reason changes, and then now and again."""
+
+    def __init__(self, action: str) -> None:
+        self._action = action
+        self._said = ""
+        self._said_at = 0.0
+
+    def __call__(self, state: tenacity.RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
-        pause_s = round(state.next_action.sleep, 1) if state.next_action else None
-        log.warning(
-            "waiting",
-            action=action,
-            reason=str(error),
-            remedy=getattr(error, "remedy", None),
-            attempt=state.attempt_number,
-            pause_s=pause_s,
-        )
+        reason, now = str(error), time.monotonic()
+        if reason == self._said and now - self._said_at < SAID_EVERY_S:
+            return
+        self._said, self._said_at = reason, now
+        remedy = getattr(error, "remedy", None)
+        log.warning("waiting", action=self._action, reason=reason, remedy=remedy, attempt=state.attempt_number)

@@ -20,10 +20,8 @@ class StackError(Exception):
         self.log_tail = log_tail
 
     def __str__(self) -> str:
-        parts = [super().__str__(), self.remedy]
-        if self.log_tail:
-            parts.append(f"The last lines of its log:\n{self.log_tail}")
-        return "\n".join(parts)
+        tail = f"\nThe last lines of its log:\n{self.log_tail}" if self.log_tail else ""
+        return super().__str__() + tail
 
 
 class JavaMissing(StackError):
@@ -63,13 +61,13 @@ class PortTaken(StackError):
 class ServerDied(StackError):
     """A server ended before it was ready."""
 
-    remedy = "The reason is in its log, below. Correct it, then run `readmodels up` again."
+    remedy = "The reason is in its log. Correct it, then run `readmodels up` again."
 
 
 class ServerSilent(StackError):
     """A server runs, and did not answer in time."""
 
-    remedy = "Run `readmodels down`, then `readmodels up`; its log, below, says what it was doing."
+    remedy = "Run `readmodels down`, then `readmodels up`; its log says what it was doing."
 
 
 class StackBusy(StackError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
+import structlog
 
 from connectors.errors import MissingColumn, RegistryUnavailable
 from pipeline.policy import GivenUp, Patience, Verdict, verdict
@@ -46,6 +47,22 @@ def test_what_passes_is_tried_again_until_it_answers() -> None:
         return "done"
 
     assert Patience(Immediate())("write", attempt) == "done"
+
+
+def test_what_is_waited_for_is_said_once_and_again_where_it_changes() -> None:
+    failures = iter([*[StoreUnavailable("down")] * 5, *[RegistryUnavailable("silent")] * 5])
+
+    def attempt() -> None:
+        for failure in failures:
+            raise failure
+
+    with structlog.testing.capture_logs() as lines:
+        Patience(Immediate())("write", attempt)
+    assert [(line["event"], line.get("reason"), line.get("attempt")) for line in lines] == [
+        ("waiting", "down", 1),
+        ("waiting", "silent", 6),
+        ("going on", None, None),
+    ]
 
 
 def test_what_does_not_pass_is_raised_at_once() -> None:
