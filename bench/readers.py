@@ -2,10 +2,14 @@
 
     python -m bench.readers [--versions N] [--rounds N] [--json FILE]
 
-The writer takes in changes, at a steady rate or as fast as it can, for ten seconds alone, then for ten seconds beside
-readers, each a process of its own, and so on in turn. Three ask through Quack, once a second, what a dashboard asks.
-One takes a whole table through Quack, so slowly that its answer is open all the time. A tool opens the published copy
-once a second, which is written every five seconds meanwhile.
+The writer takes in changes, at a steady rate or as fast as it can, for ten seconds each: alone; beside readers; and
+beside processes that have nothing to do with DuckDB, and take as much processor time as the readers do where nothing is
+written. What the writer loses beside readers and not beside those, it loses by waiting for readers; the rest is that
+they share a machine.
+
+Each reader is a process of its own. Three ask through Quack, once a second, what a dashboard asks. One takes a whole
+table through Quack, so slowly that its answer is open all the time. A tool opens the published copy once a second;
+the copy is written every five seconds meanwhile.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
+from multiprocessing.synchronize import Event
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -30,6 +35,7 @@ from bench.growing import Shop
 from bench.growth import CHANGES_PER_BATCH, LIVE, open_store, shapes
 from bench.reading import TOKEN, Place, Reading, readers
 from bench.throughput import Report
+from bench.unrelated import processor_time, unrelated
 from pipeline.analytics import analytics
 from pipeline.config import DuckdbSettings
 from sinks.duckdb_readers import Copies, serve
@@ -40,39 +46,56 @@ SEGMENT_S = 10.0
 STEADY_PER_S = 2_000
 CHANGES_PER_BATCH_BY_PACE = {"steady": 200, "full": 5_000}
 LIMIT = 0.9
-"""Of the throughput without readers."""
+"""Of the throughput beside processes that do not read."""
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
 
 @dataclass
-class Pace:
-    """Changes a second and the slowest write of each segment, alone and beside readers, in turn."""
+class Segments:
+    """Changes a second, and the slowest write, of each segment."""
 
-    alone_per_s: list[float] = field(default_factory=list)
-    beside_per_s: list[float] = field(default_factory=list)
-    alone_slowest_s: list[float] = field(default_factory=list)
-    beside_slowest_s: list[float] = field(default_factory=list)
+    per_s: list[float] = field(default_factory=list)
+    slowest_s: list[float] = field(default_factory=list)
+
+
+@dataclass
+class Pace:
+    """One rate of writing: alone, beside readers, and beside as much unrelated work, in turn."""
+
+    alone: Segments = field(default_factory=Segments)
+    readers: Segments = field(default_factory=Segments)
+    unrelated: Segments = field(default_factory=Segments)
 
     @property
-    def share(self) -> float:
-        """The median of what is left of the throughput beside readers."""
-        pairs = zip(self.beside_per_s, self.alone_per_s, strict=True)
-        return median(beside / alone for beside, alone in pairs)
+    def left(self) -> float:
+        """The median of what is left beside readers of the throughput alone."""
+        return _share(self.readers, self.alone)
+
+    @property
+    def left_of_unrelated(self) -> float:
+        """The median of what is left beside readers of the throughput beside as much unrelated work."""
+        return _share(self.readers, self.unrelated)
 
 
 @dataclass
 class Contention:
-    """All that was measured."""
+    """All that was measured.
 
+    Args:
+        cores: the processor time that the readers took where nothing was written, their answering in this process
+            included, in cores.
+    """
+
+    cores: list[float] = field(default_factory=list)
     paces: dict[str, Pace] = field(default_factory=dict)
     readers: list[Reading] = field(default_factory=list)
 
 
 def measure(versions: int, rounds: int, report: Report) -> Contention:
-    """Write beside readers and alone, in turn, over a store of so many versions."""
-    found = Contention({name: Pace() for name in CHANGES_PER_BATCH_BY_PACE})
+    """Write alone, beside readers and beside unrelated work, in turn, over a store of so many versions."""
+    found = Contention(paces={name: Pace() for name in CHANGES_PER_BATCH_BY_PACE})
     with TemporaryDirectory(prefix="readers-") as folder, closing(open_store(Path(folder) / "duckdb")) as store:
         place = Place(f"quack:{LOOPBACK}:{free_ports(1)[0]}", str(Path(folder) / "copy" / "published.duckdb"))
         writer = _Writer(store, Path(place.copy))
@@ -82,14 +105,37 @@ def measure(versions: int, rounds: int, report: Report) -> Contention:
         writer.publish()
         with readers(place, found.readers) as reading:
             for number in range(1, rounds + 1):
+                report(f"{number}/{rounds}  readers alone")
+                with _while_set(reading), writer.publishing():
+                    found.cores.append(_cores())
                 for name, pace in found.paces.items():
                     report(f"{number}/{rounds}  {name}")
-                    writer.run(name, pace.alone_per_s, pace.alone_slowest_s)
-                    reading.set()
-                    with writer.publishing():
-                        writer.run(name, pace.beside_per_s, pace.beside_slowest_s)
-                    reading.clear()
+                    writer.run(name, pace.alone)
+                    with _while_set(reading), writer.publishing():
+                        writer.run(name, pace.readers)
+                    with unrelated(found.cores[-1]):
+                        writer.run(name, pace.unrelated)
     return found
+
+
+@contextmanager
+def _while_set(event: Event) -> Iterator[None]:
+    event.set()
+    try:
+        yield
+    finally:
+        event.clear()
+
+
+def _cores() -> float:
+    """The processor time of all for one segment, in which this process does nothing of its own."""
+    began, before = time.perf_counter(), processor_time()
+    time.sleep(SEGMENT_S)
+    return (processor_time() - before) / (time.perf_counter() - began)
+
+
+def _share(part: Segments, whole: Segments) -> float:
+    return median(beside / alone for beside, alone in zip(part.per_s, whole.per_s, strict=True))
 
 
 class _Writer:
@@ -127,7 +173,7 @@ class _Writer:
             until.set()
             thread.join()
 
-    def run(self, name: str, per_s: list[float], slowest_s: list[float]) -> None:
+    def run(self, name: str, segments: Segments) -> None:
         """Write for one segment."""
         began, before, slowest = time.perf_counter(), self._shop.versions, 0.0
         while (elapsed_s := time.perf_counter() - began) < SEGMENT_S:
@@ -138,31 +184,35 @@ class _Writer:
             writes = time.perf_counter()
             self._sink.write(batch)
             slowest = max(slowest, time.perf_counter() - writes)
-        per_s.append((self._shop.versions - before) / (time.perf_counter() - began))
-        slowest_s.append(slowest)
+        segments.per_s.append((self._shop.versions - before) / (time.perf_counter() - began))
+        segments.slowest_s.append(slowest)
 
 
 def print_report(found: Contention) -> None:
     """Print what is left of the throughput, and what the readers met."""
-    out.print(f"\nDuckDB's writer beside readers; the limit is {LIMIT:.0%} of its throughput alone")
+    out.print(
+        f"\nDuckDB's writer alone, beside readers, and beside unrelated work of as much processor time "
+        f"({median(found.cores):.2f} cores);\nthe limit is {LIMIT:.0%} of its throughput beside unrelated work"
+    )
     table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("")
-    for column in ("alone/s", "beside/s", "share", "slowest ms", "slowest ms"):
+    for column in ("", "beside"):
+        table.add_column(column)
+    for column in ("changes/s", "of alone", "of unrelated", "slowest write ms"):
         table.add_column(column, justify="right")
     for name, pace in found.paces.items():
-        colour = "green" if pace.share >= LIMIT else "red"
-        table.add_row(
-            name,
-            f"{median(pace.alone_per_s):,.0f}",
-            f"{median(pace.beside_per_s):,.0f}",
-            f"[{colour}]{pace.share:.0%}[/]",
-            f"{max(pace.alone_slowest_s) * 1000:,.0f}",
-            f"{max(pace.beside_slowest_s) * 1000:,.0f}",
-        )
+        colour = "green" if pace.left_of_unrelated >= LIMIT else "red"
+        table.add_row(name, "nothing", *_cells(pace.alone, "", ""))
+        table.add_row("", "unrelated work", *_cells(pace.unrelated, f"{_share(pace.unrelated, pace.alone):.0%}", ""))
+        left = f"[{colour}]{pace.left_of_unrelated:.0%}[/]"
+        table.add_row("", "readers", *_cells(pace.readers, f"{pace.left:.0%}", left))
     out.print(table)
     for reader in found.readers:
         asked = f"{len(reader.answers_s)} answers, median {median(reader.answers_s) * 1000:,.0f} ms"
         out.print(f"  {reader.name}: {asked}, {len(reader.errors)} errors {reader.errors[:1] or ''}", markup=False)
+
+
+def _cells(segments: Segments, of_alone: str, of_unrelated: str) -> tuple[str, ...]:
+    return (f"{median(segments.per_s):,.0f}", of_alone, of_unrelated, f"{max(segments.slowest_s) * 1000:,.0f}")
 
 
 def contention_json(found: Contention) -> dict[str, Any]:

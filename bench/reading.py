@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.queues import Queue
-from multiprocessing.synchronize import Event
+from multiprocessing.synchronize import Barrier, Event
 
 import duckdb
 
@@ -44,9 +44,14 @@ def readers(place: Place, found: list[Reading]) -> Iterator[Event]:
     context = multiprocessing.get_context("spawn")
     reading, ended, told = context.Event(), context.Event(), context.Queue()
     names = [*DASHBOARD, SLOW, COPY]
-    processes = [context.Process(target=_read, args=(name, place, reading, ended, told), daemon=True) for name in names]
+    # Nothing is measured while they start.
+    started = context.Barrier(len(names) + 1)
+    processes = [
+        context.Process(target=_read, args=(name, place, started, reading, ended, told), daemon=True) for name in names
+    ]
     for process in processes:
         process.start()
+    started.wait()
     try:
         yield reading
     finally:
@@ -57,11 +62,12 @@ def readers(place: Place, found: list[Reading]) -> Iterator[Event]:
             process.join()
 
 
-def _read(name: str, place: Place, reading: Event, ended: Event, told: Queue[Reading]) -> None:
+def _read(name: str, place: Place, started: Barrier, reading: Event, ended: Event, told: Queue[Reading]) -> None:
     """One reader, in a process of its own."""
     met = Reading(name)
     with duckdb.connect() as connection:
         load_extensions(connection)
+        started.wait()
         while not ended.is_set():
             if not reading.wait(0.1):
                 continue
