@@ -6,7 +6,7 @@ import threading
 import time
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from bench.log import Log
 from pipeline import read_models
@@ -77,13 +77,11 @@ class Timed:
         self._sink.cutover()
 
 
-@dataclass
 class Nowhere:
-    """A sink that folds rows as the DuckDB sink does and stores nothing: what is left of the way without a store."""
+    """A sink that stores nothing but how far it is: what is left of the way without a store."""
 
-    settings: Settings
-    row_count: int = 0
-    _progress: Progress = field(default_factory=Progress)
+    def __init__(self) -> None:
+        self._progress = Progress()
 
     def prepare(self) -> None:
         pass
@@ -92,13 +90,23 @@ class Nowhere:
         return self._progress
 
     def write(self, batch: Batch) -> None:
-        for mutations in batch.mutations:
-            key = self.settings.contract.tables[mutations.target].key
-            self.row_count += fold(mutations.changes, key).num_rows
         self._progress = self._progress.moved_to(batch.span.end)
 
     def cutover(self) -> None:
         pass
+
+
+class Folding(Nowhere):
+    """Folds rows as the DuckDB sink does, and stores nothing."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__()
+        self._tables = settings.contract.tables
+
+    def write(self, batch: Batch) -> None:
+        for mutations in batch.mutations:
+            fold(mutations.changes, self._tables[mutations.target].key)
+        super().write(batch)
 
 
 def carry(model: str, sink: Sink, settings: Settings, log: Log) -> Duration:

@@ -17,12 +17,12 @@ import pyarrow as pa
 from redis import Redis
 
 from bench.bulk import DOCUMENTS_PER_CALL
-from bench.carry import GENERATION, carry
+from bench.carry import GENERATION, Nowhere, carry
 from bench.log import Log
 from bench.throughput import Report
 from pipeline import read_models
 from pipeline.config import DuckdbSettings, Settings
-from sinks.batch import Batch, Progress
+from sinks.batch import Batch
 from sinks.duckdb_names import quote
 from sinks.duckdb_store import CHECKPOINT_THRESHOLD
 from sinks.duckdb_types import duckdb_type, stored
@@ -30,25 +30,16 @@ from sinks.fold import fold
 from sinks.sink import Sink
 
 
-@dataclass
-class Kept:
+class Kept(Nowhere):
     """A sink that keeps its batches, to be written again and again."""
 
-    batches: list[Batch] = field(default_factory=list)
-    _progress: Progress = field(default_factory=Progress)
-
-    def prepare(self) -> None:
-        pass
-
-    def progress(self) -> Progress:
-        return self._progress
+    def __init__(self) -> None:
+        super().__init__()
+        self.batches: list[Batch] = []
 
     def write(self, batch: Batch) -> None:
         self.batches.append(batch)
-        self._progress = self._progress.moved_to(batch.span.end)
-
-    def cutover(self) -> None:
-        pass
+        super().write(batch)
 
 
 @dataclass

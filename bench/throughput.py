@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from redis import Redis
 
 from bench import bulk, truth
-from bench.carry import GENERATION, Duration, Nowhere, carry
+from bench.carry import GENERATION, Duration, Folding, carry
 from bench.consume import consume
 from bench.history import History
 from bench.log import Log
@@ -83,7 +83,7 @@ class _Bench:
         self._samples.add(CONSUME, consume(self._settings, self._log))
 
     def _fold(self) -> None:
-        self._samples.add(FOLD, carry(FOLD, Nowhere(self._settings), self._settings, self._log))
+        self._samples.add(FOLD, carry(FOLD, Folding(self._settings), self._settings, self._log))
 
     def _duckdb(self) -> None:
         with TemporaryDirectory(prefix="bench-") as folder:

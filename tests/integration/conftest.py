@@ -7,11 +7,13 @@ from collections.abc import Iterator
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from redis import Redis
 
 from connectors.decode import Decoder
 from pipeline.source_database import Connection, connect
 from pipeline.verify.source_side import SourceSide, source_side
 from stack.endpoints import Endpoints
+from tests.contract.redis_server import shared_server
 from tests.golden.recording import recording
 from tests.integration.catalogue import catalogue_database
 
@@ -43,3 +45,11 @@ def envelopes() -> pa.Table:
     recorded = recording("avro")
     (found,) = Decoder({recorded.records.topic: recorded.table}, recorded).decode(recorded.records).envelopes
     return found.filter(pc.equal(found["op"], "r"))
+
+
+@pytest.fixture
+def redis() -> Iterator[Redis]:
+    """An empty server, as its readers reach it."""
+    with shared_server().client() as reader:
+        reader.flushall()
+        yield reader

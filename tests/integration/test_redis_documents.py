@@ -21,15 +21,7 @@ from tests.contract.redis_server import shared_server
 
 
 @pytest.fixture
-def client() -> Iterator[Redis]:
-    """An empty server, as its readers reach it."""
-    with shared_server().client() as reader:
-        reader.flushall()
-        yield reader
-
-
-@pytest.fixture
-def store(client: Redis) -> Iterator[RedisStore]:
+def store(redis: Redis) -> Iterator[RedisStore]:
     """Its orders, in a first generation."""
     made = RedisStore(shared_server().url, [ORDERS])
     made.sink(1).prepare()
@@ -46,49 +38,49 @@ def store(client: Redis) -> Iterator[RedisStore]:
         '{"note":"\\r\\n$-1\\r\\n"}',
     ],
 )
-def test_images_reach_readers_byte_for_byte(store: RedisStore, client: Redis, image: str) -> None:
+def test_images_reach_readers_byte_for_byte(store: RedisStore, redis: Redis, image: str) -> None:
     store.sink(1).write(batch(streamed("1", 10, '{"id":1}'), streamed("1", 11, image, "items/7")))
-    assert client.get("orders:1") == f'{{"id":1,"items":[{image}]}}'.encode()
+    assert redis.get("orders:1") == f'{{"id":1,"items":[{image}]}}'.encode()
 
 
 @pytest.mark.parametrize("key", ["9007199254740993", "a b\r\n", "{x}", "*", "é/ü", ""])
-def test_any_key_names_its_document(store: RedisStore, client: Redis, key: str) -> None:
+def test_any_key_names_its_document(store: RedisStore, redis: Redis, key: str) -> None:
     sweep = Fence(scope=scope("orders", ROOT), kind=FenceKind.SWEEP, epoch=0, commit_lsn=5, lsn=5)
     store.sink(1).write(batch(streamed(key, 10, '{"id":1}'), fences=[sweep]))
-    assert client.get(f"orders:{key}") == b'{"id":1,"items":[]}'
+    assert redis.get(f"orders:{key}") == b'{"id":1,"items":[]}'
     truncate = Fence(scope=scope("orders", ROOT), kind=FenceKind.TRUNCATE, epoch=0, commit_lsn=50, lsn=50)
     store.sink(1).write(batch(fences=[truncate]))
-    assert client.get(f"orders:{key}") is None
+    assert redis.get(f"orders:{key}") is None
 
 
-def test_a_dead_document_leaves_its_registers_and_nothing_for_readers(store: RedisStore, client: Redis) -> None:
+def test_a_dead_document_leaves_its_registers_and_nothing_for_readers(store: RedisStore, redis: Redis) -> None:
     store.sink(1).write(batch(streamed("1", 10, '{"id":1}'), streamed("1", 11, '{"id":7}', "items/7")))
     store.sink(1).write(batch(streamed("1", 20, None)))
-    assert not client.exists("orders:1")
-    assert client.ttl("{orders:1}:r") == -1
+    assert not redis.exists("orders:1")
+    assert redis.ttl("{orders:1}:r") == -1
     store.sink(1).write(batch(streamed("1", 10, '{"id":1}')))
-    assert not client.exists("orders:1")
+    assert not redis.exists("orders:1")
     store.sink(1).write(batch(streamed("1", 30, '{"id":1,"status":"paid"}')))
-    assert client.get("orders:1") == b'{"id":1,"status":"paid","items":[{"id":7}]}'
+    assert redis.get("orders:1") == b'{"id":1,"status":"paid","items":[{"id":7}]}'
 
 
-def test_a_replay_writes_nothing(store: RedisStore, client: Redis) -> None:
+def test_a_replay_writes_nothing(store: RedisStore, redis: Redis) -> None:
     history = [streamed("1", lsn, f'{{"lsn":{lsn}}}') for lsn in (10, 20, 30)]
     store.sink(1).write(batch(*history, streamed("1", 15, '{"id":7}', "items/7")))
-    changes = client.info("persistence")["rdb_changes_since_last_save"]
+    changes = redis.info("persistence")["rdb_changes_since_last_save"]
     store.sink(1).write(batch(*history[::-1]))
-    assert client.info("persistence")["rdb_changes_since_last_save"] == changes
+    assert redis.info("persistence")["rdb_changes_since_last_save"] == changes
 
 
-def test_an_order_may_have_more_items_than_a_script_hands_over_at_once(store: RedisStore, client: Redis) -> None:
+def test_an_order_may_have_more_items_than_a_script_hands_over_at_once(store: RedisStore, redis: Redis) -> None:
     numbers = range(10_000)
     items = [streamed("1", 100 + number, f'{{"id":{number}}}', f"items/{number:05}") for number in numbers]
     store.sink(1).write(batch(streamed("1", 10, '{"id":1}'), *items))
     expected = f'{{"id":1,"items":[{",".join(f"""{{"id":{number}}}""" for number in numbers)}]}}'
-    assert client.get("orders:1") == expected.encode()
+    assert redis.get("orders:1") == expected.encode()
     truncate = Fence(scope=scope("orders", "items"), kind=FenceKind.TRUNCATE, epoch=0, commit_lsn=10**6, lsn=10**6)
     store.sink(1).write(batch(fences=[truncate]))
-    assert client.get("orders:1") == b'{"id":1,"items":[]}'
+    assert redis.get("orders:1") == b'{"id":1,"items":[]}'
 
 
 def history(random: Random) -> list[PartChange]:
@@ -103,7 +95,7 @@ def history(random: Random) -> list[PartChange]:
     return changes
 
 
-def test_concurrent_writers_end_as_one_would(store: RedisStore, client: Redis) -> None:
+def test_concurrent_writers_end_as_one_would(store: RedisStore, redis: Redis) -> None:
     random = Random(7)
     changes = history(random)
     truncate = Fence(scope=scope("orders", "items"), kind=FenceKind.TRUNCATE, epoch=0, commit_lsn=400, lsn=400)
@@ -131,4 +123,4 @@ def test_concurrent_writers_end_as_one_would(store: RedisStore, client: Redis) -
     for key in range(20):
         parts = {str(name[2]): register for name, register in registers.items() if name[1] == str(key)}
         document = render(parts, ORDERS)
-        assert client.get(f"orders:{key}") == (None if document is None else document.encode())
+        assert redis.get(f"orders:{key}") == (None if document is None else document.encode())

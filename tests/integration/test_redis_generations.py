@@ -20,30 +20,22 @@ SHARD = ("orders", 0)
 
 
 @pytest.fixture
-def client() -> Iterator[Redis]:
-    """An empty server, as its readers reach it."""
-    with shared_server().client() as reader:
-        reader.flushall()
-        yield reader
-
-
-@pytest.fixture
-def store(client: Redis) -> Iterator[RedisStore]:
+def store(redis: Redis) -> Iterator[RedisStore]:
     """A store that holds nothing yet."""
     made = RedisStore(shared_server().url, [ORDERS])
     yield made
     made.close()
 
 
-def test_the_first_generation_is_live_and_the_next_is_built_aside(store: RedisStore, client: Redis) -> None:
+def test_the_first_generation_is_live_and_the_next_is_built_aside(store: RedisStore, redis: Redis) -> None:
     store.sink(7).prepare()
     store.sink(8).prepare()
     store.sink(8).write(batch(streamed("1", 10, '{"id":1}')))
     assert (tuple(store.generations()), store.live()) == ((7, 8), 7)
-    assert client.get("orders:1") is None
+    assert redis.get("orders:1") is None
 
 
-def test_a_sink_writes_on_into_its_own_generation_across_cutovers(store: RedisStore, client: Redis) -> None:
+def test_a_sink_writes_on_into_its_own_generation_across_cutovers(store: RedisStore, redis: Redis) -> None:
     kept, built = store.sink(1), store.sink(2)
     kept.prepare()
     built.prepare()
@@ -53,11 +45,11 @@ def test_a_sink_writes_on_into_its_own_generation_across_cutovers(store: RedisSt
         show.cutover()
         show.cutover()
         own, other = ("built", "kept") if show is built else ("kept", "built")
-        assert client.get(f"orders:{own}") == f'{{"number":{number},"items":[]}}'.encode()
-        assert client.get(f"orders:{other}") is None
+        assert redis.get(f"orders:{own}") == f'{{"number":{number},"items":[]}}'.encode()
+        assert redis.get(f"orders:{other}") is None
 
 
-def test_readers_see_one_generation_or_the_other_and_writers_never_mix_them(store: RedisStore, client: Redis) -> None:
+def test_readers_see_one_generation_or_the_other_and_writers_never_mix_them(store: RedisStore, redis: Redis) -> None:
     sinks = {number: store.sink(number) for number in (1, 2)}
     for sink in sinks.values():
         sink.prepare()
@@ -82,10 +74,10 @@ def test_readers_see_one_generation_or_the_other_and_writers_never_mix_them(stor
     swapping.join()
     for number, sink in sinks.items():
         sink.cutover()
-        assert client.mget([f"orders:{key}" for key in range(20)]) == [f'{{"by":{number},"items":[]}}'.encode()] * 20
+        assert redis.mget([f"orders:{key}" for key in range(20)]) == [f'{{"by":{number},"items":[]}}'.encode()] * 20
 
 
-def test_a_fence_reaches_every_document_while_generations_change_places(store: RedisStore, client: Redis) -> None:
+def test_a_fence_reaches_every_document_while_generations_change_places(store: RedisStore, redis: Redis) -> None:
     sinks = {number: store.sink(number) for number in (1, 2)}
     for sink in sinks.values():
         sink.prepare()
@@ -104,8 +96,8 @@ def test_a_fence_reaches_every_document_while_generations_change_places(store: R
     is_over.set()
     swapping.join()
     sinks[1].cutover()
-    assert client.keys("orders:*") == []
-    assert len(client.keys("{orders:*}:r")) == 3000
+    assert redis.keys("orders:*") == []
+    assert len(redis.keys("{orders:*}:r")) == 3000
 
 
 def test_a_dropped_generation_takes_its_progress_with_it(store: RedisStore) -> None:
@@ -122,40 +114,40 @@ def test_a_dropped_generation_takes_its_progress_with_it(store: RedisStore) -> N
     assert store.sink(1).progress().of(SHARD) == 5
 
 
-def test_the_live_generation_is_not_dropped(store: RedisStore, client: Redis) -> None:
+def test_the_live_generation_is_not_dropped(store: RedisStore, redis: Redis) -> None:
     store.sink(1).prepare()
     store.sink(1).write(batch(streamed("1", 10, '{"id":1}')))
     with pytest.raises(GenerationInUse):
         store.drop(1)
-    assert client.exists("orders:1")
+    assert redis.exists("orders:1")
 
 
-def test_clearing_leaves_the_keys_of_others(store: RedisStore, client: Redis) -> None:
+def test_clearing_leaves_the_keys_of_others(store: RedisStore, redis: Redis) -> None:
     for number in (1, 2):
         store.sink(number).prepare()
         store.sink(number).write(batch(*(streamed(str(key), 10, '{"id":1}') for key in range(700)), end={SHARD: 5}))
-    client.set("sessions:1", "kept")
+    redis.set("sessions:1", "kept")
     store.clear()
     assert (tuple(store.generations()), store.live()) == ((), None)
-    assert client.info("keyspace").keys() == {"db0"}
-    assert client.keys() == [b"sessions:1"]
+    assert redis.info("keyspace").keys() == {"db0"}
+    assert redis.keys() == [b"sessions:1"]
 
 
-def test_clearing_beside_many_keys_of_others_ends_well(store: RedisStore, client: Redis) -> None:
+def test_clearing_beside_many_keys_of_others_ends_well(store: RedisStore, redis: Redis) -> None:
     """A scan has many pages then, and the marker, without which nobody finds the generation, is on one of them."""
     store.sink(1).prepare()
-    client.mset({f"sessions:{number}": "kept" for number in range(20_000)})
+    redis.mset({f"sessions:{number}": "kept" for number in range(20_000)})
     store.clear()
-    assert client.dbsize() == 20_000
+    assert redis.dbsize() == 20_000
 
 
-def test_a_database_that_others_use_is_not_taken(store: RedisStore, client: Redis) -> None:
-    client.set("sessions:1", "somebody's")
+def test_a_database_that_others_use_is_not_taken(store: RedisStore, redis: Redis) -> None:
+    redis.set("sessions:1", "somebody's")
     with pytest.raises(RedisUnfit, match="somebody else") as refused:
         store.sink(1).prepare()
     assert "server of its own" in refused.value.remedy
     with shared_server().client(database=1) as other:
-        client.flushdb()
+        redis.flushdb()
         other.set("sessions:1", "somebody's")
         store.sink(1).prepare()
         store.sink(2).prepare()
@@ -175,11 +167,11 @@ def test_one_generation_too_many_is_refused() -> None:
     server.stop()
 
 
-def test_a_generation_that_was_emptied_and_made_again_has_gone_back(store: RedisStore, client: Redis) -> None:
+def test_a_generation_that_was_emptied_and_made_again_has_gone_back(store: RedisStore, redis: Redis) -> None:
     sink = store.sink(1)
     sink.prepare()
     sink.write(batch(streamed("1", 10, '{"id":1}'), end={SHARD: 5}))
-    client.flushall()
+    redis.flushall()
     with pytest.raises(GenerationMissing):
         sink.progress()
     sink.prepare()
