@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -77,6 +78,8 @@ def _throughput(settings: Settings, records: int, repetitions: int, found: dict[
     _report(f"making {records:,} records")
     told = history(records, {table: one.rows for table, one in envelopes.items()})
     with written(settings, told, envelopes) as log:
+        # No worker has the millions of objects that were made here, for the collector to look through at every turn.
+        gc.freeze()
         samples = throughput.measure(settings, log, told, repetitions, _report)
         pairs = limits.measure(settings, log, truth.documents(told), repetitions, _report)
     print_throughput(out, samples, log, told)

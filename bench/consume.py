@@ -10,6 +10,7 @@ from confluent_kafka import Consumer, Message, TopicPartition
 from bench.carry import Clock, Duration
 from bench.log import Log
 from pipeline.config import Settings
+from pipeline.consumer import BACKOFF_MS
 
 RECORDS_PER_CALL = 1000
 """The fastest on a running broker: a call for more waits for what is not there yet."""
@@ -29,7 +30,10 @@ def consume(settings: Settings, log: Log) -> Duration:
 
     consumer = Consumer(
         settings.kafka.with_client(
-            group_id=f"bench.consume.{uuid.uuid4()}", enable_auto_commit=False, isolation_level="read_committed"
+            group_id=f"bench.consume.{uuid.uuid4()}",
+            enable_auto_commit=False,
+            isolation_level="read_committed",
+            fetch_queue_backoff_ms=BACKOFF_MS,
         )
     )
     with closing(consumer):

@@ -88,7 +88,7 @@ def main(
     models: Annotated[list[str] | None, typer.Argument(help="Read models; none is every one.")] = None,
     records: Annotated[int, typer.Option(min=1, help="Records in the log.")] = 200_000,
     repetitions: Annotated[int, typer.Option(min=1, help="How often everything is measured, in turn.")] = 3,
-    processes: Annotated[int, typer.Option(min=1, help="Builders.")] = os.cpu_count() or 1,
+    processes: Annotated[int | None, typer.Option(min=1, help="Builders; as many as `replay` takes.")] = None,
     home: Annotated[Path, typer.Option(help="Where the benchmark's own servers keep their state.")] = Path(
         ".readmodels-bench"
     ),
@@ -108,7 +108,8 @@ def main(
                 err.print(f"[dim]{repetition}/{repetitions}[/]")
                 consumed.append(consume(settings, log).elapsed_s)
                 for model, sample in samples.items():
-                    _measure(model, settings, Context(DESCRIPTION, home), log, left, processes, sample)
+                    builders = processes or read_models.builders(model)
+                    _measure(model, settings, Context(DESCRIPTION, home), log, left, builders, sample)
     _print(log, left, median(consumed), samples)
 
 
@@ -121,7 +122,7 @@ def _pieces(records: int, rows: Mapping[str, Any], left: Left, settings: Setting
 
 
 def _measure(
-    model: str, settings: Settings, context: Context, log: Log, left: Left, processes: int, sample: Sample
+    model: str, settings: Settings, context: Context, log: Log, left: Left, builders: int, sample: Sample
 ) -> None:
     with TemporaryDirectory(prefix="rebuild-", dir=context.home) as folder, ExitStack() as stack:
         os.environ["READMODELS_DUCKDB__DIRECTORY"] = folder
@@ -140,9 +141,9 @@ def _measure(
         with read_models.elsewhere(model, own) as store, peak_memory(workers_resident) as peak:
             began = time.perf_counter()
             store.create(NEW, replace(read_models.newborn(model, own), is_complete=False))
-            names = [f"builder {number}" for number in range(processes)]
-            with building(names, lambda _: command(NEW), words) as builders:
-                reach(store.sink(NEW).progress, log.ends, lambda _: builders.require_at_work())
+            names = [f"builder {number}" for number in range(builders)]
+            with building(names, lambda _: command(NEW), words) as running:
+                reach(store.sink(NEW).progress, log.ends, lambda _: running.require_at_work())
                 store.complete(NEW)
                 sample.rebuild_s.append(time.perf_counter() - began)
             sample.memory_bytes.append(peak())

@@ -12,6 +12,9 @@ from connectors.kafka import KafkaSettings
 
 log = structlog.get_logger()
 
+BACKOFF_MS = 5
+"""After which the client asks for more again, once what it holds has filled its queue: by itself it waits a second,
+which a worker that has caught up with the queue spends idle."""
 HEARTBEAT_S = 0.5
 """Its answers are how a member learns that others join or leave, twice in a cooperative rebalance."""
 
@@ -69,4 +72,5 @@ def consumer_settings(
         heartbeat_interval_ms=int(min(session_timeout_s / 4, HEARTBEAT_S) * 1000),
         max_poll_interval_ms=int(max_poll_interval_s * 1000),
         allow_auto_create_topics=False,
+        fetch_queue_backoff_ms=BACKOFF_MS,
     )

@@ -44,8 +44,10 @@ class Gathered:
         self._batch = Batch()
         self._folds_at_bytes = self._max_bytes
 
-    def __bool__(self) -> bool:
-        return bool(self._batch.span.end)
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to write, not even progress."""
+        return not self._batch.span.end
 
     def add(self, batch: Batch) -> None:
         """Join the batch that comes next in the log."""

@@ -6,6 +6,7 @@ Each store's client is imported where it is opened: a process pays for its own s
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -130,6 +131,17 @@ def settings_of(record: Record, settings: Settings) -> Settings:
     contract = contract_from(record.contract)
     made_of = {"topic_prefix": contract.topic_prefix, "tables": contract.tables, "documents": contract.documents}
     return settings.model_copy(update=made_of)
+
+
+def builders(model: str) -> int:
+    """How many processes fill a new generation, unless somebody says.
+
+    One for every core. Of Elasticsearch, one for every two: builders hold different partitions, and so different parts
+    of the same documents, each of which they all write, and that costs its server more than it saves them
+    (docs/performance.md).
+    """
+    cores = os.cpu_count() or 1
+    return max(1, cores // 2) if model == "elasticsearch" else cores
 
 
 def group(model: str, generation: int) -> str:

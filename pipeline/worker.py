@@ -66,7 +66,7 @@ class Worker:
         self._projection = projection
         self._sink = sink
         self._tables = tables
-        self._gathered = gathered or Gathered(NOTHING_GATHERED, ())
+        self._gathered = Gathered(NOTHING_GATHERED, ()) if gathered is None else gathered
         self._looks_back_at = time.monotonic() + LOOK_BACK_EVERY_S
 
     def run(self, until: threading.Event, is_done: Callable[[Sink], bool] = lambda _: False) -> None:
@@ -77,12 +77,12 @@ class Worker:
             for polled in self._source.batches(until, after=lambda: patience("read progress", self._sink.progress)):
                 if polled.span.end:
                     self._take_in(polled, patience)
-                if self._gathered and self._gathered.is_due(len(polled)):
+                if not self._gathered.is_empty and self._gathered.is_due(len(polled)):
                     self._write(patience)
                 self._look_back(patience)
                 if is_done(self._sink):
                     until.set()
-            if self._gathered:
+            if not self._gathered.is_empty:
                 self._write(patience)
         except GivenUp as unfinished:
             log.info("ended while waiting", action=str(unfinished))
@@ -107,7 +107,7 @@ class Worker:
 
     def _look_back(self, patience: Patience) -> None:
         """See now and then whether the store still holds all that it was given, also where nothing new comes."""
-        if self._gathered or time.monotonic() < self._looks_back_at:
+        if not self._gathered.is_empty or time.monotonic() < self._looks_back_at:
             return
         progress = patience("read progress", self._sink.progress)
         given = self._source.positions()

@@ -7,7 +7,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from sinks.batch import Batch, Mutations, Progress, Shard, Span
+import pyarrow as pa
+
+from sinks.batch import Batch, Progress, Shard, Span
 from sinks.document import Parts, merge
 from sinks.elasticsearch_client import Cluster, failure
 from sinks.elasticsearch_document import HIDDEN, VISIBLE, DocumentFormat, Reading, id_of
@@ -28,11 +30,13 @@ from sinks.elasticsearch_record import meta, records
 from sinks.elasticsearch_search import pages, refresh
 from sinks.errors import ProgressLost
 from sinks.fence import Fence, Fences
-from sinks.fold import fold
+from sinks.fold import fold, in_pages
 from sinks.generation import Record
 from sinks.register import Change, Register, join
 from sinks.shape import DocumentShape
 
+_DOCUMENTS_PER_PAGE = 20_000
+_PART = ("key", "part")
 _CHANGE = ("_epoch", "_commit_lsn", "_lsn", "_tie", "_offset", "_partition", "_deleted", "image")
 """The columns of a mutation that make up a `Change`, in its order."""
 
@@ -106,12 +110,12 @@ class GenerationIndex:
         known, named = self._begin(batch.span)
         new = [fence for fence in batch.fences if fence.scope.startswith(f"{self.shape.name}/")]
         declared = self._declare(new) if new else known.declared
-        incoming = _by_id(mutations for mutations in batch.mutations if mutations.target == self.shape.target)
-        self._merge(incoming, declared)
+        incoming = [fold(one.changes, _PART) for one in batch.mutations if one.target == self.shape.target]
+        self._merge_all(incoming, declared)
         if known.applied.joined(new) != known.applied:
             self._sweep(declared)
         while (latest := self._fences().declared) != declared:
-            self._merge(incoming, latest)
+            self._merge_all(incoming, latest)
             declared = latest
         self._name_shards(batch.span.end.keys(), named)
         self._advance(batch.span)
@@ -131,6 +135,11 @@ class GenerationIndex:
             self.index.forget()
             raise
         return FenceLedger.from_source(fences.source if fences else None), shards_of(named.source if named else None)
+
+    def _merge_all(self, incoming: Iterable[pa.Table], fences: Fences) -> None:
+        for changes in incoming:
+            for page in in_pages(changes, "key", _DOCUMENTS_PER_PAGE):
+                self._merge(_by_id(page), fences)
 
     def _merge(self, incoming: Mapping[str, Parts], fences: Fences, found: Mapping[str, Stored] | None = None) -> None:
         def revise(id_: str, source: bytes | None) -> bytes | None:
@@ -196,15 +205,13 @@ class GenerationIndex:
         self.index.update([SHARDS_ID], revise)
 
 
-def _by_id(mutations: Iterable[Mutations]) -> dict[str, Parts]:
+def _by_id(folded: pa.Table) -> dict[str, Parts]:
     """The registers of folded changes, per document."""
     documents: defaultdict[str, Parts] = defaultdict(dict)
-    for some in mutations:
-        folded = fold(some.changes, ("key", "part"))
-        names = (folded[name].to_pylist() for name in ("key", "part", "_is_snapshot"))
-        changes = map(Change._make, zip(*(folded[name].to_pylist() for name in _CHANGE), strict=True))
-        for key, part, is_snapshot, change in zip(*names, changes, strict=True):
-            register = Register(None, change) if is_snapshot else Register(change)
-            parts = documents[key]
-            parts[part] = join(parts[part], register) if part in parts else register
+    names = (folded[name].to_pylist() for name in ("key", "part", "_is_snapshot"))
+    changes = map(Change._make, zip(*(folded[name].to_pylist() for name in _CHANGE), strict=True))
+    for key, part, is_snapshot, change in zip(*names, changes, strict=True):
+        register = Register(None, change) if is_snapshot else Register(change)
+        parts = documents[key]
+        parts[part] = join(parts[part], register) if part in parts else register
     return {id_of(key): parts for key, parts in documents.items()}

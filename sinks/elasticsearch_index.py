@@ -136,7 +136,7 @@ class Index:
             unsure = []
             for id_ in some:
                 remembered = None if id_ in read else self._memory.get(id_)
-                write = remembered and _write(id_, remembered, revise)
+                write = None if remembered is None else _write(id_, remembered, revise)
                 if write is None:
                     unsure.append(id_)
                 else:

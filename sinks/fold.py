@@ -39,6 +39,27 @@ def fold(changes: pa.Table, identity: Sequence[str]) -> pa.Table:
     return changes.take(np.sort(last))
 
 
+def in_pages(folded: pa.Table, document: str, count: int) -> Iterator[pa.Table]:
+    """All changes of some documents, then all of the next.
+
+    What a store is sent takes several times the memory of a change in Arrow; so only that of a page does.
+
+    Args:
+        document: the column that names a change's document.
+        count: the most documents of a page.
+    """
+    if not folded.num_rows:
+        return
+    number = folded[document].combine_chunks().dictionary_encode().indices.to_numpy()
+    starts = np.arange(count, number.max() + 1, count)
+    if not len(starts):
+        yield folded
+        return
+    order = np.argsort(number, kind="stable")
+    for rows in np.split(order, np.searchsorted(number[order], starts)):
+        yield folded.take(rows)
+
+
 def settle(folded: pa.Table, identity: Sequence[str]) -> pa.Table:
     """Decide between the sides of every register, and drop what is decided against for good.
 

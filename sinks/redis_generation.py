@@ -12,10 +12,10 @@ import pyarrow as pa
 from sinks.batch import Progress, Shard, Span
 from sinks.errors import GenerationMissing
 from sinks.fence import Fence, FenceKind
-from sinks.fold import fold
+from sinks.fold import fold, in_pages
 from sinks.generation import UNKNOWN, Record
 from sinks.redis_link import Link, Script
-from sinks.redis_wire import Wire, documents, wire
+from sinks.redis_wire import Documents, Wire, documents, wire
 from sinks.register import NOWHERE
 from sinks.shape import DocumentShape
 from sinks.version import encode
@@ -42,6 +42,7 @@ _HELD_UP_S = 0.005
 _MOST_DOCUMENTS = 200
 _LEAST_DOCUMENTS = 25
 _MOST_BYTES = 512 * 1024
+_DOCUMENTS_PER_PAGE = 20_000
 
 
 @dataclass
@@ -85,7 +86,12 @@ class Generation:
         Returns:
             The keys that hold something else than registers. Their documents were left alone.
         """
-        batch = documents(shape.name, fold(changes, shape.identity))
+        rejected: list[str] = []
+        for page in in_pages(fold(changes, shape.identity), "key", _DOCUMENTS_PER_PAGE):
+            rejected += self._merge(shape, documents(shape.name, page), pace)
+        return rejected
+
+    def _merge(self, shape: DocumentShape, batch: Documents, pace: Pace) -> list[str]:
         rejected: list[str] = []
         first = 0
         while first < len(batch):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -47,7 +46,10 @@ def replay(
         bool,
         typer.Option("--snapshot", help="By an incremental snapshot of PostgreSQL: where offset zero is gone."),
     ] = False,
-    processes: Annotated[int | None, typer.Option(min=1, help="Processes that read the log; one per core.")] = None,
+    processes: Annotated[
+        int | None,
+        typer.Option(min=1, help="Processes that read the log; one per core, for Elasticsearch one per two."),
+    ] = None,
     in_place: Annotated[
         bool, typer.Option("--in-place", help="Into the live generation itself; what it holds already stays as it is.")
     ] = False,
@@ -93,7 +95,7 @@ def replay(
             is_cut_over=not keep,
             is_from_snapshot=snapshot,
             starts_over=start_over,
-            processes=processes or os.cpu_count() or 1,
+            processes=processes or read_models.builders(plan.model),
             timeout_s=timeout,
         )
         outcome = _replayed(context_of(context), settings, wanted, as_json=as_json)

@@ -110,9 +110,11 @@ def test_a_document_that_another_worker_made_in_between_is_merged_too(
     assert subject.read(SHAPES)["orders"] == {"1": {**order(1), "items": [item(7, of=1)]}}
 
 
+@pytest.mark.parametrize("documents_per_page", [1, 20_000])
 def test_a_truncate_reaches_what_a_slower_worker_writes_after_its_sweep(
-    subject: ElasticsearchSubject, relay: Interposed
+    subject: ElasticsearchSubject, relay: Interposed, monkeypatch: pytest.MonkeyPatch, documents_per_page: int
 ) -> None:
+    monkeypatch.setattr("sinks.elasticsearch_generation._DOCUMENTS_PER_PAGE", documents_per_page)
     sink, slow, log = live_sink(subject), another_worker(subject, relay.url), Log(SHOP)
     log.streamed(SHOP.root, (10, 11), after=order(1))
     log.streamed(SHOP.root, (30, 31), after=order(2))
@@ -121,6 +123,20 @@ def test_a_truncate_reaches_what_a_slower_worker_writes_after_its_sweep(
     slow.write(whole(log.events))
     assert relay.before is None
     assert list(subject.read(SHAPES)["orders"]) == ["2"]
+
+
+def test_a_batch_of_many_documents_is_written_whole(
+    subject: ElasticsearchSubject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sinks.elasticsearch_generation._DOCUMENTS_PER_PAGE", 2)
+    sink, log = live_sink(subject), Log(SHOP)
+    for number in range(5):
+        log.streamed(SHOP.root, (10, 11 + number), after=order(number))
+    for number in range(5):
+        log.streamed(SHOP.child, (20, 21 + number), after=item(number + 10, of=number))
+    sink.write(whole(log.events))
+    assert subject.read(SHAPES) == in_memory(whole(log.events))
+    assert len(subject.read(SHAPES)["orders"]) == 5
 
 
 def test_a_truncate_reaches_what_was_added_behind_a_workers_memory(subject: ElasticsearchSubject) -> None:

@@ -53,6 +53,17 @@ def test_any_key_names_its_document(store: RedisStore, redis: Redis, key: str) -
     assert redis.get(f"orders:{key}") is None
 
 
+def test_a_batch_of_many_documents_is_written_whole(
+    store: RedisStore, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sinks.redis_generation._DOCUMENTS_PER_PAGE", 2)
+    roots = [streamed(str(key), 10, f'{{"id":{key}}}') for key in range(5)]
+    items = [streamed(str(key), 11, f'{{"id":{key + 10}}}', f"items/{key + 10}") for key in range(5)]
+    store.sink(1).write(batch(*roots, *items))
+    for key in range(5):
+        assert redis.get(f"orders:{key}") == f'{{"id":{key},"items":[{{"id":{key + 10}}}]}}'.encode()
+
+
 def test_a_dead_document_leaves_its_registers_and_nothing_for_readers(store: RedisStore, redis: Redis) -> None:
     store.sink(1).write(batch(streamed("1", 10, '{"id":1}'), streamed("1", 11, '{"id":7}', "items/7")))
     store.sink(1).write(batch(streamed("1", 20, None)))

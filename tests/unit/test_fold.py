@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 from hypothesis import given
+from hypothesis import strategies as st
 
-from sinks.fold import fold, registers, settle
+from sinks.fold import fold, in_pages, registers, settle
 from sinks.register import Change, Register, join
 from tests.examples import times
 from tests.histories.batches import DOCUMENT, image, part, part_table
@@ -45,6 +46,18 @@ def test_a_table_shows_the_version_that_readers_see(scenario: Scenario) -> None:
     assert {name: tuple(filter(None, register)) for name, register in seen.items()} == {
         name: (register.shown,) for name, register in joined(changes).items()
     }
+
+
+@times(3)
+@given(scenario=scenarios(), count=st.integers(1, 4))
+def test_every_change_of_a_document_is_on_one_page_of_few_documents(scenario: Scenario, count: int) -> None:
+    folded = fold(part_table(list(part_changes(scenario.history.records))), DOCUMENT.identity)
+    pages = list(in_pages(folded, "key", count))
+    documents = [set(page["key"].to_pylist()) for page in pages]
+    assert all(0 < len(some) <= count for some in documents)
+    assert sum(map(len, documents)) == len(set(folded["key"].to_pylist()))
+    assert sum(page.num_rows for page in pages) == folded.num_rows
+    assert {name: part for page in pages for name, part in registers_in(page).items()} == registers_in(folded)
 
 
 def registers_in(table: pa.Table) -> Named:

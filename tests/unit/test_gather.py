@@ -42,7 +42,7 @@ def test_where_nothing_is_gathered_every_batch_is_due_as_it_came() -> None:
     gathered.add(batch)
     assert gathered.is_due(MANY)
     assert gathered.take() is batch
-    assert not gathered
+    assert gathered.is_empty
 
 
 def test_only_the_last_change_of_a_part_is_written() -> None:

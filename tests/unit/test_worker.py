@@ -14,6 +14,7 @@ from connectors.decode import Decoded, Decoder, Rejected
 from connectors.envelope import TableColumns, envelope_schema
 from connectors.records import Records
 from pipeline.contract import Contract, Table
+from pipeline.gather import FEW, Gathered, GatherSettings
 from pipeline.handover import NOTHING_CAME, RawBatch
 from pipeline.project import RowProjection
 from pipeline.source import Source
@@ -86,13 +87,19 @@ def polled(begin: int, *values: bytes) -> RawBatch:
     return RawBatch((records,), Span({SHARD: begin}, {SHARD: begin + len(values)}))
 
 
-def carried(source: ScriptedSource) -> tuple[MemoryStore, Worker, MemorySink]:
+def carried(source: ScriptedSource, gathered: Gathered | None = None) -> tuple[MemoryStore, Worker, MemorySink]:
     store = MemoryStore(CONTRACT.row_shapes())
     sink = store.sink(1)
-    worker = Worker(
-        cast("Source", source), cast("Decoder", ScriptedDecoder()), RowProjection(CONTRACT), sink, CONTRACT.topics
-    )
-    return store, worker, sink
+    decoder, projection = cast("Decoder", ScriptedDecoder()), RowProjection(CONTRACT)
+    return store, Worker(cast("Source", source), decoder, projection, sink, CONTRACT.topics, gathered), sink
+
+
+def test_a_builder_writes_once_what_came_in_many_batches() -> None:
+    source = ScriptedSource(*(polled(first, *[b"1"] * FEW) for first in range(0, 5 * FEW, FEW)), NOTHING_CAME)
+    _, worker, sink = carried(source, Gathered(GatherSettings(max_bytes=2**30), CONTRACT.row_shapes()))
+    worker.run(threading.Event())
+    assert source.told == [("commit", {SHARD: 5 * FEW})]
+    assert sink.progress().of(SHARD) == 5 * FEW
 
 
 def test_a_batch_is_written_before_its_offsets_are_mirrored() -> None:
