@@ -146,7 +146,7 @@ class Settings(BaseSettings):
     envelopes: EnvelopeSettings = EnvelopeSettings()
     batches: BatchSettings = BatchSettings()
     watchdog: WatchdogSettings = WatchdogSettings()
-    rebuild: GatherSettings = GatherSettings(max_bytes=256 * 2**20)
+    rebuild: GatherSettings = GatherSettings(max_bytes=128 * 2**20)
     topic_prefix: str
     tables: dict[str, Table]
     documents: dict[str, Document] = {}

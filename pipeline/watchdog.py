@@ -24,10 +24,13 @@ from sinks.sink import Generations, Sink
 
 log = structlog.get_logger()
 
+CHANGES = 50_000
+"""The most that a worker writes at once, but for what a builder has gathered, which may take as many times as long."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class WatchdogSettings:
-    """How long one call of a store may take: well above what its client waits for an answer, and its largest batch.
+    """How long one call of a store may take: well above what its client waits for an answer, and 50,000 changes.
 
     Args:
         elasticsearch_s, redis_s, duckdb_s: for a batch as a whole, of which each takes a fraction.
@@ -59,9 +62,14 @@ class Watchdog:
     end: Callable[[], None]
 
     @contextmanager
-    def watching(self, action: str) -> Iterator[None]:
-        """Let the block take no longer than the budget."""
-        timer = threading.Timer(self.budget_s, copy_context().run, [self._give_up, action])
+    def watching(self, action: str, size: float = 1.0) -> Iterator[None]:
+        """Let the block take no longer than the budget.
+
+        Args:
+            size: how many budgets it is worth.
+        """
+        budget_s = size * self.budget_s
+        timer = threading.Timer(budget_s, copy_context().run, [self._give_up, action, budget_s])
         timer.daemon = True
         timer.start()
         try:
@@ -69,11 +77,11 @@ class Watchdog:
         finally:
             timer.cancel()
 
-    def _give_up(self, action: str) -> None:
+    def _give_up(self, action: str, budget_s: float) -> None:
         log.error(
             "store hangs",
             action=action,
-            budget_s=self.budget_s,
+            budget_s=budget_s,
             remedy="The worker is started again by itself. If it comes back, look at the store and the way to it.",
         )
         # Where each thread stands; no values.
@@ -98,7 +106,8 @@ class WatchedSink:
             return self._sink.progress()
 
     def write(self, batch: Batch) -> None:
-        with self._watchdog.watching("write"):
+        changes = sum(one.changes.num_rows for one in batch.mutations)
+        with self._watchdog.watching("write", max(1.0, changes / CHANGES)):
             self._sink.write(batch)
 
     def cutover(self) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
 
+import pyarrow as pa
 import pytest
 
-from pipeline.watchdog import Watchdog, WatchdogSettings, WatchedGenerations, WatchedSink
-from sinks.batch import Batch, Progress
+from pipeline.watchdog import CHANGES, Watchdog, WatchdogSettings, WatchedGenerations, WatchedSink
+from sinks.batch import Batch, Mutations, Progress
 from sinks.generation import Record
 from sinks.memory import MemoryStore
 
@@ -45,6 +47,16 @@ def test_every_call_that_hangs_ends_the_process(call: str, capfd: pytest.Capture
     getattr(sink, call)(*([Batch((), ())] if call == "write" else []))
     assert ended.is_set()
     assert "_hang" in capfd.readouterr().err
+
+
+def test_what_a_builder_has_gathered_may_take_as_much_longer_as_it_is_larger() -> None:
+    ended = threading.Event()
+    sink = WatchedSink(HangingSink(ended), Watchdog(SHORT_S, ended.set))
+    changes = pa.table({"key": pa.nulls(6 * CHANGES)})
+    began = time.monotonic()
+    sink.write(Batch((Mutations("orders", changes),), ()))
+    assert time.monotonic() - began >= 6 * SHORT_S
+    assert ended.is_set()
 
 
 def test_calls_within_their_budget_end_nothing_and_answer_what_the_store_does() -> None:
