@@ -26,7 +26,7 @@ def test_progress_does_not_move_over_what_a_cluster_lost_in_the_middle_of_a_batc
         sink.write(Batch(span=Span({}, {SHARD: 2})))
         copy = side.cluster.copied()
         sink.write(Batch(span=Span({SHARD: 2}, {SHARD: 4})))
-        goes_back = patch.object(GenerationIndex, "_merge", lambda *_: side.cluster.restart(copy))
+        goes_back = patch.object(GenerationIndex, "_merge_all", lambda *_: side.cluster.restart(copy))
         with goes_back, pytest.raises(ProgressLost) as lost:
             sink.write(Batch(span=Span({SHARD: 4}, {SHARD: 6})))
         assert lost.value.stored == {SHARD: 2}
