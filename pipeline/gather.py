@@ -22,7 +22,8 @@ class GatherSettings:
     """How much is gathered before it is written.
 
     Args:
-        max_bytes: of changes, after those that others replaced are gone; nothing is gathered where it is zero.
+        max_bytes: of changes, after those that others replaced are gone, and at most twice as much before; nothing is
+            gathered where it is zero.
     """
 
     max_bytes: int = 0
