@@ -19,7 +19,3 @@ def states(pipeline: Pipeline, model: str) -> dict[int, State]:
     with read_models.STORES[model](pipeline.settings) as store:
         live = store.live()
         return {number: record.state(is_live=number == live) for number, record in store.generations().items()}
-
-
-def live(pipeline: Pipeline, model: str) -> int:
-    return next(number for number, state in states(pipeline, model).items() if state is State.LIVE)

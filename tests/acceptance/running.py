@@ -149,9 +149,20 @@ class Pipeline:
         """A client of logical database 0."""
         return Redis.from_url(self.endpoints.redis)
 
+    def live(self, model: str) -> int:
+        """The generation that readers see: a test that came before may have built it."""
+        with read_models.STORES[model](self.settings) as store:
+            live = store.live()
+        assert live is not None
+        return live
+
+    def group(self, model: str) -> str:
+        """The consumer group of that generation."""
+        return read_models.group(model, self.live(model))
+
     def mirrored(self, model: str) -> dict[Shard, int]:
-        """The offsets that the group of a model's first generation has committed, but zero, which no progress names."""
-        group = read_models.group(model, 1)
+        """The offsets that a model's group has committed, but zero, which no progress names."""
+        group = self.group(model)
         admin = self.settings.kafka.admin()
         asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])[group].result()
         return {(place.topic, place.partition): place.offset for place in asked.topic_partitions if place.offset > 0}
@@ -159,13 +170,12 @@ class Pipeline:
     def forget_mirrored(self) -> None:
         """Delete the groups, as Kafka itself does a week after the last member left."""
         admin = self.settings.kafka.admin()
-        for forgotten in admin.delete_consumer_groups([read_models.group(model, 1) for model in MODELS]).values():
+        for forgotten in admin.delete_consumer_groups([self.group(model) for model in MODELS]).values():
             forgotten.result()
 
     def history(self, table: str, row_id: int) -> list[dict[str, Any]]:
         """Every change of a row that DuckDB keeps, in the log's order."""
-        live = read_models.open_duckdb(self.settings).live()
-        kept = f"generation_{live:06}.versions.{table}"
+        kept = f"generation_{self.live('duckdb'):06}.versions.{table}"
         query = f"SELECT * FROM {kept} WHERE id = {row_id} ORDER BY _partition, _offset"
         versions: list[dict[str, Any]] = ask(self.settings, query).to_pylist()
         return versions

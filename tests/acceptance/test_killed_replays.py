@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.command import MODELS
-from tests.acceptance.generations import live, succeeds
+from tests.acceptance.generations import succeeds
 from tests.acceptance.running import Pipeline
 
 MOMENTS = 20
@@ -19,7 +19,7 @@ MOMENTS = 20
 def test_a_replay_that_is_killed_at_random_moments_harms_nobody_and_ends_equal(
     rebuilt: Pipeline, tmp_path: Path
 ) -> None:
-    before = {model: live(rebuilt, model) for model in MODELS}
+    before = {model: rebuilt.live(model) for model in MODELS}
     with rebuilt.load():
         for moment in range(MOMENTS):
             model = MODELS[moment % len(MODELS)]
@@ -30,10 +30,10 @@ def test_a_replay_that_is_killed_at_random_moments_harms_nobody_and_ends_equal(
                 replay.process.wait(random.uniform(0.1, 8.0))
             except subprocess.TimeoutExpired:
                 replay.kill_all()
-            assert {one: live(rebuilt, one) for one in MODELS} == before
+            assert {one: rebuilt.live(one) for one in MODELS} == before
             assert set(rebuilt.workers.workers()) == set(MODELS), rebuilt.workers.end_of_log()
         rebuilt.settle()
         for model in MODELS:
             succeeds(rebuilt.command("replay", model, "--execute"))
-    assert all(live(rebuilt, model) > before[model] for model in MODELS)
+    assert all(rebuilt.live(model) > before[model] for model in MODELS)
     rebuilt.settled()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import psutil
 from confluent_kafka import ConsumerGroupState
 
-from pipeline import read_models
 from tests.acceptance.command import MODELS
 from tests.acceptance.running import Pipeline
 from tests.acceptance.shop import place
@@ -18,10 +17,10 @@ def test_sigterm_finishes_the_batch_mirrors_the_offsets_and_leaves_the_group(pip
         pipeline.settle()
         run = pipeline.workers
         assert run.end() == 0
-    assert len(run.lines("event=ended")) == len(MODELS)
     admin = pipeline.settings.kafka.admin()
     for model in MODELS:
-        group = read_models.group(model, 1)
+        assert len(run.lines(f"event=ended model={model} generation={pipeline.live(model)}")) == 1
+        group = pipeline.group(model)
         described = admin.describe_consumer_groups([group])[group].result()
         assert (described.state, described.members) == (ConsumerGroupState.EMPTY, [])
         assert pipeline.mirrored(model) == pipeline.progress(model)

@@ -17,7 +17,7 @@ from confluent_kafka.admin import NewTopic
 from pipeline import read_models
 from sinks.generation import State
 from tests.acceptance.command import CHECKOUT, MODELS, Command
-from tests.acceptance.generations import live, states, succeeds
+from tests.acceptance.generations import states, succeeds
 from tests.acceptance.readers import MARKED_FIELD, MARKED_ITEM_FIELD, Shop, open_shop
 from tests.acceptance.running import Pipeline
 from tests.acceptance.shop import place
@@ -105,16 +105,16 @@ def test_a_wrong_projection_is_found_and_never_shown(rebuilt: Pipeline, order_id
     for number in (order_id, order_id + 1):
         place(rebuilt.source, number)
     rebuilt.settle()
-    before = live(rebuilt, "redis")
+    before = rebuilt.live("redis")
     (tmp_path / "sitecustomize.py").write_text(WRONG)
     wrong = replace(rebuilt.command, environment={"PYTHONPATH": f"{tmp_path}:{CHECKOUT}"})
     refused = wrong("replay", "redis", "--execute", "--start-over")
     assert refused.returncode == 3, refused.stdout + refused.stderr
-    assert live(rebuilt, "redis") == before
+    assert rebuilt.live("redis") == before
     assert State.REJECTED in states(rebuilt, "redis").values()
     rejected = max(states(rebuilt, "redis"))
     cutover = rebuilt.command("cutover", "redis", "--generation", str(rejected), "--execute")
-    assert (cutover.returncode, live(rebuilt, "redis")) == (1, before)
+    assert (cutover.returncode, rebuilt.live("redis")) == (1, before)
     assert "rejected" in cutover.stderr
     succeeds(rebuilt.command("replay", "redis", "--execute"))
     assert rejected not in states(rebuilt, "redis")
@@ -122,7 +122,7 @@ def test_a_wrong_projection_is_found_and_never_shown(rebuilt: Pipeline, order_id
 
 
 def test_the_cutover_waits_for_a_partition_that_is_held_back(rebuilt: Pipeline, tmp_path: Path) -> None:
-    before = live(rebuilt, "redis")
+    before = rebuilt.live("redis")
     group = read_models.group("redis", before + 1)
     settings = rebuilt.settings.kafka.with_client(
         group_id=group, partition_assignment_strategy="cooperative-sticky", enable_auto_commit=False
@@ -148,11 +148,11 @@ def test_the_cutover_waits_for_a_partition_that_is_held_back(rebuilt: Pipeline, 
         wait_for(lambda: _has_begun(rebuilt, before + 1), 60, replay.end_of_log)
         with pytest.raises(subprocess.TimeoutExpired):
             replay.process.wait(10)
-        assert live(rebuilt, "redis") == before
+        assert rebuilt.live("redis") == before
         until.set()
         thread.join()
         assert replay.process.wait(120) == 0, replay.end_of_log()
-    assert live(rebuilt, "redis") == before + 1
+    assert rebuilt.live("redis") == before + 1
     rebuilt.settled()
 
 
@@ -197,11 +197,11 @@ def test_where_a_replay_begins_is_only_asked_in_place(rebuilt: Pipeline) -> None
 
 def test_a_model_is_rebuilt_from_a_snapshot_of_postgresql_while_it_is_written(rebuilt: Pipeline, order_id: int) -> None:
     place(rebuilt.source, order_id, items=2)
-    before = live(rebuilt, "redis")
+    before = rebuilt.live("redis")
     with rebuilt.load():
         said = succeeds(rebuilt.command("replay", "redis", "--snapshot", "--execute"))
     assert "is equal" in said
-    assert live(rebuilt, "redis") > before
+    assert rebuilt.live("redis") > before
     rebuilt.settled()
 
 
@@ -269,4 +269,4 @@ def test_scripts_are_told_events(rebuilt: Pipeline) -> None:
     told = json.loads(succeeds(rebuilt.command("generations", "redis", "--json")))
     assert {one["generation"]: one["state"] for one in told}[done["generation"]] == "ready"
     succeeds(rebuilt.command("cutover", "redis", "--execute"))
-    assert live(rebuilt, "redis") == done["generation"]
+    assert rebuilt.live("redis") == done["generation"]
