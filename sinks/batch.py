@@ -74,6 +74,12 @@ class Batch:
     fences: tuple[Fence, ...] = ()
     span: Span = field(default_factory=lambda: Span({}, {}))
 
+    def changes_of(self, document: str) -> pa.Table:
+        """The changes of all parts of a document as one table: what was changed together is written together."""
+        parts = pa.schema([*PLACE, *PART])
+        found = [one.changes.select(parts.names) for one in self.mutations if one.target == document]
+        return pa.concat_tables(found) if found else parts.empty_table()
+
 
 @dataclass(frozen=True)
 class Progress:

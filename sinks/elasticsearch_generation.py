@@ -30,13 +30,11 @@ from sinks.elasticsearch_record import meta, records
 from sinks.elasticsearch_search import pages, refresh
 from sinks.errors import ProgressLost
 from sinks.fence import Fence, Fences
-from sinks.fold import fold, in_pages
+from sinks.fold import DOCUMENTS_PER_PAGE, fold, in_pages
 from sinks.generation import Record
 from sinks.register import Change, Register, join
 from sinks.shape import DocumentShape
 
-_DOCUMENTS_PER_PAGE = 20_000
-_PART = ("key", "part")
 _CHANGE = ("_epoch", "_commit_lsn", "_lsn", "_tie", "_offset", "_partition", "_deleted", "image")
 """The columns of a mutation that make up a `Change`, in its order."""
 
@@ -110,7 +108,7 @@ class GenerationIndex:
         known, named = self._begin(batch.span)
         new = [fence for fence in batch.fences if fence.scope.startswith(f"{self.shape.name}/")]
         declared = self._declare(new) if new else known.declared
-        incoming = [fold(one.changes, _PART) for one in batch.mutations if one.target == self.shape.target]
+        incoming = fold(batch.changes_of(self.shape.target), self.shape.identity)
         self._merge_all(incoming, declared)
         if known.applied.joined(new) != known.applied:
             self._sweep(declared)
@@ -136,10 +134,9 @@ class GenerationIndex:
             raise
         return FenceLedger.from_source(fences.source if fences else None), shards_of(named.source if named else None)
 
-    def _merge_all(self, incoming: Iterable[pa.Table], fences: Fences) -> None:
-        for changes in incoming:
-            for page in in_pages(changes, "key", _DOCUMENTS_PER_PAGE):
-                self._merge(_by_id(page), fences)
+    def _merge_all(self, incoming: pa.Table, fences: Fences) -> None:
+        for page in in_pages(incoming, DOCUMENTS_PER_PAGE):
+            self._merge(_by_id(page), fences)
 
     def _merge(self, incoming: Mapping[str, Parts], fences: Fences, found: Mapping[str, Stored] | None = None) -> None:
         def revise(id_: str, source: bytes | None) -> bytes | None:

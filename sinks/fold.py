@@ -13,6 +13,8 @@ from sinks.register import NOTHING, Change, Register
 
 Integers = npt.NDArray[np.int64]
 
+DOCUMENTS_PER_PAGE = 20_000
+
 
 def fold(changes: pa.Table, identity: Sequence[str]) -> pa.Table:
     """Keep the highest change of every register and side, in the order of the log.
@@ -39,18 +41,18 @@ def fold(changes: pa.Table, identity: Sequence[str]) -> pa.Table:
     return changes.take(np.sort(last))
 
 
-def in_pages(folded: pa.Table, document: str, count: int) -> Iterator[pa.Table]:
+def in_pages(folded: pa.Table, count: int) -> Iterator[pa.Table]:
     """All changes of some documents, then all of the next.
 
     What a store is sent takes several times the memory of a change in Arrow; so only that of a page does.
 
     Args:
-        document: the column that names a change's document.
+        folded: changes of documents (`sinks.batch.PART`).
         count: the most documents of a page.
     """
     if not folded.num_rows:
         return
-    number = folded[document].combine_chunks().dictionary_encode().indices.to_numpy()
+    number = folded["key"].combine_chunks().dictionary_encode().indices.to_numpy()
     starts = np.arange(count, number.max() + 1, count)
     if not len(starts):
         yield folded

@@ -7,13 +7,12 @@ script looks for its generation first, so that after a cutover nobody writes int
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-import pyarrow as pa
 from redis import ConnectionPool, Redis
 
-from sinks.batch import PART, PLACE, Batch, Mutations, Progress
+from sinks.batch import Batch, Progress
 from sinks.epoch import Epoch
 from sinks.errors import GenerationInUse, GenerationMissing, MutationRejected
 from sinks.generation import UNKNOWN, Record, now
@@ -168,13 +167,6 @@ class RedisSink:
     def _merge(self, generation: Generation, batch: Batch) -> None:
         rejected: list[str] = []
         for target in dict.fromkeys(mutations.target for mutations in batch.mutations):
-            changes = _changes_of(target, batch.mutations)
-            rejected += generation.merge(self._shapes[target], changes, self._pace)
+            rejected += generation.merge(self._shapes[target], batch.changes_of(target), self._pace)
         if rejected:
             raise MutationRejected(f"these keys hold something else than registers: {', '.join(rejected[:20])}")
-
-
-def _changes_of(target: str, mutations: Iterable[Mutations]) -> pa.Table:
-    """The changes of one document as one table: what was changed together is written together."""
-    columns = [*PLACE.names, *PART.names]
-    return pa.concat_tables(each.changes.select(columns) for each in mutations if each.target == target)

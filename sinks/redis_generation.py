@@ -12,7 +12,7 @@ import pyarrow as pa
 from sinks.batch import Progress, Shard, Span
 from sinks.errors import GenerationMissing
 from sinks.fence import Fence, FenceKind
-from sinks.fold import fold, in_pages
+from sinks.fold import DOCUMENTS_PER_PAGE, fold, in_pages
 from sinks.generation import UNKNOWN, Record
 from sinks.redis_link import Link, Script
 from sinks.redis_wire import Documents, Wire, documents, wire
@@ -42,7 +42,6 @@ _HELD_UP_S = 0.005
 _MOST_DOCUMENTS = 200
 _LEAST_DOCUMENTS = 25
 _MOST_BYTES = 512 * 1024
-_DOCUMENTS_PER_PAGE = 20_000
 
 
 @dataclass
@@ -87,7 +86,7 @@ class Generation:
             The keys that hold something else than registers. Their documents were left alone.
         """
         rejected: list[str] = []
-        for page in in_pages(fold(changes, shape.identity), "key", _DOCUMENTS_PER_PAGE):
+        for page in in_pages(fold(changes, shape.identity), DOCUMENTS_PER_PAGE):
             rejected += self._merge(shape, documents(shape.name, page), pace)
         return rejected
 

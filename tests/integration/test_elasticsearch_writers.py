@@ -114,7 +114,7 @@ def test_a_document_that_another_worker_made_in_between_is_merged_too(
 def test_a_truncate_reaches_what_a_slower_worker_writes_after_its_sweep(
     subject: ElasticsearchSubject, relay: Interposed, monkeypatch: pytest.MonkeyPatch, documents_per_page: int
 ) -> None:
-    monkeypatch.setattr("sinks.elasticsearch_generation._DOCUMENTS_PER_PAGE", documents_per_page)
+    monkeypatch.setattr("sinks.elasticsearch_generation.DOCUMENTS_PER_PAGE", documents_per_page)
     sink, slow, log = live_sink(subject), another_worker(subject, relay.url), Log(SHOP)
     log.streamed(SHOP.root, (10, 11), after=order(1))
     log.streamed(SHOP.root, (30, 31), after=order(2))
@@ -128,7 +128,7 @@ def test_a_truncate_reaches_what_a_slower_worker_writes_after_its_sweep(
 def test_a_batch_of_many_documents_is_written_whole(
     subject: ElasticsearchSubject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sinks.elasticsearch_generation._DOCUMENTS_PER_PAGE", 2)
+    monkeypatch.setattr("sinks.elasticsearch_generation.DOCUMENTS_PER_PAGE", 2)
     sink, log = live_sink(subject), Log(SHOP)
     for number in range(5):
         log.streamed(SHOP.root, (10, 11 + number), after=order(number))
@@ -137,6 +137,23 @@ def test_a_batch_of_many_documents_is_written_whole(
     sink.write(whole(log.events))
     assert subject.read(SHAPES) == in_memory(whole(log.events))
     assert len(subject.read(SHAPES)["orders"]) == 5
+
+
+def test_what_several_topics_change_of_a_document_is_one_write(subject: ElasticsearchSubject) -> None:
+    sink, log = live_sink(subject), Log(SHOP)
+    log.streamed(SHOP.root, (10, 11), after=order(1))
+    log.streamed(SHOP.child, (10, 12), after=item(7, of=1))
+    root, child = whole(log.events[:1]), whole(log.events[1:])
+    sink.write(root)
+    before = [tally.written for tally in sink.tallies.values()]
+    sink.write(Batch((*root.mutations, *child.mutations)))
+    assert [tally.written for tally in sink.tallies.values()] == [before[0] + 1]
+    log.streamed(SHOP.root, (20, 21), before=order(1), after=order(1, "paid"))
+    log.streamed(SHOP.child, (20, 22), before=item(7, of=1))
+    root, child = whole(log.events[2:3]), whole(log.events[3:])
+    sink.write(Batch((*root.mutations, *child.mutations)))
+    assert [tally.written for tally in sink.tallies.values()] == [before[0] + 2]
+    assert subject.read(SHAPES)["orders"] == {"1": {**order(1, "paid"), "items": []}}
 
 
 def test_a_truncate_reaches_what_was_added_behind_a_workers_memory(subject: ElasticsearchSubject) -> None:

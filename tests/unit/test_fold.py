@@ -52,7 +52,7 @@ def test_a_table_shows_the_version_that_readers_see(scenario: Scenario) -> None:
 @given(scenario=scenarios(), count=st.integers(1, 4))
 def test_every_change_of_a_document_is_on_one_page_of_few_documents(scenario: Scenario, count: int) -> None:
     folded = fold(part_table(list(part_changes(scenario.history.records))), DOCUMENT.identity)
-    pages = list(in_pages(folded, "key", count))
+    pages = list(in_pages(folded, count))
     documents = [set(page["key"].to_pylist()) for page in pages]
     assert all(0 < len(some) <= count for some in documents)
     assert sum(map(len, documents)) == len(set(folded["key"].to_pylist()))
