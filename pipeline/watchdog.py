@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from pipeline.source import BatchSettings
 from sinks.batch import Batch, Progress
 from sinks.epoch import Epoch
 from sinks.generation import Record
@@ -24,8 +25,8 @@ from sinks.sink import Generations, Sink
 
 log = structlog.get_logger()
 
-CHANGES = 50_000
-"""The most that a worker writes at once, but for what a builder has gathered, which may take as many times as long."""
+CHANGES = BatchSettings.max_records
+"""What a budget is for: about what a worker writes at once. What a builder has gathered takes several times as long."""
 
 
 @dataclass(frozen=True, kw_only=True)
