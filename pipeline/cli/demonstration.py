@@ -20,10 +20,10 @@ from pipeline.cli.context import out
 from pipeline.cli.work import ends_of_now
 from pipeline.config import Settings
 from pipeline.generator import OrderGenerator, Traffic, TrafficCounts
+from pipeline.health.lag import committed_offsets
 from pipeline.models import open_engine
 from pipeline.readers import COUNTS, Counts, DuckdbOrders, OrdersReader, open_readers
 from pipeline.source_database import connect
-from pipeline.status import committed_offsets
 from pipeline.supervisor import Supervisor
 from sinks.batch import Shard
 

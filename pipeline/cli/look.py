@@ -2,35 +2,55 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import time
+from typing import Annotated
 
 import orjson
 import typer
-from rich.markup import escape
-from rich.table import Table
+from rich.live import Live
 
+from pipeline import read_models
 from pipeline.cli.context import of, out, print_json
+from pipeline.cli.status_view import status_view
 from pipeline.config import masked, shown
-from pipeline.status import ModelStatus, Status, look
+from pipeline.status import look
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 ShowSecrets = Annotated[bool, typer.Option("--show-secrets", help="Print passwords and tokens as they are.")]
+
+WATCH_INTERVAL_S = 2.0
 
 config = typer.Typer(no_args_is_help=True, add_completion=False, help="The settings in force.")
 
 
 def status(
     context: typer.Context,
+    models: Annotated[
+        list[str] | None, typer.Argument(metavar="[MODEL]...", help="Read models; none, or `all`, is every one.")
+    ] = None,
     as_json: AsJson = False,
     show_secrets: ShowSecrets = False,
-    check: Annotated[bool, typer.Option("--check", help="Exit with 1 unless all is well.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Exit with 1 if there is any problem.")] = False,
+    max_staleness: Annotated[
+        float | None, typer.Option(min=0, metavar="SECONDS", help="A change that waits longer is a problem.")
+    ] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Look again every two seconds, until ^C.")] = False,
 ) -> None:
-    """Show connector, replication slot, and how far every read model is behind."""
-    seen = look(of(context).settings())
+    """Show connector, slot, workers, the lag of every read model, and each problem with its remedy.
+
+    docs/health.md lists what is looked at.
+    """
+    settings, chosen = of(context).settings(), read_models.named(models)
+    if watch:
+        with Live(console=out, auto_refresh=False) as live:
+            while True:
+                live.update(status_view(look(settings, chosen, max_staleness)), refresh=True)
+                time.sleep(WATCH_INTERVAL_S)
+    seen = look(settings, chosen, max_staleness)
     if as_json:
         print_json({**seen.to_json(), "endpoints": _endpoints(context, show_secrets)})
     else:
-        _print(seen)
+        out.print(status_view(seen), soft_wrap=True)
     if check and not seen.is_healthy:
         raise typer.Exit(1)
 
@@ -55,42 +75,3 @@ def _endpoints(context: typer.Context, show_secrets: bool) -> dict[str, str] | N
     if show_secrets:
         return plain
     return {name: "********" if name.endswith(("password", "token")) else masked(text) for name, text in plain.items()}
-
-
-def _print(seen: Status) -> None:
-    _print_facts("connector", seen.connector)
-    _print_facts("slot", seen.slot)
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("model", "generation", "kept"):
-        table.add_column(column)
-    for column in ("lag (records)", "stale (s)"):
-        table.add_column(column, justify="right")
-    for model in seen.models:
-        table.add_row(*_row(model))
-    out.print(table)
-    for (problem, remedy), whose in _problems(seen).items():
-        out.print(f"\n[red]{', '.join(whose)}: {escape(problem)}[/]")
-        if remedy:
-            out.print(f"remedy: {remedy}", markup=False)
-
-
-def _row(model: ModelStatus) -> tuple[str, ...]:
-    kept = ", ".join(str(number) for number in model.generations if number != model.generation) or "-"
-    numbers = ("-" if value is None else f"{value:,}" for value in (model.lag_records, model.staleness_s))
-    return (f"[bold]{model.model}[/]", str(model.generation or "-"), kept, *numbers)
-
-
-def _print_facts(name: str, facts: dict[str, Any]) -> None:
-    told = {key: value for key, value in facts.items() if key not in ("problem", "remedy") and value is not None}
-    out.print(f"[bold]{name:<10}[/] {escape(' '.join(f'{key}={value}' for key, value in told.items()))}")
-
-
-def _problems(seen: Status) -> dict[tuple[str, str | None], list[str]]:
-    """Each problem with its remedy, and who has it."""
-    found: dict[tuple[str, str | None], list[str]] = {}
-    facts = [("connector", seen.connector), ("slot", seen.slot)]
-    problems = [(name, one.get("problem"), one.get("remedy")) for name, one in facts]
-    for name, problem, remedy in [*problems, *((one.model, one.problem, one.remedy) for one in seen.models)]:
-        if problem:
-            found.setdefault((problem, remedy), []).append(name)
-    return found

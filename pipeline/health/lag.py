@@ -1,0 +1,100 @@
+"""Lag of a read model: the records that it has not applied, and the age of the oldest one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, TopicPartition
+
+from connectors.kafka import REQUEST_TIMEOUT_S, KafkaSettings
+from sinks.batch import Shard
+
+OLDEST_TIMEOUT_S = 3.0
+"""How long the oldest unread records are looked for."""
+
+
+@dataclass(frozen=True)
+class PartitionLag:
+    """Lag in one partition."""
+
+    topic: str
+    partition: int
+    offset: int
+    end: int
+    lag_records: int
+
+
+@dataclass(frozen=True)
+class Lag:
+    """Lag in all partitions.
+
+    Args:
+        staleness_s: the age of the oldest record that was not applied; zero where there is none.
+    """
+
+    partitions: tuple[PartitionLag, ...]
+    staleness_s: float
+
+    @property
+    def lag_records(self) -> int:
+        """How many offsets lie between progress and the ends of the log."""
+        return sum(partition.lag_records for partition in self.partitions)
+
+
+def read_lag(kafka: KafkaSettings, group: str, ends: Mapping[Shard, int]) -> Lag:
+    """Compare the progress that a group mirrors with the ends of the log.
+
+    Raises:
+        KafkaException: the brokers did not answer.
+    """
+    committed = committed_offsets(kafka, group, ends)
+    partitions = tuple(
+        PartitionLag(*shard, committed[shard], end, max(0, end - committed[shard]))
+        for shard, end in sorted(ends.items())
+    )
+    return Lag(partitions, _staleness_s(kafka, partitions))
+
+
+def committed_offsets(kafka: KafkaSettings, group: str, ends: Mapping[Shard, int]) -> dict[Shard, int]:
+    """Read the mirrored progress; zero where nothing was committed yet.
+
+    Raises:
+        KafkaException: the brokers did not answer.
+    """
+    # Keep a reference: a garbage-collected AdminClient never completes its futures.
+    admin = kafka.admin()
+    wanted = ConsumerGroupTopicPartitions(group, [TopicPartition(*shard) for shard in ends])
+    asked = admin.list_consumer_group_offsets([wanted], request_timeout=REQUEST_TIMEOUT_S)
+    places = asked[group].result().topic_partitions
+    return {(place.topic, place.partition): max(0, place.offset) for place in places}
+
+
+def _staleness_s(kafka: KafkaSettings, partitions: tuple[PartitionLag, ...]) -> float:
+    """Find the age of the oldest unread record; commit markers at the end of a partition are not records."""
+    behind = {(one.topic, one.partition): one.offset for one in partitions if one.lag_records}
+    if not behind:
+        return 0.0
+    consumer = Consumer(
+        kafka.with_client(
+            group_id="readmodels.status",
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            enable_partition_eof=True,
+            isolation_level="read_committed",
+        )
+    )
+    oldest_ms = time.time() * 1000
+    try:
+        consumer.assign([TopicPartition(*shard, offset) for shard, offset in behind.items()])
+        deadline, open_shards = time.monotonic() + OLDEST_TIMEOUT_S, set(behind)
+        while open_shards and time.monotonic() < deadline:
+            for message in consumer.consume(500, 0.2):
+                shard = (message.topic() or "", message.partition() or 0)
+                if shard in open_shards and not message.error():
+                    oldest_ms = min(oldest_ms, message.timestamp()[1])
+                open_shards.discard(shard)
+    finally:
+        consumer.close()
+    return round(max(0.0, time.time() - oldest_ms / 1000), 3)

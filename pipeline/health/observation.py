@@ -1,0 +1,93 @@
+"""Observation: the facts about a deployment, each read once and at the same time as the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from typing import ParamSpec, TypeVar
+
+from confluent_kafka import KafkaException
+
+from connectors.connect import ConnectClient
+from connectors.connector_status import ConnectorStatus
+from connectors.kafka import KafkaUnavailable, end_offsets, reason_of
+from pipeline import read_models, replication, source_database
+from pipeline.config import Settings
+from pipeline.health.lag import Lag, read_lag
+from pipeline.replication import Slot
+from sinks.batch import Shard
+from sinks.errors import GenerationMissing
+from sinks.generation import Record
+
+Given = ParamSpec("Given")
+Fact = TypeVar("Fact")
+
+MAX_THREADS = 32
+"""More than there are facts and checks: a thread that waits for a fact must not keep that fact from being read."""
+
+
+@dataclass(frozen=True)
+class ModelGenerations:
+    """Generations of one model, as its store names them."""
+
+    live: int | None
+    all: Mapping[int, Record]
+
+
+class Observation:
+    """Facts about one deployment. Each is a future: its result is the fact, or the error that kept it from being read.
+
+    Args:
+        models: the read models that are looked at.
+        max_staleness_s: how old the oldest record that a model has not applied may be; None for no limit.
+    """
+
+    def __init__(self, settings: Settings, models: Sequence[str], max_staleness_s: float | None = None) -> None:
+        self.settings = settings
+        self.models = tuple(models)
+        self.max_staleness_s = max_staleness_s
+        self._threads = ThreadPoolExecutor(MAX_THREADS, "status")
+        self.connector = self.submit(_read_connector, settings)
+        self.slot = self.submit(_read_slot, settings)
+        self.end_offsets = self.submit(_read_end_offsets, settings)
+        self.generations = {model: self.submit(_read_generations, model, settings) for model in self.models}
+        self.lag = {model: self.submit(self._read_lag, model) for model in self.models}
+
+    def submit(self, read: Callable[Given, Fact], *args: Given.args, **named: Given.kwargs) -> Future[Fact]:
+        """Read something on a thread of its own."""
+        return self._threads.submit(read, *args, **named)
+
+    def close(self) -> None:
+        """End the threads."""
+        self._threads.shutdown()
+
+    def _read_lag(self, model: str) -> Lag:
+        live = self.generations[model].result().live
+        if live is None:
+            raise GenerationMissing("no generation is live")
+        try:
+            return read_lag(self.settings.kafka, read_models.group(model, live), self.end_offsets.result())
+        except KafkaException as error:
+            raise KafkaUnavailable(f"cannot read the progress of {model}: {reason_of(error)}") from error
+
+
+def _read_connector(settings: Settings) -> ConnectorStatus:
+    with closing(ConnectClient(settings.connect.url)) as client:
+        return client.status(settings.connector.name)
+
+
+def _read_slot(settings: Settings) -> Slot | None:
+    with closing(source_database.connect(settings.source.url)) as connection:
+        return replication.read_slot(connection, settings.connector.slot)
+
+
+def _read_end_offsets(settings: Settings) -> Mapping[Shard, int]:
+    return end_offsets(settings.kafka.admin(), settings.contract.topics)
+
+
+def _read_generations(model: str, settings: Settings) -> ModelGenerations:
+    with read_models.STORES[model](settings) as store:
+        # The generations first: one that is made and cut over to meanwhile would seem to be missing.
+        return ModelGenerations(all=store.generations(), live=store.live())
