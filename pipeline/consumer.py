@@ -24,8 +24,9 @@ class LogTruncated(ContractBroken):
 
     remedy = (
         "Records were removed before they were read. `readmodels epoch open --resnapshot` begins a new epoch with a "
-        "snapshot of PostgreSQL, which puts everything right; where nothing that matters is gone, `--continue` reads "
-        "on in what is left. Then give the topics a longer retention: `retention.ms=-1` and `retention.bytes=-1`."
+        "snapshot of PostgreSQL, which puts everything right; where nothing that matters is gone, `readmodels epoch "
+        "open --continue` reads on in what is left. Then give the topics a longer retention: `retention.ms=-1` and "
+        "`retention.bytes=-1`."
     )
 
 

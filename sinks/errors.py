@@ -32,7 +32,9 @@ class MutationRejected(SinkError):
 class GenerationMissing(SinkError):
     """The generation that was to be written is not there, or readers' names do not lead where they should."""
 
-    remedy = "Run `readmodels init` to create the first generation, or `readmodels replay` to build a new one."
+    remedy = (
+        "Run `readmodels init` to create the first generation, or `readmodels replay all --execute` to build a new one."
+    )
 
 
 class GenerationInUse(SinkError):

@@ -51,7 +51,10 @@ class SnapshotUnclear(Exception):
 
     def __init__(self, finding: Finding) -> None:
         super().__init__(finding.sentence)
-        self.remedy = "`readmodels verify` names what readers should not see, and `--repair --execute` mends it."
+        self.remedy = (
+            "`readmodels verify` names the rows that readers should not see; `readmodels verify --repair --execute` "
+            "removes them."
+        )
 
 
 class _Nobody:

@@ -32,7 +32,7 @@ class GenerationBehind(Exception):
 
     remedy = (
         "`readmodels generations` shows how far each is. Start its workers with `readmodels run`, let them go on with "
-        "`readmodels resume`, or give it longer with `--timeout`."
+        "`readmodels resume`, or give it longer, as with `readmodels cutover --timeout 600`."
     )
 
 

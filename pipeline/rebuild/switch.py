@@ -17,13 +17,16 @@ from sinks.sink import Store
 class NotForReaders(Exception):
     """Readers are not to see a generation: it is missing, unfinished, or differs from the source."""
 
-    remedy = "`readmodels generations` shows what there is; `readmodels replay` builds a new one, or goes on with it."
+    remedy = (
+        "`readmodels generations` shows what there is; `readmodels replay all --execute` builds a new one, or goes on "
+        "with it."
+    )
 
 
 class NothingToGoBackTo(Exception):
     """No generation is left that readers saw before the live one."""
 
-    remedy = "`readmodels replay` builds one from the log."
+    remedy = "`readmodels replay all --execute` builds one from the log."
 
 
 @dataclass(frozen=True)

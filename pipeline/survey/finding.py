@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-_SNAPSHOT = "`readmodels replay --snapshot` rebuilds from PostgreSQL instead"
+_SNAPSHOT = "`readmodels replay all --snapshot --execute` rebuilds from PostgreSQL instead"
 
 
 class Reason(StrEnum):

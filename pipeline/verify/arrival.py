@@ -22,7 +22,7 @@ class ModelBehind(Exception):
 
     remedy = (
         "`readmodels status` shows its lag. Let its worker go on with `readmodels resume`, start it with `readmodels "
-        "run`, or give it longer with `--timeout`."
+        "run`, or give it longer: `readmodels verify --timeout 600`."
     )
 
 

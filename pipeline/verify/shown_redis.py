@@ -32,7 +32,7 @@ LIVE_DATABASE = 0
 class GenerationMoved(SinkError):
     """The generation that was being read is not where it was: it was cut over to, back from, or dropped meanwhile."""
 
-    remedy = "Run `readmodels verify` again; without `--generation` it reads whichever is live."
+    remedy = "Run `readmodels verify redis` again, which reads the live generation."
 
 
 @dataclass(frozen=True)

@@ -91,7 +91,7 @@ def test_a_log_that_has_lost_its_beginning_is_refused() -> None:
     finding = only(judged(with_orders(WHOLE, earliest=7)))
     assert (finding.reason, finding.is_fatal) == (Reason.OFFSET_ZERO_GONE, True)
     assert finding.sentence == f"first segment deleted: offset zero is gone. {ORDERS}/0 begins at 7"
-    assert "replay --snapshot" in finding.remedy
+    assert "replay all --snapshot --execute" in finding.remedy
     assert "retention.ms=-1" in finding.remedy
 
 
@@ -113,7 +113,7 @@ def test_a_compacted_topic_with_a_gap_is_refused(policy: str) -> None:
     judgement = judged(WHOLE, {**KEPT_FOR_EVER, "cleanup.policy": policy})
     assert [(one.reason, one.is_fatal) for one in judgement.findings] == [(Reason.COMPACTED, True)] * 2
     assert judgement.findings[0].sentence.startswith(f"{ITEMS} is compacted: deletions")
-    assert "replay --snapshot" in judgement.findings[0].remedy
+    assert "replay all --snapshot --execute" in judgement.findings[0].remedy
 
 
 def test_a_compacted_topic_of_which_every_offset_is_a_record_has_lost_nothing() -> None:
@@ -205,7 +205,7 @@ def test_a_change_that_cannot_be_placed_is_refused() -> None:
         f"an aborted snapshot cannot be told apart: there are rows of snapshots at LSN {ABORTED}, {LAST}, "
         "and no record of where the last one began"
     )
-    assert "replay --snapshot" in finding.remedy
+    assert "replay all --snapshot --execute" in finding.remedy
     assert not judged(UNPLACED).fences
 
 

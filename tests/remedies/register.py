@@ -1,0 +1,62 @@
+"""How each remedy is proved: by a test that carries it out, by a check of its commands, or not at all where there is
+nothing to do.
+
+An entry names the owner of a remedy as `printed.py` finds it. Where an owner has several, `says` holds the
+words with which only this one begins or ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tests.remedies.entries import CARRIED_OUT, CHECKED, NOTHING_TO_DO
+from tests.remedies.printed import Remedy
+
+
+class Proof(StrEnum):
+    """How a remedy is proved."""
+
+    CARRIED_OUT = "carried out"
+    CHECKED = "commands checked"
+    NOTHING_TO_DO = "nothing to do"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """The proof of one remedy.
+
+    Args:
+        owner: who gives it, as `sinks.errors:StoreBroken`.
+        says: the words with which it begins or ends, and no other of the owner's; empty where there is only one.
+        tests: the tests that carry it out, as `tests/unit/test_x.py::test_y`.
+    """
+
+    owner: str
+    says: str
+    proof: Proof
+    tests: tuple[str, ...] = ()
+
+    def is_about(self, remedy: Remedy) -> bool:
+        """Whether this is the entry of a remedy."""
+        is_said = remedy.text.startswith(self.says) or remedy.text.endswith(self.says)
+        return remedy.owner == self.owner and is_said
+
+
+def entries() -> list[Entry]:
+    """Every entry of the register."""
+    carried_out = [
+        Entry(*_key(key), Proof.CARRIED_OUT, (tests,) if isinstance(tests, str) else tests)
+        for key, tests in CARRIED_OUT.items()
+    ]
+    return [*carried_out, *_plain(CHECKED, Proof.CHECKED), *_plain(NOTHING_TO_DO, Proof.NOTHING_TO_DO)]
+
+
+def _plain(keys: Iterable[str], proof: Proof) -> list[Entry]:
+    return [Entry(*_key(key), proof) for key in keys]
+
+
+def _key(key: str) -> tuple[str, str]:
+    owner, _, says = key.partition(" | ")
+    return owner, says
