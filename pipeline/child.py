@@ -27,6 +27,7 @@ from pipeline.epoch.lifted import Lifted, lives_of
 from pipeline.epoch.source_watch import SourceWatch
 from pipeline.epoch.sweeper import Sweeper
 from pipeline.gather import NOTHING_GATHERED, Gathered, GatherSettings
+from pipeline.marks import of_topics
 from pipeline.policy import GivenUp, Patience
 from pipeline.source import Source
 from pipeline.survey.judgement import scopes_of
@@ -37,6 +38,7 @@ from sinks.duckdb_inbox import Inbox
 from sinks.duckdb_readers import Copies, serve
 from sinks.duckdb_store import DuckdbStore
 from sinks.errors import GenerationMissing, SinkError
+from sinks.generation import UNKNOWN
 from sinks.sink import Generations, Sink, Store
 
 log = structlog.get_logger()
@@ -84,7 +86,8 @@ def run_model(
         paused = threading.Event()
         Requests(settings.kafka, model, paused).follow(until)
         hire = partial(_worker, model, settings, watched, paused=paused)
-        Crew(watched, hire, _done(caught_up_at), _source_watched(watched, settings, until)).run(until)
+        done = partial(_done, watched, settings, caught_up_at)
+        Crew(watched, hire, done, _source_watched(watched, settings, until)).run(until)
 
 
 def build_generation(model: str, generation: int, settings: Settings, until: threading.Event) -> None:
@@ -150,8 +153,13 @@ def _watchdog(model: str, settings: Settings) -> Watchdog:
     return Watchdog(settings.watchdog.of(model), partial(os._exit, EXIT_AGAIN))
 
 
-def _done(caught_up_at: Mapping[Shard, int] | None) -> Callable[[Sink], bool]:
-    return has_reached(caught_up_at) if caught_up_at is not None else lambda _: False
+def _done(
+    store: Generations, settings: Settings, caught_up_at: Mapping[Shard, int] | None, generation: int
+) -> Callable[[Sink], bool]:
+    if caught_up_at is None:
+        return lambda _: False
+    own = read_models.settings_of(store.generations().get(generation, UNKNOWN), settings)
+    return has_reached(of_topics(caught_up_at, own.contract.topics))
 
 
 def _require_live(model: str, store: Generations) -> None:

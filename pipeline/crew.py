@@ -80,7 +80,7 @@ class Crew:
     Args:
         store: is asked which generations there are; another process may change them.
         hire: makes the worker of one generation.
-        is_done: says of a generation's sink whether its worker may end; the crew ends with the last of them.
+        done: by generation, says of its sink whether its worker may end; the crew ends with the last of them.
         require_well: raises what all of them have to stop for.
     """
 
@@ -88,12 +88,12 @@ class Crew:
         self,
         store: Generations,
         hire: Callable[[int], Works],
-        is_done: IsDone,
+        done: Callable[[int], IsDone],
         require_well: Callable[[], None] = lambda: None,
     ) -> None:
         self._store = store
         self._hire = hire
-        self._is_done = is_done
+        self._done = done
         self._require_well = require_well
         self._hands: dict[int, Hand] = {}
         self._live: int | None = None
@@ -132,7 +132,7 @@ class Crew:
             self._end([self._live])
         for new in sorted(complete - self._hands.keys()):
             try:
-                self._hands[new] = Hand(new, self._hire(new), self._is_done)
+                self._hands[new] = Hand(new, self._hire(new), self._done(new))
             except (StoreUnavailable, GenerationMissing, SystemicError) as error:
                 # Asked again at the next look, if it is still there then.
                 log.debug("worker not hired", generation=new, reason=str(error))

@@ -8,7 +8,7 @@ log. The ends of the logs at that moment are then what a read model has to reach
 import time
 import uuid
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
@@ -64,14 +64,31 @@ class MarkReached:
     end_offsets: Offsets
 
 
-class Marks:
-    """Sets marks at the source of one connector, and finds them in its topics."""
+def of_topics(offsets: Offsets, topics: Collection[str]) -> dict[tuple[str, int], int]:
+    """Select the offsets of some topics: those that feed one generation."""
+    return {shard: offset for shard, offset in offsets.items() if shard[0] in topics}
 
-    def __init__(self, kafka: KafkaSettings, connector: ConnectorConfiguration, connect_url: str) -> None:
+
+class Marks:
+    """Sets marks at the source of one connector, and finds them in its topics.
+
+    Args:
+        topics: the topics whose ends a mark freezes: those that feed the read models. The connector may capture tables
+            that no model describes, and nobody reads their topics. None for the topics of all captured tables.
+    """
+
+    def __init__(
+        self,
+        kafka: KafkaSettings,
+        connector: ConnectorConfiguration,
+        connect_url: str,
+        topics: Iterable[str] | None = None,
+    ) -> None:
         self._kafka = kafka
         self._admin = kafka.admin()
         self._connector = connector
         self._connect_url = connect_url
+        self._topics = sorted(connector.table_topics if topics is None else set(topics))
 
     def set(self, connection: Connection) -> Mark:
         """Write a mark into the WAL, in a transaction of its own.
@@ -93,7 +110,7 @@ class Marks:
         return Mark(mark_id, int(str(found[0])), cast(datetime, found[1]), searched_from)
 
     def await_in_log(self, mark: Mark, timeout_s: float) -> MarkReached:
-        """Return once the mark is in Kafka, with the ends of all captured tables' logs.
+        """Return once the mark is in Kafka, with the ends of the topics.
 
         Raises:
             MarkNotSeen: `timeout_s` passed; the message says what state the connector is in.
@@ -115,7 +132,7 @@ class Marks:
                     raise MarkNotSeen(f"no mark in Kafka after {timeout_s:g} s; {self._connector_state()}")
         finally:
             consumer.close()
-        return MarkReached(mark, end_offsets(self._admin, self._connector.table_topics))
+        return MarkReached(mark, end_offsets(self._admin, self._topics))
 
     def _connector_state(self) -> str:
         client = ConnectClient(self._connect_url)

@@ -21,6 +21,7 @@ from pipeline.cli.work import ends_of_now
 from pipeline.config import Settings
 from pipeline.generator import OrderGenerator, Traffic, TrafficCounts
 from pipeline.health.lag import committed_offsets
+from pipeline.marks import of_topics
 from pipeline.models import open_engine
 from pipeline.readers import COUNTS, Counts, DuckdbOrders, OrdersReader, open_readers
 from pipeline.source_database import connect
@@ -169,7 +170,7 @@ def _progress(counts: TrafficCounts, elapsed_s: float, seconds: float, lags: Map
 
 def _catch_up(settings: Settings) -> float:
     began = time.monotonic()
-    ends = ends_of_now(settings)
+    ends = of_topics(ends_of_now(settings), settings.contract.topics)
     while True:
         lags = {model: _lag(model, settings, ends) for model in read_models.MODELS}
         if not any(lags.values()):

@@ -13,6 +13,7 @@ import orjson
 import structlog
 import typer
 
+from connectors.topics import describe
 from pipeline import control, read_models
 from pipeline.child import EXIT_AGAIN, EXIT_STOPPED, build_generation, end_on_signals, end_with_parent, run_model
 from pipeline.cli.context import Context, complain, err, of, out
@@ -110,8 +111,13 @@ def _refuse_untrue_source(settings: Settings) -> None:
 
 
 def ends_of_now(settings: Settings) -> Mapping[Shard, int]:
-    """The ends of the log at which everything that is committed now is in the models."""
-    marks = Marks(settings.kafka, settings.connector, settings.connect.url)
+    """The ends of the log at which everything that is committed now is in the models.
+
+    These are the ends of every topic that is there, of described tables and of captured ones: a generation may be made
+    of tables that are no longer described.
+    """
+    wanted = describe(settings.kafka.admin(), {*settings.contract.topics, *settings.connector.table_topics})
+    marks = Marks(settings.kafka, settings.connector, settings.connect.url, wanted)
     with closing(connect(settings.source.url)) as connection:
         err.print("[dim]waiting for what is committed now to reach Kafka…[/]")
         return marks.await_in_log(marks.set(connection), MARK_TIMEOUT_S).end_offsets

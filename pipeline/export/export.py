@@ -122,7 +122,7 @@ def _reached(shown: DuckdbShown, settings: Settings, timeout_s: float | None) ->
     """Set a mark, and wait until the model holds everything before it; None where nobody wants to wait."""
     if timeout_s is None:
         return None
-    marks = Marks(settings.kafka, settings.connector, settings.connect.url)
+    marks = Marks(settings.kafka, settings.connector, settings.connect.url, settings.contract.topics)
     with ExitStack() as open_ones:
         arrival = Arrival(marks, open_ones.enter_context(connect(settings.source.url)), timeout_s)
         mark = arrival.mark()

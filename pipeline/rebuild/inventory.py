@@ -10,6 +10,7 @@ from connectors.kafka import end_offsets
 from pipeline import read_models
 from pipeline.config import Settings
 from pipeline.epoch.lifted import sink_of
+from pipeline.marks import of_topics
 from pipeline.rebuild.reach import lacking
 from sinks.batch import Shard
 from sinks.generation import Record, State
@@ -45,13 +46,12 @@ def inventory(model: str, settings: Settings) -> list[Standing]:
     with read_models.STORES[model](settings) as store:
         live, generations = store.live(), store.generations()
         topics = {
-            topic
-            for record in generations.values()
-            for topic in read_models.settings_of(record, settings).contract.topics
+            number: read_models.settings_of(record, settings).contract.topics for number, record in generations.items()
         }
-        ends = end_offsets(settings.kafka.admin(), topics) if topics else {}
+        everything = {topic for some in topics.values() for topic in some}
+        ends = end_offsets(settings.kafka.admin(), everything) if everything else {}
         return [
-            _standing(model, number, record, store, ends, is_live=number == live)
+            _standing(model, number, record, store, of_topics(ends, topics[number]), is_live=number == live)
             for number, record in generations.items()
         ]
 

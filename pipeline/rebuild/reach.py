@@ -39,10 +39,13 @@ class GenerationBehind(Exception):
 def ends_of_now(settings: Settings) -> Offsets:
     """The ends of the log at which everything that is committed now is in it.
 
+    Args:
+        settings: those that the generation is fed under, see `read_models.settings_of`.
+
     Raises:
         MarkNotSeen: the connector did not carry a mark to Kafka in time.
     """
-    marks = Marks(settings.kafka, settings.connector, settings.connect.url)
+    marks = Marks(settings.kafka, settings.connector, settings.connect.url, settings.contract.topics)
     with closing(connect(settings.source.url)) as connection:
         return marks.await_in_log(marks.set(connection), MARK_TIMEOUT_S).end_offsets
 

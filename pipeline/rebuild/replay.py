@@ -181,7 +181,7 @@ class Replay:
             builders.require_at_work()
             self.watcher.step(f"snapshot of PostgreSQL, {progress.elapsed_s:.0f} s")
 
-        wanted = WantedSnapshot(tables=self.settings.connector.tables)
+        wanted = WantedSnapshot(tables=tuple(table.source for table in self.settings.tables.values()))
         read_models.incremental(self.settings).take(wanted, tell)
 
     def _filled(self, store: Store, generation: int, builders: Builders) -> float:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pipeline import read_models
 from pipeline.config import Settings
 from pipeline.epoch.lifted import sink_of
+from pipeline.marks import of_topics
 from pipeline.members import forget_group
 from pipeline.rebuild.reach import Look, ends_of_now, reach
 from sinks.generation import Record, State, kept
@@ -88,10 +89,12 @@ def cut_over(model: str, generation: int, settings: Settings, look: Look, timeou
     with read_models.STORES[model](settings) as store:
         require_for_readers(model, generation, store)
         before, sink = store.live(), sink_of(store, generation)
-        reach(sink.progress, ends_of_now(settings), look, timeout_s)
+        own = read_models.settings_of(store.generations()[generation], settings)
+        reach(sink.progress, ends_of_now(own), look, timeout_s)
         if before is not None and before != generation:
             # Once more, against what readers see this moment, so that nothing they saw is taken back.
-            reach(sink.progress, sink_of(store, before).progress().offsets, look, timeout_s)
+            seen = of_topics(sink_of(store, before).progress().offsets, own.contract.topics)
+            reach(sink.progress, seen, look, timeout_s)
         sink.cutover()
         return Switched(model, before, generation)
 

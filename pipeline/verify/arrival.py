@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from pipeline.marks import Mark, Marks
+from pipeline.marks import Mark, Marks, of_topics
 from pipeline.source_database import Connection
 from pipeline.verify.shown import Shown
 from sinks.batch import Shard
@@ -32,11 +32,13 @@ class Arrival:
 
     Args:
         connection: one on which every statement is a transaction.
+        topics: those that feed the model, where the marks freeze the ends of others too; None for all of the marks'.
     """
 
     marks: Marks
     connection: Connection
     timeout_s: float
+    topics: frozenset[str] | None = None
 
     def mark(self) -> Mark:
         """Set a mark: everything that is committed now lies before it."""
@@ -57,7 +59,8 @@ class Arrival:
             ModelBehind: it has not in time; the message says how far it is.
         """
         deadline = time.monotonic() + self.timeout_s
-        while lacking := _lacking(shown.progress(), ends):
+        wanted = ends if self.topics is None else of_topics(ends, self.topics)
+        while lacking := _lacking(shown.progress(), wanted):
             tell(sum(lacking.values()))
             if time.monotonic() > deadline:
                 (topic, partition), records = max(lacking.items(), key=lambda one: one[1])

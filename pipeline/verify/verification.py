@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
 from types import MappingProxyType
@@ -89,13 +89,14 @@ def verify(
         SinkError: a store cannot be read.
         SourceError: PostgreSQL cannot be read.
     """
-    marks = Marks(settings.kafka, settings.connector, settings.connect.url)
+    asked = [_asked(model, settings, generations.get(model)) for model in models]
+    topics = {topic for one in asked for topic in one.settings.contract.topics}
+    marks = Marks(settings.kafka, settings.connector, settings.connect.url, topics)
     with ExitStack() as open_ones:
         source = open_ones.enter_context(source_side(settings.source.url))
         arrival = Arrival(marks, open_ones.enter_context(connect(settings.source.url)), scope.timeout_s)
         sides = open_ones.enter_context(scratch())
         verification = _Verification(source, arrival, sides, watcher, mending)
-        asked = [_asked(model, settings, generations.get(model)) for model in models]
         if scope.is_everything:
             yield from verification.of_everything(asked)
         else:
@@ -153,7 +154,8 @@ class _Verification:
                 ends = self.arrival.ends(mark)
                 for one in asked:
                     with one.shown() as shown:
-                        self.arrival.wait(one.model, shown, ends, partial(self.watcher.waiting, one.model))
+                        arrival = self._arrival(one)
+                        arrival.wait(one.model, shown, ends, partial(self.watcher.waiting, one.model))
                         yield self._settled(self._compared(one, shown, expectation), one, shown, began)
                     began = time.monotonic()
 
@@ -180,6 +182,9 @@ class _Verification:
                 verdict.documents += len(keys)
             return self._settled(verdict, one, shown, began)
 
+    def _arrival(self, one: _Asked) -> Arrival:
+        return replace(self.arrival, topics=frozenset(one.settings.contract.topics))
+
     def _chosen(self, subject: Subject, scope: Scope) -> list[str]:
         if scope.since is None:
             return self.source.any_keys(subject, scope.sample or 0)
@@ -187,7 +192,7 @@ class _Verification:
         return keys if scope.sample is None else keys[: scope.sample]
 
     def _settled(self, verdict: Verdict, one: _Asked, shown: Shown, began: float) -> Verdict:
-        looks = Looks(verdict.model, self.source, shown, self.scratch, self.arrival)
+        looks = Looks(verdict.model, self.source, shown, self.scratch, self._arrival(one))
         tell = partial(self.watcher.waiting, verdict.model)
         verdict.mended = Mended(self.mending.is_executed) if self.mending is not None else None
         for findings in looks.settle(tell):

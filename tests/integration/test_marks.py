@@ -68,6 +68,16 @@ def test_everything_committed_before_a_mark_lies_before_the_ends_it_freezes(
         assert keys_before(reached, deployment, topic) >= {str(row[0]).encode() for row in rows}
 
 
+def test_a_mark_freezes_the_ends_of_the_topics_that_feed_the_models_and_of_no_other(
+    deployment: Deployment, connection: Connection
+) -> None:
+    described = deployment.connector.table_topics[:1]
+    marks = Marks(deployment.kafka, deployment.connector, deployment.connect_url, described)
+    connection.execute("INSERT INTO order_items (order_id, sku) VALUES (1, 'a')")
+    reached = marks.await_in_log(marks.set(connection), TIMEOUT_S)
+    assert {topic for topic, _ in reached.end_offsets} == set(described)
+
+
 def test_marks_are_found_in_the_order_in_which_they_were_set(marks: Marks, connection: Connection) -> None:
     first, second = marks.set(connection), marks.set(connection)
     assert first.lsn < second.lsn

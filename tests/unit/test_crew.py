@@ -63,7 +63,7 @@ class Office:
     @contextmanager
     def at_work(self, is_done: IsDone = lambda _: False) -> Iterator[threading.Thread]:
         until = threading.Event()
-        crew = Crew(self.store, self.hire, is_done)
+        crew = Crew(self.store, self.hire, lambda _: is_done)
 
         def run() -> None:
             try:
