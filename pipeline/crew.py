@@ -13,6 +13,7 @@ import structlog
 
 from connectors.errors import SystemicError
 from pipeline.policy import Verdict, verdict
+from pipeline.unexpected import told
 from sinks.errors import GenerationMissing, StoreUnavailable
 from sinks.sink import Generations, Sink
 
@@ -160,7 +161,7 @@ class Crew:
             log.error(
                 "generation stopped",
                 generation=hand.generation,
-                reason=f"{type(hand.failure).__name__}: {hand.failure}",
+                reason=told(hand.failure),
                 remedy=getattr(hand.failure, "remedy", None),
             )
             hand.is_reported = True

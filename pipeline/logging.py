@@ -7,6 +7,8 @@ from typing import TextIO
 
 import structlog
 
+from pipeline.visible import visible
+
 
 def configure(stream: TextIO = sys.stderr) -> None:
     """Colours for a person at a terminal, `key=value` for everything else."""
@@ -21,9 +23,15 @@ def configure(stream: TextIO = sys.stderr) -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="%H:%M:%S" if is_terminal else "iso", utc=not is_terminal),
+            _with_escapes,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(20),
         logger_factory=structlog.PrintLoggerFactory(stream),
         cache_logger_on_first_use=False,
     )
+
+
+def _with_escapes(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Show what would command a terminal as escapes: names and messages come from others."""
+    return {key: visible(value) if isinstance(value, str) else value for key, value in event.items()}

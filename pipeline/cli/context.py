@@ -2,23 +2,46 @@
 
 from __future__ import annotations
 
+import errno
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
 import typer
-from rich.console import Console
 
+from pipeline import read_models
+from pipeline.cli.streams import Output, write_data
+from pipeline.cli.verbs import MODULES
 from pipeline.config import Settings, load
+from pipeline.unexpected import is_expected, report, told
 from stack.endpoints import Endpoints
 
 if TYPE_CHECKING:
     from stack.local import LocalStack
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+out = Output()
+err = Output(stderr=True)
+
+_NO_SPACE = "Free space on the disk that holds {file}, then repeat the command."
+_NO_RIGHT = "Let the user of this process read and write {file}, then repeat the command."
+_NOT_THERE = "Correct the option or the setting that names {file}, or create it, then repeat the command."
+_FILE_REMEDIES = {
+    errno.ENOSPC: _NO_SPACE,
+    errno.EDQUOT: _NO_SPACE,
+    errno.EACCES: _NO_RIGHT,
+    errno.EPERM: _NO_RIGHT,
+    errno.EROFS: _NO_RIGHT,
+    errno.ENOENT: _NOT_THERE,
+    errno.ENOTDIR: _NOT_THERE,
+    errno.EISDIR: _NOT_THERE,
+}
+
+_HOME = Path(".readmodels")
+_SAID_IN_REPORTS = {*MODULES, *read_models.MODELS, "all", "show", "open"}
+"""The words of a command line that are no value of anybody's."""
 
 
 class StackNotInstalled(Exception):
@@ -90,14 +113,48 @@ def local_defaults(endpoints: Endpoints | None, home: Path) -> dict[str, Any]:
 
 def print_json(value: Any) -> None:
     """Print one JSON value on standard output, and nothing else."""
-    sys.stdout.write(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE, default=str).decode())
+    write_data(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE, default=str))
 
 
-def complain(error: BaseException) -> None:
+def complain(error: BaseException, remedy: str | None = None) -> None:
     """Say what happened and what to do about it, on standard error."""
-    err.print(f"[bold red]error:[/] {type(error).__name__}", end="")
-    err.print(f": {error}" if str(error) else "", markup=False, soft_wrap=True)
-    remedy = getattr(error, "remedy", None)
-    if remedy:
-        err.print("[bold]remedy:[/] ", end="")
-        err.print(str(remedy), markup=False, soft_wrap=True)
+    _say("[bold red]error:[/]", told(error))
+    _say("[bold]remedy:[/]", remedy_of(error) if remedy is None else remedy)
+
+
+def remedy_of(error: BaseException) -> str:
+    """The remedy of an error; one that nobody expected is written to a file, to be sent."""
+    if is_expected(error):
+        return str(getattr(error, "remedy", ""))
+    if isinstance(error, OSError) and error.filename and error.errno in _FILE_REMEDIES:
+        return _FILE_REMEDIES[error.errno].format(file=error.filename)
+    file = report(error, _command(sys.argv[1:]), _home(sys.argv[1:]))
+    if file is None:
+        return (
+            "This is a fault of readmodels, and no file about it could be written. Free some disk space, repeat the "
+            "command, and send the file that it names then to the maintainers of readmodels."
+        )
+    return (
+        f"This is a fault of readmodels. Send {file} to its maintainers: the file says where the fault is, and holds "
+        "no row values and no secrets."
+    )
+
+
+def _say(title: str, text: str) -> None:
+    """Say something whose further lines cannot be taken for titles of ours."""
+    err.print(title, end=" ")
+    err.print(text.replace("\n", "\n  "), markup=False, soft_wrap=True)
+
+
+def _command(words: Sequence[str]) -> str:
+    """The command line without the values of arguments and options."""
+    shown = (word.partition("=")[0] if word.startswith("-") else word for word in words)
+    return " ".join(("readmodels", *(one if one.startswith("-") or one in _SAID_IN_REPORTS else "…" for one in shown)))
+
+
+def _home(words: Sequence[str]) -> Path:
+    """The folder of `--home`, also where the command failed before its options were read."""
+    for word, following in zip(words, (*words[1:], ""), strict=True):
+        if word == "--home" or word.startswith("--home="):
+            return Path(word.partition("=")[2] or following)
+    return _HOME

@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.json_text import values
+from pipeline.visible import on_one_line
 
 
 class Format(StrEnum):
@@ -58,10 +59,10 @@ def _table(rows: pa.Table, width: int) -> bytes:
         numeric = (
             pa.types.is_integer(column.type) or pa.types.is_decimal(column.type) or pa.types.is_floating(column.type)
         )
-        table.add_column(Text(column.name), justify="right" if numeric else "left")
+        table.add_column(Text(on_one_line(column.name)), justify="right" if numeric else "left", overflow="fold")
     for row in _rows(rows):
         # As plain text: a value may look like markup.
-        table.add_row(*(Text("NULL" if value is None else str(value)) for value in row.values()))
+        table.add_row(*(Text("NULL" if value is None else on_one_line(str(value))) for value in row.values()))
     text = io.StringIO()
     Console(file=text, width=width, highlight=False).print(table)
     return text.getvalue().encode()

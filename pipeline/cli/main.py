@@ -11,6 +11,7 @@ import typer
 
 from pipeline import logging
 from pipeline.cli.context import Context, complain
+from pipeline.cli.streams import EXIT_NOBODY_READS, Readers, prepare
 from pipeline.cli.verbs import Verbs
 from pipeline.read_models import UnknownModel
 
@@ -49,12 +50,30 @@ def options(
 
 def main() -> None:
     """Run one verb. Exit codes: 0 fine, 1 failed, 2 wrong usage, 3 verify found a difference."""
+    prepare()
     logging.configure()
+    readers = Readers()
+    code = _run(readers)
+    if readers.are_gone():
+        readers.leave()
+        code = EXIT_NOBODY_READS
+    sys.exit(code)
+
+
+def _run(readers: Readers) -> int:
+    """Run one verb, and say what went wrong."""
     try:
         app(prog_name="readmodels")
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     except UnknownModel as error:
         complain(error)
-        sys.exit(2)
+        return 2
+    except BrokenPipeError as error:
+        if not readers.are_gone():
+            complain(error)
+        return 1
     except Exception as error:  # noqa: BLE001 - an error's type says what happened, its remedy what to do
         complain(error)
-        sys.exit(1)
+        return 1
+    return 0

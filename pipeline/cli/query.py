@@ -14,6 +14,7 @@ import typer
 from pipeline.cli.context import err, of, out
 from pipeline.cli.forms import Format, written
 from pipeline.cli.shell import Shell
+from pipeline.cli.streams import UNBOUND_WIDTH, write_data
 from pipeline.config import Settings
 from pipeline.freshness import Ends, freshness
 from pipeline.sql import answer
@@ -64,12 +65,11 @@ def _teller(settings: Settings, moment: datetime | None, form: Format, output: P
     def tell(statement: str) -> None:
         ends = Ends(settings.kafka, settings.contract.topics)
         found = answer(settings, statement, moment)
-        content = written(found.rows, form, out.width)
+        content = written(found.rows, form, UNBOUND_WIDTH if output else out.width)
         if output is not None:
             output.write_bytes(content)
         else:
-            sys.stdout.write(content.decode())
-            sys.stdout.flush()
+            write_data(content)
         if found.place is not None:
             told = freshness(found.place, ends.after(ENDS_WAIT_S), datetime.now(UTC))
             err.print(told, style="dim", markup=False, soft_wrap=True)

@@ -12,6 +12,7 @@ import orjson
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeRemainingColumn
 
 from pipeline.cli.context import err, out
+from pipeline.cli.streams import write_data
 from pipeline.rebuild.begin import Beginning
 from pipeline.rebuild.reach import Offsets, lacking
 from pipeline.rebuild.replay import Outcome
@@ -125,8 +126,7 @@ class Events:
 
     def tell(self, event: str, facts: Mapping[str, Any]) -> None:
         """Print one event."""
-        out.file.write(orjson.dumps({"event": event, "model": self._model, **facts}, default=str).decode() + "\n")
-        out.file.flush()
+        write_data(orjson.dumps({"event": event, "model": self._model, **facts}, default=str) + b"\n")
 
 
 def say_outcome(model: str, outcome: Outcome) -> None:

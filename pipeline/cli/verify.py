@@ -20,6 +20,7 @@ from pipeline.verify.repair import Mending
 from pipeline.verify.verdict import MOST_NAMED, Found, Mended, Verdict
 from pipeline.verify.verification import LIVE, Scope
 from pipeline.verify.verification import verify as verdicts
+from pipeline.visible import on_one_line
 
 EXIT_DIFFERENT = 3
 SHOWN_DIFFERENCES = 100
@@ -192,7 +193,7 @@ def _print_table(columns: Iterable[str], cells: Iterable[Iterable[str | None]], 
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in cells:
-        table.add_row(*(Text(cell or "") for cell in row))
+        table.add_row(*(Text(on_one_line(cell or "")) for cell in row))
     out.print()
     out.print(table)
     if count > table.row_count:

@@ -16,13 +16,14 @@ import typer
 from connectors.topics import describe
 from pipeline import control, read_models
 from pipeline.child import EXIT_AGAIN, EXIT_STOPPED, build_generation, end_on_signals, end_with_parent, run_model
-from pipeline.cli.context import Context, complain, err, of, out
+from pipeline.cli.context import Context, complain, err, of, out, remedy_of
 from pipeline.config import Settings
 from pipeline.marks import Marks
 from pipeline.policy import Verdict, verdict
 from pipeline.preconditions import require_ready
 from pipeline.source_database import SourceUnavailable, connect
 from pipeline.supervisor import Supervisor
+from pipeline.unexpected import told
 from sinks.batch import Shard
 
 log = structlog.get_logger()
@@ -75,10 +76,9 @@ def work(
         else:
             build_generation(model, generation, settings, until)
     except Exception as error:  # noqa: BLE001 - the policy: what it does not know stops the worker
-        log.error(
-            "stopped", model=model, reason=f"{type(error).__name__}: {error}", remedy=getattr(error, "remedy", None)
-        )
-        complain(error)
+        remedy = remedy_of(error)
+        log.error("stopped", model=model, reason=told(error), remedy=remedy)
+        complain(error, remedy)
         sys.stderr.flush()
         # Threads of client libraries must not keep the process alive.
         os._exit(EXIT_STOPPED if verdict(error) is Verdict.STOP else EXIT_AGAIN)

@@ -222,10 +222,14 @@ def _passes_on(expression: ast.expr) -> bool:
             return True
         case ast.Call(func=ast.Name(id="getattr"), args=[_, ast.Constant(value="remedy"), *_]):
             return True
+        case ast.Call(func=ast.Name(id="remedy_of")):
+            return True
         case ast.Call(func=ast.Name(id="str"), args=[inner]):
             return _passes_on(inner)
         case ast.Call(func=ast.Attribute(attr="join"), args=[ast.GeneratorExp(elt=inner)]):
             return _passes_on(inner)
-        case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="format")):
+        case ast.Call(
+            func=ast.Attribute(value=ast.Name(id=name) | ast.Subscript(value=ast.Name(id=name)), attr="format")
+        ):
             return _is_remedy(name)
     return False

@@ -1,0 +1,121 @@
+"""Exceptions that the product does not expect, told without row values, and written to a file that can be sent.
+
+An exception of the product has a remedy and a message without row values. Any other exception may quote a row: those
+of Arrow, psycopg and DuckDB do, and `KeyError: 1` is one. So its type and place are told, and its message is not.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import tempfile
+import traceback
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+_LIBRARIES = ("confluent-kafka", "duckdb", "elasticsearch", "psycopg", "pyarrow", "redis")
+_ABOUT_CODE = (AttributeError, ImportError, NameError, NotImplementedError, OSError, RecursionError, TypeError)
+"""Built-in exceptions whose messages name types, attributes and files, not values."""
+_PACKAGES = ("connectors", "pipeline", "sinks", "stack")
+
+
+def is_expected(error: BaseException) -> bool:
+    """Whether an exception has a remedy, and so a message for people."""
+    return bool(getattr(error, "remedy", None))
+
+
+def told(error: BaseException) -> str:
+    """Return one sentence about an exception, without row values."""
+    name = type(error).__name__
+    if is_expected(error):
+        return f"{name}: {error}" if str(error) else name
+    if isinstance(error, OSError) and error.strerror:
+        at = f": {error.filename}" if error.filename else ""
+        return f"{name}: {error.strerror}{at}, {_place(error)}"
+    return f"unexpected {name}, {_place(error)}"
+
+
+def report(error: BaseException, command: str, folder: Path) -> Path | None:
+    """Write a file about an exception, for its owner only; None where no file can be written.
+
+    Args:
+        command: the command line, without secrets and values.
+        folder: is used if it exists, else the user's folder for states, else that for temporary files.
+    """
+    text = _written(error, command)
+    name = f"readmodels-{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{os.getpid()}.log"
+    for place in _folders(folder):
+        try:
+            place.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with open(os.open(place / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:  # noqa: PTH123
+                file.write(text)
+        except OSError:
+            continue
+        return place / name
+    return None
+
+
+def _folders(home: Path) -> Iterator[Path]:
+    if home.is_dir():
+        yield home / "log"
+    state = os.environ.get("XDG_STATE_HOME")
+    yield (Path(state) if state else Path("~/.local/state").expanduser()) / "readmodels"
+    yield Path(tempfile.gettempdir())
+
+
+def _written(error: BaseException, command: str) -> str:
+    versions = ", ".join(f"{name} {_version(name)}" for name in ("cdc-read-models", *_LIBRARIES))
+    facts = (
+        f"time: {datetime.now(UTC).isoformat()}",
+        f"command: {command}",
+        f"versions: {versions}",
+        f"python: {platform.python_version()} on {platform.platform()}",
+        f"encodings: {sys.stdout.encoding}, {sys.getfilesystemencoding()}",
+    )
+    chain = "\n".join(_chained(error))
+    return "\n".join((*facts, "", chain)).encode("utf-8", "backslashreplace").decode()
+
+
+def _chained(error: BaseException) -> Iterator[str]:
+    """The traceback of an exception and of those that caused it, the first cause first."""
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if cause is not None:
+        yield from _chained(cause)
+        yield "which led to:"
+    yield "Traceback (most recent call last):"
+    yield "".join(traceback.format_tb(error.__traceback__)).rstrip()
+    yield f"{type(error).__module__}.{type(error).__qualname__}: {_message(error)}"
+
+
+def _message(error: BaseException) -> str:
+    is_own = type(error).__module__.partition(".")[0] in _PACKAGES
+    if is_own or type(error) in _ABOUT_CODE or isinstance(error, OSError):
+        return str(error)
+    return "(the message is left out: it may quote a row)"
+
+
+def _place(error: BaseException) -> str:
+    """The last line of the product that an exception went through."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f"{module}:{frame.lineno}" for frame in frames if (module := _module(frame.filename))]
+    return f"at {own[-1]}" if own else "outside of the product's own code"
+
+
+def _module(filename: str) -> str:
+    """A file's path below the product's root; empty where it is of somebody else."""
+    root = Path(__file__).parents[1]
+    path = Path(filename)
+    if not path.is_relative_to(root):
+        return ""
+    inside = path.relative_to(root)
+    return str(inside) if inside.parts[0] in _PACKAGES else ""
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "-"
