@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from pipeline.contract import Contract, Table
 from pipeline.json_text import field_of, objects
+from pipeline.key_text import key_text, part_text
 from pipeline.lives import NO_LIVES, Lives
 from sinks.batch import FACTS, PART, PLACE, Mutations
 from sinks.fence import Fence, FenceKind
@@ -94,7 +95,7 @@ class DocumentProjection:
         parts = pa.table(
             {
                 **_place(changes, deleted),
-                "key": key_text(images, shape.key),
+                "key": key_of(images, shape, shape.key),
                 "part": pa.repeat("", changes.num_rows),
                 "_image": changes["after"],
             }
@@ -105,8 +106,8 @@ class DocumentProjection:
         self, document: str, collection: str, parent: Sequence[str], table: str, changes: pa.Table
     ) -> Mutations:
         shape = self.contract.tables[table]
-        owner = key_text(changes["after"], parent)
-        former = key_text(changes["before"], parent)
+        owner = key_of(changes["after"], shape, parent)
+        former = key_of(changes["before"], shape, parent)
         has_left = pc.and_(former.is_valid(), pc.coalesce(pc.not_equal(owner, former), pa.scalar(True)))
         sides = (
             (owner.is_valid(), owner, "after", False),
@@ -115,7 +116,7 @@ class DocumentProjection:
         tables = []
         for chosen, key, image, is_deleted in sides:
             rows = changes.append_column("_key", key).filter(chosen)
-            part = pc.binary_join_element_wise(collection, sortable_text(rows[image], shape), "/")
+            part = pc.binary_join_element_wise(collection, part_of(rows[image], shape), "/")
             deleted = pa.chunked_array([pa.repeat(is_deleted, rows.num_rows)])
             tables.append(
                 pa.table(
@@ -138,27 +139,14 @@ class DocumentProjection:
         return Mutations(document, changes.select([*PLACE.names, *PART.names]))
 
 
-def key_text(images: pa.ChunkedArray, key: Sequence[str]) -> pa.ChunkedArray:
-    """A document's key: the columns' text, joined by `:` where there are several; null where a column is."""
-    texts = [field_of(images, name).cast(pa.string()) for name in key]
-    if len(texts) == 1:
-        return texts[0]
-    escaped = [pc.replace_substring(pc.replace_substring(text, "\\", "\\\\"), ":", "\\:") for text in texts]
-    return pc.binary_join_element_wise(*escaped, ":")
+def key_of(images: pa.ChunkedArray, table: Table, key: Sequence[str]) -> pa.ChunkedArray:
+    """The key of the document that rows belong to, by the columns of the table that hold it."""
+    return key_text([field_of(images, name) for name in key], [table.columns[name] for name in key])
 
 
-def sortable_text(images: pa.ChunkedArray, table: Table) -> pa.ChunkedArray:
-    """A child's key as text that sorts as the key does."""
-    texts = []
-    for name in table.key:
-        values = field_of(images, name)
-        texts.append(_sortable_integer(values) if pa.types.is_integer(values.type) else values.cast(pa.string()))
-    return texts[0] if len(texts) == 1 else pc.binary_join_element_wise(*texts, " ")
-
-
-def _sortable_integer(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    shifted = values.cast(pa.int64()).to_numpy().astype(np.int64).view(np.uint64) ^ np.uint64(2**63)
-    return pa.chunked_array([pc.utf8_lpad(pa.array(shifted).cast(pa.string()), 20, "0")])
+def part_of(images: pa.ChunkedArray, table: Table) -> pa.ChunkedArray:
+    """A child row's own key, as it names a part of a document."""
+    return part_text([field_of(images, name) for name in table.key], [table.columns[name] for name in table.key])
 
 
 def _placed(envelopes: pa.Table, topic: str, lives: Lives) -> pa.Table:

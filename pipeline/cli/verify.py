@@ -174,11 +174,11 @@ def _print_mended(model: str, mended: Mended) -> None:
     if not mended.count:
         return
     cells = (
-        (one.subject, one.key, f"{one.writes:,}", f"{one.deletes:,}", one.reason)
+        (one.subject, one.key, f"{one.writes:,}", f"{one.deletes:,}", one.reason, one.withheld)
         for one in mended.repairs[:SHOWN_DIFFERENCES]
     )
     title = f"{model}, {'repaired' if mended.is_executed else 'would repair'}"
-    _print_table((title, "key", "writes", "deletes", "reason"), cells, mended.count)
+    _print_table((title, "key", "writes", "deletes", "reason", "withheld"), cells, mended.count)
     if not mended.is_executed:
         out.print("[dim]nothing was written; --execute does it[/]")
     elif mended.remaining.counts:

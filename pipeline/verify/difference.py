@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline.contract import Table
 from pipeline.verify.json_value import Malformed, alike, parsed, shortened, written
-from pipeline.verify.key_text import key_of
+from pipeline.verify.shown_key import label_of
 from pipeline.verify.subject import Children, Form, Subject
 from sinks.column_type import parse
 
@@ -143,10 +143,10 @@ def _of_collection(
         yield replace(place, column=collection, shown=None if seen is _ABSENT else written(seen))
         return
     key = children.table.key
-    rest = {key_of(item, key): item for item in held}
+    rest = {label_of(item, key): item for item in held}
     found: set[str | None] = set()
     for item in seen:
-        name = key_of(item, key)
+        name = label_of(item, key)
         part = replace(place, part=f"{collection}/{name}")
         if name in found or name not in rest:
             yield replace(part, kind=Kind.PHANTOM)

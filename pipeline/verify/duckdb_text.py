@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from pipeline.contract import Table
+from pipeline.key_text import key_type
 from sinks.duckdb_names import quote
 from sinks.duckdb_types import duckdb_type
 
@@ -47,7 +48,7 @@ def json_text(table: Table) -> str:
 
 def key_text(table: Table) -> str:
     """An expression for a row's key: its columns' text, joined by `:` where there are several."""
-    texts = [f"{quote(name)}::VARCHAR" for name in table.key]
+    texts = [key_type(table.columns[name]).duckdb.replace("{c}", quote(name)) for name in table.key]
     if len(texts) == 1:
         return texts[0]
     return " || ':' || ".join(rf"replace(replace({text}, '\', '\\'), ':', '\:')" for text in texts)

@@ -1,45 +1,239 @@
-"""JSON as PostgreSQL compares it: the order of keys, white space, and how a number is written do not count."""
+"""JSON as PostgreSQL compares it: the order of keys, white space, and how a number is written do not count.
+
+A value may be nested as deeply, and a number have as many digits, as PostgreSQL allows: nothing here recurses, and no
+number is made of digits that Python would refuse to count.
+"""
 
 from __future__ import annotations
 
 import json
-from decimal import Decimal
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import Enum, auto
 from typing import Any
 
 LONGEST_SHOWN = 80
 """Characters of a value that are shown to an operator."""
 
+_TOKEN = re.compile(
+    r"""[ \t\n\r]*(?:
+        (?P<string>"[^"\\\x00-\x1f]*(?:\\.[^"\\\x00-\x1f]*)*")
+        | (?P<number>-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)
+        | (?P<word>true|false|null)
+        | (?P<mark>[\[\]{},:]))""",
+    re.VERBOSE,
+)
+_NUMBER = re.compile(r"(-?)([0-9]+)(?:\.([0-9]+))?(?:[eE]([+-]?)0*([0-9]+))?")
+_WORDS = {"true": True, "false": False, "null": None}
+
 
 class Malformed(ValueError):
-    """A text is not JSON, or nested too deeply to be read."""
+    """A text is not JSON."""
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number of JSON; two are equal if their values are, however they are written.
+
+    Args:
+        text: as it is written.
+        is_negative: whether it is below zero.
+        digits: the decimal digits of its value, without zeros at either end.
+        exponent: the power of ten that a point before the digits has to be multiplied by.
+    """
+
+    text: str = field(compare=False)
+    is_negative: bool
+    digits: str
+    exponent: int
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def number(text: str) -> Number:
+    """Read a number of JSON, exactly."""
+    matched = _NUMBER.fullmatch(text)
+    if matched is None:
+        raise Malformed("not a number")
+    sign, whole, fraction, exponent_sign, exponent = matched.groups(default="")
+    written_digits = (whole + fraction).lstrip("0")
+    digits = written_digits.rstrip("0")
+    if not digits:
+        return Number(text, is_negative=False, digits="", exponent=0)
+    power = _integer(exponent) * (-1 if exponent_sign == "-" else 1)
+    return Number(text, bool(sign), digits, power + len(written_digits) - len(fraction))
+
+
+def _integer(digits: str) -> int:
+    value = 0
+    for start in range(0, len(digits), 640):
+        page = digits[start : start + 640]
+        value = value * 10 ** len(page) + int(page)
+    return value
+
+
+class _Next(Enum):
+    """What may follow in a text."""
+
+    VALUE = auto()
+    ITEM_OR_END = auto()
+    NAME = auto()
+    NAME_OR_END = auto()
+    COLON = auto()
+    COMMA_OR_END = auto()
+    NOTHING = auto()
+
+
+class _Reader:
+    """Puts tokens together to a value, with the containers that are still open on a stack of its own."""
+
+    def __init__(self) -> None:
+        self.value: Any = None
+        self.expected = _Next.VALUE
+        self._open: list[dict[str, Any] | list[Any]] = []
+        self._names: list[str] = []
+
+    def take(self, kind: str | None, text: str) -> None:
+        """Take in one token."""
+        match self.expected, kind, text:
+            case _Next.COLON, _, ":":
+                self.expected = _Next.VALUE
+            case ((_Next.NAME | _Next.NAME_OR_END), "string", _):
+                self._names.append(_string(text))
+                self.expected = _Next.COLON
+            case _Next.COMMA_OR_END, _, ",":
+                self.expected = _Next.NAME if isinstance(self._open[-1], dict) else _Next.VALUE
+            case (_Next.NAME_OR_END, _, "}") | (_Next.ITEM_OR_END, _, "]"):
+                self._close()
+            case _Next.COMMA_OR_END, _, ("}" | "]") if isinstance(self._open[-1], dict) == (text == "}"):
+                self._close()
+            case ((_Next.VALUE | _Next.ITEM_OR_END), _, ("{" | "[")):
+                self._open.append({} if text == "{" else [])
+                self.expected = _Next.NAME_OR_END if text == "{" else _Next.ITEM_OR_END
+            case ((_Next.VALUE | _Next.ITEM_OR_END), ("string" | "number" | "word"), _):
+                self._add(_scalar(kind, text))
+            case _:
+                raise Malformed("not JSON")
+
+    def _close(self) -> None:
+        self._add(self._open.pop())
+
+    def _add(self, value: Any) -> None:
+        self.expected = _Next.COMMA_OR_END if self._open else _Next.NOTHING
+        if not self._open:
+            self.value = value
+        elif isinstance(container := self._open[-1], dict):
+            container[self._names.pop()] = value
+        else:
+            container.append(value)
+
+
+def _scalar(kind: str, text: str) -> Any:
+    if kind == "number":
+        return number(text)
+    return _WORDS[text] if kind == "word" else _string(text)
+
+
+def _string(text: str) -> str:
+    try:
+        return str(json.loads(text))
+    except ValueError as error:
+        raise Malformed("not a string") from error
 
 
 def parsed(text: str) -> Any:
-    """Read JSON with every number as exact as it is written.
+    """Read JSON with every number as exact as it is written; of a name that is given twice, the last counts.
 
     Raises:
         Malformed: it is none.
     """
     try:
-        return json.loads(text, parse_float=Decimal)
-    except (ValueError, RecursionError) as error:
+        return json.loads(text, parse_float=number, parse_int=number, parse_constant=number)
+    except RecursionError:
+        return _parsed_without_recursion(text)
+    except ValueError as error:
         raise Malformed(type(error).__name__) from error
 
 
+def _parsed_without_recursion(text: str) -> Any:
+    reader, place = _Reader(), 0
+    text = text.rstrip(" \t\n\r")
+    while place < len(text):
+        token = _TOKEN.match(text, place)
+        if token is None:
+            raise Malformed("not JSON")
+        reader.take(token.lastgroup, token[token.lastgroup or 0])
+        place = token.end()
+    if reader.expected is not _Next.NOTHING:
+        raise Malformed("JSON that ends too early")
+    return reader.value
+
+
 def alike(one: Any, other: Any) -> bool:
-    """Whether two values are the same; Python by itself takes `true` for 1."""
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(alike(value, other[name]) for name, value in one.items())
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(alike, one, other))
-    return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
+    """Whether two values are the same."""
+    pairs = [(one, other)]
+    while pairs:
+        first, second = pairs.pop()
+        if type(first) is not type(second):
+            return False
+        if isinstance(first, dict):
+            if first.keys() != second.keys():
+                return False
+            pairs += [(value, second[name]) for name, value in first.items()]
+        elif isinstance(first, list):
+            if len(first) != len(second):
+                return False
+            pairs += zip(first, second, strict=True)
+        elif first != second:
+            return False
+    return True
 
 
 def written(value: Any) -> str:
     """A value as JSON text, shortened for people."""
-    # A decimal stands between characters that no text of PostgreSQL can hold, until its quotes are gone.
-    text = json.dumps(value, ensure_ascii=False, default=lambda number: f"\0{number}\0")
-    return shortened(text.replace('"\\u0000', "").replace('\\u0000"', ""))
+    text = ""
+    for piece in _pieces(value):
+        text += piece
+        if len(text) > LONGEST_SHOWN:
+            break
+    return shortened(text)
+
+
+def _pieces(value: Any) -> Iterator[str]:
+    rest: list[Iterator[tuple[str, Any]]] = [iter([("", value)])]
+    ends: list[str] = []
+    while rest:
+        found = next(rest[-1], None)
+        if found is None:
+            rest.pop()
+            if ends:
+                yield ends.pop()
+            continue
+        label, one = found
+        yield label
+        if isinstance(one, dict):
+            yield "{"
+            rest.append(_members(one))
+            ends.append("}")
+        elif isinstance(one, list):
+            yield "["
+            rest.append((", " if place else "", item) for place, item in enumerate(one))
+            ends.append("]")
+        else:
+            yield one.text if isinstance(one, Number) else _quoted(one)
+
+
+def _members(fields: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    for place, (name, value) in enumerate(fields.items()):
+        yield (", " if place else "") + _quoted(name) + ": ", value
+
+
+def _quoted(value: Any) -> str:
+    text = json.dumps(value[: LONGEST_SHOWN + 1] if isinstance(value, str) else value, ensure_ascii=False)
+    # Half a surrogate pair, which a terminal could not be sent.
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def shortened(text: str) -> str:

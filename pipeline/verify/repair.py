@@ -6,28 +6,26 @@ every change that follows them has a last commit above it. Written at the mark's
 the rows beat what they must, and lose to whatever comes.
 
 A document is mended whole: its root and all of its items are written, whichever differs, and a deletion for each item
-that it shows and should not. An item that is missing from another document is that document's own difference.
+that it shows and should not. An item that is missing from another document is that document's own difference. Nothing
+is deleted unless PostgreSQL, asked for that very row, said that it does not hold it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.contract import Contract
 from pipeline.marks import Mark
+from pipeline.verify.absence import Absences, Surplus, parts_of
 from pipeline.verify.difference import Difference
-from pipeline.verify.json_value import Malformed, parsed
-from pipeline.verify.key_text import key_of
-from pipeline.verify.repair_changes import Changes, part_of
+from pipeline.verify.repair_changes import Changes
 from pipeline.verify.source_side import Expected, Images, SourceSide
 from pipeline.verify.subject import Form, Subject
 from sinks.batch import Batch, Mutations, Span
-from sinks.shape import ROOT
 
 LONGEST_REASON = 5
 """Differences of one document or row that the reason for its repair names."""
@@ -61,6 +59,7 @@ class Repair:
         writes: rows of PostgreSQL.
         deletes: rows that the model shows and PostgreSQL does not hold.
         reason: what differs.
+        withheld: which deletions are not made, and why: it was not proved that PostgreSQL lacks those rows.
     """
 
     subject: str
@@ -68,6 +67,7 @@ class Repair:
     writes: int
     deletes: int
     reason: str
+    withheld: str | None = None
 
 
 @dataclass(frozen=True)
@@ -92,45 +92,29 @@ def repairs_of(
         epoch: the one that leads the order of what comes now.
     """
     subject = findings[0].subject
-    held, images = source.images(subject, [finding.key for finding in findings])
-    standing = [finding for finding in findings if finding.version == _version(held.get(finding.key))]
-    keys = pa.array([finding.key for finding in standing], pa.string())
-    kept = {collection: _among(keys, found) for collection, found in images.items()}
-    surplus = {finding.key: list(_surplus(finding, held.get(finding.key))) for finding in standing}
     changes = Changes(contract, epoch, subject, mark)
-    mutations = [*_images(changes, kept), *_deletions(changes, surplus)]
+    with source.moment():
+        held, images = source.images(subject, [finding.key for finding in findings])
+        standing = [finding for finding in findings if finding.version == _version(held.get(finding.key))]
+        keys = pa.array([finding.key for finding in standing], pa.string())
+        kept = {collection: _among(keys, found) for collection, found in images.items()}
+        mutations = list(_images(changes, kept))
+        absences = Absences(source, subject, parts_of(mutations))
+        surplus = {finding.key: absences.of(finding.key, finding.shown, held.get(finding.key)) for finding in standing}
     writes = _counted(kept)
+    mutations += _deletions(changes, surplus)
     repairs = [
-        Repair(subject.name, finding.key, writes.get(finding.key, 0), len(surplus[finding.key]), _reason(finding))
+        Repair(
+            subject.name,
+            finding.key,
+            writes.get(finding.key, 0),
+            len(surplus[finding.key].rows),
+            _reason(finding),
+            "; ".join(surplus[finding.key].withheld) or None,
+        )
         for finding in standing
     ]
     return repairs, Batch(tuple(mutations), span=Span({}, {}))
-
-
-@dataclass(frozen=True)
-class _Surplus:
-    """A row that a model shows and PostgreSQL does not hold: the root, or an item, by what is shown of it."""
-
-    collection: str
-    fields: Mapping[str, Any]
-
-
-def _surplus(finding: Finding, held: Expected | None) -> Iterator[_Surplus]:
-    try:
-        seen = parsed(finding.shown) if finding.shown is not None else None
-    except Malformed:
-        seen = None
-    fields: dict[str, Any] = seen if isinstance(seen, dict) else {}
-    if held is None:
-        yield _Surplus(ROOT, fields)
-    expected = parsed(held.text) if held is not None else {}
-    for collection, children in finding.subject.collections.items():
-        key = children.table.key
-        rightful = {key_of(item, key) for item in expected.get(collection, ())}
-        items = fields.get(collection)
-        for item in items if isinstance(items, list) else ():
-            if isinstance(item, dict) and key_of(item, key) not in rightful:
-                yield _Surplus(collection, item)
 
 
 def _images(changes: Changes, kept: Mapping[str, Images]) -> Iterator[Mutations]:
@@ -139,19 +123,13 @@ def _images(changes: Changes, kept: Mapping[str, Images]) -> Iterator[Mutations]
             yield from changes.images(collection, found.rows)
 
 
-def _deletions(changes: Changes, surplus: Mapping[str, Sequence[_Surplus]]) -> Iterator[Mutations]:
+def _deletions(changes: Changes, surplus: Mapping[str, Surplus]) -> Iterator[Mutations]:
     if changes.subject.form is Form.ROW:
-        rows = [one.fields for some in surplus.values() for one in some]
+        rows = [row.fields for found in surplus.values() for row in found.rows]
         if rows:
             yield from changes.deletions(rows)
         return
-    tables = {name: children.table for name, children in changes.subject.collections.items()}
-    places = [
-        (key, part)
-        for key, some in surplus.items()
-        for one in some
-        if (part := part_of(one.collection, tables[one.collection], one.fields) if one.collection else ROOT) is not None
-    ]
+    places = [(key, row.part) for key, found in surplus.items() for row in found.rows]
     if places:
         yield from changes.removals(places)
 

@@ -8,10 +8,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from connectors.envelope import TableColumns, envelope_schema, image_type
+from connectors.envelope import TableColumns, envelope_schema
 from pipeline.contract import Contract, Table
 from pipeline.marks import Mark
-from pipeline.project import DocumentProjection, RowProjection, sortable_text
+from pipeline.project import DocumentProjection, RowProjection
+from pipeline.verify.shown_key import key_images
 from pipeline.verify.subject import Form, Subject
 from sinks.batch import PART, PLACE, Mutations
 from sinks.register import NOWHERE, REPAIRED, UNPLACED
@@ -89,42 +90,6 @@ class Changes:
         document = self.contract.documents[self.subject.name]
         name = document.collections[collection].table if collection else document.root
         return name, self.contract.tables[name]
-
-
-def part_of(collection: str, table: Table, fields: Mapping[str, Any]) -> str | None:
-    """The part of a document that an item is, by what the document shows of it; None where its key is no key."""
-    try:
-        rows = key_images(table, [fields])
-    except (pa.ArrowException, ValueError, TypeError, KeyError):
-        return None
-    return f"{collection}/{sortable_text(pa.chunked_array([rows]), table)[0].as_py()}"
-
-
-def key_images(table: Table, keys: Sequence[Mapping[str, Any]]) -> pa.StructArray:
-    """Images of which only the key is known.
-
-    Args:
-        keys: the columns of each key, as JSON has them.
-
-    Raises:
-        pa.ArrowException, ValueError, TypeError, KeyError: a value cannot be one of its column.
-    """
-    types = image_type(TableColumns(table.source, table.columns))
-    arrays = [
-        _typed([key[field.name] for key in keys], field.type)
-        if field.name in table.key
-        else pa.nulls(len(keys), field.type)
-        for field in types
-    ]
-    return pa.StructArray.from_arrays(arrays, fields=list(types))
-
-
-def _typed(values: list[Any], arrow: pa.DataType) -> pa.Array:
-    if any(value is None for value in values):
-        raise ValueError("a key has no null")
-    if pa.types.is_integer(arrow):
-        return pa.array(values, arrow)
-    return pa.array(values, pa.string()).cast(arrow)
 
 
 def _as_repairs(changes: pa.Table, epoch: int) -> pa.Table:

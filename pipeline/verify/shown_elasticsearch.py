@@ -5,7 +5,6 @@ A generation that is not live is searched in its own index, with the filter that
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,8 +15,10 @@ import pyarrow as pa
 
 from pipeline.config import Settings
 from pipeline.epoch.lifted import sink_of
-from pipeline.verify.key_text import key_of
+from pipeline.key_text import UnfitKey
+from pipeline.verify.json_value import Malformed, parsed
 from pipeline.verify.shown import page
+from pipeline.verify.shown_key import key_of_shown
 from pipeline.verify.subject import Subject, documents
 from sinks.batch import Shard
 from sinks.elasticsearch import ElasticsearchStore, connect, index_name
@@ -131,8 +132,10 @@ def elasticsearch_shown(settings: Settings, generation: int | None = None) -> It
 def _key(hit: _Hit, subject: Subject) -> str:
     """The document's key: its id, unless that stands for a key that cannot be one."""
     if hit.id.startswith(RESERVED):
-        fields = json.loads(bytes(hit.source))
-        return key_of(fields, subject.root.key) or hit.id
+        try:
+            return key_of_shown(parsed(bytes(hit.source).decode()), subject.root)
+        except (Malformed, UnfitKey):
+            return hit.id
     return hit.id
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from psycopg import sql
 
 from pipeline.contract import Table
+from pipeline.key_text import columns_of, integer_of, key_type
 from pipeline.verify.source_images import image_columns
 from pipeline.verify.source_text import json_text
 from pipeline.verify.subject import Children, Form, Subject
@@ -18,7 +18,6 @@ from sinks.shape import ROOT
 
 _INTEGERS = ("smallint", "integer", "bigint")
 _MOMENTS = ("timestamp", "timestamptz", "date")
-_NUMBER = re.compile(r"-?[0-9]{1,19}", re.ASCII)
 
 ChildFilter = Callable[[Sequence[str], Table], sql.Composable]
 """What chooses child rows by the columns that hold their parent's key."""
@@ -57,7 +56,7 @@ class SourceQuery:
         """The rows of one collection, or of the root, that belong to these keys: the key, and every column's value."""
         table, owner = self._tables()[collection]
         return sql.SQL("SELECT {key}, {columns} FROM {table} AS image WHERE {filter}").format(
-            key=_key(_in("image", owner)),
+            key=_key("image", owner, table),
             columns=sql.SQL(", ").join(image_columns(table, "image")),
             table=_named(table),
             filter=_is_among("image", owner, table, keys),
@@ -66,14 +65,16 @@ class SourceQuery:
     def any_keys(self, count: int) -> sql.Composed:
         """The keys of some rows, chosen at random."""
         return sql.SQL("SELECT {key} FROM {table} AS root ORDER BY random() LIMIT {count}").format(
-            key=_key(_in("root", self.subject.root.key)), table=_named(self.subject.root), count=sql.Literal(count)
+            key=_key("root", self.subject.root.key, self.subject.root),
+            table=_named(self.subject.root),
+            count=sql.Literal(count),
         )
 
     def keys_since(self, since: str) -> sql.Composed | None:
         """The keys of what has a row of which any moment is at or after `since`; None where no table has a moment."""
         found = [
             sql.SQL("SELECT {key} FROM {table} AS changed WHERE {moments}").format(
-                key=_key(_in("changed", key)),
+                key=_key("changed", key, table),
                 table=_named(table),
                 moments=sql.SQL(" OR ").join(
                     sql.SQL("{} >= {}").format(column, sql.Literal(since)) for column in _in("changed", _moments(table))
@@ -84,6 +85,29 @@ class SourceQuery:
         ]
         return sql.SQL(" UNION ").join(found) if found else None
 
+    def is_held(self, collection: str, key: str, row_key: Mapping[str, str]) -> sql.Composed:
+        """Whether a table has this very row, by the equality of its columns' types.
+
+        Args:
+            collection: where the row stands, or the root.
+            key: of the document or row that it belongs to.
+            row_key: of a child row, the texts of its own key by column.
+
+        Raises:
+            UnfitKey: the key has not as many columns.
+        """
+        table, owner = self._tables()[collection]
+        texts = [*zip(owner, columns_of(key, len(owner)), strict=True), *row_key.items()]
+        return sql.SQL("SELECT EXISTS (SELECT FROM {table} AS held WHERE {equal})").format(
+            table=_named(table),
+            equal=sql.SQL(" AND ").join(
+                sql.SQL("{} = {}").format(
+                    sql.Identifier("held", name), sql.Literal(key_type(table.columns[name]).literal(text))
+                )
+                for name, text in texts
+            ),
+        )
+
     def _tables(self) -> dict[str, tuple[Table, tuple[str, ...]]]:
         """By collection, its table and the columns that hold the document's key."""
         children = {name: (child.table, child.parent) for name, child in self.subject.collections.items()}
@@ -93,7 +117,7 @@ class SourceQuery:
         subject = self.subject
         arrays = {name: sql.Identifier(f"collection {place}") for place, name in enumerate(subject.collections)}
         return sql.SQL("SELECT {key}, {text}, {version}, {rows} FROM {table} AS root {joins} WHERE {filter}").format(
-            key=_key(_in("root", subject.root.key)),
+            key=_key("root", subject.root.key, subject.root),
             text=_object(subject.root, "root", subject.form, arrays),
             version=_joined([sql.SQL("root.xmin::text"), *(_of(array, "version") for array in arrays.values())]),
             rows=sql.SQL(" + ").join(
@@ -121,8 +145,8 @@ def _join(root: Table, child: Children, array: sql.Identifier, child_filter: sql
             sql.SQL("{} AS {}").format(column, name) for column, name in zip(own, names, strict=True)
         ),
         text=_object(child.table, "child", Form.DOCUMENT, {}),
-        order=sql.SQL(", ").join(_sortable(column, child.table) for column in child.table.key),
-        key=_key(_in("child", child.table.key)),
+        order=_part_order("child", child.table),
+        key=_key("child", child.table.key, child.table),
         table=_named(child.table),
         filter=child_filter,
         own=sql.SQL(", ").join(own),
@@ -148,28 +172,41 @@ def _label(name: str, is_first: bool) -> sql.Literal:
     return sql.Literal(f"{'{' if is_first else ','}{json.dumps(name, ensure_ascii=False)}:")
 
 
-def _key(columns: Sequence[sql.Composable]) -> sql.Composable:
+def _key(alias: str, names: Sequence[str], table: Table) -> sql.Composable:
     """A key as the models write it: its columns' text, joined by `:` where there are several."""
-    if len(columns) == 1:
-        return sql.SQL("{}::text").format(columns[0])
-    escape = sql.SQL(r"replace(replace({}::text, '\', '\\'), ':', '\:')")
-    return sql.SQL(" || ':' || ").join(escape.format(column) for column in columns)
+    return _escaped(_key_texts(alias, names, table), ":") if len(names) > 1 else _key_texts(alias, names, table)[0]
 
 
-def _sortable(name: str, table: Table) -> sql.Composed:
-    column = sql.Identifier("child", name)
-    is_number = parse(table.columns[name]).name in _INTEGERS
-    return (sql.SQL("{}") if is_number else sql.SQL('{}::text COLLATE "C"')).format(column)
+def _key_texts(alias: str, names: Sequence[str], table: Table) -> list[sql.Composed]:
+    return [sql.SQL(key_type(table.columns[name]).postgresql).format(c=sql.Identifier(alias, name)) for name in names]
+
+
+def _escaped(texts: Sequence[sql.Composable], separator: str) -> sql.Composed:
+    escape = sql.SQL(r"replace(replace({text}, '\', '\\'), {separator}, {escaped})")
+    joint = sql.SQL(f" || '{separator}' || ")
+    return joint.join(
+        escape.format(text=text, separator=sql.Literal(separator), escaped=sql.Literal(f"\\{separator}"))
+        for text in texts
+    )
+
+
+def _part_order(alias: str, table: Table) -> sql.Composed:
+    """Child rows as documents sort them, which is by the texts of their keys where those are no integers."""
+    texts = [
+        sql.Identifier(alias, name)
+        if parse(table.columns[name]).name in _INTEGERS
+        else sql.SQL('({}) COLLATE "C"').format(text)
+        for name, text in zip(table.key, _key_texts(alias, table.key, table), strict=True)
+    ]
+    return sql.SQL(", ").join(texts)
 
 
 def _is_among(alias: str, names: Sequence[str], table: Table, keys: Sequence[str]) -> sql.Composed:
-    columns = _in(alias, names)
-    kind = parse(table.columns[names[0]]).name
-    if len(names) == 1 and kind in _INTEGERS:
+    if len(names) == 1 and parse(table.columns[names[0]]).name in _INTEGERS:
         # An index serves this; the text of a number would not find it.
-        numbers = [int(key) for key in keys if _NUMBER.fullmatch(key) and abs(int(key)) < 2**63]
-        return sql.SQL("{} = ANY({}::bigint[])").format(columns[0], sql.Literal(numbers))
-    return sql.SQL("{} = ANY({}::text[])").format(_key(columns), sql.Literal(list(keys)))
+        numbers = [number for key in keys if (number := integer_of(key)) is not None]
+        return sql.SQL("{} = ANY({}::bigint[])").format(sql.Identifier(alias, names[0]), sql.Literal(numbers))
+    return sql.SQL("{} = ANY({}::text[])").format(_key(alias, names, table), sql.Literal(list(keys)))
 
 
 def _in(alias: str, names: Sequence[str]) -> list[sql.Identifier]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -13,6 +13,7 @@ import pyarrow as pa
 from psycopg import sql
 from pyarrow import csv
 
+from pipeline.key_text import UnfitKey
 from pipeline.source_database import Connection, SourceError, connect
 from pipeline.verify.source_images import images
 from pipeline.verify.source_query import SourceQuery
@@ -79,21 +80,44 @@ class SourceSide:
         found = _answered(self.connection, SourceQuery(subject).some(keys)).fetchall()
         return {str(row[0]): Expected._make(row) for row in found}
 
+    @contextmanager
+    def moment(self) -> Iterator[None]:
+        """Answer every question until the end as of the first one's moment."""
+        with self.connection.transaction():
+            _answered(self.connection, sql.SQL("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"))
+            yield
+
     def images(self, subject: Subject, keys: Sequence[str]) -> tuple[dict[str, Expected], dict[str, Images]]:
         """What PostgreSQL holds under these keys now, and by collection its rows, as envelopes have them.
 
-        All of it as of one moment; the root's rows are those of the collection ROOT.
+        The root's rows are those of the collection ROOT.
         """
         query = SourceQuery(subject)
-        with self.connection.transaction():
-            _answered(self.connection, sql.SQL("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"))
-            held = self.some(subject, keys)
-            tables = {ROOT: subject.root, **{name: child.table for name, child in subject.collections.items()}}
-            rows = {name: _answered(self.connection, query.images(name, keys)).fetchall() for name in tables}
+        held = self.some(subject, keys)
+        tables = {ROOT: subject.root, **{name: child.table for name, child in subject.collections.items()}}
+        rows = {name: _answered(self.connection, query.images(name, keys)).fetchall() for name in tables}
         return held, {
             name: Images([str(row[0]) for row in rows[name]], images(table, [row[1:] for row in rows[name]]))
             for name, table in tables.items()
         }
+
+    def is_held(self, subject: Subject, collection: str, key: str, row_key: Mapping[str, str]) -> bool:
+        """Whether PostgreSQL holds this very row, by the equality of the types of its key.
+
+        Args:
+            collection: where the row stands, or ROOT.
+            key: of the document or row that it belongs to.
+            row_key: of a child row, the texts of its own key by column.
+
+        Raises:
+            UnfitKey: a text cannot be a value of its column.
+        """
+        try:
+            with self.connection.transaction():
+                found = _answered(self.connection, SourceQuery(subject).is_held(collection, key, row_key)).fetchone()
+        except psycopg.DataError as error:
+            raise UnfitKey(error.diag.message_primary or "not a key of the table") from error
+        return found == (True,)
 
     def any_keys(self, subject: Subject, count: int) -> list[str]:
         """The keys of some rows, chosen at random."""

@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime
 
 import pyarrow as pa
+import pytest
 
 from pipeline.marks import Mark
 from pipeline.project import DocumentProjection, RowProjection
@@ -91,7 +92,9 @@ def test_a_document_is_written_whole_and_what_it_should_not_show_is_deleted(sour
         ("P\\:A:7", "holds/09223372036854775818 b", False),
         ("P\\:A:7", "holds/09223372036854775811 x y", True),
     }
-    assert [(one.writes, one.deletes) for one in repairs] == [(4, 2)]
+    assert [(one.writes, one.deletes, one.withheld) for one in repairs] == [
+        (4, 1, "holds not deleted: number is not shown as a value of its type")
+    ]
     for mutations in batch.mutations:
         places = mutations.changes.select(list(PLACED))
         assert places.group_by(list(PLACED)).aggregate([]).to_pylist() == [PLACED]
@@ -121,3 +124,23 @@ def test_what_was_written_since_it_was_looked_at_is_left_to_the_log(source: Sour
     repairs, batch = mended(source, changed, same)
     assert [one.key for one in repairs] == ["C\\\\L:-3"]
     assert parts(batch) == {("C\\\\L:-3", "", False)}
+
+
+def test_a_document_whose_row_postgresql_holds_under_another_text_is_not_deleted(source: SourceSide) -> None:
+    repairs, batch = mended(source, finding(source, SHIPS, "P\\:A:07", {"flag": "P:A", "number": 7, "holds": []}))
+    [repair] = repairs
+    assert (repair.writes, repair.deletes, parts(batch)) == (0, 0, set())
+    assert repair.withheld == "ships not deleted: PostgreSQL holds the row, and writes its key in another way"
+
+
+@pytest.mark.parametrize(
+    ("key", "reason"),
+    [
+        ("P\\:A:seven", 'invalid input syntax for type integer: "seven"'),
+        ("P:A:7", "it has not the 2 columns of a key"),
+        ("P\\:A:99999999999", 'value "99999999999" is out of range for type integer'),
+    ],
+)
+def test_a_document_whose_name_is_no_key_is_not_deleted(source: SourceSide, key: str, reason: str) -> None:
+    [repair], batch = mended(source, finding(source, SHIPS, key, {"holds": [{"number": 3, "slot": "x"}]}))
+    assert (repair.deletes, repair.withheld, parts(batch)) == (0, f"ships not deleted: {reason}", set())

@@ -1,0 +1,125 @@
+"""Rows that a model shows and PostgreSQL does not hold: each is asked for before it is deleted.
+
+A difference was found by comparing texts. That two texts differ proves nothing: the row may be there under another
+text, such as one that an earlier version wrote. So PostgreSQL is asked for the row itself, by the equality of the types
+of its key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline.key_text import UnfitKey
+from pipeline.verify.json_value import Malformed, parsed
+from pipeline.verify.shown_key import columns_of_shown, key_images, label_of, part_of_shown
+from pipeline.verify.source_side import Expected, SourceSide
+from pipeline.verify.subject import Form, Subject
+from sinks.batch import Mutations
+from sinks.shape import ROOT
+
+HELD = "PostgreSQL holds the row, and writes its key in another way"
+
+
+@dataclass(frozen=True)
+class SurplusRow:
+    """A row that PostgreSQL does not hold.
+
+    Args:
+        part: of the document; ROOT for the root row, and for a table's.
+        fields: of the row, as the model shows them.
+    """
+
+    part: str
+    fields: Mapping[str, Any]
+
+
+@dataclass
+class Surplus:
+    """The rows that one document or row shows and PostgreSQL does not hold.
+
+    Args:
+        rows: those whose absence is proved.
+        withheld: what is not deleted, and why.
+    """
+
+    rows: list[SurplusRow] = field(default_factory=list)
+    withheld: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Absences:
+    """Asks PostgreSQL for rows that seem not to be there.
+
+    Args:
+        written: key and part of everything that the same repair writes, which is therefore there.
+    """
+
+    source: SourceSide
+    subject: Subject
+    written: frozenset[tuple[str, str]]
+
+    def of(self, key: str, shown: str | None, held: Expected | None) -> Surplus:
+        """What a document or row shows and PostgreSQL does not hold.
+
+        Args:
+            shown: the document or row as JSON text; None where the model shows none.
+            held: what PostgreSQL holds under the key.
+        """
+        found = Surplus()
+        fields = self._fields(shown)
+        if held is None and shown is not None:
+            self._add(found, key, ROOT, fields)
+            if found.withheld:
+                return found
+        expected = parsed(held.text) if held is not None else {}
+        for collection, children in self.subject.collections.items():
+            own = children.table.key
+            rightful = {label_of(item, own) for item in expected.get(collection, ())}
+            items = fields.get(collection)
+            for item in items if isinstance(items, list) else ():
+                if isinstance(item, dict) and label_of(item, own) not in rightful:
+                    self._add(found, key, collection, item)
+        return found
+
+    def _fields(self, shown: str | None) -> dict[str, Any]:
+        # A row that is there twice is the text of both, a line each.
+        text = shown.partition("\n")[0] if shown and self.subject.form is Form.ROW else shown
+        try:
+            fields = parsed(text or "{}")
+        except Malformed:
+            return {}
+        return fields if isinstance(fields, dict) else {}
+
+    def _add(self, found: Surplus, key: str, collection: str, fields: Mapping[str, Any]) -> None:
+        try:
+            part, row_key = self._place(collection, fields)
+            if (key, part) in self.written:
+                return
+            if not self.source.is_held(self.subject, collection, key, row_key):
+                found.rows.append(SurplusRow(part, fields))
+                return
+            reason = HELD
+        except UnfitKey as error:
+            reason = str(error)
+        found.withheld.append(f"{collection or self.subject.name} not deleted: {reason}")
+
+    def _place(self, collection: str, fields: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
+        """The part that a row is, and of a child row the texts of its key by column."""
+        if collection:
+            table = self.subject.collections[collection].table
+            return f"{collection}/{part_of_shown(fields, table)}", columns_of_shown(fields, table)
+        if self.subject.form is Form.ROW:
+            key_images(self.subject.root, [fields])
+        return ROOT, {}
+
+
+def parts_of(mutations: Iterable[Mutations]) -> frozenset[tuple[str, str]]:
+    """Key and part of every change of a document; a table's rows have none."""
+    return frozenset(
+        place
+        for one in mutations
+        if "part" in one.changes.column_names
+        for place in zip(one.changes["key"].to_pylist(), one.changes["part"].to_pylist(), strict=True)
+    )
