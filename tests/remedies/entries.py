@@ -71,6 +71,7 @@ CHECKED: tuple[str, ...] = (
     "pipeline.incremental:SnapshotNotTaken",
     "pipeline.incremental:SnapshotStopped",
     "pipeline.incremental:SignalTooLong",
+    "pipeline.key_text:UnfitKey",
     "pipeline.marks:MarkInsideTransaction",
     "pipeline.marks:MarkNotSeen",
     "pipeline.preconditions:_of_database | ALTER SYSTEM",
