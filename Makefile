@@ -11,7 +11,7 @@ UV := $(BIN)/uv
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test chaos check bench format hooks lock clean purge
+.PHONY: help setup demo test chaos check audit bench digests format hooks lock clean purge
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -47,13 +47,20 @@ lock: $(INSTALLED) ## Resolve the newest packages that pyproject.toml allows
 	$(COMPILE) --upgrade --all-extras --output-file requirements.txt pyproject.toml
 	echo uv | $(COMPILE) --no-annotate --constraint requirements.txt --output-file requirements-uv.txt -
 
+audit: $(INSTALLED) ## Compare the locked packages with PyPI's advisories; fails where one cannot be looked up
+	$(UV) tool run pip-audit --strict --require-hashes --disable-pip --requirement requirements.txt
+
+digests: $(INSTALLED) ## Pin the images of docker compose by digest in .env; needs Docker
+	$(BIN)/python deploy/pin_images.py
+
 clean: ## Delete caches and build output
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -exec rm -rf {} +
 
 purge: clean ## Stop the local servers; delete their data and .venv too
 	if [ -x $(BIN)/readmodels ] && [ -d .readmodels ]; then $(BIN)/readmodels down; fi
-	rm -rf .readmodels $(VENV)
+	rm -rf "$$(readlink -f .readmodels/data)" "$$(readlink -f .readmodels/classes)"
+	rm -rf .readmodels .readmodels.servers $(VENV)
 
 $(UV): requirements-uv.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, and $(PYTHON) is %d.%d: try make PYTHON=python3.12" % sys.version_info[:2])'

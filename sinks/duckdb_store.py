@@ -220,6 +220,9 @@ class DuckdbStore:
 
     def _locked(self) -> IO[str]:
         self._directory.mkdir(parents=True, exist_ok=True)
+        if self._directory.stat().st_uid == os.geteuid():
+            # Its files hold the rows for which readers need a token.
+            self._directory.chmod(0o700)
         lock = (self._directory / "writer.lock").open("a+")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

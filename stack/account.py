@@ -1,6 +1,7 @@
-"""The user that the servers run as.
+"""Account that the servers run as.
 
-PostgreSQL and Elasticsearch refuse to run as root, so root's stack runs as somebody without rights.
+PostgreSQL and Elasticsearch refuse to run as root, so root's stack runs as a user without rights, and without any
+capability of root.
 """
 
 from __future__ import annotations
@@ -12,30 +13,30 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from stack.errors import ProgramMissing
+from stack.errors import ProgramMissing, Unreachable
 from stack.home import write_privately
 
 _ROOT = 0
-_WAYS_TO_REACH = ("", "+dac_read_search", "+dac_override")
-"""Capabilities to try, weakest first: root's own folders are often closed to everybody else.
-
-Source: https://man7.org/linux/man-pages/man7/capabilities.7.html
-"""
 
 
 @dataclass(frozen=True)
 class Account:
-    """Who runs the servers.
+    """User and group of the servers.
 
     Attributes:
         uid: the user id that owns the data.
         gid: its group id.
-        prefix: what to put before a command so that it runs as this user; empty where we are that user.
+        prefix: what to put before a command so that it runs as this user; empty if we are that user.
     """
 
     uid: int
     gid: int
     prefix: tuple[str, ...] = ()
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether the servers run as the user who starts them."""
+        return not self.prefix
 
     def own(self, path: Path) -> Path:
         """Give a file or folder to this user."""
@@ -44,7 +45,7 @@ class Account:
         return path
 
     def folder(self, path: Path) -> Path:
-        """Return the folder `path` of this user, making it where it is missing."""
+        """Return the folder `path`, which only this user may open. It is created if it is missing."""
         if not path.exists():
             path.mkdir(parents=True, mode=0o700)
             self.own(path)
@@ -55,18 +56,28 @@ class Account:
         write_privately(path, text)
         return self.own(path)
 
+    def can_read(self, path: Path) -> bool:
+        """Whether this user may read a file, or enter a folder and list it."""
+        test = "-r" if path.is_file() else "-x"
+        return self.is_ours or subprocess.run([*self.prefix, "test", test, path], check=False).returncode == 0
 
-def account_for(data: Path, must_reach: list[Path]) -> Account:
+    def require_readable(self, path: Path) -> None:
+        """Refuse a program that the servers cannot read.
+
+        Raises:
+            Unreachable: this user cannot read it.
+        """
+        if not self.can_read(path):
+            raise Unreachable(f"The servers run as user {self.uid}, who may not read {path}.")
+
+
+def account_for(data: Path) -> Account:
     """Return the account that runs the servers whose data lies in `data`.
 
-    That is the caller, or for root the owner of the data, or where there is none yet the system's `nobody`.
-
-    Args:
-        data: the folder of the servers' data.
-        must_reach: files and folders that the servers read.
+    That is the caller. For root it is the owner of the data, or the system's `nobody` if there is no data yet.
 
     Raises:
-        ProgramMissing: we are root, and `setpriv` is not there to step down.
+        ProgramMissing: we are root, and `setpriv` is not installed.
     """
     if os.geteuid() != _ROOT:
         return Account(os.geteuid(), os.getegid())
@@ -76,11 +87,7 @@ def account_for(data: Path, must_reach: list[Path]) -> Account:
             remedy="Install util-linux, or run the command as an ordinary user.",
         )
     uid, gid = _user(data)
-    for capability in _WAYS_TO_REACH:
-        prefix = _stepping_down(uid, gid, capability)
-        if all(_reaches(prefix, path) for path in must_reach):
-            break
-    return Account(uid, gid, prefix)
+    return Account(uid, gid, _without_rights(uid, gid))
 
 
 def _user(data: Path) -> tuple[int, int]:
@@ -90,14 +97,10 @@ def _user(data: Path) -> tuple[int, int]:
     return nobody.pw_uid, nobody.pw_gid
 
 
-def _stepping_down(uid: int, gid: int, capability: str) -> tuple[str, ...]:
-    command: tuple[str, ...] = ("setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups")
-    if capability:
-        # Without the secure bit, access(2), by which Java asks, answers as if the capability were not there.
-        kept = (f"--inh-caps={capability}", f"--ambient-caps={capability}")
-        command = (*command, "--securebits=+no_setuid_fixup", *kept)
-    return (*command, "--")
+def _without_rights(uid: int, gid: int) -> tuple[str, ...]:
+    """The command that becomes another user and gives up every capability for good.
 
-
-def _reaches(prefix: tuple[str, ...], path: Path) -> bool:
-    return subprocess.run([*prefix, "test", "-r", path], check=False).returncode == 0
+    Source: https://man7.org/linux/man-pages/man1/setpriv.1.html
+    """
+    identity = (f"--reuid={uid}", f"--regid={gid}", "--clear-groups")
+    return ("setpriv", *identity, "--inh-caps=-all", "--ambient-caps=-all", "--no-new-privs", "--")

@@ -64,9 +64,12 @@ def locked(lock: Traversable | None = None) -> list[Artifact]:
 
 
 def default_cache() -> Path:
-    """Return the folder that all checkouts of one user share."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "readmodels"
+    """Return the folder that all checkouts of one user share.
+
+    Root's is the system's: the servers, which run as another user, could not read a folder in root's home.
+    """
+    own = Path("/var/cache") if os.geteuid() == 0 else Path.home() / ".cache"
+    return Path(os.environ.get("XDG_CACHE_HOME") or own) / "readmodels"
 
 
 def fetch(artifacts: Sequence[Artifact], cache: Path, report: Report) -> dict[Artifact, Path]:

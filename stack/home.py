@@ -40,6 +40,7 @@ class Secrets:
     owner_password: str
     replication_password: str
     registry_password: str
+    redis_password: str
     duckdb_token: str
 
     def __repr__(self) -> str:
@@ -54,13 +55,13 @@ class Home:
 
     @property
     def data(self) -> Path:
-        """What the servers store, one folder each."""
-        return self.root / "data"
+        """Folder of what the servers store, one folder each; the path that the servers use."""
+        return (self.root / "data").resolve()
 
     @property
     def classes(self) -> Path:
-        """The archives of loaded classes that make the Java servers start faster; they may be deleted."""
-        return self.root / "classes"
+        """Folder of the class archives that make the Java servers start faster; they may be deleted."""
+        return (self.root / "classes").resolve()
 
     @property
     def endpoints(self) -> Path:
@@ -91,9 +92,12 @@ class Home:
         return self.root / "run" / f"{server}.json"
 
     def prepare(self) -> None:
-        """Make the folders that are missing."""
-        for folder in (self.root / "log", self.root / "run"):
+        """Create the folders that are missing. Nobody but their owner may enter any of them."""
+        for folder in (self.root, self.root / "log", self.root / "run"):
             folder.mkdir(parents=True, exist_ok=True)
+            folder.chmod(0o700)
+        for log in (self.root / "log").iterdir():
+            log.chmod(0o600)
 
     def ports(self) -> dict[str, int]:
         """Return the port of everything that listens, chosen among the free ones once and then kept."""
@@ -105,12 +109,14 @@ class Home:
         return kept
 
     def secrets(self) -> Secrets:
-        """Return the secrets of this stack, made up once and then kept."""
+        """Return the secrets of this stack, generated once and then kept."""
         file = self.root / "secrets.json"
-        if not file.exists():
-            made = {field.name: secrets.token_urlsafe(24) for field in fields(Secrets)}
-            write_privately(file, json.dumps(made))
-        return Secrets(**_read(file))
+        kept = _read(file)
+        missing = [field.name for field in fields(Secrets) if field.name not in kept]
+        if missing:
+            kept |= {name: secrets.token_urlsafe(24) for name in missing}
+            write_privately(file, json.dumps(kept))
+        return Secrets(**kept)
 
 
 def write_privately(file: Path, text: str) -> None:

@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import cjdk
@@ -20,26 +20,34 @@ _NEEDED_MODULES = {"jdk.jdi", "jdk.incubator.vector"}
 """What Elasticsearch asks for beyond `java.base`; a trimmed runtime lacks them."""
 
 
-def find_java(report: Report, folders: Sequence[Path] = _DISTRIBUTION_FOLDERS) -> Path:
+def find_java(
+    report: Report,
+    folders: Sequence[Path] = _DISTRIBUTION_FOLDERS,
+    *,
+    downloads: Path | None = None,
+    can_read: Callable[[Path], bool] = lambda _: True,
+) -> Path:
     """Return the home of the first full JDK that is new enough, else download one.
 
-    Looks at `JAVA_HOME`, then at the `java` of the PATH, then at the system's own folders of JDKs.
+    Checks `JAVA_HOME`, then the `java` of the PATH, then the system's own folders of JDKs.
 
     Args:
-        report: who is told of a download.
+        report: is told of a download.
         folders: where the system keeps its JDKs.
+        downloads: the folder of a JDK that has to be downloaded; by default the user's own cache.
+        can_read: whether the servers may read a folder.
 
     Raises:
         JavaMissing: there is none, and none could be downloaded.
     """
     refused = []
     for home in _candidates(folders):
-        reason = _refusal(home)
+        reason = _refusal(home) if can_read(home) else "the servers' user may not read it"
         if reason is None:
             return home
         refused.append(f"{home}: {reason}")
     report.preparing(f"downloading a JDK {MINIMUM_VERSION} or newer")
-    return _downloaded(refused)
+    return _downloaded(downloads, refused)
 
 
 def _candidates(folders: Sequence[Path]) -> Iterator[Path]:
@@ -69,9 +77,9 @@ def _refusal(home: Path) -> str | None:
     return None
 
 
-def _downloaded(refused: list[str]) -> Path:
+def _downloaded(downloads: Path | None, refused: list[str]) -> Path:
     try:
-        home = cjdk.java_home(vendor="adoptium", version=f"{MINIMUM_VERSION}+", progress=False)
+        home = cjdk.java_home(vendor="adoptium", version=f"{MINIMUM_VERSION}+", cache_dir=downloads, progress=False)
     except cjdk.CjdkError as error:
         seen = "; ".join(refused) or "no JDK at all"
         raise JavaMissing(f"No full JDK {MINIMUM_VERSION} or newer ({seen}), and no download: {error}") from error

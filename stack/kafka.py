@@ -91,6 +91,7 @@ class Kafka(Server):
             capture_output=True,
             text=True,
             cwd=self.data,
+            umask=0o077,
             check=False,
         )
         if made.returncode != 0:

@@ -17,6 +17,8 @@ from stack.process import GUARD, started_at
 def main(record: Path, folder: Path, arguments: list[str]) -> None:
     """Leave the starter's session, write this process to `record`, and become `arguments` in `folder`."""
     os.setsid()
+    # Whatever the server writes, rows among it, is for its own user only.
+    os.umask(0o077)
     written = record.with_suffix(".new")
     written.write_text(json.dumps({"pid": os.getpid(), "started": started_at(os.getpid())}))
     written.replace(record)

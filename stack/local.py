@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -28,6 +29,7 @@ from stack.progress import Report, Silence
 from stack.redis import Redis
 from stack.registry import Registry
 from stack.server import Server, Site
+from stack.server_folders import link_folders
 
 SERVERS: dict[str, type[Server]] = {
     kind.name: kind for kind in (Postgres, Kafka, Redis, Elasticsearch, Registry, Connect)
@@ -132,10 +134,15 @@ class LocalStack:
         """Find or make everything that the servers stand on."""
         if self._site is None:
             self._home.prepare()
-            programs, java = install(self._cache, report, self._lock), find_java(report)
-            reached = [java, programs.root, programs.postgres, programs.redis_server, self._home.root]
-            account = account_for(self._home.data, reached)
+            account = account_for(self._home.data)
+            if not account.is_ours:
+                link_folders(self._home.root, account, is_running=any(map(self.pid, SERVERS)))
             account.folder(self._home.data)
+            programs = install(self._cache, report, self._lock).reached_by(account.can_read)
+            downloads = None if account.is_ours else self._cache / "jdk"
+            java = find_java(report, downloads=downloads, can_read=account.can_read)
+            for needed in (programs.root, programs.postgres, programs.redis_server, java):
+                account.require_readable(needed)
             ports, secrets = self._home.ports(), self._home.secrets()
             self._site = Site(self._home, account, programs, java, ports, secrets, self._relays)
         return self._site
@@ -166,9 +173,9 @@ class LocalStack:
     @contextmanager
     def _alone(self) -> Iterator[int]:
         """Hold the folder, so that nobody else starts or stops its servers; yields the lock's descriptor."""
-        self._home.root.mkdir(parents=True, exist_ok=True)
+        self._home.prepare()
         deadline = time.monotonic() + _OTHERS_FINISH_WITHIN_S
-        with self._home.lock.open("w") as lock:
+        with open(self._home.lock, "w", opener=_for_owner) as lock:
             while True:
                 try:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -179,3 +186,7 @@ class LocalStack:
                         raise StackBusy(message) from error
                     time.sleep(_POLL_S)
             yield lock.fileno()
+
+
+def _for_owner(path: str, flags: int) -> int:
+    return os.open(path, flags, mode=0o600)

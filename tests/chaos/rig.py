@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
 from redis import Redis
@@ -20,6 +21,7 @@ from stack.endpoints import Endpoints
 from stack.errors import ServerSilent
 from stack.home import LOOPBACK, Home, is_free
 from stack.local import LocalStack
+from stack.redis import ADMIN
 from tests.acceptance.command import Command, Run
 from tests.chaos.faults import RUNS, WAYS, Fault, Kind
 from tests.chaos.relays import CLEAR, Relays
@@ -105,7 +107,7 @@ class Rig:
 
     def keep_acknowledged_writes(self) -> None:
         """Let Redis come back with everything that it ever acknowledged, as Elasticsearch does with its translog."""
-        with Redis.from_url(self.endpoints.redis) as client:
+        with Redis.from_url(self.endpoints.redis, username=ADMIN) as client:
             client.config_set("appendfsync", "always")
 
     def restart_failed_connector(self) -> None:
@@ -221,7 +223,7 @@ def _environment(endpoints: Endpoints, ports: Mapping[str, int]) -> dict[str, st
         "READMODELS_KAFKA__BOOTSTRAP_SERVERS": f"{LOOPBACK}:{ports['kafka']}",
         "READMODELS_SCHEMA_REGISTRY__URL": f"http://{LOOPBACK}:{ports['registry']}/apis/ccompat/v7",
         "READMODELS_ELASTICSEARCH__URL": f"http://{LOOPBACK}:{ports['elasticsearch']}",
-        "READMODELS_REDIS__URL": f"redis://{LOOPBACK}:{ports['redis']}/0",
+        "READMODELS_REDIS__URL": endpoints.redis.replace(f":{urlsplit(endpoints.redis).port}/", f":{ports['redis']}/"),
         "READMODELS_BATCHES__SESSION_TIMEOUT_S": "3",
         "READMODELS_WATCHDOG__REDIS_S": "4",
         "READMODELS_WATCHDOG__ELASTICSEARCH_S": "30",

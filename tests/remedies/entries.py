@@ -143,6 +143,7 @@ CHECKED: tuple[str, ...] = (
     "stack.errors:StackError",
     "stack.errors:JavaMissing",
     "stack.errors:ProgramMissing",
+    "stack.errors:Unreachable",
     "stack.errors:DownloadFailed",
     "stack.errors:ChecksumMismatch",
     "stack.errors:DiskFull",

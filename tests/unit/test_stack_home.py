@@ -67,3 +67,13 @@ def test_endpoints_are_read_back_as_they_were_written(tmp_path: Path) -> None:
 
 def test_endpoints_do_not_print_their_secrets() -> None:
     assert "secret" not in f"{ADDRESSES} {ADDRESSES!r}"
+
+
+def test_a_secret_that_a_later_version_needs_is_added_to_those_that_are_kept(tmp_path: Path) -> None:
+    made = Home(tmp_path).secrets()
+    file = tmp_path / "secrets.json"
+    earlier = {name: secret for name, secret in json.loads(file.read_text()).items() if name != "redis_password"}
+    file.write_text(json.dumps(earlier))
+    now = Home(tmp_path).secrets()
+    assert now.owner_password == made.owner_password
+    assert len(now.redis_password) >= 32

@@ -1,0 +1,64 @@
+"""Folders of the servers' data if root starts the stack.
+
+Root's home folder is closed to every other user, and the servers run as another user. They keep their data in a folder
+of their own, to which the home folder has links: beside it, or, if their user cannot get there either, in the system's
+folder for such data.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from pathlib import Path
+
+from stack.account import Account
+from stack.errors import StackError
+
+SYSTEM_FOLDER = Path("/var/lib/readmodels")
+"""Source: https://refspecs.linuxfoundation.org/FHS_3.0/fhs/ch05s08.html"""
+
+FOLDERS = ("data", "classes")
+
+
+class ServersFromEarlier(StackError):
+    """Servers still run on data that has to be moved."""
+
+
+def link_folders(home: Path, account: Account, is_running: bool) -> None:
+    """Let `data` and `classes` of a home lead to folders that the servers' account owns and reaches.
+
+    Data of an earlier version, which lies in the home itself, is moved.
+
+    Args:
+        is_running: whether any server of this home runs.
+
+    Raises:
+        ServersFromEarlier: data would be moved under a running server.
+    """
+    own = servers_folder(home, account)
+    for name in FOLDERS:
+        link, target = home / name, own / name
+        if not link.is_symlink() and link.exists():
+            if is_running:
+                raise ServersFromEarlier(f"The running servers use {link}, which has to be moved to {own}.")
+            _create(own, account)
+            shutil.move(link, target)
+        if not link.is_symlink() or link.resolve() != target:
+            link.unlink(missing_ok=True)
+            link.symlink_to(target)
+        _create(own, account)
+        account.folder(target)
+
+
+def servers_folder(home: Path, account: Account) -> Path:
+    """Return the folder in which the servers of a home keep what they store."""
+    if account.can_read(home.parent):
+        return home.with_name(f"{home.name}.servers")
+    return SYSTEM_FOLDER / hashlib.sha256(str(home).encode()).hexdigest()[:16]
+
+
+def _create(own: Path, account: Account) -> None:
+    if own.parent == SYSTEM_FOLDER:
+        SYSTEM_FOLDER.mkdir(parents=True, exist_ok=True)
+        SYSTEM_FOLDER.chmod(0o711)
+    account.folder(own)
