@@ -15,7 +15,7 @@ import duckdb
 from sinks.duckdb_readers import load_extensions
 
 TICK_S = 1.0
-TOKEN = "benchmark"
+TOKEN = "token of the benchmark"
 DASHBOARD = ("FROM orders_by_status", "FROM revenue_per_day", "FROM top_skus")
 SLOW = "slow"
 COPY = "copy"

@@ -19,7 +19,8 @@ with app.setup:
     from pipeline.freshness import Ends, freshness
     from pipeline.report.page import page
     from pipeline.report.questions import Answers, asked
-    from pipeline.sql import QueryFailed, QueryRefused, answer
+    from pipeline.sql import QueryFailed, answer
+    from sinks.duckdb_query import QueryRefused
 
 
 @app.cell

@@ -8,7 +8,7 @@ from datetime import datetime
 from sinks.duckdb_analytics import Analytics
 from sinks.duckdb_history import as_of_name
 from sinks.duckdb_names import literal, quote
-from sinks.duckdb_readers import parsed, unparsed
+from sinks.duckdb_query import parsed, select_of, unparsed
 
 
 class NoPast(ValueError):
@@ -27,9 +27,10 @@ def as_of(query: str, moment: datetime, tables: Collection[str], analytics: Anal
         tables: those that have a history.
 
     Raises:
+        QueryRefused: it is no SELECT.
         NoPast: it names something else than those tables, those views and its own common table expressions.
     """
-    tree = parsed(query)
+    tree = select_of(query)
     own = set(_expressions(tree))
     if taken := sorted(own & {name.lower() for name in tables}):
         raise NoPast(f"{', '.join(taken)} is a table here, and cannot be the name of a common table expression")

@@ -35,7 +35,7 @@ from pipeline.watchdog import Watchdog, WatchedGenerations
 from pipeline.worker import Worker, has_reached
 from sinks.batch import Shard
 from sinks.duckdb_inbox import Inbox
-from sinks.duckdb_readers import Copies, serve
+from sinks.duckdb_readers import Copies, files_of, serve
 from sinks.duckdb_store import DuckdbStore
 from sinks.errors import GenerationMissing, SinkError
 from sinks.generation import UNKNOWN
@@ -176,11 +176,9 @@ def _require_topics(settings: Settings) -> None:
 
 def _let_readers_in(store: DuckdbStore, settings: Settings, until: threading.Event) -> None:
     if settings.duckdb.serve:
-        directories = [
-            settings.duckdb.directory,
-            *([Path(settings.duckdb.copy_to).parent] if settings.duckdb.copy_to else []),
-        ]
-        serve(store.instance(), settings.duckdb.serve, settings.duckdb.token, directories)
+        served = settings.duckdb
+        files = files_of(served.directory, served.copy_to)
+        serve(store.instance(), served.serve, served.token, files, served.bounds)
         log.info("serving readers", address=settings.duckdb.serve)
     if settings.duckdb.copy_to:
         copies = Copies(

@@ -33,6 +33,7 @@ from pipeline.setup import Deployment
 from pipeline.source import BatchSettings
 from pipeline.source_database import SourceSettings
 from pipeline.watchdog import WatchdogSettings
+from sinks.duckdb_bounds import BOUNDS, Bounds
 
 MASK = "********"
 _PASSWORD_IN_URL = re.compile(r"(?<=://)([^:/@\s]*):[^@\s]*(?:@[^@/?#,\s]*(?=@))*@")
@@ -108,10 +109,12 @@ class DuckdbSettings:
     Args:
         directory: where the generations are.
         serve: the address at which the worker serves readers, as `quack:127.0.0.1:9494`; empty for none.
-        token: what readers must show; at least four characters.
+        token: the password of readers; at least 16 characters.
         copy_to: where the worker publishes a copy of the live tables; empty for none.
         copy_every_s: the shortest time between two copies.
         memory_limit: what DuckDB may take, as `2GB`.
+        max_query_bytes: the length of a reader's query.
+        max_spill: the disk that queries may take for what memory does not hold, as `4GB`.
         time_zone: where the days of the views of `sql/analytics` begin at midnight, as `Europe/Berlin`.
     """
 
@@ -121,7 +124,14 @@ class DuckdbSettings:
     copy_to: str = ""
     copy_every_s: float = 5.0
     memory_limit: str = "2GB"
+    max_query_bytes: int = BOUNDS.max_query_bytes
+    max_spill: str = BOUNDS.max_spill
     time_zone: str = "UTC"
+
+    @property
+    def bounds(self) -> Bounds:
+        """The limits of readers' queries."""
+        return Bounds(max_query_bytes=self.max_query_bytes, max_spill=self.max_spill)
 
     def __post_init__(self) -> None:
         if self.time_zone not in available_timezones():

@@ -18,18 +18,13 @@ from pipeline.epoch.lifted import lives_of
 from pipeline.lives import Lives
 from pipeline.read_models import open_duckdb
 from sinks.duckdb_place import Place, place_of, place_query
-from sinks.duckdb_readers import load_extensions, only_reads
+from sinks.duckdb_query import AnyName, require_reads
+from sinks.duckdb_readers import LiveCatalog, load_extensions
 from sinks.duckdb_store import DuckdbStore, WriterElsewhere, catalog
 from sinks.errors import GenerationMissing
 
 PLACE_WAIT_S = 0.5
 """How long a question waits for what is to be said of the freshness of its answer."""
-
-
-class QueryRefused(ValueError):
-    """The statement is not exactly one SELECT, or does more than read."""
-
-    remedy = "Ask with one SELECT statement; the read models are written by the workers only."
 
 
 class QueryFailed(Exception):
@@ -70,14 +65,13 @@ def answer(settings: Settings, query: str, moment: datetime | None = None) -> An
         moment: where given, the tables are those of that moment.
 
     Raises:
-        QueryRefused: it is something else.
+        QueryRefused: it is something else, or beyond a bound.
         QueryFailed: DuckDB's own objection, in its words.
         NoPast: it cannot be asked of a moment.
         ReadersNotServed: a worker holds DuckDB and serves nobody.
         GenerationMissing: there is no DuckDB model yet.
     """
-    if not only_reads(query):
-        raise QueryRefused("only a single SELECT is answered, and only where it does nothing but read")
+    require_reads(query, AnyName(), settings.duckdb.max_query_bytes)
     if moment is not None:
         query = as_of(query, moment, settings.tables, analytics(settings.duckdb.time_zone))
     store = open_duckdb(settings)
@@ -91,6 +85,7 @@ def answer(settings: Settings, query: str, moment: datetime | None = None) -> An
         return _ask_worker(settings.duckdb, query, place).in_log(lives)
     try:
         connection = _locked_down(store)
+        require_reads(query, LiveCatalog(store.instance()))
         rows = _answer(lambda: connection.execute(query).to_arrow_table())
         return Answer(rows, place_of(connection.execute(place))).in_log(lives)
     finally:

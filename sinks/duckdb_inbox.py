@@ -19,6 +19,7 @@ from sinks.errors import SinkError, StoreUnavailable
 from sinks.sink import Store
 
 FOLDER = "inbox"
+FOLDER_MODE = 0o700
 LOCK = "writer.lock"
 LOOK_EVERY_S = 0.02
 IS_HELD_EVERY_S = 1.0
@@ -43,11 +44,13 @@ class Inbox:
 
     def __init__(self, directory: Path, store: Store) -> None:
         self._folder = directory / FOLDER
-        self._folder.mkdir(exist_ok=True)
+        self._folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
+        self._folder.chmod(FOLDER_MODE)
         self._store = store
         # What is there was asked of a process that is gone: whoever waits for it asks again, others are gone too.
         for stale in self._folder.iterdir():
-            stale.unlink(missing_ok=True)
+            if stale.is_file():
+                stale.unlink(missing_ok=True)
 
     def follow(self, until: threading.Event) -> None:
         """Answer whatever comes until `until` is set, on a thread of its own."""
@@ -55,7 +58,8 @@ class Inbox:
 
     def answer(self) -> int:
         """Answer what is there, in the order in which it came, and say how much that was."""
-        requests = sorted(self._folder.glob("*.request"), key=lambda path: path.name)
+        found = (path for path in self._folder.glob("*.request") if path.is_file())
+        requests = sorted(found, key=lambda path: path.name)
         for path in requests:
             # Whoever has given up takes the request away.
             with contextlib.suppress(FileNotFoundError):
@@ -113,7 +117,7 @@ def ask(directory: Path, request: Request) -> Progress:
     reply = path.with_suffix(".reply")
     if not is_held(directory):
         raise NoWriter(f"no process holds DuckDB in {directory}")
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
     try:
         request.write(path)
         _await(reply, path, directory)

@@ -8,31 +8,37 @@ Source: https://duckdb.org/docs/current/quack/overview
 
 from __future__ import annotations
 
-import functools
-import json
-import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import duckdb
 
 from sinks.duckdb_analytics import NONE, Analytics
+from sinks.duckdb_bounds import BOUNDS, Bounds
 from sinks.duckdb_errors import translated
+from sinks.duckdb_ledger import generation_path, generations_in
 from sinks.duckdb_live_names import tables_in
-from sinks.duckdb_names import quote
+from sinks.duckdb_names import literal, quote
+from sinks.duckdb_query import QueryRefused, require_reads
 from sinks.errors import SinkError, StoreUnavailable
 
 EXTENSIONS = ("httpfs", "quack")
 AUTHORIZATION = "readmodels_authorize"
+MIN_TOKEN_LENGTH = 16
+NEW_GENERATIONS = 1000
+"""Rebuilds for which a worker can open the files before it has to be started again."""
+
+_SUFFIXES = ("", ".wal", ".wal.checkpoint", ".wal.recovery")
+"""Files that DuckDB makes for a database."""
 
 
 class ReadersRefused(SinkError):
     """DuckDB cannot be served under the given address."""
 
-    remedy = "Set `duckdb.serve` to an address that is free, and `duckdb.token` to at least four characters."
+    remedy = "Set `duckdb.serve` to an address that is free, and `duckdb.token` to at least 16 characters."
 
 
 def load_extensions(connection: duckdb.DuckDBPyConnection) -> None:
@@ -49,91 +55,94 @@ def load_extensions(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute(f"LOAD '{str(files[-1]).replace(chr(39), chr(39) * 2)}'")
 
 
-def only_reads(query: str) -> bool:
-    """Whether a query is exactly one SELECT that calls nothing that acts on the server or runs another query."""
-    return _is_one_select(query) and _calls_only_functions_of_data(query)
+@dataclass(frozen=True)
+class LiveCatalog:
+    """The names that an instance knows at the moment at which it is asked."""
+
+    instance: duckdb.DuckDBPyConnection
+
+    def has_macro(self, name: str) -> bool:
+        return self._finds(_MACRO, [name])
+
+    def has_relation(self, path: tuple[str, str, str]) -> bool:
+        return self._finds(_RELATION, list(path))
+
+    def _finds(self, query: str, names: list[str]) -> bool:
+        with self.instance.cursor() as connection:
+            return bool(connection.execute(query, names).fetchall())
 
 
-def _is_one_select(query: str) -> bool:
-    try:
-        statements = duckdb.extract_statements(query)
-    except duckdb.Error:
-        return False
-    return len(statements) == 1 and statements[0].type == duckdb.StatementType.SELECT
+_MACRO = """
+    SELECT function_name FROM duckdb_functions()
+    WHERE database_name = 'memory' AND NOT internal AND lower(function_name) = lower(?)
+"""
+_RELATION = """
+    SELECT name FROM (
+        SELECT database_name, schema_name, table_name AS name FROM duckdb_tables()
+        UNION ALL SELECT database_name, schema_name, view_name FROM duckdb_views()
+    )
+    WHERE lower(name) = lower($3) AND CASE
+        WHEN $1 <> '' THEN lower(database_name) = lower($1) AND lower(schema_name) = lower($2)
+        WHEN $2 <> '' THEN
+            (database_name IN ('memory', 'system') AND lower(schema_name) = lower($2))
+            OR (lower(database_name) = lower($2) AND schema_name = 'main')
+        ELSE database_name IN ('memory', 'system')
+    END
+"""
 
 
-@functools.cache
-def _parser() -> duckdb.DuckDBPyConnection:
-    """An empty database that only parses: making one takes longer than most queries."""
-    return duckdb.connect()
+def files_of(directory: Path, copy_to: str = "") -> list[Path]:
+    """List the files that an instance may open while it serves readers: generations, the published copy, their logs.
+
+    Nothing can be added to them later, so that the generations that may still come are among them.
+    """
+    last = max(generations_in(directory), default=0)
+    databases = [generation_path(directory, number) for number in range(1, last + NEW_GENERATIONS + 1)]
+    if copy_to:
+        databases += [Path(copy_to), pending_path(Path(copy_to))]
+    return [path.with_name(path.name + suffix) for path in databases for suffix in _SUFFIXES]
 
 
-def parsed(query: str) -> dict[str, Any]:
-    """A SELECT as a tree, with a flag `error`; of whatever else there is only the flag."""
-    with _parser().cursor() as parser:
-        tree: dict[str, Any] = json.loads(parser.execute("SELECT json_serialize_sql(?)", [query]).fetchall()[0][0])
-    return tree
-
-
-def unparsed(tree: Mapping[str, Any]) -> str:
-    """The SELECT that a tree stands for."""
-    with _parser().cursor() as parser:
-        return str(parser.execute("SELECT json_deserialize_sql(?::JSON)", [json.dumps(tree)]).fetchall()[0][0])
-
-
-def _calls_only_functions_of_data(query: str) -> bool:
-    # A PRAGMA counts as a SELECT where statements are told apart, and is an error here.
-    tree = parsed(query)
-    return not tree["error"] and not any(_ACTING.match(name) for name in _functions(tree))
-
-
-_ACTING = re.compile(
-    r"""quack_ | pragma_ | query$ | query_table$ | json_execute_serialized_sql$
-        | (force_)?checkpoint$ | (enable|disable)_ | truncate_duckdb_logs$ | write_log$
-        | duckdb_secrets$ | which_secret$ | (arrow|pandas)_scan | python_map_function$""",
-    re.IGNORECASE | re.VERBOSE,
-)
-"""Functions that change the server, run a text as a query, tell secrets, or read memory at an address."""
-
-
-def _functions(tree: object) -> Iterator[str]:
-    """The names of all functions in a parsed query, wherever they stand."""
-    if isinstance(tree, dict):
-        if isinstance(name := tree.get("function_name"), str):
-            yield name
-        for branch in tree.values():
-            yield from _functions(branch)
-    elif isinstance(tree, list):
-        for branch in tree:
-            yield from _functions(branch)
-
-
-def _authorize(_session: str, query: str) -> bool:
-    return only_reads(query)
-
-
-def serve(instance: duckdb.DuckDBPyConnection, address: str, token: str, directories: Sequence[Path]) -> None:
-    """Let readers in, for as long as the instance lives; from then on its configuration stands.
+def serve(
+    instance: duckdb.DuckDBPyConnection, address: str, token: str, files: Iterable[Path], bounds: Bounds = BOUNDS
+) -> None:
+    """Let readers in, for as long as the instance lives; from then on its configuration cannot be changed.
 
     Args:
         address: as `quack:127.0.0.1:9494`.
-        directories: the only places whose files the instance may touch.
+        files: the only ones that the instance may open.
 
     Raises:
         ReadersRefused: the address is taken or malformed, or the token too short.
     """
+    if len(token) < MIN_TOKEN_LENGTH:
+        raise ReadersRefused(f"the token has {len(token)} characters, and needs at least {MIN_TOKEN_LENGTH}")
     load_extensions(instance)
-    instance.create_function(AUTHORIZATION, _authorize, ["VARCHAR", "VARCHAR"], "BOOLEAN")
+    catalog = LiveCatalog(instance)
+
+    def authorize(_session: str, query: str) -> bool:
+        try:
+            require_reads(query, catalog, bounds.max_query_bytes)
+        except QueryRefused:
+            return False
+        return True
+
+    instance.create_function(AUTHORIZATION, authorize, ["VARCHAR", "VARCHAR"], "BOOLEAN")
     instance.execute(f"SET GLOBAL quack_authorization_function = '{AUTHORIZATION}'")
     elsewhere = not address.removeprefix("quack:").startswith(("127.", "localhost", "[::1]"))
     try:
         instance.execute("CALL quack_serve(?, token := ?, allow_other_hostname := ?)", [address, token, elsewhere])
     except duckdb.Error as error:
         raise ReadersRefused(f"DuckDB cannot be served at {address}: {type(error).__name__}") from error
-    allowed = ", ".join(f"'{str(directory.absolute()).replace(chr(39), chr(39) * 2)}/'" for directory in directories)
-    instance.execute(f"SET allowed_directories = [{allowed}]")
+    instance.execute(f"SET max_temp_directory_size = {literal(bounds.max_spill)}")
+    instance.execute(f"SET allowed_paths = [{', '.join(literal(str(path.absolute())) for path in files)}]")
     instance.execute("SET enable_external_access = false")
     instance.execute("SET lock_configuration = true")
+
+
+def pending_path(target: Path) -> Path:
+    """Name the file in which a copy is made before it takes its place."""
+    return target.with_name(target.name + ".new")
 
 
 class Copies:
@@ -175,7 +184,7 @@ class Copies:
 
     def publish(self, instance: duckdb.DuckDBPyConnection) -> None:
         """Write all tables as of one moment, and put them in place in one step."""
-        pending = self._target.with_name(self._target.name + ".new")
+        pending = pending_path(self._target)
         pending.parent.mkdir(parents=True, exist_ok=True)
         pending.unlink(missing_ok=True)
         with instance.cursor() as connection:

@@ -9,12 +9,13 @@ Source: https://arrow.apache.org/docs/format/Columnar.html#ipc-streaming-format
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 import pyarrow as pa
 
 from sinks import errors
@@ -23,8 +24,10 @@ from sinks.errors import ProgressLost, SinkError, StoreUnavailable
 from sinks.fence import Fence
 from sinks.generation import UNKNOWN, Record
 
-Places = list[list[Any]]
+Places = Sequence[Sequence[Any]]
 
+FILE_MODE = 0o600
+MAX_GENERATION = 999_999
 _LENGTH_BYTES = 8
 _ALIGNED_BYTES = 64
 """Where Arrow's buffers begin: what is mapped from elsewhere it reads slowly, and complains."""
@@ -43,6 +46,29 @@ class Verb(StrEnum):
     NOTE = "note"
     DROP = "drop"
     CLEAR = "clear"
+
+
+class MalformedRequest(SinkError):
+    """A file among the requests that no process of this version wrote."""
+
+    remedy = "Delete the file, and find out which program wrote it: the folder belongs to the workers alone."
+
+
+Natural = Annotated[int, msgspec.Meta(ge=0)]
+Place = tuple[str, Natural, Natural]
+"""A topic, a partition and an offset."""
+
+
+class _Head(msgspec.Struct, forbid_unknown_fields=True):
+    """The JSON object of a request: nothing in it is used before its type is checked."""
+
+    verb: Verb
+    generation: Annotated[int, msgspec.Meta(ge=0, le=MAX_GENERATION)]
+    record: str
+    fences: list[dict[str, Any]]
+    begin: list[Place]
+    end: list[Place]
+    targets: list[str]
 
 
 @dataclass(frozen=True)
@@ -67,6 +93,7 @@ class Request:
             "targets": [mutations.target for mutations in self.batch.mutations],
         }
         pending = path.with_suffix(".new")
+        pending.touch(mode=FILE_MODE)
         with pa.OSFile(str(pending), "wb") as file:
             text = json.dumps(head).encode()
             padding = -(_LENGTH_BYTES + len(text)) % _ALIGNED_BYTES
@@ -78,13 +105,23 @@ class Request:
 
     @classmethod
     def read(cls, path: Path) -> Request:
-        """Read what `write` wrote; the tables stand in the file, which is mapped into memory."""
+        """Read what `write` wrote; the tables stand in the file, which is mapped into memory.
+
+        Raises:
+            MalformedRequest: it is not what `write` writes.
+        """
         file = pa.memory_map(str(path))
-        head = json.loads(file.read(int.from_bytes(file.read(_LENGTH_BYTES), "big")))
-        mutations = tuple(Mutations(target, pa.ipc.open_stream(file).read_all()) for target in head["targets"])
-        span = Span(_shards(head["begin"]), _shards(head["end"]))
-        batch = Batch(mutations, tuple(map(Fence.from_json, head["fences"])), span)
-        return cls(Verb(head["verb"]), head["generation"], Record.from_json(head["record"]), batch)
+        head_bytes = int.from_bytes(file.read(_LENGTH_BYTES), "big")
+        if head_bytes > file.size():
+            raise MalformedRequest(f"the request has {file.size()} bytes, and its head should have {head_bytes}")
+        try:
+            head = msgspec.json.decode(file.read(head_bytes), type=_Head)
+        except msgspec.MsgspecError as error:
+            raise MalformedRequest(f"the head of the request is malformed: {error}") from None
+        mutations = tuple(Mutations(target, pa.ipc.open_stream(file).read_all()) for target in head.targets)
+        span = Span(_shards(head.begin), _shards(head.end))
+        batch = Batch(mutations, tuple(map(Fence.from_json, head.fences)), span)
+        return cls(head.verb, head.generation, Record.from_json(head.record), batch)
 
 
 @dataclass(frozen=True)
@@ -101,6 +138,7 @@ class Reply:
             lost = self.error.stored if isinstance(self.error, ProgressLost) else {}
             plain |= {"error": _known_name(self.error), "words": str(self.error), "stored": _places(lost)}
         pending = path.with_suffix(".new")
+        pending.touch(mode=FILE_MODE)
         pending.write_text(json.dumps(plain))
         pending.replace(path)
 

@@ -9,7 +9,8 @@ import json
 import duckdb
 import pytest
 
-from pipeline.sql import QueryRefused, ask
+from pipeline.sql import ask
+from sinks.duckdb_query import QueryRefused
 from sinks.duckdb_readers import load_extensions
 from tests.acceptance.running import Pipeline
 from tests.acceptance.shop import place

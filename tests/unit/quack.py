@@ -12,11 +12,11 @@ from pathlib import Path
 
 import duckdb
 
-from sinks.duckdb_readers import load_extensions, serve
+from sinks.duckdb_readers import files_of, load_extensions, serve
 from sinks.duckdb_store import DuckdbStore
 from stack.home import LOOPBACK, free_ports
 
-TOKEN = "four and more"
+TOKEN = "sixteen and more characters"
 Rows = list[tuple[object, ...]]
 
 _ELSEWHERE = """
@@ -65,7 +65,7 @@ class Reader:
 def reader_of(store: DuckdbStore, directory: Path) -> Iterator[Reader]:
     """Serve a store, which stays so."""
     address = free_address()
-    serve(store.instance(), address, TOKEN, [directory])
+    serve(store.instance(), address, TOKEN, files_of(directory))
     with duckdb.connect() as connection:
         load_extensions(connection)
         yield Reader(connection, address)

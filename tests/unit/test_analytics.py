@@ -15,7 +15,8 @@ import pytest
 
 from pipeline.analytics import analytics
 from pipeline.contract import Table
-from sinks.duckdb_readers import Copies, only_reads
+from sinks.duckdb_query import require_reads
+from sinks.duckdb_readers import Copies, LiveCatalog
 from sinks.duckdb_store import DuckdbStore
 from sinks.shape import RowShape
 from tests.unit.quack import reader_of
@@ -89,7 +90,7 @@ class Answers:
 
     def ask(self, query: str) -> Rows:
         """The rows of an answer; the query must be one that readers may send."""
-        assert only_reads(query)
+        require_reads(query, LiveCatalog(self.store.instance()))
         return list(self.store.instance().cursor().execute(query).fetchall())
 
 

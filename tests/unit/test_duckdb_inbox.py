@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from sinks.batch import Batch, Span
 from sinks.duckdb_elsewhere import DuckdbElsewhere
 from sinks.duckdb_inbox import FOLDER, Inbox, NoWriter, is_held
-from sinks.duckdb_request import Reply, Request, Verb
+from sinks.duckdb_request import MalformedRequest, Reply, Request, Verb
 from sinks.duckdb_store import DuckdbStore, WriterElsewhere
 from sinks.errors import GenerationInUse, GenerationMissing, ProgressLost, SinkError
 from sinks.generation import Record
@@ -103,3 +104,80 @@ def test_a_live_name_of_a_table_that_the_new_generation_lacks_is_gone(holder: Du
     assert {name for (name,) in names.fetchall()} == {"orders", "orders_history"}
     holder.sink(1).cutover()
     assert holder.instance().execute("SELECT count(*) FROM customers").fetchall() == [(0,)]
+
+
+def in_one_file(head: dict[str, object]) -> bytes:
+    text = json.dumps(head).encode()
+    return len(text).to_bytes(8, "big") + text
+
+
+HEAD = {
+    "verb": "drop",
+    "generation": 1,
+    "record": Record().to_json(),
+    "fences": [],
+    "begin": [],
+    "end": [],
+    "targets": [],
+}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"generation": "../victim"},
+        {"generation": "1"},
+        {"generation": -1},
+        {"generation": 1.5},
+        {"generation": True},
+        {"generation": 10**30},
+        {"generation": None},
+        {"verb": "open"},
+        {"verb": ["drop"]},
+        {"record": {}},
+        {"begin": [["topic", "0", 1]]},
+        {"end": [["topic", 0, -1]]},
+        {"targets": "orders"},
+        {"fences": [1]},
+        {"other": 1},
+    ],
+)
+def test_a_request_of_the_wrong_type_is_not_carried_out(
+    holder: DuckdbStore, tmp_path: Path, wrong: dict[str, object]
+) -> None:
+    victim = tmp_path.parent / f"{tmp_path.name}_victim.duckdb"
+    victim.write_text("of another program")
+    wrong = {name: f"../{victim.stem}" if value == "../victim" else value for name, value in wrong.items()}
+    inbox = Inbox(tmp_path, holder)
+    (tmp_path / FOLDER / "one.request").write_bytes(in_one_file({**HEAD, **wrong}))
+    inbox.answer()
+    answer = Reply.read(tmp_path / FOLDER / "one.reply")
+    assert "malformed" in str(answer.error)
+    assert victim.read_text() == "of another program"
+
+
+def test_a_head_that_is_longer_than_its_file_is_not_read(holder: DuckdbStore, tmp_path: Path) -> None:
+    (tmp_path / "one.request").write_bytes((10**12).to_bytes(8, "big"))
+    with pytest.raises(MalformedRequest, match="1000000000000"):
+        Request.read(tmp_path / "one.request")
+
+
+def test_a_folder_among_the_requests_hinders_neither_the_start_nor_the_others(
+    holder: DuckdbStore, tmp_path: Path
+) -> None:
+    (tmp_path / FOLDER / "folder.request").mkdir(parents=True)
+    inbox = Inbox(tmp_path, holder)
+    Request(Verb.CREATE, 1, Record()).write(tmp_path / FOLDER / "one.request")
+    assert inbox.answer() == 1
+    assert list(holder.generations()) == [1]
+
+
+def test_requests_and_replies_belong_to_their_owner_alone(holder: DuckdbStore, tmp_path: Path) -> None:
+    (tmp_path / FOLDER).mkdir(mode=0o755)
+    inbox = Inbox(tmp_path, holder)
+    request = tmp_path / FOLDER / "one.request"
+    Request(Verb.CREATE, 1, Record()).write(request)
+    modes = [request.stat().st_mode]
+    inbox.answer()
+    modes += [(tmp_path / FOLDER / "one.reply").stat().st_mode, (tmp_path / FOLDER).stat().st_mode]
+    assert [mode & 0o777 for mode in modes] == [0o600, 0o600, 0o700]

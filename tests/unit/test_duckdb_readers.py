@@ -15,89 +15,16 @@ import duckdb
 import pytest
 
 from sinks.duckdb_analytics import Analytics
-from sinks.duckdb_names import quote
-from sinks.duckdb_readers import Copies, ReadersRefused, load_extensions, only_reads, serve
+from sinks.duckdb_readers import Copies, ReadersRefused, files_of, load_extensions, serve
 from sinks.duckdb_store import DuckdbStore
 from sinks.errors import StoreUnavailable
 from tests.contract.log import SHOP, Event, Log, Row, batch
 from tests.contract.subject import Form
 from tests.unit.quack import TOKEN, Reader, Rows, free_address, reader_of
+from tests.unit.queries import CALLS, READS, WRITES
 
 SHAPES = [SHOP.root, SHOP.child]
 TABLES = [name for shape in SHAPES for name in (shape.table, f"{shape.table}_history")]
-WRITES = (
-    "INSERT INTO orders VALUES (2, 'new', 1)",
-    "UPDATE orders SET status = 'mine'",
-    "DELETE FROM orders",
-    "MERGE INTO orders USING (SELECT 1 AS id) AS one ON orders.id = one.id WHEN MATCHED THEN DELETE",
-    "TRUNCATE orders",
-    "CREATE TABLE mine AS SELECT 1",
-    "CREATE OR REPLACE VIEW orders AS SELECT 1",
-    "CREATE MACRO mine() AS 1",
-    "DROP VIEW orders",
-    "ALTER VIEW orders RENAME TO mine",
-    "ATTACH ':memory:' AS other",
-    "DETACH generation_000001",
-    "USE generation_000001",
-    "COPY orders TO '/dev/null'",
-    "EXPORT DATABASE 'elsewhere'",
-    "INSTALL json",
-    "LOAD json",
-    "SET threads = 1",
-    "RESET threads",
-    "PRAGMA version",
-    "PRAGMA database_list",
-    "CALL pragma_version()",
-    "CHECKPOINT",
-    "BEGIN",
-    "EXPLAIN ANALYZE SELECT 1",
-    "PREPARE one AS SELECT 1",
-    "WITH one AS (SELECT 3 AS id) INSERT INTO orders SELECT id, 'new', 1 FROM one",
-    "SELECT 1; DELETE FROM orders",
-    "SELECT 1; SELECT 2",
-    "no statement at all",
-    "",
-)
-CALLS = (
-    "SELECT * FROM quack_stop('quack:127.0.0.1:1')",
-    "SELECT * FROM quack_serve('quack:127.0.0.1:1')",
-    "SELECT * FROM QUERY('DELETE FROM orders')",
-    "SELECT * FROM main.query('SELECT 1')",
-    "SELECT * FROM query_table('orders')",
-    "SELECT * FROM json_execute_serialized_sql(json_serialize_sql('SELECT 1'))",
-    "SELECT * FROM pragma_database_size()",
-    "SELECT * FROM checkpoint()",
-    "SELECT * FROM force_checkpoint()",
-    "SELECT * FROM enable_logging()",
-    "SELECT * FROM enable_profiling()",
-    "SELECT * FROM truncate_duckdb_logs()",
-    "SELECT * FROM duckdb_secrets()",
-    "SELECT write_log('seen')",
-    "SELECT (SELECT count(*) FROM checkpoint())",
-    "WITH one AS (SELECT * FROM checkpoint()) SELECT * FROM one",
-    "SELECT 1 UNION ALL SELECT 2 FROM checkpoint()",
-    "SELECT 1 WHERE EXISTS (FROM checkpoint())",
-    "FROM orders ORDER BY write_log('seen')",
-)
-READS = (
-    "SELECT count(*) FROM orders",
-    "FROM orders_history",
-    "VALUES (1)",
-    "WITH one AS (SELECT 1 AS id) SELECT * FROM orders JOIN one USING (id);",
-    "SELECT status, count(*) OVER (PARTITION BY status) FROM orders QUALIFY row_number() OVER () = 1",
-    "SELECT * FROM range(3), unnest([1, 2])",
-    "SHOW ALL TABLES",
-    "DESCRIBE orders",
-    "SUMMARIZE orders",
-    "SELECT * FROM duckdb_columns() WHERE table_name = 'query'",
-)
-HARMLESS = {
-    *("generate_series", "glob", "histogram", "histogram_values", "icu_calendar_names", "json_each", "json_tree"),
-    *("pg_timezone_names", "range", "repeat", "repeat_row", "seq_scan", "sniff_csv", "summary", "test_all_types"),
-    *("test_vector_types", "unnest", "whoami"),
-}
-"""Table functions that only make rows, beside those whose names begin with `duckdb_`, `read_` or `parquet_`: these
-tell of the catalog, or read files, which an instance that serves readers does not let them do."""
 
 
 def row(number: int, status: str = "pending") -> Row:
@@ -133,28 +60,6 @@ def reader(store: DuckdbStore, tmp_path: Path) -> Iterator[Reader]:
 def ask(reader: Reader) -> Callable[[str], Rows]:
     """Send a query to the served store."""
     return reader.ask
-
-
-@pytest.mark.parametrize("query", READS)
-def test_a_select_only_reads(query: str) -> None:
-    assert only_reads(query)
-
-
-@pytest.mark.parametrize("query", [*WRITES, *CALLS])
-def test_whatever_is_more_than_a_select_does_not_only_read(query: str) -> None:
-    assert not only_reads(query)
-
-
-def test_every_table_function_of_this_duckdb_is_known_as_harmless_or_refused() -> None:
-    with duckdb.connect() as connection:
-        load_extensions(connection)
-        listed = "SELECT DISTINCT function_name FROM duckdb_functions() WHERE function_type LIKE 'table%'"
-        names = {name for (name,) in connection.execute(listed).fetchall()}
-    open_to_readers = {name for name in names if only_reads(f"SELECT * FROM {quote(name)}()")}
-    assert {"range", "read_csv", "duckdb_tables"} <= open_to_readers
-    assert {
-        name for name in open_to_readers if not name.startswith(("duckdb_", "read_", "parquet_"))
-    } - HARMLESS == set()
 
 
 def test_a_reader_gets_answers_while_the_store_is_written(store: DuckdbStore, ask: Callable[[str], Rows]) -> None:
@@ -197,27 +102,65 @@ def test_a_reader_changes_nothing_through_the_attached_catalog(reader: Reader) -
     assert reader.ask("SHOW TABLES") == [(name,) for name in sorted(TABLES)]
 
 
-def test_a_reader_reaches_no_file_outside_the_store(ask: Callable[[str], Rows], tmp_path: Path) -> None:
-    secret = tmp_path / "secret.csv"
-    secret.write_text("a,b\n1,2\n")
+@pytest.mark.parametrize("name", ["secret.csv", "duckdb/000001.duckdb", "duckdb/generations.json"])
+def test_a_reader_reads_no_file(ask: Callable[[str], Rows], tmp_path: Path, name: str) -> None:
+    (tmp_path / "secret.csv").write_text("a,b\n1,2\n")
+    file = tmp_path / name
+    held = locks_on(tmp_path / "duckdb" / "000001.duckdb")
     for query in (
-        f"FROM read_text('{secret}')",
-        f"FROM read_csv('{secret}')",
-        f"FROM '{secret}'",
-        f"FROM read_blob('{tmp_path}/duckdb/../secret.csv')",
-        f"FROM sniff_csv('{secret}')",
+        f"FROM read_text('{file}')",
+        f"FROM read_blob('{file}*')",
+        f"FROM read_csv('{file}')",
+        f"FROM '{file}'",
+        f'FROM "{file}"',
+        f'WITH "{file}" AS (SELECT 1) FROM (FROM "{file}")',
+        f"DESCRIBE '{file}'",
+        f"SUMMARIZE '{file}'",
+        f"FROM sniff_csv('{file}')",
         f"FROM glob('{tmp_path}/*')",
-        f"FROM read_duckdb('{tmp_path}/other.duckdb', table_name := 'orders')",
-        "FROM read_text('/etc/passwd')",
+        f"FROM histogram_values('{file}', a)",
+        f"FROM read_duckdb('{file}', table_name := 'orders')",
+        "FROM secret.csv",
         "FROM read_csv('http://127.0.0.1:1/x.csv')",
     ):
-        with pytest.raises(duckdb.Error, match="disabled by configuration"):
+        with pytest.raises(duckdb.Error, match="Authorization failed"):
             ask(query)
+    assert locks_on(tmp_path / "duckdb" / "000001.duckdb") == held != set()
+
+
+def locks_on(file: Path) -> set[str]:
+    """The POSIX locks that this process holds on a file."""
+    ours = (line.split() for line in Path("/proc/locks").read_text().splitlines())
+    return {kind for _, _, _, kind, pid, where, *_ in ours if where.endswith(f":{file.stat().st_ino}")}
+
+
+def test_the_instance_opens_no_file_but_its_own_while_it_serves(
+    store: DuckdbStore, reader: Reader, tmp_path: Path
+) -> None:
+    (tmp_path / "secret.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "duckdb" / "beside.csv").write_text("a,b\n1,2\n")
+    for file in (tmp_path / "secret.csv", tmp_path / "duckdb" / "beside.csv", tmp_path / "published" / "copy.csv"):
+        with pytest.raises(duckdb.PermissionException), store.instance().cursor() as connection:
+            connection.execute(f"FROM '{file}'")
+
+
+def test_the_lock_on_a_live_file_holds_over_all_that_the_store_does(store: DuckdbStore, tmp_path: Path) -> None:
+    file = tmp_path / "duckdb" / "000001.duckdb"
+    held = locks_on(file)
+    assert held
+    store.size_bytes(1)
+    store.generations()
+    write(store, lambda log: log.streamed(SHOP.root, (20, 21), after=row(2)))
+    Copies(tmp_path / "published" / "copy.duckdb", ["orders"], 5).publish(store.instance())
+    store.sink(2).prepare()
+    store.drop(2)
+    store.instance().execute("CHECKPOINT generation_000001")
+    assert locks_on(file) == held
 
 
 def test_nobody_reads_with_another_token(store: DuckdbStore, tmp_path: Path) -> None:
     address = free_address()
-    serve(store.instance(), address, TOKEN, [tmp_path / "duckdb"])
+    serve(store.instance(), address, TOKEN, files_of(tmp_path / "duckdb"))
     with duckdb.connect() as reader:
         load_extensions(reader)
         with pytest.raises(duckdb.Error, match=r"(?i)token|authenti"):
@@ -228,14 +171,14 @@ def test_an_address_that_is_taken_is_refused_with_its_remedy(store: DuckdbStore,
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         address = f"quack:127.0.0.1:{taken.getsockname()[1]}"
         with pytest.raises(ReadersRefused, match=address) as refused:
-            serve(store.instance(), address, TOKEN, [tmp_path / "duckdb"])
+            serve(store.instance(), address, TOKEN, files_of(tmp_path / "duckdb"))
     assert "duckdb.serve" in refused.value.remedy
     assert TOKEN not in str(refused.value)
 
 
 def test_a_token_that_is_too_short_is_refused(store: DuckdbStore, tmp_path: Path) -> None:
-    with pytest.raises(ReadersRefused):
-        serve(store.instance(), free_address(), "abc", [tmp_path / "duckdb"])
+    with pytest.raises(ReadersRefused, match="15 characters, and needs at least 16"):
+        serve(store.instance(), free_address(), "x" * 15, files_of(tmp_path / "duckdb"))
 
 
 def test_the_writer_goes_on_while_its_instance_is_locked_down(
@@ -246,7 +189,6 @@ def test_the_writer_goes_on_while_its_instance_is_locked_down(
     building.cutover()
     store.drop(1)
     assert ask("SELECT count(*) FROM orders") == [(0,)]
-    Copies(tmp_path / "duckdb" / "published.duckdb", ["orders"], 5).publish(store.instance())
     store.close()
     assert not list((tmp_path / "duckdb").glob("*.wal"))
 
