@@ -1,11 +1,11 @@
-"""The topics that the connector writes: made before it starts, verified ever after, never altered."""
+"""The topics that the connector writes: made before it starts, verified ever after; only tuning is ever altered."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
 
 from connectors.debezium import ConnectorConfiguration
 from connectors.errors import ContractBroken
@@ -81,12 +81,18 @@ class TopicSettings:
 
 @dataclass(frozen=True)
 class WantedTopic:
-    """One topic as it should be; `replication_factor` None is the brokers' default."""
+    """One topic as it should be; `replication_factor` None is the brokers' default.
+
+    Args:
+        config: settings that an existing topic must have: it is never altered, but refused if one differs.
+        tuning: settings that can be changed at any time without harm to what is in the topic.
+    """
 
     name: str
     partitions: int
     replication_factor: int | None
     config: Mapping[str, str]
+    tuning: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -192,6 +198,34 @@ def create_missing(admin: AdminClient, topics: Iterable[WantedTopic]) -> list[st
     return [topic.name for topic in missing]
 
 
+def tune(admin: AdminClient, topics: Iterable[WantedTopic]) -> list[str]:
+    """Give existing topics the tuning that they lack.
+
+    Returns: the names of the changed topics.
+
+    Raises:
+        KafkaUnavailable: the brokers did not answer, or refused a setting.
+    """
+    wanted = {topic.name: topic for topic in topics if topic.tuning}
+    resources = []
+    for name, topic in describe(admin, wanted).items():
+        lacking = {key: value for key, value in wanted[name].tuning.items() if topic.config.get(key) != value}
+        entries = [
+            ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET) for key, value in lacking.items()
+        ]
+        if entries:
+            resources.append(ConfigResource(ResourceType.TOPIC, name, incremental_configs=entries))
+    if not resources:
+        return []
+    answers = admin.incremental_alter_configs(resources, request_timeout=REQUEST_TIMEOUT_S)
+    try:
+        for answer in answers.values():
+            answer.result()
+    except KafkaException as error:
+        raise KafkaUnavailable(f"cannot change the settings of topics: {reason_of(error)}") from error
+    return [resource.name for resource in resources]
+
+
 def differences_of(wanted: WantedTopic, topic: Topic) -> list[str]:
     """Say in what a topic differs from the one that is wanted, one line for each difference."""
     differences = []
@@ -235,7 +269,7 @@ def _create(admin: AdminClient, topics: list[WantedTopic]) -> None:
                 num_partitions=topic.partitions,
                 # -1 asks for the brokers' default: https://cwiki.apache.org/confluence/x/nRwRB (KIP-464)
                 replication_factor=topic.replication_factor or -1,
-                config=dict(topic.config),
+                config={**topic.config, **topic.tuning},
             )
             for topic in topics
         ],

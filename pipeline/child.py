@@ -16,6 +16,7 @@ import structlog
 from connectors.errors import ContractBroken
 from connectors.topics import describe
 from pipeline import read_models
+from pipeline.activity import Activity, NotedSink, ProcessActivity
 from pipeline.analytics import analytics
 from pipeline.config import Settings
 from pipeline.control import Requests
@@ -29,6 +30,7 @@ from pipeline.epoch.sweeper import Sweeper
 from pipeline.gather import NOTHING_GATHERED, Gathered, GatherSettings
 from pipeline.marks import of_topics
 from pipeline.policy import GivenUp, Patience
+from pipeline.pulse import Pulse
 from pipeline.source import Source
 from pipeline.survey.judgement import scopes_of
 from pipeline.watchdog import Watchdog, WatchedGenerations
@@ -69,13 +71,15 @@ def run_model(
         Exception: what the policy says a worker stops at; each type has its remedy.
     """
     structlog.contextvars.bind_contextvars(model=model)
-    patience = Patience(until)
-    watchdog = _watchdog(model, settings)
-    with _opened(model, settings) as store:
-        watched = WatchedGenerations(store, watchdog)
+    activity = ProcessActivity(model)
+    patience = Patience(until, activity.of_process)
+    with Pulse(settings.kafka, activity), _opened(model, settings) as store:
+        watched = WatchedGenerations(store, _watchdog(model, settings))
         try:
             if isinstance(store, DuckdbStore):
+                activity.is_standby = True
                 patience("stand by for DuckDB", store.open)
+                activity.is_standby = False
             patience("find the live generation", lambda: _require_live(model, watched))
             patience("find the topics", lambda: _require_topics(settings))
         except GivenUp:
@@ -83,9 +87,11 @@ def run_model(
         if isinstance(store, DuckdbStore):
             Inbox(settings.duckdb.directory, store).follow(until)
             _let_readers_in(store, settings, until)
-        paused = threading.Event()
-        Requests(settings.kafka, model, paused).follow(until)
-        hire = partial(_worker, model, settings, watched, paused=paused)
+        Requests(settings.kafka, model, activity.paused).follow(until)
+
+        def hire(generation: int) -> Attended:
+            return _worker(model, settings, watched, generation, activity.of(generation))
+
         done = partial(_done, watched, settings, caught_up_at)
         Crew(watched, hire, done, _source_watched(watched, settings, until)).run(until)
 
@@ -102,7 +108,7 @@ def build_generation(model: str, generation: int, settings: Settings, until: thr
     with read_models.elsewhere(model, settings) as store:
         log.info("building")
         watched = WatchedGenerations(store, _watchdog(model, settings))
-        _worker(model, settings, watched, generation, gather=settings.rebuild).run(until)
+        _worker(model, settings, watched, generation, Activity(), settings.rebuild).run(until)
 
 
 def _opened(model: str, settings: Settings) -> AbstractContextManager[Store]:
@@ -115,7 +121,7 @@ def _worker(
     settings: Settings,
     store: Generations,
     generation: int,
-    paused: threading.Event | None = None,
+    activity: Activity,
     gather: GatherSettings = NOTHING_GATHERED,
 ) -> Attended:
     record = store.generations().get(generation)
@@ -126,17 +132,17 @@ def _worker(
     known = known_epochs(store, generation, own)
     gate, sink = Gate(own.kafka.admin(), topics, known), Lifted(store.sink(generation), known())
     worker = Worker(
-        Source(own.kafka, read_models.group(model, generation), list(topics), own.batches, paused),
+        Source(own.kafka, read_models.group(model, generation), list(topics), own.batches, activity.paused),
         GatedDecoder(read_models.decoder(own), gate),
         read_models.projection(model, own, known()),
-        GatedSink(sink, gate),
+        GatedSink(NotedSink(sink, activity), gate),
         topics,
         Gathered(gather, shapes),
     )
     sweeper = (
         Sweeper(own, scopes_of(shapes), known, Lifted(store.sink(generation), known())) if record.is_complete else None
     )
-    return Attended(worker, gate, sweeper)
+    return Attended(worker, gate, sweeper, activity)
 
 
 def _source_watched(store: Generations, settings: Settings, until: threading.Event) -> Callable[[], None]:

@@ -24,7 +24,19 @@ FOLLOW_EVERY_S = 1.0
 LOOK_EVERY_S = 0.1
 """How soon a worker that has ended is noticed."""
 
+LOOKS = 2
+"""How often readers' generation has to be missed: between the two questions of one look, another may be cut over to."""
+
 IsDone = Callable[[Sink], bool]
+
+
+class LiveGenerationGone(GenerationMissing):
+    """The generation that readers saw was removed while its worker ran, or readers' names no longer lead to it."""
+
+    remedy = (
+        "Run `readmodels init`: it makes a generation live again, a new one if none is left. Then start the worker "
+        "again: it fills the generation from the log."
+    )
 
 
 class Works(Protocol):
@@ -98,6 +110,7 @@ class Crew:
         self._require_well = require_well
         self._hands: dict[int, Hand] = {}
         self._live: int | None = None
+        self._looks_without_live = 0
 
     def run(self, until: threading.Event) -> None:
         """Keep every complete generation current until `until` is set, or all are done.
@@ -122,13 +135,19 @@ class Crew:
 
     def _follow(self) -> None:
         try:
-            self._live = self._store.live()
-            complete = {number for number, record in self._store.generations().items() if record.is_complete}
+            generations, live = self._store.generations(), self._store.live()
         except StoreUnavailable as error:
             log.debug("generations not looked at", reason=str(error))
             return
+        if live is None or live not in generations:
+            self._looks_without_live += 1
+            if self._looks_without_live < LOOKS:
+                return
+            raise LiveGenerationGone("no generation is live" if live is None else f"generation {live} is gone")
+        self._looks_without_live, self._live = 0, live
+        complete = {number for number, record in generations.items() if record.is_complete}
         self._end([number for number in self._hands if number not in complete | {self._live}])
-        if self._live is not None and self._live in self._hands and self._hands[self._live].is_reported:
+        if self._live in self._hands and self._hands[self._live].is_reported:
             # It stopped while nobody saw it: now that readers do, it is tried again, and what it stops at is heard.
             self._end([self._live])
         for new in sorted(complete - self._hands.keys()):
@@ -149,12 +168,11 @@ class Crew:
 
     def _judge(self) -> None:
         """Let the process end with the live generation; what befalls another disturbs no reader."""
-        for hand in self._hands.values():
+        for hand in list(self._hands.values()):
             if hand.failure is None or hand.is_reported:
                 continue
-            if isinstance(hand.failure, GenerationMissing) and hand.generation != self._live:
-                # It was dropped; whoever looks next finds it gone.
-                hand.is_reported = True
+            if isinstance(hand.failure, GenerationMissing) and self._is_dropped(hand.generation):
+                self._end([hand.generation])
                 continue
             if hand.generation == self._live or verdict(hand.failure) is not Verdict.STOP:
                 raise hand.failure
@@ -165,3 +183,11 @@ class Crew:
                 remedy=getattr(hand.failure, "remedy", None),
             )
             hand.is_reported = True
+
+    def _is_dropped(self, generation: int) -> bool:
+        """Whether readers see another generation, so that this one may have been pruned."""
+        try:
+            live = self._store.live()
+        except StoreUnavailable:
+            return False
+        return live not in {None, generation}

@@ -37,11 +37,12 @@ def _step(model: str, name: str, settings: Settings, act: Callable[[Store], str]
 
 
 def _create_first(store: Store, record: Record) -> str:
-    if store.live() is not None:
+    live, generations = store.live(), store.generations()
+    if live in generations:
         return UNCHANGED
-    generations = store.generations()
     complete = (number for number, record in generations.items() if record.is_complete)
-    generation = max(complete, default=max(generations, default=0) + 1)
+    # Not the number of one that was removed by hand: something of it may be left.
+    generation = max(complete, default=max([live or 0, *generations]) + 1)
     store.create(generation, record)
     store.sink(generation).cutover()
     return f"generation {generation} is live"

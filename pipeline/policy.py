@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from enum import Enum, auto
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import structlog
 import tenacity
@@ -61,11 +61,27 @@ class GivenUp(Exception):
     """The worker was told to end while it waited for something to come back; nothing is lost."""
 
 
-class Patience:
-    """Does a thing again while the policy says so, with growing and jittered pauses, until it is told to end."""
+class NotesWaits(Protocol):
+    """Keeps note of an action that is being retried."""
 
-    def __init__(self, until: threading.Event) -> None:
+    def wait(self, action: str, error: BaseException) -> None:
+        """Note that an action is being retried, and why."""
+
+    def resume(self) -> None:
+        """Note that the action succeeded."""
+
+
+class Patience:
+    """Does a thing again while the policy says so, with growing and jittered pauses, until it is told to end.
+
+    Args:
+        until: ends the attempts.
+        activity: is told what is being retried.
+    """
+
+    def __init__(self, until: threading.Event, activity: NotesWaits | None = None) -> None:
         self._until = until
+        self._activity = activity
 
     def __call__(self, action: str, function: Callable[[], Answer]) -> Answer:
         """Call `function` until it answers.
@@ -78,7 +94,7 @@ class Patience:
             wait=tenacity.wait_random_exponential(multiplier=0.2, max=LONGEST_PAUSE_S),
             sleep=tenacity.sleep_using_event(self._until),
             stop=tenacity.stop_when_event_set(self._until),
-            before_sleep=_Waiting(action),
+            before_sleep=_Waiting(action, self._activity),
         )
         try:
             answer: Answer = retrying(function)
@@ -86,19 +102,24 @@ class Patience:
             raise GivenUp(action) from error
         if retrying.statistics.get("attempt_number", 1) > 1:
             log.info("going on", action=action, after_s=round(retrying.statistics["idle_for"], 1))
+            if self._activity is not None:
+                self._activity.resume()
         return answer
 
 
 class _Waiting:
     """Says for what something waits: at once, where the reason changes, and then now and again."""
 
-    def __init__(self, action: str) -> None:
+    def __init__(self, action: str, activity: NotesWaits | None) -> None:
         self._action = action
+        self._activity = activity
         self._said = ""
         self._said_at = 0.0
 
     def __call__(self, state: tenacity.RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
+        if self._activity is not None and error is not None:
+            self._activity.wait(self._action, error)
         reason, now = str(error), time.monotonic()
         if reason == self._said and now - self._said_at < SAID_EVERY_S:
             return

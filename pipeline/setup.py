@@ -132,8 +132,11 @@ def _preconditions(deployment: Deployment) -> str:
 
 def _topics(deployment: Deployment) -> str:
     wanted = _all_topics(deployment)
-    created = topics.create_missing(deployment.kafka.admin(), wanted)
-    return f"created {', '.join(created)}" if created else UNCHANGED
+    admin = deployment.kafka.admin()
+    created, tuned = topics.create_missing(admin, wanted), topics.tune(admin, wanted)
+    changes = [f"created {', '.join(created)}"] if created else []
+    changes += [f"changed settings of {', '.join(tuned)}"] if tuned else []
+    return "; ".join(changes) or UNCHANGED
 
 
 def _missing_topics(deployment: Deployment) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any, TypeVar
 
 from pipeline import read_models
@@ -14,6 +15,7 @@ from pipeline.health.checks import find_problems
 from pipeline.health.lag import PartitionLag
 from pipeline.health.observation import Observation
 from pipeline.health.problem import Problem
+from pipeline.health.workers import Worker
 
 Fact = TypeVar("Fact")
 
@@ -25,6 +27,8 @@ class ModelStatus:
     Args:
         generation: the one that readers see.
         staleness_s: the age of the oldest record that it has not applied; zero where there is none.
+        paused_since: when its workers were asked to pause; None where they were not.
+        workers: those that run, and those that stopped or are missing.
     """
 
     model: str
@@ -33,6 +37,12 @@ class ModelStatus:
     lag_records: int | None = None
     staleness_s: float | None = None
     partitions: tuple[PartitionLag, ...] = ()
+    paused_since: datetime | None = None
+    workers: tuple[Worker, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Convert to plain data."""
+        return {**asdict(self), "workers": [worker.to_json() for worker in self.workers]}
 
 
 @dataclass(frozen=True)
@@ -54,7 +64,7 @@ class Status:
         return {
             "connector": {**self.connector, **self._first_problem_of("connector")},
             "slot": {**self.slot, **self._first_problem_of("slot")},
-            "models": [{**asdict(model), **self._first_problem_of(model.model)} for model in self.models],
+            "models": [{**model.to_json(), **self._first_problem_of(model.model)} for model in self.models],
             "problems": [asdict(problem) for problem in self.problems],
             "is_healthy": self.is_healthy,
         }
@@ -95,6 +105,7 @@ def _slot(observation: Observation) -> dict[str, Any]:
 
 def _model(observation: Observation, model: str) -> ModelStatus:
     generations, lag = _known(observation.generations[model]), _known(observation.lag[model])
+    control = _known(observation.control)
     return ModelStatus(
         model,
         generation=generations.live if generations else None,
@@ -102,6 +113,8 @@ def _model(observation: Observation, model: str) -> ModelStatus:
         lag_records=lag.lag_records if lag else None,
         staleness_s=lag.staleness_s if lag else None,
         partitions=lag.partitions if lag else (),
+        paused_since=control.paused_since.get(model) if control else None,
+        workers=tuple(control.of(model)) if control else (),
     )
 
 

@@ -15,7 +15,7 @@ from connectors.errors import BadRecord
 from connectors.records import Records
 from pipeline.gather import NOTHING_GATHERED, Gathered
 from pipeline.handover import RawBatch
-from pipeline.policy import GivenUp, Patience
+from pipeline.policy import GivenUp, NotesWaits, Patience
 from pipeline.project import Projected, Projection
 from pipeline.source import Source
 from sinks.batch import Batch, Mutations, Shard, Span
@@ -69,9 +69,14 @@ class Worker:
         self._gathered = Gathered(NOTHING_GATHERED, ()) if gathered is None else gathered
         self._looks_back_at = time.monotonic() + LOOK_BACK_EVERY_S
 
-    def run(self, until: threading.Event, is_done: Callable[[Sink], bool] = lambda _: False) -> None:
+    def run(
+        self,
+        until: threading.Event,
+        is_done: Callable[[Sink], bool] = lambda _: False,
+        activity: NotesWaits | None = None,
+    ) -> None:
         """Carry changes to the sink until `until` is set or `is_done` says so, then finish the batch in hand."""
-        patience = Patience(until)
+        patience = Patience(until, activity)
         try:
             patience("prepare the store", self._sink.prepare)
             for polled in self._source.batches(until, after=lambda: patience("read progress", self._sink.progress)):

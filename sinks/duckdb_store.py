@@ -25,7 +25,7 @@ from sinks.duckdb_ledger import Ledger, generation_path, generations_in, read_le
 from sinks.duckdb_live_names import show_tables_of
 from sinks.duckdb_sink import DuckdbSink
 from sinks.epoch import Epoch
-from sinks.errors import GenerationInUse, GenerationMissing, StoreUnavailable
+from sinks.errors import GenerationInUse, GenerationMissing, StoreBroken, StoreUnavailable
 from sinks.generation import UNKNOWN, Record, now
 from sinks.shape import RowShape, Shape
 
@@ -37,6 +37,12 @@ class WriterElsewhere(StoreUnavailable):
     """Another process holds the directory; a store has one writer."""
 
     remedy = "Nothing to do: this worker stands by and takes over when the other ends. Its process is named above."
+
+
+class FileReplaced(StoreBroken):
+    """Another file took the place of a generation's, such as a backup; this process would write into the old one."""
+
+    remedy = "Nothing to do: the worker is started again, opens the new file and reads the log from where it stands."
 
 
 class DuckdbStore:
@@ -62,7 +68,8 @@ class DuckdbStore:
         self._analytics = analytics
         self._lock: IO[str] | None = None
         self._instance: duckdb.DuckDBPyConnection | None = None
-        self._attached: set[int] = set()
+        self._attached: dict[int, int] = {}
+        """The inode of every file that is held: a file of the same name may take its place."""
         self._files = threading.RLock()
         self._writing: defaultdict[int, threading.Lock] = defaultdict(threading.Lock)
 
@@ -125,7 +132,7 @@ class DuckdbStore:
         with self.writing(generation), self._files:
             if generation in self._attached:
                 self.instance().execute(f"DETACH {catalog(generation)}")
-                self._attached.discard(generation)
+                del self._attached[generation]
             for suffix in ("", ".wal"):
                 self.path(generation).with_name(self.path(generation).name + suffix).unlink(missing_ok=True)
 
@@ -157,9 +164,13 @@ class DuckdbStore:
 
         Raises:
             GenerationMissing: it has no file.
+            FileReplaced: another file took the place of the one that this process holds.
         """
-        if not self.path(generation).exists():
+        inode = self._inode(generation)
+        if inode is None:
             raise GenerationMissing(f"DuckDB has no generation {generation} in {self._directory}")
+        if self._attached.get(generation, inode) != inode:
+            raise FileReplaced(f"{self.path(generation)} was replaced while this process held it")
         self.attach(generation)
         cursor = self.instance().cursor()
         cursor.execute(f"USE {catalog(generation)}")
@@ -172,7 +183,7 @@ class DuckdbStore:
             if generation not in self._attached:
                 with translated(f"generation {generation}"):
                     self.instance().execute(f"ATTACH '{_literal(self.path(generation))}' AS {catalog(generation)}")
-                self._attached.add(generation)
+                self._attached[generation] = self.path(generation).stat().st_ino
 
     def show(self, generation: int) -> None:
         """Make a generation live: on disk, then for the readers who are connected."""
@@ -199,6 +210,12 @@ class DuckdbStore:
         if self._lock is not None:
             self._lock.close()
             self._lock = None
+
+    def _inode(self, generation: int) -> int | None:
+        try:
+            return self.path(generation).stat().st_ino
+        except FileNotFoundError:
+            return None
 
     def _connected(self) -> duckdb.DuckDBPyConnection:
         connection = duckdb.connect(

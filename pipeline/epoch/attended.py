@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from contextvars import copy_context
 
+from pipeline.activity import Activity
 from pipeline.consumer import LogTruncated
 from pipeline.epoch.gate import Gate
 from pipeline.epoch.sweeper import Sweeper
@@ -19,12 +20,14 @@ class Attended:
     Args:
         gate: the one that its records pass.
         sweeper: None for a generation that is being built: it was given its sweeps at its birth.
+        activity: is told what the worker does.
     """
 
-    def __init__(self, worker: Worker, gate: Gate, sweeper: Sweeper | None) -> None:
+    def __init__(self, worker: Worker, gate: Gate, sweeper: Sweeper | None, activity: Activity) -> None:
         self._worker = worker
         self._gate = gate
         self._sweeper = sweeper
+        self._activity = activity
 
     def run(self, until: threading.Event, is_done: Callable[[Sink], bool] = lambda _: False) -> None:
         """Work until `until` is set or `is_done` says so.
@@ -32,11 +35,15 @@ class Attended:
         Raises:
             Exception: what the worker stops at.
         """
+        with self._activity.of_work():
+            self._run(until, is_done)
+
+    def _run(self, until: threading.Event, is_done: Callable[[Sink], bool]) -> None:
         over = threading.Event()
         beside = threading.Thread(target=copy_context().run, args=(self._sweep, over), name="sweeps", daemon=True)
         beside.start()
         try:
-            self._worker.run(until, is_done)
+            self._worker.run(until, is_done, self._activity)
         except LogTruncated:
             # A topic that was made anew lacks offsets too, and that is the better answer.
             self._gate.require_same()

@@ -8,16 +8,20 @@ reads itself. A check that raises could not look, and that is a problem too.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
 
 from connectors.connect import ConnectorFailed
+from pipeline.crew import LiveGenerationGone
 from pipeline.health.observation import Observation
 from pipeline.health.problem import Problem
+from pipeline.heartbeat import WorkerState
+from pipeline.unexpected import is_expected, told
 from sinks.errors import GenerationMissing
 
 Check = Callable[[Observation], Iterable[Problem]]
 ModelCheck = Callable[[Observation, str], Iterable[Problem]]
 
-NO_REMEDY = "Look at the log of the server that is named; `readmodels status` shows whether it answers again."
+READ_THE_LOG = "Look at the log of the server that is named; `readmodels status` shows whether it answers again."
 
 
 def connector_runs(observation: Observation) -> Iterator[Problem]:
@@ -51,17 +55,76 @@ def generation_is_live(observation: Observation, model: str) -> Iterator[Problem
     if found.live is None:
         yield Problem(model, "no generation is live", GenerationMissing.remedy)
     elif found.live not in found.all:
-        yield Problem(model, f"generation {found.live} is live, and gone", GenerationMissing.remedy)
+        yield Problem(model, f"generation {found.live} is live, and gone", LiveGenerationGone.remedy)
 
 
 def changes_are_applied(observation: Observation, model: str) -> Iterator[Problem]:
-    """Find a model that is staler than it may be."""
+    """Find a model that is staler than it may be, and one whose workers run without applying what waits for them.
+
+    A worker that writes one batch for longer than the watchdog allows is ended; where changes wait for longer than
+    that, and no batch was written meanwhile, something else is wrong.
+    """
     if observation.generations[model].result().live is None:
         return
     staleness_s, limit_s = observation.lag[model].result().staleness_s, observation.max_staleness_s
     if limit_s is not None and staleness_s > limit_s:
         problem = f"a change has waited for {staleness_s:,.0f} s, longer than {limit_s:g} s"
         yield Problem(model, problem, "Carry out the other remedies. If there are none, wait: its worker catches up.")
+    control, budget_s = observation.control.result(), observation.settings.watchdog.of(model)
+    working = [worker.last for worker in control.of(model) if worker.last.state is WorkerState.WORKING]
+    moved_at = max((max(filter(None, (last.applied_at, last.since))) for last in working), default=None)
+    if moved_at is None or staleness_s < budget_s:
+        return
+    rest_s = (datetime.now(UTC) - moved_at).total_seconds()
+    if rest_s > budget_s:
+        problem = f"changes wait for {staleness_s:,.0f} s, and its worker has applied none for {rest_s:,.0f} s"
+        yield Problem(model, problem, "End the worker and start it again; read its log for what it met.")
+
+
+def worker_runs(observation: Observation, model: str) -> Iterator[Problem]:
+    """Find a worker that stopped, waits or is missing, and a model that no worker keeps current."""
+    workers = observation.control.result().of(model)
+    for worker in workers:
+        last, reason = worker.last, worker.last.reason
+        if worker.is_missing:
+            problem = f"its worker ({worker.place}) is missing: silent for {worker.silent_s:,.0f} s, then {last.state}"
+            yield Problem(
+                model,
+                problem,
+                f"Run `readmodels run {model}` again. If the worker still runs, see whether its host reaches Kafka.",
+            )
+        elif reason is not None and last.state is WorkerState.STOPPED:
+            problem = f"its worker ({worker.place}) stopped at {_utc(last.since)}: {reason.message}"
+            yield Problem(model, problem, f"{reason.remedy} Then start it again: `readmodels run {model}`.")
+        elif reason is not None and last.state is not WorkerState.STANDBY:
+            problem = f"its worker ({worker.place}) waits since {_utc(last.since)}: {reason.action}: {reason.message}"
+            yield Problem(model, problem, reason.remedy)
+        for generation, stopped in last.stopped_generations.items() if worker.is_running else ():
+            problem = f"generation {generation} is not kept current: {stopped.message}"
+            yield Problem(model, problem, stopped.remedy)
+    running = [worker for worker in workers if worker.is_running]
+    fed = {generation for worker in running for generation in worker.last.generations}
+    if not running and not workers:
+        yield Problem(model, "no worker runs", f"Start it: `readmodels run {model}`.")
+    elif running and not fed and not any(worker.last.state is WorkerState.WAITING for worker in running):
+        states = ", ".join(f"{worker.place}, is {worker.last.state}" for worker in running)
+        remedy = "Wait a few seconds, then look again. If it lasts, read the worker's log."
+        yield Problem(model, f"no worker applies changes: {states}", remedy)
+    elif fed and (live := observation.generations[model].result().live) is not None and live not in fed:
+        yield Problem(
+            model, f"no worker feeds generation {live}, which is live", f"Start it again: `readmodels run {model}`."
+        )
+
+
+def model_is_not_paused(observation: Observation, model: str) -> Iterator[Problem]:
+    """Find a model whose workers were asked to pause."""
+    since = observation.control.result().paused_since.get(model)
+    if since is not None:
+        yield Problem(model, f"paused since {_utc(since)}", f"Run `readmodels resume {model}`.")
+
+
+def _utc(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 DEPLOYMENT_CHECKS: tuple[tuple[str, Check], ...] = (
@@ -72,6 +135,8 @@ DEPLOYMENT_CHECKS: tuple[tuple[str, Check], ...] = (
 
 MODEL_CHECKS: tuple[ModelCheck, ...] = (
     generation_is_live,
+    worker_runs,
+    model_is_not_paused,
     changes_are_applied,
 )
 """Checks of each model."""
@@ -95,10 +160,6 @@ def _carry_out(subject: str, check: Callable[..., Iterable[Problem]], *args: obj
     try:
         return list(check(*args))
     except Exception as error:  # noqa: BLE001 - whatever kept a check from looking, nothing is known to be well
-        return [Problem(subject, *explained(error))]
-
-
-def explained(error: Exception) -> tuple[str, str]:
-    """Say what kept a check from looking, and what to do about it."""
-    remedy = getattr(error, "remedy", None)
-    return (str(error), remedy) if remedy else (f"not looked at: {type(error).__name__}: {error}", NO_REMEDY)
+        problem = str(error) if is_expected(error) else f"not looked at: {told(error)}"
+        remedy = getattr(error, "remedy", None) or READ_THE_LOG
+        return [Problem(subject, problem, remedy)]

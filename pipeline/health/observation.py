@@ -16,6 +16,7 @@ from connectors.kafka import KafkaUnavailable, end_offsets, reason_of
 from pipeline import read_models, replication, source_database
 from pipeline.config import Settings
 from pipeline.health.lag import Lag, read_lag
+from pipeline.health.workers import read_workers
 from pipeline.replication import Slot
 from sinks.batch import Shard
 from sinks.errors import GenerationMissing
@@ -51,6 +52,7 @@ class Observation:
         self._threads = ThreadPoolExecutor(MAX_THREADS, "status")
         self.connector = self.submit(_read_connector, settings)
         self.slot = self.submit(_read_slot, settings)
+        self.control = self.submit(read_workers, settings.kafka)
         self.end_offsets = self.submit(_read_end_offsets, settings)
         self.generations = {model: self.submit(_read_generations, model, settings) for model in self.models}
         self.lag = {model: self.submit(self._read_lag, model) for model in self.models}

@@ -10,9 +10,9 @@ from typing import cast
 
 import pytest
 
-from pipeline.crew import Crew, IsDone
+from pipeline.crew import Crew, IsDone, LiveGenerationGone
 from pipeline.worker import Worker
-from sinks.errors import MutationRejected, StoreBroken, StoreUnavailable
+from sinks.errors import GenerationMissing, MutationRejected, StoreBroken, StoreUnavailable
 from sinks.generation import Record
 from sinks.memory import MemoryStore
 from sinks.sink import Sink
@@ -112,6 +112,41 @@ def test_a_cutover_ends_no_worker_and_a_dropped_generation_ends_its_own(office: 
         office.store.drop(1)
         office.becomes(2)
     assert [one.generation for one in office.hired] == [1, 2]
+
+
+@pytest.mark.parametrize("is_another_left", [True, False])
+def test_where_readers_see_no_generation_any_more_the_process_stops(office: Office, is_another_left: bool) -> None:
+    if is_another_left:
+        office.store.create(2, Record())
+    with office.at_work() as thread:
+        office.becomes(*([1, 2] if is_another_left else [1]))
+        office.store.shown = None
+        office.store.drop(1)
+        thread.join(10)
+    assert isinstance(office.raised, LiveGenerationGone)
+    assert "readmodels init" in office.raised.remedy
+
+
+def test_a_worker_whose_live_generation_is_gone_stops_the_process_with_what_its_store_said(office: Office) -> None:
+    with office.at_work() as thread:
+        office.becomes(1)
+        office.of(1).fails_with = GenerationMissing("orders-000001: 404")
+        office.of(1).fails.set()
+        thread.join(10)
+    assert str(office.raised) == "orders-000001: 404"
+
+
+def test_a_worker_that_finds_its_generation_pruned_after_a_cutover_stops_nobody(office: Office) -> None:
+    office.store.create(2, Record())
+    with office.at_work() as thread:
+        office.becomes(1, 2)
+        office.of(1).fails_with = GenerationMissing("orders-000001: 404")
+        office.store.sink(2).cutover()
+        office.store.drop(1)
+        office.of(1).fails.set()
+        office.becomes(2)
+        assert thread.is_alive()
+    assert office.raised is None
 
 
 def test_what_the_live_generation_stops_at_ends_the_process(office: Office) -> None:

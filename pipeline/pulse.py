@@ -1,0 +1,69 @@
+"""Pulse: the thread of a worker process that writes its heartbeats, also while the other threads are busy."""
+
+from __future__ import annotations
+
+import threading
+from contextvars import copy_context
+from functools import partial
+from types import TracebackType
+
+import structlog
+from confluent_kafka import KafkaException, Producer
+
+from connectors.kafka import KafkaSettings
+from pipeline.activity import ProcessActivity
+from pipeline.control import TOPIC
+from pipeline.heartbeat import HEARTBEAT_INTERVAL_S
+
+log = structlog.get_logger()
+
+DELIVERY_TIMEOUT_S = 10.0
+
+
+class Pulse:
+    """Heartbeats of one process, for as long as a block runs.
+
+    A block that ends without an error leaves nothing behind. One that ends with an error that only an operator can mend
+    leaves a last heartbeat with its reason; after any other error the process is started again by its supervisor.
+    While no broker answers, heartbeats are lost: they are worth nothing later.
+    """
+
+    def __init__(self, kafka: KafkaSettings, activity: ProcessActivity) -> None:
+        self._activity = activity
+        self._key = activity.heartbeat().key
+        self._producer = Producer(
+            kafka.with_client(acks="all", linger_ms=0, message_timeout_ms=int(DELIVERY_TIMEOUT_S * 1000))
+        )
+        self._ended = threading.Event()
+        # In this context, so that the thread's log lines name the same model.
+        beating = partial(copy_context().run, self._beat_until_ended)
+        self._thread = threading.Thread(target=beating, name="heartbeat", daemon=True)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(
+        self, _type: type[BaseException] | None, error: BaseException | None, _traceback: TracebackType | None
+    ) -> None:
+        self._ended.set()
+        self._activity.changed.set()
+        self._thread.join()
+        if error is None:
+            self._send(None)
+        else:
+            self._activity.of_process.stop(error)
+            self._send(self._activity.heartbeat().to_json())
+        self._producer.flush(DELIVERY_TIMEOUT_S)
+
+    def _beat_until_ended(self) -> None:
+        while not self._ended.is_set():
+            self._activity.changed.clear()
+            self._send(self._activity.heartbeat().to_json())
+            self._producer.poll(0)
+            self._activity.changed.wait(HEARTBEAT_INTERVAL_S)
+
+    def _send(self, value: bytes | None) -> None:
+        try:
+            self._producer.produce(TOPIC, key=self._key.encode(), value=value)
+        except (KafkaException, BufferError) as error:
+            log.debug("heartbeat not sent", reason=str(error))
