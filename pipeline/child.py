@@ -192,6 +192,7 @@ def _let_readers_in(store: DuckdbStore, settings: Settings, until: threading.Eve
             list(settings.tables),
             settings.duckdb.copy_every_s,
             analytics(settings.duckdb.time_zone),
+            int(settings.duckdb.copy_mode, base=8),
         )
         threading.Thread(target=_publish, args=(copies, store, until), name="copies", daemon=True).start()
 

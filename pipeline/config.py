@@ -36,6 +36,7 @@ from pipeline.watchdog import WatchdogSettings
 from sinks.duckdb_bounds import BOUNDS, Bounds
 
 MASK = "********"
+_FILE_MODE = re.compile(r"0?[67][0-7]{2}")
 _PASSWORD_IN_URL = re.compile(r"(?<=://)([^:/@\s]*):[^@\s]*(?:@[^@/?#,\s]*(?=@))*@")
 _SECRET_PARAMETER = re.compile(
     r"""((?:password|token|secret|api[._-]?key)\s*=\s*)('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[^&#\s]*)""", re.IGNORECASE
@@ -112,6 +113,7 @@ class DuckdbSettings:
         token: the password of readers; at least 16 characters.
         copy_to: where the worker publishes a copy of the live tables; empty for none.
         copy_every_s: the shortest time between two copies.
+        copy_mode: who may open the copy, as an octal mode of the file system: `0600` its owner, `0640` also its group.
         memory_limit: what DuckDB may take, as `2GB`.
         max_query_bytes: the length of a reader's query.
         max_spill: the disk that queries may take for what memory does not hold, as `4GB`.
@@ -123,6 +125,7 @@ class DuckdbSettings:
     token: str = field(default="", repr=False)
     copy_to: str = ""
     copy_every_s: float = 5.0
+    copy_mode: str = "0600"
     memory_limit: str = "2GB"
     max_query_bytes: int = BOUNDS.max_query_bytes
     max_spill: str = BOUNDS.max_spill
@@ -136,6 +139,10 @@ class DuckdbSettings:
     def __post_init__(self) -> None:
         if self.time_zone not in available_timezones():
             raise ValueError(f"there is no time zone {self.time_zone!r}")
+        if not _FILE_MODE.fullmatch(self.copy_mode):
+            raise ValueError(
+                f"copy_mode is {self.copy_mode!r}, and must be an octal mode that its owner reads and writes"
+            )
 
 
 class Settings(BaseSettings):

@@ -152,15 +152,24 @@ class Copies:
         target: the file that readers open; replaced as a whole, so that one who has it open keeps what he has.
         analytics: what is made beside the tables; it costs nothing until it is asked.
         every_s: the shortest time between two copies; a copy that takes long makes the next wait longer.
+        mode: of the file.
     """
 
     _SHARE_OF_TIME = 0.05
 
-    def __init__(self, target: Path, tables: Sequence[str], every_s: float, analytics: Analytics = NONE) -> None:
+    def __init__(
+        self,
+        target: Path,
+        tables: Sequence[str],
+        every_s: float,
+        analytics: Analytics = NONE,
+        mode: int = 0o600,
+    ) -> None:
         self._target = target
         self._tables = tuple(tables)
         self._every_s = every_s
         self._analytics = analytics
+        self._mode = mode
         self._due_at = 0.0
 
     def publish_if_due(self, instance: duckdb.DuckDBPyConnection) -> bool:
@@ -206,4 +215,5 @@ class Copies:
             finally:
                 connection.execute("USE memory")
                 connection.execute("DETACH published")
+        pending.chmod(self._mode)
         pending.replace(self._target)

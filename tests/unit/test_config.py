@@ -100,6 +100,8 @@ def test_missing_settings_are_all_named_at_once() -> None:
         ("READMODELS_KAFKA__BOOTSTRAP_SERVER", "hidden", "kafka.bootstrap_server: "),
         ("READMODELS_BATCHES__MAX_RECORDS", "hidden", "batches.max_records: "),
         ("READMODELS_BATCHES__MAX_RECORDS", "0", "batches: .*above zero"),
+        ("READMODELS_DUCKDB__COPY_MODE", "everybody", "duckdb: copy_mode is 'everybody'"),
+        ("READMODELS_DUCKDB__COPY_MODE", "0440", "duckdb: copy_mode is '0440'"),
         ("READMODELS_ENVELOPES__FORMAT", "hidden", "envelopes.format: .*'avro' or 'json'"),
         ("READMODELS_SOURCE", "{hidden", 'the environment: .*"source"'),
         ("READMODELS_TABLES__ORDERS__KEY", '["hidden"]', "tables.orders: .*not among its columns"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import stat
 import subprocess
 import sys
 import time
@@ -218,6 +219,15 @@ def test_a_published_copy_is_read_by_another_process_while_the_store_is_written(
         assert held.execute("SELECT status FROM orders").fetchall() == [("pending",)]
     assert read_elsewhere(copy) == "[(1, 'paid', '12.30')]"
     assert [path.name for path in copy.parent.iterdir()] == [copy.name]
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640])
+def test_a_published_copy_is_open_to_those_only_whom_its_mode_names(
+    store: DuckdbStore, tmp_path: Path, mode: int
+) -> None:
+    copy = tmp_path / "copy.duckdb"
+    Copies(copy, ["orders"], every_s=5, mode=mode).publish(store.instance())
+    assert stat.S_IMODE(copy.stat().st_mode) == mode
 
 
 def test_a_reader_who_lists_all_tables_meanwhile_keeps_nobody_from_the_copy(store: DuckdbStore, tmp_path: Path) -> None:
