@@ -6,8 +6,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -38,8 +38,8 @@ from pipeline.worker import Worker, has_reached
 from sinks.batch import Shard
 from sinks.duckdb_inbox import Inbox
 from sinks.duckdb_readers import Copies, files_of, serve
-from sinks.duckdb_store import DuckdbStore
-from sinks.errors import GenerationMissing, SinkError
+from sinks.duckdb_store import DuckdbStore, WriterElsewhere
+from sinks.errors import GenerationBroken, GenerationMissing, SinkError
 from sinks.generation import UNKNOWN
 from sinks.sink import Generations, Sink, Store
 
@@ -50,6 +50,9 @@ EXIT_STOPPED = 1
 
 EXIT_AGAIN = 75
 """The worker met what passes, where it could not wait for it: `EX_TEMPFAIL` of sysexits.h."""
+
+STANDS_BY_EVERY_S = 0.2
+"""How soon a process that stands by notices that nobody holds DuckDB's files any more."""
 
 
 class TopicsMissing(ContractBroken):
@@ -73,20 +76,19 @@ def run_model(
     structlog.contextvars.bind_contextvars(model=model)
     activity = ProcessActivity(model)
     patience = Patience(until, activity.of_process)
-    with Pulse(settings.kafka, activity), _opened(model, settings) as store:
+    with Pulse(settings.kafka, activity), _opened(model, settings) as store, ExitStack() as stack:
         watched = WatchedGenerations(store, _watchdog(model, settings))
         try:
             if isinstance(store, DuckdbStore):
                 activity.is_standby = True
                 patience("stand by for DuckDB", store.open)
                 activity.is_standby = False
+                # Before the live generation is looked for: another one can be built also where that one is broken.
+                stack.enter_context(_serving(store, settings, until))
             patience("find the live generation", lambda: _require_live(model, watched))
             patience("find the topics", lambda: _require_topics(settings))
         except GivenUp:
             return
-        if isinstance(store, DuckdbStore):
-            Inbox(settings.duckdb.directory, store).follow(until)
-            _let_readers_in(store, settings, until)
         Requests(settings.kafka, model, activity.paused).follow(until)
 
         def hire(generation: int) -> Attended:
@@ -111,6 +113,32 @@ def build_generation(model: str, generation: int, settings: Settings, until: thr
         _worker(model, settings, watched, generation, Activity(), settings.rebuild).run(until)
 
 
+def write_duckdb(settings: Settings, until: threading.Event) -> None:
+    """Hold DuckDB's files while no worker does, and write what other processes ask for, until `until` is set.
+
+    It feeds no generation itself, so that a broken live generation, or a log that its worker stops at, is no obstacle.
+    """
+    structlog.contextvars.bind_contextvars(model="duckdb")
+    with closing(read_models.open_duckdb(settings)) as store:
+        while not until.is_set():
+            try:
+                store.mend()
+            except WriterElsewhere:
+                until.wait(STANDS_BY_EVERY_S)
+            else:
+                log.info("writing for others")
+                with _serving(store, settings, until):
+                    until.wait()
+
+
+@contextmanager
+def _serving(store: DuckdbStore, settings: Settings, until: threading.Event) -> Iterator[None]:
+    """Answer the processes that have something to write, and readers."""
+    with Inbox(settings.duckdb.directory, store).answering():
+        _let_readers_in(store, settings, until)
+        yield
+
+
 def _opened(model: str, settings: Settings) -> AbstractContextManager[Store]:
     """The store as its workers open it: DuckDB's files are theirs to hold."""
     return closing(read_models.open_duckdb(settings)) if model == "duckdb" else read_models.STORES[model](settings)
@@ -127,6 +155,8 @@ def _worker(
     record = store.generations().get(generation)
     if record is None:
         raise GenerationMissing(f"{model} has no generation {generation}")
+    if record.is_unreadable:
+        raise GenerationBroken(f"the metadata of generation {generation} of {model} is damaged")
     own = read_models.settings_of(record, settings)
     topics, shapes = own.contract.topics, read_models.shapes(model, own)
     known = known_epochs(store, generation, own)

@@ -13,7 +13,14 @@ import tenacity
 
 from connectors.errors import BadRecord, ContractBroken, SystemicError
 from pipeline.contract import InvalidContract
-from sinks.errors import GenerationMissing, MutationRejected, ProgressLost, StoreBroken, StoreUnavailable
+from sinks.errors import (
+    GenerationBroken,
+    GenerationMissing,
+    MutationRejected,
+    ProgressLost,
+    StoreBroken,
+    StoreUnavailable,
+)
 
 log = structlog.get_logger()
 Answer = TypeVar("Answer")
@@ -45,6 +52,7 @@ _VERDICTS: dict[type[Exception], Verdict] = {
     ContractBroken: Verdict.STOP,
     InvalidContract: Verdict.STOP,
     GenerationMissing: Verdict.STOP,
+    GenerationBroken: Verdict.STOP,
     MutationRejected: Verdict.STOP,
 }
 

@@ -92,6 +92,9 @@ STORES: dict[str, Opener] = {"elasticsearch": _elasticsearch, "redis": _redis, "
 
 MODELS = tuple(STORES)
 
+SINGLE_WRITER = frozenset({"duckdb"})
+"""The models whose store only one process may write; others ask that one."""
+
 
 def named(models: list[str] | None) -> list[str]:
     """Model names as given on a command line; none, or `all`, means every one.

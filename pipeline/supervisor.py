@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -49,11 +50,13 @@ class Supervisor:
     Args:
         command: the command line of a model's process.
         log_file: where the processes' words go; None is where ours go.
+        environment: what the processes find in their environment beside ours.
     """
 
     command: Callable[[str], Sequence[str]]
     log_file: Path | None = None
     grace_s: float = 60.0
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     children: list[Child] = field(default_factory=list)
 
     def run(self, models: Sequence[str], until: threading.Event) -> int:
@@ -95,7 +98,12 @@ class Supervisor:
         # The pipe is the leash: its other end closes with this process, however that ends.
         with self.log_file.open("ab") if self.log_file else contextlib.nullcontext() as words:
             child.process = subprocess.Popen(  # noqa: S603
-                child.command, stdin=subprocess.PIPE, stdout=words, stderr=words, start_new_session=True
+                child.command,
+                env={**os.environ, **self.environment},
+                stdin=subprocess.PIPE,
+                stdout=words,
+                stderr=words,
+                start_new_session=True,
             )
         child.started_at = time.monotonic()
         log.info("worker started", model=child.model, pid=child.process.pid)

@@ -7,9 +7,25 @@ from collections.abc import Iterator
 
 import duckdb
 
-from sinks.errors import MutationRejected, SinkError, StoreBroken, StoreUnavailable
+from sinks.errors import GenerationBroken, MutationRejected, SinkError, StoreBroken, StoreUnavailable
 
-_UNAVAILABLE = (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.TransactionException)
+_UNAVAILABLE = (duckdb.OutOfMemoryException, duckdb.TransactionException)
+_DAMAGE = (
+    "not a valid DuckDB database file",
+    "Corrupt database file",
+    "Corrupt WAL file",
+    "Failure while replaying WAL file",
+    "Could not read enough bytes",
+)
+"""DuckDB's words for a file that no retry makes readable; it has no exception of its own for them."""
+
+
+class DuckdbBroken(GenerationBroken):
+    """A file of the DuckDB model is damaged or gone."""
+
+    remedy = (
+        "Run `readmodels replay duckdb --execute`: it builds a new generation from the log and shows it to readers."
+    )
 
 
 @contextlib.contextmanager
@@ -21,6 +37,10 @@ def translated(subject: str) -> Iterator[None]:
         raise
     except duckdb.FatalException as error:
         raise StoreBroken(f"DuckDB gave up on {subject}: {type(error).__name__}") from error
+    except (duckdb.IOException, duckdb.SerializationException) as error:
+        if isinstance(error, duckdb.SerializationException) or any(words in str(error) for words in _DAMAGE):
+            raise DuckdbBroken(f"the file of {subject} is damaged: {type(error).__name__}") from error
+        raise StoreUnavailable(f"DuckDB cannot serve {subject} now: {type(error).__name__}") from error
     except _UNAVAILABLE as error:
         raise StoreUnavailable(f"DuckDB cannot serve {subject} now: {type(error).__name__}") from error
     except duckdb.Error as error:

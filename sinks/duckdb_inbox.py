@@ -6,7 +6,7 @@ import contextlib
 import fcntl
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from uuid import uuid4
 
@@ -23,6 +23,8 @@ FOLDER_MODE = 0o700
 LOCK = "writer.lock"
 LOOK_EVERY_S = 0.02
 IS_HELD_EVERY_S = 1.0
+TAKEN_OVER_WITHIN_S = 15.0
+"""How long a process that stands by may take to hold the files of one that has ended, and to open them."""
 ANSWERED_WITHIN_S = 600.0
 """After this long a writer that holds the files and says nothing counts as gone; the largest batch takes a fraction."""
 
@@ -30,7 +32,7 @@ log = structlog.get_logger()
 
 
 class NoWriter(StoreUnavailable):
-    """No process holds DuckDB's files, or the one that does has been replaced."""
+    """No process holds DuckDB's files, or the one that held them has ended."""
 
     remedy = "Start `readmodels run duckdb`; what waits for it goes on by itself."
 
@@ -52,25 +54,35 @@ class Inbox:
             if stale.is_file():
                 stale.unlink(missing_ok=True)
 
-    def follow(self, until: threading.Event) -> None:
-        """Answer whatever comes until `until` is set, on a thread of its own."""
-        threading.Thread(target=self._follow, args=(until,), name="inbox", daemon=True).start()
+    @contextlib.contextmanager
+    def answering(self) -> Iterator[None]:
+        """Answer requests on a thread of its own while the block runs; the request in hand is finished."""
+        stop = threading.Event()
+        thread = threading.Thread(target=self._follow, args=(stop,), name="inbox", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
 
-    def answer(self) -> int:
-        """Answer what is there, in the order in which it came, and say how much that was."""
+    def answer(self, stop: threading.Event | None = None) -> int:
+        """Answer requests in the order in which they came, until `stop` is set, and return their number."""
         found = (path for path in self._folder.glob("*.request") if path.is_file())
         requests = sorted(found, key=lambda path: path.name)
         for path in requests:
+            if stop is not None and stop.is_set():
+                break
             # Whoever has given up takes the request away.
             with contextlib.suppress(FileNotFoundError):
                 self._answered(path).write(path.with_suffix(".reply"))
             path.unlink(missing_ok=True)
         return len(requests)
 
-    def _follow(self, until: threading.Event) -> None:
-        while not until.is_set():
-            if not self.answer():
-                until.wait(LOOK_EVERY_S)
+    def _follow(self, stop: threading.Event) -> None:
+        while not stop.is_set():
+            if not self.answer(stop):
+                stop.wait(LOOK_EVERY_S)
 
     def _answered(self, path: Path) -> Reply:
         try:
@@ -104,13 +116,26 @@ class Inbox:
         }
 
 
-def ask(directory: Path, request: Request) -> Progress:
+def ask(directory: Path, request: Request, taken_over_within_s: float = TAKEN_OVER_WITHIN_S) -> Progress:
     """Ask the process that holds the files in a directory, and wait for as long as there is one.
 
+    Every request may be carried out twice: one whose writer has ended is sent again to the process that takes over.
+
     Raises:
-        NoWriter: there is none, or it was replaced while it had the request; it may have been carried out.
+        NoWriter: there is none, and no process has taken over in time.
         SinkError: what the request ended with there.
     """
+    deadline = time.monotonic() + taken_over_within_s
+    while True:
+        try:
+            return _asked_once(directory, request)
+        except NoWriter:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(LOOK_EVERY_S)
+
+
+def _asked_once(directory: Path, request: Request) -> Progress:
     folder = directory / FOLDER
     # By time, so that they are answered in the order in which they came.
     path = folder / f"{time.time_ns():020}-{uuid4().hex}.request"

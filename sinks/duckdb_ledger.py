@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
-from sinks.generation import UNKNOWN, Record
+from sinks.duckdb_errors import DuckdbBroken
+from sinks.generation import UNKNOWN, UNREADABLE, Record, readable
 
 NAME = "generations.json"
 
@@ -51,13 +52,27 @@ class Ledger:
 
 
 def read_ledger(directory: Path) -> Ledger:
-    """What the file in a directory says; where there is none, nothing is noted."""
+    """What the file in a directory says; where there is none, nothing is noted.
+
+    Raises:
+        DuckdbBroken: it is damaged.
+    """
     try:
         content = json.loads((directory / NAME).read_text())
+        records = {int(number): readable(text) for number, text in content["records"].items()}
+        return Ledger(content["live"], records)
     except FileNotFoundError:
         return Ledger()
-    records = {int(number): Record.from_json(text) for number, text in content["records"].items()}
-    return Ledger(content["live"], records)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise DuckdbBroken(f"{directory / NAME} is damaged: {type(error).__name__}") from error
+
+
+def mend_ledger(directory: Path) -> None:
+    """Replace a damaged ledger by one that shows nothing; no cutover will show the files that are there."""
+    try:
+        read_ledger(directory)
+    except DuckdbBroken:
+        Ledger(None, dict.fromkeys(_files_in(directory), UNREADABLE)).write(directory)
 
 
 def generation_path(directory: Path, generation: int) -> Path:
@@ -66,9 +81,18 @@ def generation_path(directory: Path, generation: int) -> Path:
 
 
 def generations_in(directory: Path) -> dict[int, Record]:
-    """The generations whose files are in a directory, by ascending number."""
+    """The generations whose files are in a directory, and the live one, by ascending number.
+
+    Raises:
+        DuckdbBroken: the ledger is damaged.
+    """
     ledger = read_ledger(directory)
-    return {number: ledger.of(number) for number in sorted(int(path.stem) for path in directory.glob("[0-9]*.duckdb"))}
+    shown = [] if ledger.live is None else [ledger.live]
+    return {number: ledger.of(number) for number in sorted({*_files_in(directory), *shown})}
+
+
+def _files_in(directory: Path) -> list[int]:
+    return [int(path.stem) for path in directory.glob("[0-9]*.duckdb")]
 
 
 def size_bytes(directory: Path, generation: int) -> int:

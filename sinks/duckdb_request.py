@@ -136,7 +136,12 @@ class Reply:
         plain: dict[str, Any] = {"progress": _places(self.progress.offsets)}
         if self.error is not None:
             lost = self.error.stored if isinstance(self.error, ProgressLost) else {}
-            plain |= {"error": _known_name(self.error), "words": str(self.error), "stored": _places(lost)}
+            plain |= {
+                "error": _known_name(self.error),
+                "words": str(self.error),
+                "remedy": self.error.remedy,
+                "stored": _places(lost),
+            }
         pending = path.with_suffix(".new")
         pending.touch(mode=FILE_MODE)
         pending.write_text(json.dumps(plain))
@@ -151,6 +156,7 @@ class Reply:
             return cls(progress)
         kind = _ERRORS[plain["error"]]
         error = ProgressLost(_shards(plain["stored"])) if kind is ProgressLost else kind(plain["words"])
+        error.remedy = plain["remedy"]
         return cls(progress, error)
 
 

@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import IO
 
 import duckdb
+import structlog
 
 from sinks.duckdb_analytics import NONE, Analytics
-from sinks.duckdb_errors import translated
-from sinks.duckdb_ledger import Ledger, generation_path, generations_in, read_ledger, size_bytes
+from sinks.duckdb_errors import DuckdbBroken, translated
+from sinks.duckdb_ledger import Ledger, generation_path, generations_in, mend_ledger, read_ledger, size_bytes
 from sinks.duckdb_live_names import show_tables_of
 from sinks.duckdb_sink import DuckdbSink
 from sinks.epoch import Epoch
@@ -31,6 +32,9 @@ from sinks.shape import RowShape, Shape
 
 CHECKPOINT_THRESHOLD = "1GB"
 """WAL size at which DuckDB checkpoints by itself; at its default of 16 MB, a small batch pays for one each time."""
+
+
+log = structlog.get_logger()
 
 
 class WriterElsewhere(StoreUnavailable):
@@ -91,6 +95,7 @@ class DuckdbStore:
         if not self.path(generation).exists():
             # Before the file: one that is there, and of which nothing is noted, would pass for complete.
             self._note(lambda ledger: ledger.noting(generation, record))
+            self._attach(generation)
         DuckdbSink(self, generation, rows_of(record.shapes) or self._shapes).prepare()
 
     def complete(self, generation: int, filled_per_s: float = 0.0) -> None:
@@ -109,7 +114,7 @@ class DuckdbStore:
         self._note(lambda ledger: ledger.without(generation))
 
     def clear(self) -> None:
-        self.open()
+        self.mend()
         self._show(None)
         self._note(lambda _: Ledger())
         for generation in self.generations():
@@ -117,6 +122,12 @@ class DuckdbStore:
 
     def size_bytes(self, generation: int) -> int:
         return size_bytes(self._directory, generation)
+
+    def mend(self) -> None:
+        """Hold the files also where the ledger is damaged: see `sinks.duckdb_ledger.mend_ledger`."""
+        self.open()
+        with self._files:
+            mend_ledger(self._directory)
 
     def writing(self, generation: int) -> threading.Lock:
         """The lock of whoever writes a generation: DuckDB would refuse the second of two transactions."""
@@ -165,9 +176,11 @@ class DuckdbStore:
         Raises:
             GenerationMissing: it has no file.
             FileReplaced: another file took the place of the one that this process holds.
+            DuckdbBroken: its file is damaged, or gone although readers should see it.
         """
         inode = self._inode(generation)
         if inode is None:
+            self._require_file(generation)
             raise GenerationMissing(f"DuckDB has no generation {generation} in {self._directory}")
         if self._attached.get(generation, inode) != inode:
             raise FileReplaced(f"{self.path(generation)} was replaced while this process held it")
@@ -177,7 +190,20 @@ class DuckdbStore:
         return cursor
 
     def attach(self, generation: int) -> None:
-        """Hold a generation's file, which is created where it is missing."""
+        """Hold a generation's file, which is created where it is missing and nothing is noted of it.
+
+        Raises:
+            DuckdbBroken: it is damaged, or gone.
+        """
+        self._require_file(generation)
+        self._attach(generation)
+
+    def _require_file(self, generation: int) -> None:
+        """Refuse to make an empty file in the place of one that is lost: its readers would see nothing, or half."""
+        if generation in self.generations() and not self.path(generation).exists():
+            raise DuckdbBroken(f"the file of generation {generation} is gone: {self.path(generation)}")
+
+    def _attach(self, generation: int) -> None:
         self.open()
         with self._files:
             if generation not in self._attached:
@@ -227,10 +253,15 @@ class DuckdbStore:
         return connection
 
     def _show_live(self) -> None:
-        live = self.live()
-        if live is not None and self.path(live).exists():
-            self.attach(live)
-            self._show(catalog(live))
+        """Show readers the live generation. Where it is broken they see nothing, and others can still be built."""
+        try:
+            live = self.live()
+            if live is not None:
+                self.attach(live)
+                with translated(f"generation {live}"):
+                    self._show(catalog(live))
+        except DuckdbBroken as error:
+            log.error("readers see nothing", model="duckdb", reason=str(error), remedy=error.remedy)
 
     def _show(self, name: str | None) -> None:
         show_tables_of(name, self.instance(), self._analytics)

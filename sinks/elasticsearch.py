@@ -91,7 +91,7 @@ class ElasticsearchStore:
     def live(self) -> int | None:
         shown: set[int | None] = set()
         for alias in self._shapes:
-            shown.update(_generation_of(index, alias) for index in self._indices_shown(alias))
+            shown.update(_generation_of(index, alias) for index in indices_shown(self._cluster, alias))
         if not shown:
             return None
         if len(shown) > 1 or None in shown:
@@ -145,15 +145,6 @@ class ElasticsearchStore:
             if answer.status >= 300 and not answer.reason.is_of_index:
                 raise failure(answer.status, answer.reason, name)
 
-    def _indices_shown(self, alias: str) -> list[str]:
-        path = f"/_alias/{alias}"
-        answer = self._cluster.answer("GET", path)
-        if answer.status == _NOT_FOUND:
-            return []
-        if answer.status >= 300:
-            raise failure(answer.status, answer.reason, path)
-        return list(answer.read(dict[str, msgspec.Raw], path))
-
 
 class ElasticsearchSink:
     """One generation: an index for each document, each with a progress of its own.
@@ -194,12 +185,25 @@ class ElasticsearchSink:
             index.refresh()
         actions: list[dict[str, Any]] = []
         for alias, index in self._indices.items():
-            actions.append({"remove": {"index": f"{alias}-*", "alias": alias, "must_exist": False}})
+            # By name besides: the pattern does not find an index that is closed.
+            for name in (f"{alias}-*", *indices_shown(self._cluster, alias)):
+                actions.append({"remove": {"index": name, "alias": alias, "must_exist": False}})
             shown = {"index": index.index.name, "alias": alias, "filter": of_kind(VISIBLE), "is_write_index": False}
             actions.append({"add": shown})
         self._cluster.ask("POST", "/_aliases", dict[str, Any], {"actions": actions})
         moment = now()
         self.note(lambda record: replace(record, shown_at=moment))
+
+
+def indices_shown(cluster: Cluster, alias: str) -> list[str]:
+    """The indices to which a readers' alias leads."""
+    path = f"/_alias/{alias}"
+    answer = cluster.answer("GET", path)
+    if answer.status == _NOT_FOUND:
+        return []
+    if answer.status >= 300:
+        raise failure(answer.status, answer.reason, path)
+    return list(answer.read(dict[str, msgspec.Raw], path))
 
 
 def index_name(alias: str, generation: int) -> str:

@@ -11,7 +11,7 @@ import msgspec
 
 from sinks.elasticsearch_client import Cluster
 from sinks.elasticsearch_mapping import OURS
-from sinks.generation import UNKNOWN, Record
+from sinks.generation import UNKNOWN, Record, readable
 
 
 class _Mappings(msgspec.Struct, rename={"meta": "_meta"}):
@@ -35,4 +35,4 @@ def records(cluster: Cluster, pattern: str) -> dict[str, Record]:
 
 
 def _of(held: dict[str, str]) -> Record:
-    return Record.from_json(held[OURS]) if OURS in held else UNKNOWN
+    return readable(held[OURS]) if OURS in held else UNKNOWN

@@ -37,6 +37,12 @@ class GenerationMissing(SinkError):
     )
 
 
+class GenerationBroken(SinkError):
+    """A file, an index or the metadata of a generation is damaged or gone; other generations are not affected."""
+
+    remedy = "Run `readmodels replay all --execute`: it builds a new generation from the log."
+
+
 class GenerationInUse(SinkError):
     """The generation is the one that readers see, so it cannot be removed."""
 

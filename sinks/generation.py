@@ -49,6 +49,7 @@ class Record:
         seed_offsets: where its log begins, per shard that does not begin at zero.
         fences: those that its log does not tell.
         epochs: the lives of its log; empty where nobody has fed it yet.
+        is_unreadable: whether the store's metadata cannot be read; then nothing else here is known.
     """
 
     created_at: datetime | None = None
@@ -61,6 +62,7 @@ class Record:
     seed_offsets: Mapping[Shard, int] = field(default_factory=dict)
     fences: tuple[Fence, ...] = ()
     epochs: tuple[Epoch, ...] = ()
+    is_unreadable: bool = False
 
     def state(self, *, is_live: bool) -> State:
         """Where the generation stands, given whether readers see it."""
@@ -125,6 +127,17 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
 
 UNKNOWN = Record()
 """The record of a generation of which nothing was noted: one that was prepared, and filled, without ceremony."""
+
+UNREADABLE = Record(is_unreadable=True, is_rejected=True)
+"""The record of a generation whose metadata is damaged; as a rejected one, no cutover shows it."""
+
+
+def readable(text: str | bytes) -> Record:
+    """Read a record as a store keeps it; `UNREADABLE` where it is damaged."""
+    try:
+        return Record.from_json(text)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return UNREADABLE
 
 
 def now() -> datetime:

@@ -13,7 +13,7 @@ from sinks.batch import Progress, Shard, Span
 from sinks.errors import GenerationMissing
 from sinks.fence import Fence, FenceKind
 from sinks.fold import DOCUMENTS_PER_PAGE, fold, in_pages
-from sinks.generation import UNKNOWN, Record
+from sinks.generation import Record, readable
 from sinks.redis_link import Link, Script
 from sinks.redis_wire import Documents, Wire, documents, wire
 from sinks.register import NOWHERE
@@ -190,8 +190,8 @@ def find(link: Link, number: int) -> Generation:
 
 
 def record_of(text: bytes) -> Record:
-    """A record as the scripts answer it: empty where a generation has none."""
-    return Record.from_json(text) if text else UNKNOWN
+    """A record as the scripts answer it. Every generation is created with one: where it is gone, it was lost."""
+    return readable(text)
 
 
 def _described(shape: DocumentShape) -> tuple[str, str]:

@@ -110,6 +110,9 @@ def say_switched(switched: Switched) -> None:
     if switched.before == switched.now:
         out.print(f"[dim]=[/] generation {switched.now} of {switched.model} was live already")
         return
+    if switched.before is None:
+        out.print(f"[green]✓[/] generation {switched.now} of {switched.model} is live")
+        return
     out.print(f"[green]✓[/] generation {switched.now} of {switched.model} is live; {switched.before} is kept current")
     out.print(f"  [dim]take it back: readmodels rollback {switched.model} --execute[/]")
 

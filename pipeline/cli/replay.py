@@ -91,6 +91,7 @@ def replay(
         wanted = Wanted(
             model=plan.model,
             fences=plan.judgement.fences,
+            epochs=plan.epochs,
             is_verified=not is_unverified,
             is_cut_over=not keep,
             is_from_snapshot=snapshot,

@@ -15,7 +15,15 @@ import typer
 
 from connectors.topics import describe
 from pipeline import control, read_models
-from pipeline.child import EXIT_AGAIN, EXIT_STOPPED, build_generation, end_on_signals, end_with_parent, run_model
+from pipeline.child import (
+    EXIT_AGAIN,
+    EXIT_STOPPED,
+    build_generation,
+    end_on_signals,
+    end_with_parent,
+    run_model,
+    write_duckdb,
+)
 from pipeline.cli.context import Context, complain, err, of, out, remedy_of
 from pipeline.config import Settings
 from pipeline.marks import Marks
@@ -64,6 +72,7 @@ def work(
     model: str,
     ends: Annotated[str, typer.Option(help="Offsets at which to end, as JSON.")] = "",
     generation: Annotated[int | None, typer.Option(help="Build this generation, and nothing else.")] = None,
+    is_writer: Annotated[bool, typer.Option("--writer", help="Write DuckDB's files for others only.")] = False,
 ) -> None:
     """Be the process of one model, for as long as standard input is open."""
     until = threading.Event()
@@ -71,7 +80,9 @@ def work(
     end_with_parent(until)
     try:
         settings = of(context).settings()
-        if generation is None:
+        if is_writer:
+            write_duckdb(settings, until)
+        elif generation is None:
             run_model(model, settings, until, _parsed(ends) if ends else None)
         else:
             build_generation(model, generation, settings, until)
@@ -124,9 +135,9 @@ def ends_of_now(settings: Settings) -> Mapping[Shard, int]:
 
 
 def builder_command(context: Context, model: str, generation: int | None) -> list[str]:
-    """The command line of a process that builds one generation; of None, that of the model's process."""
+    """The command line of a process that builds one generation; of None, that of one that writes for the builders."""
     command = worker_command(context, model)
-    return command if generation is None else [*command, "--generation", str(generation)]
+    return [*command, "--writer"] if generation is None else [*command, "--generation", str(generation)]
 
 
 def worker_command(context: Context, model: str, ends: Mapping[Shard, int] | None = None) -> list[str]:

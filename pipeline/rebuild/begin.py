@@ -24,6 +24,10 @@ class Beginning:
     goes_on: bool = False
     dropped: tuple[int, ...] = ()
 
+    def anew(self, generations: Mapping[int, Record]) -> Beginning:
+        """The beginning where this generation cannot be gone on with after all."""
+        return Beginning(max([self.generation, *generations]) + 1, dropped=(*self.dropped, self.generation))
+
 
 def beginning(generations: Mapping[int, Record], live: int | None, wanted: Record, *, starts_over: bool) -> Beginning:
     """Find a generation that is made of the same, and that readers have never seen; else number a new one.
@@ -42,7 +46,7 @@ def beginning(generations: Mapping[int, Record], live: int | None, wanted: Recor
     ]
     if chosen is not None:
         return Beginning(chosen, goes_on=True, dropped=tuple(dropped))
-    return Beginning(max(generations, default=0) + 1, dropped=tuple(dropped))
+    return Beginning(max([*generations, live or 0]) + 1, dropped=tuple(dropped))
 
 
 def begin(store: Store, where: Beginning, record: Record) -> None:

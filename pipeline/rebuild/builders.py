@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,11 +51,13 @@ class Builders:
 
 
 @contextmanager
-def building(names: Sequence[str], command: Command, log_file: Path) -> Iterator[Builders]:
+def building(
+    names: Sequence[str], command: Command, log_file: Path, environment: Mapping[str, str] | None = None
+) -> Iterator[Builders]:
     """Keep processes running for as long as the block lasts; a crash of one starts it again."""
     log_file.parent.mkdir(parents=True, exist_ok=True)
     log_file.write_text("")
-    supervisor, until = Supervisor(command, log_file), threading.Event()
+    supervisor, until = Supervisor(command, log_file, environment=environment or {}), threading.Event()
     thread = threading.Thread(target=supervisor.run, args=(names, until), name="builders")
     thread.start()
     builders = Builders(supervisor, log_file, until, thread)

@@ -5,19 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+import structlog
+
 from connectors.kafka import end_offsets
 from connectors.topics import Topic, describe
 from pipeline import read_models
 from pipeline.config import Settings
-from pipeline.epoch.lifted import lives_of
 from pipeline.lives import NO_LIVES, Lives
 from pipeline.rebuild.begin import Beginning, beginning
+from pipeline.rebuild.present import present
 from pipeline.rebuild.reach import Offsets
 from pipeline.rebuild.space import Space, space
-from pipeline.survey.finding import Finding
+from pipeline.survey.finding import Finding, Reason
 from pipeline.survey.judgement import Judgement, judge, scopes_of
 from pipeline.survey.survey import Survey, SurveyWatcher, survey
-from sinks.generation import UNKNOWN
+from sinks.epoch import Epoch
+from sinks.errors import SinkError
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,8 @@ class Plan:
         where: the one that would be filled.
         judgement: of the log; empty where it is not read from its beginning.
         takes_s: about how long, by the speed of the last replay on record; None where none was timed.
+        epochs: those of the log.
+        problems: what of the model is damaged or gone; the replay does not need it.
     """
 
     model: str
@@ -37,11 +44,14 @@ class Plan:
     judgement: Judgement
     space: Space
     takes_s: float | None
+    epochs: tuple[Epoch, ...] = ()
+    problems: tuple[str, ...] = ()
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """Everything that was found, of the log and of the space."""
-        return (*self.judgement.findings, *self.space.findings())
+        """Everything that was found: of the log, of the space, and of the generations that are there."""
+        broken = [Finding(Reason.GENERATION_BROKEN, f"{self.model}: {problem}") for problem in self.problems]
+        return (*self.judgement.findings, *self.space.findings(), *broken)
 
     @property
     def is_refused(self) -> bool:
@@ -57,11 +67,13 @@ class Ground:
         survey: of the log; None where it is not read from its beginning.
         topics: by their names; none where the log is not read from its beginning.
         ends: of the log, where a snapshot takes its place.
+        epochs: of the log, as the generation knows them that was fed through the most of them.
     """
 
     survey: Survey | None
     topics: Mapping[str, Topic] = field(default_factory=dict)
     ends: Offsets = field(default_factory=dict)
+    epochs: tuple[Epoch, ...] = ()
 
 
 def look_at_ground(settings: Settings, watcher: SurveyWatcher, lives: Lives, *, is_from_snapshot: bool) -> Ground:
@@ -75,22 +87,32 @@ def look_at_ground(settings: Settings, watcher: SurveyWatcher, lives: Lives, *, 
     """
     admin = settings.kafka.admin()
     if is_from_snapshot:
-        return Ground(None, ends=end_offsets(admin, settings.contract.topics))
-    return Ground(survey(settings, watcher, lives), describe(admin, settings.contract.topics))
+        return Ground(None, ends=end_offsets(admin, settings.contract.topics), epochs=lives.epochs)
+    described = describe(admin, settings.contract.topics)
+    return Ground(survey(settings, watcher, lives), described, epochs=lives.epochs)
 
 
 def epochs_of_log(models: Iterable[str], settings: Settings) -> Lives:
     """The epochs of the log as the live generations know it: of one that was fed through the most of them.
 
+    Where no generation of these models tells of any, those of the other models are asked.
+
     Raises:
         SinkError: a store does not answer.
     """
-    known = []
-    for model in models:
-        with read_models.STORES[model](settings) as store:
-            live = store.live()
-            known.append(lives_of(store, live) if live is not None else NO_LIVES)
+    chosen = list(models)
+    known = [lives for model in chosen if (lives := _known_by(model, settings)).epochs]
+    for model in read_models.MODELS if not known else ():
+        try:
+            known += [_known_by(model, settings)] if model not in chosen else []
+        except SinkError as error:
+            log.warning("epochs not asked for", model=model, reason=str(error))
     return max(known, key=lambda lives: lives.number, default=NO_LIVES)
+
+
+def _known_by(model: str, settings: Settings) -> Lives:
+    with read_models.STORES[model](settings) as store:
+        return Lives(present(store).alive.epochs)
 
 
 def planned(model: str, settings: Settings, ground: Ground, *, starts_over: bool) -> Plan:
@@ -100,11 +122,12 @@ def planned(model: str, settings: Settings, ground: Ground, *, starts_over: bool
         SinkError: its store does not answer.
     """
     with read_models.STORES[model](settings) as store:
-        live, generations = store.live(), store.generations()
-    alive = generations[live] if live is not None else UNKNOWN
+        found = present(store)
+    live, generations, alive = found.live, found.generations, found.alive
+    epochs = alive.epochs or ground.epochs
     wanted = replace(read_models.newborn(model, settings), is_complete=False, seed_offsets=ground.ends)
-    recorded = (*alive.fences, *(fence for epoch in alive.epochs for fence in epoch.fences))
-    scopes, epoch = scopes_of(wanted.shapes), Lives(alive.epochs).leading
+    recorded = (*alive.fences, *(fence for epoch in epochs for fence in epoch.fences))
+    scopes, epoch = scopes_of(wanted.shapes), Lives(epochs).leading
     judgement = judge(ground.survey, ground.topics, scopes, recorded, epoch) if ground.survey else Judgement(())
     speeds = [record.filled_per_s for record in generations.values() if record.filled_per_s]
     offsets = sum(ground.survey.ends.values()) if ground.survey else 0
@@ -115,4 +138,6 @@ def planned(model: str, settings: Settings, ground: Ground, *, starts_over: bool
         judgement,
         space(model, settings),
         offsets / speeds[-1] if speeds and offsets else None,
+        epochs,
+        found.problems,
     )

@@ -55,8 +55,14 @@ def lacking(progress: Progress, ends: Offsets) -> dict[Shard, int]:
     return {shard: end - progress.of(shard) for shard, end in ends.items() if progress.of(shard) < end}
 
 
-def reach(progress: Callable[[], Progress], ends: Offsets, look: Look, timeout_s: float | None = None) -> None:
-    """Return once `progress` is at these offsets; a store that does not answer is asked again.
+def reach(
+    progress: Callable[[], Progress],
+    ends: Offsets,
+    look: Look,
+    timeout_s: float | None = None,
+    wait: Callable[[StoreUnavailable], None] = lambda _: None,
+) -> None:
+    """Return once `progress` is at these offsets; a store that does not answer is asked again, after `wait`.
 
     Raises:
         GenerationBehind: it was not, after `timeout_s`; the message says what is lacking.
@@ -71,6 +77,7 @@ def reach(progress: Callable[[], Progress], ends: Offsets, look: Look, timeout_s
             if is_late:
                 raise
             log.warning("waiting", action="read progress", reason=str(error), remedy=error.remedy)
+            wait(error)
             time.sleep(LOOK_AGAIN_S)
             continue
         look(seen)

@@ -22,20 +22,20 @@ from pipeline.lives import inherited
 from pipeline.members import member_count
 from pipeline.rebuild.begin import Beginning, begin, beginning
 from pipeline.rebuild.builders import Builders, building
+from pipeline.rebuild.present import present
 from pipeline.rebuild.reach import LOOK_EVERY_S, GenerationBehind, Offsets, ends_of_now, lacking, reach
 from pipeline.rebuild.switch import Switched, cut_over, drop
+from pipeline.rebuild.writer import writing
 from pipeline.verify.verdict import Verdict
 from pipeline.verify.verification import Scope, Watcher, verify
 from sinks.batch import Progress
-from sinks.duckdb_inbox import NoWriter, is_held
+from sinks.epoch import Epoch
+from sinks.errors import GenerationBroken, StoreUnavailable
 from sinks.fence import Fence
-from sinks.generation import UNKNOWN
 from sinks.sink import Store
 
 JOINS_WITHIN_S = 60.0
 """How long the model's own workers may take to join the group of a new generation."""
-OPENS_WITHIN_S = 60.0
-"""How long a process may take to hold DuckDB's files."""
 
 
 class ReplayWatcher(Watcher, Protocol):
@@ -57,6 +57,7 @@ class Wanted:
 
     Args:
         fences: the sweeps that the log does not tell.
+        epochs: those of the log, for a model whose live generation no longer tells of them.
         is_from_snapshot: whether it is filled from where the log ends now, and a snapshot of PostgreSQL, for the log's
             beginning is gone.
         is_verified, is_cut_over: whether it is proved, and shown.
@@ -67,6 +68,7 @@ class Wanted:
 
     model: str
     fences: tuple[Fence, ...] = ()
+    epochs: tuple[Epoch, ...] = ()
     is_from_snapshot: bool = False
     is_verified: bool = True
     is_cut_over: bool = True
@@ -99,7 +101,7 @@ class Replay:
     """One model's replay.
 
     Args:
-        command: the command line of a process that builds a generation; of None, that of the model's own worker.
+        command: the command line of a process that builds a generation; of None, that of one that writes for it.
         log_folder: where the words of those processes go.
     """
 
@@ -119,55 +121,58 @@ class Replay:
         """
         with ExitStack() as stack:
             store = stack.enter_context(read_models.elsewhere(self.wanted.model, self.settings))
-            if self.wanted.model == "duckdb":
-                self._with_writer(stack)
+            processes, settings = [], self.settings
+            if self.wanted.model in read_models.SINGLE_WRITER:
+                self.watcher.step("waiting for a process that holds the files")
+                log_file = self.log_folder / f"replay-{self.wanted.model}-writer.log"
+                writer = stack.enter_context(writing(settings, lambda: self.command(None), log_file))
+                processes, settings = [writer.process], writer.settings
             where = self._begin(store)
             generation = where.generation
             builders = stack.enter_context(self._built_by(generation))
+            processes.append(builders)
             if self.wanted.is_from_snapshot:
                 self._take_snapshot(builders)
-            store.complete(generation, self._filled(store, generation, builders))
-            verdict = self._verified(generation) if self.wanted.is_verified else None
+            store.complete(generation, self._filled(store, generation, processes))
+            verdict = self._verified(generation, settings) if self.wanted.is_verified else None
             if verdict is not None and not verdict.is_equal:
                 store.reject(generation)
                 return Outcome(generation, verdict)
-            if self._has_workers(store.live()):
+            if self._has_workers(present(store).live):
                 self._hand_over(generation, builders)
             if not self.wanted.is_cut_over:
                 return Outcome(generation, verdict)
             return Outcome(generation, verdict, self._cut_over(generation))
 
-    def _with_writer(self, stack: ExitStack) -> None:
-        """Have somebody hold DuckDB's files: the model's worker, or one that stands by for it."""
-        log_file = self.log_folder / "replay-duckdb-writer.log"
-        writer = stack.enter_context(building(["writer"], lambda _: self.command(None), log_file))
-        deadline = time.monotonic() + OPENS_WITHIN_S
-        self.watcher.step("waiting for a writer of DuckDB")
-        while not is_held(self.settings.duckdb.directory):
-            writer.require_at_work()
-            if time.monotonic() > deadline:
-                raise NoWriter(f"nobody holds DuckDB after {OPENS_WITHIN_S:g} s: look into {log_file}")
-            time.sleep(LOOK_EVERY_S)
-
     def _begin(self, store: Store) -> Beginning:
         wanted = self.wanted
         newborn = read_models.newborn(wanted.model, self.settings)
-        live = store.live()
-        alive = store.generations()[live] if live is not None else UNKNOWN
+        found = present(store)
         starts = end_offsets(self.settings.kafka.admin(), self.settings.contract.topics)
         record = replace(
             newborn,
             is_complete=False,
             fences=wanted.fences,
             seed_offsets=starts if wanted.is_from_snapshot else {},
-            epochs=inherited(alive.epochs),
+            epochs=inherited(found.alive.epochs or wanted.epochs),
         )
-        where = beginning(store.generations(), store.live(), record, starts_over=wanted.starts_over)
-        for number in where.dropped:
-            drop(wanted.model, number, store, self.settings)
-        begin(store, where, record)
+        where = beginning(found.generations, found.live, record, starts_over=wanted.starts_over)
+        try:
+            self._drop(store, where)
+            begin(store, where, record)
+        except GenerationBroken:
+            if not where.goes_on:
+                raise
+            # An interrupted replay left it, and its files were damaged since.
+            where = where.anew(found.generations)
+            self._drop(store, where)
+            begin(store, where, record)
         self.watcher.begun(where)
         return where
+
+    def _drop(self, store: Store, where: Beginning) -> None:
+        for number in where.dropped:
+            drop(self.wanted.model, number, store, self.settings)
 
     def _built_by(self, generation: int) -> AbstractContextManager[Builders]:
         log_file = self.log_folder / f"replay-{self.wanted.model}-{generation}.log"
@@ -184,7 +189,7 @@ class Replay:
         wanted = WantedSnapshot(tables=tuple(table.source for table in self.settings.tables.values()))
         read_models.incremental(self.settings).take(wanted, tell)
 
-    def _filled(self, store: Store, generation: int, builders: Builders) -> float:
+    def _filled(self, store: Store, generation: int, processes: Sequence[Builders]) -> float:
         """Wait for the mark that was set after the generation began: it then holds all that was committed before.
 
         Returns: offsets by seconds; zero where most was there before.
@@ -193,19 +198,27 @@ class Replay:
         began, begun_with = time.monotonic(), sink_of(store, generation).progress()
         ends = ends_of_now(self.settings)
 
+        def require_at_work() -> None:
+            for one in processes:
+                one.require_at_work()
+
         def look(progress: Progress) -> None:
-            builders.require_at_work()
+            require_at_work()
             self.watcher.building(progress, ends)
 
-        reach(sink_of(store, generation).progress, ends, look)
+        def wait(error: StoreUnavailable) -> None:
+            require_at_work()
+            self.watcher.step(f"waiting: {error}")
+
+        reach(sink_of(store, generation).progress, ends, look, wait=wait)
         offsets = sum(lacking(begun_with, ends).values())
         return offsets / (time.monotonic() - began) if offsets > sum(ends.values()) / 2 else 0.0
 
-    def _verified(self, generation: int) -> Verdict:
+    def _verified(self, generation: int, settings: Settings) -> Verdict:
         self.watcher.step("comparing with PostgreSQL")
         model = self.wanted.model
         scope = Scope(timeout_s=self.wanted.timeout_s)
-        [verdict] = verify([model], self.settings, scope, self.watcher, {model: generation})
+        [verdict] = verify([model], settings, scope, self.watcher, {model: generation})
         return verdict
 
     def _has_workers(self, live: int | None) -> bool:

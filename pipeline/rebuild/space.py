@@ -11,7 +11,9 @@ import msgspec
 
 from pipeline import read_models
 from pipeline.config import Settings
+from pipeline.rebuild.present import present
 from pipeline.survey.finding import Finding, Reason
+from sinks.errors import GenerationBroken, GenerationMissing
 
 COMFORTABLE = 2
 """Times the size of a generation: while it is built, a store holds more than what is left in the end."""
@@ -47,8 +49,11 @@ def space(model: str, settings: Settings) -> Space:
         SinkError: it does not answer.
     """
     with read_models.elsewhere(model, settings) as store:
-        live = store.live()
-        needed = 0 if live is None else store.size_bytes(live)
+        live = present(store).live
+        try:
+            needed = 0 if live is None else store.size_bytes(live)
+        except (GenerationMissing, GenerationBroken):
+            needed = 0
     return Space(model, needed, _FREE[model](settings))
 
 

@@ -5,14 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import structlog
+
 from pipeline import read_models
 from pipeline.config import Settings
 from pipeline.epoch.lifted import sink_of
 from pipeline.marks import of_topics
 from pipeline.members import forget_group
-from pipeline.rebuild.reach import Look, ends_of_now, reach
+from pipeline.rebuild.present import present
+from pipeline.rebuild.reach import Look, Offsets, ends_of_now, reach
+from sinks.errors import GenerationBroken, GenerationMissing
 from sinks.generation import Record, State, kept
 from sinks.sink import Store
+
+log = structlog.get_logger()
 
 
 class NotForReaders(Exception):
@@ -74,7 +80,7 @@ def require_for_readers(model: str, generation: int, store: Store) -> None:
     record = store.generations().get(generation)
     if record is None:
         raise NotForReaders(f"{model} has no generation {generation}")
-    state = record.state(is_live=store.live() == generation)
+    state = record.state(is_live=present(store).live == generation)
     if state in (State.BUILDING, State.REJECTED):
         raise NotForReaders(f"generation {generation} of {model} is {state}")
 
@@ -88,15 +94,23 @@ def cut_over(model: str, generation: int, settings: Settings, look: Look, timeou
     """
     with read_models.STORES[model](settings) as store:
         require_for_readers(model, generation, store)
-        before, sink = store.live(), sink_of(store, generation)
+        before, sink = present(store).live, sink_of(store, generation)
         own = read_models.settings_of(store.generations()[generation], settings)
         reach(sink.progress, ends_of_now(own), look, timeout_s)
         if before is not None and before != generation:
             # Once more, against what readers see this moment, so that nothing they saw is taken back.
-            seen = of_topics(sink_of(store, before).progress().offsets, own.contract.topics)
-            reach(sink.progress, seen, look, timeout_s)
+            reach(sink.progress, of_topics(_shown(store, before), own.contract.topics), look, timeout_s)
         sink.cutover()
         return Switched(model, before, generation)
+
+
+def _shown(store: Store, live: int) -> Offsets:
+    """The progress of what readers see; nothing where that is broken, and readers see nothing of it."""
+    try:
+        return sink_of(store, live).progress().offsets
+    except (GenerationMissing, GenerationBroken) as error:
+        log.warning("the live generation is not compared with", generation=live, reason=str(error))
+        return {}
 
 
 def switch_at_once(model: str, generation: int, settings: Settings) -> Switched:
@@ -107,7 +121,7 @@ def switch_at_once(model: str, generation: int, settings: Settings) -> Switched:
     """
     with read_models.STORES[model](settings) as store:
         require_for_readers(model, generation, store)
-        before = store.live()
+        before = present(store).live
         store.sink(generation).cutover()
         return Switched(model, before, generation)
 

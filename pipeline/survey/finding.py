@@ -26,11 +26,12 @@ class Reason(StrEnum):
     SNAPSHOT_AMBIGUOUS = "snapshot ambiguous"
     SPACE_LACKING = "space lacking"
     SPACE_SCARCE = "space scarce"
+    GENERATION_BROKEN = "generation broken"
 
     @property
     def is_fatal(self) -> bool:
         """Whether the new generation would be incomplete or wrong, or could not be built."""
-        return self not in (Reason.EXPIRES, Reason.SNAPSHOT_END_MISSING, Reason.SPACE_SCARCE)
+        return self not in _HARMLESS
 
     @property
     def remedy(self) -> str:
@@ -58,7 +59,11 @@ _REMEDIES = {
     ),
     Reason.SPACE_LACKING: "Free space, add some, or drop generations that nobody needs: `readmodels prune`.",
     Reason.SPACE_SCARCE: "Watch the space while the model is rebuilt, or `readmodels prune` before.",
+    Reason.GENERATION_BROKEN: "Nothing: the new generation takes the place of the damaged one.",
 }
+
+
+_HARMLESS = frozenset({Reason.EXPIRES, Reason.SNAPSHOT_END_MISSING, Reason.SPACE_SCARCE, Reason.GENERATION_BROKEN})
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-import threading
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from sinks.duckdb_elsewhere import DuckdbElsewhere
@@ -64,14 +64,14 @@ class DuckdbElsewhereSubject(DuckdbSubject):
 
     def __init__(self) -> None:
         super().__init__()
-        self._ended = threading.Event()
+        self._answering = ExitStack()
 
     def store(self, shapes: Sequence[Shape]) -> Store:
         holder = self.held(shapes)
         holder.open()
-        Inbox(self.directory, holder).follow(self._ended)
+        self._answering.enter_context(Inbox(self.directory, holder).answering())
         return DuckdbElsewhere(self.directory)
 
     def close(self) -> None:
-        self._ended.set()
+        self._answering.close()
         super().close()

@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from sinks.batch import Batch, Span
+from sinks.batch import Batch, Progress, Span
 from sinks.duckdb_elsewhere import DuckdbElsewhere
-from sinks.duckdb_inbox import FOLDER, Inbox, NoWriter, is_held
+from sinks.duckdb_inbox import FOLDER, Inbox, NoWriter, ask, is_held
 from sinks.duckdb_request import MalformedRequest, Reply, Request, Verb
 from sinks.duckdb_store import DuckdbStore, WriterElsewhere
-from sinks.errors import GenerationInUse, GenerationMissing, ProgressLost, SinkError
+from sinks.errors import GenerationBroken, GenerationInUse, GenerationMissing, ProgressLost, SinkError
 from sinks.generation import Record
 from sinks.shape import RowShape
+from tests.acceptance.waiting import wait_for
 
 SHAPES = [RowShape("orders", ("id",), {"id": "bigint"})]
 SHARD = ("cdc.public.orders", 0)
@@ -30,9 +32,12 @@ def holder(tmp_path: Path) -> Iterator[DuckdbStore]:
     store.close()
 
 
+QUESTION = Request(Verb.PROGRESS, 1)
+
+
 def test_nobody_is_asked_where_nobody_holds_the_files(tmp_path: Path) -> None:
     with pytest.raises(NoWriter):
-        DuckdbElsewhere(tmp_path).sink(1).progress()
+        ask(tmp_path, QUESTION, taken_over_within_s=0)
     assert not (tmp_path / FOLDER).exists()
 
 
@@ -49,8 +54,20 @@ def test_whoever_waits_hears_that_the_writer_has_ended(holder: DuckdbStore, tmp_
     ending = threading.Timer(0.3, holder.close)
     ending.start()
     with pytest.raises(NoWriter):
-        DuckdbElsewhere(tmp_path).sink(1).progress()
+        ask(tmp_path, QUESTION, taken_over_within_s=0)
     assert list((tmp_path / FOLDER).iterdir()) == []
+
+
+def test_a_process_that_takes_over_answers_what_its_predecessor_was_asked(holder: DuckdbStore, tmp_path: Path) -> None:
+    holder.create(1, Record())
+    Inbox(tmp_path, holder)
+    with ThreadPoolExecutor(1) as asking:
+        answer = asking.submit(ask, tmp_path, QUESTION)
+        wait_for(lambda: list((tmp_path / FOLDER).glob("*.request")), 10, lambda: "nothing was asked")
+        holder.close()
+        holder.open()
+        with Inbox(tmp_path, holder).answering():
+            assert answer.result(10) == Progress()
 
 
 def test_a_writer_that_takes_over_does_not_act_on_what_its_predecessor_was_asked(
@@ -64,19 +81,21 @@ def test_a_writer_that_takes_over_does_not_act_on_what_its_predecessor_was_asked
 
 
 def test_an_error_comes_back_as_what_it_was(holder: DuckdbStore, tmp_path: Path) -> None:
-    until = threading.Event()
-    Inbox(tmp_path, holder).follow(until)
     elsewhere = DuckdbElsewhere(tmp_path)
-    with pytest.raises(GenerationMissing, match="generation 3"):
-        elsewhere.sink(3).progress()
-    elsewhere.create(1, Record())
-    elsewhere.sink(1).cutover()
-    with pytest.raises(GenerationInUse):
-        elsewhere.drop(1)
-    with pytest.raises(ProgressLost) as lost:
-        elsewhere.sink(1).write(Batch(span=Span({SHARD: 5}, {SHARD: 9})))
-    assert lost.value.stored == {SHARD: 0}
-    until.set()
+    with Inbox(tmp_path, holder).answering():
+        with pytest.raises(GenerationMissing, match="generation 3"):
+            elsewhere.sink(3).progress()
+        elsewhere.create(1, Record())
+        elsewhere.sink(1).cutover()
+        with pytest.raises(GenerationInUse):
+            elsewhere.drop(1)
+        with pytest.raises(ProgressLost) as lost:
+            elsewhere.sink(1).write(Batch(span=Span({SHARD: 5}, {SHARD: 9})))
+        assert lost.value.stored == {SHARD: 0}
+        holder.path(1).unlink()
+        with pytest.raises(GenerationBroken) as broken:
+            elsewhere.sink(1).progress()
+        assert "readmodels replay duckdb --execute" in broken.value.remedy
 
 
 def test_a_request_that_nobody_can_read_is_answered_and_silences_no_other(holder: DuckdbStore, tmp_path: Path) -> None:
@@ -86,11 +105,9 @@ def test_a_request_that_nobody_can_read_is_answered_and_silences_no_other(holder
     assert inbox.answer() == 1
     with pytest.raises(SinkError, match="its head should have"):
         raise Reply.read(foreign.with_suffix(".reply")).error or AssertionError("no error")
-    until = threading.Event()
-    inbox.follow(until)
-    DuckdbElsewhere(tmp_path).create(1, Record())
+    with inbox.answering():
+        DuckdbElsewhere(tmp_path).create(1, Record())
     assert list(holder.generations()) == [1]
-    until.set()
 
 
 def test_a_live_name_of_a_table_that_the_new_generation_lacks_is_gone(holder: DuckdbStore) -> None:

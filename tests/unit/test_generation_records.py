@@ -105,7 +105,7 @@ def test_the_generation_to_go_back_to_is_the_one_that_was_live_last() -> None:
 @pytest.mark.parametrize(
     ("generations", "wanted", "starts_over", "found"),
     [
-        ({}, BUILDING, False, Beginning(1)),
+        ({}, BUILDING, False, Beginning(2)),
         ({1: shown(1)}, BUILDING, False, Beginning(2)),
         ({1: shown(1), 2: BUILDING}, BUILDING, False, Beginning(2, goes_on=True)),
         ({1: shown(1), 2: READY}, BUILDING, False, Beginning(2, goes_on=True)),

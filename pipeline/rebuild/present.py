@@ -1,0 +1,52 @@
+"""The generations of a model as far as its store can tell, also where one of them is damaged or gone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sinks.errors import GenerationBroken, GenerationMissing
+from sinks.generation import UNKNOWN, Record
+from sinks.sink import Generations
+
+
+@dataclass(frozen=True)
+class Present:
+    """What a rebuild finds in a store.
+
+    Args:
+        live: the generation that readers see; None also where the store cannot tell.
+        problems: what is damaged or gone, in the stores' words.
+    """
+
+    live: int | None = None
+    generations: Mapping[int, Record] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+
+    @property
+    def alive(self) -> Record:
+        """The record of the live generation."""
+        return UNKNOWN if self.live is None else self.generations.get(self.live, UNKNOWN)
+
+
+def present(store: Generations) -> Present:
+    """Look at the generations of a store.
+
+    Raises:
+        StoreUnavailable: it does not answer.
+    """
+    problems: list[str] = []
+    live: int | None = None
+    generations: Mapping[int, Record] = {}
+    try:
+        generations = store.generations()
+    except GenerationBroken as error:
+        problems.append(str(error))
+    try:
+        live = store.live()
+    except (GenerationBroken, GenerationMissing) as error:
+        problems.append(str(error))
+    problems += [
+        f"the metadata of generation {number} is damaged" for number, one in generations.items() if one.is_unreadable
+    ]
+    return Present(live, generations, tuple(dict.fromkeys(problems)))

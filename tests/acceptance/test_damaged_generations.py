@@ -1,0 +1,31 @@
+"""A live generation that is damaged or gone: its worker names the replay that mends it, and that needs no worker."""
+
+from __future__ import annotations
+
+import os
+
+from tests.acceptance.generations import succeeds
+from tests.acceptance.running import Pipeline
+from tests.acceptance.shop import place
+
+
+def test_a_damaged_live_file_of_duckdb_stops_its_worker_and_the_replay_that_it_names_mends_it(
+    rebuilt: Pipeline, order_id: int
+) -> None:
+    place(rebuilt.source, order_id, items=2)
+    rebuilt.settle()
+    rebuilt.end()
+    live = rebuilt.live("duckdb")
+    file = rebuilt.settings.duckdb.directory / f"{live:06}.duckdb"
+    with file.open("r+b") as content:
+        content.seek(4096)
+        content.write(os.urandom(8192))
+    run = rebuilt.start("duckdb")
+    [said, *_] = run.says("event=stopped", "model=duckdb", f"generation {live}")
+    assert "readmodels replay duckdb --execute" in said
+    assert run.process.wait(60) == 1
+    assert "is equal" in succeeds(rebuilt.command("replay", "duckdb", "--execute"))
+    assert rebuilt.live("duckdb") > live
+    rebuilt.end()
+    rebuilt.keep_running()
+    rebuilt.settled()
