@@ -1,7 +1,10 @@
-"""What the connector tells of its initial snapshots, in the topic of its notifications.
+"""Notifications of the connector's snapshots: which tables it has read, and whether it is done.
 
-An attempt that was interrupted ends without a word: the next one only tells that it began. A snapshot whose worker dies
-after the last row is complete, and never tells that it ended.
+An attempt that was interrupted ends without a notification: the next one only tells that it began. A snapshot whose
+worker dies after the last row is complete, and never tells that it ended: the next start tells SKIPPED. An attempt that
+failed before its first row is followed by SKIPPED too, because the notification that it began has stored an offset, and
+the connector takes that for the offset of a snapshot that has ended. So SKIPPED proves nothing: the tables that were
+read are what counts.
 
 Source: https://debezium.io/documentation/reference/3.6/configuration/notification.html
 """
@@ -22,31 +25,55 @@ from connectors.framing import HEADER_BYTES, frame
 from connectors.schemas import Schemas
 
 INITIAL_SNAPSHOT = "Initial Snapshot"
+INCREMENTAL_SNAPSHOT = "Incremental Snapshot"
+PARTIAL = "where-"
+"""Prefix of the id of a signal that asks for some rows of a table: no notification tells the condition."""
+
+READ = ("SUCCEEDED", "EMPTY")
+"""How the scan of a table ends that was read.
+
+Source: https://debezium.io/documentation/reference/3.6/configuration/notification.html
+"""
 
 
 class Notification(msgspec.Struct, frozen=True):
-    """One notification: what it is about, what happened, and what else is told of it."""
+    """One notification: what it is about, what happened, what else is told of it, and the signal that asked for it."""
 
     aggregate_type: str
     type: str
     additional_data: dict[str, str] = {}
+    id: str = ""
+
+    @property
+    def table_read(self) -> str | None:
+        """The table, as `schema.table`, whose scan this notification completes; None if it tells of something else."""
+        is_read = self.type == "TABLE_SCAN_COMPLETED" and self.additional_data.get("status") in READ
+        return self.additional_data.get("scanned_collection") if is_read else None
 
 
 @dataclass(frozen=True)
 class InitialSnapshot:
-    """What is told of the last attempt at an initial snapshot, and of those before it.
+    """The last attempt at an initial snapshot, and the attempts before it.
 
     Args:
-        has_ended: it came to its end.
+        has_ended: it reads no further, and changes are streamed; whether it has read everything, `lacks` tells.
         is_first: no attempt before it came to its end, so that nothing can have been streamed before.
         rows: how many rows of each table it has read, by `schema.table`; complete once it has ended.
         attempts: how many attempts were begun, this one among them.
+        filled: the tables that incremental snapshots have read since, each with all of its rows.
+        failed_at: the table that an attempt could not read, and how its scan ended; empty if that was not told.
     """
 
     has_ended: bool = False
     is_first: bool = True
     rows: Mapping[str, int] = field(default_factory=dict)
     attempts: int = 1
+    filled: frozenset[str] = frozenset()
+    failed_at: str = ""
+
+    def lacks(self, tables: Iterable[str]) -> tuple[str, ...]:
+        """Select the tables, each as `schema.table`, that no snapshot has read from beginning to end."""
+        return tuple(table for table in tables if table not in self.rows and table not in self.filled)
 
 
 def read_notification(value: bytes, form: Format, schemas: Schemas) -> Notification:
@@ -65,20 +92,31 @@ def read_notification(value: bytes, form: Format, schemas: Schemas) -> Notificat
 
 
 def initial_snapshot(notifications: Iterable[Notification]) -> InitialSnapshot | None:
-    """Put together what notifications, in their order, tell; None where they tell of no initial snapshot."""
+    """Fold notifications, in their order; None if they tell of no initial snapshot."""
     known = None
     for one in notifications:
-        if one.aggregate_type != INITIAL_SNAPSHOT:
-            continue
-        if one.type == "STARTED":
+        if one.aggregate_type == INITIAL_SNAPSHOT and one.type == "STARTED":
             is_first = known is None or (known.is_first and not known.has_ended)
-            known = InitialSnapshot(is_first=is_first, attempts=known.attempts + 1 if known else 1)
-        elif known is not None and one.type == "COMPLETED":
-            known = replace(known, has_ended=True)
-        elif known is not None and one.type == "TABLE_SCAN_COMPLETED":
-            told = one.additional_data
-            read = {told.get("scanned_collection", ""): int(told.get("total_rows_scanned", "0"))}
-            known = replace(known, rows={**known.rows, **read})
+            failed_at = known.failed_at if known and not known.has_ended else ""
+            attempts = known.attempts + 1 if known else 1
+            known = InitialSnapshot(is_first=is_first, attempts=attempts, failed_at=failed_at)
+        elif known is not None and one.aggregate_type == INITIAL_SNAPSHOT:
+            known = _further(known, one)
+        elif known is not None and one.aggregate_type == INCREMENTAL_SNAPSHOT:
+            whole = {one.table_read} if one.table_read and not one.id.startswith(PARTIAL) else set()
+            known = replace(known, filled=known.filled | whole)
+    return known
+
+
+def _further(known: InitialSnapshot, one: Notification) -> InitialSnapshot:
+    if one.type in ("COMPLETED", "SKIPPED"):
+        return replace(known, has_ended=True)
+    if one.table_read:
+        rows = int(one.additional_data.get("total_rows_scanned", "0"))
+        return replace(known, rows={**known.rows, one.table_read: rows})
+    if one.type == "TABLE_SCAN_COMPLETED":
+        told = one.additional_data
+        return replace(known, failed_at=f"{told.get('scanned_collection')}: {told.get('status')}")
     return known
 
 

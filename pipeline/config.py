@@ -190,6 +190,7 @@ class Settings(BaseSettings):
             connect_url=self.connect.url,
             connector=self.connector,
             is_double_accepted=self.envelopes.decimals is DecimalMode.DOUBLE,
+            columns={table.source: frozenset(table.columns) for table in self.tables.values()},
         )
 
 

@@ -23,7 +23,7 @@ from connectors.debezium import ConnectorConfiguration
 from connectors.envelope import Format
 from connectors.errors import SystemicError
 from connectors.kafka import KafkaSettings, KafkaUnavailable, end_offsets
-from connectors.notifications import Notification, read_notification
+from connectors.notifications import PARTIAL, Notification, read_notification
 from connectors.schemas import Schemas
 from pipeline.consumer import failure_of
 from pipeline.replication import signal
@@ -33,12 +33,6 @@ POLL_S = 0.5
 STOPS_WITHIN_S = 30.0
 LONGEST_SIGNAL = 2048
 """Characters that the signal table holds of what is wanted."""
-
-SKIPPED = ("SKIPPED", "NO_PRIMARY_KEY", "UNKNOWN_SCHEMA", "SQL_EXCEPTION")
-"""How the scan of a table ends that was not read.
-
-Source: https://debezium.io/documentation/reference/3.6/configuration/notification.html
-"""
 
 
 class SnapshotNotTaken(SystemicError):
@@ -72,6 +66,10 @@ class WantedSnapshot:
 
     tables: tuple[str, ...]
     where: str | None = None
+
+    def new_id(self) -> str:
+        """Make up an id for a signal, which the notifications of the snapshot repeat."""
+        return f"{PARTIAL if self.where is not None else ''}{uuid4()}"
 
     @property
     def data(self) -> str:
@@ -127,8 +125,8 @@ class SnapshotProgress:
             )
         if one.type == "TABLE_SCAN_COMPLETED":
             table = told.get("scanned_collection", "")
-            if told.get("status") in SKIPPED:
-                raise SnapshotNotTaken(f"the connector did not read {table}: {told['status']}")
+            if one.table_read is None:
+                raise SnapshotNotTaken(f"the connector did not read {table}: {told.get('status')}")
             return replace(self, rows={**(self.rows or {}), table: int(told.get("total_rows_scanned", "0"))})
         return self
 
@@ -165,7 +163,7 @@ class Asked:
             KafkaUnavailable: the connector's notifications cannot be read.
         """
         with self._notifications() as consumer:
-            snapshot_id = str(uuid4())
+            snapshot_id = wanted.new_id()
             self._signal(snapshot_id, "execute-snapshot", wanted.data)
             began, stopped_at, known = time.monotonic(), None, SnapshotProgress()
             while True:

@@ -1,7 +1,13 @@
-"""What must be true of the source before its log can be trusted, each with what to do where it is not."""
+"""Preconditions: what must be true of the source for its log to be trusted, each with its remedy.
 
-from dataclasses import dataclass
+They are checked at every start, and every few seconds while workers run (`pipeline.epoch.source_watch`). Some make the
+log incomplete or untrue for as long as they are broken: these are gaps. The others keep a snapshot from reading rows.
+"""
 
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from psycopg import sql
 from psycopg.rows import class_row
 
 from connectors.debezium import ConnectorConfiguration
@@ -31,8 +37,33 @@ class SourceNotReady(ContractBroken):
 
 
 @dataclass(frozen=True)
+class Capture:
+    """What is captured, by whom, and what of it the read models are made of.
+
+    Args:
+        role: the one as which the connector reads.
+        columns: the described columns of each described table, by `schema.table`. Other columns, and other tables', may
+            hold what they like: no model shows them.
+    """
+
+    connector: ConnectorConfiguration
+    role: str
+    columns: Mapping[str, Collection[str]] = field(default_factory=dict)
+
+    def describes(self, table: str, column: str) -> bool:
+        """Whether a model holds the column, and the connector sends it."""
+        return column in self.columns.get(table, ()) and self.connector.captures_column(table, column)
+
+
+@dataclass(frozen=True)
 class SourceDatabase:
-    """The server, the database and the publication, as far as they matter here."""
+    """The server, the database and the publication, as far as they matter here.
+
+    Args:
+        publication_identity: its oid; empty where there is none.
+        publication_version: the transaction that wrote its catalog row.
+        publication_content: a digest of that row.
+    """
 
     wal_level: str
     encoding: str
@@ -40,21 +71,40 @@ class SourceDatabase:
     is_every_operation_published: bool
     published_tables: list[str]
     partly_published_tables: list[str]
+    publication_identity: str = ""
+    publication_version: str = ""
+    publication_content: str = ""
 
 
 @dataclass(frozen=True)
 class CapturedTable:
-    """A table whose changes are captured, as far as it matters here."""
+    """A table whose changes are captured, as far as it matters here.
+
+    Args:
+        table_name: as `schema.table`, as the catalog has it.
+        quoted_name, quoted_schema: the same as SQL needs it.
+        is_row_secured: row security hides rows from the connector's role.
+        is_schema_usable, is_readable: the connector's role may use the schema, and read the table.
+        table_identity, key_identity: oids of the table and of its primary key; empty where there is none.
+        publication_entries: what puts the table into the publication, each with its oid.
+    """
 
     table_name: str
+    quoted_name: str
+    quoted_schema: str
     is_present: bool
     is_plain: bool
     is_identity_full: bool
     is_row_secured: bool
+    is_schema_usable: bool
+    is_readable: bool
     is_keyed: bool
     is_key_deferrable: bool
     generated_columns: list[str]
     nullable_columns_with_default: list[str]
+    table_identity: str = ""
+    key_identity: str = ""
+    publication_entries: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -66,34 +116,54 @@ class Source:
     slot: Slot | None
 
 
-def read_source(connection: Connection, configuration: ConnectorConfiguration) -> Source:
+def read_source(connection: Connection, capture: Capture) -> Source:
     """Read what the preconditions are about; nothing is changed."""
+    connector = capture.connector
+    named = {"tables": list(connector.tables), "publication": connector.publication, "role": capture.role}
     with connection.cursor(row_factory=class_row(SourceDatabase)) as cursor:
-        wanted = {"publication": configuration.publication}
-        database = next(iter(cursor.execute(statement("source_database.sql"), wanted)))
+        database = next(iter(cursor.execute(statement("source_database.sql"), named)))
     with connection.cursor(row_factory=class_row(CapturedTable)) as cursor:
-        tables = cursor.execute(statement("captured_tables.sql"), {"tables": list(configuration.tables)}).fetchall()
-    return Source(database, tables, read_slot(connection, configuration.slot))
+        tables = cursor.execute(statement("captured_tables.sql"), named).fetchall()
+    return Source(database, tables, read_slot(connection, connector.slot))
 
 
-def findings(source: Source, configuration: ConnectorConfiguration) -> list[Finding]:
-    """Name everything that would make the log incomplete or untrue."""
-    rules = [*_of_database(source.database), *_of_publication(source.database, configuration)]
+def findings(source: Source, capture: Capture) -> list[Finding]:
+    """Name everything that would make the log incomplete or untrue, or keep a snapshot from reading it."""
+    rules = [*_of_database(source.database), *_of_signals(source.database, capture)]
     for table in source.tables:
-        rules += _of_table(table, configuration)
+        rules += _of_reading(table, capture)
     if source.slot:
-        rules += _of_slot(source.slot, configuration)
-    return [Finding(problem, remedy) for is_broken, problem, remedy in rules if is_broken]
+        rules += _of_slot(source.slot, capture.connector)
+    return [*gaps(source, capture), *_broken(rules)]
 
 
-def require_ready(connection: Connection, configuration: ConnectorConfiguration) -> None:
+def gaps(source: Source, capture: Capture) -> list[Finding]:
+    """Name everything that makes the log incomplete or untrue for as long as it lasts."""
+    rules = _of_publication(source.database, capture)
+    for table in source.tables:
+        rules += _of_table(table)
+        rules += _of_published(table, source.database, capture)
+        rules += _of_columns(table, capture)
+    return _broken(rules)
+
+
+def reading_findings(source: Source, capture: Capture) -> list[Finding]:
+    """Name everything that keeps a snapshot from reading all rows."""
+    return _broken([rule for table in source.tables for rule in _of_reading(table, capture)])
+
+
+def require_ready(connection: Connection, capture: Capture) -> None:
     """Refuse a source in which anything was found.
 
     Raises:
         SourceNotReady: with every finding.
     """
-    if found := findings(read_source(connection, configuration), configuration):
+    if found := findings(read_source(connection, capture), capture):
         raise SourceNotReady(found)
+
+
+def _broken(rules: list[Rule]) -> list[Finding]:
+    return [Finding(problem, remedy) for is_broken, problem, remedy in rules if is_broken]
 
 
 def _of_database(database: SourceDatabase) -> list[Rule]:
@@ -111,37 +181,50 @@ def _of_database(database: SourceDatabase) -> list[Rule]:
     ]
 
 
-def _of_publication(database: SourceDatabase, configuration: ConnectorConfiguration) -> list[Rule]:
-    name = configuration.publication
+def _of_publication(database: SourceDatabase, capture: Capture) -> list[Rule]:
+    name = capture.connector.publication
     if not database.is_published:
         return [(True, f"there is no publication {name}", "Run `readmodels init`.")]
-    operations = (
-        not database.is_every_operation_published,
-        f"publication {name} leaves out an operation",
-        f"ALTER PUBLICATION {name} SET (publish = 'insert, update, delete, truncate');",
-    )
-    tables = (*configuration.tables, configuration.signal_table)
-    missing = [
+    return [
         (
-            table not in database.published_tables,
-            f"publication {name} leaves out {table}",
+            not database.is_every_operation_published,
+            f"publication {name} leaves out an operation",
+            f"ALTER PUBLICATION {name} SET (publish = 'insert, update, delete, truncate');",
+        )
+    ]
+
+
+def _of_published(table: CapturedTable, database: SourceDatabase, capture: Capture) -> list[Rule]:
+    name, quoted = capture.connector.publication, table.quoted_name
+    if not database.is_published or not table.is_present:
+        return []
+    return [
+        (
+            table.table_name not in database.published_tables,
+            f"publication {name} leaves out {table.table_name}",
+            f"ALTER PUBLICATION {name} ADD TABLE {quoted};",
+        ),
+        (
+            table.table_name in database.partly_published_tables,
+            f"publication {name} leaves out rows or columns of {table.table_name}",
+            f"ALTER PUBLICATION {name} DROP TABLE {quoted}; ALTER PUBLICATION {name} ADD TABLE {quoted};",
+        ),
+    ]
+
+
+def _of_signals(database: SourceDatabase, capture: Capture) -> list[Rule]:
+    name, table = capture.connector.publication, capture.connector.signal_table
+    return [
+        (
+            database.is_published and table not in database.published_tables,
+            f"publication {name} leaves out {table}, through which snapshots are asked for",
             f"ALTER PUBLICATION {name} ADD TABLE {table};",
         )
-        for table in tables
     ]
-    partial = [
-        (
-            table in database.partly_published_tables,
-            f"publication {name} leaves out rows or columns of {table}",
-            f"ALTER PUBLICATION {name} DROP TABLE {table}; ALTER PUBLICATION {name} ADD TABLE {table};",
-        )
-        for table in tables
-    ]
-    return [operations, *missing, *partial]
 
 
-def _of_table(table: CapturedTable, configuration: ConnectorConfiguration) -> list[Rule]:
-    name = table.table_name
+def _of_table(table: CapturedTable) -> list[Rule]:
+    name, quoted = table.table_name, table.quoted_name
     if not table.is_present:
         return [(True, f"there is no table {name}", "Create it, or take it out of `table.include.list`.")]
     return [
@@ -153,32 +236,49 @@ def _of_table(table: CapturedTable, configuration: ConnectorConfiguration) -> li
         (
             not table.is_identity_full,
             f"{name} does not log whole old rows: Debezium would invent values for them",
-            f"ALTER TABLE {name} REPLICA IDENTITY FULL; then rebuild the read models.",
-        ),
-        (
-            table.is_row_secured,
-            f"{name} has row level security: a snapshot would miss the rows that it hides",
-            f"ALTER TABLE {name} DISABLE ROW LEVEL SECURITY;",
+            f"ALTER TABLE {quoted} REPLICA IDENTITY FULL;",
         ),
         (
             not table.is_keyed,
             f"{name} has no primary key",
-            f"ALTER TABLE {name} ADD PRIMARY KEY (…);",
+            f"ALTER TABLE {quoted} ADD PRIMARY KEY (…);",
         ),
         (
             table.is_key_deferrable,
             f"the primary key of {name} is deferrable: one key could be two rows in the log",
             f"Make the primary key of {name} anew, NOT DEFERRABLE.",
         ),
-        *_of_columns(table, configuration),
     ]
 
 
-def _of_columns(table: CapturedTable, configuration: ConnectorConfiguration) -> list[Rule]:
+def _of_reading(table: CapturedTable, capture: Capture) -> list[Rule]:
+    name, role = table.table_name, sql.Identifier(capture.role).as_string()
+    if not table.is_present:
+        return []
+    return [
+        (
+            not table.is_schema_usable,
+            f"role {capture.role} may not use the schema of {name}: a snapshot of it fails",
+            f"GRANT USAGE ON SCHEMA {table.quoted_schema} TO {role};",
+        ),
+        (
+            not table.is_readable,
+            f"role {capture.role} may not read {name}: a snapshot of it fails",
+            f"GRANT SELECT ON {table.quoted_name} TO {role};",
+        ),
+        (
+            table.is_row_secured,
+            f"{name} has row level security: a snapshot would miss the rows that it hides from {capture.role}",
+            f"ALTER ROLE {role} BYPASSRLS;",
+        ),
+    ]
+
+
+def _of_columns(table: CapturedTable, capture: Capture) -> list[Rule]:
     name = table.table_name
     generated = [
         (
-            configuration.captures_column(name, column),
+            capture.describes(name, column),
             f"{name}.{column} is generated: snapshots would carry it, changes would not",
             f"Add {name}.{column} to the connector's `column.exclude.list`.",
         )
@@ -186,9 +286,9 @@ def _of_columns(table: CapturedTable, configuration: ConnectorConfiguration) -> 
     ]
     nullable_with_default = [
         (
-            configuration.captures_column(name, column) and not configuration.has_json_values,
+            capture.describes(name, column) and not capture.connector.has_json_values,
             f"{name}.{column} may be NULL and has a default: in Avro, NULL would arrive as the default",
-            f"ALTER TABLE {name} ALTER COLUMN {column} DROP DEFAULT;",
+            f"ALTER TABLE {table.quoted_name} ALTER COLUMN {sql.Identifier(column).as_string()} DROP DEFAULT;",
         )
         for column in table.nullable_columns_with_default
     ]

@@ -1,8 +1,8 @@
 """Setting up and taking down everything between the orders and the log, in steps that can be repeated."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from connectors import topics
 from connectors.connect import ConnectClient, ConnectorMissing
@@ -11,7 +11,7 @@ from connectors.kafka import KafkaSettings
 from connectors.topics import TopicSettings, WantedTopic
 from pipeline import control, replication, source_database
 from pipeline.continuity import require_unbroken
-from pipeline.preconditions import require_ready
+from pipeline.preconditions import Capture, read_source, require_ready
 from pipeline.source_database import SourceSettings
 
 UNCHANGED = "unchanged"
@@ -35,7 +35,7 @@ class Deployment:
     """Everything that set-up and teardown touch.
 
     `worker_topics` are topics that the workers need beside the connector's; `is_double_accepted` takes decimals as
-    binary doubles, which lose cents.
+    binary doubles, which lose cents. `columns` are those that the models are made of, see `preconditions.Capture`.
     """
 
     source: SourceSettings
@@ -44,7 +44,13 @@ class Deployment:
     connect_url: str
     connector: ConnectorConfiguration
     is_double_accepted: bool = False
+    columns: Mapping[str, Collection[str]] = field(default_factory=dict)
     worker_topics: tuple[WantedTopic, ...] = (control.wanted_topic(replication_factor=None),)
+
+    @property
+    def capture(self) -> Capture:
+        """What is captured, and by whom."""
+        return Capture(self.connector, self.source.replication_role, self.columns)
 
 
 def carry_out(steps: Iterable[Step], report: Report) -> None:
@@ -58,7 +64,7 @@ def init_steps(deployment: Deployment) -> list[Step]:
     return [
         Step("tables", lambda: _tables(deployment.source)),
         Step("replication role", lambda: _role(deployment.source)),
-        Step("grants", lambda: _grants(deployment.source)),
+        Step("grants", lambda: _grants(deployment)),
         Step("publication", lambda: _publication(deployment.source)),
         Step("preconditions", lambda: _preconditions(deployment)),
         Step("topics", lambda: _topics(deployment)),
@@ -107,12 +113,20 @@ def _role(source: SourceSettings) -> str:
     return f"{source.replication_role} may log in and replicate"
 
 
-def _grants(source: SourceSettings) -> str:
+def _grants(deployment: Deployment) -> str:
+    source = deployment.source
     with source_database.connect(source.url) as connection:
-        if source_database.presence(connection, source.replication_role).is_granted:
-            return UNCHANGED
-        source_database.grant(connection, source.replication_role)
-        return f"granted to {source.replication_role}"
+        is_granted = source_database.presence(connection, source.replication_role).is_granted
+        if not is_granted:
+            source_database.grant(connection, source.replication_role)
+        lacking = [
+            table
+            for table in read_source(connection, deployment.capture).tables
+            if table.is_present and not (table.is_schema_usable and table.is_readable)
+        ]
+        for table in lacking:
+            source_database.let_read(connection, table.table_name, source.replication_role)
+    return UNCHANGED if is_granted and not lacking else f"granted to {source.replication_role}"
 
 
 def _publication(source: SourceSettings) -> str:
@@ -126,7 +140,7 @@ def _publication(source: SourceSettings) -> str:
 def _preconditions(deployment: Deployment) -> str:
     deployment.connector.require_safe(is_double_accepted=deployment.is_double_accepted)
     with source_database.connect(deployment.source.url) as connection:
-        require_ready(connection, deployment.connector)
+        require_ready(connection, deployment.capture)
     return "all hold"
 
 

@@ -1,5 +1,6 @@
 """The source's side of the setup: its tables, its publication, and what the connector may do there."""
 
+import contextlib
 from dataclasses import dataclass, field
 from importlib.resources import files
 
@@ -87,6 +88,17 @@ def create_schema(connection: Connection) -> None:
 def grant(connection: Connection, role: str) -> None:
     """Let the replication role read the captured tables, and write its heartbeat and its signals."""
     run(connection, "grants.sql", role=sql.Identifier(role))
+
+
+def let_read(connection: Connection, table: str, role: str) -> None:
+    """Let a role read one table, as `schema.table`, as far as the role of this connection may grant it."""
+    schema, _, name = table.partition(".")
+    rights = ("USAGE ON SCHEMA {schema}", "SELECT ON {table}")
+    parts = {"schema": sql.Identifier(schema), "table": sql.Identifier(schema, name), "role": sql.Identifier(role)}
+    for right in rights:
+        with contextlib.suppress(psycopg.errors.InsufficientPrivilege):
+            # The preconditions name a right that is still missing, with the GRANT that somebody else has to give.
+            connection.execute(sql.SQL(f"GRANT {right} TO {{role}}").format(**parts))
 
 
 def create_publication(connection: Connection) -> None:

@@ -5,6 +5,9 @@ SELECT current_setting('wal_level')                                       AS wal
        publication.oid IS NOT NULL                                        AS is_published,
        coalesce(publication.pubinsert AND publication.pubupdate
                 AND publication.pubdelete AND publication.pubtruncate, false) AS is_every_operation_published,
+       coalesce(publication.oid::text, '')                               AS publication_identity,
+       coalesce(publication.xmin::text, '')                              AS publication_version,
+       coalesce(md5(to_jsonb(publication)::text), '')                    AS publication_content,
        coalesce((SELECT array_agg(schemaname || '.' || tablename)
                  FROM pg_catalog.pg_publication_tables
                  WHERE pubname = publication.pubname), '{}')              AS published_tables,

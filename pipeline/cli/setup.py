@@ -8,10 +8,11 @@ import typer
 from rich.markup import escape
 
 from pipeline import setup
-from pipeline.cli.context import of, out
+from pipeline.cli.context import err, of, out
 from pipeline.config import Settings
 from pipeline.generations import drop_steps, first_generation_steps
 from pipeline.setup import UNCHANGED, Step, carry_out
+from pipeline.snapshots import complete_snapshots
 
 Execute = Annotated[bool, typer.Option("--execute", help="Do it; without this, only show what would be done.")]
 
@@ -22,7 +23,8 @@ def init(context: typer.Context) -> None:
     May be repeated at any time: what is there already is checked and left as it is.
     """
     settings = of(context).settings()
-    carry_out([*setup.init_steps(settings.deployment), *first_generation_steps(settings)], report)
+    snapshots = Step("snapshots", lambda: complete_snapshots(settings, _say_reading))
+    carry_out([*setup.init_steps(settings.deployment), *first_generation_steps(settings), snapshots], report)
     out.print("ready; next: [bold]readmodels run[/]")
 
 
@@ -47,6 +49,10 @@ def teardown(
 def _teardown_steps(settings: Settings, with_tables: bool) -> list[Step]:
     steps = [*drop_steps(settings), *setup.teardown_steps(settings.deployment)]
     return [*steps, setup.drop_tables_step(settings.source)] if with_tables else steps
+
+
+def _say_reading(table: str) -> None:
+    err.print(f"[dim]the connector reads {escape(table)}, which no snapshot has read…[/]")
 
 
 def report(name: str, outcome: str) -> None:

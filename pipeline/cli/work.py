@@ -26,9 +26,10 @@ from pipeline.child import (
 )
 from pipeline.cli.context import Context, complain, err, of, out, remedy_of
 from pipeline.config import Settings
-from pipeline.marks import Marks
+from pipeline.marks import MarkNotSeen, Marks
 from pipeline.policy import Verdict, verdict
 from pipeline.preconditions import require_ready
+from pipeline.snapshots import require_snapshots
 from pipeline.source_database import SourceUnavailable, connect
 from pipeline.supervisor import Supervisor
 from pipeline.unexpected import told
@@ -53,11 +54,13 @@ def run(
 
     A store that is down delays its own model only; its worker waits and goes on by itself. More processes, on this or
     other machines, share the work. DuckDB has one writer: another process of it stands by and takes over.
+
+    --until-caught-up exits with 1 if a captured table has rows that no snapshot has read: the models lack them.
     """
     chosen = read_models.named(models)
     settings = of(context).settings()
     _refuse_untrue_source(settings)
-    ends = ends_of_now(settings) if until_caught_up else None
+    ends = _ends_to_reach(settings) if until_caught_up else None
     until = threading.Event()
     end_on_signals(until)
     supervisor = Supervisor(lambda model: worker_command(of(context), model, ends))
@@ -65,6 +68,8 @@ def run(
     code = supervisor.run(crew, until)
     if code:
         raise typer.Exit(code)
+    if until_caught_up:
+        require_snapshots(settings)
 
 
 def work(
@@ -116,9 +121,18 @@ def _refuse_untrue_source(settings: Settings) -> None:
     """Look at the source before anything is carried; where it does not answer, the log is carried all the same."""
     try:
         with closing(connect(settings.source.url)) as connection:
-            require_ready(connection, settings.connector)
+            require_ready(connection, settings.deployment.capture)
     except SourceUnavailable as error:
         log.warning("source not checked", reason=str(error))
+
+
+def _ends_to_reach(settings: Settings) -> Mapping[Shard, int]:
+    try:
+        return ends_of_now(settings)
+    except MarkNotSeen:
+        # Nothing is streamed before the initial snapshot has ended, and that is the better answer.
+        require_snapshots(settings)
+        raise
 
 
 def ends_of_now(settings: Settings) -> Mapping[Shard, int]:

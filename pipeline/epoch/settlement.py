@@ -63,7 +63,7 @@ class _Nobody:
 
 
 def settlement(settings: Settings, lives: Lives, scopes: Sequence[str], *, is_doubtful: bool) -> Settlement | None:
-    """What there is to do at the end of the snapshot of the epoch that is now; None while it goes on.
+    """What there is to do at the end of the snapshot of the epoch that is now; None while it goes on, or lacks a table.
 
     Args:
         scopes: those of the model, see `judgement.scopes_of`.
@@ -75,6 +75,8 @@ def settlement(settings: Settings, lives: Lives, scopes: Sequence[str], *, is_do
     """
     admin = settings.kafka.admin()
     told = told_of_snapshots(settings, admin, AskedOnce(read_models.registry(settings)), lives.begins_at())
+    if told is not None and told.has_ended and told.lacks(table.source for table in settings.tables.values()):
+        return None
     if told is not None and told.has_ended and told.attempts == 1 and lives.leading == 0:
         return Settlement(_first_lsn(settings))
     if (told is None or not told.has_ended) and not is_doubtful:

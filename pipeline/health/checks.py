@@ -15,6 +15,7 @@ from pipeline.crew import LiveGenerationGone
 from pipeline.health.observation import Observation
 from pipeline.health.problem import Problem
 from pipeline.heartbeat import WorkerState
+from pipeline.snapshots import read_snapshots, snapshot_findings
 from pipeline.unexpected import is_expected, told
 from sinks.errors import GenerationMissing
 
@@ -47,6 +48,13 @@ def slot_is_read(observation: Observation) -> Iterator[Problem]:
     elif not slot.is_active:
         remedy = "Run `readmodels init`: it resumes the connector, or says why it cannot."
         yield Problem("slot", f"nobody reads slot {name}: no change reaches Kafka", remedy)
+
+
+def tables_are_snapshotted(observation: Observation) -> Iterator[Problem]:
+    """Find captured tables that no snapshot has read, and a snapshot that has not ended."""
+    settings = observation.settings
+    for finding in snapshot_findings(read_snapshots(settings), settings):
+        yield Problem("snapshot", finding.problem, finding.remedy)
 
 
 def generation_is_live(observation: Observation, model: str) -> Iterator[Problem]:
@@ -130,6 +138,7 @@ def _utc(moment: datetime) -> str:
 DEPLOYMENT_CHECKS: tuple[tuple[str, Check], ...] = (
     ("connector", connector_runs),
     ("slot", slot_is_read),
+    ("snapshot", tables_are_snapshotted),
 )
 """Checks of what all models share, each with its subject."""
 

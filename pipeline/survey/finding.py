@@ -22,6 +22,7 @@ class Reason(StrEnum):
     CONTRACT_BROKEN = "contract broken"
     RECORD_UNREADABLE = "record unreadable"
     SNAPSHOT_UNFINISHED = "snapshot unfinished"
+    SNAPSHOT_MISSING = "snapshot missing"
     SNAPSHOT_END_MISSING = "snapshot end missing"
     SNAPSHOT_AMBIGUOUS = "snapshot ambiguous"
     SPACE_LACKING = "space lacking"
@@ -53,6 +54,7 @@ _REMEDIES = {
         "--execute` and `readmodels init` make the log anew."
     ),
     Reason.SNAPSHOT_UNFINISHED: "Wait until the first snapshot has ended: `readmodels status` shows the connector.",
+    Reason.SNAPSHOT_MISSING: "Run `readmodels init`, which has the connector read what is missing.",
     Reason.SNAPSHOT_END_MISSING: "Nothing, if `readmodels verify` finds the new generation equal to PostgreSQL.",
     Reason.SNAPSHOT_AMBIGUOUS: (
         f"{_SNAPSHOT}; or `readmodels teardown --execute` and `readmodels init` make the log anew."

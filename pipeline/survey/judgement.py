@@ -12,6 +12,9 @@ committed at or past its LSN, or lies behind one of its rows in the same partiti
 attempt before had come to its end (it streams nothing until one has). Else only a fence that was recorded when the
 snapshot was started knows.
 
+A table that no snapshot has read lacks its older rows in the log, though the snapshot has ended: the table was captured
+later, or the snapshot failed before its first row. An incremental snapshot of the table makes up for it.
+
 A snapshot has come to its end if its last row is in the log, which Debezium marks; if anything was streamed; or if the
 connector tells so. An attempt whose successor found no rows at all leaves the log without any of the later one's LSN:
 only the connector tells of that one, and the sweep stands just above the LSN that is known.
@@ -161,6 +164,9 @@ def judge_snapshots(
     if (last or told) and not (has_its_end or is_streamed_since or is_told_ended):
         which = f"the snapshot at LSN {last}" if last else "the snapshot that the connector tells of"
         return [], [Finding(Reason.SNAPSHOT_UNFINISHED, f"{which} has not ended")]
+    if survey.never_read:
+        named = ", ".join(survey.never_read)
+        return [], [Finding(Reason.SNAPSHOT_MISSING, f"no snapshot has read {named}: older rows are not in the log")]
     if last is None and told is None and epoch > 0:
         return [], [Finding(Reason.SNAPSHOT_UNFINISHED, f"the snapshot that begins epoch {epoch} has not begun")]
     if last is None:

@@ -72,6 +72,7 @@ class Survey:
         broken: why a topic's changes are not those of the described table; it was not read further.
         ended_snapshots: the LSNs of the snapshots whose last row is in the log.
         told: what the connector itself tells of its first snapshot, or None where it tells nothing of these topics.
+        never_read: the described tables, each as `schema.table`, that no snapshot has read, though it has ended.
         elapsed_s: what the survey took.
         decode_s: what decoding took of it.
     """
@@ -85,6 +86,7 @@ class Survey:
     broken: Mapping[str, ContractBroken] = field(default_factory=dict)
     ended_snapshots: frozenset[int] = frozenset()
     told: InitialSnapshot | None = None
+    never_read: tuple[str, ...] = ()
     elapsed_s: float = 0.0
     decode_s: float = 0.0
 
@@ -163,6 +165,7 @@ def survey(settings: Settings, watcher: SurveyWatcher, lives: Lives = NO_LIVES) 
         broken=found.broken,
         ended_snapshots=frozenset(found.ended_snapshots),
         told=told,
+        never_read=told.lacks(table.source for table in settings.tables.values()) if told and told.has_ended else (),
         elapsed_s=time.monotonic() - began,
         decode_s=found.decode_s,
     )

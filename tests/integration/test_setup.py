@@ -118,7 +118,7 @@ def test_init_refuses_a_source_that_is_not_ready(ready: Deployment) -> None:
                 outcomes(init_steps(ready))
         finally:
             connection.execute("ALTER TABLE order_items DISABLE ROW LEVEL SECURITY")
-    assert refused.value.remedy == "ALTER TABLE public.order_items DISABLE ROW LEVEL SECURITY;"
+    assert refused.value.remedy == 'ALTER ROLE "setup_test_replication" BYPASSRLS;'
 
 
 def test_a_connector_that_cannot_log_in_is_rejected_with_the_reason(ready: Deployment) -> None:

@@ -13,13 +13,15 @@ from sqlalchemy.dialects import postgresql
 from connectors.debezium import shipped_configuration
 from pipeline import replication, source_database
 from pipeline.models import STATUSES, Base, open_engine
-from pipeline.preconditions import SourceNotReady, findings, read_source, require_ready
+from pipeline.preconditions import Capture, SourceNotReady, findings, read_source, require_ready
 from pipeline.source_database import Connection, SourceSettings, SourceUnavailable
 from stack.endpoints import Endpoints
 from tests.integration.own_source import own_database
 from tests.integration.wiretap import Wiretap
 
 CONFIGURATION = shipped_configuration().with_settings({"slot.name": "source_test"})
+COLUMNS = {"public.orders": {"id", "note", "half"}}
+CAPTURE = Capture(CONFIGURATION, "source_test_replication", COLUMNS)
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +100,7 @@ def test_the_schema_may_be_created_again_without_losing_rows(source: SourceSetti
 
 
 def test_the_setup_is_ready(connection: Connection) -> None:
-    require_ready(connection, CONFIGURATION)
+    require_ready(connection, CAPTURE)
 
 
 @pytest.mark.parametrize(
@@ -108,6 +110,7 @@ def test_the_setup_is_ready(connection: Connection) -> None:
         ("ALTER TABLE orders ENABLE ROW LEVEL SECURITY", "public.orders has row level security"),
         ("ALTER TABLE orders ALTER note SET DEFAULT 'x'", "public.orders.note may be NULL and has a default"),
         ("ALTER TABLE orders ADD half numeric GENERATED ALWAYS AS (total / 2) STORED", "public.orders.half is gen"),
+        ("REVOKE SELECT ON orders FROM source_test_replication", "source_test_replication may not read public.orders"),
         ("ALTER TABLE order_items DROP CONSTRAINT order_items_pkey", "public.order_items has no primary key"),
         (
             "ALTER TABLE order_items DROP CONSTRAINT order_items_pkey, ADD PRIMARY KEY (id) DEFERRABLE",
@@ -124,22 +127,48 @@ def test_the_setup_is_ready(connection: Connection) -> None:
 def test_a_change_at_the_source_that_breaks_the_log_is_found(connection: Connection, change: str, problem: str) -> None:
     connection.execute(change)
     with pytest.raises(SourceNotReady, match=problem):
-        require_ready(connection, CONFIGURATION)
+        require_ready(connection, CAPTURE)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "ALTER TABLE orders ADD added text DEFAULT 'x'",
+        "ALTER TABLE orders ADD added numeric GENERATED ALWAYS AS (total / 2) STORED",
+        "CREATE INDEX ON orders (note)",
+        "ALTER ROLE source_test_replication BYPASSRLS; ALTER TABLE orders ENABLE ROW LEVEL SECURITY",
+    ],
+)
+def test_a_change_that_no_model_can_see_is_none(source: SourceSettings, change: str) -> None:
+    with source_database.connect(source.admin_url) as admin, admin.transaction(force_rollback=True):
+        admin.execute(change)
+        require_ready(admin, CAPTURE)
+
+
+def test_names_are_quoted_as_the_catalog_has_them(connection: Connection) -> None:
+    connection.execute('CREATE TABLE "Odd name" ("Id" int PRIMARY KEY, "No" int DEFAULT 5)')
+    odd = CONFIGURATION.with_settings({"table.include.list": "public.Odd name"})
+    capture = Capture(odd, "source_test_replication", {"public.Odd name": {"Id", "No"}})
+    found = findings(read_source(connection, capture), capture)
+    assert len(found) == 4
+    for finding in found:
+        connection.execute(finding.remedy)
+    require_ready(connection, capture)
 
 
 def test_an_unlogged_table_is_found(connection: Connection) -> None:
     connection.execute("ALTER PUBLICATION readmodels DROP TABLE orders")
     connection.execute("ALTER TABLE orders SET UNLOGGED")
-    found = findings(read_source(connection, CONFIGURATION), CONFIGURATION)
+    found = findings(read_source(connection, CAPTURE), CAPTURE)
     assert "public.orders is not an ordinary logged table" in [finding.problem for finding in found]
 
 
 def test_a_remedy_that_is_sql_puts_things_right(connection: Connection) -> None:
     connection.execute("ALTER TABLE orders REPLICA IDENTITY NOTHING, ALTER note SET DEFAULT 'x'")
     connection.execute("ALTER PUBLICATION readmodels SET TABLE order_items")
-    for finding in findings(read_source(connection, CONFIGURATION), CONFIGURATION):
+    for finding in findings(read_source(connection, CAPTURE), CAPTURE):
         connection.execute(finding.remedy.partition(";")[0])
-    require_ready(connection, CONFIGURATION)
+    require_ready(connection, CAPTURE)
 
 
 def test_a_database_that_is_not_utf_8_is_found(endpoints: Endpoints) -> None:
@@ -147,7 +176,7 @@ def test_a_database_that_is_not_utf_8_is_found(endpoints: Endpoints) -> None:
         own_database(endpoints, "latin_test", encoding="LATIN1") as settings,
         source_database.connect(settings.url) as opened,
     ):
-        found = findings(read_source(opened, CONFIGURATION), CONFIGURATION)
+        found = findings(read_source(opened, CAPTURE), CAPTURE)
     assert "the database's encoding is LATIN1: Debezium reads UTF-8 only" in [finding.problem for finding in found]
 
 

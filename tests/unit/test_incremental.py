@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from connectors.notifications import Notification
+from connectors.notifications import PARTIAL, Notification
 from pipeline.incremental import LONGEST_SIGNAL, SignalTooLong, SnapshotNotTaken, SnapshotProgress, WantedSnapshot
 
 ORDERS = "public.orders"
@@ -44,6 +44,13 @@ def test_progress_is_told_in_chunks_and_then_in_rows() -> None:
     assert (going_on.chunks, going_on.table, going_on.reached, going_on.last) == (1, ORDERS, "1024", "2500")
     assert going_on.after(scanned("SUCCEEDED", 2500)).rows == {ORDERS: 2500}
     assert going_on.after(scanned("EMPTY", 0)).rows == {ORDERS: 0}
+
+
+def test_a_signal_for_some_rows_is_told_apart_by_its_id_and_fits_the_signal_table() -> None:
+    whole, part = (WantedSnapshot(tables=(ORDERS,), where=where).new_id() for where in (None, "id > 5"))
+    assert part.startswith(PARTIAL)
+    assert not whole.startswith(PARTIAL)
+    assert max(len(whole), len(part)) <= 42
 
 
 @pytest.mark.parametrize("status", ["SKIPPED", "NO_PRIMARY_KEY", "UNKNOWN_SCHEMA", "SQL_EXCEPTION"])

@@ -343,3 +343,18 @@ def test_redis_may_take_what_its_limit_leaves_else_what_the_machine_has() -> Non
     assert memory_left(told) == 80
     assert memory_left({**told, "maxmemory": 50}) == 40
     assert memory_left({**told, "maxmemory": 5}) == 0
+
+
+def test_a_table_that_no_snapshot_has_read_is_no_ground_for_a_rebuild() -> None:
+    streamed = replace(WHOLE.partitions[ITEMS, 0], snapshots={}, streamed=STREAMED)
+    told = InitialSnapshot(has_ended=True, rows={"public.orders": 4})
+    lacking = replace(
+        WHOLE, told=told, never_read=("public.order_items",), partitions={**WHOLE.partitions, (ITEMS, 0): streamed}
+    )
+    found = only(judged(lacking))
+    assert (found.reason, found.is_fatal) == (Reason.SNAPSHOT_MISSING, True)
+    assert "public.order_items" in found.sentence
+    assert (
+        judged(replace(lacking, never_read=(), told=replace(told, filled=frozenset({"public.order_items"})))).fences
+        == ()
+    )

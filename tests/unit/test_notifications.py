@@ -75,11 +75,51 @@ def test_where_nothing_is_told_of_a_first_snapshot_nothing_is_known() -> None:
     assert told("COMPLETED") is None
 
 
+def scanned(table: str, status: str = "SUCCEEDED", signal: str = "ca59", kind: str = "Incremental") -> Notification:
+    data = {"scanned_collection": table, "total_rows_scanned": "1", "status": status}
+    return Notification(f"{kind} Snapshot", "TABLE_SCAN_COMPLETED", data, signal)
+
+
+BEGAN, SKIPPED, DONE = (Notification("Initial Snapshot", kind) for kind in ("STARTED", "SKIPPED", "COMPLETED"))
+WHOLE = [BEGAN, scanned("a", kind="Initial"), scanned("b", "EMPTY", kind="Initial")]
+LACKS: dict[str, tuple[list[Notification], bool, set[str]]] = {
+    "an attempt that goes on": ([BEGAN], False, {"a", "b"}),
+    "an attempt that failed before its first row, and is taken for done": ([BEGAN, SKIPPED], True, {"a", "b"}),
+    "an attempt that failed in its second table": ([BEGAN, scanned("a", kind="Initial"), BEGAN], False, {"a", "b"}),
+    "a snapshot that was told to have ended": ([*WHOLE, DONE], True, set()),
+    "its restarts": ([*WHOLE, DONE, SKIPPED, SKIPPED], True, set()),
+    "one whose worker died after the last row": ([*WHOLE, SKIPPED], True, set()),
+    "one that has read everything, and may have lost its last row": (WHOLE, False, set()),
+    "a table that was captured later": ([*WHOLE[:2], DONE, SKIPPED], True, {"b"}),
+    "that table once an incremental snapshot has read it": ([*WHOLE[:2], DONE, scanned("b")], True, set()),
+    "some rows of it": ([*WHOLE[:2], DONE, scanned("b", signal="where-ca59")], True, {"b"}),
+    "that table where PostgreSQL refused": ([*WHOLE[:2], DONE, scanned("b", "SQL_EXCEPTION")], True, {"b"}),
+    "all tables after a failure": ([BEGAN, SKIPPED, scanned("a"), scanned("b")], True, set()),
+    "a new attempt, which reads all of them again": ([*WHOLE, DONE, BEGAN, SKIPPED], True, {"a", "b"}),
+}
+
+
+@pytest.mark.parametrize("case", LACKS)
+def test_tables_that_no_snapshot_has_read_are_known(case: str) -> None:
+    notifications, has_ended, lacking = LACKS[case]
+    known = initial_snapshot(notifications)
+    assert known is not None
+    assert (known.has_ended, set(known.lacks(("a", "b")))) == (has_ended, lacking)
+
+
+def test_the_table_that_an_attempt_could_not_read_is_named_until_one_has_ended() -> None:
+    failed = [BEGAN, scanned("a", "SQL_EXCEPTION", kind="Initial"), BEGAN]
+    again, over = initial_snapshot(failed), initial_snapshot([*failed, *WHOLE[1:], DONE, BEGAN])
+    assert again is not None
+    assert over is not None
+    assert (again.failed_at, over.failed_at) == ("a: SQL_EXCEPTION", "")
+
+
 def test_json_and_avro_tell_the_same() -> None:
     body = io.BytesIO()
     fastavro.schemaless_writer(body, fastavro.parse_schema(SCHEMA), BEGUN)
     value = b"\0" + (7).to_bytes(4, "big") + body.getvalue()
-    expected = Notification("Initial Snapshot", "STARTED", {"connector_name": "orders"})
+    expected = Notification("Initial Snapshot", "STARTED", {"connector_name": "orders"}, BEGUN["id"])
     assert read_notification(dumps(BEGUN), Format.JSON, NO_SCHEMAS) == expected
     assert read_notification(value, Format.AVRO, MemorySchemas({7: SCHEMA})) == expected
 

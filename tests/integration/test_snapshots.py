@@ -1,0 +1,134 @@
+"""Tables that no snapshot has read, on a real connector: they are named, and `init` has them read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+import urllib3
+
+from connectors.connect import ConnectClient
+from connectors.notifications import InitialSnapshot
+from pipeline.cli.context import local_defaults
+from pipeline.config import Settings, load
+from pipeline.preconditions import SourceNotReady
+from pipeline.setup import UNCHANGED, Deployment, carry_out, init_steps, teardown_steps
+from pipeline.snapshots import complete_snapshots, read_snapshots, snapshot_findings
+from pipeline.source_database import Connection, connect
+from pipeline.survey.survey import survey
+from stack.endpoints import Endpoints
+from tests.acceptance.waiting import wait_for
+from tests.integration.own_source import own_database, own_deployment
+from tests.integration.test_survey import Watched
+
+NAME = "snapshots_test"
+TIMEOUT_S = 90.0
+ROLE = f"{NAME}_replication"
+DESCRIBED = f"""
+topic_prefix = "{NAME}"
+[tables.early]
+source = "sales.early"
+key = ["id"]
+columns = {{ id = "integer" }}
+[tables.late]
+source = "sales.Late"
+key = ["id"]
+columns = {{ id = "integer" }}
+"""
+
+
+class Shop:
+    """A connector to two tables with a row each, of which it captures at first one; nothing has been set up."""
+
+    def __init__(self, deployment: Deployment, settings: Settings, source: Connection) -> None:
+        self.deployment = deployment
+        self.settings = settings
+        self.source = source
+
+    def capturing(self, tables: str) -> Shop:
+        connector = self.deployment.connector.with_settings({"table.include.list": tables})
+        envelopes = replace(self.settings.envelopes, connector=dict(connector.settings))
+        settings = self.settings.model_copy(update={"envelopes": envelopes})
+        return Shop(replace(self.deployment, connector=connector), settings, self.source)
+
+    def set_up(self) -> None:
+        carry_out(init_steps(self.deployment), lambda *_: None)
+
+    def keep_only_the_offset_of_its_beginning(self) -> None:
+        """Leave the connector with the offset that it has stored if it fails at once; later ones come with luck."""
+        client = ConnectClient(self.deployment.connect_url)
+        client.stop(NAME)
+        client.wait_until_stopped(NAME, TIMEOUT_S)
+        client.forget_offsets(NAME)
+        begun = {"offsets": [{"partition": {"server": NAME}, "offset": {"ts_usec": 0}}]}
+        answer = urllib3.request("PATCH", f"{self.deployment.connect_url}/connectors/{NAME}/offsets", json=begun)
+        assert answer.status == 200, answer.data
+        client.resume(NAME)
+
+    def told(self) -> InitialSnapshot | None:
+        return read_snapshots(self.settings)
+
+    def problems(self) -> list[str]:
+        return [finding.problem for finding in snapshot_findings(self.told(), self.settings)]
+
+
+@pytest.fixture(scope="module")
+def shop(endpoints: Endpoints, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    file = tmp_path_factory.mktemp(NAME) / "readmodels.toml"
+    file.write_text(DESCRIBED)
+    with own_database(endpoints, NAME) as database, connect(database.url) as source:
+        source.execute("CREATE SCHEMA sales")
+        deployment = own_deployment(endpoints, NAME, database)
+        flags = {"envelopes": {"connector": dict(deployment.connector.settings)}}
+        settings = load(file, local_defaults(endpoints, file.parent), flags)
+        settings = settings.model_copy(update={"source": database})
+        made = Shop(deployment, settings, source).capturing("sales.early")
+        carry_out(init_steps(made.deployment)[:4], lambda *_: None)
+        for table in ("sales.early", 'sales."Late"'):
+            source.execute(f"CREATE TABLE {table} (id int PRIMARY KEY)")
+            source.execute(f"INSERT INTO {table} VALUES (1)")
+            source.execute(f"ALTER TABLE {table} REPLICA IDENTITY FULL")
+            source.execute(f"ALTER PUBLICATION readmodels ADD TABLE {table}")
+        yield made
+        carry_out(teardown_steps(made.deployment), lambda *_: None)
+
+
+def test_init_grants_what_the_connector_needs_to_read(shop: Shop) -> None:
+    shop.source.execute(f"REVOKE ALL ON SCHEMA sales FROM {ROLE}")
+    with pytest.raises(SourceNotReady) as refused:
+        carry_out([step for step in init_steps(shop.deployment) if step.name == "preconditions"], lambda *_: None)
+    assert f'GRANT USAGE ON SCHEMA sales TO "{ROLE}"; GRANT SELECT ON sales.early TO "{ROLE}";' == refused.value.remedy
+    carry_out(init_steps(shop.deployment)[:-1], lambda *_: None)
+
+
+def test_a_snapshot_that_failed_before_its_first_row_is_no_snapshot_and_is_made_up_for(shop: Shop) -> None:
+    *before, connector = init_steps(shop.deployment)
+    carry_out(before, lambda *_: None)
+    shop.source.execute(f"REVOKE USAGE ON SCHEMA sales FROM {ROLE}")
+    carry_out([connector], lambda *_: None)
+    wait_for(lambda: shop.told() is not None, TIMEOUT_S, lambda: "no snapshot began")
+    shop.keep_only_the_offset_of_its_beginning()
+    wait_for(lambda: (told := shop.told()) and told.has_ended, TIMEOUT_S, lambda: f"{shop.told()}")
+    assert shop.problems() == [
+        "no snapshot has read sales.early: its rows from before it was captured are in no read model"
+    ]
+    assert survey(shop.settings, Watched()).never_read == ("sales.early", "sales.Late")
+    shop.set_up()
+    assert complete_snapshots(shop.settings, lambda _: None) == "taken of sales.early"
+    assert shop.problems() == []
+    assert complete_snapshots(shop.settings, lambda _: None) == UNCHANGED
+
+
+def test_a_table_that_is_captured_later_is_read_then(shop: Shop) -> None:
+    shop.set_up()
+    complete_snapshots(shop.settings, lambda _: None)
+    both = shop.capturing("sales.early,sales.Late")
+    both.set_up()
+    assert len(both.problems()) == 1
+    assert complete_snapshots(both.settings, lambda _: None) == "taken of sales.Late"
+    assert both.problems() == []
+    assert survey(both.settings, Watched()).never_read == ()
+    # Connect runs it still: what was taken is not asked for again after a restart.
+    ConnectClient(shop.deployment.connect_url).restart(NAME)
+    assert complete_snapshots(both.settings, lambda _: None) == UNCHANGED
