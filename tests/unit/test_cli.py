@@ -15,9 +15,12 @@ from pathlib import Path
 import pytest
 import structlog
 
+from connectors.connect import ConnectUnavailable
+from connectors.kafka import KafkaUnavailable
 from pipeline.cli import main
 from pipeline.config import load
 from sinks.duckdb_store import DuckdbStore
+from sinks.errors import StoreUnavailable
 
 SHIPPED = Path(__file__).parents[2] / "readmodels.toml"
 VERBS = ("demo", "up", "down", "init", "run", "status", "sql", "pause", "resume", "teardown", "config")
@@ -255,3 +258,18 @@ def test_a_question_to_a_worker_that_serves_nobody_names_what_to_do(analytics: C
         failed = analytics("sql", "SELECT 1")
     assert failed.code == 1
     assert "ReadersNotServed" in failed.complained
+
+
+def test_status_names_every_server_that_does_not_answer_and_fails_its_check(command: Command) -> None:
+    ended = command("status", "--json", "--check")
+    status = json.loads(ended.said)
+    assert (ended.code, status["is_healthy"]) == (1, False)
+    named = {(problem["subject"], problem["remedy"]) for problem in status["problems"]}
+    assert {
+        ("connector", ConnectUnavailable.remedy),
+        ("elasticsearch", StoreUnavailable.remedy),
+        ("redis", StoreUnavailable.remedy),
+        ("redis", KafkaUnavailable.remedy),
+        ("duckdb", KafkaUnavailable.remedy),
+    } <= named
+    assert "slot" in {subject for subject, _ in named}

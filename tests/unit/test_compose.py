@@ -144,6 +144,14 @@ def test_every_read_model_has_a_worker() -> None:
     assert sorted(commands) == [["run", "duckdb"], ["run", "elasticsearch"], ["run", "redis"]]
 
 
+def test_a_worker_is_healthy_while_its_own_model_is() -> None:
+    """`tests/acceptance/test_health.py` runs these commands, where they hold and where they fail."""
+    for name in ("elasticsearch", "redis", "duckdb"):
+        probe = SERVICES[f"worker-{name}"]["healthcheck"]
+        assert probe["test"] == ["CMD", "readmodels", "status", name, "--check", "--max-staleness", "300"]
+        assert probe["retries"] <= 3, "an hour of retries would be a check that cannot fail"
+
+
 @pytest.mark.parametrize("dockerfile", DOCKERFILES, ids=lambda path: path.name)
 def test_an_image_is_built_from_files_that_the_build_may_see(dockerfile: Path) -> None:
     offered = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
