@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from pipeline.config import Settings
 from pipeline.setup import UNCHANGED, Step
 from sinks.generation import Record
 from sinks.sink import Store
+
+NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 def first_generation_steps(settings: Settings) -> list[Step]:
@@ -40,12 +43,18 @@ def _create_first(store: Store, record: Record) -> str:
     live, generations = store.live(), store.generations()
     if live in generations:
         return UNCHANGED
-    complete = (number for number, record in generations.items() if record.is_complete)
     # Not the number of one that was removed by hand: something of it may be left.
-    generation = max(complete, default=max([live or 0, *generations]) + 1)
+    generation = max(_fit_for_readers(generations), default=(NEVER, max([live or 0, *generations]) + 1))[1]
     store.create(generation, record)
     store.sink(generation).cutover()
     return f"generation {generation} is live"
+
+
+def _fit_for_readers(generations: Mapping[int, Record]) -> Iterator[tuple[datetime, int]]:
+    """Yield the generations that may be shown, each after the moment when readers last began to see it."""
+    for number, record in generations.items():
+        if record.is_complete and not record.is_rejected:
+            yield record.shown_at or NEVER, number
 
 
 def _drop_all(store: Store) -> str:

@@ -27,7 +27,7 @@ from sinks.elasticsearch_mapping import IndexSettings, ShapeRefused
 from sinks.elasticsearch_record import records
 from sinks.elasticsearch_search import of_kind
 from sinks.epoch import Epoch
-from sinks.errors import GenerationInUse, GenerationMissing
+from sinks.errors import GenerationInUse, GenerationMissing, SinkError
 from sinks.generation import UNKNOWN, Record, now
 from sinks.shape import DocumentShape, Shape
 
@@ -52,6 +52,25 @@ class _Total(msgspec.Struct):
 
 class _Stats(msgspec.Struct, rename={"all": "_all"}):
     all: _Total
+
+
+class AliasesAstray(GenerationMissing):
+    """A readers' alias leads to an index that is not of the newest generation that is shown.
+
+    Args:
+        astray: each such index, with its alias.
+    """
+
+    def __init__(self, astray: Sequence[tuple[str, str]]) -> None:
+        super().__init__(f"alias leads astray: {', '.join(f'{alias} to {index}' for index, alias in astray)}")
+        requests = ", ".join(f"DELETE /{index}/_alias/{alias}" for index, alias in astray)
+        self.remedy = f"Send Elasticsearch {requests}. Then run `readmodels init`, and start the worker again."
+
+
+class AliasTaken(SinkError):
+    """An index has the name of a readers' alias, such as one that a write to the missing alias created."""
+
+    remedy = "Delete the index that has the alias's name, if nobody needs it; then run `readmodels init`."
 
 
 class ElasticsearchStore:
@@ -89,14 +108,14 @@ class ElasticsearchStore:
         return {number: _of_all(found[number]) for number in sorted(found)}
 
     def live(self) -> int | None:
-        shown: set[int | None] = set()
-        for alias in self._shapes:
-            shown.update(_generation_of(index, alias) for index in indices_shown(self._cluster, alias))
-        if not shown:
-            return None
-        if len(shown) > 1 or None in shown:
-            raise GenerationMissing(f"the aliases {', '.join(self._shapes)} do not lead to one generation")
-        return shown.pop()
+        shown = {alias: indices_shown(self._cluster, alias) for alias in self._shapes}
+        numbers = {index: _generation_of(index, alias) for alias, indices in shown.items() for index in indices}
+        newest = max((number for number in numbers.values() if number is not None), default=None)
+        if others := [index for index, number in numbers.items() if number is None or number != newest]:
+            raise AliasesAstray([(index, alias) for alias in shown for index in shown[alias] if index in others])
+        hidden = [alias for alias, indices in shown.items() if newest is not None and not indices]
+        # An alias without an index is of a document that was described after this generation was made.
+        return None if any(self._is_there(index_name(alias, newest or 0)) for alias in hidden) else newest
 
     def sink(self, generation: int) -> ElasticsearchSink:
         made_of = self.generations().get(generation, UNKNOWN).shapes
@@ -145,6 +164,9 @@ class ElasticsearchStore:
             if answer.status >= 300 and not answer.reason.is_of_index:
                 raise failure(answer.status, answer.reason, name)
 
+    def _is_there(self, index: str) -> bool:
+        return self._cluster.answer("GET", f"/{index}/_alias").status < 300
+
 
 class ElasticsearchSink:
     """One generation: an index for each document, each with a progress of its own.
@@ -190,7 +212,11 @@ class ElasticsearchSink:
                 actions.append({"remove": {"index": name, "alias": alias, "must_exist": False}})
             shown = {"index": index.index.name, "alias": alias, "filter": of_kind(VISIBLE), "is_write_index": False}
             actions.append({"add": shown})
-        self._cluster.ask("POST", "/_aliases", dict[str, Any], {"actions": actions})
+        answer = self._cluster.answer("POST", "/_aliases", {"actions": actions})
+        if answer.status >= 300:
+            if answer.reason.type == "invalid_alias_name_exception":
+                raise AliasTaken(f"an index has the name of an alias: {', '.join(self._indices)}")
+            raise failure(answer.status, answer.reason, "/_aliases")
         moment = now()
         self.note(lambda record: replace(record, shown_at=moment))
 

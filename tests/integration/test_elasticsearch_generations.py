@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -11,7 +12,15 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from sinks.batch import Batch, Span
-from sinks.elasticsearch import ElasticsearchSink, ElasticsearchStore, IndexSettings, ShapeRefused, connect
+from sinks.elasticsearch import (
+    AliasesAstray,
+    AliasTaken,
+    ElasticsearchSink,
+    ElasticsearchStore,
+    IndexSettings,
+    ShapeRefused,
+    connect,
+)
 from sinks.errors import GenerationMissing, ProgressLost, StoreUnavailable
 from sinks.shape import DocumentShape
 from stack.endpoints import Endpoints
@@ -104,6 +113,36 @@ def test_an_index_that_an_operator_removed_is_missed_and_not_made_anew(subject: 
     with pytest.raises(GenerationMissing):
         sink.progress()
     assert subject.http("GET", "*/_alias") == {}
+
+
+def test_an_alias_that_leads_astray_is_told_with_the_requests_that_lead_it_back(subject: ElasticsearchSubject) -> None:
+    written(subject, 1, orders(2)).cutover()
+    written(subject, 2, orders(2)).cutover()
+    store = subject.store(SHAPES)
+    assert store.live() == 2
+    subject.http("PUT", "foreign")
+    for index in ("orders-000001", "foreign"):
+        subject.http("PUT", f"{index}/_alias/{subject.prefix}orders")
+    with pytest.raises(AliasesAstray) as astray:
+        store.live()
+    requests = re.findall(r"DELETE /(\S+?)[,.] ", astray.value.remedy)
+    assert len(requests) == 2
+    for request in requests:
+        subject.http("DELETE", request.removeprefix(subject.prefix))
+    assert store.live() == 2
+
+
+def test_an_alias_that_was_removed_is_missed_and_given_back_by_a_cutover(subject: ElasticsearchSubject) -> None:
+    sink = written(subject, 1, orders(2))
+    sink.cutover()
+    subject.http("DELETE", f"orders-000001/_alias/{subject.prefix}orders")
+    assert subject.store(SHAPES).live() is None
+    subject.http("PUT", "orders")
+    with pytest.raises(AliasTaken):
+        sink.cutover()
+    subject.http("DELETE", "orders")
+    sink.cutover()
+    assert subject.store(SHAPES).live() == 1
 
 
 def test_an_index_without_its_write_alias_is_missed(subject: ElasticsearchSubject) -> None:
