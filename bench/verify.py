@@ -32,7 +32,7 @@ from bench.throughput import Report
 from pipeline import read_models
 from pipeline.cli.context import Context
 from pipeline.config import Settings
-from pipeline.verify.source_text import SESSION
+from pipeline.source_database import connect
 from pipeline.verify.verification import Scope, verify
 
 LIMIT = 1.3
@@ -98,10 +98,9 @@ def measure(context: Context, orders: int, repetitions: int, report: Report) -> 
     """Fill the models with orders of two items each, and time verifying and reading them in turn."""
     settings = context.settings()
     samples = {model: Sample() for model in read_models.MODELS}
-    with set_up(settings, report), workers(context), psycopg.connect(settings.source.url, autocommit=True) as source:
+    with set_up(settings, report), workers(context), connect(settings.source.url) as source:
         source.execute(sql.SQL(_FILL).format(orders=sql.Literal(orders)))
         source.execute("ANALYZE")
-        source.execute(SESSION)
         report("filling the models")
         # Also the first look at everything, which warms all caches.
         list(verify(read_models.MODELS, settings, Scope(timeout_s=_FILLED_WITHIN_S), _Silent()))

@@ -189,6 +189,7 @@ class Settings(BaseSettings):
             topics=self.topics,
             connect_url=self.connect.url,
             connector=self.connector,
+            contract=self.contract,
             is_double_accepted=self.envelopes.decimals is DecimalMode.DOUBLE,
             columns={table.source: frozenset(table.columns) for table in self.tables.values()},
         )

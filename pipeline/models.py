@@ -4,10 +4,11 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, ClassVar
 
-import psycopg
 from sqlalchemy import BigInteger, DateTime, Engine, Identity, MetaData, Numeric, Text, create_engine, func
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from pipeline.source_database import session
 
 STATUSES = ("pending", "paid", "shipped", "cancelled")
 
@@ -57,4 +58,4 @@ class OrderItem(Base):
 
 def open_engine(url: str) -> Engine:
     """Make an engine for a libpq URL, whatever that URL holds: several hosts, TLS files, a service name."""
-    return create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(url))
+    return create_engine("postgresql+psycopg://", creator=lambda: session(url, is_autocommit=False))

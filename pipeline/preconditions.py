@@ -12,6 +12,8 @@ from psycopg.rows import class_row
 
 from connectors.debezium import ConnectorConfiguration
 from connectors.errors import ContractBroken
+from pipeline.contract import Contract
+from pipeline.key_columns import key_rules
 from pipeline.replication import Slot, read_slot
 from pipeline.source_database import Connection, statement
 
@@ -44,11 +46,13 @@ class Capture:
         role: the one as which the connector reads.
         columns: the described columns of each described table, by `schema.table`. Other columns, and other tables', may
             hold what they like: no model shows them.
+        contract: what the read models are made of; None where there are none, so that no key names anything.
     """
 
     connector: ConnectorConfiguration
     role: str
     columns: Mapping[str, Collection[str]] = field(default_factory=dict)
+    contract: Contract | None = None
 
     def describes(self, table: str, column: str) -> bool:
         """Whether a model holds the column, and the connector sends it."""
@@ -158,7 +162,10 @@ def require_ready(connection: Connection, capture: Capture) -> None:
     Raises:
         SourceNotReady: with every finding.
     """
-    if found := findings(read_source(connection, capture), capture):
+    found = findings(read_source(connection, capture), capture)
+    if capture.contract is not None:
+        found += _broken(key_rules(connection, capture.contract))
+    if found:
         raise SourceNotReady(found)
 
 

@@ -9,13 +9,13 @@ from psycopg.conninfo import make_conninfo
 from psycopg.rows import class_row
 
 from pipeline.source_database import (
-    CONNECT_TIMEOUT_S,
     Connection,
     SourceError,
     SourceRightsMissing,
     SourceSettings,
     connect,
     run,
+    session,
     statement,
 )
 
@@ -45,14 +45,9 @@ class Slot:
 
 def can_replicate(settings: SourceSettings) -> bool:
     """Whether the replication role can log in from here with its password, and may replicate."""
-    url = make_conninfo(
-        settings.url,
-        user=settings.replication_role,
-        password=settings.replication_password,
-        connect_timeout=CONNECT_TIMEOUT_S,
-    )
+    url = make_conninfo(settings.url, user=settings.replication_role, password=settings.replication_password)
     try:
-        with psycopg.connect(url) as connection:
+        with session(url, is_autocommit=True) as connection:
             found = connection.execute("SELECT rolreplication FROM pg_roles WHERE rolname = current_user").fetchone()
             return found == (True,)
     except psycopg.OperationalError:

@@ -11,6 +11,7 @@ from connectors.kafka import KafkaSettings
 from connectors.topics import TopicSettings, WantedTopic
 from pipeline import control, replication, source_database
 from pipeline.continuity import require_unbroken
+from pipeline.contract import Contract
 from pipeline.preconditions import Capture, read_source, require_ready
 from pipeline.source_database import SourceSettings
 
@@ -35,7 +36,8 @@ class Deployment:
     """Everything that set-up and teardown touch.
 
     `worker_topics` are topics that the workers need beside the connector's; `is_double_accepted` takes decimals as
-    binary doubles, which lose cents. `columns` are those that the models are made of, see `preconditions.Capture`.
+    binary doubles, which lose cents. `columns` are those that the models are made of, and `contract` is what they are made
+    of altogether, see `preconditions.Capture`.
     """
 
     source: SourceSettings
@@ -45,12 +47,13 @@ class Deployment:
     connector: ConnectorConfiguration
     is_double_accepted: bool = False
     columns: Mapping[str, Collection[str]] = field(default_factory=dict)
+    contract: Contract | None = None
     worker_topics: tuple[WantedTopic, ...] = (control.wanted_topic(replication_factor=None),)
 
     @property
     def capture(self) -> Capture:
         """What is captured, and by whom."""
-        return Capture(self.connector, self.source.replication_role, self.columns)
+        return Capture(self.connector, self.source.replication_role, self.columns, self.contract)
 
 
 def carry_out(steps: Iterable[Step], report: Report) -> None:

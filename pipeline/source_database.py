@@ -6,9 +6,13 @@ from importlib.resources import files
 
 import psycopg
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import class_row
 
+from connectors.source_session import LATER_SETTINGS, startup_options
+
 CONNECT_TIMEOUT_S = 10
+_SET_TO_ZERO = "SELECT set_config(name, '0', false) FROM pg_catalog.pg_settings WHERE name = ANY(%s)"
 
 Connection = psycopg.Connection[tuple[object, ...]]
 
@@ -64,9 +68,29 @@ def connect(url: str) -> Connection:
         SourceUnavailable: the server does not answer, or refuses the login.
     """
     try:
-        return psycopg.connect(url, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S)
+        return session(url, is_autocommit=True)
     except psycopg.OperationalError as error:
         raise SourceUnavailable(str(error).strip()) from error
+
+
+def session(url: str, *, is_autocommit: bool) -> Connection:
+    """Open a connection with the settings that everything here relies on.
+
+    Raises:
+        psycopg.OperationalError: the server does not answer, or refuses the login.
+    """
+    own = conninfo_to_dict(url).get("options") or ""
+    connection = psycopg.connect(
+        url,
+        options=f"{own} {startup_options()}",
+        client_encoding="UTF8",
+        connect_timeout=CONNECT_TIMEOUT_S,
+        autocommit=is_autocommit,
+    )
+    connection.execute(_SET_TO_ZERO, [list(LATER_SETTINGS)])
+    if not is_autocommit:
+        connection.commit()
+    return connection
 
 
 def statement(name: str) -> str:

@@ -29,7 +29,7 @@ _BY_KIND = {
     **dict.fromkeys((Kind.INTEGER, Kind.FLOAT, Kind.BOOLEAN, Kind.BYTES), _PLAIN),
     Kind.NUMERIC: "{c}::numeric::text",
     Kind.BITS: "{c}::text",
-    Kind.HSTORE: """replace(replace(hstore_to_json({c})::text, '": ', '":'), ', "', ',"')""",
+    Kind.HSTORE: """replace(replace({c}::json::text, '": ', '":'), ', "', ',"')""",
     Kind.DATE: _COUNTED.format(finite="{c} - DATE '1970-01-01'", last=DATE_INFINITY),
     Kind.TIME: "(extract(epoch FROM {c}) * 1000000)::bigint",
     **dict.fromkeys((Kind.TIMESTAMP, Kind.TIMESTAMPTZ), _MICROSECONDS),

@@ -17,7 +17,6 @@ from pipeline.key_text import UnfitKey
 from pipeline.source_database import Connection, SourceError, connect
 from pipeline.verify.source_images import images
 from pipeline.verify.source_query import SourceQuery
-from pipeline.verify.source_text import SESSION
 from pipeline.verify.subject import Subject
 from sinks.shape import ROOT
 
@@ -163,7 +162,6 @@ class Snapshot:
 def source_side(url: str) -> Iterator[SourceSide]:
     """Open the source for questions about the present."""
     with connect(url) as connection:
-        connection.execute(SESSION)
         yield SourceSide(url, connection)
 
 
@@ -171,7 +169,6 @@ def source_side(url: str) -> Iterator[SourceSide]:
 def snapshot(url: str) -> Iterator[Snapshot]:
     """Hold a snapshot of the source, which is taken here."""
     with connect(url) as connection:
-        connection.execute(SESSION)
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         connection.read_only = True
         with connection.transaction():

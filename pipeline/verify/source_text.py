@@ -11,9 +11,6 @@ from pipeline.verify.subject import Form
 from sinks.column_type import parse
 from sinks.duckdb_types import duckdb_type
 
-SESSION = "SET TIME ZONE 'UTC'; SET datestyle = 'ISO'; SET bytea_output = 'hex'; SET extra_float_digits = 1"
-"""The settings of a session on which the text of some types depends; their values are what the connector's has."""
-
 _QUOTED_CONCAT = "CASE WHEN {c} IS NOT NULL THEN to_json(concat({c}))::text END"
 """Not {c}::text, which would cut the blanks off a character(5)."""
 
@@ -36,7 +33,7 @@ _TEMPLATES = {
     "interval": _INTERVAL,
     "time": "'\"' || to_char({c}::interval, 'HH24:MI:SS.US') || '\"'",
     "timetz": "'\"' || ({c} AT TIME ZONE 'UTC')::time::text || 'Z\"'",
-    "hstore": """to_json(replace(replace(hstore_to_json({c})::text, '": ', '":'), ', "', ',"'))::text""",
+    "hstore": """to_json(replace(replace({c}::json::text, '": ', '":'), ', "', ',"'))::text""",
 }
 
 _CALENDAR = """

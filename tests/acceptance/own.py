@@ -39,9 +39,12 @@ class OwnPipeline:
         pipeline: whose servers are used, but for Redis; its workers rest, for both have the same groups.
         source: a connection to the database, whose tables are there.
         folder: where its description, DuckDB's files and the logs are.
+        more: what its description has beside that of the orders; it begins among the settings of the connector.
     """
 
-    def __init__(self, pipeline: Pipeline, name: str, source: Connection, redis: OwnServer, folder: Path) -> None:
+    def __init__(
+        self, pipeline: Pipeline, name: str, source: Connection, redis: OwnServer, folder: Path, more: str = ""
+    ) -> None:
         pipeline.end()
         self.name = name
         self.stack = pipeline.stack
@@ -59,7 +62,7 @@ class OwnPipeline:
             "duckdb": {"directory": str(folder / "duckdb"), "serve": "", "copy_to": ""},
         }
         config = folder / "readmodels.toml"
-        config.write_text(_described(pipeline.command.config.read_text(), name))
+        config.write_text(_described(pipeline.command.config.read_text(), name) + more)
         environment = {
             f"READMODELS_{section}__{key}".upper(): value
             for section, values in own.items()
@@ -159,7 +162,7 @@ class OwnPipeline:
 
 
 @contextmanager
-def own_pipeline(pipeline: Pipeline, name: str, folder: Path) -> Iterator[OwnPipeline]:
+def own_pipeline(pipeline: Pipeline, name: str, folder: Path, more: str = "") -> Iterator[OwnPipeline]:
     """A pipeline whose database has the tables; nothing else is set up, and everything is removed."""
     redis = OwnServer().start()
     try:
@@ -168,7 +171,7 @@ def own_pipeline(pipeline: Pipeline, name: str, folder: Path) -> Iterator[OwnPip
             closing(source_database.connect(database.url)) as source,
         ):
             source_database.create_schema(source)
-            own = OwnPipeline(pipeline, name, source, redis, folder)
+            own = OwnPipeline(pipeline, name, source, redis, folder, more)
             try:
                 yield own
             finally:

@@ -13,7 +13,6 @@ from pipeline.contract import Table
 from pipeline.key_text import key_type
 from pipeline.source_database import Connection, connect
 from pipeline.verify.source_images import image_columns, images
-from pipeline.verify.source_text import SESSION
 from sinks.duckdb_types import stored
 from stack.endpoints import Endpoints
 from tests.integration.own_source import own_database
@@ -86,7 +85,6 @@ SCHEMA = "CREATE TYPE mood AS ENUM ('sad', 'happy ☺', 'a:b')"
 def database(endpoints: Endpoints) -> Iterator[Connection]:
     with own_database(endpoints, "key_text_test") as source, connect(source.url) as connection:
         connection.execute(SCHEMA)
-        connection.execute(SESSION)
         yield connection
 
 

@@ -1,0 +1,131 @@
+"""A database whose own settings change how values are written, how statements are read, and how long they may take."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+
+import pytest
+from psycopg import sql
+
+from pipeline.source_database import connect
+from tests.acceptance.own import OwnPipeline, own_pipeline
+from tests.acceptance.running import Pipeline
+
+NAME = "own_settings"
+
+HOSTILE: Mapping[str, str] = {
+    "datestyle": "SQL, DMY",
+    "intervalstyle": "sql_standard",
+    "timezone": "Asia/Kathmandu",
+    "bytea_output": "escape",
+    "extra_float_digits": "-15",
+    "quote_all_identifiers": "on",
+    "search_path": "nowhere",
+    "standard_conforming_strings": "off",
+    "transform_null_equals": "on",
+    "array_nulls": "off",
+    "client_encoding": "LATIN1",
+    "role": "pg_monitor",
+    "row_security": "off",
+    "default_transaction_isolation": "serializable",
+    "default_transaction_read_only": "on",
+    "default_transaction_deferrable": "on",
+    "statement_timeout": "1ms",
+    "lock_timeout": "1ms",
+    "idle_in_transaction_session_timeout": "1ms",
+    "idle_session_timeout": "50ms",
+    "transaction_timeout": "50ms",
+}
+
+TABLE = """
+CREATE TABLE public.readings (device text, at timestamptz, day date, seen timestamp, raw bytea, gap interval,
+                              ratio double precision, share real, amount numeric, price money, valid tstzrange,
+                              tags text[], note jsonb, PRIMARY KEY (device, at));
+CREATE TABLE public.marks (mark text PRIMARY KEY, device text, at timestamptz);
+ALTER TABLE public.readings REPLICA IDENTITY FULL;
+ALTER TABLE public.marks REPLICA IDENTITY FULL;
+GRANT SELECT ON public.readings, public.marks TO {role};
+CREATE PUBLICATION readmodels FOR TABLE public.orders, public.order_items, public.readings, public.marks,
+    readmodels.heartbeat, readmodels.signal WITH (publish = 'insert, update, delete, truncate');
+"""
+MORE = f"""
+"table.include.list" = "public.orders,public.order_items,public.readings,public.marks"
+
+[tables.readings]
+source = "public.readings"
+key = ["device", "at"]
+
+[tables.readings.columns]
+device = "text"
+at = "timestamp with time zone"
+day = "date"
+seen = "timestamp without time zone"
+raw = "bytea"
+gap = "interval"
+ratio = "double precision"
+share = "real"
+amount = "numeric"
+price = "money"
+valid = "tstzrange"
+tags = "text[]"
+note = "jsonb"
+
+[tables.marks]
+source = "public.marks"
+key = ["mark"]
+
+[tables.marks.columns]
+mark = "text"
+device = "text"
+at = "timestamp with time zone"
+
+[documents.{NAME}_readings]
+root = "readings"
+
+[documents.{NAME}_readings.collections.marks]
+table = "marks"
+parent = ["device", "at"]
+"""
+ROW = """
+INSERT INTO public.readings VALUES (%s, '2026-03-29 01:30:00.000001+01', '0044-03-15 BC', 'infinity', '\\x00ff5c27',
+    '1 year -2 days 03:04:05.6', 0.1 + 0.2, 0.1, 12345678901234567890.10, 1234.5, '[2026-01-01 00:00+00,)',
+    ARRAY['a', NULL, 'ü'], %s)
+"""
+
+
+def insert(own: OwnPipeline, device: str, note: str) -> None:
+    own.sql(ROW, device, json.dumps({"note": note}))
+    own.sql("INSERT INTO public.marks SELECT device || '!', device, at FROM public.readings WHERE device = %s", device)
+
+
+@pytest.fixture(scope="module")
+def own(deployed: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnPipeline]:
+    """A pipeline of a database that got all of these settings before anything was set up, and has rows by then."""
+    with own_pipeline(deployed, NAME, tmp_path_factory.mktemp("own"), MORE) as made:
+        role = sql.Identifier(made.settings.source.replication_role)
+        made.source.execute(sql.SQL(TABLE).format(role=role))
+        insert(made, "a:b\\ c", "Grüße")
+        with connect(made.settings.source.admin_url) as admin:
+            for name, value in HOSTILE.items():
+                for whom in (sql.SQL("DATABASE {}"), sql.SQL("ROLE {role} IN DATABASE {}")):
+                    who = whom.format(sql.Identifier(NAME), role=role)
+                    admin.execute(sql.SQL("ALTER {} SET {} = {}").format(who, sql.Identifier(name), sql.Literal(value)))
+        yield made
+
+
+def test_settings_of_the_database_change_nothing(own: OwnPipeline) -> None:
+    own.succeeds("init")
+    run = own.start()
+    own.settle(run)
+    insert(own, "", "later ☺")
+    own.sql("UPDATE public.readings SET gap = '-00:00:00.000001', ratio = 1e22, price = -0.01 WHERE device <> ''")
+    own.sql("INSERT INTO public.orders (customer_id, total) VALUES (7, 12.30)")
+    own.end_equal(run)
+    answer = json.loads(own.succeeds("verify", "--json"))
+    assert (answer["is_equal"], answer["differences"]) == (True, [])
+    assert {one["model"]: one["documents"] for one in answer["models"]} == {
+        "elasticsearch": 3,
+        "redis": 3,
+        "duckdb": 5,
+    }
