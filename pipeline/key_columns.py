@@ -109,11 +109,6 @@ def _of_types(found: dict[Place, KeyColumn], unfit: dict[Place, str]) -> list[Ru
 
 
 def _of_references(contract: Contract, found: dict[Place, KeyColumn], unfit: dict[Place, str]) -> list[Rule]:
-    pairs = [
-        (found[place], found[key])
-        for child, column, key in _references(contract)
-        if (place := (_named(child), column)) in found and key in found and not {place, key} & unfit.keys()
-    ]
     return [
         (
             column.family != key.family,
@@ -121,8 +116,18 @@ def _of_references(contract: Contract, found: dict[Place, KeyColumn], unfit: dic
             f"Correct `parent` in `readmodels.toml`, or run: ALTER TABLE {column.table_name}"
             f" ALTER COLUMN {_quoted(column.column_name)} TYPE {key.type_name};",
         )
-        for column, key in pairs
+        for column, key in _pairs(contract, found, unfit)
     ]
+
+
+def _pairs(
+    contract: Contract, found: dict[Place, KeyColumn], unfit: dict[Place, str]
+) -> Iterator[tuple[KeyColumn, KeyColumn]]:
+    """Columns that refer to another, and those others, where both are fit for a key."""
+    for child, column, key in _references(contract):
+        place = (_named(child), column)
+        if place in found and key in found and not {place, key} & unfit.keys():
+            yield found[place], found[key]
 
 
 def _of_declarations(contract: Contract, found: dict[Place, KeyColumn], unfit: dict[Place, str]) -> list[Rule]:

@@ -1,4 +1,7 @@
-"""A database whose own settings change how values are written, how statements are read, and how long they may take."""
+"""A database whose own settings change how values are written, how statements are read, and how long they may take.
+
+Its rows have JSON that no parser of ours reads whole.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,7 @@ HOSTILE: Mapping[str, str] = {
 TABLE = """
 CREATE TABLE public.readings (device text, at timestamptz, day date, seen timestamp, raw bytea, gap interval,
                               ratio double precision, share real, amount numeric, price money, valid tstzrange,
-                              tags text[], note jsonb, PRIMARY KEY (device, at));
+                              tags text[], note jsonb, said json, PRIMARY KEY (device, at));
 CREATE TABLE public.marks (mark text PRIMARY KEY, device text, at timestamptz);
 ALTER TABLE public.readings REPLICA IDENTITY FULL;
 ALTER TABLE public.marks REPLICA IDENTITY FULL;
@@ -70,6 +73,7 @@ price = "money"
 valid = "tstzrange"
 tags = "text[]"
 note = "jsonb"
+said = "json"
 
 [tables.marks]
 source = "public.marks"
@@ -90,12 +94,18 @@ parent = ["device", "at"]
 ROW = """
 INSERT INTO public.readings VALUES (%s, '2026-03-29 01:30:00.000001+01', '0044-03-15 BC', 'infinity', '\\x00ff5c27',
     '1 year -2 days 03:04:05.6', 0.1 + 0.2, 0.1, 12345678901234567890.10, 1234.5, '[2026-01-01 00:00+00,)',
-    ARRAY['a', NULL, 'ü'], %s)
+    ARRAY['a', NULL, 'ü'], %s, %s)
 """
+JSON = (
+    '{"a": 1, "a": 1.10, "b": "\\ud800"}',
+    f"[-0, 1e400, {'9' * 5_000}, 0.{'0' * 5_000}1]",
+    *('{"a":[' * depth + "1.0" + "]}" * depth for depth in (250, 3_000)),
+)
+"""Values that a parser would round, refuse, or run out of stack over; the first is none of `jsonb`."""
 
 
 def insert(own: OwnPipeline, device: str, note: str) -> None:
-    own.sql(ROW, device, json.dumps({"note": note}))
+    own.sql(ROW, device, JSON[1] if note == JSON[0] else note, note)
     own.sql("INSERT INTO public.marks SELECT device || '!', device, at FROM public.readings WHERE device = %s", device)
 
 
@@ -105,7 +115,8 @@ def own(deployed: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     with own_pipeline(deployed, NAME, tmp_path_factory.mktemp("own"), MORE) as made:
         role = sql.Identifier(made.settings.source.replication_role)
         made.source.execute(sql.SQL(TABLE).format(role=role))
-        insert(made, "a:b\\ c", "Grüße")
+        for device, text in enumerate(JSON):
+            insert(made, f"{device}:b\\ c", text)
         with connect(made.settings.source.admin_url) as admin:
             for name, value in HOSTILE.items():
                 for whom in (sql.SQL("DATABASE {}"), sql.SQL("ROLE {role} IN DATABASE {}")):
@@ -118,14 +129,16 @@ def test_settings_of_the_database_change_nothing(own: OwnPipeline) -> None:
     own.succeeds("init")
     run = own.start()
     own.settle(run)
-    insert(own, "", "later ☺")
+    for number, text in enumerate(JSON):
+        insert(own, f"{number}: live", text)
+    insert(own, "", '"later ☺"')
     own.sql("UPDATE public.readings SET gap = '-00:00:00.000001', ratio = 1e22, price = -0.01 WHERE device <> ''")
     own.sql("INSERT INTO public.orders (customer_id, total) VALUES (7, 12.30)")
     own.end_equal(run)
     answer = json.loads(own.succeeds("verify", "--json"))
     assert (answer["is_equal"], answer["differences"]) == (True, [])
     assert {one["model"]: one["documents"] for one in answer["models"]} == {
-        "elasticsearch": 3,
-        "redis": 3,
-        "duckdb": 5,
+        "elasticsearch": 9 + 1,
+        "redis": 9 + 1,
+        "duckdb": 2 * 9 + 1,
     }

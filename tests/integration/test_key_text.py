@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import duckdb
 import pyarrow as pa
@@ -13,9 +15,12 @@ from pipeline.contract import Table
 from pipeline.key_text import key_type
 from pipeline.source_database import Connection, connect
 from pipeline.verify.source_images import image_columns, images
+from sinks.column_type import parse
 from sinks.duckdb_types import stored
 from stack.endpoints import Endpoints
 from tests.integration.own_source import own_database
+
+PAGE = Path(__file__).parents[2] / "docs" / "verify.md"
 
 VALUES: Mapping[str, tuple[str, ...]] = {
     "smallint": ("-32768", "32767", "0"),
@@ -88,6 +93,12 @@ def database(endpoints: Endpoints) -> Iterator[Connection]:
         yield connection
 
 
+def documented() -> list[tuple[str, str, str]]:
+    """Type, value and text of every line of the table of keys in the documents."""
+    lines = re.findall(r"^\| (`.*) \| `(.*)` \| `(.*)` \|$", PAGE.read_text(), re.MULTILINE)
+    return [(name, value, text) for names, value, text in lines for name in re.findall(r"`(\w+)`", names)]
+
+
 def values_of(text: str, alias: str = "image") -> sql.Composed:
     rows = sql.SQL(", ").join(
         sql.SQL(f"({place}, {{}}::{text})").format(sql.Literal(value)) for place, value in enumerate(VALUES[text])
@@ -140,3 +151,16 @@ def test_the_text_of_a_key_is_read_back_as_the_value_that_it_names(database: Con
         literal = sql.Literal(key_type(text).literal(str(written)))
         query = sql.SQL("SELECT k = {} FROM {} WHERE place = {}").format(literal, values_of(text), place)
         assert database.execute(query).fetchall() == [(True,)], written
+
+
+def test_the_page_about_keys_says_what_is_written(database: Connection) -> None:
+    said = {name: text for name, _, text in documented()}
+    written = {}
+    for name, value, _ in documented():
+        kind = {"bit": "bit(3)", "char": "char(5)"}.get(name, name)
+        query = sql.SQL(f"SELECT {key_type(name).postgresql} FROM (SELECT {{}}::{kind} AS k) AS image").format(
+            sql.Literal(value), c=sql.Identifier("k")
+        )
+        [(written[name],)] = database.execute(query).fetchall()
+    assert written == said
+    assert {parse(text).name for text in VALUES} == {*said, "mood"}
