@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from importlib.resources import files
 
 from connectors.errors import ContractBroken
-from connectors.source_session import CONNECTOR_OPTIONS
+from connectors.source_session import OPTIONS
 
 SHIPPED = "postgres-orders-cdc.json"
 
@@ -142,9 +142,9 @@ class ConnectorConfiguration:
         refusals += [
             f"{key} must not be set: {reason}" for key, reason in MUST_BE_ABSENT.items() if key in self.settings
         ]
-        if self.settings.get("driver.options") not in CONNECTOR_OPTIONS:
+        if self.settings.get("driver.options") not in OPTIONS:
             refusals.append(
-                f"driver.options must be {CONNECTOR_OPTIONS[0]!r}, without what the server does not know:"
+                f"driver.options must be {OPTIONS[0]!r}, without what the server does not know:"
                 " settings of the database would change how values are written"
             )
         decimals = self.settings.get("decimal.handling.mode", "precise")

@@ -43,7 +43,7 @@ LATER_SETTINGS: Mapping[str, int] = MappingProxyType({"idle_session_timeout": 14
 """Settings that have to be zero, and the version of PostgreSQL that brought them: one before it refuses to connect."""
 
 
-def startup_options(version: int = 0) -> str:
+def startup_options(version: int) -> str:
     """The settings as the parameter `options` of a connection.
 
     Args:
@@ -53,5 +53,5 @@ def startup_options(version: int = 0) -> str:
     return " ".join(f"-c {name}={value.replace(' ', chr(92) + ' ')}" for name, value in {**SETTINGS, **known}.items())
 
 
-CONNECTOR_OPTIONS = tuple(startup_options(version) for version in (17, 14, 0))
-"""What a connector's driver may be given: first that of the newest version."""
+OPTIONS = tuple(startup_options(version) for version in (17, 14, 0))
+"""What a server is given: first what it knows if it is new."""

@@ -9,10 +9,9 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import class_row
 
-from connectors.source_session import LATER_SETTINGS, startup_options
+from connectors.source_session import LATER_SETTINGS, OPTIONS
 
 CONNECT_TIMEOUT_S = 10
-_SET_TO_ZERO = "SELECT set_config(name, '0', false) FROM pg_catalog.pg_settings WHERE name = ANY(%s)"
 
 Connection = psycopg.Connection[tuple[object, ...]]
 
@@ -80,17 +79,20 @@ def session(url: str, *, is_autocommit: bool) -> Connection:
         psycopg.OperationalError: the server does not answer, or refuses the login.
     """
     own = conninfo_to_dict(url).get("options") or ""
-    connection = psycopg.connect(
-        url,
-        options=f"{own} {startup_options()}",
-        client_encoding="UTF8",
-        connect_timeout=CONNECT_TIMEOUT_S,
-        autocommit=is_autocommit,
+    *newer, oldest = (f"{own} {options}" for options in OPTIONS)
+    for options in newer:
+        try:
+            return _session(url, options, is_autocommit=is_autocommit)
+        except psycopg.OperationalError as error:
+            if not any(name in str(error) for name in LATER_SETTINGS):
+                raise
+    return _session(url, oldest, is_autocommit=is_autocommit)
+
+
+def _session(url: str, options: str, *, is_autocommit: bool) -> Connection:
+    return psycopg.connect(
+        url, options=options, client_encoding="UTF8", connect_timeout=CONNECT_TIMEOUT_S, autocommit=is_autocommit
     )
-    connection.execute(_SET_TO_ZERO, [list(LATER_SETTINGS)])
-    if not is_autocommit:
-        connection.commit()
-    return connection
 
 
 def statement(name: str) -> str:
