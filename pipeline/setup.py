@@ -36,8 +36,8 @@ class Deployment:
     """Everything that set-up and teardown touch.
 
     `worker_topics` are topics that the workers need beside the connector's; `is_double_accepted` takes decimals as
-    binary doubles, which lose cents. `columns` are those that the models are made of, and `contract` is what they are made
-    of altogether, see `preconditions.Capture`.
+    binary doubles, which lose cents. `columns` are those that the models are made of, and `contract` is all that they
+    are made of, see `preconditions.Capture`.
     """
 
     source: SourceSettings
