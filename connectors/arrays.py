@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from connectors.errors import BadRecord
+from connectors.errors import BadRecord, ContractBroken
 from connectors.numerics import Decimals
 from connectors.times import time_unit_us
 from connectors.types import ColumnType, Kind
@@ -73,6 +73,8 @@ class ColumnReader:
             except BadRecord as error:
                 values.append(None)
                 faults[row] = f"column {self._name}: {error}"
+            except ContractBroken as error:
+                raise type(error)(f"column {self._name}: {error}") from error
         return pa.array(values, _countable(self._column.arrow)).cast(self._column.arrow), faults
 
 

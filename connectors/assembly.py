@@ -53,7 +53,7 @@ def assemble(sent: Sent, plan: Plan, records: Records) -> tuple[pa.Table, dict[i
     sieve.reject(~_is_of(plan.table.table, sent), f"a change to another table than {plan.table.table}")
     sieve.reject(~_mask(pc.is_in(sent.op, _OPERATIONS)), "an operation other than c, u, d, r and t")
     if sieve.good.any():
-        _require_contract(sent, plan, records, sieve.good)
+        _require_contract(sent, plan, sieve.good)
     without_after = _mask(pc.is_in(sent.op, _WITH_AFTER)) & ~sent.after.present
     sieve.reject(without_after, "an insert, update or snapshot row without its `after`")
     commit_lsn, lsn = _place(sent)
@@ -83,14 +83,12 @@ def _is_of(table: str, sent: Sent) -> Mask:
     return _mask(pc.and_(pc.equal(sent.source["schema"], schema), pc.equal(sent.source["table"], name)))
 
 
-def _require_contract(sent: Sent, plan: Plan, records: Records, good: Mask) -> None:
+def _require_contract(sent: Sent, plan: Plan, good: Mask) -> None:
     if plan.broken is not None:
         raise plan.broken
     missing = _mask(pc.is_in(sent.op, _WITH_BEFORE)) & ~sent.before.present & good
     if missing.any():
-        row = int(sent.rows[np.argmax(missing)])
-        place = f"{records.topic} {records.partitions[row]}:{records.offsets[row]}"
-        raise BeforeMissing(f"a change without the row before it, at {place}", plan.table.table)
+        raise BeforeMissing(f"{plan.table.table}: a change without the row before it", plan.table.table)
 
 
 def _mask(booleans: pa.Array) -> Mask:

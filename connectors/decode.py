@@ -10,7 +10,7 @@ from connectors.assembly import SNAPSHOT_ENDED, assemble
 from connectors.decode_avro import AvroTable
 from connectors.decode_json import JsonTable
 from connectors.envelope import Format, TableColumns, envelope_schema
-from connectors.errors import UnknownTopic
+from connectors.errors import ContractBroken, SystemicError, UnknownSchema, UnknownTopic
 from connectors.numerics import Decimals
 from connectors.records import Records
 from connectors.schemas import Schemas
@@ -79,11 +79,40 @@ class Decoder:
         """Decode one batch.
 
         Raises:
-            ContractBroken: the source no longer sends what was declared.
+            ContractBroken: the source no longer sends what was declared; the message names the first such record.
             SystemicError: the schema registry cannot be asked, or does not know a schema.
         """
         if records.topic not in self._tables:
             raise UnknownTopic(f"no table is declared for topic {records.topic}")
+        try:
+            return self._decoded(records)
+        except SystemicError as error:
+            if isinstance(error, UnknownSchema):
+                error.place = records.place(self._first_failing(records))
+            raise
+        except ContractBroken as error:
+            error.place = records.place(self._first_failing(records))
+            raise
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a record may break a library in ways that nobody foresaw
+            row = self._first_failing(records)
+            return Decoded([], [_rejected(records, row, f"{type(error).__name__} while it was read")], 0)
+
+    def _first_failing(self, records: Records) -> int:
+        """The row of the first record with which decoding fails, found by halving."""
+        good, bad = 0, len(records)
+        while bad - good > 1:
+            middle = (good + bad) // 2
+            try:
+                self._decoded(records.first(middle))
+            except Exception:  # noqa: BLE001 - it is asked for the place of an error that is raised already
+                bad = middle
+            else:
+                good = middle
+        return good
+
+    def _decoded(self, records: Records) -> Decoded:
         batch = self._tables[records.topic].read(records.values)
         faults = dict(batch.faults)
         envelopes = []
@@ -92,8 +121,9 @@ class Decoder:
             faults.update(table_faults)
             if len(table):
                 envelopes.append(table)
-        rejected = [
-            Rejected(records.topic, int(records.partitions[row]), int(records.offsets[row]), reason)
-            for row, reason in sorted(faults.items())
-        ]
+        rejected = [_rejected(records, row, reason) for row, reason in sorted(faults.items())]
         return Decoded(envelopes, rejected, batch.tombstones)
+
+
+def _rejected(records: Records, row: int, reason: str) -> Rejected:
+    return Rejected(records.topic, int(records.partitions[row]), int(records.offsets[row]), reason)

@@ -72,6 +72,8 @@ def _number_of_text_with(scale: int) -> Reader:
     def read(value: Any) -> Decimal:
         number = _number_of_text(value)
         if number.is_finite() and number.as_tuple().exponent != -scale:
+            if len(value.partition(".")[2]) > scale:
+                raise ScaleExceeded(f"a numeric with more than the declared {scale} digits after its point")
             raise BadRecord(f"not a decimal text of scale {scale}")
         return number
 

@@ -21,3 +21,13 @@ class Records:
 
     def __len__(self) -> int:
         return len(self.values)
+
+    def place(self, row: int) -> str:
+        """A record's topic, partition and offset, for a message."""
+        return f"{self.topic}/{self.partitions[row]} offset {self.offsets[row]}"
+
+    def first(self, count: int) -> "Records":
+        """So many records from the beginning."""
+        return Records(
+            self.topic, self.partitions[:count], self.offsets[:count], self.keys[:count], self.values[:count]
+        )

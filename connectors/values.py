@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from connectors.errors import BadRecord, WireTypeRefused
+from connectors.errors import BadRecord, TypeWidened, WireTypeRefused
 from connectors.numerics import Decimals, numeric_reader
 from connectors.primitives import Reader, base64_bytes, floating, instance_of, integer, string
 from connectors.times import time_reader
@@ -19,7 +19,7 @@ def value_reader(wire: Wire, column: ColumnType, decimals: Decimals) -> Reader:
     """
     match column.kind, wire.form:
         case Kind.INTEGER, "int" | "long" if wire.name is None:
-            return integer(column.arrow.bit_width)
+            return _integer(wire, column.arrow.bit_width)
         case Kind.FLOAT, "float":
             return floating
         case Kind.FLOAT, "double" if column.arrow.bit_width == 64:
@@ -43,6 +43,22 @@ def value_reader(wire: Wire, column: ColumnType, decimals: Decimals) -> Reader:
         case Kind.ARRAY, "array" if column.item is not None and wire.item is not None:
             return _list(value_reader(wire.item, column.item, decimals))
     raise WireTypeRefused(f"sent as {wire.name or wire.form}")
+
+
+def _integer(wire: Wire, bits: int) -> Reader:
+    """Make the reader of an integer column; a form that holds more than the column is declared to hold was widened."""
+    read, read_wider = integer(bits), integer(64)
+
+    def read_or_refuse(value: Any) -> Any:
+        try:
+            return read(value)
+        except BadRecord:
+            if wire.form == "int":
+                raise
+            read_wider(value)
+            raise TypeWidened(f"a value beyond an integer of {bits} bits") from None
+
+    return read_or_refuse
 
 
 def _object_text(value: Any) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum, StrEnum
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 from zoneinfo import available_timezones
 
 from pydantic import ValidationError
@@ -62,11 +63,32 @@ class ServiceSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RedisSettings(ServiceSettings):
+    """The cache.
+
+    Args:
+        url: as `redis://user:password@host:port/0`, `rediss://…` for TLS, or `unix:///path`.
+    """
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.url)
+        if parts.scheme not in ("redis", "rediss", "unix"):
+            raise ValueError("the URL begins with redis://, rediss:// or unix://")
+        path = "" if parts.scheme == "unix" else parts.path.strip("/")
+        for database in (path, *parse_qs(parts.query).get("db", ())):
+            if database not in ("", "0"):
+                raise ValueError(
+                    f"the URL names database {database}: the model uses every database of its server, and readers find "
+                    "it in database 0"
+                )
+
+
+@dataclass(frozen=True, kw_only=True)
 class ElasticsearchSettings:
     """The index.
 
     Args:
-        url: of a node, without a slash at its end.
+        url: of a node.
         request_timeout_s: after which a request counts as unanswered.
     """
 
@@ -157,7 +179,7 @@ class Settings(BaseSettings):
     connect: ServiceSettings
     schema_registry: ServiceSettings
     elasticsearch: ElasticsearchSettings
-    redis: ServiceSettings
+    redis: RedisSettings
     duckdb: DuckdbSettings = DuckdbSettings()
     topics: TopicSettings = TopicSettings()
     envelopes: EnvelopeSettings = EnvelopeSettings()

@@ -23,10 +23,10 @@ class LogTruncated(ContractBroken):
     """The log no longer holds the offset at which a read model stopped."""
 
     remedy = (
-        "Records were removed before they were read. `readmodels epoch open --resnapshot` begins a new epoch with a "
-        "snapshot of PostgreSQL, which puts everything right; where nothing that matters is gone, `readmodels epoch "
-        "open --continue` reads on in what is left. Then give the topics a longer retention: `retention.ms=-1` and "
-        "`retention.bytes=-1`."
+        "Records were removed before they were read. `readmodels epoch open --resnapshot --execute` begins a new epoch "
+        "with a snapshot of PostgreSQL, which puts everything right. If nothing that matters is gone, `readmodels "
+        "epoch open --continue --execute` reads on in what is left. Then give the topics a longer retention: "
+        "`retention.ms=-1` and `retention.bytes=-1`."
     )
 
 

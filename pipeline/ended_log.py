@@ -47,7 +47,8 @@ class Seen:
 
 
 _RESNAPSHOT = (
-    "`readmodels epoch open --resnapshot` begins a new epoch with a snapshot of PostgreSQL, which puts everything right"
+    "`readmodels epoch open --resnapshot --execute` begins a new epoch with a snapshot of PostgreSQL, which puts "
+    "everything right"
 )
 
 
@@ -63,8 +64,11 @@ class EpochEnded(ContractBroken):
         super().__init__("; ".join(f"{one.reason}: {one.sentence}" for one in self.seen))
         if all(one.reason.can_be_continued for one in self.seen):
             self.remedy = (
-                "If nothing was lost, `readmodels epoch open --continue` lets the models read on in what is there now. "
-                f"Otherwise, or in doubt: {_RESNAPSHOT}. Each says first what it would do; docs/epochs.md."
+                "If nothing was lost, `readmodels epoch open --continue --execute` lets the models read on in what is "
+                "there now. "
+                f"Otherwise, or in doubt: {_RESNAPSHOT}. Without --execute each says what it would do; docs/epochs.md."
             )
         else:
-            self.remedy = f"Changes may be missing: {_RESNAPSHOT}. It says first what it would do; docs/epochs.md."
+            self.remedy = (
+                f"Changes may be missing: {_RESNAPSHOT}. Without --execute it says what it would do; docs/epochs.md."
+            )

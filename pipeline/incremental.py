@@ -25,6 +25,7 @@ from connectors.errors import SystemicError
 from connectors.kafka import KafkaSettings, KafkaUnavailable, end_offsets
 from connectors.notifications import PARTIAL, Notification, read_notification
 from connectors.schemas import Schemas
+from connectors.sql_names import in_sql, table_in_sql
 from pipeline.consumer import failure_of
 from pipeline.replication import signal
 from pipeline.source_database import connect
@@ -41,6 +42,23 @@ class SnapshotNotTaken(SystemicError):
     remedy = (
         "Look at `readmodels status`: the connector must run. Then ask once more; it begins anew, which is harmless."
     )
+
+
+class SnapshotRefused(SystemicError):
+    """PostgreSQL refused a query of the connector's, such as for a missing right; Kafka Connect's log has the reason.
+
+    Args:
+        table: as `schema.table`.
+        role: the connector's.
+    """
+
+    def __init__(self, table: str, role: str) -> None:
+        super().__init__(f"PostgreSQL refused the connector's query on {table}")
+        schema = in_sql(table.partition(".")[0])
+        self.remedy = (
+            f"GRANT USAGE ON SCHEMA {schema} TO {in_sql(role)}; GRANT SELECT ON TABLE {table_in_sql(table)} TO "
+            f"{in_sql(role)}; then repeat the command. If PostgreSQL refuses again, Kafka Connect's log has its words."
+        )
 
 
 class SnapshotStopped(Exception):
@@ -137,12 +155,14 @@ class Asked:
 
     Args:
         url: of the source, as a role that may write into the signal table.
+        role: the connector's, in the source.
         schemas: those of the connector's notifications.
     """
 
     kafka: KafkaSettings
     connector: ConnectorConfiguration
     url: str
+    role: str
     schemas: Schemas
 
     def take(
@@ -159,6 +179,7 @@ class Asked:
 
         Raises:
             SnapshotNotTaken: the connector gave it up.
+            SnapshotRefused: it may not read a table.
             SnapshotStopped: it left off, as it was to.
             KafkaUnavailable: the connector's notifications cannot be read.
         """
@@ -177,6 +198,8 @@ class Asked:
                 one = self._next(consumer, snapshot_id)
                 if one is None:
                     continue
+                if one.additional_data.get("status") == "SQL_EXCEPTION":
+                    raise SnapshotRefused(one.additional_data.get("scanned_collection", ""), self.role)
                 known = known.after(one)
                 if one.type == "COMPLETED":
                     return known

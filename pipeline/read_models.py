@@ -161,7 +161,8 @@ def registry(settings: Settings) -> SchemaRegistry:
 
 def incremental(settings: Settings) -> Asked:
     """Where incremental snapshots are asked for."""
-    return Asked(settings.kafka, settings.connector, settings.source.url, registry(settings))
+    source = settings.source
+    return Asked(settings.kafka, settings.connector, source.url, source.replication_role, registry(settings))
 
 
 def decoder(settings: Settings, schemas: Schemas | None = None) -> Decoder:

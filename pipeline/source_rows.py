@@ -1,4 +1,4 @@
-"""How many rows of the source a condition is true for, without reading them."""
+"""Conditions on the rows of a source table: checked by PostgreSQL, and counted without reading the rows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pipeline.source_database import Connection, SourceError
 
 
 class ConditionRefused(SourceError):
-    """PostgreSQL does not understand a condition."""
+    """A condition is not one expression on the columns of its table."""
 
     remedy = "Write it as after WHERE, with the table's own columns, as in `id BETWEEN 1 AND 1000`."
 
@@ -26,14 +26,31 @@ def count_about(connection: Connection, table: str, where: str | None) -> int:
     Raises:
         ConditionRefused: the condition is none.
     """
-    rows = sql.SQL("SELECT * FROM {}").format(sql.Identifier(*table.split(".")))
-    condition = sql.SQL(" WHERE ({})").format(sql.SQL(cast("Any", where))) if where is not None else sql.SQL("")
+    name = sql.Identifier(*table.split("."))
+    if where is None:
+        return int(_plan(connection, sql.SQL("SELECT * FROM {}").format(name))["Plan Rows"])
+    condition = sql.SQL(cast("Any", where))
     try:
-        with connection.transaction():
-            connection.execute("SET TRANSACTION READ ONLY")
-            # Prepared: PostgreSQL takes one statement then, so that a condition cannot bring others along.
-            query = sql.SQL("EXPLAIN (FORMAT JSON) ") + rows + condition
-            [(plans,)] = connection.execute(query, prepare=True).fetchall()
+        plan = _plan(connection, sql.SQL("SELECT * FROM {} WHERE ({})").format(name, condition))
+        # Debezium puts a condition into parentheses. One that closes them, as `true) or (true`, has none to close here.
+        _plan(connection, sql.SQL("SELECT (ARRAY[{}])[1] FROM {}").format(condition, name))
     except psycopg.Error as error:
         raise ConditionRefused(f"{where}: {error.diag.message_primary or error}") from error
-    return int(cast("Any", plans)[0]["Plan"]["Plan Rows"])
+    if _reads_more(plan):
+        raise ConditionRefused(f"{where}: it has a subquery")
+    return int(plan["Plan Rows"])
+
+
+def _plan(connection: Connection, query: sql.Composable) -> dict[str, Any]:
+    """The plan of a query, which is not carried out."""
+    with connection.transaction():
+        connection.execute("SET TRANSACTION READ ONLY")
+        # Prepared: PostgreSQL takes one statement then, so that a condition cannot bring others along.
+        [(plans,)] = connection.execute(sql.SQL("EXPLAIN (FORMAT JSON) ") + query, prepare=True).fetchall()
+    plan: dict[str, Any] = cast("Any", plans)[0]["Plan"]
+    return plan
+
+
+def _reads_more(plan: dict[str, Any]) -> bool:
+    """Whether a plan has a subquery, by itself or joined to the table."""
+    return "Subplan Name" in plan or "Join Type" in plan or any(_reads_more(one) for one in plan.get("Plans", ()))

@@ -38,11 +38,6 @@ class Decodes(Protocol):
 class RecordRejected(BadRecord):
     """A record of the log cannot be read; the worker stops before it, so that nothing is lost."""
 
-    remedy = (
-        "Look at the record in its topic, and stop the foreign producer that wrote it. The log cannot be mended: "
-        "`readmodels teardown --execute`, then `readmodels init`, make log and read models anew from the source."
-    )
-
 
 class Worker:
     """One consumer, one sink.

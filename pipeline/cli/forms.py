@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from rich.console import Console
 from rich.table import Table
@@ -18,6 +19,9 @@ from rich.text import Text
 
 from pipeline.json_text import values
 from pipeline.visible import on_one_line
+
+_FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = r"\A[=+\-@\t\r]"
 
 
 class Format(StrEnum):
@@ -39,6 +43,19 @@ class FormatCannotHold(ValueError):
     """A file of this form has no type for a column of the answer."""
 
     remedy = "Cast the column in the query, as in `CAST(took AS VARCHAR)`, or choose another format."
+
+
+def without_formulas(rows: pa.Table) -> pa.Table:
+    """Put an apostrophe before texts that a spreadsheet would carry out as formulas, and before such column names.
+
+    Source: https://owasp.org/www-community/attacks/CSV_Injection
+    """
+    columns = [
+        pc.replace_substring_regex(column, _FORMULA, r"'\0") if pa.types.is_string(column.type) else column
+        for column in rows.columns
+    ]
+    names = [f"'{name}" if name.startswith(_FORMULA_SIGNS) else name for name in rows.column_names]
+    return pa.table(columns, names=names)
 
 
 def written(rows: pa.Table, form: Format, width: int) -> bytes:

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from pipeline.cli.context import err, of, out
-from pipeline.cli.forms import Format, written
+from pipeline.cli.forms import Format, without_formulas, written
 from pipeline.cli.shell import Shell
 from pipeline.cli.streams import UNBOUND_WIDTH, write_data
 from pipeline.config import Settings
@@ -33,6 +33,9 @@ def sql(
     form: Annotated[Format, typer.Option("--format", help="How to write the answer.")] = Format.TABLE,
     as_json: Annotated[bool, typer.Option("--json", help="An array of objects; short for --format json.")] = False,
     output: Annotated[Path | None, typer.Option(help="Write the answer to this file.")] = None,
+    no_formulas: Annotated[
+        bool, typer.Option("--no-formulas", help="For CSV: an apostrophe before texts that spreadsheets would run.")
+    ] = False,
 ) -> None:
     """Ask DuckDB, whether or not a worker is writing it.
 
@@ -49,9 +52,11 @@ def sql(
     form = Format.JSON if as_json else form
     if form.is_binary and output is None:
         raise typer.BadParameter(f"{form} is written to a file: give --output", param_hint="--format")
+    if no_formulas and form is not Format.CSV:
+        raise typer.BadParameter("only CSV is opened by spreadsheets: add --format csv", param_hint="--no-formulas")
     settings = of(context).settings()
     moment = _moment(as_of, settings.duckdb.time_zone)
-    tell = _teller(settings, moment, form, output)
+    tell = _teller(settings, moment, form, output, has_formulas=not no_formulas)
     statement = query if file is None else file.read_text()
     if statement is None:
         Shell(tell, lambda: _names(settings), of(context).home / "sql_history").run()
@@ -59,13 +64,16 @@ def sql(
         tell(statement)
 
 
-def _teller(settings: Settings, moment: datetime | None, form: Format, output: Path | None) -> Callable[[str], None]:
+def _teller(
+    settings: Settings, moment: datetime | None, form: Format, output: Path | None, *, has_formulas: bool
+) -> Callable[[str], None]:
     """What answers one statement."""
 
     def tell(statement: str) -> None:
         ends = Ends(settings.kafka, settings.contract.topics)
         found = answer(settings, statement, moment)
-        content = written(found.rows, form, UNBOUND_WIDTH if output else out.width)
+        rows = found.rows if has_formulas else without_formulas(found.rows)
+        content = written(rows, form, UNBOUND_WIDTH if output else out.width)
         if output is not None:
             output.write_bytes(content)
         else:

@@ -48,7 +48,7 @@ class WorkersAtWork(Exception):
 class CannotBeContinued(Exception):
     """What was seen is not only another log, but a history that may lack changes, or cannot be put in order."""
 
-    remedy = "`readmodels epoch open --resnapshot` begins a new epoch with a snapshot of PostgreSQL."
+    remedy = "`readmodels epoch open --resnapshot --execute` begins a new epoch with a snapshot of PostgreSQL."
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from operator import itemgetter
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -44,9 +45,10 @@ class Stream:
     def _snapshots(self, settled: Epoch | None, topic: str, rows: pa.Table) -> Iterator[Seen]:
         if settled is None or not rows.num_rows:
             return
-        lsn = pc.max(rows["lsn"]).as_py()
+        row = int(np.argmax(rows["lsn"].to_numpy()))
+        lsn = rows["lsn"][row].as_py()
         if lsn > settled.snapshot_lsn:
-            yield Seen(Reason.SECOND_SNAPSHOT, _second(topic, lsn, settled))
+            yield Seen(Reason.SECOND_SNAPSHOT, _second(_place(topic, rows, row), lsn, settled))
 
     def _streamed(self, topic: str, rows: pa.Table) -> Iterator[Seen]:
         if not rows.num_rows:
@@ -55,9 +57,9 @@ class Stream:
         times = pc.fill_null(rows["committed_at"].cast(pa.int64()), 0).to_numpy()
         is_back = (lsns < self._commit_lsn) & (times > self._committed_us + JITTER_US)
         if is_back.any():
-            at = int(lsns[is_back][0])
-            sentence = f"{topic} goes on at LSN {at} with later commits than those that it had up to {self._commit_lsn}"
-            yield Seen(Reason.LSN_BACK, sentence)
+            row = int(np.argmax(is_back))
+            later = f"a later commit than those that {topic} had up to {self._commit_lsn}"
+            yield Seen(Reason.LSN_BACK, f"{_place(topic, rows, row)} is at LSN {lsns[row]}, with {later}")
             return
         self._commit_lsn = max(self._commit_lsn, int(lsns.max()))
         self._committed_us = max(self._committed_us, int(times.max()))
@@ -66,14 +68,18 @@ class Stream:
 def _keys(records: Records) -> Iterator[Seen]:
     begins = set(map(itemgetter(0), filter(None, records.keys)))
     if begins - {ord("{")}:
-        odd = next(key for key in records.keys if key and key[0] != ord("{"))
+        row, odd = next((row, key) for row, key in enumerate(records.keys) if key and key[0] != ord("{"))
         named = (
             f"Avro of schema {int.from_bytes(odd[1:5], 'big')}" if odd[0] == 0 and len(odd) > 4 else "no JSON object"
         )
-        sentence = f"{records.topic} has a key that is {named}: the bytes of a key decide its partition"
+        sentence = f"{records.place(row)} has a key that is {named}: the bytes of a key decide its partition"
         yield Seen(Reason.KEYS_CHANGED, sentence)
 
 
-def _second(topic: str, lsn: int, settled: Epoch) -> str:
+def _place(topic: str, rows: pa.Table, row: int) -> str:
+    return f"{topic}/{rows['partition'][row]} offset {rows['offset'][row]}"
+
+
+def _second(place: str, lsn: int, settled: Epoch) -> str:
     ended = f"the one at LSN {settled.snapshot_lsn}" if settled.snapshot_lsn else "its first one"
-    return f"{topic} holds rows of a snapshot at LSN {lsn}, and this epoch's snapshot, {ended}, had ended"
+    return f"{place} is of a snapshot at LSN {lsn}, and this epoch's snapshot, {ended}, had ended"

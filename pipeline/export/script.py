@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from pipeline.visible import on_one_line
 from sinks.duckdb_history import history_query
-from sinks.duckdb_names import quote
+from sinks.duckdb_names import literal, quote
 from sinks.shape import RowShape
 
 SCRIPT = "history.sql"
@@ -14,14 +15,19 @@ _FENCES = """(
         "committed_at": "TIMESTAMPTZ"}]'), max_depth := 2))"""
 
 
+def commented(text: str) -> str:
+    """Return a text that stays within its comment: a name may have line feeds, and what follows one is a statement."""
+    return on_one_line(text)
+
+
 def script(name: str, shape: RowShape) -> str:
     """Statements that make a view of exactly the files that the manifest lists."""
     history = history_query(shape, "read_parquet(getvariable('files'), hive_partitioning = true)", _FENCES)
     return f"""\
 -- In DuckDB, with the folder or prefix in which this lies:
---     SET VARIABLE export = 's3://bucket/prefix/{name}';
+--     SET VARIABLE export = {commented(literal(f"s3://bucket/prefix/{name}"))};
 --     .read history.sql
---     FROM {name};
+--     FROM {commented(quote(name))};
 -- To see a later run of the export, read it again.
 SET VARIABLE manifest = (SELECT content FROM read_text(getvariable('export') || '/manifest.json'));
 SET VARIABLE files = (

@@ -90,9 +90,22 @@ def stretch(settings: Settings, starts: Starts) -> Stretch:
     return Stretch({shard: min(end, max(wanted[shard], earliest[shard])) for shard, end in ends.items()}, ends)
 
 
+class OffsetBeyondEnd(ValueError):
+    """No partition has a record at an offset, or behind it."""
+
+    remedy = "Give a smaller offset; `readmodels replay all` says where each partition begins and ends."
+
+
 def from_offset(offset: int) -> Starts:
-    """From one offset in every partition."""
-    return lambda _, ends: dict.fromkeys(ends, offset)
+    """From one offset in every partition that reaches so far."""
+
+    def starts(_: KafkaSettings, ends: Offsets) -> Offsets:
+        if offset > 0 and all(offset >= end for end in ends.values()):
+            told = ", ".join(f"{topic}/{partition} at {end}" for (topic, partition), end in sorted(ends.items()))
+            raise OffsetBeyondEnd(f"every partition ends before offset {offset}: {told}")
+        return dict.fromkeys(ends, offset)
+
+    return starts
 
 
 def from_datetime(moment: datetime) -> Starts:

@@ -68,7 +68,7 @@ def _sums(answers: Answers) -> list[Fact]:
     revenue: dict[str, Decimal] = defaultdict(Decimal)
     orders: dict[str, int] = defaultdict(int)
     for row in answers.rows.get("revenue_per_day", ()):
-        revenue[row["currency"]] += row["revenue"]
+        revenue[row["currency"]] += row["revenue"] or 0
         orders[row["currency"]] += row["orders"]
     for currency in sorted(revenue):
         found.append((f"Revenue in {currency}", grouped(revenue[currency]), f"{grouped(orders[currency])} orders"))

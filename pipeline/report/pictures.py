@@ -133,7 +133,7 @@ def _skus(rows: Rows) -> Picture:
             currency,
             bars(
                 f"Revenue of the best articles in {currency}",
-                [Stack(row["sku"], (float(row["revenue"]),), grouped(row["revenue"])) for row in own],
+                [Stack(row["sku"], (float(row["revenue"] or 0),), grouped(row["revenue"])) for row in own],
             ),
         )
         for currency, own in best
@@ -207,16 +207,22 @@ def _by(rows: Rows, column: str) -> list[tuple[str, Rows]]:
 
 def _days(rows: Rows) -> list[date]:
     """The last days on which there was anything, and those between them."""
-    if not rows:
+    known = {row["day"] for row in rows if isinstance(row["day"], date)}
+    if not known:
         return []
-    known = {row["day"] for row in rows}
     count = min(MOST_DAYS, (max(known) - min(known)).days + 1)
     return [max(known) - timedelta(days=back) for back in reversed(range(count))]
 
 
 def _left_out(rows: Rows, days: Sequence[date]) -> str:
-    earlier = len({row["day"] for row in rows} - set(days))
-    return f"{grouped(earlier)} earlier days are left out." if earlier else ""
+    left_out = {row["day"] for row in rows} - set(days)
+    undated = {day for day in left_out if not isinstance(day, date)}
+    earlier = len(left_out) - len(undated)
+    sentences = (
+        f"{grouped(earlier)} earlier days are left out." if earlier else "",
+        f"{grouped(len(undated))} days outside of the years 1 to 9999 are left out." if undated else "",
+    )
+    return " ".join(filter(None, sentences))
 
 
 def _daily(
@@ -226,7 +232,7 @@ def _daily(
     found: dict[date, dict[str, Any]] = {}
     for row in rows:
         known = found.setdefault(row["day"], dict.fromkeys(parts, 0))
-        known.update({part: known[part] + row[part] for part in parts})
+        known.update({part: known[part] + (row[part] or 0) for part in parts})
     nothing = dict.fromkeys(parts, 0)
     return [
         Stack(str(day), tuple(float(found.get(day, nothing)[part]) for part in parts), words(found.get(day, nothing)))

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
+import orjson
+import pyarrow as pa
+
 from pipeline.config import Settings
+from pipeline.json_text import values
 from pipeline.sql import Answer, answer
 from sinks.batch import Shard
 from sinks.duckdb_place import Place
@@ -23,6 +27,9 @@ VIEWS = (
     "first_and_repeat_orders",
     "basket_size",
 )
+
+_EPOCH = date(1970, 1, 1).toordinal()
+_FIRST, _LAST = date.min.toordinal() - _EPOCH, date.max.toordinal() - _EPOCH
 
 _FOUND = "SELECT table_name AS name FROM information_schema.tables WHERE table_catalog = 'memory'"
 
@@ -65,5 +72,18 @@ def asked(settings: Settings) -> tuple[Mapping[str, Rows], Place | None]:
 
 
 def _rows(found: Answer) -> Rows:
-    rows: Rows = found.rows.to_pylist()
-    return rows
+    columns = [_values(column) for column in found.rows.columns]
+    return [dict(zip(found.rows.column_names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def _values(column: pa.ChunkedArray) -> list[Any]:
+    """The values of a column; a date that Python cannot hold, such as infinity or one of the year 12026, as a text."""
+    if not pa.types.is_date32(column.type):
+        plain: list[Any] = column.to_pylist()
+        return plain
+    texts = values(column.combine_chunks(), "").to_pylist()
+    days = column.cast(pa.int32()).to_pylist()
+    return [
+        date.fromordinal(day + _EPOCH) if day is not None and _FIRST <= day <= _LAST else text and orjson.loads(text)
+        for day, text in zip(days, texts, strict=True)
+    ]

@@ -7,8 +7,10 @@ from decimal import Decimal
 _UNITS = (("d", 86_400.0), ("h", 3_600.0), ("min", 60.0), ("s", 1.0), ("ms", 0.001))
 
 
-def grouped(value: int | Decimal) -> str:
-    """All of a number's digits, in groups of three."""
+def grouped(value: int | Decimal | None) -> str:
+    """All of a number's digits, in groups of three; a sum of nothing but NaN is none."""
+    if value is None:
+        return "NULL"
     return f"{value:,f}" if isinstance(value, Decimal) else f"{value:,}"
 
 

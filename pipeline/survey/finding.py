@@ -48,17 +48,14 @@ _REMEDIES = {
     Reason.COMPACTED: f"{_SNAPSHOT}. Then set `cleanup.policy=delete` with `retention.ms=-1` for the topics.",
     Reason.EXPIRES: "Set `retention.ms=-1` and `retention.bytes=-1` for the topic with kafka-configs.",
     Reason.SCHEMA_UNKNOWN: f"Restore the registry's storage from its backup, ids included. Or: {_SNAPSHOT}.",
-    Reason.CONTRACT_BROKEN: "Bring the tables in `readmodels.toml` in line with what the source has sent.",
-    Reason.RECORD_UNREADABLE: (
-        f"Stop the foreign producer that wrote it; the log cannot be mended. {_SNAPSHOT}, or `readmodels teardown "
-        "--execute` and `readmodels init` make the log anew."
+    Reason.CONTRACT_BROKEN: (
+        f"Declare in readmodels.toml what the source sends now. If older records do not fit that: {_SNAPSHOT}."
     ),
+    Reason.RECORD_UNREADABLE: f"End the producer that wrote it, if that was not the connector. {_SNAPSHOT}.",
     Reason.SNAPSHOT_UNFINISHED: "Wait until the first snapshot has ended: `readmodels status` shows the connector.",
     Reason.SNAPSHOT_MISSING: "Run `readmodels init`, which has the connector read what is missing.",
     Reason.SNAPSHOT_END_MISSING: "Nothing, if `readmodels verify` finds the new generation equal to PostgreSQL.",
-    Reason.SNAPSHOT_AMBIGUOUS: (
-        f"{_SNAPSHOT}; or `readmodels teardown --execute` and `readmodels init` make the log anew."
-    ),
+    Reason.SNAPSHOT_AMBIGUOUS: f"Leave the log aside: {_SNAPSHOT}.",
     Reason.SPACE_LACKING: "Free space, add some, or drop generations that nobody needs: `readmodels prune`.",
     Reason.SPACE_SCARCE: "Watch the space while the model is rebuilt, or `readmodels prune` before.",
     Reason.GENERATION_BROKEN: "Nothing: the new generation takes the place of the damaged one.",

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.config import MASK, DecimalMode, InvalidConfig, Settings, ValueFormat, load, masked, shown
+from pipeline.config import MASK, DecimalMode, InvalidConfig, RedisSettings, Settings, ValueFormat, load, masked, shown
 
 SHIPPED = Path(__file__).parents[2] / "readmodels.toml"
 LOCAL: dict[str, Any] = {
@@ -195,3 +195,22 @@ def test_what_is_shown_can_be_read_back() -> None:
 )
 def test_a_password_is_masked_wherever_a_url_holds_it(url: str, expected: str) -> None:
     assert masked(url) == expected
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://:hidden@h:1/5", "rediss://h:1/1", "redis://h:1?db=3", "unix:///run/r.sock?db=2"]
+)
+def test_a_redis_database_other_than_0_is_refused_and_not_passed_over(url: str) -> None:
+    with pytest.raises(ValueError, match="the URL names database") as caught:
+        RedisSettings(url=url)
+    assert "hidden" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["redis://h:1/0", "redis://h:1", "rediss://u:p@h:1/0", "unix:///run/redis.sock"])
+def test_a_redis_server_is_named_by_any_url_of_its_database_0(url: str) -> None:
+    assert RedisSettings(url=url).url == url
+
+
+def test_a_redis_url_of_another_scheme_is_refused() -> None:
+    with pytest.raises(ValueError, match="begins with redis://"):
+        RedisSettings(url="http://h:1/0")

@@ -8,7 +8,8 @@ import pytest
 
 from connectors.decode import Decoded
 from connectors.envelope import Format, TableColumns
-from connectors.errors import BeforeMissing, MissingColumn, WireTypeRefused
+from connectors.errors import BeforeMissing, ContractBroken, MissingColumn, WireTypeRefused
+from connectors.sequence import lsns
 from tests.unit.change_records import ORDERS, ROW, change, decode, framed, inserted, offsets, reasons, rows
 
 JSON_ORDERS = TableColumns(ORDERS.table, ORDERS.columns, Format.JSON)
@@ -126,3 +127,31 @@ def test_a_change_without_the_row_before_it_stops() -> None:
 def test_an_id_beyond_what_doubles_hold_is_exact() -> None:
     (row,) = rows(decode_json(bare(inserted(id=2**53 + 1))))
     assert row["after"]["id"] == 2**53 + 1
+
+
+@pytest.mark.parametrize(
+    ("spoiled", "told"),
+    [
+        (change("c", after={"id": 1}), "sent without"),
+        (change("u", after=ROW), "without the row before it"),
+        (change("c", after={**ROW, "total": "1.234"}), "column total: a numeric with more than the declared 2 digits"),
+    ],
+)
+def test_a_record_that_breaks_the_contract_is_named_by_its_place(spoiled: Any, told: str) -> None:
+    with pytest.raises(ContractBroken, match=told) as caught:
+        decode_json(*[bare(inserted())] * 5, bare(spoiled), bare(inserted()))
+    assert str(caught.value).startswith("cdc.public.orders/0 offset 5: ")
+    assert "`readmodels " in caught.value.remedy
+
+
+def test_a_record_that_breaks_a_library_is_rejected_by_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail_at_seven(sequences: Any) -> Any:
+        if '["7","7"]' in sequences.to_pylist():
+            raise KeyError(1)
+        return lsns(sequences)
+
+    monkeypatch.setattr("connectors.assembly.lsns", fail_at_seven)
+    forged = inserted()
+    forged["source"] = {**forged["source"], "sequence": '["7","7"]'}
+    decoded = decode_json(*[bare(inserted())] * 3, bare(forged), bare(inserted()))
+    assert reasons(decoded) == {3: "KeyError while it was read"}

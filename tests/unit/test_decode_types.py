@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from connectors.arrays import ColumnReader
 from connectors.envelope import TableColumns, envelope_schema
-from connectors.errors import InexactDecimal, ScaleExceeded, UnsupportedType, WireTypeRefused
+from connectors.errors import InexactDecimal, ScaleExceeded, TypeWidened, UnsupportedType, WireTypeRefused
 from connectors.numerics import Decimals
 from connectors.types import column_type
 from connectors.wire import Wire, assumed_wire
@@ -81,10 +81,18 @@ def test_a_form_that_does_not_carry_every_value_is_refused(text: str, wire: Wire
 
 
 def test_an_integer_that_does_not_fit_its_column_is_a_fault_of_its_record() -> None:
-    reader = ColumnReader("a", Wire("long"), column_type("integer"), Decimals.EXACT)
-    array, faults = reader.read(pa.array([1, 2**40, None]))
+    reader = ColumnReader("a", Wire("int"), column_type("smallint"), Decimals.EXACT)
+    array, faults = reader.read(pa.array([1, 2**20, None]))
     assert array.to_pylist() == [1, None, None]
-    assert faults == {1: "column a: not an integer of 32 bits"}
+    assert faults == {1: "column a: not an integer of 16 bits"}
+
+
+def test_an_integer_column_that_was_widened_at_the_source_breaks_the_contract() -> None:
+    reader = ColumnReader("a", Wire("long"), column_type("integer"), Decimals.EXACT)
+    assert reader.read(pa.array([1, None]))[0].to_pylist() == [1, None]
+    with pytest.raises(TypeWidened, match="column a: a value beyond an integer of 32 bits") as caught:
+        reader.read(pa.array([1, 2**40, None]))
+    assert "Declare the column in readmodels.toml" in caught.value.remedy
 
 
 def read(text: str, wire: Wire, values: list[Any], decimals: Decimals = Decimals.EXACT) -> list[Any]:

@@ -18,6 +18,8 @@ from pipeline.export.export import NoSuchTable, OpenPlace
 from pipeline.export.manifest import ExportDiffers
 from pipeline.export.opening import opened
 from pipeline.export.place import ExportedMeanwhile, Place, PlaceUnavailable, Written
+from pipeline.export.script import script
+from sinks.shape import RowShape
 from tests.unit.exported_shop import Shop, settings_of, shown
 
 RUNS = 6
@@ -221,3 +223,11 @@ def test_what_cannot_be_exported_is_named(shop: Shop, to: OpenPlace, tmp_path: P
     (tmp_path / "a file").touch()
     with pytest.raises(PlaceUnavailable, match="a file"):
         shop.export(partial(opened, str(tmp_path / "a file")))
+
+
+def test_a_name_of_several_lines_stays_within_the_comments_of_the_script() -> None:
+    shape = RowShape("odd", ("id",), {"id": "bigint"})
+    name = "o\n.shell echo x\n--"
+    lines = script(name, shape).splitlines()
+    assert len([line for line in lines if line.startswith("--") and "shell" in line]) == 2
+    assert f'VIEW "{name}" AS' in script(name, shape)

@@ -7,7 +7,14 @@ import json
 import pytest
 
 from connectors.notifications import PARTIAL, Notification
-from pipeline.incremental import LONGEST_SIGNAL, SignalTooLong, SnapshotNotTaken, SnapshotProgress, WantedSnapshot
+from pipeline.incremental import (
+    LONGEST_SIGNAL,
+    SignalTooLong,
+    SnapshotNotTaken,
+    SnapshotProgress,
+    SnapshotRefused,
+    WantedSnapshot,
+)
 
 ORDERS = "public.orders"
 
@@ -57,3 +64,7 @@ def test_a_signal_for_some_rows_is_told_apart_by_its_id_and_fits_the_signal_tabl
 def test_a_table_that_was_not_read_is_not_passed_over(status: str) -> None:
     with pytest.raises(SnapshotNotTaken, match=f"{ORDERS}: {status}"):
         SnapshotProgress().after(scanned(status, 0))
+
+
+def test_a_query_that_postgresql_refuses_is_answered_with_the_rights_it_needs() -> None:
+    assert 'GRANT SELECT ON TABLE public.orders TO "Odd role";' in SnapshotRefused(ORDERS, "Odd role").remedy

@@ -152,7 +152,7 @@ def test_a_record_that_cannot_be_read_is_named_with_its_place() -> None:
     finding = only(judged(replace(WHOLE, unreadable=unreadable, unreadable_counts={ORDERS: 2, ITEMS: 0})))
     assert (finding.reason, finding.is_fatal) == (Reason.RECORD_UNREADABLE, True)
     assert finding.sentence == (f"{ORDERS}/0 offset 5 cannot be read: the value is empty, but not null, and 1 more")
-    assert "foreign producer" in finding.remedy
+    assert "End the producer" in finding.remedy
 
 
 def test_a_topic_that_breaks_the_contract_is_refused() -> None:

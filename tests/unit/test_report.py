@@ -29,6 +29,7 @@ from tests.unit.test_cli import SETTINGS
 from tests.unit.test_sql_command import command
 
 SHARD = ("cdc.public.orders", 0)
+YEAR_44_BC, YEAR_12026 = -63_517_000_000_000_000, 317_337_000_000_000_000
 NOW = datetime(2026, 1, 2, 12, 0, 3, tzinfo=UTC)
 HTML = "{http://www.w3.org/1999/xhtml}"
 SVG = "{http://www.w3.org/2000/svg}"
@@ -95,6 +96,19 @@ def test_the_command_writes_one_page_that_asks_nobody_for_anything(environment: 
     assert "Revenue in EUR10,000,000,000.092 orders" in texts(tree, f"{HTML}div")
     assert "10000000007" not in text.replace(",", "")
     assert "in Europe/Berlin." in text
+
+
+def test_a_report_tells_orders_of_days_that_no_calendar_has(environment: dict[str, str], tmp_path: Path) -> None:
+    told = Orders()
+    for number, created_at in enumerate((2**63 - 1, -(2**63 - 1), YEAR_44_BC, YEAR_12026)):
+        told.order(1, 10 + number, status="paid", total=None, currency="EUR", created_at=created_at)
+    with closing(DuckdbStore(tmp_path / "duckdb", shapes(), analytics=BERLIN)) as store:
+        store.sink(1).write(batch(ORDERS, told.changes[ORDERS.table]))
+    line = [word for word in command(tmp_path) if word != "sql"]
+    subprocess.run([*line, "report", "--output", str(tmp_path / "odd.html")], env=environment, check=True)
+    text = (tmp_path / "odd.html").read_text()
+    assert text.count("4 days outside of the years 1 to 9999 are left out.") == 2
+    assert "10,000,000,000.09" in text
 
 
 def test_every_picture_is_named_and_told_in_numbers_too(environment: dict[str, str], tmp_path: Path) -> None:

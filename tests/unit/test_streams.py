@@ -12,7 +12,7 @@ import pytest
 import structlog
 
 from pipeline import logging
-from pipeline.cli.forms import Format, written
+from pipeline.cli.forms import Format, without_formulas, written
 from pipeline.visible import on_one_line, visible
 
 SIGNS = r"""
@@ -94,3 +94,10 @@ def test_a_log_line_commands_nothing() -> None:
     structlog.reset_defaults()
     assert "\x1b" not in stream.getvalue()
     assert stream.getvalue().count("\n") == 1
+
+
+def test_formulas_in_csv_are_defused_only_where_that_is_asked_for() -> None:
+    rows = pa.table({"=note": ["=cmd|' /C calc'!A0", "@x", "plain", None], "amount": [-1, 2, 3, 4]})
+    assert written(rows, Format.CSV, 80).decode().splitlines()[1] == "=cmd|' /C calc'!A0,-1"
+    defused = written(without_formulas(rows), Format.CSV, 80).decode().splitlines()
+    assert defused == ["'=note,amount", "'=cmd|' /C calc'!A0,-1", "'@x,2", "plain,3", ",4"]

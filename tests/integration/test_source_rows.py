@@ -1,0 +1,66 @@
+"""Conditions on the rows of a source table, as a real PostgreSQL takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from pipeline import source_database
+from pipeline.source_database import Connection
+from pipeline.source_rows import ConditionRefused, count_about
+from stack.endpoints import Endpoints
+from tests.integration.own_source import own_database
+
+ORDERS = "public.orders"
+
+
+@pytest.fixture(scope="module")
+def connection(endpoints: Endpoints) -> Iterator[Connection]:
+    with own_database(endpoints, "conditions") as settings, source_database.connect(settings.url) as opened:
+        source_database.create_schema(opened)
+        yield opened
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "id BETWEEN 1 AND 1000",
+        "note LIKE '%) or (%' AND status = 'paid'",
+        "note = $a$) -- ; $a$",
+        "(id = 1) OR (id = 2)",
+        "shipping_address->>'city' = 'Ulm' /* a town */",
+        'id = ANY (ARRAY[1, 2]) AND "note" IS NOT NULL',
+    ],
+)
+def test_a_condition_is_one_expression_on_the_table(connection: Connection, condition: str) -> None:
+    assert count_about(connection, ORDERS, condition) >= 0
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "1=1) or (1=1",
+        "true) OR (id > 0) OR (false",
+        "1=1] or [1=1",
+        "true)) OR ((true",
+        "1=1 --",
+        "1=1 /*",
+        "1=1; DROP TABLE orders",
+        "note = 'open",
+        'note = "open',
+        "1=1 ORDER BY id",
+        "1=1) LIMIT 1 --",
+        "1=1) UNION SELECT * FROM orders WHERE (1=1",
+        "id IN (SELECT order_id FROM order_items)",
+        "EXISTS (SELECT 1)",
+        "id > (SELECT max(id) FROM orders)",
+        "id, id",
+        "id",
+        "count(*) > 1",
+        "",
+    ],
+)
+def test_a_condition_that_is_more_or_less_is_refused(connection: Connection, condition: str) -> None:
+    with pytest.raises(ConditionRefused):
+        count_about(connection, ORDERS, condition)
