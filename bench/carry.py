@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from bench.log import Log
 from pipeline import read_models
 from pipeline.config import Settings
+from pipeline.gather import Gathered
 from pipeline.project import RowProjection
 from pipeline.source import Source
 from pipeline.worker import Worker
@@ -121,7 +122,9 @@ def carry(model: str, sink: Sink, settings: Settings, log: Log) -> Duration:
     )
     group = f"bench.{model}.{uuid.uuid4()}"
     source = Source(settings.kafka, group, list(log.topics), settings.batches)
-    worker = Worker(source, read_models.decoder(settings), projection, timed, settings.contract.topics)
+    shapes = read_models.shapes(model, settings) if model in read_models.MODELS else settings.contract.row_shapes()
+    gathered = Gathered(settings.catch_up, shapes)
+    worker = Worker(source, read_models.decoder(settings), projection, timed, settings.contract.topics, gathered)
     worker.run(threading.Event(), lambda _: _has_reached(timed.reached, log.ends))
     return timed.clock.duration
 

@@ -135,7 +135,7 @@ class _Growing:
                 before = again.versions
                 batch = again.batch(changes)
                 _timed(lambda batch=batch: gathered.add(batch), again.versions - before, self._growth.rebuild)  # type: ignore[misc]
-                if gathered.is_due(CHANGES_PER_BATCH) or again.versions == self._shop.versions:
+                if gathered.is_due(CHANGES_PER_BATCH, CHANGES_PER_BATCH) or again.versions == self._shop.versions:
                     _timed(lambda: sink.write(gathered.take()), 0, self._growth.rebuild)
             self._growth.rebuild_peak_bytes = peak()
         self._require_right(store, REBUILT)

@@ -92,7 +92,7 @@ def run_model(
         Requests(settings.kafka, model, activity.paused).follow(until)
 
         def hire(generation: int) -> Attended:
-            return _worker(model, settings, watched, generation, activity.of(generation))
+            return _worker(model, settings, watched, generation, activity.of(generation), settings.catch_up)
 
         done = partial(_done, watched, settings, caught_up_at)
         Crew(watched, hire, done, _source_watched(watched, settings, until)).run(until)

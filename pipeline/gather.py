@@ -1,7 +1,8 @@
-"""Batches joined until they are worth a write, so that a rebuild costs what is left of the log, not its versions."""
+"""Batches joined while records wait, so that catching up costs what is left of the log, not its versions."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,19 +15,27 @@ from sinks.shape import DocumentShape, Shape
 Offsets = Mapping[Shard, int]
 
 FEW = 1_000
-"""Records: whoever is given fewer at once has caught up, and others may be waiting to see them."""
+"""Records: a worker that is given fewer at once, or for which fewer wait, has caught up."""
 
 
 @dataclass(frozen=True)
 class GatherSettings:
-    """How much is gathered before it is written.
+    """How much is gathered before it is written, as long as more records wait.
 
     Args:
         max_bytes: of changes, after those that others replaced are gone, and at most twice as much before; nothing is
             gathered where it is zero.
+        max_wait_s: how long a change may be held; None for no limit.
+        few_records: how many records are few: nothing is held where fewer came or wait.
     """
 
     max_bytes: int = 0
+    max_wait_s: float | None = None
+    few_records: int = FEW
+
+    def __post_init__(self) -> None:
+        if self.max_bytes < 0 or (self.max_wait_s or 0) < 0 or self.few_records < 1:
+            raise ValueError(f"no limit of what is gathered may be below zero: {self}")
 
 
 NOTHING_GATHERED = GatherSettings()
@@ -40,7 +49,9 @@ class Gathered:
     """
 
     def __init__(self, settings: GatherSettings, shapes: Iterable[Shape]) -> None:
+        self._settings = settings
         self._max_bytes = settings.max_bytes
+        self._began_at = 0.0
         self._identities = {one.target: one.identity for one in shapes if isinstance(one, DocumentShape)}
         self._batch = Batch()
         self._folds_at_bytes = self._max_bytes
@@ -52,15 +63,27 @@ class Gathered:
 
     def add(self, batch: Batch) -> None:
         """Join the batch that comes next in the log."""
+        if self.is_empty:
+            self._began_at = time.monotonic()
         self._batch = joined(self._batch, batch)
         if self._max_bytes and _bytes_of(self._batch) > self._folds_at_bytes:
             self._batch = self._folded()
             # Not again with every batch that comes: folding costs as much as what is held.
             self._folds_at_bytes = min(2 * _bytes_of(self._batch), 2 * self._max_bytes)
 
-    def is_due(self, came: int) -> bool:
-        """Whether to write now, where the last batch was of so many records."""
-        return came < FEW or _bytes_of(self._batch) >= self._max_bytes
+    def is_due(self, came: int, waiting: int) -> bool:
+        """Whether to write now.
+
+        Args:
+            came: records of the last batch.
+            waiting: records that were polled since and not taken.
+        """
+        limit_s = self._settings.max_wait_s
+        return (
+            min(came, waiting) < self._settings.few_records
+            or _bytes_of(self._batch) >= self._max_bytes
+            or (limit_s is not None and time.monotonic() - self._began_at >= limit_s)
+        )
 
     def take(self) -> Batch:
         """Everything that was gathered; nothing is left."""

@@ -65,6 +65,11 @@ class Handover:
             self._changed.notify_all()
             return batch
 
+    def waiting(self) -> int:
+        """Records that were polled and not taken."""
+        with self._changed:
+            return self._polled.record_count
+
     def put_down(self) -> None:
         """The batch in hand is done with."""
         with self._changed:

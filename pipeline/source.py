@@ -121,6 +121,10 @@ class Source:
         """The next offset of every shard that was not handed over yet; between two batches, what the store holds."""
         return self._handover.positions()
 
+    def waiting(self) -> int:
+        """The records that were polled and not yet handed over."""
+        return self._handover.waiting()
+
     def rewind(self, stored: Mapping[Shard, int]) -> None:
         """Read these shards again from where the store stands: it has gone back."""
         self._handover.rewound(stored.keys())

@@ -77,7 +77,7 @@ class Worker:
             for polled in self._source.batches(until, after=lambda: patience("read progress", self._sink.progress)):
                 if polled.span.end:
                     self._take_in(polled, patience)
-                if not self._gathered.is_empty and self._gathered.is_due(len(polled)):
+                if not self._gathered.is_empty and self._gathered.is_due(len(polled), self._source.waiting()):
                     self._write(patience)
                 self._look_back(patience)
                 if is_done(self._sink):
@@ -92,7 +92,13 @@ class Worker:
         return set(self._source.positions())
 
     def _take_in(self, polled: RawBatch, patience: Patience) -> None:
-        decoded = patience("decode", lambda: self._decode(polled))
+        try:
+            decoded = patience("decode", lambda: self._decode(polled))
+        except Exception:
+            # What came before the record that stops the worker is not lost, and is shown.
+            if not self._gathered.is_empty:
+                self._write(patience)
+            raise
         self._gathered.add(self._project(decoded, polled.span))
 
     def _write(self, patience: Patience) -> None:

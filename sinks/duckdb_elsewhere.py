@@ -10,6 +10,7 @@ from sinks.duckdb_ledger import generations_in, read_ledger, size_bytes
 from sinks.duckdb_request import Request, Verb
 from sinks.epoch import Epoch
 from sinks.generation import Record
+from sinks.rejection import NO_REJECTIONS, Rejections
 
 
 class DuckdbElsewhere:
@@ -47,6 +48,9 @@ class DuckdbElsewhere:
 
     def size_bytes(self, generation: int) -> int:
         return size_bytes(self._directory, generation)
+
+    def rejections(self, generation: int) -> Rejections:  # noqa: ARG002
+        return NO_REJECTIONS
 
 
 class SinkElsewhere:

@@ -28,6 +28,7 @@ from sinks.duckdb_sink import DuckdbSink
 from sinks.epoch import Epoch
 from sinks.errors import GenerationInUse, GenerationMissing, StoreBroken, StoreUnavailable
 from sinks.generation import UNKNOWN, Record, now
+from sinks.rejection import NO_REJECTIONS, Rejections
 from sinks.shape import RowShape, Shape
 
 CHECKPOINT_THRESHOLD = "1GB"
@@ -128,6 +129,9 @@ class DuckdbStore:
         self.open()
         with self._files:
             mend_ledger(self._directory)
+
+    def rejections(self, generation: int) -> Rejections:  # noqa: ARG002
+        return NO_REJECTIONS
 
     def writing(self, generation: int) -> threading.Lock:
         """The lock of whoever writes a generation: DuckDB would refuse the second of two transactions."""

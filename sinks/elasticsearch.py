@@ -29,6 +29,7 @@ from sinks.elasticsearch_search import of_kind
 from sinks.epoch import Epoch
 from sinks.errors import GenerationInUse, GenerationMissing, SinkError
 from sinks.generation import UNKNOWN, Record, now
+from sinks.rejection import Rejections
 from sinks.shape import DocumentShape, Shape
 
 __all__ = ["ElasticsearchSink", "ElasticsearchStore", "IndexSettings", "ShapeRefused", "Tally", "connect"]
@@ -157,6 +158,10 @@ class ElasticsearchStore:
         names = ",".join(index_name(alias, generation) for alias in self._shapes)
         return self._cluster.ask("GET", f"/{names}/_stats/store", _Stats).all.total.store.size_in_bytes
 
+    def rejections(self, generation: int) -> Rejections:
+        found = self.sink(generation).rejections()
+        return Rejections(sum(one.count for one in found), tuple(one for some in found for one in some.first))
+
     def _remove(self, generation: int) -> None:
         for alias in self._shapes:
             name = index_name(alias, generation)
@@ -196,6 +201,10 @@ class ElasticsearchSink:
     def write(self, batch: Batch) -> None:
         for index in self._indices.values():
             index.write(batch)
+
+    def rejections(self) -> list[Rejections]:
+        """The documents that each index refuses."""
+        return [index.rejections() for index in self._indices.values()]
 
     def note(self, change: Callable[[Record], Record]) -> None:
         """Change the record of this generation."""

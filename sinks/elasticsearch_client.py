@@ -8,18 +8,33 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeVar
 
 import msgspec
 from elastic_transport import JsonSerializer, TransportError
 from elasticsearch import ApiError, Elasticsearch
 
-from sinks.errors import GenerationMissing, MutationRejected, SinkError, StoreUnavailable
+from sinks.errors import GenerationMissing, MutationRejected, SinkError, StoreBlocked, StoreUnavailable
 
 T = TypeVar("T")
 
 _JSON = "application/json"
+_TOO_MANY = 429
+_LONGEST_REQUEST_BYTES = 100 * 2**20
+"""Elasticsearch's own default, where the user may not ask the nodes for theirs."""
+
 _MISSING = frozenset({"index_not_found_exception", "index_closed_exception"})
+_OF_MEMORY = frozenset({"es_rejected_execution_exception", "circuit_breaking_exception"})
+TOO_LONG = "content_too_long_exception"
+_SIZES = re.compile(r"operation_bytes=(\d+), max_\w+=(\d+)")
+_WITHOUT_VALUES = re.compile(
+    r"number of nested documents has exceeded the allowed limit of \[\d+\]"
+    r"|Limit of total fields \[\d+\] has been exceeded"
+    r"|immense term in field=\"[^\"]*\""
+    r"|[Ss]tring value length \(\d+\) exceeds the maximum allowed"
+)
+_BLOCKED_INDEX = re.compile(r"index \[([^\]]*)\] blocked by")
 _FIELD = re.compile(r"failed to parse field \[([^\]]*)\]|dynamic introduction of \[([^\]]*)\]")
 
 
@@ -47,7 +62,7 @@ def connect(url: str, *, request_timeout_s: float) -> Elasticsearch:
 
 
 class Reason(msgspec.Struct):
-    """What Elasticsearch says of a failure. Its texts may quote a document, so they are never passed on."""
+    """What Elasticsearch says of a failure. Its texts may quote a document, so only parts that cannot are passed on."""
 
     type: str
     reason: str | None = None
@@ -57,8 +72,31 @@ class Reason(msgspec.Struct):
         """Whether the index is missing or closed, rather than the request wrong."""
         return self.type in _MISSING
 
+    @property
+    def is_of_definition(self) -> bool:
+        """Whether the index lacks a column, so that it was made of another definition."""
+        return self.type == "strict_dynamic_mapping_exception"
+
+    @property
+    def is_of_memory(self) -> bool:
+        """Whether the cluster has no memory for the request, now or ever."""
+        return self.type in _OF_MEMORY
+
+    @property
+    def can_ever_fit(self) -> bool | None:
+        """Whether the cluster could take the request if it did nothing else; None where it does not say."""
+        if self.type == TOO_LONG:
+            return False
+        sizes = _SIZES.search(self.reason or "")
+        return int(sizes[1]) <= int(sizes[2]) if sizes else None
+
     def __str__(self) -> str:
-        found = _FIELD.search(self.reason or "")
+        text = self.reason or ""
+        if sizes := _SIZES.search(text):
+            return f"{self.type}, {int(sizes[1]):,} bytes where {int(sizes[2]):,} are the most"
+        if said := _WITHOUT_VALUES.search(text):
+            return f"{self.type}, {said[0]}"
+        found = _FIELD.search(text)
         return f"{self.type}, field {(found[1] or found[2])!r}" if found else self.type
 
 
@@ -76,9 +114,41 @@ def failure(status: int, reason: Reason, subject: str) -> SinkError:
     words = f"{subject}: {status} {reason}"
     if reason.is_of_index:
         return GenerationMissing(words)
+    if remedy := _remedy_of_block(status, reason):
+        return StoreBlocked(words, remedy)
     if status in (400, 413):
         return MutationRejected(words)
     return StoreUnavailable(words)
+
+
+def _remedy_of_block(status: int, reason: Reason) -> str | None:
+    """The remedy of a refusal that concerns the cluster, the index or the user; None where the request is at fault."""
+    text = reason.reason or ""
+    if reason.type == "cluster_block_exception":
+        if status == _TOO_MANY:
+            return (
+                "Free disk space on the Elasticsearch nodes, or add a node. Elasticsearch releases the block by itself "
+                "once a disk is below its high watermark."
+            )
+        if index := _BLOCKED_INDEX.search(text):
+            return (
+                f"Release the block: `PUT /{index[1]}/_settings` with "
+                '{"index.blocks.write": null, "index.blocks.read_only": null}.'
+            )
+        return (
+            "Release the block of the cluster: `PUT /_cluster/settings` with "
+            '{"persistent": {"cluster.blocks.read_only": null}}.'
+        )
+    if "maximum normal shards open" in text:
+        return (
+            "Drop kept generations with `readmodels prune`, delete other indices, or raise "
+            "`cluster.max_shards_per_node` of the cluster."
+        )
+    if status in (401, 403):
+        return "Check the user and the password in READMODELS_ELASTICSEARCH__URL, and the privileges of the user."
+    if reason.is_of_memory:
+        return "Give Elasticsearch more heap, or less other work; the worker tries again by itself."
+    return None
 
 
 @dataclass(frozen=True)
@@ -110,6 +180,18 @@ class Answer:
         return error if isinstance(error, Reason) else Reason("refused", error)
 
 
+class _Http(msgspec.Struct):
+    max_content_length_in_bytes: int
+
+
+class _Node(msgspec.Struct):
+    http: _Http
+
+
+class _Nodes(msgspec.Struct):
+    nodes: dict[str, _Node]
+
+
 class Cluster:
     """Requests over one open client.
 
@@ -121,6 +203,15 @@ class Cluster:
         self._client = client.options(
             max_retries=0, retry_on_timeout=False, retry_on_status=(), ignore_status=range(300, 600)
         )
+
+    @cached_property
+    def longest_request_bytes(self) -> int:
+        """The longest request that every node takes; a longer one would only see its connection cut."""
+        answer = self.answer("GET", "/_nodes/http")
+        if answer.status >= 300:
+            return _LONGEST_REQUEST_BYTES
+        nodes = answer.read(_Nodes, "GET /_nodes/http").nodes.values()
+        return min((node.http.max_content_length_in_bytes for node in nodes), default=_LONGEST_REQUEST_BYTES)
 
     def answer(self, method: str, path: str, body: object = None, params: Mapping[str, object] | None = None) -> Answer:
         """Send one request, and return the answer whatever its status.

@@ -13,14 +13,25 @@ A register is the text of its streamed version, or `|` and the text of its snaps
 What somebody changes by hand must not stop the model. Where a document does not hold what its registers say, the
 changes whose images cannot be told any more are not known any more: readers miss those parts from the next write on,
 until a change or a repair brings them again. Deletions need no image, and stay.
+
+A document that the index refuses for what it is gives way to a small one of another kind, under the same id:
+
+    {"readmodels": {"kind": "rejected", "rejection": {"key": "42", "reason": "…", "at": "…"}, "packed": ["…"]}}
+
+Readers do not find it, and so never the version before. All that is known is packed in it (compressed, as text), so
+that the next change makes the whole document, and the index is asked again. Where that is refused too, the longest
+images are left out, and the document stays rejected until changes or a repair have brought each of them again.
 """
 
 from __future__ import annotations
 
+import zlib
+from base64 import b64decode, b64encode
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from hashlib import sha256
+from operator import itemgetter
 from typing import NamedTuple
 
 import msgspec
@@ -35,10 +46,18 @@ from sinks.version import decode, encode
 
 VISIBLE = "visible"
 HIDDEN = "hidden"
-"""The kinds of a document: one that readers find, and one whose root row is dead or not yet known."""
+REJECTED = "rejected"
+"""The kinds of a document: one that readers find, one whose root row is dead or not yet known, and one that the index
+has refused."""
+
+DOCUMENTS = (VISIBLE, HIDDEN, REJECTED)
 
 RESERVED = f"{OURS}:"
 """How the ids of what is not a document begin."""
+
+_REJECTED_SOURCE = b'{"%b":{"kind":"%b"' % (OURS.encode(), REJECTED.encode())
+
+_HASHED = f"{RESERVED}key:"
 
 _LONGEST_ID = 512
 """Bytes that Elasticsearch takes as an id."""
@@ -49,10 +68,33 @@ class _Images(msgspec.Struct, omit_defaults=True):
     snapshot: dict[str, str] = {}
 
 
+class Refused(msgspec.Struct, frozen=True):
+    """Why, and since when, the index refuses a document.
+
+    Args:
+        at: in ISO 8601.
+    """
+
+    key: str
+    reason: str
+    at: str
+
+
 class _Kept(msgspec.Struct, omit_defaults=True):
     kind: str
     registers: dict[str, str] = {}
     images: _Images | None = None
+    rejection: Refused | None = None
+    packed: list[str] = []
+
+
+class _Rejected(msgspec.Struct):
+    rejection: Refused
+
+
+class _Packed(msgspec.Struct):
+    registers: dict[str, str]
+    images: _Images
 
 
 class Reading(NamedTuple):
@@ -60,18 +102,25 @@ class Reading(NamedTuple):
 
     Args:
         is_damaged: whether somebody else has changed it, so that it does not hold all that its registers say.
+        refused: of a rejected document, whose changes may lack images.
     """
 
     parts: Parts
     is_damaged: bool = False
+    refused: Refused | None = None
 
 
 _NO_IMAGES = _Images()
-_UNREADABLE = (msgspec.MsgspecError, LookupError, ValueError)
+_UNREADABLE = (msgspec.MsgspecError, LookupError, ValueError, zlib.error)
 
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _items = msgspec.json.Decoder(list[msgspec.Raw])
 _kept = msgspec.json.Decoder(_Kept)
+_rejected = msgspec.json.Decoder(dict[str, _Rejected])
+_packed = msgspec.json.Decoder(_Packed)
+
+_PIECE = 2**20
+"""Characters; Elasticsearch's parser refuses a string of more than some ten million."""
 
 
 def id_of(key: str) -> str:
@@ -81,7 +130,22 @@ def id_of(key: str) -> str:
     """
     if key and not key.startswith(RESERVED) and len(key.encode()) <= _LONGEST_ID:
         return key
-    return f"{RESERVED}key:{sha256(key.encode()).hexdigest()}"
+    return f"{_HASHED}{sha256(key.encode()).hexdigest()}"
+
+
+def is_of_document(id_: str) -> bool:
+    """Whether an id is that of a document, and not of the sink's own ledger."""
+    return not id_.startswith(RESERVED) or id_.startswith(_HASHED)
+
+
+def is_rejected(source: bytes) -> bool:
+    """Whether a source stands in the place of a document that the index has refused."""
+    return source.startswith(_REJECTED_SOURCE)
+
+
+def refused_of(source: bytes) -> Refused:
+    """Read why a rejected document was refused, of a source that may be without the rest."""
+    return _rejected.decode(source)[OURS].rejection
 
 
 class DocumentFormat:
@@ -104,14 +168,30 @@ class DocumentFormat:
         written = self._write_sheltered(self.read(source).parts)
         return None if written == source else written
 
+    def write_rejected(self, parts: Parts, refused: Refused, longest_bytes: int | None = None) -> bytes:
+        """Write what stands in the place of a document that the index refuses.
+
+        Args:
+            longest_bytes: of all images together, above which the longest are left out; None for no limit.
+        """
+        registers, images = {part: _text(register) for part, register in parts.items()}, _Images({}, {})
+        left_bytes = longest_bytes
+        for size, side, part, image in sorted(_lengths(parts), key=itemgetter(0)):
+            if left_bytes is None or (left_bytes := left_bytes - size) >= 0:
+                getattr(images, side)[part] = image
+        packed = b64encode(zlib.compress(msgspec.json.encode(_Packed(registers, images)), level=1)).decode()
+        pieces = [packed[first : first + _PIECE] for first in range(0, len(packed), _PIECE)]
+        return msgspec.json.encode({OURS: _Kept(REJECTED, rejection=refused, packed=pieces)})
+
     def read(self, source: bytes) -> Reading:
-        """Read what `write` wrote, or what somebody else has made of it."""
+        """Read what `write` or `write_rejected` wrote, or what somebody else has made of it."""
         try:
             fields = _fields.decode(source)
             kept = _kept.decode(fields.pop(OURS))
-            known = {
-                part: _register(text, part, kept.images or _NO_IMAGES) for part, text in sorted(kept.registers.items())
-            }
+            if kept.rejection is not None:
+                packed = _packed.decode(zlib.decompress(b64decode("".join(kept.packed))))
+                return Reading(_registers(packed.registers, packed.images), refused=kept.rejection)
+            known = _registers(kept.registers, kept.images or _NO_IMAGES)
         except _UNREADABLE:
             return Reading({}, is_damaged=True)
         if kept.kind != VISIBLE:
@@ -167,6 +247,40 @@ def _line(content: str | None, parts: Parts, exact: Mapping[str, Change | None])
 
 def _shown(parts: Parts) -> dict[str, Change | None]:
     return {part: register.shown for part, register in parts.items()}
+
+
+def lacks_images(parts: Parts) -> bool:
+    """Whether an image was left out of a rejected document, so that it cannot be shown yet."""
+    return not all(map(_has_images, parts.values()))
+
+
+def with_images_of(incoming: Parts, known: Parts) -> Parts:
+    """What is known, without the changes that lack the image which the same change has among the incoming ones."""
+    return {
+        part: Register(*map(_unless_repeated, register, incoming.get(part, NOTHING)))
+        if not _has_images(register)
+        else register
+        for part, register in known.items()
+    }
+
+
+def _unless_repeated(known: Change | None, incoming: Change | None) -> Change | None:
+    if known is None or incoming is None or _has_image(known) or known.order != incoming.order:
+        return known
+    return incoming
+
+
+def _lengths(parts: Parts) -> Iterator[tuple[int, str, str, str]]:
+    """Length, side, part and text of every image."""
+    for part, register in parts.items():
+        for side, change in zip(("streamed", "snapshot"), register, strict=True):
+            if change is not None and change.image is not None:
+                text = str(change.image)
+                yield len(text), side, part, text
+
+
+def _registers(texts: Mapping[str, str], images: _Images) -> Parts:
+    return {part: _register(text, part, images) for part, text in sorted(texts.items())}
 
 
 def _text(register: Register) -> str:

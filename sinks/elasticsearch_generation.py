@@ -5,14 +5,27 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
 
 from sinks.batch import Batch, Progress, Shard, Span
 from sinks.document import Parts, merge
+from sinks.elasticsearch_bulk import Refusal
 from sinks.elasticsearch_client import Cluster, failure
-from sinks.elasticsearch_document import HIDDEN, VISIBLE, DocumentFormat, Reading, id_of
+from sinks.elasticsearch_document import (
+    DOCUMENTS,
+    REJECTED,
+    DocumentFormat,
+    Reading,
+    Refused,
+    id_of,
+    is_of_document,
+    lacks_images,
+    refused_of,
+    with_images_of,
+)
 from sinks.elasticsearch_index import Index
 from sinks.elasticsearch_ledger import (
     FENCES_ID,
@@ -24,21 +37,24 @@ from sinks.elasticsearch_ledger import (
     shards_of,
     shards_source,
 )
-from sinks.elasticsearch_mapping import IndexSettings, ShapeRefused, index_of
+from sinks.elasticsearch_mapping import OWN_FIELDS, IndexSettings, ShapeRefused, index_of
 from sinks.elasticsearch_memory import Memory, Stored
 from sinks.elasticsearch_record import meta, records
-from sinks.elasticsearch_search import pages, refresh
+from sinks.elasticsearch_search import REJECTION, count, first, of_kind, refresh, scan
 from sinks.errors import ProgressLost
 from sinks.fence import Fence, Fences
 from sinks.fold import DOCUMENTS_PER_PAGE, fold, in_pages
-from sinks.generation import Record
+from sinks.generation import Record, now
 from sinks.register import Change, Register, join
+from sinks.rejection import MOST_NAMED, Rejection, Rejections
 from sinks.shape import DocumentShape
 
 _CHANGE = ("_epoch", "_commit_lsn", "_lsn", "_tie", "_offset", "_partition", "_deleted", "image")
 """The columns of a mutation that make up a `Change`, in its order."""
 
 _REMEMBERED_BYTES = 64 * 2**20
+_IMAGES_LEFT_BYTES = 2**20
+"""Of a document that is refused even when it is packed."""
 
 
 class GenerationIndex:
@@ -55,7 +71,9 @@ class GenerationIndex:
         self._settings = settings
         self._format = DocumentFormat(shape)
         memory = Memory(_REMEMBERED_BYTES)
-        self.index = Index(cluster, name, f"{name}-write", memory, self._format.write_sheltered)
+        self._hashed: dict[str, str] = {}
+        instead = (self._sheltered, self._rejected, partial(self._rejected, longest_bytes=_IMAGES_LEFT_BYTES))
+        self.index = Index(cluster, name, f"{name}-write", memory, instead)
 
     def prepare(self, record: Record | None = None) -> None:
         """Create the index and its write alias where they are missing.
@@ -79,6 +97,8 @@ class GenerationIndex:
         if reason.type != "resource_already_exists_exception":
             raise failure(answer.status, reason, name)
         self._cluster.ask("PUT", f"/{name}/_alias/{alias}", dict[str, Any])
+        # An index of an earlier version lacks those that were added since.
+        self._cluster.ask("PUT", f"/{name}/_mapping", dict[str, Any], {"properties": OWN_FIELDS})
 
     def note(self, change: Callable[[Record], Record]) -> None:
         """Change the record of the generation."""
@@ -89,6 +109,15 @@ class GenerationIndex:
     def refresh(self) -> None:
         """Let searches find everything that was acknowledged."""
         refresh(self._cluster, self.index.name)
+
+    def rejections(self) -> Rejections:
+        """The documents that the index refuses."""
+        refresh(self._cluster, self.index.name)
+        held = of_kind(REJECTED)
+        total = count(self._cluster, self.index.name, held)
+        hits = first(self._cluster, self.index.name, held, [REJECTION], MOST_NAMED) if total else []
+        refused = [refused_of(bytes(hit.source)) for hit in hits]
+        return Rejections(total, tuple(Rejection(self.shape.name, one.key, one.reason, one.at) for one in refused))
 
     def progress(self) -> Progress:
         """What the index itself says of the log."""
@@ -136,18 +165,39 @@ class GenerationIndex:
 
     def _merge_all(self, incoming: pa.Table, fences: Fences) -> None:
         for page in in_pages(incoming, DOCUMENTS_PER_PAGE):
-            self._merge(_by_id(page), fences)
+            documents = _by_key(page)
+            self._hashed = {id_: key for key in documents if (id_ := id_of(key)) != key}
+            self._merge({id_of(key): parts for key, parts in documents.items()}, fences)
 
     def _merge(self, incoming: Mapping[str, Parts], fences: Fences, found: Mapping[str, Stored] | None = None) -> None:
         def revise(id_: str, source: bytes | None) -> bytes | None:
             if source is None and not fences:
                 return self._format.write(incoming[id_])
-            known, is_damaged = self._format.read(source) if source else Reading({})
-            self.index.tally.damaged += is_damaged
+            reading = self._format.read(source) if source else Reading({})
+            self.index.tally.damaged += reading.is_damaged
+            known = with_images_of(incoming[id_], reading.parts) if reading.refused else reading.parts
             merged = merge(known, incoming[id_], fences, self.shape.name)
-            return None if merged == known else self._format.write(merged)
+            if merged == reading.parts:
+                return None
+            if reading.refused and lacks_images(merged):
+                return self._format.write_rejected(merged, reading.refused)
+            return self._format.write(merged)
 
         self.index.update(incoming, revise, found)
+
+    def _sheltered(self, refusal: Refusal) -> bytes | None:
+        return None if refusal.is_of_size else self._format.write_sheltered(refusal.write.source)
+
+    def _rejected(self, refusal: Refusal, longest_bytes: int | None = None) -> bytes | None:
+        """What stands in the place of a document that the index refuses; None of what is no document."""
+        id_, replaces = refusal.write.id, refusal.write.replaces
+        if not is_of_document(id_):
+            return None
+        before = self._format.read(replaces.source).refused if replaces else None
+        key = self._hashed.get(id_) or (before.key if before else id_)
+        at = before.at if before else now().isoformat(timespec="seconds")
+        parts = self._format.read(refusal.write.source).parts
+        return self._format.write_rejected(parts, Refused(key, str(refusal.reason), at), longest_bytes)
 
     def _fences(self) -> FenceLedger:
         stored = self.index.load([FENCES_ID]).get(FENCES_ID)
@@ -168,7 +218,8 @@ class GenerationIndex:
 
     def _sweep(self, fences: Fences) -> None:
         """Join fences into every document, also those that readers do not see, and note that it was done."""
-        for page in pages(self._cluster, self.index.name, VISIBLE, HIDDEN):
+        for hits in scan(self._cluster, self.index.name, of_kind(*DOCUMENTS)):
+            page = {hit.id: hit.stored for hit in hits}
             # What was remembered may lack a part that another worker had added before the fence was declared.
             self._merge({id_: {} for id_ in page}, fences, page)
         self._change_fences(lambda known: replace(known, applied=known.applied.joined(fences)))
@@ -202,7 +253,7 @@ class GenerationIndex:
         self.index.update([SHARDS_ID], revise)
 
 
-def _by_id(folded: pa.Table) -> dict[str, Parts]:
+def _by_key(folded: pa.Table) -> dict[str, Parts]:
     """The registers of folded changes, per document."""
     documents: defaultdict[str, Parts] = defaultdict(dict)
     names = (folded[name].to_pylist() for name in ("key", "part", "_is_snapshot"))
@@ -211,4 +262,4 @@ def _by_id(folded: pa.Table) -> dict[str, Parts]:
         register = Register(None, change) if is_snapshot else Register(change)
         parts = documents[key]
         parts[part] = join(parts[part], register) if part in parts else register
-    return {id_of(key): parts for key, parts in documents.items()}
+    return documents

@@ -7,20 +7,28 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import TypeVar
 
 import msgspec
+import structlog
 
 from sinks.elasticsearch_bulk import Outcomes, Refusal, Write, send
 from sinks.elasticsearch_client import Cluster, Reason, failure
+from sinks.elasticsearch_document import is_rejected
 from sinks.elasticsearch_memory import Memory, Stored
+from sinks.elasticsearch_search import AnswerSize
 from sinks.errors import StoreUnavailable
+from sinks.rejection import REMEDY
+
+log = structlog.get_logger()
 
 Revise = Callable[[str, bytes | None], bytes | None]
 """From a document's id and its source, or None where it is missing, its new source, or None to leave it."""
 
-_READ_TOGETHER = 2000
-"""Documents that are read in one request."""
+Instead = Callable[[Refusal], bytes | None]
+"""From a refusal, another source to write instead, or None where there is no other."""
+
+_MOST_REJECTED = 100
+"""Documents that may be refused at once for what they are, where they are most of a batch."""
 
 _ATTEMPTS = 12
 _FIRST_PAUSE_S = 0.005
@@ -45,6 +53,7 @@ class Tally:
     """What has been asked of an index since it was opened, in documents.
 
     Args:
+        rejected: those that the index refused for what they are, and whose place it holds.
         damaged: those that were found changed by somebody else, each time that they were read.
     """
 
@@ -52,6 +61,7 @@ class Tally:
     unchanged: int = 0
     conflicts: int = 0
     damaged: int = 0
+    rejected: int = 0
 
 
 class Index:
@@ -60,18 +70,19 @@ class Index:
     Args:
         name: the index, which is read.
         alias: its write alias.
-        soften: makes another source of one that the index refused, or None where there is no other.
+        instead: make other sources of one that the index refused for what it is; each is tried after the one before.
     """
 
     def __init__(
-        self, cluster: Cluster, name: str, alias: str, memory: Memory, soften: Callable[[bytes], bytes | None]
+        self, cluster: Cluster, name: str, alias: str, memory: Memory, instead: Sequence[Instead] = ()
     ) -> None:
         self.name = name
         self.alias = alias
         self.tally = Tally()
         self._cluster = cluster
         self._memory = memory
-        self._soften = soften
+        self._instead = tuple(instead)
+        self._answer_size = AnswerSize()
 
     def load(self, ids: Sequence[str]) -> dict[str, Stored]:
         """Read documents from the store, the latest acknowledged version of each; missing ones are left out.
@@ -80,10 +91,14 @@ class Index:
             StoreUnavailable: the store cannot serve now.
             GenerationMissing: the index is not there.
         """
-        stored = {}
-        for some in _chunks(ids, _READ_TOGETHER):
+        stored: dict[str, Stored] = {}
+        first = 0
+        while first < len(ids):
+            some = ids[first : first + self._answer_size.documents]
+            first += len(some)
             # By id, because a search lags behind. And whole: a filter would write numbers anew, and round them.
-            answer = self._cluster.ask("POST", f"/{self.name}/_mget", _Documents, {"ids": some})
+            answer = self._cluster.ask("POST", f"/{self.name}/_mget", _Documents, {"ids": list(some)})
+            self._answer_size.took(len(some), sum(len(bytes(one.source)) for one in answer.docs))
             for document in answer.docs:
                 if document.error is not None:
                     raise failure(503, document.error, f"{self.name}, document {document.id!r}")
@@ -109,7 +124,7 @@ class Index:
         Raises:
             StoreUnavailable: the store cannot serve now, or others were first too often.
             GenerationMissing: the index is not there.
-            MutationRejected: the index refuses a source, and the softened one too.
+            MutationRejected: the index refuses a source, and everything that could be written instead.
         """
         pending, read = list(ids), found or {}
         for attempt in range(_ATTEMPTS):
@@ -126,13 +141,48 @@ class Index:
     def _attempt(self, ids: Sequence[str], revise: Revise, read: Mapping[str, Stored]) -> list[str]:
         """Try once, and return the ids where another writer was first."""
         outcomes = self._noted(send(self._cluster, self.alias, self._writes(ids, revise, read)))
-        softened = self._noted(send(self._cluster, self.alias, map(self._softened, outcomes.refused)))
-        for refusal in softened.refused:
+        conflicts = list(outcomes.conflicts)
+        refused = {refusal.write.id: refusal for refusal in outcomes.refused}
+        if refused:
+            self._require_at_fault(outcomes)
+        for instead in self._instead:
+            again = self._noted(send(self._cluster, self.alias, _rewritten(refused.values(), instead)))
+            conflicts += again.conflicts
+            for id_ in [*again.done, *(write.id for write in again.conflicts)]:
+                refusal = refused.pop(id_)
+                if id_ in again.done:
+                    self._tell(refusal, again.done[id_])
+        for refusal in refused.values():
             raise refusal.error(self.alias)
-        return [write.id for write in (*outcomes.conflicts, *softened.conflicts)]
+        return [write.id for write in conflicts]
+
+    def _require_at_fault(self, outcomes: Outcomes) -> None:
+        """Look whether it is the documents that are refused, and not all of them for what the index is.
+
+        Raises:
+            MutationRejected: the index lacks a column, or refuses most of what it is given.
+        """
+        first = outcomes.refused[0]
+        is_of_definition = any(refusal.reason.is_of_definition for refusal in outcomes.refused)
+        if is_of_definition or len(outcomes.refused) > max(_MOST_REJECTED, len(outcomes.done)):
+            raise first.error(self.alias)
+
+    def _tell(self, refusal: Refusal, written: Stored) -> None:
+        replaced = refusal.write.replaces
+        if not is_rejected(written.source) or (replaced is not None and is_rejected(replaced.source)):
+            return
+        self.tally.rejected += 1
+        log.warning(
+            "document rejected",
+            index=self.name,
+            document=refusal.write.id,
+            reason=str(refusal.reason),
+            remedy=REMEDY.format(model="elasticsearch"),
+        )
 
     def _writes(self, ids: Sequence[str], revise: Revise, read: Mapping[str, Stored]) -> Iterator[Write]:
-        for some in _chunks(ids, _READ_TOGETHER):
+        rest = iter(ids)
+        while some := list(islice(rest, self._answer_size.documents)):
             unsure = []
             for id_ in some:
                 remembered = None if id_ in read else self._memory.get(id_)
@@ -160,22 +210,14 @@ class Index:
             raise refusal.error(self.alias)
         return outcomes
 
-    def _softened(self, refusal: Refusal) -> Write:
-        source = self._soften(refusal.write.source)
-        if source is None:
-            raise refusal.error(self.alias)
-        return replace(refusal.write, source=source)
+
+def _rewritten(refused: Iterable[Refusal], instead: Instead) -> Iterator[Write]:
+    for refusal in refused:
+        source = instead(refusal)
+        if source is not None:
+            yield replace(refusal.write, source=source)
 
 
 def _write(id_: str, stored: Stored | None, revise: Revise) -> Write | None:
     source = revise(id_, stored.source if stored else None)
     return None if source is None else Write(id_, source, stored)
-
-
-Item = TypeVar("Item")
-
-
-def _chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    rest = iter(items)
-    while some := list(islice(rest, size)):
-        yield some

@@ -28,6 +28,16 @@ _LONGEST_TERM = 8191
 _KEPT_ONLY: dict[str, Any] = {"type": "object", "enabled": False}
 """Takes any JSON value, not only objects, and indexes nothing of it."""
 
+_KEPT_OF_OURS = ("registers", "images", "rejection", "packed", "progress", "shards", "fences", "applied")
+
+OWN_FIELDS: Properties = {
+    OURS: {
+        "dynamic": "strict",
+        "properties": {"kind": {"type": "keyword"}, **dict.fromkeys(_KEPT_OF_OURS, _KEPT_ONLY)},
+    }
+}
+"""The fields that the sink keeps beside a document's own."""
+
 _DECIMAL: dict[str, Any] = {"type": "double", "ignore_malformed": True}
 _INSTANT: dict[str, Any] = {"type": "date", "ignore_malformed": True}
 _TEXT: dict[str, Any] = {"type": "text", "fields": {"keyword": {"type": "keyword", "ignore_above": 256}}}
@@ -119,13 +129,7 @@ def _document(shape: DocumentShape) -> Properties:
     return {
         **_columns(shape.columns, shape.name),
         **{name: _collection(columns, shape.name) for name, columns in shape.collections.items()},
-        OURS: {
-            "dynamic": "strict",
-            "properties": {
-                "kind": {"type": "keyword"},
-                **dict.fromkeys(("registers", "images", "progress", "shards", "fences", "applied"), _KEPT_ONLY),
-            },
-        },
+        **OWN_FIELDS,
     }
 
 

@@ -17,6 +17,19 @@ class StoreUnavailable(SinkError):
     remedy = "Start the store, or correct its address; the worker goes on by itself when it answers."
 
 
+class StoreBlocked(StoreUnavailable):
+    """The store answers, and refuses every write until an operator changes something about it.
+
+    Args:
+        problem: the store's reason.
+        remedy: what has to be changed; the worker goes on by itself then.
+    """
+
+    def __init__(self, problem: str, remedy: str) -> None:
+        super().__init__(problem)
+        self.remedy = remedy
+
+
 class StoreBroken(SinkError):
     """The store cannot go on in this process; what it holds on disk is whole, and a new process opens it again."""
 

@@ -12,6 +12,7 @@ from sinks.fence import Fences
 from sinks.fold import registers
 from sinks.generation import UNKNOWN, Record, now
 from sinks.register import NOTHING, Register, join
+from sinks.rejection import NO_REJECTIONS, Rejections
 from sinks.shape import DocumentShape, Shape, collection_of, scope
 
 Name = tuple[object, ...]
@@ -68,6 +69,9 @@ class MemoryStore:
 
     def size_bytes(self, generation: int) -> int:
         return len(repr(self.held[generation].registers))
+
+    def rejections(self, generation: int) -> Rejections:  # noqa: ARG002
+        return NO_REJECTIONS
 
 
 class MemorySink:

@@ -21,6 +21,7 @@ from sinks.redis_errors import RedisUnfit
 from sinks.redis_generation import MARKER, RECORD, Generation, Pace, find, record_of
 from sinks.redis_link import Script, link, pool
 from sinks.redis_wire import wire
+from sinks.rejection import NO_REJECTIONS, Rejections
 from sinks.shape import DocumentShape, Shape
 
 LIST = Script(("databases", "list"))
@@ -95,6 +96,9 @@ class RedisStore:
     def size_bytes(self, generation: int) -> int:
         with link(self._connections) as server:
             return find(server, generation).size_bytes()
+
+    def rejections(self, generation: int) -> Rejections:  # noqa: ARG002
+        return NO_REJECTIONS
 
     def database(self, generation: int) -> int:
         """The logical database in which a generation is now; a cutover moves it.

@@ -17,7 +17,7 @@ from redis.connection import AbstractConnection
 from redis.exceptions import ConnectionError, NoScriptError, ResponseError, TimeoutError
 from redis.retry import Retry
 
-from sinks.errors import MutationRejected, StoreUnavailable
+from sinks.errors import MutationRejected, StoreBlocked, StoreUnavailable
 from sinks.redis_wire import Wire, wire
 
 _ANSWER_WITHIN_S = 30.0
@@ -26,6 +26,16 @@ _NOT_NOW = {
     *("OOM", "READONLY", "TRYAGAIN", "WRONGPASS"),
 }
 """Codes of errors that are about the server, or the user's rights, and not about what was asked."""
+_USER = "Check the user and the password in READMODELS_REDIS__URL, and the ACL of the user."
+_REMEDIES = {
+    "OOM": "Raise maxmemory, and in redis.conf too: `redis-cli CONFIG SET maxmemory 0` is no limit.",
+    "MISCONF": "Free space on the disk of the Redis server: it refuses writes that it could not save.",
+    "READONLY": "Give READMODELS_REDIS__URL the address of the primary: this server is a replica.",
+    "NOAUTH": _USER,
+    "NOPERM": _USER,
+    "WRONGPASS": _USER,
+}
+"""What an operator has to change, by code; a server with another one comes back by itself."""
 _CODE = re.compile(r"(?:^|: -)([A-Z]{2,})\b")
 """The code at the beginning of an error; up to Redis 6.2, that of an error inside a script follows `: -`."""
 
@@ -119,6 +129,8 @@ def translated() -> Iterator[None]:
     except ResponseError as error:
         codes = {error.status_code, *_CODE.findall(str(error))} - {None}
         told = ", ".join(sorted(codes)) or type(error).__name__
+        if code := next(iter(codes & _REMEDIES.keys()), None):
+            raise StoreBlocked(f"Redis refuses writes: {told}", _REMEDIES[code]) from error
         if codes & _NOT_NOW:
             raise StoreUnavailable(f"Redis cannot serve now: {told}") from error
         raise MutationRejected(f"Redis refused a command: {told}") from error

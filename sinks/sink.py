@@ -8,6 +8,7 @@ from typing import Protocol
 from sinks.batch import Batch, Progress
 from sinks.epoch import Epoch
 from sinks.generation import Record
+from sinks.rejection import Rejections
 
 
 class Sink(Protocol):
@@ -75,3 +76,6 @@ class Store(Generations, Protocol):
 
     def size_bytes(self, generation: int) -> int:
         """About how much space a generation takes in the store."""
+
+    def rejections(self, generation: int) -> Rejections:
+        """The documents whose place a generation holds because the store refused them; readers do not find them."""

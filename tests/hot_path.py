@@ -99,6 +99,9 @@ class PolledBefore:
     def commit(self, batch: RawBatch) -> None:
         pass
 
+    def waiting(self) -> int:
+        return 0
+
     def positions(self) -> dict[Shard, int]:
         return {}
 

@@ -21,6 +21,7 @@ from pipeline.verify.verdict import MOST_NAMED, Found, Mended, Verdict
 from pipeline.verify.verification import LIVE, Scope
 from pipeline.verify.verification import verify as verdicts
 from pipeline.visible import on_one_line
+from sinks.rejection import REMEDY as REMEDY_OF_REJECTIONS
 
 EXIT_DIFFERENT = 3
 SHOWN_DIFFERENCES = 100
@@ -164,10 +165,12 @@ def _print_differences(title: str, found: Found) -> None:
     if not found.differences:
         return
     cells = (
-        (one.subject, one.key, one.part, one.column, one.kind.value, one.expected, one.shown)
+        (one.subject, one.key, one.part, one.column, one.kind.value, one.expected, one.shown or one.reason)
         for one in found.differences[:SHOWN_DIFFERENCES]
     )
     _print_table((title, "key", "part", "column", "", "PostgreSQL", "shown"), cells, found.counts.total())
+    if found.counts[Kind.REJECTED]:
+        out.print(REMEDY_OF_REJECTIONS.format(model=title.partition(",")[0]))
 
 
 def _print_mended(model: str, mended: Mended) -> None:
@@ -183,7 +186,8 @@ def _print_mended(model: str, mended: Mended) -> None:
         out.print("[dim]nothing was written; --execute does it[/]")
     elif mended.remaining.counts:
         _print_differences(f"{model}, still", mended.remaining)
-        out.print(f"[red]{REMEDY.format(model=model)}[/]")
+        if set(mended.remaining.counts) != {Kind.REJECTED}:
+            out.print(f"[red]{REMEDY.format(model=model)}[/]")
     else:
         out.print("[green]all of it is equal now[/]")
 

@@ -18,10 +18,12 @@ from pipeline.heartbeat import WorkerState
 from pipeline.snapshots import read_snapshots, snapshot_findings
 from pipeline.unexpected import is_expected, told
 from sinks.errors import GenerationMissing
+from sinks.rejection import REMEDY
 
 Check = Callable[[Observation], Iterable[Problem]]
 ModelCheck = Callable[[Observation, str], Iterable[Problem]]
 
+NAMED_REJECTIONS = 5
 READ_THE_LOG = "Look at the log of the server that is named; `readmodels status` shows whether it answers again."
 
 
@@ -135,6 +137,15 @@ def _utc(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
+def documents_are_accepted(observation: Observation, model: str) -> Iterator[Problem]:
+    """Find documents that the store refused, and that readers therefore do not find."""
+    found = observation.generations[model].result().rejections
+    if found.count:
+        named = "; ".join(f"{one.document} {one.key!r}: {one.reason}" for one in found.first[:NAMED_REJECTIONS])
+        problem = f"readers do not find {found.count:,} documents that the store rejected: {named}"
+        yield Problem(model, problem, REMEDY.format(model=model))
+
+
 DEPLOYMENT_CHECKS: tuple[tuple[str, Check], ...] = (
     ("connector", connector_runs),
     ("slot", slot_is_read),
@@ -147,6 +158,7 @@ MODEL_CHECKS: tuple[ModelCheck, ...] = (
     worker_runs,
     model_is_not_paused,
     changes_are_applied,
+    documents_are_accepted,
 )
 """Checks of each model."""
 

@@ -21,6 +21,7 @@ from pipeline.replication import Slot
 from sinks.batch import Shard
 from sinks.errors import GenerationMissing
 from sinks.generation import Record
+from sinks.rejection import NO_REJECTIONS, Rejections
 
 Given = ParamSpec("Given")
 Fact = TypeVar("Fact")
@@ -31,10 +32,11 @@ MAX_THREADS = 32
 
 @dataclass(frozen=True)
 class ModelGenerations:
-    """Generations of one model, as its store names them."""
+    """Generations of one model, as its store names them, and the rejected documents of the live one."""
 
     live: int | None
     all: Mapping[int, Record]
+    rejections: Rejections = NO_REJECTIONS
 
 
 class Observation:
@@ -92,4 +94,6 @@ def _read_end_offsets(settings: Settings) -> Mapping[Shard, int]:
 def _read_generations(model: str, settings: Settings) -> ModelGenerations:
     with read_models.STORES[model](settings) as store:
         # The generations first: one that is made and cut over to meanwhile would seem to be missing.
-        return ModelGenerations(all=store.generations(), live=store.live())
+        generations, live = store.generations(), store.live()
+        rejections = store.rejections(live) if live is not None and live in generations else NO_REJECTIONS
+        return ModelGenerations(live, generations, rejections)

@@ -28,6 +28,7 @@ class Kind(StrEnum):
         PHANTOM: readers find it, and PostgreSQL does not hold it.
         STALE: readers see an older version of the row, as one of its own dates or timestamps tells.
         DIFFERENT: readers see another value.
+        REJECTED: readers do not find it, for the store refused the document; the reason is the store's.
         UNDECIDED: the row was written during every look, and never seen equal.
     """
 
@@ -35,6 +36,7 @@ class Kind(StrEnum):
     PHANTOM = "phantom"
     STALE = "stale"
     DIFFERENT = "different"
+    REJECTED = "rejected"
     UNDECIDED = "undecided"
 
 
@@ -49,6 +51,7 @@ class Difference:
         column: None where it is the whole row.
         expected: PostgreSQL's value as JSON text, shortened; None where it has none.
         shown: the read model's, likewise.
+        reason: why the store refused the document; None where it did not.
     """
 
     kind: Kind
@@ -58,6 +61,7 @@ class Difference:
     column: str | None = None
     expected: str | None = None
     shown: str | None = None
+    reason: str | None = None
 
 
 def differences(subject: Subject, key: str, expected: str | None, shown: str | None) -> list[Difference]:

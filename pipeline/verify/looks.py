@@ -86,11 +86,14 @@ class Looks:
         noted = self.scratch.noted(subject, keys)
         shown = self.shown.some(subject, keys)
         held = self.source.some(subject, keys)
+        refused = self.shown.rejected(subject, [key for key in keys if key in held and key not in shown])
         settled, found = [], []
         for key in keys:
             before_version, before_digest = noted.get(key, (None, None))
             now, seen = held.get(key), shown.get(key)
             wrong = differences(subject, key, now.text if now else None, seen)
+            if wrong and key in refused:
+                wrong = [Difference(Kind.REJECTED, subject.name, key, reason=refused[key])]
             is_unchanged = before_version == (now.version if now else None)
             was_seen_before = before_digest == _digest(seen)
             if is_unchanged or was_seen_before or not wrong:

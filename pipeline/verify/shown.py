@@ -42,6 +42,9 @@ class Shown(Protocol):
     def some(self, subject: Subject, keys: Sequence[str]) -> dict[str, str]:
         """The texts under these keys; what readers do not find is left out."""
 
+    def rejected(self, subject: Subject, keys: Sequence[str]) -> Mapping[str, str]:
+        """Why the store refused the documents under these keys; those that it did not refuse are left out."""
+
 
 def page(keys: Sequence[str], texts: Sequence[str]) -> pa.Table:
     """A page of `Shown.pages`."""

@@ -74,6 +74,9 @@ class DuckdbShown:
         # A table has no primary key here: a row that is there twice is the text of both, which is that of no row.
         return {key: "\n".join(texts) for key, texts in found.items()}
 
+    def rejected(self, subject: Subject, keys: Sequence[str]) -> Mapping[str, str]:  # noqa: ARG002
+        return {}
+
     def _select(self, subject: Subject) -> str:
         table = quote(subject.name)
         name = table if self.generation is None else f"{catalog(self.generation)}.main.{table}"

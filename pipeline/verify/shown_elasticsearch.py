@@ -23,36 +23,14 @@ from pipeline.verify.subject import Subject, documents
 from sinks.batch import Shard
 from sinks.elasticsearch import ElasticsearchStore, connect, index_name
 from sinks.elasticsearch_client import Cluster
-from sinks.elasticsearch_document import RESERVED, VISIBLE, id_of
+from sinks.elasticsearch_document import REJECTED, RESERVED, VISIBLE, id_of, refused_of
 from sinks.elasticsearch_mapping import OURS
-from sinks.elasticsearch_search import of_kind
+from sinks.elasticsearch_search import REJECTION, Hit, by_id, of_kind, scan
 from sinks.errors import GenerationMissing
 from sinks.sink import Sink
 
-PAGE = 5_000
-PAGE_KEPT_FOR = "5m"
-
 _KEPT = f',"{OURS}":{{"kind":"{VISIBLE}"'.encode()
 """How what the sink keeps beside a document begins; it is the last of its fields."""
-
-
-class _Hit(msgspec.Struct, rename={"id": "_id", "source": "_source"}):
-    id: str
-    source: msgspec.Raw
-    sort: list[int] = []
-
-
-class _Hits(msgspec.Struct):
-    hits: list[_Hit]
-
-
-class _Page(msgspec.Struct):
-    hits: _Hits
-    pit_id: str = ""
-
-
-class _PointInTime(msgspec.Struct):
-    id: str
 
 
 @dataclass(frozen=True)
@@ -78,46 +56,27 @@ class ElasticsearchShown:
         return self.sink().progress().offsets
 
     def pages(self, subject: Subject) -> Iterator[pa.Table]:
-        self._refresh(subject)
-        params = {"keep_alive": PAGE_KEPT_FOR}
-        moment = self.cluster.ask("POST", f"/{self._index(subject)}/_pit", _PointInTime, params=params).id
-        after: dict[str, Any] = {}
-        try:
-            while True:
-                search = {
-                    "size": PAGE,
-                    "pit": {"id": moment, **params},
-                    "sort": ["_shard_doc"],
-                    "track_total_hits": False,
-                    **self._filter,
-                    **after,
-                }
-                found = self.cluster.ask("POST", "/_search", _Page, search)
-                hits = found.hits.hits
-                if not hits:
-                    return
-                yield page([_key(hit, subject) for hit in hits], [_content(bytes(hit.source)) for hit in hits])
-                moment, after = found.pit_id, {"search_after": hits[-1].sort}
-        finally:
-            self.cluster.answer("DELETE", "/_pit", {"id": moment})
+        for hits in scan(self.cluster, self._index(subject), self._filter):
+            yield page([_key(hit, subject) for hit in hits], [_content(bytes(hit.source)) for hit in hits])
 
     def some(self, subject: Subject, keys: Sequence[str]) -> dict[str, str]:
-        self._refresh(subject)
-        chosen = [{"ids": {"values": list(map(id_of, keys))}}, *self._filter.values()]
-        search = {"size": len(keys), "query": {"bool": {"filter": chosen}}}
-        found = self.cluster.ask("POST", f"/{self._index(subject)}/_search", _Page, search).hits.hits
-        return {_key(hit, subject): _content(bytes(hit.source)) for hit in found}
+        hits = by_id(self.cluster, self._index(subject), list(map(id_of, keys)), self._filter)
+        return {_key(hit, subject): _content(bytes(hit.source)) for hit in hits}
+
+    def rejected(self, subject: Subject, keys: Sequence[str]) -> Mapping[str, str]:
+        generation = self.store.live() if self.generation is None else self.generation
+        if generation is None:
+            return {}
+        ids = {id_of(key): key for key in keys}
+        hits = by_id(self.cluster, index_name(subject.name, generation), list(ids), of_kind(REJECTED), [REJECTION])
+        return {ids[hit.id]: refused_of(bytes(hit.source)).reason for hit in hits}
 
     def _index(self, subject: Subject) -> str:
         return subject.name if self.generation is None else index_name(subject.name, self.generation)
 
     @property
-    def _filter(self) -> dict[str, Any]:
-        return {} if self.generation is None else {"query": of_kind(VISIBLE)}
-
-    def _refresh(self, subject: Subject) -> None:
-        # What was acknowledged is searched only after a refresh.
-        self.cluster.ask("POST", f"/{self._index(subject)}/_refresh", dict[str, Any])
+    def _filter(self) -> dict[str, Any] | None:
+        return None if self.generation is None else of_kind(VISIBLE)
 
 
 @contextmanager
@@ -129,7 +88,7 @@ def elasticsearch_shown(settings: Settings, generation: int | None = None) -> It
         yield ElasticsearchShown(documents(settings.contract), Cluster(client), store, generation)
 
 
-def _key(hit: _Hit, subject: Subject) -> str:
+def _key(hit: Hit, subject: Subject) -> str:
     """The document's key: its id, unless that stands for a key that cannot be one."""
     if hit.id.startswith(RESERVED):
         try:

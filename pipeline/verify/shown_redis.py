@@ -72,6 +72,9 @@ class RedisShown:
     def some(self, subject: Subject, keys: Sequence[str]) -> dict[str, str]:
         return self._got(subject, keys)
 
+    def rejected(self, subject: Subject, keys: Sequence[str]) -> Mapping[str, str]:  # noqa: ARG002
+        return {}
+
     def _got(self, subject: Subject, keys: Sequence[str]) -> dict[str, str]:
         if not keys:
             return {}

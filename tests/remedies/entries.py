@@ -40,6 +40,17 @@ CARRIED_OUT: Mapping[str, str | tuple[str, ...]] = {
     "pipeline.snapshots:snapshot_findings | Run `readmodels init`, which has": (
         "tests/integration/test_snapshots.py::test_a_table_that_is_captured_later_is_read_then"
     ),
+    "sinks.rejection": (
+        "tests/integration/test_elasticsearch_rejections.py::"
+        "test_a_refused_document_is_named_hidden_and_replaced_by_its_next_version"
+    ),
+    "sinks.elasticsearch_client:_remedy_of_block | Release the block: ": (
+        "tests/integration/test_elasticsearch_rejections.py::"
+        "test_a_block_of_the_index_is_waited_for_and_never_the_documents_fault"
+    ),
+    "sinks.redis_link | Raise": (
+        "tests/integration/test_redis_failures.py::test_a_server_without_memory_takes_the_batch_once_it_has_some"
+    ),
     "pipeline.ended_log:EpochEnded | If nothing was lost": (
         "tests/acceptance/test_epochs.py::"
         "test_partitions_that_are_added_stop_the_workers_and_rows_may_move_between_them"
@@ -174,6 +185,11 @@ CHECKED: tuple[str, ...] = (
     "sinks.duckdb_readers:ReadersRefused",
     "sinks.duckdb_request:MalformedRequest",
     "sinks.elasticsearch:AliasTaken",
+    "sinks.elasticsearch_client:_remedy_of_block | Free disk",
+    "sinks.elasticsearch_client:_remedy_of_block | Release the block of",
+    "sinks.elasticsearch_client:_remedy_of_block | Drop kept",
+    "sinks.elasticsearch_client:_remedy_of_block | Check the user",
+    "sinks.elasticsearch_client:_remedy_of_block | Give Elasticsearch",
     "sinks.elasticsearch_mapping:ShapeRefused",
     "sinks.errors:SinkError",
     "sinks.errors:StoreUnavailable",
@@ -182,6 +198,9 @@ CHECKED: tuple[str, ...] = (
     "sinks.errors:GenerationMissing",
     "sinks.errors:GenerationInUse",
     "sinks.errors:GenerationBroken",
+    "sinks.redis_link | Free space",
+    "sinks.redis_link | Give READMODELS_REDIS__URL",
+    "sinks.redis_link | Check the user",
     "sinks.redis_check:check | Use Redis",
     "sinks.redis_check:check | Use a",
     "sinks.redis_check:check | Set maxmemory-policy",

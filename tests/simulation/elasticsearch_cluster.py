@@ -59,14 +59,15 @@ class Answer(NamedTuple):
 class Refused(Exception):
     """A request, or an item of one, that is refused."""
 
-    def __init__(self, status: int, kind: str) -> None:
+    def __init__(self, status: int, kind: str, reason: str = "") -> None:
         super().__init__(kind)
         self.status = status
         self.kind = kind
+        self.reason = reason or kind
 
     def to_error(self) -> dict[str, Any]:
         """As an item of a bulk answer has it."""
-        return {"type": self.kind, "reason": self.kind}
+        return {"type": self.kind, "reason": self.reason}
 
 
 class Cluster:
@@ -126,7 +127,8 @@ class Cluster:
             case "GET", ["_alias", alias]:
                 return self._shown(alias)
             case "PUT", [name, "_mapping"]:
-                self._index(name).meta = msgspec.json.decode(body)["_meta"]
+                index = self._index(name)
+                index.meta = msgspec.json.decode(body).get("_meta", index.meta)
                 return {}
             case "PUT", [name, "_alias", alias]:
                 self._index(name).aliases.add(alias)

@@ -28,6 +28,11 @@ from tests.simulation.side import Hazard, Surroundings
 from tests.simulation.witness import Held, name_of, without_images
 
 TIMEOUT_S = 10.0
+BUSY = (
+    "rejected execution of primary operation [coordinating_and_primary_bytes=51000224, replica_bytes=0, "
+    "all_bytes=51000224, primary_operation_bytes=900000, max_primary_bytes=51897958]"
+)
+"""As a real cluster refuses what it has no memory for at the moment."""
 
 
 class ElasticsearchSide(Documents):
@@ -97,7 +102,7 @@ class ElasticsearchSide(Documents):
             raise ConnectionError("refused")
         if weather.strikes("request refused", 0.03):
             status = weather.lots.choice((429, 503))
-            answer = b'{"error":{"type":"es_rejected_execution_exception","reason":""}}'
+            answer = b'{"error":{"type":"es_rejected_execution_exception","reason":"%b"}}' % BUSY.encode()
         else:
             status, answer = self.cluster.handle(method, target, body)
             self._around.look()
@@ -112,10 +117,10 @@ class ElasticsearchSide(Documents):
         if self._is_disk_full:
             raise Refused(429, "cluster_block_exception")
         if self._around.weather.strikes("item refused", 0.05):
-            status, kind = self._around.weather.lots.choice(
-                ((429, "es_rejected_execution_exception"), (503, "unavailable_shards_exception"))
+            status, kind, reason = self._around.weather.lots.choice(
+                ((429, "es_rejected_execution_exception", BUSY), (503, "unavailable_shards_exception", ""))
             )
-            raise Refused(status, kind)
+            raise Refused(status, kind, reason)
 
     def _restart(self) -> None:
         self._begin_anew(self.cluster.copied())

@@ -17,9 +17,11 @@ from greenlet import getcurrent, greenlet
 from tests.simulation.scheduler import Scheduler, Task
 
 CLOCKS = (
+    "pipeline.gather",
     "pipeline.worker",
     "pipeline.source",
     "pipeline.polled",
+    "sinks.elasticsearch_bulk",
     "sinks.elasticsearch_index",
     "sinks.redis_generation",
 )

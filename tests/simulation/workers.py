@@ -104,7 +104,8 @@ class Place:
         consumer = partial(Consumer, self.employer.group, scheduler, lots, lambda: not weather.is_stormy)
         with patch("pipeline.source.Consumer", consumer):
             source = Source(KafkaSettings(bootstrap_servers="kafka:9092"), "group", list(CONTRACT.topics), settings)
-        gathered = Gathered(GatherSettings(lots.choice((0, 0, 2_000))), side.shapes)
+        gathering = GatherSettings(lots.choice((0, 2_000)), lots.choice((0.5, None)), lots.choice((1, 1_000)))
+        gathered = Gathered(gathering, side.shapes)
         sink = Patience(until)("find the generation", lambda: store.sink(GENERATION))
         return Worker(source, decoder(), side.projection, sink, CONTRACT.topics, gathered)
 

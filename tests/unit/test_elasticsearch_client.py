@@ -7,7 +7,7 @@ from contextlib import closing
 import pytest
 
 from sinks.elasticsearch_client import Answer, Cluster, Reason, connect, failure
-from sinks.errors import GenerationMissing, MutationRejected, SinkError, StoreUnavailable
+from sinks.errors import GenerationMissing, MutationRejected, SinkError, StoreBlocked, StoreUnavailable
 from tests.answering import answering
 
 
@@ -19,11 +19,11 @@ from tests.answering import answering
         (413, "content_too_long_exception", MutationRejected),
         (404, "index_not_found_exception", GenerationMissing),
         (400, "index_closed_exception", GenerationMissing),
-        (429, "es_rejected_execution_exception", StoreUnavailable),
+        (429, "es_rejected_execution_exception", StoreBlocked),
         (503, "unavailable_shards_exception", StoreUnavailable),
         (500, "null_pointer_exception", StoreUnavailable),
-        (403, "cluster_block_exception", StoreUnavailable),
-        (401, "security_exception", StoreUnavailable),
+        (403, "cluster_block_exception", StoreBlocked),
+        (401, "security_exception", StoreBlocked),
     ],
 )
 def test_a_refusal_says_whether_waiting_helps(status: int, type_: str, error: type[SinkError]) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sinks.document import Parts, is_visible, render
-from sinks.elasticsearch_document import DocumentFormat, id_of
+from sinks.elasticsearch_document import DocumentFormat, Reading, id_of
 from sinks.register import Change, Register
 from sinks.shape import DocumentShape
 
@@ -51,7 +51,7 @@ documents = st.dictionaries(st.just("") | children, registers, min_size=1, max_s
 
 @given(documents)
 def test_a_document_is_read_back_exactly(parts: Parts) -> None:
-    assert FORMAT.read(FORMAT.write(parts)) == (parts, False)
+    assert FORMAT.read(FORMAT.write(parts)) == Reading(parts, is_damaged=False)
 
 
 @given(documents)
@@ -115,7 +115,7 @@ def test_items_that_do_not_match_their_registers_are_not_known_any_more(items: b
     source = FORMAT.write({**ROOT_PART, **LIVING, **DEAD})
     altered = source.replace(b'[{"sku":"x"},{"sku":"y"}]', items)
     assert altered != source
-    assert FORMAT.read(altered) == ({**ROOT_PART, **DEAD}, True)
+    assert FORMAT.read(altered) == Reading({**ROOT_PART, **DEAD}, is_damaged=True)
 
 
 def test_an_image_that_is_kept_apart_survives_the_loss_of_its_item() -> None:
@@ -123,12 +123,12 @@ def test_an_image_that_is_kept_apart_survives_the_loss_of_its_item() -> None:
     parts = {**ROOT_PART, "items/7": Register(_inserted(deep))}
     source = FORMAT.write(parts)
     start, end = source.index(b'"items":[') + 9, source.index(b'],"readmodels"')
-    assert FORMAT.read(source[:start] + source[end:]) == (parts, True)
+    assert FORMAT.read(source[:start] + source[end:]) == Reading(parts, is_damaged=True)
 
 
 def test_a_document_without_its_root_keeps_its_items() -> None:
     source = FORMAT.write({**ROOT_PART, **LIVING})
-    assert FORMAT.read(source.replace(b'"id":1,', b"")) == (LIVING, True)
+    assert FORMAT.read(source.replace(b'"id":1,', b"")) == Reading(LIVING, is_damaged=True)
 
 
 @pytest.mark.parametrize(
@@ -136,14 +136,14 @@ def test_a_document_without_its_root_keeps_its_items() -> None:
     [b"", b"[]", b"{}", b'{"id":1}', b'{"readmodels":{}}', b'{"readmodels":{"kind":"visible","registers":{"":"z"}}}'],
 )
 def test_what_is_no_document_of_ours_tells_nothing(source: bytes) -> None:
-    assert FORMAT.read(source) == ({}, True)
+    assert FORMAT.read(source) == Reading({}, is_damaged=True)
 
 
 def test_a_hidden_part_without_its_image_is_not_known_any_more() -> None:
     source = FORMAT.write({**LIVING, **DEAD})
     hollow = json.loads(source)
     del hollow["readmodels"]["images"]["streamed"]["items/7"]
-    assert FORMAT.read(json.dumps(hollow).encode()) == ({"items/8": LIVING["items/8"], **DEAD}, True)
+    assert FORMAT.read(json.dumps(hollow).encode()) == Reading({"items/8": LIVING["items/8"], **DEAD}, is_damaged=True)
 
 
 @given(st.text())

@@ -40,7 +40,7 @@ def test_where_nothing_is_gathered_every_batch_is_due_as_it_came() -> None:
     gathered = Gathered(GatherSettings(), [DOCUMENT])
     batch = parts(0, MANY, keys=5)
     gathered.add(batch)
-    assert gathered.is_due(MANY)
+    assert gathered.is_due(MANY, MANY)
     assert gathered.take() is batch
     assert gathered.is_empty
 
@@ -49,7 +49,7 @@ def test_only_the_last_change_of_a_part_is_written() -> None:
     gathered = Gathered(GatherSettings(max_bytes=2**30), [DOCUMENT])
     for first in range(0, 10 * MANY, MANY):
         gathered.add(parts(first, MANY, keys=7))
-        assert not gathered.is_due(MANY)
+        assert not gathered.is_due(MANY, MANY)
     written = gathered.take()
     (mutations,) = written.mutations
     assert mutations.changes.num_rows == 7
@@ -70,19 +70,26 @@ def test_what_is_held_is_bounded_by_what_is_left_after_folding() -> None:
     gathered = Gathered(GatherSettings(max_bytes=limit), [DOCUMENT])
     for first in range(0, 50 * MANY, MANY):
         gathered.add(parts(first, MANY, keys=10))
-        assert not gathered.is_due(MANY), "ten documents never fill it, however many their versions"
+        assert not gathered.is_due(MANY, MANY), "ten documents never fill it, however many their versions"
     for first in range(50 * MANY, 53 * MANY, MANY):
         gathered.add(parts(first, MANY, keys=10 * MANY))
-    assert gathered.is_due(MANY)
+    assert gathered.is_due(MANY, MANY)
 
 
 def test_whoever_has_caught_up_does_not_wait() -> None:
     gathered = Gathered(GatherSettings(max_bytes=2**30), [DOCUMENT])
     gathered.add(parts(0, 3, keys=3))
-    assert gathered.is_due(3)
+    assert gathered.is_due(3, MANY)
     gathered.add(parts(3, MANY, keys=3))
-    assert not gathered.is_due(MANY)
-    assert gathered.is_due(0), "nothing came after it"
+    assert not gathered.is_due(MANY, MANY)
+    assert gathered.is_due(0, MANY), "nothing came after it"
+    assert gathered.is_due(MANY, 3), "nothing waits to be joined to it"
+
+
+def test_a_change_is_held_no_longer_than_it_may_be() -> None:
+    gathered = Gathered(GatherSettings(max_bytes=2**30, max_wait_s=0.0), [DOCUMENT])
+    gathered.add(parts(0, MANY, keys=3))
+    assert gathered.is_due(MANY, MANY)
 
 
 def test_a_shard_that_was_given_away_and_came_back_is_joined_from_its_first_offset() -> None:

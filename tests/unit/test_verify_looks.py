@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import cast
 
@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.contract import Table
 from pipeline.verify.arrival import Arrival
-from pipeline.verify.difference import Kind
+from pipeline.verify.difference import Difference, Kind
 from pipeline.verify.looks import Looks
 from pipeline.verify.scratch import scratch
 from pipeline.verify.shown import Shown
@@ -41,10 +41,14 @@ class Showing:
     """A model that shows what it is told to, given what PostgreSQL holds."""
 
     subjects = (THINGS,)
+    refused: Mapping[str, str] = {}
 
     def __init__(self, written: Written, show: Callable[[int], str | None]) -> None:
         self._written = written
         self._show = show
+
+    def rejected(self, _subject: Subject, keys: Sequence[str]) -> dict[str, str]:
+        return {key: self.refused[key] for key in keys if key in self.refused}
 
     def some(self, _subject: Subject, keys: Sequence[str]) -> dict[str, str]:
         text = self._show(self._written.n)
@@ -60,25 +64,24 @@ def briefly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipeline.verify.looks.WATCHED_EVERY_S", 0.001)
 
 
-def found(show: Callable[[int], str | None]) -> Iterator[Kind]:
-    written = Written()
+def settled(written: Written, showing: Showing) -> list[Difference]:
     with scratch() as sides:
         sides.dispute(THINGS, ["a"])
-        looks = Looks(
-            "redis",
-            cast("SourceSide", written),
-            cast("Shown", Showing(written, show)),
-            sides,
-            cast("Arrival", ARRIVAL),
-        )
-        for findings in looks.settle(lambda _: None):
-            for finding in findings:
-                yield from (difference.kind for difference in finding.differences)
+        looks = Looks("redis", cast("SourceSide", written), cast("Shown", showing), sides, cast("Arrival", ARRIVAL))
+        found = [
+            one for findings in looks.settle(lambda _: None) for finding in findings for one in finding.differences
+        ]
         assert not sides.count_disputed()
+        return found
+
+
+def found(show: Callable[[int], str | None]) -> list[Kind]:
+    written = Written()
+    return [one.kind for one in settled(written, Showing(written, show))]
 
 
 def test_a_model_that_follows_a_row_that_never_rests_is_right_about_it() -> None:
-    assert list(found(lambda n: thing(n - 3))) == []
+    assert found(lambda n: thing(n - 3)) == []
 
 
 @pytest.mark.parametrize(
@@ -91,4 +94,18 @@ def test_a_model_that_follows_a_row_that_never_rests_is_right_about_it() -> None
     ids=["it stands still", "it shows what never was", "it shows nothing"],
 )
 def test_a_model_that_does_not_follow_it_is_never_excused(show: Callable[[int], str | None]) -> None:
-    assert list(found(show)) == [Kind.UNDECIDED]
+    assert found(show) == [Kind.UNDECIDED]
+
+
+class Resting(Written):
+    """PostgreSQL, where nobody writes the row."""
+
+    def some(self, _subject: Subject, keys: Sequence[str]) -> dict[str, Expected]:
+        return {key: Expected(key, thing(1), "1", 1) for key in keys}
+
+
+def test_a_document_that_the_store_refused_is_rejected_for_its_reason_and_not_missing() -> None:
+    showing = Showing(Resting(), lambda _: None)
+    assert [one.kind for one in settled(Resting(), showing)] == [Kind.MISSING]
+    showing.refused = {"a": "too long"}
+    assert settled(Resting(), showing) == [Difference(Kind.REJECTED, "things", "a", reason="too long")]

@@ -49,6 +49,9 @@ class ScriptedSource:
     def commit(self, span: Span) -> None:
         self.told.append(("commit", dict(span.end)))
 
+    def waiting(self) -> int:
+        return FEW
+
     def positions(self) -> dict[Shard, int]:
         return self.given
 
@@ -100,6 +103,14 @@ def test_a_builder_writes_once_what_came_in_many_batches() -> None:
     worker.run(threading.Event())
     assert source.told == [("commit", {SHARD: 5 * FEW})]
     assert sink.progress().of(SHARD) == 5 * FEW
+
+
+def test_what_was_gathered_before_a_record_that_stops_the_worker_is_written() -> None:
+    source = ScriptedSource(polled(0, *[b"1"] * FEW), polled(FEW, b"bad"))
+    _, worker, sink = carried(source, Gathered(GatherSettings(max_bytes=2**30), CONTRACT.row_shapes()))
+    with pytest.raises(RecordRejected):
+        worker.run(threading.Event())
+    assert sink.progress().of(SHARD) == FEW
 
 
 def test_a_batch_is_written_before_its_offsets_are_mirrored() -> None:
