@@ -128,7 +128,8 @@ _TYPES: Mapping[str, KeyType] = {
         _NUMBER,
         arrow=_without_zeros,
         postgresql="trim_scale({c})::text",
-        duckdb=r"regexp_replace(regexp_replace({c}::VARCHAR, '(\.\d*[1-9])0+$', '\1'), '\.0*$', '')",
+        # A DECIMAL has no NaN, and a column of a key is never NULL otherwise.
+        duckdb=r"coalesce(regexp_replace(regexp_replace({c}::VARCHAR, '(\.\d*[1-9])0+$', '\1'), '\.0*$', ''), 'NaN')",
     ),
     "boolean": KeyType(family="boolean", arrow=_cast),
     **dict.fromkeys(("text", "varchar"), _TEXT),

@@ -6,40 +6,18 @@ Its rows have JSON that no parser of ours reads whole.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import pytest
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
 
 from pipeline.source_database import connect
 from tests.acceptance.own import OwnPipeline, own_pipeline
 from tests.acceptance.running import Pipeline
+from tests.integration.hostile import make_hostile
 
 NAME = "own_settings"
-
-HOSTILE: Mapping[str, str] = {
-    "datestyle": "SQL, DMY",
-    "intervalstyle": "sql_standard",
-    "timezone": "Asia/Kathmandu",
-    "bytea_output": "escape",
-    "extra_float_digits": "-15",
-    "quote_all_identifiers": "on",
-    "search_path": "nowhere",
-    "standard_conforming_strings": "off",
-    "transform_null_equals": "on",
-    "array_nulls": "off",
-    "client_encoding": "LATIN1",
-    "role": "pg_monitor",
-    "row_security": "off",
-    "default_transaction_isolation": "serializable",
-    "default_transaction_read_only": "on",
-    "default_transaction_deferrable": "on",
-    "statement_timeout": "1ms",
-    "lock_timeout": "1ms",
-    "idle_in_transaction_session_timeout": "1ms",
-    "idle_session_timeout": "50ms",
-    "transaction_timeout": "50ms",
-}
 
 TABLE = """
 CREATE TABLE public.readings (device text, at timestamptz, day date, seen timestamp, raw bytea, gap interval,
@@ -118,10 +96,8 @@ def own(deployed: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         for device, text in enumerate(JSON):
             insert(made, f"{device}:b\\ c", text)
         with connect(made.settings.source.admin_url) as admin:
-            for name, value in HOSTILE.items():
-                for whom in (sql.SQL("DATABASE {}"), sql.SQL("ROLE {role} IN DATABASE {}")):
-                    who = whom.format(sql.Identifier(NAME), role=role)
-                    admin.execute(sql.SQL("ALTER {} SET {} = {}").format(who, sql.Identifier(name), sql.Literal(value)))
+            make_hostile(admin, NAME, made.settings.source.replication_role)
+            make_hostile(admin, NAME, str(conninfo_to_dict(made.settings.source.url)["user"]))
         yield made
 
 

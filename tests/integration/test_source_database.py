@@ -11,11 +11,13 @@ from sqlalchemy import Column, inspect
 from sqlalchemy.dialects import postgresql
 
 from connectors.debezium import shipped_configuration
+from connectors.source_session import LATER_SETTINGS, SETTINGS
 from pipeline import replication, source_database
 from pipeline.models import STATUSES, Base, open_engine
 from pipeline.preconditions import Capture, SourceNotReady, findings, read_source, require_ready
 from pipeline.source_database import Connection, SourceSettings, SourceUnavailable
 from stack.endpoints import Endpoints
+from tests.integration.hostile import HOSTILE, make_hostile
 from tests.integration.own_source import own_database
 from tests.integration.wiretap import Wiretap
 
@@ -226,3 +228,23 @@ def test_a_database_that_is_not_there_is_unavailable(source: SourceSettings) -> 
 
 def _has_default(column: Column[Any]) -> bool:
     return column.server_default is not None and column.identity is None
+
+
+def test_settings_of_the_database_and_the_role_do_not_reach_a_session(endpoints: Endpoints) -> None:
+    with own_database(endpoints, "hostile_test") as own, source_database.connect(own.admin_url) as admin:
+        make_hostile(admin, "hostile_test", str(conninfo_to_dict(own.url)["user"]))
+        with source_database.connect(own.url) as opened:
+            query = "SELECT name, current_setting(name) FROM unnest(%s::text[]) AS wanted (name)"
+            found: dict[str, str] = dict(opened.execute(query, [list(HOSTILE)]).fetchall())  # type: ignore[arg-type]
+    assert HOSTILE.keys() == {*SETTINGS, *LATER_SETTINGS, "client_encoding"} - {"lc_monetary"}
+    wanted = {**SETTINGS, **dict.fromkeys(LATER_SETTINGS, "0"), "client_encoding": "UTF8", "datestyle": "ISO, MDY"}
+    assert found == {name: wanted[name] for name in HOSTILE}
+
+
+def test_a_server_is_not_given_settings_that_it_does_not_know(
+    source: SourceSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source_database, "LATER_SETTINGS", {"no_such_timeout": 99})
+    monkeypatch.setattr(source_database, "OPTIONS", ("-c no_such_timeout=0", "-c statement_timeout=7000"))
+    with source_database.connect(source.url) as opened:
+        assert opened.execute("SHOW statement_timeout").fetchall() == [("7s",)]

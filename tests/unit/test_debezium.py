@@ -10,6 +10,7 @@ from connectors.debezium import (
     ConnectorConfiguration,
     shipped_configuration,
 )
+from connectors.source_session import OPTIONS
 
 SHIPPED = shipped_configuration()
 
@@ -104,3 +105,10 @@ def test_an_excluded_column_is_not_captured() -> None:
     assert not configuration.captures_column("public.orders", "note")
     assert not configuration.captures_column("public.order_items", "sku")
     assert configuration.captures_column("public.orders", "notes")
+
+
+def test_a_connector_whose_sessions_take_the_settings_of_the_database_is_refused() -> None:
+    assert SHIPPED.settings["driver.options"] == OPTIONS[0]
+    assert "driver.options" in refusal_of(SHIPPED.with_settings({"driver.options": "-c statement_timeout=0"}))
+    for options in OPTIONS:
+        SHIPPED.with_settings({"driver.options": options}).require_safe()
