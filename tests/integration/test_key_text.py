@@ -12,8 +12,11 @@ import pytest
 from psycopg import sql
 
 from pipeline.contract import Table
+from pipeline.json_text import objects
 from pipeline.key_text import key_type
 from pipeline.source_database import Connection, connect
+from pipeline.verify.json_value import parsed
+from pipeline.verify.shown_key import columns_of_shown, key_of_shown
 from pipeline.verify.source_images import image_columns, images
 from sinks.column_type import parse
 from sinks.duckdb_types import stored
@@ -128,6 +131,17 @@ def test_postgresql_arrow_and_duckdb_write_a_key_alike(database: Connection, tex
         shown = key_type(text).duckdb.replace("{c}", "k")
         found = connection.execute(f"SELECT {shown} FROM (SELECT {stored('k', text)} AS k FROM incoming)").fetchall()
     assert [row[0] for row in found] == held
+
+
+@pytest.mark.parametrize("text", VALUES)
+def test_the_text_of_a_key_is_found_again_in_what_a_document_shows(database: Connection, text: str) -> None:
+    table = Table(source="public.keys", key=("k",), columns={"k": text})
+    rows = pa.StructArray.from_arrays([as_columns(database, text)], names=["k"])
+    shown = [parsed(row) for row in objects(rows, {"k": text}).to_pylist()]
+    assert [key_of_shown(fields, table) for fields in shown] == from_postgresql(database, text)
+    assert [columns_of_shown(fields, table) for fields in shown] == [
+        {"k": written} for written in from_postgresql(database, text)
+    ]
 
 
 @pytest.mark.parametrize("text", VALUES)
