@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 
 import duckdb
@@ -20,12 +21,38 @@ _DAMAGE = (
 """DuckDB's words for a file that no retry makes readable; it has no exception of its own for them."""
 
 
+_HOLDER = re.compile(r"Conflicting lock is held in (.+? \(PID \d+\))")
+_NO_ROOM = ("No space left on device", "Disk quota exceeded")
+
+
 class DuckdbBroken(GenerationBroken):
     """A file of the DuckDB model is damaged or gone."""
 
     remedy = (
         "Run `readmodels replay duckdb --execute`: it builds a new generation from the log and shows it to readers."
     )
+
+
+class StoreDiskFull(StoreUnavailable):
+    """The disk that holds DuckDB's files has no room left."""
+
+    remedy = "Free space on the disk that `duckdb.directory` names; the worker goes on by itself."
+
+
+class FileHeld(StoreUnavailable):
+    """Another process holds a DuckDB file."""
+
+    remedy = "End the process that the message names; the worker goes on by itself."
+
+
+def unavailable(subject: str, error: duckdb.Error) -> StoreUnavailable:
+    """What keeps DuckDB from serving now, as far as its words tell it: it has no exceptions of its own for these."""
+    text = str(error)
+    if holder := _HOLDER.search(text):
+        return FileHeld(f"another process holds the file of {subject}: {holder.group(1)}")
+    if any(words in text for words in _NO_ROOM):
+        return StoreDiskFull(f"the disk of {subject} is full")
+    return StoreUnavailable(f"DuckDB cannot serve {subject} now: {type(error).__name__}")
 
 
 @contextlib.contextmanager
@@ -40,8 +67,8 @@ def translated(subject: str) -> Iterator[None]:
     except (duckdb.IOException, duckdb.SerializationException) as error:
         if isinstance(error, duckdb.SerializationException) or any(words in str(error) for words in _DAMAGE):
             raise DuckdbBroken(f"the file of {subject} is damaged: {type(error).__name__}") from error
-        raise StoreUnavailable(f"DuckDB cannot serve {subject} now: {type(error).__name__}") from error
+        raise unavailable(subject, error) from error
     except _UNAVAILABLE as error:
-        raise StoreUnavailable(f"DuckDB cannot serve {subject} now: {type(error).__name__}") from error
+        raise unavailable(subject, error) from error
     except duckdb.Error as error:
         raise MutationRejected(f"DuckDB refused a batch for {subject}: {type(error).__name__}") from error

@@ -21,10 +21,11 @@ from pipeline.verify.duckdb_text import json_text, key_text
 from pipeline.verify.subject import Subject, tables
 from sinks.batch import Shard
 from sinks.duckdb_elsewhere import DuckdbElsewhere
+from sinks.duckdb_errors import unavailable
 from sinks.duckdb_names import quote
 from sinks.duckdb_readers import load_extensions
 from sinks.duckdb_store import WriterElsewhere, catalog
-from sinks.errors import GenerationMissing, StoreUnavailable
+from sinks.errors import GenerationMissing
 from sinks.sink import Sink, Store
 
 PAGE_ROWS = 100_000
@@ -136,7 +137,7 @@ def _translated(ask: Ask) -> Ask:
         except duckdb.IOException as error:
             raise ReadersNotServed("nobody answers for DuckDB") from error
         except duckdb.Error as error:
-            raise StoreUnavailable(f"DuckDB does not answer: {type(error).__name__}") from error
+            raise unavailable("duckdb", error) from error
 
     return asked
 

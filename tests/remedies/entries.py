@@ -9,6 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 CARRIED_OUT: Mapping[str, str | tuple[str, ...]] = {
+    "pipeline.consumer:LogTruncated": (
+        "tests/acceptance/test_epochs.py::"
+        "test_a_log_that_lost_what_was_not_read_yet_stops_the_workers_and_a_snapshot_makes_up_for_it"
+    ),
+    "pipeline.epoch.opening:CannotBeContinued": (
+        "tests/acceptance/test_epochs.py::"
+        "test_a_slot_that_is_dropped_stops_the_workers_and_a_new_epoch_sweeps_what_was_deleted_in_the_gap"
+    ),
     "sinks.elasticsearch:AliasesAstray": (
         "tests/integration/test_elasticsearch_generations.py::"
         "test_an_alias_that_leads_astray_is_told_with_the_requests_that_lead_it_back"
@@ -66,6 +74,8 @@ CARRIED_OUT: Mapping[str, str | tuple[str, ...]] = {
 }
 
 CHECKED: tuple[str, ...] = (
+    "connectors.errors:BadRecord",
+    "connectors.errors:WireTypeRefused",
     "connectors.connect:ConnectError",
     "connectors.connect:ConnectUnavailable",
     "connectors.connect:ConfigRejected",
@@ -76,11 +86,9 @@ CHECKED: tuple[str, ...] = (
     "connectors.errors:UnsupportedType",
     "connectors.errors:MissingColumn",
     "connectors.errors:BeforeMissing",
-    "connectors.errors:WireTypeRefused",
     "connectors.errors:InexactDecimal",
     "connectors.errors:RegistryUnavailable",
     "connectors.errors:UnknownSchema",
-    "connectors.errors:BadRecord",
     "connectors.errors:UnknownTopic",
     "connectors.kafka:KafkaUnavailable",
     "connectors.topics:TopicContractBroken",
@@ -97,13 +105,11 @@ CHECKED: tuple[str, ...] = (
     "pipeline.cli.forms:FormatCannotHold",
     "pipeline.cli.verify",
     "pipeline.config:InvalidConfig",
-    "pipeline.consumer:LogTruncated",
     "pipeline.consumer:KafkaFailed",
     "pipeline.continuity:LogBroken",
     "pipeline.contract:InvalidContract",
     "pipeline.epoch.gate:TopicsGone",
     "pipeline.epoch.opening:WorkersAtWork",
-    "pipeline.epoch.opening:CannotBeContinued",
     "pipeline.epoch.settlement:SnapshotUnclear",
     "pipeline.export.export:NoSuchTable",
     "pipeline.export.manifest:ExportDiffers",
@@ -180,6 +186,8 @@ CHECKED: tuple[str, ...] = (
     "pipeline.verify.shown_redis:GenerationMoved",
     "pipeline.verify.source_side:NoSuchMoment",
     "pipeline.watchdog:Watchdog._give_up",
+    "sinks.duckdb_errors:FileHeld",
+    "sinks.duckdb_errors:StoreDiskFull",
     "sinks.duckdb_inbox:NoWriter",
     "sinks.duckdb_query:QueryRefused",
     "sinks.duckdb_readers:ReadersRefused",
