@@ -137,26 +137,30 @@ class DuckdbSettings:
         copy_every_s: the shortest time between two copies.
         copy_mode: who may open the copy, as an octal mode of the file system: `0600` its owner, `0640` also its group.
         memory_limit: what DuckDB may take, as `2GB`.
-        max_query_bytes: the length of a reader's query.
-        max_spill: the disk that queries may take for what memory does not hold, as `4GB`.
+        serve_insecure: whether readers are served without TLS at an address that other machines reach.
+        max_query_bytes, max_result_bytes, max_readers, memory_headroom, max_spill: see `sinks.duckdb_bounds`.
         time_zone: where the days of the views of `sql/analytics` begin at midnight, as `Europe/Berlin`.
     """
 
     directory: Path = Path(".readmodels/duckdb")
     serve: str = ""
+    serve_insecure: bool = False
     token: str = field(default="", repr=False)
     copy_to: str = ""
     copy_every_s: float = 5.0
     copy_mode: str = "0600"
     memory_limit: str = "2GB"
     max_query_bytes: int = BOUNDS.max_query_bytes
+    max_result_bytes: int = BOUNDS.max_result_bytes
+    max_readers: int = BOUNDS.max_readers
+    memory_headroom: str = BOUNDS.memory_headroom
     max_spill: str = BOUNDS.max_spill
     time_zone: str = "UTC"
 
     @property
     def bounds(self) -> Bounds:
         """The limits of readers' queries."""
-        return Bounds(max_query_bytes=self.max_query_bytes, max_spill=self.max_spill)
+        return Bounds(**{one.name: getattr(self, one.name) for one in fields(Bounds)})
 
     def __post_init__(self) -> None:
         if self.time_zone not in available_timezones():

@@ -8,6 +8,10 @@ Source: https://duckdb.org/docs/current/quack/overview
 
 from __future__ import annotations
 
+import ipaddress
+import re
+import secrets
+import socket
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -19,6 +23,7 @@ import duckdb
 from sinks.duckdb_analytics import NONE, Analytics
 from sinks.duckdb_bounds import BOUNDS, Bounds
 from sinks.duckdb_errors import translated
+from sinks.duckdb_front import Front
 from sinks.duckdb_ledger import generation_path, generations_in
 from sinks.duckdb_live_names import tables_in
 from sinks.duckdb_names import literal, quote
@@ -27,6 +32,8 @@ from sinks.errors import SinkError, StoreUnavailable
 
 EXTENSIONS = ("httpfs", "quack")
 AUTHORIZATION = "readmodels_authorize"
+LOOPBACK = "127.0.0.1"
+DEFAULT_PORT = 9494
 MIN_TOKEN_LENGTH = 16
 NEW_GENERATIONS = 1000
 """Rebuilds for which a worker can open the files before it has to be started again."""
@@ -35,10 +42,17 @@ _SUFFIXES = ("", ".wal", ".wal.checkpoint", ".wal.recovery")
 """Files that DuckDB makes for a database."""
 
 
+_ADDRESS = re.compile(r"quack:(//)?(?P<host>\[[0-9a-fA-F:.]+\]|[^:/\[\]]+)(:(?P<port>\d{1,5}))?/?")
+
+
 class ReadersRefused(SinkError):
     """DuckDB cannot be served under the given address."""
 
-    remedy = "Set `duckdb.serve` to an address that is free, and `duckdb.token` to at least 16 characters."
+    remedy = (
+        "Set `duckdb.serve` to an address of this machine that is free, as `quack:127.0.0.1:9494`, and `duckdb.token` to at "
+        "least 16 characters. Other machines reach it through a reverse proxy with TLS, or, in a network that you trust, "
+        "with `duckdb.serve_insecure = true`."
+    )
 
 
 def load_extensions(connection: duckdb.DuckDBPyConnection) -> None:
@@ -103,41 +117,87 @@ def files_of(directory: Path, copy_to: str = "") -> list[Path]:
     return [path.with_name(path.name + suffix) for path in databases for suffix in _SUFFIXES]
 
 
-def serve(
-    instance: duckdb.DuckDBPyConnection, address: str, token: str, files: Iterable[Path], bounds: Bounds = BOUNDS
-) -> None:
-    """Let readers in, for as long as the instance lives; from then on its configuration cannot be changed.
+@dataclass(frozen=True)
+class Served:
+    """How readers are served.
 
     Args:
         address: as `quack:127.0.0.1:9494`.
-        files: the only ones that the instance may open.
+        token: the password of all readers.
+        files: the only ones that the instance may open from now on.
+        is_insecure: whether an address that other machines reach is served without TLS.
+    """
+
+    address: str
+    token: str
+    files: Iterable[Path]
+    bounds: Bounds = BOUNDS
+    is_insecure: bool = False
+
+
+def serve(instance: duckdb.DuckDBPyConnection, served: Served) -> Front:
+    """Let readers in until the front is closed; the instance's configuration cannot be changed any more.
 
     Raises:
-        ReadersRefused: the address is taken or malformed, or the token too short.
+        ReadersRefused: the address is taken, malformed or not private, or the token is too short.
     """
-    if len(token) < MIN_TOKEN_LENGTH:
-        raise ReadersRefused(f"the token has {len(token)} characters, and needs at least {MIN_TOKEN_LENGTH}")
+    host, port = _host_and_port(served.address)
+    if len(served.token) < MIN_TOKEN_LENGTH:
+        raise ReadersRefused(f"duckdb.token has {len(served.token)} characters, and needs {MIN_TOKEN_LENGTH}")
+    if not served.is_insecure and not _is_loopback(host):
+        raise ReadersRefused(f"{served.address} can be reached from other machines, and readers are served without TLS")
     load_extensions(instance)
-    catalog = LiveCatalog(instance)
+    catalog, reasons = LiveCatalog(instance), dict[str, str]()
 
-    def authorize(_session: str, query: str) -> bool:
+    def authorize(session: str, query: str) -> bool:
         try:
-            require_reads(query, catalog, bounds.max_query_bytes)
-        except QueryRefused:
+            require_reads(query, catalog, served.bounds.max_query_bytes)
+        except QueryRefused as refusal:
+            reasons[session] = str(refusal)
             return False
         return True
 
     instance.create_function(AUTHORIZATION, authorize, ["VARCHAR", "VARCHAR"], "BOOLEAN")
     instance.execute(f"SET GLOBAL quack_authorization_function = '{AUTHORIZATION}'")
-    elsewhere = not address.removeprefix("quack:").startswith(("127.", "localhost", "[::1]"))
+    private_token, private_port = secrets.token_urlsafe(24), _free_port()
+    instance.execute("CALL quack_serve(?, token := ?)", [f"quack:{LOOPBACK}:{private_port}", private_token])
+    front = Front(
+        (LOOPBACK, private_port),
+        served.token,
+        private_token,
+        served.bounds,
+        lambda session: reasons.pop(session, "it does more than read"),
+    )
     try:
-        instance.execute("CALL quack_serve(?, token := ?, allow_other_hostname := ?)", [address, token, elsewhere])
-    except duckdb.Error as error:
-        raise ReadersRefused(f"DuckDB cannot be served at {address}: {type(error).__name__}") from error
-    instance.execute(f"SET max_temp_directory_size = {literal(bounds.max_spill)}")
-    instance.execute(f"SET allowed_paths = [{', '.join(literal(str(path.absolute())) for path in files)}]")
+        front.open(host, port)
+    except OSError as error:
+        front.close()
+        raise ReadersRefused(f"DuckDB cannot be served at {served.address}: {error.strerror}") from error
+    instance.execute(f"SET max_temp_directory_size = {literal(served.bounds.max_spill)}")
+    instance.execute(f"SET allowed_paths = [{', '.join(literal(str(path.absolute())) for path in served.files)}]")
     instance.execute("SET enable_external_access = false")
     instance.execute("SET lock_configuration = true")
+    return front
+
+
+def _host_and_port(address: str) -> tuple[str, int]:
+    found = _ADDRESS.fullmatch(address)
+    if found is None:
+        raise ReadersRefused(f"{address} is no address as quack:127.0.0.1:{DEFAULT_PORT}")
+    return found["host"].strip("[]"), int(found["port"] or DEFAULT_PORT)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _free_port() -> int:
+    with socket.create_server((LOOPBACK, 0)) as free:
+        port: int = free.getsockname()[1]
+    return port
 
 
 def pending_path(target: Path) -> Path:

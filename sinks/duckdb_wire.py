@@ -1,0 +1,121 @@
+"""Messages of Quack's protocol, as far as the front of the server has to know them.
+
+A message is a header and a payload in DuckDB's binary serialization: fields with a number of two bytes, closed by 0xFFFF.
+
+Source: https://github.com/duckdb/duckdb-quack, version 1.5
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+_END = 0xFFFF
+_NO_QUERY = b"\xff" * 9 + b"\x01"
+_ERROR = b"\x01\x00\x64\x03\x00" + _NO_QUERY + b"\xff\xff\x01\x00"
+
+
+class MalformedMessage(ValueError):
+    """Bytes that are no message of Quack's; the reader is told so in the answer."""
+
+    remedy = "Use a client of DuckDB 1.5: see `docs/analytics.md`."
+
+
+class Kind(enum.IntEnum):
+    """The messages that readers send, and the answers that the front looks into."""
+
+    CONNECT = 1
+    CONNECTED = 2
+    PREPARE = 3
+    FETCH = 7
+    DISCONNECT = 11
+    ERROR = 100
+
+
+FROM_READERS = {Kind.CONNECT, Kind.PREPARE, Kind.FETCH, Kind.DISCONNECT}
+
+
+@dataclass(frozen=True)
+class Header:
+    """The beginning of a message.
+
+    Args:
+        kind: a number of `Kind`, or another one.
+        session: empty before it has begun.
+        ends_at: where the payload begins.
+    """
+
+    kind: int
+    session: str
+    ends_at: int
+
+
+def header_of(message: bytes) -> Header:
+    """Read the header of a message, which may be cut off behind it.
+
+    Raises:
+        MalformedMessage: it has none.
+    """
+    kind, session, at = 0, "", 0
+    while True:
+        field, at = int.from_bytes(message[at : at + 2], "little"), at + 2
+        if field == _END:
+            return Header(kind, session, at)
+        if field == 2:
+            text, at = _text(message, at)
+            session = text.decode("ascii", "replace")
+        elif field in {1, 3}:
+            number, at = _number(message, at)
+            kind = number if field == 1 else kind
+        else:
+            raise MalformedMessage(f"a header has no field {field}")
+
+
+def text_of(message: bytes, header: Header) -> bytes:
+    """Read the first field of a payload: the token of CONNECT, the query of PREPARE, the words of ERROR.
+
+    Raises:
+        MalformedMessage: it has none.
+    """
+    if message[header.ends_at : header.ends_at + 2] != b"\x01\x00":
+        raise MalformedMessage("a payload begins with field 1")
+    return _text(message, header.ends_at + 2)[0]
+
+
+def with_text(message: bytes, header: Header, text: bytes) -> bytes:
+    """Write a message with another first field."""
+    begin = header.ends_at + 2
+    _, end = _text(message, begin)
+    return message[:begin] + _written(len(text)) + text + message[end:]
+
+
+def error(words: str) -> bytes:
+    """Write the answer that a client shows as an error."""
+    text = words.encode()
+    return _ERROR + _written(len(text)) + text + b"\xff\xff"
+
+
+def _number(message: bytes, at: int) -> tuple[int, int]:
+    number = shift = 0
+    while True:
+        if at >= len(message) or shift > 63:
+            raise MalformedMessage("a message ends within a number")
+        number |= (message[at] & 0x7F) << shift
+        shift, at = shift + 7, at + 1
+        if not message[at - 1] & 0x80:
+            return number, at
+
+
+def _text(message: bytes, at: int) -> tuple[bytes, int]:
+    length, at = _number(message, at)
+    if at + length > len(message):
+        raise MalformedMessage("a message ends within a text")
+    return message[at : at + length], at + length
+
+
+def _written(number: int) -> bytes:
+    written = bytearray()
+    while number > 0x7F:
+        written.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes([*written, number])
