@@ -38,7 +38,7 @@ from bench.throughput import Report
 from bench.unrelated import processor_time, unrelated
 from pipeline.analytics import analytics
 from pipeline.config import DuckdbSettings
-from sinks.duckdb_readers import Copies, files_of, serve
+from sinks.duckdb_readers import Copies, Served, files_of, serve
 from sinks.duckdb_store import DuckdbStore
 from stack.home import LOOPBACK, free_ports
 
@@ -101,9 +101,9 @@ def measure(versions: int, rounds: int, report: Report) -> Contention:
         writer = _Writer(store, Path(place.copy))
         report(f"loading {versions:,} versions")
         writer.load(versions)
-        serve(store.instance(), place.address, TOKEN, files_of(Path(folder)))
         writer.publish()
-        with readers(place, found.readers) as reading:
+        served = Served(place.address, TOKEN, files_of(Path(folder) / "duckdb", place.copy))
+        with closing(serve(store.instance(), served)), readers(place, found.readers) as reading:
             for number in range(1, rounds + 1):
                 report(f"{number}/{rounds}  readers alone")
                 with _while_set(reading), writer.publishing():

@@ -18,7 +18,7 @@ from connectors.topics import describe
 from pipeline import read_models
 from pipeline.activity import Activity, NotedSink, ProcessActivity
 from pipeline.analytics import analytics
-from pipeline.config import Settings
+from pipeline.config import DuckdbSettings, Settings
 from pipeline.control import Requests
 from pipeline.crew import Crew
 from pipeline.epoch.attended import Attended
@@ -29,6 +29,7 @@ from pipeline.epoch.source_watch import SourceWatch
 from pipeline.epoch.sweeper import Sweeper
 from pipeline.gather import NOTHING_GATHERED, Gathered, GatherSettings
 from pipeline.marks import of_topics
+from pipeline.memory import MemoryBound, data_bytes
 from pipeline.policy import GivenUp, Patience
 from pipeline.pulse import Pulse
 from pipeline.source import Source
@@ -37,7 +38,7 @@ from pipeline.watchdog import Watchdog, WatchedGenerations
 from pipeline.worker import Worker, has_reached
 from sinks.batch import Shard
 from sinks.duckdb_inbox import Inbox
-from sinks.duckdb_readers import Copies, files_of, serve
+from sinks.duckdb_readers import Copies, Served, files_of, memory_bytes, serve
 from sinks.duckdb_store import DuckdbStore, WriterElsewhere
 from sinks.errors import GenerationBroken, GenerationMissing, SinkError
 from sinks.generation import UNKNOWN
@@ -134,8 +135,7 @@ def write_duckdb(settings: Settings, until: threading.Event) -> None:
 @contextmanager
 def _serving(store: DuckdbStore, settings: Settings, until: threading.Event) -> Iterator[None]:
     """Answer the processes that have something to write, and readers."""
-    with Inbox(settings.duckdb.directory, store).answering():
-        _let_readers_in(store, settings, until)
+    with Inbox(settings.duckdb.directory, store).answering(), _let_readers_in(store, settings, until):
         yield
 
 
@@ -210,21 +210,37 @@ def _require_topics(settings: Settings) -> None:
         raise TopicsMissing(f"there is no topic {', '.join(sorted(missing))}")
 
 
-def _let_readers_in(store: DuckdbStore, settings: Settings, until: threading.Event) -> None:
-    if settings.duckdb.serve:
-        served = settings.duckdb
-        files = files_of(served.directory, served.copy_to)
-        serve(store.instance(), served.serve, served.token, files, served.bounds)
-        log.info("serving readers", address=settings.duckdb.serve)
+@contextmanager
+def _let_readers_in(store: DuckdbStore, settings: Settings, until: threading.Event) -> Iterator[None]:
     if settings.duckdb.copy_to:
-        copies = Copies(
-            Path(settings.duckdb.copy_to),
-            list(settings.tables),
-            settings.duckdb.copy_every_s,
-            analytics(settings.duckdb.time_zone),
-            int(settings.duckdb.copy_mode, base=8),
-        )
-        threading.Thread(target=_publish, args=(copies, store, until), name="copies", daemon=True).start()
+        _publish_copies(store, settings, until)
+    if not settings.duckdb.serve:
+        yield
+        return
+    with closing(serve(store.instance(), _served(settings.duckdb))):
+        # After the server has started its threads: their stacks count, and no reader fills them.
+        taken_bytes = data_bytes()
+        bound = MemoryBound(taken_bytes + sum(memory_bytes(store.instance(), settings.duckdb.memory_headroom)))
+        bound.apply()
+        bound.follow(until)
+        log.info("serving readers", address=settings.duckdb.serve)
+        yield
+
+
+def _served(duckdb: DuckdbSettings) -> Served:
+    files = files_of(duckdb.directory, duckdb.copy_to)
+    return Served(duckdb.serve, duckdb.token, files, duckdb.bounds, duckdb.serve_insecure)
+
+
+def _publish_copies(store: DuckdbStore, settings: Settings, until: threading.Event) -> None:
+    copies = Copies(
+        Path(settings.duckdb.copy_to),
+        list(settings.tables),
+        settings.duckdb.copy_every_s,
+        analytics(settings.duckdb.time_zone),
+        int(settings.duckdb.copy_mode, base=8),
+    )
+    threading.Thread(target=_publish, args=(copies, store, until), name="copies", daemon=True).start()
 
 
 def _publish(copies: Copies, store: DuckdbStore, until: threading.Event) -> None:

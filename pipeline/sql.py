@@ -17,8 +17,9 @@ from pipeline.config import DuckdbSettings, Settings
 from pipeline.epoch.lifted import lives_of
 from pipeline.lives import Lives
 from pipeline.read_models import open_duckdb
+from sinks.duckdb_front import REFUSED
 from sinks.duckdb_place import Place, place_of, place_query
-from sinks.duckdb_query import AnyName, require_reads
+from sinks.duckdb_query import AnyName, QueryRefused, require_reads
 from sinks.duckdb_readers import LiveCatalog, load_extensions
 from sinks.duckdb_store import DuckdbStore, WriterElsewhere, catalog
 from sinks.errors import GenerationMissing
@@ -133,4 +134,7 @@ def _answer(execute: Callable[[], pa.Table]) -> pa.Table:
     except duckdb.IOException:
         raise
     except duckdb.Error as error:
+        _, is_refused, reason = str(error).partition(REFUSED)
+        if is_refused:
+            raise QueryRefused(reason.partition("\n")[0]) from error
         raise QueryFailed(str(error)) from error

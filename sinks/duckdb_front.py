@@ -137,6 +137,8 @@ class Front:
         self._sessions = _Sessions()
         self._wrong_tokens = _WrongTokens()
         self._unproven: OrderedDict[asyncio.StreamWriter, None] = OrderedDict()
+        self._connections: set[asyncio.StreamWriter] = set()
+        self._server: asyncio.Server | None = None
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="front", daemon=True)
 
@@ -154,22 +156,25 @@ class Front:
         self._thread.start()
         self._busy = asyncio.Semaphore(self._bounds.max_readers)
         starting = asyncio.start_server(self._connected, host, port, backlog=MAX_UNPROVEN)
-        asyncio.run_coroutine_threadsafe(starting, self._loop).result()
+        self._server = asyncio.run_coroutine_threadsafe(starting, self._loop).result()
 
     def close(self) -> None:
         """Cut off all readers."""
         asyncio.run_coroutine_threadsafe(self._end(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
+        self._loop.close()
 
     async def _end(self) -> None:
-        mine = asyncio.current_task()
-        tasks = [task for task in asyncio.all_tasks() if task is not mine]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._server is not None:
+            self._server.close()
+        handlers = asyncio.all_tasks() - {asyncio.current_task()}
+        for connection in self._connections:
+            connection.transport.abort()
+        await asyncio.gather(*handlers, return_exceptions=True)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._connections.add(writer)
         try:
             with self._counted(writer):
                 async with asyncio.timeout(UNPROVEN_TIMEOUT_S):
@@ -184,6 +189,7 @@ class Front:
             # The peer has gone, sends no HTTP or does not read: nobody is there to be told.
             writer.transport.abort()
         finally:
+            self._connections.discard(writer)
             writer.close()
 
     @contextmanager
@@ -198,7 +204,7 @@ class Front:
             self._unproven.pop(writer, None)
 
     async def _proven(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> _Request:
-        """Read a request whose sender has shown token or session; the body comes after its first bytes have shown it."""
+        """Read a request of which the first bytes show the token or a session."""
         incoming = _Incoming(reader, writer)
         length = await incoming.head()
         if length > self._bounds.max_query_bytes + MAX_OVERHEAD_BYTES:
@@ -230,6 +236,7 @@ class Front:
             limit = self._bounds.max_result_bytes
             raise RequestRefused(f"{REFUSED}a result has at most {limit} bytes (duckdb.max_result_bytes)")
         source, server = await asyncio.open_connection(*self._upstream)
+        self._connections.add(server)
         try:
             server.write(_request(request.body))
             # One that is as small as the answers that matter is looked into; a result goes through as it comes.
@@ -242,6 +249,7 @@ class Front:
                 async with asyncio.timeout(IDLE_TIMEOUT_S):
                     await writer.drain()
         finally:
+            self._connections.discard(server)
             server.close()
 
     def _looked_into(self, asked: Header, response: bytes) -> bytes:

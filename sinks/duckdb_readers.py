@@ -49,9 +49,9 @@ class ReadersRefused(SinkError):
     """DuckDB cannot be served under the given address."""
 
     remedy = (
-        "Set `duckdb.serve` to an address of this machine that is free, as `quack:127.0.0.1:9494`, and `duckdb.token` to at "
-        "least 16 characters. Other machines reach it through a reverse proxy with TLS, or, in a network that you trust, "
-        "with `duckdb.serve_insecure = true`."
+        "Set `duckdb.serve` to a free address of this machine, as `quack:127.0.0.1:9494`, and `duckdb.token` to at "
+        "least 16 characters. Let other machines in through a reverse proxy with TLS, or, in a network that you trust, "
+        "set `duckdb.serve_insecure = true`."
     )
 
 
@@ -178,6 +178,14 @@ def serve(instance: duckdb.DuckDBPyConnection, served: Served) -> Front:
     instance.execute("SET enable_external_access = false")
     instance.execute("SET lock_configuration = true")
     return front
+
+
+def memory_bytes(instance: duckdb.DuckDBPyConnection, headroom: str) -> tuple[int, int]:
+    """Convert an instance's memory limit, and a size as `2GB`, to bytes."""
+    query = "SELECT parse_formatted_bytes(current_setting('memory_limit')), parse_formatted_bytes(?)"
+    with instance.cursor() as connection:
+        [(limit_bytes, headroom_bytes)] = connection.execute(query, [headroom]).fetchall()
+    return int(limit_bytes), int(headroom_bytes)
 
 
 def _host_and_port(address: str) -> tuple[str, int]:

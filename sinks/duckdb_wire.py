@@ -1,6 +1,6 @@
 """Messages of Quack's protocol, as far as the front of the server has to know them.
 
-A message is a header and a payload in DuckDB's binary serialization: fields with a number of two bytes, closed by 0xFFFF.
+A message is a header and a payload in DuckDB's binary serialization: fields with a number of two bytes, and 0xFFFF.
 
 Source: https://github.com/duckdb/duckdb-quack, version 1.5
 """

@@ -17,6 +17,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("connectors", "pipeline", "sinks", "stack")
 
+_Scope = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+
 
 @dataclass(frozen=True)
 class Remedy:
@@ -83,7 +85,7 @@ class _Reader(ast.NodeVisitor):
             if isinstance(node, ast.ImportFrom)
             for alias in node.names
         }
-        self._scopes: list[ast.ClassDef | ast.FunctionDef] = []
+        self._scopes: list[_Scope] = []
         self._found: list[Remedy] = []
 
     def read(self) -> list[Remedy]:
@@ -96,7 +98,10 @@ class _Reader(ast.NodeVisitor):
     def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
         self._within(node)
 
-    def _within(self, node: ast.ClassDef | ast.FunctionDef) -> None:
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> None:
+        self._within(node)
+
+    def _within(self, node: _Scope) -> None:
         self._scopes.append(node)
         if isinstance(node, ast.FunctionDef) and node.returns is not None and "Rule" in ast.unparse(node.returns):
             for inner in ast.walk(node):

@@ -6,13 +6,13 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 
-from sinks.duckdb_readers import files_of, load_extensions, serve
+from sinks.duckdb_readers import Served, files_of, load_extensions, serve
 from sinks.duckdb_store import DuckdbStore
 from stack.home import LOOPBACK, free_ports
 
@@ -26,9 +26,9 @@ from sinks.duckdb_readers import load_extensions
 
 address, token, *statements = sys.argv[1:]
 with duckdb.connect() as connection:
-    load_extensions(connection)
     # A slow statement would draw its progress between the answers.
     connection.execute("SET enable_progress_bar = false")
+    load_extensions(connection)
     connection.execute(f"CREATE SECRET (TYPE quack, TOKEN '{token}')")
     connection.execute(f"ATTACH '{address}' AS live")
     for statement in statements:
@@ -65,8 +65,7 @@ class Reader:
 def reader_of(store: DuckdbStore, directory: Path) -> Iterator[Reader]:
     """Serve a store, which stays so."""
     address = free_address()
-    serve(store.instance(), address, TOKEN, files_of(directory))
-    with duckdb.connect() as connection:
+    with closing(serve(store.instance(), Served(address, TOKEN, files_of(directory)))), duckdb.connect() as connection:
         load_extensions(connection)
         yield Reader(connection, address)
 
