@@ -111,9 +111,15 @@ class OwnPipeline:
         """How far the live generation of a model has got, in the log's offsets; nothing while its store is held."""
         try:
             with read_models.STORES[model](self.settings) as store:
-                return sink_of(store, 1).progress().offsets
+                return sink_of(store, store.live() or 1).progress().offsets
         except SinkError:
             return {}
+
+    def declare(self, column: str, before: str, now: str) -> None:
+        """Change the declared type of a column."""
+        described = self.command.config.read_text()
+        assert f'{column} = "{before}"' in described
+        self.command.config.write_text(described.replace(f'{column} = "{before}"', f'{column} = "{now}"'))
 
     def ends(self) -> Mapping[Shard, int]:
         """The ends of the log once everything that is committed now is in it."""

@@ -9,6 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 CARRIED_OUT: Mapping[str, str | tuple[str, ...]] = {
+    "connectors.errors:WireTypeRefused": (
+        "tests/acceptance/test_epochs.py::"
+        "test_a_column_that_was_widened_stops_the_workers_and_its_remedy_rebuilds_the_models"
+    ),
     "pipeline.consumer:LogTruncated": (
         "tests/acceptance/test_epochs.py::"
         "test_a_log_that_lost_what_was_not_read_yet_stops_the_workers_and_a_snapshot_makes_up_for_it"
@@ -75,7 +79,6 @@ CARRIED_OUT: Mapping[str, str | tuple[str, ...]] = {
 
 CHECKED: tuple[str, ...] = (
     "connectors.errors:BadRecord",
-    "connectors.errors:WireTypeRefused",
     "connectors.connect:ConnectError",
     "connectors.connect:ConnectUnavailable",
     "connectors.connect:ConfigRejected",
