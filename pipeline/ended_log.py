@@ -25,6 +25,7 @@ class Reason(StrEnum):
     LSN_BACK = "LSN gone back"
     OTHER_SOURCE = "another source"
     SECOND_SNAPSHOT = "second snapshot"
+    INCOMPLETE = "log incomplete"
 
     @property
     def can_be_continued(self) -> bool:
@@ -39,11 +40,13 @@ class Seen:
     Args:
         sentence: what is so, and where.
         topic: the one that it is about; empty where it is about all of them.
+        remedy: what has to be done before an epoch is opened; empty for nothing.
     """
 
     reason: Reason
     sentence: str
     topic: str = ""
+    remedy: str = ""
 
 
 _RESNAPSHOT = (
@@ -69,6 +72,8 @@ class EpochEnded(ContractBroken):
                 f"Otherwise, or in doubt: {_RESNAPSHOT}. Without --execute each says what it would do; docs/epochs.md."
             )
         else:
+            first = "".join(f"{remedy} Then " for remedy in dict.fromkeys(one.remedy for one in self.seen) if remedy)
             self.remedy = (
-                f"Changes may be missing: {_RESNAPSHOT}. Without --execute it says what it would do; docs/epochs.md."
+                f"Changes may be missing: {first}{_RESNAPSHOT}. Without --execute it says what it would do; "
+                "docs/epochs.md."
             )

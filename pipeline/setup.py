@@ -12,8 +12,10 @@ from connectors.topics import TopicSettings, WantedTopic
 from pipeline import control, replication, source_database
 from pipeline.continuity import require_unbroken
 from pipeline.contract import Contract
-from pipeline.preconditions import Capture, read_source, require_ready
+from pipeline.preconditions import Capture, read_source
 from pipeline.source_database import SourceSettings
+from pipeline.source_history import SourceHistory
+from pipeline.source_look import require_whole
 
 UNCHANGED = "unchanged"
 CONNECTOR_START_TIMEOUT_S = 120.0
@@ -143,7 +145,7 @@ def _publication(source: SourceSettings) -> str:
 def _preconditions(deployment: Deployment) -> str:
     deployment.connector.require_safe(is_double_accepted=deployment.is_double_accepted)
     with source_database.connect(deployment.source.url) as connection:
-        require_ready(connection, deployment.capture)
+        require_whole(connection, deployment.capture, SourceHistory(deployment.kafka, deployment.connector.name))
     return "all hold"
 
 
@@ -241,6 +243,8 @@ def _remove_role(source: SourceSettings) -> str:
 
 
 def _remove_topics(deployment: Deployment) -> str:
+    # The control topic may stay, for other connectors.
+    SourceHistory(deployment.kafka, deployment.connector.name).forget()
     wanted = _all_topics(deployment)
     deleted = topics.delete(deployment.kafka.admin(), [topic.name for topic in wanted])
     return f"deleted {', '.join(deleted)}" if deleted else UNCHANGED

@@ -13,6 +13,7 @@ import orjson
 import structlog
 import typer
 
+from connectors.kafka import KafkaUnavailable
 from connectors.topics import describe
 from pipeline import control, read_models
 from pipeline.child import (
@@ -28,9 +29,10 @@ from pipeline.cli.context import Context, complain, err, of, out, remedy_of
 from pipeline.config import Settings
 from pipeline.marks import MarkNotSeen, Marks
 from pipeline.policy import Verdict, verdict
-from pipeline.preconditions import require_ready
 from pipeline.snapshots import require_snapshots
 from pipeline.source_database import SourceUnavailable, connect
+from pipeline.source_history import SourceHistory
+from pipeline.source_look import require_whole
 from pipeline.supervisor import Supervisor
 from pipeline.unexpected import told
 from sinks.batch import Shard
@@ -121,8 +123,9 @@ def _refuse_untrue_source(settings: Settings) -> None:
     """Look at the source before anything is carried; where it does not answer, the log is carried all the same."""
     try:
         with closing(connect(settings.source.url)) as connection:
-            require_ready(connection, settings.deployment.capture)
-    except SourceUnavailable as error:
+            history = SourceHistory(settings.kafka, settings.connector.name)
+            require_whole(connection, settings.deployment.capture, history)
+    except (SourceUnavailable, KafkaUnavailable) as error:
         log.warning("source not checked", reason=str(error))
 
 

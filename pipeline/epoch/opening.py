@@ -21,6 +21,7 @@ from pipeline.epoch.lifted import lives_of, sink_of
 from pipeline.epoch.source_watch import SourceWatch
 from pipeline.lives import Lives
 from pipeline.members import member_count
+from pipeline.preconditions import require_ready
 from pipeline.setup import (
     UNCHANGED,
     Step,
@@ -29,6 +30,9 @@ from pipeline.setup import (
     drop_slot,
     missing_topics_step,
 )
+from pipeline.source_database import connect
+from pipeline.source_history import SourceHistory
+from pipeline.source_look import require_whole
 from sinks.batch import Progress, Shard
 from sinks.epoch import Epoch, EpochKind
 from sinks.generation import now
@@ -155,12 +159,14 @@ def resnapshot_steps(standing: Sequence[Standing], settings: Settings) -> list[S
         return replace(_next(one, settings), kind=kind, begins_at=begins_at, resumes_at=resumes_at)
 
     return [
+        Step("source", lambda: _require_ready(settings)),
         Step("connector at rest", lambda: _rest(settings)),
         Step("replication slot dropped", lambda: _drop_slot(settings)),
         Step("connector's offsets forgotten", lambda: _forget(settings)),
         missing_topics_step(settings.deployment),
         Step("end of the log so far", measured),
         *[_noting(one, settings, begun) for one in standing if one.lives.epochs],
+        Step("gaps of the log so far forgotten", lambda: _forget_gaps(settings)),
         connector_step(settings.deployment),
     ]
 
@@ -198,6 +204,21 @@ def _next(one: Standing, settings: Settings) -> Epoch:
         opened_at=now(),
         reason="; ".join(f"{seen.reason}: {seen.sentence}" for seen in one.seen) or "an operator wanted it",
     )
+
+
+def _require_ready(settings: Settings) -> str:
+    with closing(connect(settings.source.url)) as connection:
+        require_ready(connection, settings.deployment.capture)
+    return "ready"
+
+
+def _forget_gaps(settings: Settings) -> str:
+    """Begin the source's history anew, with the source as it is before the snapshot."""
+    history = SourceHistory(settings.kafka, settings.connector.name)
+    history.forget()
+    with closing(connect(settings.source.url)) as connection:
+        require_whole(connection, settings.deployment.capture, history)
+    return "forgotten"
 
 
 def _rest(settings: Settings) -> str:

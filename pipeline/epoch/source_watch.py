@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import closing
+from dataclasses import replace
 
 import psycopg
 import structlog
@@ -11,21 +13,29 @@ import structlog
 from connectors.connect import ConnectClient, ConnectError, ConnectorNotReady
 from connectors.debezium import ConnectorConfiguration
 from connectors.errors import ContractBroken
+from connectors.kafka import KafkaUnavailable
 from pipeline.continuity import gap, read_to
 from pipeline.ended_log import EpochEnded, Reason, Seen
 from pipeline.epoch.fingerprint import Fingerprint, changes, of_source
 from pipeline.epoch.source_facts import read_facts
+from pipeline.preconditions import SourceNotReady, reading_findings
 from pipeline.replication import read_slot
 from pipeline.setup import Deployment
 from pipeline.source_database import Connection, SourceError, SourceUnavailable, connect
+from pipeline.source_history import History, SourceHistory
+from pipeline.source_look import as_seen, look_at, remembered
 
 log = structlog.get_logger()
 
 LOOKS_EVERY_S = 5.0
+NOTES_EVERY_S = 60.0
+"""How often an unchanged source is noted: after a rest, what was changed is named as changed since then."""
 
 
 class SourceWatch:
     """Looks every few seconds, on a thread of its own.
+
+    What makes the log incomplete is looked for with every look, and remembered (`pipeline.source_history`).
 
     Kafka Connect is asked for what the connector has read only where somebody else reads the slot than before, or
     nobody does: while one process reads it, nobody else can move it. A server that does not answer is left for the next
@@ -40,6 +50,10 @@ class SourceWatch:
         self._known = known
         self._reader: int | None = None
         self._read_to: int | None = None
+        self._history = SourceHistory(deployment.kafka, deployment.connector.name)
+        self._known_source: History | None = None
+        self._last_moment = ""
+        self._noted_at = 0.0
         self._failure: ContractBroken | None = None
         self._flow = _Flow()
 
@@ -48,11 +62,12 @@ class SourceWatch:
 
         Raises:
             ConfigurationRefused: the connector runs under settings that are refused.
+            SourceNotReady: something would keep a snapshot from reading rows.
         """
         try:
             with closing(connect(self._deployment.source.url)) as connection:
                 return self._look(connection)
-        except (SourceUnavailable, ConnectError, psycopg.Error) as error:
+        except (SourceUnavailable, ConnectError, KafkaUnavailable, psycopg.Error) as error:
             self._flow.is_held_up(str(error), getattr(error, "remedy", SourceError.remedy))
             return []
 
@@ -61,7 +76,7 @@ class SourceWatch:
 
         Raises:
             EpochEnded: with everything that was seen.
-            ConfigurationRefused: the connector runs under settings that are refused.
+            ConfigurationRefused, SourceNotReady: what `look` raises.
         """
         if seen := self.look():
             raise EpochEnded(seen)
@@ -103,7 +118,25 @@ class SourceWatch:
         if self._read_to is not None and facts.current_lsn < self._read_to:
             sentence = f"PostgreSQL writes at LSN {facts.current_lsn}, and the connector had read to {self._read_to}"
             seen.append(Seen(Reason.LSN_BACK, sentence))
-        return seen
+        return [*seen, *self._look_at_source(connection)]
+
+    def _look_at_source(self, connection: Connection) -> list[Seen]:
+        capture = self._deployment.capture
+        look = look_at(connection, capture)
+        if self._known_source is None:
+            self._known_source = self._history.read()
+        known = self._known_source
+        if found := remembered(look, known, capture, self._history, self._last_moment):
+            return as_seen(found)
+        if wrong := reading_findings(look.source, capture):
+            raise SourceNotReady(wrong)
+        is_due = time.monotonic() > self._noted_at + NOTES_EVERY_S
+        if known.is_kept and (is_due or known.identity != look.identity):
+            self._history.note_whole(look.identity, look.moment)
+            self._known_source = replace(known, identity=look.identity, seen=look.moment)
+            self._noted_at = time.monotonic()
+        self._last_moment = look.moment
+        return []
 
     def _ask_connect(self) -> None:
         name = self._deployment.connector.name

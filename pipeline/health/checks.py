@@ -8,6 +8,7 @@ reads itself. A check that raises could not look, and that is a problem too.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 
 from connectors.connect import ConnectorFailed
@@ -16,6 +17,9 @@ from pipeline.health.observation import Observation
 from pipeline.health.problem import Problem
 from pipeline.heartbeat import WorkerState
 from pipeline.snapshots import read_snapshots, snapshot_findings
+from pipeline.source_database import connect
+from pipeline.source_history import SourceHistory
+from pipeline.source_look import look_at, source_findings
 from pipeline.unexpected import is_expected, told
 from sinks.errors import GenerationMissing
 from sinks.rejection import REMEDY
@@ -50,6 +54,16 @@ def slot_is_read(observation: Observation) -> Iterator[Problem]:
     elif not slot.is_active:
         remedy = "Run `readmodels init`: it resumes the connector, or says why it cannot."
         yield Problem("slot", f"nobody reads slot {name}: no change reaches Kafka", remedy)
+
+
+def source_is_whole(observation: Observation) -> Iterator[Problem]:
+    """Find what makes the log incomplete or untrue, or did since the epoch began."""
+    settings = observation.settings
+    capture, history = settings.deployment.capture, SourceHistory(settings.kafka, settings.connector.name)
+    with closing(connect(settings.source.url)) as connection:
+        look = look_at(connection, capture)
+    for finding in source_findings(look, history.read(), capture):
+        yield Problem("source", finding.problem, finding.remedy)
 
 
 def tables_are_snapshotted(observation: Observation) -> Iterator[Problem]:
@@ -149,6 +163,7 @@ def documents_are_accepted(observation: Observation, model: str) -> Iterator[Pro
 DEPLOYMENT_CHECKS: tuple[tuple[str, Check], ...] = (
     ("connector", connector_runs),
     ("slot", slot_is_read),
+    ("source", source_is_whole),
     ("snapshot", tables_are_snapshotted),
 )
 """Checks of what all models share, each with its subject."""

@@ -16,6 +16,7 @@ from pipeline import replication, source_database
 from pipeline.models import STATUSES, Base, open_engine
 from pipeline.preconditions import Capture, SourceNotReady, findings, read_source, require_ready
 from pipeline.source_database import Connection, SourceSettings, SourceUnavailable
+from pipeline.source_identity import altered, identity_of
 from stack.endpoints import Endpoints
 from tests.integration.hostile import HOSTILE, make_hostile
 from tests.integration.own_source import own_database
@@ -145,6 +146,38 @@ def test_a_change_that_no_model_can_see_is_none(source: SourceSettings, change: 
     with source_database.connect(source.admin_url) as admin, admin.transaction(force_rollback=True):
         admin.execute(change)
         require_ready(admin, CAPTURE)
+
+
+PUBLISHED = "ALTER PUBLICATION readmodels SET (publish = 'insert, update, delete, truncate')"
+
+
+@pytest.mark.parametrize(
+    ("changes", "trace"),
+    [
+        ("ALTER PUBLICATION readmodels DROP TABLE orders; ALTER PUBLICATION readmodels ADD TABLE orders", "put back"),
+        (f"ALTER PUBLICATION readmodels SET (publish = 'insert'); {PUBLISHED}", "operations were changed"),
+        ("DROP TABLE orders; CREATE TABLE orders (id bigint PRIMARY KEY)", "public.orders was dropped"),
+        (
+            "ALTER TABLE orders DROP CONSTRAINT orders_pkey; ALTER TABLE orders ADD PRIMARY KEY (id)",
+            "primary key of public.orders was dropped",
+        ),
+        ("DROP PUBLICATION readmodels; CREATE PUBLICATION readmodels FOR TABLE orders", "publication was dropped"),
+        ("ALTER TABLE orders ADD added text DEFAULT 'x'; CREATE INDEX again ON orders (note)", None),
+        ("CLUSTER orders USING orders_pkey; TRUNCATE order_items; ANALYZE orders", None),
+        ("REINDEX TABLE orders; GRANT SELECT ON orders TO CURRENT_USER", None),
+        ("ALTER TABLE orders RENAME CONSTRAINT orders_pkey TO renamed", None),
+        ("ALTER PUBLICATION readmodels SET (publish_via_partition_root = true)", None),
+        ("ALTER PUBLICATION readmodels SET TABLE orders, order_items, readmodels.heartbeat, readmodels.signal", None),
+    ],
+)
+def test_what_loses_changes_leaves_a_trace_and_nothing_else_does(
+    connection: Connection, changes: str, trace: str | None
+) -> None:
+    known = identity_of(read_source(connection, CAPTURE))
+    connection.execute(changes)
+    found = list(altered(known, identity_of(read_source(connection, CAPTURE))))
+    assert len(found) == (trace is not None), found
+    assert all(trace is not None and trace in one for one in found)
 
 
 def test_names_are_quoted_as_the_catalog_has_them(connection: Connection) -> None:
