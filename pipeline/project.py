@@ -18,8 +18,10 @@ from pipeline.json_text import field_of, objects
 from pipeline.key_text import key_text, part_text
 from pipeline.lives import NO_LIVES, Lives
 from sinks.batch import FACTS, PART, PLACE, Mutations
+from sinks.column_type import ColumnType, parse
 from sinks.fence import Fence, FenceKind
 from sinks.fold import fold
+from sinks.register import REWRITTEN
 from sinks.shape import scope
 
 
@@ -94,7 +96,7 @@ class DocumentProjection:
         images = pc.if_else(deleted, changes["before"], changes["after"])
         parts = pa.table(
             {
-                **_place(changes, deleted),
+                **_place(changes, deleted, is_text_kept=is_text_kept(shape, shape.key)),
                 "key": key_of(images, shape, shape.key),
                 "part": pa.repeat("", changes.num_rows),
                 "_image": changes["after"],
@@ -121,7 +123,7 @@ class DocumentProjection:
             tables.append(
                 pa.table(
                     {
-                        **_place(rows, deleted),
+                        **_place(rows, deleted, is_text_kept=is_text_kept(shape, shape.key)),
                         "key": rows["_key"],
                         "part": part,
                         "_image": rows["after"],
@@ -157,13 +159,27 @@ def _placed(envelopes: pa.Table, topic: str, lives: Lives) -> pa.Table:
     return envelopes.set_column(at, "offset", pa.array(stored)).append_column("epoch", pa.array(epochs, pa.int32()))
 
 
-def _place(changes: pa.Table, deleted: pa.ChunkedArray) -> dict[str, pa.ChunkedArray]:
+def is_text_kept(table: Table, key: Sequence[str]) -> bool:
+    """Whether equal keys are sent as the same text, so that an update to an equal key is sent as an update."""
+    return all(parse(table.columns[name]) != ColumnType("numeric") for name in key)
+
+
+def _place(changes: pa.Table, deleted: pa.ChunkedArray, *, is_text_kept: bool = True) -> dict[str, pa.ChunkedArray]:
+    """The columns of PLACE.
+
+    Args:
+        is_text_kept: where it is not, `UPDATE … SET key = 1.00` of a key 1.0 is sent as a deletion and an insertion of
+            the same LSN, and both are of one document: the insertion has the higher tie-break.
+    """
+    tie = changes["snapshot"].cast(pa.int8())
+    if not is_text_kept:
+        tie = pc.if_else(deleted, tie, pa.scalar(REWRITTEN, pa.int8()))
     columns = (
         changes["epoch"],
         changes["snapshot"],
         changes["commit_lsn"],
         changes["lsn"],
-        changes["snapshot"].cast(pa.int8()),
+        tie,
         changes["offset"],
         changes["partition"],
         deleted,

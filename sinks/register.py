@@ -19,6 +19,9 @@ REPAIRED = 1
 SNAPSHOT_ROW = 1
 """The tie-break of a row that a snapshot emitted, above that of the sweep that ends the snapshot."""
 
+REWRITTEN = 1
+"""The tie-break of an image whose key may have been another before, above that of the deletion of the same LSN."""
+
 NOWHERE = 2**31 - 1
 """The partition of a change that lies in no log, such as a repair."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -52,6 +53,33 @@ def test_a_child_finds_its_document_however_its_key_is_written(
 ) -> None:
     described = contract(*types)
     assert keys(described, "roots", {"id": root}) == keys(described, "items", {"id": 1, "root": child})
+
+
+@pytest.mark.parametrize("table", ["roots", "items"])
+def test_a_key_that_is_updated_to_an_equal_one_stays_alive(table: str) -> None:
+    described = replace_key(contract("numeric", "numeric"))
+    rows = {
+        "roots": ({"id": "1.0"}, {"id": "1.00"}),
+        "items": ({"id": "5.0", "root": "1"}, {"id": "5.00", "root": "1"}),
+    }
+    old, new = rows[table]
+    place = {"partition": 0, "snapshot": False, "commit_lsn": 10, "lsn": 11, "committed_at": 0}
+    shape = described.tables[table]
+    changes = [
+        {**place, "offset": 7, "op": "d", "before": old, "after": None},
+        {**place, "offset": 8, "op": "c", "before": None, "after": new},
+    ]
+    schema = envelope_schema(TableColumns(shape.source, shape.columns))
+    for order in (changes, changes[::-1]):
+        (mutations,) = DocumentProjection(described)(table, pa.Table.from_pylist(order, schema=schema)).mutations
+        [row] = mutations.changes.to_pylist()
+        assert (row["key"], row["_deleted"]) == ("1", False)
+
+
+def replace_key(described: Contract) -> Contract:
+    """The same, but for items whose own key is a numeric, too."""
+    items = replace(described.tables["items"], columns={"id": "numeric", "root": "numeric"})
+    return replace(described, tables={**described.tables, "items": items})
 
 
 def texts(*columns: list[Any]) -> list[pa.ChunkedArray]:
