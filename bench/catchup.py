@@ -59,9 +59,12 @@ def main(
             gc.freeze()
             for repetition in range(1, repetitions + 1):
                 for model in read_models.MODELS:
-                    err.print(f"[dim]{repetition}/{repetitions}  {model}  load {os.getloadavg()[0]:.1f}[/]")
                     ours[model].append(_caught_up(model, settings, log))
                     theirs[model].append(handwritten.catch_up(model, settings, log, envelopes).elapsed_s)
+                    err.print(
+                        f"[dim]{repetition}/{repetitions}  {model}  {ours[model][-1]:.2f} s, by hand "
+                        f"{theirs[model][-1]:.2f} s, load {os.getloadavg()[0]:.1f}[/]"
+                    )
     _print(log, ours, theirs)
 
 
