@@ -36,6 +36,9 @@ def test_a_teardown_that_is_not_asked_to_act_only_says_what_it_would_do(pipeline
 
 def test_status_names_connector_slot_and_the_lag_of_every_model(pipeline: Pipeline) -> None:
     pipeline.settle()
+    wait_for(
+        lambda: pipeline.command("status", "--check").returncode == 0, 120, lambda: pipeline.command("status").stdout
+    )
     shown = pipeline.command("status", "--json", "--check")
     assert shown.returncode == 0, shown.stdout
     status = json.loads(shown.stdout)
