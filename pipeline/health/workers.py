@@ -91,9 +91,9 @@ def control_from(kept: Mapping[str, Kept], now: datetime) -> Control:
 
 
 def _current(workers: Iterable[Worker]) -> list[Worker]:
-    """Leave out a worker that is gone, and in whose place a later one runs."""
+    """Leave out a worker that is gone, and in whose place a later one was started, whatever became of that."""
     found = list(workers)
-    started = [(worker.last.model, worker.last.started_at) for worker in found if worker.is_running]
+    started = [(worker.last.model, worker.last.started_at) for worker in found]
     return [
         worker
         for worker in found

@@ -130,6 +130,8 @@ def test_a_worker_that_starts_takes_the_place_of_one_that_is_gone() -> None:
     for gone in (stopped, killed):
         assert found(control=control(gone, heartbeat(started_at=at(10)), silent_s=30)) == []
         assert len(found(control=control(gone, heartbeat(started_at=at(50)), silent_s=30))) == 1
+        again = heartbeat(WorkerState.STOPPED, started_at=at(10), reason=CONTRACT)
+        assert len(found(control=control(gone, again, silent_s=30))) == 1
 
 
 def test_what_another_program_wrote_under_a_workers_key_is_no_worker() -> None:
