@@ -53,7 +53,7 @@ def assemble(sent: Sent, plan: Plan, records: Records) -> tuple[pa.Table, dict[i
     sieve.reject(~_is_of(plan.table.table, sent), f"a change to another table than {plan.table.table}")
     sieve.reject(~_mask(pc.is_in(sent.op, _OPERATIONS)), "an operation other than c, u, d, r and t")
     if sieve.good.any():
-        _require_contract(sent, plan, sieve.good)
+        _require_contract(sent, plan, records, sieve.good)
     without_after = _mask(pc.is_in(sent.op, _WITH_AFTER)) & ~sent.after.present
     sieve.reject(without_after, "an insert, update or snapshot row without its `after`")
     commit_lsn, lsn = _place(sent)
@@ -83,12 +83,23 @@ def _is_of(table: str, sent: Sent) -> Mask:
     return _mask(pc.and_(pc.equal(sent.source["schema"], schema), pc.equal(sent.source["table"], name)))
 
 
-def _require_contract(sent: Sent, plan: Plan, good: Mask) -> None:
+def _require_contract(sent: Sent, plan: Plan, records: Records, good: Mask) -> None:
     if plan.broken is not None:
         raise plan.broken
+    _require_earlier(sent, plan, records, good)
     missing = _mask(pc.is_in(sent.op, _WITH_BEFORE)) & ~sent.before.present & good
     if missing.any():
         raise BeforeMissing(f"{plan.table.table}: a change without the row before it", plan.table.table)
+
+
+def _require_earlier(sent: Sent, plan: Plan, records: Records, good: Mask) -> None:
+    """Refuse records that lack columns, and are too late for it."""
+    ends = plan.table.earlier.end if plan.table.earlier else None
+    if not plan.substitutes or ends is None:
+        return
+    end = np.array([ends.get(int(partition), 0) for partition in records.partitions[sent.rows]], np.int64)
+    if (good & (records.offsets[sent.rows] >= end)).any():
+        raise plan.refusal
 
 
 def _mask(booleans: pa.Array) -> Mask:
@@ -113,8 +124,11 @@ def _image(image: Image, plan: Plan) -> tuple[pa.Array, dict[int, str]]:
     if plan.broken is not None:
         return pa.nulls(len(image.present), kind), {}
     columns, faults = [], {}
-    for name, reader in plan.readers.items():
-        column, column_faults = reader.read(image.columns[name])
+    for name in plan.table.columns:
+        if name in plan.substitutes:
+            columns.append(pa.repeat(plan.substitutes[name].value, len(image.present)))
+            continue
+        column, column_faults = plan.readers[name].read(image.columns[name])
         columns.append(column)
         faults.update({row: reason for row, reason in column_faults.items() if image.present[row]})
     return pa.StructArray.from_arrays(columns, fields=list(kind), mask=pa.array(~image.present)), faults

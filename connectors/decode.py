@@ -1,6 +1,6 @@
 """The bytes of change records become Arrow tables of envelopes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -38,11 +38,13 @@ class Decoded:
         envelopes: one table per schema, see `envelope_schema`; in each, the records' order.
         rejected: the records that cannot be read, in their order.
         tombstones: how many records had a null value, which says nothing but to compaction.
+        substituted: by table of `envelopes`, the columns that were not read from the records, each with the reason.
     """
 
     envelopes: list[pa.Table]
     rejected: list[Rejected]
     tombstones: int
+    substituted: Sequence[Mapping[str, str]] = ()
 
 
 class Decoder:
@@ -115,14 +117,15 @@ class Decoder:
     def _decoded(self, records: Records) -> Decoded:
         batch = self._tables[records.topic].read(records.values)
         faults = dict(batch.faults)
-        envelopes = []
+        envelopes, substituted = [], []
         for sent, plan in batch.sent:
             table, table_faults = assemble(sent, plan, records)
             faults.update(table_faults)
             if len(table):
                 envelopes.append(table)
+                substituted.append({name: one.reason for name, one in plan.substitutes.items()})
         rejected = [_rejected(records, row, reason) for row, reason in sorted(faults.items())]
-        return Decoded(envelopes, rejected, batch.tombstones)
+        return Decoded(envelopes, rejected, batch.tombstones, substituted)
 
 
 def _rejected(records: Records, row: int, reason: str) -> Rejected:

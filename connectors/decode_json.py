@@ -9,7 +9,6 @@ import numpy as np
 import pyarrow as pa
 
 from connectors.envelope import TableColumns
-from connectors.errors import MissingColumn
 from connectors.numerics import Decimals
 from connectors.plan import Plan, plan
 from connectors.sent import SOURCE_FIELDS, Batch, Image, Sent
@@ -42,7 +41,7 @@ class _Form:
     """One form of a topic's values: what comes before every envelope, and how its columns are read."""
 
     prefix: bytes
-    plan: Plan
+    wires: Mapping[str, Wire]
 
 
 class JsonTable:
@@ -58,38 +57,42 @@ class JsonTable:
         self._partial = msgspec.json.Decoder(_envelope_type(columns, msgspec.UNSET))
         self._described = msgspec.json.Decoder(_Described)
         wires = {name: assumed_wire(column_type(text)) for name, text in table.columns.items()}
-        self._forms = [_Form(_BARE, plan(table, wires, decimals))]
+        self._forms = [_Form(_BARE, wires)]
+        self._plans: dict[tuple[_Form, frozenset[str]], Plan] = {}
 
     def read(self, values: list[bytes | None]) -> Batch:
         """Read a batch, one form after the other."""
         faults: dict[int, str] = {}
-        found: dict[tuple[_Form, bool], dict[int, Any]] = {}
+        found: dict[tuple[_Form, frozenset[str]], dict[int, Any]] = {}
         for row, value in enumerate(values):
             if value is None:
                 continue
             try:
                 form = self._form(value)
                 body = memoryview(value)[len(form.prefix) : -1] if form.prefix else value
-                envelope, is_complete = self._envelope(body)
+                envelope, missing = self._envelope(body)
             except msgspec.ValidationError as error:
                 faults[row] = f"not an envelope: {error}"
             except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
                 faults[row] = "not well-formed JSON" if value else "the value is empty, but not null"
             else:
-                found.setdefault((form, is_complete), {})[row] = envelope
-        sent = [
-            (_sent(envelopes, self._table), form.plan if is_complete else _incomplete(envelopes, self._table))
-            for (form, is_complete), envelopes in found.items()
-        ]
+                found.setdefault((form, missing), {})[row] = envelope
+        sent = [(_sent(envelopes, self._table), self._plan(*form)) for form, envelopes in found.items()]
         return Batch(sent, faults, sum(value is None for value in values))
 
-    def _envelope(self, body: bytes | memoryview) -> tuple[Any, bool]:
-        """Read an envelope, and say whether its images have all declared columns."""
+    def _envelope(self, body: bytes | memoryview) -> tuple[Any, frozenset[str]]:
+        """Read an envelope, and name the declared columns that one of its images lacks."""
         try:
-            return self._whole.decode(body), True
+            return self._whole.decode(body), frozenset()
         except msgspec.ValidationError:
             envelope = self._partial.decode(body)
-            return envelope, not any(msgspec.UNSET in image for image in _images(envelope))
+            return envelope, _lacking(envelope, self._table)
+
+    def _plan(self, form: _Form, missing: frozenset[str]) -> Plan:
+        if (form, missing) not in self._plans:
+            wires = {name: wire for name, wire in form.wires.items() if name not in missing}
+            self._plans[form, missing] = plan(self._table, wires, self._decimals)
+        return self._plans[form, missing]
 
     def _form(self, value: bytes) -> _Form:
         """Find the form of a value by its beginning: its schema is the same bytes in every record."""
@@ -102,9 +105,7 @@ class JsonTable:
         prefix = _WITH_SCHEMA + bytes(described.schema) + b',"payload":'
         if value != prefix + bytes(described.payload) + b"}":
             raise msgspec.ValidationError("not as Connect writes a schema and a payload")
-        form = _Form(
-            prefix, plan(self._table, _wires(msgspec.json.decode(described.schema, type=ConnectSchema)), self._decimals)
-        )
+        form = _Form(prefix, _wires(msgspec.json.decode(described.schema, type=ConnectSchema)))
         self._forms.append(form)
         return form
 
@@ -135,16 +136,14 @@ def _images(envelope: Any) -> list[tuple[Any, ...]]:
     return [msgspec.structs.astuple(image) for image in (envelope.before, envelope.after) if image is not None]
 
 
-def _incomplete(envelopes: Mapping[int, Any], table: TableColumns) -> Plan:
-    """Say which columns are not sent: JSON without schema does not tell before the record is read."""
-    missing = {
+def _lacking(envelope: Any, table: TableColumns) -> frozenset[str]:
+    """Name the columns that are not sent: JSON without schema does not tell before the record is read."""
+    return frozenset(
         name
-        for envelope in envelopes.values()
         for image in _images(envelope)
         for name, value in zip(table.columns, image, strict=True)
         if value is msgspec.UNSET
-    }
-    return Plan(table, {}, MissingColumn(f"{table.table} is sent without {', '.join(sorted(missing))}"))
+    )
 
 
 def _sent(envelopes: Mapping[int, Any], table: TableColumns) -> Sent:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
+from typing import Any
 
 import pyarrow as pa
 
@@ -20,6 +21,19 @@ class Format(Enum):
 
 
 @dataclass(frozen=True)
+class EarlierRecords:
+    """Records that were written before a column was added, or before it was given its type.
+
+    Attributes:
+        values: by column, the value that such a record reads as, in the form of `connectors.wire.assumed_wire`.
+        end: by partition, the offset from which on every record has the columns; None for all of the log.
+    """
+
+    values: Mapping[str, Any]
+    end: Mapping[int, int] | None = None
+
+
+@dataclass(frozen=True)
 class TableColumns:
     """What is declared of one source table.
 
@@ -27,11 +41,13 @@ class TableColumns:
         table: the table with its schema, such as "public.orders".
         columns: the PostgreSQL type of each column, such as "numeric(12,2)", in the order of the images.
         format: how the topic's values are written.
+        earlier: the records that may lack columns; None where none may.
     """
 
     table: str
     columns: Mapping[str, str]
     format: Format = Format.AVRO
+    earlier: EarlierRecords | None = None
 
 
 def image_type(table: TableColumns) -> pa.StructType:

@@ -43,7 +43,7 @@ class MissingColumn(ContractBroken):
 
     remedy = (
         f"If PostgreSQL has no such column, take it out of readmodels.toml; {_REBUILD} If PostgreSQL has it, only "
-        "older records lack it: run `readmodels replay all --snapshot --execute`."
+        "older records lack it: run `readmodels replay all --execute`."
     )
 
 

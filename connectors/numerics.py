@@ -67,11 +67,15 @@ def _number_of_text(value: Any) -> Decimal:
 
 
 def _number_of_text_with(scale: int) -> Reader:
-    """Insist on the scale: without a schema, the digits of a base64 decimal would pass for a number."""
+    """Insist on a point: without a schema, the digits of a base64 decimal would pass for a number.
+
+    Fewer digits behind the point are those of a record from before the column was given its scale.
+    """
 
     def read(value: Any) -> Decimal:
         number = _number_of_text(value)
-        if number.is_finite() and number.as_tuple().exponent != -scale:
+        exponent = number.as_tuple().exponent
+        if isinstance(exponent, int) and not -scale <= exponent < 0:
             if len(value.partition(".")[2]) > scale:
                 raise ScaleExceeded(f"a numeric with more than the declared {scale} digits after its point")
             raise BadRecord(f"not a decimal text of scale {scale}")

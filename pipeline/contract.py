@@ -6,7 +6,8 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 from sinks.batch import FACTS, PLACE
 from sinks.shape import DocumentShape, RowShape
@@ -50,11 +51,16 @@ class Table:
         source: the table with its schema, as `public.orders`.
         key: the columns of its primary key.
         columns: name and PostgreSQL type of every column that the models hold.
+        earlier: by column, the value that records read as which were written before the column was added, or was
+            given its type; noted by a replay, never written by hand.
+        earlier_end: by partition, the offset at which those records end.
     """
 
     source: str
     key: tuple[str, ...]
     columns: Mapping[str, str]
+    earlier: Mapping[str, Any] = field(default_factory=dict)
+    earlier_end: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.key if name not in self.columns]
@@ -123,6 +129,11 @@ class Contract:
     def to_json(self) -> str:
         """A JSON object that `contract_from` reads back."""
         return json.dumps(asdict(self), sort_keys=True)
+
+    def without_ends(self) -> Contract:
+        """The contract of any replay of the same description, whenever it began."""
+        tables = {name: replace(table, earlier_end={}) for name, table in self.tables.items()}
+        return replace(self, tables=tables)
 
     def row_shapes(self) -> list[RowShape]:
         """The tables of a row model."""

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from connectors.decode import Decoder
-from connectors.envelope import Format, TableColumns
+from connectors.envelope import EarlierRecords, Format, TableColumns
 from connectors.numerics import Decimals
 from connectors.schemas import Schemas
 from pipeline.config import DecimalMode, Settings, ValueFormat
-from pipeline.contract import contract_from
+from pipeline.contract import Table, contract_from
 from pipeline.incremental import Asked
 from pipeline.lives import NO_LIVES, Lives
 from pipeline.project import DocumentProjection, Projection, RowProjection
@@ -165,17 +165,27 @@ def incremental(settings: Settings) -> Asked:
     return Asked(settings.kafka, settings.connector, source.url, source.replication_role, registry(settings))
 
 
-def decoder(settings: Settings, schemas: Schemas | None = None) -> Decoder:
+def decoder(settings: Settings, schemas: Schemas | None = None, *, is_lenient: bool = False) -> Decoder:
     """What turns the topics' records into envelopes.
 
     Args:
         schemas: where schemas are looked up; None for the registry.
+        is_lenient: whether any record may lack columns, or have them in another type; they then read as NULL.
     """
     contract, envelopes = settings.contract, settings.envelopes
     form = Format.JSON if envelopes.format is ValueFormat.JSON else Format.AVRO
     decimals = Decimals.ALLOW_DOUBLE if envelopes.decimals is DecimalMode.DOUBLE else Decimals.EXACT
     tables = {
-        topic: TableColumns(contract.tables[name].source, contract.tables[name].columns, form)
+        topic: TableColumns(table.source, table.columns, form, _earlier(table, is_lenient=is_lenient))
         for topic, name in contract.topics.items()
+        for table in [contract.tables[name]]
     }
     return Decoder(tables, schemas or registry(settings), decimals)
+
+
+def _earlier(table: Table, *, is_lenient: bool) -> EarlierRecords | None:
+    if is_lenient:
+        return EarlierRecords({name: None for name in table.columns if name not in table.key})
+    if not table.earlier:
+        return None
+    return EarlierRecords(table.earlier, {int(partition): end for partition, end in table.earlier_end.items()})

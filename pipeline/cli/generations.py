@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 from rich.filesize import decimal
+from rich.markup import escape
 from rich.table import Table
 
 from pipeline import read_models
@@ -159,6 +160,16 @@ def _print(found: list[Standing]) -> None:
             _age(one.shown_at) if one.state is State.LIVE else "-",
         )
     out.print(table)
+    for one in found:
+        if one.problem is not None:
+            out.print(f"[red]✗[/] {one.model}, generation {one.generation}: {escape(one.problem)}")
+            out.print(f"  [dim]{escape(_remedy(one))}[/]")
+
+
+def _remedy(one: Standing) -> str:
+    if one.state is State.LIVE:
+        return f"Run `readmodels replay {one.model} --execute`."
+    return "Readers do not see it. `readmodels prune all --keep 0 --execute` removes what was live before."
 
 
 def _age(since: datetime | None) -> str:

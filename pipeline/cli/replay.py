@@ -92,6 +92,7 @@ def replay(
             model=plan.model,
             fences=plan.judgement.fences,
             epochs=plan.epochs,
+            earlier=ground.earlier.values,
             is_verified=not is_unverified,
             is_cut_over=not keep,
             is_from_snapshot=snapshot,

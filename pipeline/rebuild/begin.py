@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pipeline.contract import contract_from
 from pipeline.epoch.lifted import sink_of
 from sinks.generation import Record, State
 from sinks.sink import Store
@@ -59,4 +60,11 @@ def begin(store: Store, where: Beginning, record: Record) -> None:
 def _goes_on(begun: Record, wanted: Record) -> bool:
     # Where the log begins may have moved since, and does not matter once the generation has begun; nor does what was
     # found in the log then.
-    return begun.contract == wanted.contract and bool(begun.seed_offsets) == bool(wanted.seed_offsets)
+    return _is_same(begun.contract, wanted.contract) and bool(begun.seed_offsets) == bool(wanted.seed_offsets)
+
+
+def _is_same(begun: str, wanted: str) -> bool:
+    # Where the records end that lack a column was found when the generation began, and stays so.
+    return begun == wanted or (
+        bool(begun and wanted) and contract_from(begun).without_ends() == contract_from(wanted).without_ends()
+    )

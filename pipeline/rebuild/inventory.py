@@ -11,8 +11,10 @@ from pipeline import read_models
 from pipeline.config import Settings
 from pipeline.epoch.lifted import sink_of
 from pipeline.marks import of_topics
+from pipeline.rebuild.present import present
 from pipeline.rebuild.reach import lacking
 from sinks.batch import Shard
+from sinks.errors import GenerationBroken, GenerationMissing
 from sinks.generation import Record, State
 from sinks.sink import Store
 
@@ -24,6 +26,7 @@ class Standing:
     Args:
         lag_records: offsets that it has still to take in.
         progress: of how many offsets of the log it has taken in, from 0 to 1.
+        problem: why it cannot be read, or None; lag and progress are then those of an empty one.
     """
 
     model: str
@@ -34,6 +37,7 @@ class Standing:
     size_bytes: int
     lag_records: int
     progress: float
+    problem: str | None = None
 
 
 def inventory(model: str, settings: Settings) -> list[Standing]:
@@ -44,7 +48,8 @@ def inventory(model: str, settings: Settings) -> list[Standing]:
         KafkaUnavailable: nor do the brokers.
     """
     with read_models.STORES[model](settings) as store:
-        live, generations = store.live(), store.generations()
+        found = present(store)
+        live, generations = found.live, found.generations
         topics = {
             number: read_models.settings_of(record, settings).contract.topics for number, record in generations.items()
         }
@@ -59,8 +64,11 @@ def inventory(model: str, settings: Settings) -> list[Standing]:
 def _standing(
     model: str, number: int, record: Record, store: Store, ends: Mapping[Shard, int], *, is_live: bool
 ) -> Standing:
-    lag = sum(lacking(sink_of(store, number).progress(), ends).values())
-    total = sum(ends.values())
+    total, problem = sum(ends.values()), None
+    try:
+        lag = sum(lacking(sink_of(store, number).progress(), ends).values())
+    except (GenerationBroken, GenerationMissing) as error:
+        lag, problem = total, str(error)
     return Standing(
         model,
         number,
@@ -70,4 +78,5 @@ def _standing(
         store.size_bytes(number),
         lag,
         1.0 if not total else (total - lag) / total,
+        problem,
     )

@@ -13,6 +13,7 @@ from pipeline import read_models
 from pipeline.config import Settings
 from pipeline.lives import NO_LIVES, Lives
 from pipeline.rebuild.begin import Beginning, beginning
+from pipeline.rebuild.earlier import Earlier, earlier, noting
 from pipeline.rebuild.present import present
 from pipeline.rebuild.reach import Offsets
 from pipeline.rebuild.space import Space, space
@@ -67,6 +68,7 @@ class Ground:
         survey: of the log; None where it is not read from its beginning.
         topics: by their names; none where the log is not read from its beginning.
         ends: of the log, where a snapshot takes its place.
+        earlier: the records that lack columns.
         epochs: of the log, as the generation knows them that was fed through the most of them.
     """
 
@@ -74,6 +76,7 @@ class Ground:
     topics: Mapping[str, Topic] = field(default_factory=dict)
     ends: Offsets = field(default_factory=dict)
     epochs: tuple[Epoch, ...] = ()
+    earlier: Earlier = field(default_factory=Earlier)
 
 
 def look_at_ground(settings: Settings, watcher: SurveyWatcher, lives: Lives, *, is_from_snapshot: bool) -> Ground:
@@ -89,7 +92,8 @@ def look_at_ground(settings: Settings, watcher: SurveyWatcher, lives: Lives, *, 
     if is_from_snapshot:
         return Ground(None, ends=end_offsets(admin, settings.contract.topics), epochs=lives.epochs)
     described = describe(admin, settings.contract.topics)
-    return Ground(survey(settings, watcher, lives), described, epochs=lives.epochs)
+    found = survey(settings, watcher, lives)
+    return Ground(found, described, epochs=lives.epochs, earlier=earlier(settings, found))
 
 
 def epochs_of_log(models: Iterable[str], settings: Settings) -> Lives:
@@ -125,10 +129,12 @@ def planned(model: str, settings: Settings, ground: Ground, *, starts_over: bool
         found = present(store)
     live, generations, alive = found.live, found.generations, found.alive
     epochs = alive.epochs or ground.epochs
-    wanted = replace(read_models.newborn(model, settings), is_complete=False, seed_offsets=ground.ends)
+    noted = noting(settings, ground.earlier.values, {})
+    wanted = replace(read_models.newborn(model, noted), is_complete=False, seed_offsets=ground.ends)
     recorded = (*alive.fences, *(fence for epoch in epochs for fence in epoch.fences))
     scopes, epoch = scopes_of(wanted.shapes), Lives(epochs).leading
     judgement = judge(ground.survey, ground.topics, scopes, recorded, epoch) if ground.survey else Judgement(())
+    judgement = replace(judgement, findings=(*judgement.findings, *ground.earlier.findings))
     speeds = [record.filled_per_s for record in generations.values() if record.filled_per_s]
     offsets = sum(ground.survey.ends.values()) if ground.survey else 0
     return Plan(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -22,6 +22,7 @@ from pipeline.lives import inherited
 from pipeline.members import member_count
 from pipeline.rebuild.begin import Beginning, begin, beginning
 from pipeline.rebuild.builders import Builders, building
+from pipeline.rebuild.earlier import Values, noting
 from pipeline.rebuild.present import present
 from pipeline.rebuild.reach import LOOK_EVERY_S, GenerationBehind, Offsets, ends_of_now, lacking, reach
 from pipeline.rebuild.switch import Switched, cut_over, drop
@@ -57,6 +58,7 @@ class Wanted:
 
     Args:
         fences: the sweeps that the log does not tell.
+        earlier: what is to be noted of the records that lack columns.
         epochs: those of the log, for a model whose live generation no longer tells of them.
         is_from_snapshot: whether it is filled from where the log ends now, and a snapshot of PostgreSQL, for the log's
             beginning is gone.
@@ -69,6 +71,7 @@ class Wanted:
     model: str
     fences: tuple[Fence, ...] = ()
     epochs: tuple[Epoch, ...] = ()
+    earlier: Values = field(default_factory=dict)
     is_from_snapshot: bool = False
     is_verified: bool = True
     is_cut_over: bool = True
@@ -146,7 +149,8 @@ class Replay:
 
     def _begin(self, store: Store) -> Beginning:
         wanted = self.wanted
-        newborn = read_models.newborn(wanted.model, self.settings)
+        ends = ends_of_now(self.settings) if wanted.earlier else {}
+        newborn = read_models.newborn(wanted.model, noting(self.settings, wanted.earlier, ends))
         found = present(store)
         starts = end_offsets(self.settings.kafka.admin(), self.settings.contract.topics)
         record = replace(

@@ -12,7 +12,9 @@ from pathlib import Path
 
 from pipeline.config import Settings
 from pipeline.rebuild.builders import Builders, building
+from sinks.duckdb_errors import DuckdbBroken
 from sinks.duckdb_inbox import NoWriter, is_held
+from sinks.duckdb_ledger import read_ledger
 
 OPENS_WITHIN_S = 60.0
 """How long a process may take to hold the files: a large WAL is replayed first."""
@@ -46,12 +48,21 @@ def writing(settings: Settings, command: Callable[[], Sequence[str]], log_file: 
     }
     with building(["writer"], lambda _: command(), log_file, served) as process:
         deadline = time.monotonic() + OPENS_WITHIN_S
-        while not is_held(settings.duckdb.directory):
+        while not (is_held(settings.duckdb.directory) and _is_ledger_whole(settings)):
             process.require_at_work()
             if time.monotonic() > deadline:
                 raise NoWriter(f"no process holds DuckDB's files after {OPENS_WITHIN_S:g} s: look into {log_file}")
             time.sleep(LOOK_EVERY_S)
         yield Writer(process, readable)
+
+
+def _is_ledger_whole(settings: Settings) -> bool:
+    """Whether the ledger can be read: a writer mends it once it holds the files."""
+    try:
+        read_ledger(settings.duckdb.directory)
+    except DuckdbBroken:
+        return False
+    return True
 
 
 def _served(settings: Settings) -> Settings:

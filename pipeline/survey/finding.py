@@ -28,6 +28,9 @@ class Reason(StrEnum):
     SPACE_LACKING = "space lacking"
     SPACE_SCARCE = "space scarce"
     GENERATION_BROKEN = "generation broken"
+    COLUMN_GONE = "column gone"
+    COLUMN_ADDED = "column added"
+    COLUMN_UNPROVED = "column unproved"
 
     @property
     def is_fatal(self) -> bool:
@@ -58,11 +61,29 @@ _REMEDIES = {
     Reason.SNAPSHOT_AMBIGUOUS: f"Leave the log aside: {_SNAPSHOT}.",
     Reason.SPACE_LACKING: "Free space, add some, or drop generations that nobody needs: `readmodels prune`.",
     Reason.SPACE_SCARCE: "Watch the space while the model is rebuilt, or `readmodels prune` before.",
+    Reason.COLUMN_GONE: (
+        "Correct the table's columns in readmodels.toml: take out a column that was dropped, or give a renamed one its "
+        "new name. Then run `readmodels replay all --execute`."
+    ),
+    Reason.COLUMN_ADDED: "Nothing: older rows have this value in PostgreSQL, and the comparison proves it.",
+    Reason.COLUMN_UNPROVED: (
+        "If the comparison finds differences, the rows have to be sent again: `readmodels snapshot TABLE --execute` "
+        "with the table that is named here, then `readmodels replay all --execute`."
+    ),
     Reason.GENERATION_BROKEN: "Nothing: the new generation takes the place of the damaged one.",
 }
 
 
-_HARMLESS = frozenset({Reason.EXPIRES, Reason.SNAPSHOT_END_MISSING, Reason.SPACE_SCARCE, Reason.GENERATION_BROKEN})
+_HARMLESS = frozenset(
+    {
+        Reason.EXPIRES,
+        Reason.SNAPSHOT_END_MISSING,
+        Reason.SPACE_SCARCE,
+        Reason.GENERATION_BROKEN,
+        Reason.COLUMN_ADDED,
+        Reason.COLUMN_UNPROVED,
+    }
+)
 
 
 @dataclass(frozen=True)

@@ -71,6 +71,8 @@ class Survey:
         unreadable_counts: how many there are, by topic.
         broken: why a topic's changes are not those of the described table; it was not read further.
         ended_snapshots: the LSNs of the snapshots whose last row is in the log.
+        earlier: by topic, the columns that some records lack or have in a type that is not the described one, each
+            with the reasons.
         told: what the connector itself tells of its first snapshot, or None where it tells nothing of these topics.
         never_read: the described tables, each as `schema.table`, that no snapshot has read, though it has ended.
         elapsed_s: what the survey took.
@@ -85,6 +87,7 @@ class Survey:
     unreadable_counts: Mapping[str, int] = field(default_factory=dict)
     broken: Mapping[str, ContractBroken] = field(default_factory=dict)
     ended_snapshots: frozenset[int] = frozenset()
+    earlier: Mapping[str, Mapping[str, frozenset[str]]] = field(default_factory=dict)
     told: InitialSnapshot | None = None
     never_read: tuple[str, ...] = ()
     elapsed_s: float = 0.0
@@ -149,7 +152,7 @@ def survey(settings: Settings, watcher: SurveyWatcher, lives: Lives = NO_LIVES) 
     names = [name for name in settings.contract.topics if name in described]
     ends = end_offsets(admin, names) if names else {}
     earliest = earliest_offsets(admin, names) if names else {}
-    found = Pass(read_models.decoder(settings, schemas), schemas, lives)
+    found = Pass(read_models.decoder(settings, schemas, is_lenient=True), schemas, lives)
     watcher.surveying(earliest, ends)
     for piece in pieces(settings.kafka, earliest, ends):
         for records in piece.records:
@@ -164,6 +167,7 @@ def survey(settings: Settings, watcher: SurveyWatcher, lives: Lives = NO_LIVES) 
         unreadable_counts=dict(found.unreadable_counts),
         broken=found.broken,
         ended_snapshots=frozenset(found.ended_snapshots),
+        earlier=found.earlier,
         told=told,
         never_read=told.lacks(table.source for table in settings.tables.values()) if told and told.has_ended else (),
         elapsed_s=time.monotonic() - began,
@@ -184,6 +188,7 @@ class Pass:
         self.unreadable_counts: Counter[str] = Counter()
         self.broken: dict[str, ContractBroken] = {}
         self.ended_snapshots: set[int] = set()
+        self.earlier: dict[str, dict[str, frozenset[str]]] = {}
         self.decode_s = 0.0
 
     def take(self, records: Records) -> None:
@@ -202,12 +207,19 @@ class Pass:
             self.decode_s += time.monotonic() - began
         self.unreadable_counts[records.topic] += len(decoded.rejected)
         self.unreadable += decoded.rejected[: MOST_NAMED - len(self.unreadable)]
+        self._note_earlier(records.topic, decoded)
         for table in decoded.envelopes:
             envelopes = self._lives.of_now(records.topic, table)
             tally.add(envelopes)
             for lsn, last in last_rows(envelopes, records).items():
                 if self._decoder.is_snapshot_ended(last):
                     self.ended_snapshots.add(lsn)
+
+    def _note_earlier(self, topic: str, decoded: Decoded) -> None:
+        for substituted in decoded.substituted:
+            for column, reason in substituted.items():
+                columns = self.earlier.setdefault(topic, {})
+                columns[column] = columns.get(column, frozenset()) | {reason}
 
     def schema_ids(self, topic: str) -> frozenset[int]:
         """The ids of all schemas that a topic's values name."""

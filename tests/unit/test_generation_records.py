@@ -42,12 +42,18 @@ FULL = Record(
     fences=(SWEEP,),
     epochs=(EPOCH, replace(EPOCH, number=1, kind=EpochKind.CONTINUED, begins_at={SHARD: 7}, resumes_at={SHARD: 8})),
 )
-BUILDING = Record(contract="a", is_complete=False)
-READY = Record(contract="a")
+
+
+def made_of(prefix: str) -> str:
+    return Contract(topic_prefix=prefix, tables={}, documents={}).to_json()
+
+
+BUILDING = Record(contract=made_of("a"), is_complete=False)
+READY = Record(contract=made_of("a"))
 
 
 def shown(day: int) -> Record:
-    return Record(contract="a", shown_at=datetime(2026, 1, day, tzinfo=UTC))
+    return Record(contract=made_of("a"), shown_at=datetime(2026, 1, day, tzinfo=UTC))
 
 
 def test_a_record_is_read_back_as_it_was() -> None:
@@ -111,8 +117,8 @@ def test_the_generation_to_go_back_to_is_the_one_that_was_live_last() -> None:
         ({1: shown(1), 2: READY}, BUILDING, False, Beginning(2, goes_on=True)),
         ({1: shown(1), 2: BUILDING}, BUILDING, True, Beginning(3, dropped=(2,))),
         ({1: shown(1), 2: READY}, BUILDING, True, Beginning(3, dropped=(2,))),
-        ({1: shown(1), 2: BUILDING}, replace(BUILDING, contract="b"), False, Beginning(3, dropped=(2,))),
-        ({1: shown(1), 2: READY}, replace(BUILDING, contract="b"), False, Beginning(3)),
+        ({1: shown(1), 2: BUILDING}, replace(BUILDING, contract=made_of("b")), False, Beginning(3, dropped=(2,))),
+        ({1: shown(1), 2: READY}, replace(BUILDING, contract=made_of("b")), False, Beginning(3)),
         ({1: shown(1), 2: BUILDING}, replace(BUILDING, seed_offsets={SHARD: 1}), False, Beginning(3, dropped=(2,))),
         ({1: shown(1), 2: replace(READY, is_rejected=True)}, BUILDING, False, Beginning(3, dropped=(2,))),
         ({1: shown(1), 2: shown(2)}, BUILDING, True, Beginning(3)),
