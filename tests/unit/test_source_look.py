@@ -72,7 +72,9 @@ def test_a_gap_is_named_with_the_two_looks_between_which_it_began_and_what_ends_
     [gap] = gaps_of(lasting, KNOWN, CAPTURE)
     assert (FIRST in gap.since, NOW in gap.since) == (True, True)
     remedy = EpochEnded(as_seen([gap])).remedy
-    assert "ALTER TABLE public.orders REPLICA IDENTITY FULL; Then `readmodels epoch open --resnapshot`" in remedy
+    assert (
+        "ALTER TABLE public.orders REPLICA IDENTITY FULL; Then `readmodels epoch open --resnapshot --execute`" in remedy
+    )
 
 
 def test_a_gap_is_remembered_when_its_cause_is_gone() -> None:
