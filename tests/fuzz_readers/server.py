@@ -1,0 +1,58 @@
+"""The server that is fuzzed, as a process: a store with one order, which tells of itself on its standard output."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from contextlib import closing
+from pathlib import Path
+
+from pipeline.memory import MemoryBound, data_bytes
+from sinks.duckdb_bounds import BOUNDS
+from sinks.duckdb_readers import Served, files_of, memory_bytes, serve
+from sinks.duckdb_store import DuckdbStore
+from tests.contract.log import SHOP, Log, batch
+from tests.contract.subject import Form
+from tests.unit.quack import TOKEN
+
+MEMORY_LIMIT = "200MB"
+SHAPES = [SHOP.root, SHOP.child]
+LOOKS = (
+    # Those are the server's own counters.
+    "FROM duckdb_settings() WHERE name NOT IN ('whoami_started_at', 'quack_loaded_at_us') ORDER BY ALL",
+    "SELECT database_name, schema_name, table_name, sql FROM duckdb_tables() ORDER BY ALL",
+    "SELECT database_name, schema_name, view_name, sql FROM duckdb_views() ORDER BY ALL",
+    "SELECT function_name, function_type FROM duckdb_functions() ORDER BY ALL",
+    "SELECT database_name, path, readonly FROM duckdb_databases() ORDER BY ALL",
+    "FROM orders ORDER BY ALL",
+    "SELECT count(*) FROM quack_server_list()",
+)
+
+
+def state(store: DuckdbStore, directory: Path) -> dict[str, object]:
+    """Everything that no reader may change."""
+    with store.instance().cursor() as connection:
+        seen = {query: [str(row) for row in connection.execute(query).fetchall()] for query in LOOKS}
+    files = {path.name: path.stat().st_ino for path in sorted(directory.iterdir()) if path.name != "spill"}
+    inode = (directory / "000001.duckdb").stat().st_ino
+    locks = [line for line in Path("/proc/locks").read_text().splitlines() if line.split()[5].endswith(f":{inode}")]
+    return {**seen, "files": files, "locks": len(locks), "folder": str(Path.cwd()), "environment": dict(os.environ)}
+
+
+def main(directory: Path, address: str) -> None:
+    """Serve until standard input ends; every line of it is answered with the state."""
+    with closing(DuckdbStore(directory, SHAPES, MEMORY_LIMIT)) as store:
+        store.sink(1).prepare()
+        store.sink(1).cutover()
+        log = Log(SHOP)
+        log.streamed(SHOP.root, (10, 11), after={"id": 1, "status": "new", "total": "12.30"})
+        store.sink(1).write(batch(log.events, SHOP, Form.ROWS))
+        MemoryBound(data_bytes() + sum(memory_bytes(store.instance(), BOUNDS.memory_headroom))).apply()
+        with closing(serve(store.instance(), Served(address, TOKEN, files_of(directory)))):
+            for _ in sys.stdin:
+                print(json.dumps(state(store, directory)), flush=True)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2])
