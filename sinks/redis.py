@@ -85,9 +85,11 @@ class RedisStore:
                 find(server, generation).empty_database()
 
     def clear(self) -> None:
-        for generation in self.generations():
+        for generation, record in self.generations().items():
+            # By what it was made of: the description may have other documents by now.
+            made_of = [shape for shape in record.shapes if isinstance(shape, DocumentShape)]
             with link(self._connections) as server:
-                find(server, generation).remove_keys(self._shapes)
+                find(server, generation).remove_keys([*self._shapes, *made_of])
 
     def close(self) -> None:
         """Close all connections, also those of its sinks."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from redis import Redis
 
 from sinks.errors import GenerationInUse, GenerationMissing, ProgressLost
 from sinks.fence import Fence, FenceKind
+from sinks.generation import Record
 from sinks.redis import RedisStore
 from sinks.redis_errors import RedisUnfit
 from sinks.shape import ROOT, scope
@@ -177,3 +179,14 @@ def test_a_generation_that_was_emptied_and_made_again_has_gone_back(store: Redis
     sink.prepare()
     with pytest.raises(ProgressLost):
         sink.write(batch(begin={SHARD: 5}, end={SHARD: 9}))
+
+
+def test_everything_is_removed_also_where_the_documents_have_other_names_by_now(
+    store: RedisStore, redis: Redis
+) -> None:
+    store.create(1, Record(shapes=(ORDERS,)))
+    store.sink(1).write(batch(streamed("1", 10, '{"id":1}')))
+    renamed = RedisStore(shared_server().url, [replace(ORDERS, name="purchases")])
+    renamed.clear()
+    renamed.close()
+    assert redis.dbsize() == 0
