@@ -93,11 +93,14 @@ def control_from(kept: Mapping[str, Kept], now: datetime) -> Control:
 def _current(workers: Iterable[Worker]) -> list[Worker]:
     """Leave out a worker that is gone, and in whose place a later one was started, whatever became of that."""
     found = list(workers)
-    started = [(worker.last.model, worker.last.started_at) for worker in found]
     return [
         worker
         for worker in found
-        if worker.is_running or not any(model == worker.last.model and at > worker.heard_at for model, at in started)
+        if worker.is_running
+        or not any(
+            other is not worker and other.last.model == worker.last.model and other.last.started_at > worker.heard_at
+            for other in found
+        )
     ]
 
 
