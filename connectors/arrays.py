@@ -1,14 +1,15 @@
 """Whole arrays at a time: the fast reading of a column, and its retreat to `connectors.values`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from types import NoneType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from connectors.array_text import is_nested
 from connectors.errors import BadRecord, ContractBroken
 from connectors.numerics import Decimals
 from connectors.times import time_unit_us
@@ -37,6 +38,20 @@ _FORMS: dict[str, tuple[type, pa.DataType]] = {
 """What values of a form are in Python, and the array that they make."""
 
 
+class ReadColumn(NamedTuple):
+    """A column as it was read.
+
+    Attributes:
+        values: null where it was null, where it is faulty, and where it is nested.
+        faults: what is wrong with it, by row.
+        nested: arrays of several dimensions as PostgreSQL prints them, by row.
+    """
+
+    values: pa.Array
+    faults: Faults
+    nested: Mapping[int, str]
+
+
 class _Refused(Exception):
     """The fast path cannot vouch for this array."""
 
@@ -56,26 +71,30 @@ class ColumnReader:
         self._read_value = value_reader(wire, column, decimals)
         self._read_array = _fast_reader(wire, column)
 
-    def read(self, raw: pa.Array | list[Any]) -> tuple[pa.Array, Faults]:
+    def read(self, raw: pa.Array | list[Any]) -> ReadColumn:
         """Read a column as it was sent: an array of its Avro type, or a list of values; null stays null."""
         array = raw if isinstance(raw, pa.Array) else _array(raw, self._wire)
         if array is not None and self._read_array is not None:
             with suppress(_Refused, pa.ArrowInvalid):
-                return self._read_array(array), {}
+                return ReadColumn(self._read_array(array), {}, {})
         return self._read_one_by_one(raw.to_pylist() if isinstance(raw, pa.Array) else raw)
 
-    def _read_one_by_one(self, raw: list[Any]) -> tuple[pa.Array, Faults]:
+    def _read_one_by_one(self, raw: list[Any]) -> ReadColumn:
         values: list[Any] = []
         faults: Faults = {}
-        for row, value in enumerate(raw):
+        nested: dict[int, str] = {}
+        for row, sent in enumerate(raw):
+            value = None
             try:
-                values.append(None if value is None else self._read_value(value))
+                value = None if sent is None else self._read_value(sent)
             except BadRecord as error:
-                values.append(None)
                 faults[row] = f"column {self._name}: {error}"
             except ContractBroken as error:
                 raise type(error)(f"column {self._name}: {error}") from error
-        return pa.array(values, _countable(self._column.arrow)).cast(self._column.arrow), faults
+            if self._column.item is not None and value is not None and is_nested(value):
+                nested[row], value = sent, None
+            values.append(value)
+        return ReadColumn(pa.array(values, _countable(self._column.arrow)).cast(self._column.arrow), faults, nested)
 
 
 def _array(raw: list[Any], wire: Wire) -> pa.Array | None:
@@ -134,6 +153,9 @@ def _times(raw: pa.Array, unit: int) -> pa.Array:
 
 
 def _list(raw: pa.ListArray, item: _Fast) -> pa.Array:
+    if pa.types.is_string(raw.values.type) and pc.any(pc.starts_with(raw.values, "[")).as_py():
+        # What is left of an inner array begins so.
+        raise _Refused
     mask = pc.is_null(raw) if raw.null_count else None
     return pa.ListArray.from_arrays(raw.offsets, item(raw.values), mask=mask)
 

@@ -1,5 +1,6 @@
 """What was sent becomes envelopes: checked, and each column in its declared type."""
 
+import json
 from collections.abc import Mapping
 
 import numpy as np
@@ -7,6 +8,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from connectors.envelope import NESTED
 from connectors.errors import BeforeMissing
 from connectors.plan import Plan
 from connectors.records import Records
@@ -124,11 +126,17 @@ def _image(image: Image, plan: Plan) -> tuple[pa.Array, dict[int, str]]:
     if plan.broken is not None:
         return pa.nulls(len(image.present), kind), {}
     columns, faults = [], {}
+    nested: dict[int, dict[str, str]] = {}
     for name in plan.table.columns:
         if name in plan.substitutes:
             columns.append(pa.repeat(plan.substitutes[name].value, len(image.present)))
             continue
-        column, column_faults = plan.readers[name].read(image.columns[name])
-        columns.append(column)
-        faults.update({row: reason for row, reason in column_faults.items() if image.present[row]})
+        column = plan.readers[name].read(image.columns[name])
+        columns.append(column.values)
+        faults.update({row: reason for row, reason in column.faults.items() if image.present[row]})
+        for row, text in column.nested.items():
+            nested.setdefault(row, {})[name] = text
+    if kind.get_field_index(NESTED) >= 0:
+        texts = [json.dumps(nested[row]) if row in nested else None for row in range(len(image.present))]
+        columns.append(pa.array(texts, pa.string()))
     return pa.StructArray.from_arrays(columns, fields=list(kind), mask=pa.array(~image.present)), faults

@@ -24,6 +24,8 @@ MUST_BE: Mapping[str, tuple[str, str]] = {
     "read.only": ("false", "a read-only incremental snapshot cannot be put in order with the stream"),
     "time.precision.mode": ("adaptive_time_microseconds", "microseconds must survive"),
     "interval.handling.mode": ("string", "a number of microseconds only approximates months"),
+    "converters": ("readmodels", "Debezium's own lose dimensions and NaN of arrays, eras of dates, and far timestamps"),
+    "readmodels.type": ("readmodels.PostgresConverter", "it is the converter that keeps these values"),
     "exactly.once.support": ("required", "a worker that was replaced could still write"),
     "transaction.boundary": ("poll", "marks become readable with the changes before them"),
     "key.converter": ("org.apache.kafka.connect.json.JsonConverter", "a key's bytes decide its partition"),

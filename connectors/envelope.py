@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from connectors.types import column_type
+from connectors.types import Kind, column_type
 
 
 class Format(Enum):
@@ -50,13 +50,24 @@ class TableColumns:
     earlier: EarlierRecords | None = None
 
 
+NESTED = "_nested"
+"""The field of an image that holds arrays of several dimensions, for which Arrow has no one type."""
+
+
 def image_type(table: TableColumns) -> pa.StructType:
     """Return the type of a row image: the declared columns, in their order, each in its one Arrow type.
+
+    Where a column is an array, `NESTED` follows: a JSON object with the text, as PostgreSQL prints it, of each array
+    that has several dimensions. The column itself is null there.
 
     Raises:
         UnsupportedType: a declared type cannot be kept exactly.
     """
-    return pa.struct([pa.field(name, column_type(text).arrow) for name, text in table.columns.items()])
+    types = {name: column_type(text) for name, text in table.columns.items()}
+    fields = [pa.field(name, kind.arrow) for name, kind in types.items()]
+    if any(kind.kind is Kind.ARRAY for kind in types.values()):
+        fields.append(pa.field(NESTED, pa.string()))
+    return pa.struct(fields)
 
 
 def envelope_schema(table: TableColumns) -> pa.Schema:

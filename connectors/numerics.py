@@ -58,6 +58,15 @@ def numeric_reader(wire: Wire, scale: int | None, decimals: Decimals) -> Reader:
     return read
 
 
+def decimal_text(text: str, scale: int | None) -> str:
+    """Write a number that PostgreSQL or the connector prints as `numeric_reader` does.
+
+    Raises:
+        BadRecord: the text is no number.
+    """
+    return _plain(_number_of_text(text), scale)
+
+
 def _number_of_text(value: Any) -> Decimal:
     text = string(value)
     special = _SPECIAL_NUMBERS.get(text.lower())

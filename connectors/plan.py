@@ -85,7 +85,7 @@ def constant(name: str, text: str, value: Any, decimals: Decimals = Decimals.EXA
         MissingColumn: it is no value of that type.
     """
     kind = column_type(text)
-    array, faults = ColumnReader(name, assumed_wire(kind), kind, decimals).read([value])
+    array, faults, _ = ColumnReader(name, assumed_wire(kind), kind, decimals).read([value])
     if faults:
         raise MissingColumn(f"the value noted for earlier records cannot be read: {faults[0]}")
     return array[0]

@@ -5,6 +5,7 @@ from typing import Any
 from connectors.calendar import MalformedTime, days_of, timestamp_us_of
 from connectors.errors import BadRecord, WireTypeRefused
 from connectors.primitives import Reader, integer, string
+from connectors.timestamps import EARLIEST_US, LATEST_US, TURN, stored_us
 from connectors.types import DATE_INFINITY, TIMESTAMP_INFINITY, ColumnType, Kind
 from connectors.wire import Wire
 
@@ -19,6 +20,7 @@ _TIMES: dict[Kind, dict[str, int]] = {
         "io.debezium.time.Timestamp": 1_000,
         "org.apache.kafka.connect.data.Timestamp": 1_000,
         "io.debezium.time.MicroTimestamp": 1,
+        "readmodels.PostgresTimestamp": 1,
         "io.debezium.time.NanoTimestamp": -1_000,
     },
 }
@@ -51,6 +53,10 @@ _INFINITE_TEXT = {"infinity": 1, "-infinity": -1, "+292269055-12-02T23:00:00.000
 """What Debezium 3.6.1 makes of an infinite timestamptz; the last in arrays only."""
 
 
+TIMESTAMP_WIRE_NAME = "readmodels.PostgresTimestamp"
+"""The name of the schema under which the converter of deploy/converter sends a timestamp."""
+
+
 def time_unit_us(wire: Wire, column: ColumnType) -> int | None:
     """Say how many microseconds one unit counts: 1, 1000, or -1000 where 1000 units make one; None if it is text.
 
@@ -73,7 +79,7 @@ def time_reader(wire: Wire, column: ColumnType) -> Reader:
         return _days
     unit = time_unit_us(wire, column)
     if unit is not None:
-        return _counted(unit, column.kind)
+        return _counted(unit, column.kind, is_modular=wire.name == TIMESTAMP_WIRE_NAME)
     if column.kind in _ISO and (wire.form, wire.name) == ("string", _ISO[column.kind][0]):
         return _iso(column.kind)
     raise WireTypeRefused(f"sent as {wire.name or wire.form}")
@@ -84,20 +90,26 @@ def _days(value: Any) -> int:
     return INFINITE_DAYS.get(days, days)
 
 
-def _counted(unit: int, kind: Kind) -> Reader:
-    """Read a count of units since 1970, or since midnight, as microseconds."""
+def _counted(unit: int, kind: Kind, *, is_modular: bool) -> Reader:
+    """Read a count of units since 1970, or since midnight, as microseconds.
+
+    Args:
+        is_modular: whether a count beyond 64 bits is sent modulo 2**64, and not as any other number.
+    """
 
     def read(value: Any) -> int:
         count: int = integer(64)(value)
         us, rest = (count * unit, 0) if unit > 0 else divmod(count, -unit)
         if kind is Kind.TIMESTAMP:
             # A column of milliseconds gets the driver's constant divided by a thousand.
-            us = INFINITE_US.get(us, us)
+            if us in INFINITE_US:
+                return INFINITE_US[us]
+            us = us + TURN if is_modular and us < EARLIEST_US else us
         elif not 0 <= us <= 86_400_000_000:
             raise BadRecord("not a time of day")
-        if rest or not -TIMESTAMP_INFINITY <= us <= TIMESTAMP_INFINITY:
-            raise BadRecord("not a time in whole microseconds")
-        return us
+        if rest or not EARLIEST_US <= us <= LATEST_US:
+            raise BadRecord("not a time that PostgreSQL has, in whole microseconds")
+        return stored_us(us)
 
     return read
 
@@ -105,7 +117,8 @@ def _counted(unit: int, kind: Kind) -> Reader:
 def _iso(kind: Kind) -> Reader:
     parse = _ISO[kind][1]
     infinity = DATE_INFINITY if kind is Kind.DATE else TIMESTAMP_INFINITY
-    infinite = INFINITE_DAYS if kind is Kind.DATE else INFINITE_US
+    # A timestamptz is infinite by its name only.
+    infinite = {Kind.DATE: INFINITE_DAYS, Kind.TIMESTAMP: INFINITE_US}.get(kind, {})
 
     def read(value: Any) -> int:
         text = string(value)
@@ -117,8 +130,11 @@ def _iso(kind: Kind) -> Reader:
             raise BadRecord(str(error)) from error
         if count in infinite:
             return infinite[count]
-        if not -infinity < count < infinity:
-            raise BadRecord("a time beyond what 64 bits of microseconds hold")
-        return count
+        if kind is Kind.DATE:
+            days: int = integer(32)(count)
+            return days
+        if not EARLIEST_US <= count <= LATEST_US:
+            raise BadRecord("a time that PostgreSQL does not have")
+        return stored_us(count)
 
     return read

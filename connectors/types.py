@@ -37,6 +37,8 @@ class ColumnType:
         scale: digits after the point of a numeric, or None where the column does not fix them.
         fraction_digits: digits of a second that the column keeps, 0 to 6.
         item: the type of an array's elements.
+        is_sent_as_list: whether Debezium's own converter sends arrays of this type whole, as long as they have one
+            dimension.
     """
 
     kind: Kind
@@ -44,6 +46,7 @@ class ColumnType:
     scale: int | None = None
     fraction_digits: int = 6
     item: "ColumnType | None" = None
+    is_sent_as_list: bool = True
 
 
 DATE_INFINITY = 2**31 - 1
@@ -90,11 +93,18 @@ _ALIASES = {
 # Debezium 3.6.1 sends these as null in streamed changes, or as structures of its own, or not at all.
 _UNSUPPORTED = frozenset(
     {"name", "bit varying", "varbit", "tsquery", "point", "line", "lseg", "box", "path", "polygon", "circle"}
-    | {"geometry", "geography", "vector", "halfvec", "sparsevec"}
+    | {"geometry", "geography", "vector", "halfvec", "sparsevec", "jsonpath", "refcursor", "aclitem"}
+    | {"xid", "xid8", "cid", "tid", "pg_lsn", "pg_snapshot", "txid_snapshot", "gtsvector", "int2vector", "oidvector"}
+    | {"regclass", "regcollation", "regconfig", "regdictionary", "regnamespace", "regoper", "regoperator", "regproc"}
+    | {"regprocedure", "regrole", "regtype", "regdatabase"}
+    | {"int4multirange", "int8multirange", "nummultirange", "datemultirange", "tsmultirange", "tstzmultirange"}
 )
 
-# Of arrays it sends these whole; others as null (of enums), without fractions of a second (of times), or not at all.
-_ARRAY_ITEMS = frozenset(
+# PostgreSQL prints their items in the way of the session's locale or zone, and not as it is sent outside of arrays.
+_UNSUPPORTED_ITEMS = frozenset({"interval", "money", "time with time zone"})
+
+# Of arrays it sends these whole without the converter; others as null (of enums), or without fractions (of times).
+_SENT_AS_LISTS = frozenset(
     {"smallint", "integer", "bigint", "oid", "real", "double precision", "boolean", "numeric"}
     | {"text", "character varying", "varchar", "character", "char", "bpchar", "citext", "uuid", "json", "jsonb"}
     | {"bytea", "hstore", "inet", "cidr", "date", "timestamp without time zone", "timestamp with time zone"}
@@ -128,10 +138,12 @@ def column_type(text: str) -> ColumnType:
         raise UnsupportedType(f"not a type: {text!r}")
     name = " ".join((match["name"] + (match["zone"] or "")).lower().split())
     name = _ALIASES.get(name, name)
-    if name in _UNSUPPORTED or (is_array and name not in _ARRAY_ITEMS):
+    if name in _UNSUPPORTED or (is_array and name in _UNSUPPORTED_ITEMS):
         raise UnsupportedType(f"the connector does not send {text!r} whole")
     item = _with_modifiers(name, [int(part) for part in (match["modifiers"] or "").split(",") if part])
-    return ColumnType(Kind.ARRAY, pa.list_(item.arrow), item=item) if is_array else item
+    if not is_array:
+        return item
+    return ColumnType(Kind.ARRAY, pa.list_(item.arrow), item=item, is_sent_as_list=name in _SENT_AS_LISTS)
 
 
 def _with_modifiers(name: str, modifiers: list[int]) -> ColumnType:

@@ -1,14 +1,20 @@
 """One value at a time: the exact reading of every form, and the measure of the fast one in `connectors.arrays`."""
 
 import json
+import re
 from typing import Any
 
+from connectors.array_text import WIRE_NAME, items_of
 from connectors.errors import BadRecord, TypeWidened, WireTypeRefused
+from connectors.item_text import item_reader
 from connectors.numerics import Decimals, numeric_reader
 from connectors.primitives import Reader, base64_bytes, floating, instance_of, integer, string
 from connectors.times import time_reader
 from connectors.types import ColumnType, Kind
 from connectors.wire import Wire
+
+_LOST = re.compile(r"\[+L[\w.$]+;@[0-9a-f]+", re.ASCII)
+"""What Debezium's own converter makes of the inner arrays of an array of several dimensions."""
 
 
 def value_reader(wire: Wire, column: ColumnType, decimals: Decimals) -> Reader:
@@ -40,8 +46,8 @@ def value_reader(wire: Wire, column: ColumnType, decimals: Decimals) -> Reader:
             return numeric_reader(wire, column.scale, decimals)
         case ((Kind.DATE | Kind.TIME | Kind.TIMESTAMP | Kind.TIMESTAMPTZ), _):
             return time_reader(wire, column)
-        case Kind.ARRAY, "array" if column.item is not None and wire.item is not None:
-            return _list(value_reader(wire.item, column.item, decimals))
+        case Kind.ARRAY, _ if column.item is not None:
+            return _array_reader(wire, column, column.item, decimals)
     raise WireTypeRefused(f"sent as {wire.name or wire.form}")
 
 
@@ -85,10 +91,33 @@ def _bits(length: int, bytes_of: Reader) -> Reader:
     return read
 
 
-def _list(item: Reader) -> Reader:
+def _array_reader(wire: Wire, column: ColumnType, item: ColumnType, decimals: Decimals) -> Reader:
+    if wire.form == "string" and wire.name == WIRE_NAME:
+        return _array_text(item)
+    if wire.form == "array" and wire.item is not None and column.is_sent_as_list:
+        return _list(value_reader(wire.item, item, decimals), _array_text(item))
+    raise WireTypeRefused(f"sent as {wire.name or wire.form}")
+
+
+def _array_text(item: ColumnType) -> Reader:
+    read_item = item_reader(item)
+
     def read(value: Any) -> list[Any]:
+        return items_of(string(value), read_item)
+
+    return read
+
+
+def _list(item: Reader, text: Reader) -> Reader:
+    """Read a list; JSON without a schema does not tell it from the text of an array."""
+
+    def read(value: Any) -> Any:
+        if isinstance(value, str):
+            return text(value)
         if not isinstance(value, list):
             raise BadRecord("not a list")
+        if any(isinstance(element, str) and _LOST.fullmatch(element) for element in value):
+            raise BadRecord("an array of several dimensions, which is lost without the connector's `converters`")
         return [None if element is None else item(element) for element in value]
 
     return read

@@ -122,6 +122,6 @@ _ASSUMED = {
     Kind.HSTORE: Wire("string", "io.debezium.data.Json"),
     Kind.DATE: Wire("int", "io.debezium.time.Date"),
     Kind.TIME: Wire("long", "io.debezium.time.MicroTime"),
-    Kind.TIMESTAMP: Wire("long", "io.debezium.time.MicroTimestamp"),
+    Kind.TIMESTAMP: Wire("long", "readmodels.PostgresTimestamp"),
     Kind.TIMESTAMPTZ: Wire("string", "io.debezium.time.ZonedTimestamp"),
 }

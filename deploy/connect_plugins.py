@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 from stack.artifacts import fetch, locked
+from stack.programs import CONVERTER
 from stack.progress import Silence
 
 PROGRAMS = ("avro-converter", "debezium")
@@ -27,6 +28,7 @@ def lay_out(folder: Path) -> None:
             place = folder / artifact.program
             place.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, place / artifact.file)
+    shutil.copyfile(CONVERTER, folder / "debezium" / CONVERTER.name)
 
 
 if __name__ == "__main__":

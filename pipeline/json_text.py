@@ -7,17 +7,21 @@ jsonb is itself, bytea is base64. What JSON has no number for, such as NaN or in
 from __future__ import annotations
 
 import binascii
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any
 
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from connectors.array_text import items_of, nested_places
+from connectors.envelope import NESTED
+from connectors.item_text import item_reader
+from connectors.timestamps import us_of
+from connectors.types import DATE_INFINITY, TIMESTAMP_INFINITY, column_type
 from sinks.column_type import parse
 
-DATE_INFINITY = 2**31 - 1
-TIMESTAMP_INFINITY = 2**63 - 1
 _LATEST_PLAIN_US = 253_402_300_799_999_999
 _EARLIEST_PLAIN_US = -62_135_596_800_000_000
 _DAY_US = 86_400_000_000
@@ -34,11 +38,51 @@ def objects(rows: pa.StructArray, columns: dict[str, str]) -> pa.Array:
         columns: the PostgreSQL type of every column.
     """
     pieces: list[pa.Array | pa.Scalar] = []
+    nested = nested_arrays(field_of(rows, NESTED), columns) if rows.type.get_field_index(NESTED) >= 0 else {}
     for name, text in columns.items():
         label = ("," if pieces else "{") + orjson.dumps(name).decode() + ":"
-        pieces += [pa.scalar(label), pc.coalesce(values(field_of(rows, name), text), _NULL)]
+        found = values(field_of(rows, name), text)
+        if name in nested:
+            found = pc.coalesce(nested[name], found)
+        pieces += [pa.scalar(label), pc.coalesce(found, _NULL)]
     joined = pc.binary_join_element_wise(*pieces, pa.scalar("}"), pa.scalar(""))
     return pc.if_else(rows.is_valid(), joined, pa.scalar(None, pa.string()))
+
+
+def nested_arrays(nested: pa.Array, columns: Mapping[str, str]) -> dict[str, pa.Array]:
+    """Arrays of several dimensions as JSON text, by column; a column that has none is left out.
+
+    Args:
+        nested: the field `connectors.envelope.NESTED` of rows.
+        columns: the PostgreSQL type of every column.
+    """
+    if nested.null_count == len(nested):
+        return {}
+    printed = [{} if one is None else orjson.loads(one) for one in nested.to_pylist()]
+    names = dict.fromkeys(name for one in printed for name in one)
+    return {
+        name: pa.array([_nested(one[name], columns[name]) if name in one else None for one in printed], pa.string())
+        for name in names
+    }
+
+
+def _nested(printed: str, text: str) -> str:
+    item = column_type(text).item
+    assert item is not None
+    leaves: list[object] = []
+
+    def place_of(value: object) -> int:
+        leaves.append(value)
+        return len(leaves) - 1
+
+    places = nested_places(items_of(printed, item_reader(item)), place_of)
+    counted = pa.int32() if pa.types.is_date(item.arrow) else pa.int64()
+    array = pa.array(leaves, counted if pa.types.is_temporal(item.arrow) else item.arrow).cast(item.arrow)
+    return _joined(places, pc.coalesce(values(array, text.partition("[")[0]), _NULL).to_pylist())
+
+
+def _joined(places: list[Any], texts: list[str]) -> str:
+    return f"[{','.join([_joined(one, texts) if isinstance(one, list) else texts[one] for one in places])}]"
 
 
 def field_of(rows: pa.StructArray, name: str) -> pa.Array:
@@ -131,7 +175,7 @@ def _expanded_year(micros: int | None, zone: str) -> str | None:
     """ISO 8601's expanded form, with a sign and at least six digits, for years that have not four digits."""
     if micros is None:
         return None
-    days, rest = divmod(micros, _DAY_US)
+    days, rest = divmod(us_of(micros), _DAY_US)
     seconds, fraction = divmod(rest, 1_000_000)
     clock = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}.{fraction:06}"
     return f'"{_expanded_date(days)}T{clock}{zone}"'

@@ -5,6 +5,7 @@ Here, and only here, a child row that moved between documents becomes a deletion
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -13,11 +14,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from connectors.envelope import NESTED
 from pipeline.contract import Contract, Table
-from pipeline.json_text import field_of, objects
+from pipeline.json_text import field_of, nested_arrays, objects
 from pipeline.key_text import key_text, part_text
 from pipeline.lives import NO_LIVES, Lives
-from sinks.batch import FACTS, PART, PLACE, Mutations
+from sinks.batch import FACTS, PART, PLACE, SPECIAL, Mutations
 from sinks.column_type import ColumnType, parse
 from sinks.fence import Fence, FenceKind
 from sinks.fold import fold
@@ -58,9 +60,24 @@ class RowProjection:
         columns = {
             name: pc.if_else(deleted, _gone(before, name, shape), field_of(after, name)) for name in shape.columns
         }
+        if (special := _special(after, shape)) is not None:
+            columns[SPECIAL] = pc.if_else(deleted, pa.scalar(None, pa.string()), special)
         facts = dict(zip(FACTS.names, (changes["op"], changes["committed_at"]), strict=True))
         rows = pa.table({**_place(changes, deleted), **facts, **columns})
         return Projected((Mutations(table, rows),), fences)
+
+
+def _special(images: pa.ChunkedArray, table: Table) -> pa.ChunkedArray | None:
+    """Per row, a JSON object of its arrays of several dimensions, which a column of lists cannot hold, or null."""
+    if images.type.get_field_index(NESTED) < 0:
+        return None
+    nested = nested_arrays(field_of(images, NESTED).combine_chunks(), table.columns)
+    if not nested:
+        return pa.chunked_array([pa.nulls(len(images), pa.string())])
+    rows = zip(*(texts.to_pylist() for texts in nested.values()), strict=True)
+    names = [json.dumps(name) for name in nested]
+    members = [[f"{name}:{text}" for name, text in zip(names, row, strict=True) if text is not None] for row in rows]
+    return pa.chunked_array([pa.array([f"{{{','.join(one)}}}" if one else None for one in members], pa.string())])
 
 
 def _gone(before: pa.ChunkedArray, name: str, table: Table) -> pa.ChunkedArray | pa.Scalar:

@@ -16,6 +16,7 @@ from pipeline.preconditions import Capture, read_source
 from pipeline.source_database import SourceSettings
 from pipeline.source_history import SourceHistory
 from pipeline.source_look import require_whole
+from pipeline.unsendable import require_sendable
 
 UNCHANGED = "unchanged"
 CONNECTOR_START_TIMEOUT_S = 120.0
@@ -146,6 +147,8 @@ def _preconditions(deployment: Deployment) -> str:
     deployment.connector.require_safe(is_double_accepted=deployment.is_double_accepted)
     with source_database.connect(deployment.source.url) as connection:
         require_whole(connection, deployment.capture, SourceHistory(deployment.kafka, deployment.connector.name))
+        if deployment.capture.contract is not None:
+            require_sendable(connection, deployment.capture.contract)
     return "all hold"
 
 

@@ -43,6 +43,9 @@ PART = pa.schema(
 FACTS = pa.schema([pa.field("_op", pa.string()), pa.field("_committed_at", pa.timestamp("us", tz="UTC"))])
 """What a row's history says of a change: Debezium's `op`, and when the source committed it."""
 
+SPECIAL = "_special"
+"""A column that rows may have: a JSON object of the values that no column of the row can hold, by column, or null."""
+
 
 @dataclass(frozen=True)
 class Mutations:
@@ -51,7 +54,7 @@ class Mutations:
     Args:
         target: a table of a row model, or a document of a document model.
         changes: the columns of PLACE, and either those of PART or, for rows, those of FACTS and the columns of the
-            table, of which a deletion fills only the key.
+            table, of which a deletion fills only the key, and SPECIAL where one of these is an array.
     """
 
     target: str

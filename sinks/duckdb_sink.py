@@ -16,8 +16,8 @@ from sinks.duckdb_books import CREATE_BOOKS, Books, read_books, write_books
 from sinks.duckdb_doubt import HighWaters, Newness
 from sinks.duckdb_errors import translated
 from sinks.duckdb_history import CREATE_FENCES, keep_fences
+from sinks.duckdb_special import with_special
 from sinks.duckdb_tables import CREATE_SCHEMAS, VERSION, TableStatements
-from sinks.duckdb_types import special_values
 from sinks.fence import Fences
 from sinks.fold import fold, settle
 from sinks.register import Change
@@ -115,7 +115,7 @@ class _Application:
 
     def apply(self, mutations: Mutations, known: HighWaters) -> HighWaters:
         """Join changes, keep the versions that are new, and return the raised high waters."""
-        changes = _with_special(mutations.changes, self._shape)
+        changes = with_special(mutations.changes, self._shape.columns)
         versions = fold(changes, [*self._shape.key, *VERSION])
         folded = fold(versions, self._shape.key)
         if self._are_new(versions, known):
@@ -234,7 +234,3 @@ def _with_types_of(keys: pa.Table, held: pa.Table) -> pa.Table:
 
 def _concatenated(tables: Sequence[pa.Table | None]) -> pa.Table:
     return pa.concat_tables([table for table in tables if table is not None], promote_options="default")
-
-
-def _with_special(changes: pa.Table, shape: RowShape) -> pa.Table:
-    return changes.append_column("_special", special_values(changes, dict(shape.columns)))

@@ -5,6 +5,7 @@ Bytes, because a number such as 1e400 or 0.1000000000000000055 does not survive 
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -151,6 +152,20 @@ def _remedy_of_block(status: int, reason: Reason) -> str | None:
     return None
 
 
+class AnswerUnreadable(SinkError):
+    """A document holds JSON that Elasticsearch gives back, and that cannot be read: half a surrogate pair."""
+
+    remedy = "Run `readmodels replay elasticsearch --execute`: the new generation keeps such a value as text."
+
+
+def _is_whole(body: bytes) -> bool:
+    """Whether an answer is an object that came to its end; Python's parser takes half a surrogate pair."""
+    try:
+        return isinstance(json.loads(body), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
 @dataclass(frozen=True)
 class Answer:
     """An HTTP status, and the body that came with it."""
@@ -162,12 +177,17 @@ class Answer:
         """What the body says.
 
         Raises:
+            AnswerUnreadable: it is whole, but holds JSON that cannot be read; asking again would not help.
             StoreUnavailable: it is not of that form. A connection that is cut within the headers of an answer, before
                 the length of the body was told, looks like a success without a body to the client.
         """
         try:
             return msgspec.json.decode(self.body, type=form)
         except msgspec.MsgspecError as error:
+            if not isinstance(error, msgspec.ValidationError) and _is_whole(self.body):
+                raise AnswerUnreadable(
+                    f"{subject}: {self.status}, but a document in the answer is unreadable"
+                ) from error
             raise StoreUnavailable(f"{subject}: {self.status}, but the answer is cut or of an unknown form") from error
 
     @property

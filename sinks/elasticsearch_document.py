@@ -39,7 +39,7 @@ import msgspec
 from sinks.column_type import parse
 from sinks.document import Parts, render
 from sinks.elasticsearch_mapping import OURS
-from sinks.elasticsearch_shelter import is_too_deep, shelter
+from sinks.elasticsearch_shelter import is_unreadable, shelter
 from sinks.register import NOTHING, Change, Register
 from sinks.shape import ROOT, DocumentShape, collection_of
 from sinks.version import decode, encode
@@ -159,7 +159,7 @@ class DocumentFormat:
     def write(self, parts: Parts) -> bytes:
         """Write what is known of a document as one line of JSON."""
         content = render(parts, self._shape)
-        if content is not None and is_too_deep(content):
+        if content is not None and is_unreadable(content):
             return self._write_sheltered(parts)
         return _line(content, parts, _shown(parts))
 

@@ -1,8 +1,10 @@
 """JSON that PostgreSQL keeps and Elasticsearch cannot read, turned into text that it can.
 
-Elasticsearch's parser refuses more than 1,000 levels of nesting, numbers of more than 1,000 digits, and a name given
-twice in one object (which `jsonb` cannot hold, but `json` can), even where nothing of the value is indexed. Readers of
-such a document see the value of its JSON columns as a string.
+Elasticsearch's parser refuses more than 1,000 levels of nesting, numbers of more than 1,000 digits, names of more than
+50,000 characters, and a name given twice in one object (which `jsonb` cannot hold, but `json` can), even where nothing
+of the value is indexed. It takes half a surrogate pair, such as "\\ud800", but the parsers of its answers do not, and
+one such document would make the answer about many unreadable. Readers of such a document see the value of its JSON
+columns as a string.
 """
 
 from __future__ import annotations
@@ -18,6 +20,35 @@ _STRING = r'"[^"\\]*(?:\\.[^"\\]*)*"'
 _TOKEN = re.compile(rf"({_STRING})|([\[{{])|([\]}}])|([,:])")
 _QUOTED = re.compile(_STRING)
 _ESCAPED = str.maketrans({'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"})
+
+
+_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|.)", re.DOTALL)
+_HIGH = range(0xD800, 0xDC00)
+_LOW = range(0xDC00, 0xE000)
+
+
+def is_unreadable(image: str) -> bool:
+    """Whether a parser on the way of this JSON text would refuse it."""
+    return is_too_deep(image) or has_half_pair(image)
+
+
+def has_half_pair(image: str) -> bool:
+    """Whether an escape in JSON text is half a surrogate pair."""
+    if "\\ud" not in image and "\\uD" not in image:
+        return False
+    # Where the escape after a high half ends up, if it follows at once.
+    awaited = -1
+    for escape in _ESCAPE.finditer(image):
+        code = int(escape[1], 16) if escape[1] else 0
+        if awaited >= 0:
+            if code not in _LOW or escape.start() != awaited:
+                return True
+            awaited = -1
+        elif code in _LOW:
+            return True
+        elif code in _HIGH:
+            awaited = escape.end()
+    return awaited >= 0
 
 
 def is_too_deep(image: str) -> bool:
@@ -36,7 +67,7 @@ def shelter(image: str, columns: Collection[str]) -> str:
 
     Args:
         image: a row as a JSON object.
-        columns: the names whose values to write so; null stays null, and a string stays itself.
+        columns: the names whose values to write so; null stays null, and a string that parsers read stays itself.
     """
     members = [
         f"{name}:{_as_string(value) if json.loads(name) in columns else value}" for name, value in _members(image)
@@ -45,7 +76,8 @@ def shelter(image: str, columns: Collection[str]) -> str:
 
 
 def _as_string(value: str) -> str:
-    return value if value == "null" or value.startswith('"') else f'"{value.translate(_ESCAPED)}"'
+    is_plain = value == "null" or (value.startswith('"') and not has_half_pair(value))
+    return value if is_plain else f'"{value.translate(_ESCAPED)}"'
 
 
 def _members(image: str) -> Iterator[tuple[str, str]]:

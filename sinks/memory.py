@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from sinks.batch import FACTS, PLACE, Batch, Mutations, Progress
+from sinks.batch import FACTS, PLACE, SPECIAL, Batch, Mutations, Progress
 from sinks.epoch import Epoch
 from sinks.errors import GenerationInUse
 from sinks.fence import Fences
@@ -124,5 +124,5 @@ def image_columns(mutations: Mutations) -> list[str]:
     """The columns of mutations that make up an image."""
     if "image" in mutations.changes.column_names:
         return ["image"]
-    without = {*PLACE.names, *FACTS.names}
+    without = {*PLACE.names, *FACTS.names, SPECIAL}
     return [name for name in mutations.changes.column_names if name not in without]

@@ -87,6 +87,9 @@ class Programs:
         return copy
 
 
+CONVERTER = Path(__file__).parent / "readmodels-converter.jar"
+"""The Debezium converter of deploy/converter, built by `python -m deploy.build_converter`."""
+
 _LAYOUT = "2"
 """Raised when programs are to be assembled in another way from the same files."""
 
@@ -110,8 +113,8 @@ def install(cache: Path, report: Report, lock: Traversable | None = None) -> Pro
         DownloadFailed: a file could not be fetched.
     """
     lock = lock or files("stack").joinpath(LOCK_NAME)
-    recipe = lock.read_text() + _LAYOUT
-    root = cache / "programs" / hashlib.sha256(recipe.encode()).hexdigest()[:12]
+    recipe = (lock.read_text() + _LAYOUT).encode() + CONVERTER.read_bytes()
+    root = cache / "programs" / hashlib.sha256(recipe).hexdigest()[:12]
     if root.exists():
         return Programs(root)
     local = fetch(locked(lock), cache, report)
@@ -128,6 +131,7 @@ def install(cache: Path, report: Report, lock: Traversable | None = None) -> Pro
             else:
                 unpack(file, folder)
         _declare_converter(assembled / _PLACES["avro-converter"])
+        shutil.copyfile(CONVERTER, assembled / _PLACES["debezium"] / CONVERTER.name)
         try:
             assembled.rename(root)
         except OSError:

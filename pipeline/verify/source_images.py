@@ -6,13 +6,14 @@ column's Arrow type can be made of without loss.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 from psycopg import sql
 
 from connectors.envelope import TableColumns, image_type
+from connectors.timestamps import SHIFT_US
 from connectors.types import DATE_INFINITY, TIMESTAMP_INFINITY, ColumnType, Kind, column_type
 from pipeline.contract import Table
 from sinks.column_type import parse
@@ -23,7 +24,12 @@ _TEXT = "CASE WHEN {c} IS NOT NULL THEN concat({c}) END"
 
 _COUNTED = """CASE WHEN isfinite({{c}}) THEN {finite}
     WHEN {{c}} = 'infinity' THEN {last} WHEN {{c}} = '-infinity' THEN -{last} END"""
-_MICROSECONDS = _COUNTED.format(finite="(extract(epoch FROM {c}) * 1000000)::bigint", last=TIMESTAMP_INFINITY)
+_MICROSECONDS = _COUNTED.format(
+    finite=f"""(extract(epoch FROM {{c}}) * 1000000
+        - CASE WHEN extract(epoch FROM {{c}}) * 1000000 >= {TIMESTAMP_INFINITY} THEN {SHIFT_US} ELSE 0 END)::bigint""",
+    last=TIMESTAMP_INFINITY,
+)
+"""Those beyond 64 bits as `connectors.timestamps.stored_us` has them."""
 
 _BY_KIND = {
     **dict.fromkeys((Kind.INTEGER, Kind.FLOAT, Kind.BOOLEAN, Kind.BYTES), _PLAIN),
@@ -37,7 +43,8 @@ _BY_KIND = {
 
 _BY_NAME = {
     "timetz": "({c} AT TIME ZONE 'UTC')::time::text || 'Z'",
-    "interval": """CASE WHEN {c} IS NOT NULL THEN concat('P', extract(year FROM {c}), 'Y', extract(month FROM {c}), 'M',
+    "interval": """CASE WHEN NOT isfinite({c}) THEN {c}::text WHEN {c} IS NOT NULL
+        THEN concat('P', extract(year FROM {c}), 'Y', extract(month FROM {c}), 'M',
         extract(day FROM {c}), 'DT', extract(hour FROM {c}), 'H', extract(minute FROM {c}), 'M',
         trim_scale(extract(second FROM {c})), 'S') END""",
 }
@@ -45,7 +52,10 @@ _BY_NAME = {
 
 def image_columns(table: Table, alias: str) -> list[sql.Composable]:
     """An expression for each column of a table, in their order."""
-    return [_value(sql.Identifier(alias, name), text) for name, text in table.columns.items()]
+    columns = {name: sql.Identifier(alias, name) for name in table.columns}
+    found = [_value(columns[name], text) for name, text in table.columns.items()]
+    arrays = [name for name, text in table.columns.items() if parse(text).is_array]
+    return [*found, _nested({name: columns[name] for name in arrays})] if arrays else found
 
 
 def images(table: Table, rows: Sequence[Sequence[Any]]) -> pa.StructArray:
@@ -62,9 +72,19 @@ def _value(column: sql.Composable, text: str) -> sql.Composable:
         return sql.SQL(_template(kind, text)).format(c=column)
     item = sql.SQL(_template(kind.item, text)).format(c=sql.Identifier("item", "value"))
     return sql.SQL(
-        "CASE WHEN {c} IS NOT NULL THEN ARRAY(SELECT {item} FROM unnest({c}) WITH ORDINALITY AS item (value, place)"
+        "CASE WHEN {c} IS NOT NULL AND (array_ndims({c}) > 1) IS NOT TRUE"
+        " THEN ARRAY(SELECT {item} FROM unnest({c}) WITH ORDINALITY AS item (value, place)"
         " ORDER BY item.place) END"
     ).format(c=column, item=item)
+
+
+def _nested(columns: Mapping[str, sql.Composable]) -> sql.Composable:
+    """An expression for the texts of those arrays that have several dimensions, as `connectors.envelope.NESTED`."""
+    members = sql.SQL(", ").join(
+        sql.SQL("{}::text, CASE WHEN array_ndims({c}) > 1 THEN {c}::text END").format(sql.Literal(name), c=column)
+        for name, column in columns.items()
+    )
+    return sql.SQL("nullif(json_strip_nulls(json_build_object({}))::text, '{{}}')").format(members)
 
 
 def _template(kind: ColumnType, text: str) -> str:

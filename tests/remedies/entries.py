@@ -235,6 +235,8 @@ CHECKED: tuple[str, ...] = (
     "stack.errors:ServerSilent",
     "stack.errors:StackBusy",
     "stack.preconditions:require_free",
+    "sinks.elasticsearch_client:AnswerUnreadable",
+    "pipeline.unsendable:unsendable",
 )
 
 NOTHING_TO_DO: tuple[str, ...] = (

@@ -8,7 +8,8 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from sinks.duckdb_types import duckdb_type, special_values, stored
+from sinks.duckdb_special import FAR_US, with_special
+from sinks.duckdb_types import duckdb_type, stored
 
 
 @pytest.mark.parametrize(
@@ -80,7 +81,7 @@ def test_what_a_decimal_cannot_be_is_null_and_named_beside_it() -> None:
     rows = pa.table({"price": ["1.00", "NaN", None, "-Infinity"], "fee": ["NaN", "NaN", None, "2.00"]})
     columns = {"price": "numeric(12,2)", "fee": "numeric(12,2)"}
     assert cast_to("numeric(12,2)", "NaN") is None
-    assert read(special_values(rows, columns)) == [
+    assert special(rows, columns) == [
         {"fee": "NaN"},
         {"price": "NaN", "fee": "NaN"},
         None,
@@ -90,20 +91,42 @@ def test_what_a_decimal_cannot_be_is_null_and_named_beside_it() -> None:
 
 def test_an_array_with_what_a_decimal_cannot_be_is_named_whole() -> None:
     rows = pa.table({"prices": pa.array([["1.00"], ["1.00", "NaN", None], None, []], pa.list_(pa.string()))})
-    special = special_values(rows, {"prices": "numeric(12,2)[]"})
-    assert read(special) == [None, {"prices": ["1.00", "NaN", None]}, None, None]
+    assert special(rows, {"prices": "numeric(12,2)[]"}) == [None, {"prices": ["1.00", "NaN", None]}, None, None]
 
 
 def test_rows_without_such_values_have_nothing_beside_them() -> None:
     rows = pa.table({"price": ["1.00", None], "word": ["NaN", "Infinity"]})
-    special = special_values(rows, {"price": "numeric(12,2)", "word": "text"})
-    assert read(special) == [None, None]
-    assert special.type == pa.string()
+    columns = {"price": "numeric(12,2)", "word": "text"}
+    assert special(rows, columns) == [None, None]
+    assert with_special(rows, columns)["_special"].type == pa.string()
 
 
 def test_a_column_that_is_text_in_duckdb_needs_nothing_beside_it() -> None:
-    assert read(special_values(pa.table({"any": ["NaN"]}), {"any": "numeric"})) == [None]
+    assert special(pa.table({"any": ["NaN"]}), {"any": "numeric"}) == [None]
 
 
-def read(special: pa.Array) -> list[object]:
-    return [None if text is None else json.loads(text) for text in special.to_pylist()]
+def test_a_timestamp_beyond_duckdbs_is_null_and_named_beside_it() -> None:
+    numbers = [0, FAR_US[0], FAR_US[1], None]
+    moments = pa.array(numbers, pa.int64()).cast(pa.timestamp("us", "UTC"))
+    lists = pa.ListArray.from_arrays(pa.array([0, 1, 3, 3, 4]), moments)
+    columns = {"at": "timestamp with time zone", "ats": "timestamp with time zone[]"}
+    rows = with_special(pa.table({"at": moments, "ats": lists}), columns)
+    assert rows["at"].cast(pa.int64()).to_pylist() == [0, None, None, None]
+    assert [len(one) for one in rows["ats"].to_pylist()] == [1, 2, 0, 1]
+    first, last = "+294247-01-10T04:00:54.775807Z", "+294276-12-31T23:59:59.999999Z"
+    assert special(pa.table({"at": moments, "ats": lists}), columns) == [
+        None,
+        {"at": first, "ats": [first, last]},
+        {"at": last},
+        None,
+    ]
+
+
+def test_what_was_named_before_stays_named() -> None:
+    rows = pa.table({"price": ["NaN"], "_special": ['{"matrix": [[1, 2]]}']})
+    assert special(rows, {"price": "numeric(12,2)"}) == [{"matrix": [[1, 2]], "price": "NaN"}]
+
+
+def special(rows: pa.Table, columns: dict[str, str]) -> list[object]:
+    found = with_special(rows, columns)["_special"].to_pylist()
+    return [None if text is None else json.loads(text) for text in found]

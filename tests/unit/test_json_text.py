@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.types import column_type
-from pipeline.json_text import DATE_INFINITY, TIMESTAMP_INFINITY, objects, values
+from connectors.types import DATE_INFINITY, TIMESTAMP_INFINITY, column_type
+from pipeline.json_text import objects, values
 
 EPOCH = datetime(1970, 1, 1)
 HOUR_US = 3_600_000_000

@@ -1,0 +1,88 @@
+"""The table of all types and extremes, as a real connector sends it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import psycopg
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from connectors.decode import Decoder
+from connectors.envelope import TableColumns
+from connectors.records import Records
+from pipeline.contract import Contract, Document, Table
+from stack.endpoints import Endpoints
+from tests.golden.recorder import PREFIX, ROLE, Recorder
+from tests.values.extremes import COLUMNS, SCHEMA, TABLE, rows
+
+TOPIC = f"{PREFIX}.{TABLE}"
+
+CONTRACT = Contract(
+    topic_prefix=PREFIX,
+    tables={"extremes": Table(source=TABLE, key=("id",), columns=COLUMNS)},
+    documents={"extremes": Document(root="extremes")},
+)
+
+
+@dataclass(frozen=True)
+class Logged:
+    """What came of the table.
+
+    Attributes:
+        url: of its database, which is there until the block ends.
+        snapshot, streamed: the envelopes of all rows in a snapshot, and of an update of each, in order of id.
+    """
+
+    url: str
+    snapshot: pa.Table
+    streamed: pa.Table
+
+
+class _Schemas:
+    def __init__(self, schemas: Mapping[str, Any]) -> None:
+        self._schemas = schemas
+
+    def schema(self, schema_id: int) -> Any:
+        return self._schemas[str(schema_id)]
+
+
+@contextmanager
+def logged(endpoints: Endpoints) -> Iterator[Logged]:
+    """Fill the table, and have a connector of its own send every row twice."""
+    recorder = Recorder(endpoints)
+    with recorder.database() as connection, recorder.topics([TOPIC]):
+        count = _fill(connection)
+        with recorder.connector({"table.include.list": TABLE}):
+            recorder.read(TOPIC, count)
+            connection.execute(f"UPDATE {TABLE} SET c0 = c0".encode())
+            records = recorder.read(TOPIC, 2 * count)
+        values = [record.value for record in records]
+        number = len(values)
+        decoder = Decoder({TOPIC: TableColumns(TABLE, COLUMNS)}, _Schemas(recorder.schemas(values)))
+        decoded = decoder.decode(Records(TOPIC, np.zeros(number, np.int32), np.arange(number), [None] * number, values))
+        assert decoded.rejected == []
+        envelopes = pa.concat_tables(decoded.envelopes)
+        envelopes = envelopes.take(pc.sort_indices(pc.struct_field(envelopes["after"], "id")))
+        is_snapshot = pc.equal(envelopes["op"], "r")
+        yield Logged(recorder.url, envelopes.filter(is_snapshot), envelopes.filter(pc.invert(is_snapshot)))
+
+
+def _fill(connection: psycopg.Connection[Any]) -> int:
+    connection.execute(SCHEMA.encode())
+    connection.execute("SET TIME ZONE 'UTC'")
+    columns = ", ".join(f"{name} {text}" for name, text in COLUMNS.items())
+    connection.execute(f"CREATE TABLE {TABLE} ({columns}, PRIMARY KEY (id))".encode())
+    connection.execute(f"ALTER TABLE {TABLE} REPLICA IDENTITY FULL".encode())
+    count = 0
+    for count, row in enumerate(rows(), 1):
+        places = ", ".join(f"%s::text::{COLUMNS[name]}" for name in row)
+        statement = f"INSERT INTO {TABLE} (id, {', '.join(row)}) VALUES ({count}, {places})"
+        connection.execute(statement.encode(), list(row.values()))
+    connection.execute(f"GRANT SELECT ON {TABLE} TO {ROLE}".encode())
+    connection.execute(f"CREATE PUBLICATION {PREFIX} FOR TABLE {TABLE}".encode())
+    return count
