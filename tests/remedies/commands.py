@@ -21,7 +21,7 @@ _SETTING = re.compile(r"`([a-z_]+)\.([a-z_]+)`")
 _VARIABLE = re.compile(r"READMODELS_([A-Z_]+)__([A-Z_]+)")
 _STATEMENT = re.compile(r"\b(?:ALTER|CREATE|DROP|GRANT|REVOKE)\s[^;]+;")
 
-_EXAMPLES = {"model": "redis", "self.model": "redis", "self.wanted.model": "redis", "table": "orders"}
+_EXAMPLES = {**dict.fromkeys(("model", "one.model", "self.model", "self.wanted.model"), "redis"), "table": "orders"}
 """What stands in a command for a value that is known only when the remedy is printed."""
 
 

@@ -154,11 +154,17 @@ def test_a_double_is_a_numeric_only_if_that_was_allowed() -> None:
     assert read("numeric(12,2)", Wire("double"), sent, Decimals.ALLOW_DOUBLE) == kept
 
 
-@pytest.mark.parametrize("text", ["MTIz", "1230", "0", "12.3"])
-def test_without_a_schema_a_numeric_must_show_its_scale(text: str) -> None:
+@pytest.mark.parametrize("text", ["MTIz", "1230", "0"])
+def test_without_a_schema_a_numeric_must_show_a_point(text: str) -> None:
     column = column_type("numeric(12,2)")
     faults = ColumnReader("a", assumed_wire(column), column, Decimals.EXACT).read([text, "12.30", "NaN"]).faults
     assert list(faults) == [0]
+
+
+def test_a_numeric_from_before_its_column_got_more_scale_is_the_same_number() -> None:
+    column = column_type("numeric(12,2)")
+    decoded = ColumnReader("a", assumed_wire(column), column, Decimals.EXACT).read(["12.3", "-0.5"])
+    assert (dict(decoded.faults), decoded.values.to_pylist()) == ({}, ["12.30", "-0.50"])
 
 
 def test_one_value_out_of_the_ordinary_changes_no_other() -> None:

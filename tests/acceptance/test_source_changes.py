@@ -1,0 +1,86 @@
+"""Changes of the source under running workers: what loses changes stops them, and is not forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.acceptance.command import MODELS
+from tests.acceptance.own import OwnPipeline, own_pipeline
+from tests.acceptance.running import Pipeline
+
+NAME = "own_source"
+UNREAD = "public.unread"
+
+
+@pytest.fixture(scope="module")
+def own(deployed: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnPipeline]:
+    """A pipeline whose connector captures a table that no model describes."""
+    with own_pipeline(deployed, NAME, tmp_path_factory.mktemp("own")) as made:
+        made.command("init")
+        made.sql(f"CREATE TABLE {UNREAD} (id int PRIMARY KEY)")
+        made.sql(f"ALTER TABLE {UNREAD} REPLICA IDENTITY FULL")
+        made.sql(f"ALTER PUBLICATION readmodels ADD TABLE {UNREAD}")
+        made.sql("INSERT INTO orders (customer_id) SELECT generate_series(1, 30)")
+        made.sql("INSERT INTO order_items (order_id, sku) SELECT generate_series(1, 30), 'a'")
+        with made.command.config.open("a") as config:
+            config.write(f'"table.include.list" = "public.orders,public.order_items,{UNREAD}"\n')
+        made.succeeds("init")
+        yield made
+
+
+def test_a_captured_table_that_no_model_describes_holds_nobody_up(own: OwnPipeline) -> None:
+    own.sql(f"INSERT INTO {UNREAD} VALUES (1)")
+    own.succeeds("run", "--until-caught-up")
+    run = own.start()
+    run.is_working()
+    own.succeeds("verify", "elasticsearch", "redis")
+    own.succeeds("replay", "redis", "--execute")
+    own.end_equal(run)
+
+
+def test_what_loses_no_change_stops_nobody(own: OwnPipeline) -> None:
+    run = own.start()
+    own.settle(run)
+    own.sql("ALTER TABLE orders ADD added text DEFAULT 'x'")
+    own.sql("CREATE INDEX ON orders (customer_id)")
+    own.sql("VACUUM FULL orders")
+    own.sql("TRUNCATE order_items")
+    own.sql("GRANT SELECT ON orders TO CURRENT_USER")
+    own.sql("INSERT INTO orders (customer_id) VALUES (31)")
+    own.settle(run)
+    assert own.command("epoch", "show").returncode == 0
+    own.end_equal(run)
+
+
+def test_a_table_that_is_taken_out_of_the_publication_stops_the_workers_until_a_snapshot_makes_up_for_it(
+    own: OwnPipeline,
+) -> None:
+    run = own.start()
+    own.settle(run)
+    own.sql("ALTER PUBLICATION readmodels DROP TABLE public.orders")
+    own.sql("DELETE FROM orders WHERE id % 3 = 0")
+    own.stopped(run, "publication readmodels leaves out public.orders", "since a moment between", "LSN")
+    own.sql("ALTER PUBLICATION readmodels ADD TABLE public.orders")
+    checked = own.command("status", "--check")
+    assert (checked.returncode, "log incomplete" in checked.stdout) == (1, True)
+    again = own.command("run", "--until-caught-up")
+    assert (again.returncode, "epoch open --resnapshot" in again.stderr) == (1, True)
+    own.succeeds("epoch", "open", "--resnapshot", "--execute")
+    run = own.start()
+    for model in MODELS:
+        run.says('event="snapshot settled"', f"model={model}")
+    own.end_equal(run)
+    assert "log incomplete" not in own.command("status", "--check").stdout
+
+
+def test_what_is_changed_and_changed_back_while_nobody_looks_is_noticed_at_the_next_start(own: OwnPipeline) -> None:
+    own.sql("ALTER PUBLICATION readmodels SET (publish = 'insert, update, truncate')")
+    own.sql("DELETE FROM orders WHERE id % 5 = 0")
+    own.sql("ALTER PUBLICATION readmodels SET (publish = 'insert, update, delete, truncate')")
+    refused = own.command("run")
+    assert refused.returncode == 1
+    assert "the publication's operations were changed and set back" in refused.stderr
+    own.succeeds("epoch", "open", "--resnapshot", "--execute")
+    own.succeeds("run", "--until-caught-up")
