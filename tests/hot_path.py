@@ -39,7 +39,8 @@ def settings() -> Settings:
     defaults: dict[str, Any] = {
         "source": source,
         "kafka": {"bootstrap_servers": "127.0.0.1:9"},
-        **dict.fromkeys(("connect", "schema_registry", "elasticsearch", "redis"), service),
+        **dict.fromkeys(("connect", "schema_registry", "elasticsearch"), service),
+        "redis": {"url": "redis://127.0.0.1:9/0"},
     }
     return load(Path(__file__).parents[1] / "readmodels.toml", defaults)
 

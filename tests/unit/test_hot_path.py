@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
@@ -31,6 +32,12 @@ def _prepared(tmp_path_factory: pytest.TempPathFactory) -> None:
     for count in (FEW, MANY):
         assert len(messages(count)) >= count
     _into_duckdb(FEW, tmp_path_factory.mktemp("first"))
+
+
+@pytest.fixture(autouse=True)
+def _never_looks_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How often a worker reads the store's progress depends on the time that a carry takes, not on its records."""
+    monkeypatch.setattr("pipeline.worker.LOOK_BACK_EVERY_S", math.inf)
 
 
 @dataclass
