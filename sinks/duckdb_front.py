@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import hmac
 import threading
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ import structlog
 
 from sinks import duckdb_wire
 from sinks.duckdb_bounds import Bounds
+from sinks.duckdb_sessions import Sessions, WrongTokens
 from sinks.duckdb_wire import Header, Kind, MalformedMessage
 
 MAX_HEAD_BYTES = 16_384
@@ -31,11 +31,8 @@ MAX_OVERHEAD_BYTES = 1_024
 MAX_UNPROVEN = 256
 """Connections that have not shown token or session yet; one more closes the oldest of them."""
 
-MAX_SESSIONS = 10_000
 UNPROVEN_TIMEOUT_S = 10.0
 IDLE_TIMEOUT_S = 60.0
-WRONG_TOKEN_DELAY_S = 1.0
-MAX_WRONG_TOKEN_DELAY_S = 5.0
 CHUNK_BYTES = 65_536
 NOT_AUTHORIZED = b"Authorization failed"
 REFUSED = "query refused: "
@@ -64,59 +61,6 @@ class _Request:
     body: bytes
 
 
-class _Sessions:
-    """Sessions that the server has begun, and how many bytes each was sent of its last result."""
-
-    def __init__(self) -> None:
-        self._sent: OrderedDict[str, int] = OrderedDict()
-
-    def __contains__(self, session: str) -> bool:
-        return session in self._sent
-
-    def begin(self, session: str) -> None:
-        self._sent[session] = 0
-        if len(self._sent) > MAX_SESSIONS:
-            self._sent.popitem(last=False)
-
-    def end(self, session: str) -> None:
-        self._sent.pop(session, None)
-
-    def sent(self, session: str) -> int:
-        return self._sent.get(session, 0)
-
-    def send(self, session: str, sent_bytes: int) -> None:
-        if session in self._sent:
-            self._sent[session] += sent_bytes
-
-    def forget(self, session: str) -> None:
-        """Begin a new result."""
-        if session in self._sent:
-            self._sent[session] = 0
-            self._sent.move_to_end(session)
-
-
-class _WrongTokens:
-    """Counts attempts with a wrong token, and holds up the answers to each peer."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._free_at: OrderedDict[str, float] = OrderedDict()
-        self._told_at = 0.0
-
-    async def answer_late(self, peer: str) -> None:
-        """Wait until the peer may hear of its attempt: one a second, and none for more than a few seconds."""
-        self.count += 1
-        now = time.monotonic()
-        if now > self._told_at + WRONG_TOKEN_DELAY_S:
-            self._told_at = now
-            log.warning("wrong token of a reader", peer=peer, wrong_tokens=self.count)
-        free_at = max(now, self._free_at.pop(peer, now)) + WRONG_TOKEN_DELAY_S
-        self._free_at[peer] = free_at
-        if len(self._free_at) > MAX_SESSIONS:
-            self._free_at.popitem(last=False)
-        await asyncio.sleep(min(free_at - now, MAX_WRONG_TOKEN_DELAY_S))
-
-
 class Front:
     """Server of readers' connections, on a thread of its own.
 
@@ -134,8 +78,8 @@ class Front:
         self._private_token = private_token.encode()
         self._bounds = bounds
         self._reason = reason
-        self._sessions = _Sessions()
-        self._wrong_tokens = _WrongTokens()
+        self._sessions = Sessions()
+        self._wrong_tokens = WrongTokens()
         self._unproven: OrderedDict[asyncio.StreamWriter, None] = OrderedDict()
         self._connections: set[asyncio.StreamWriter] = set()
         self._server: asyncio.Server | None = None
