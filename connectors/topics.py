@@ -11,8 +11,7 @@ from connectors.debezium import ConnectorConfiguration
 from connectors.errors import ContractBroken
 from connectors.kafka import REQUEST_TIMEOUT_S, KafkaUnavailable, reason_of
 
-FEWEST_PARTITIONS = 6
-MOST_PARTITIONS = 100
+FEWEST_PARTITIONS, MOST_PARTITIONS = 6, 100
 FOREVER = "-1"
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import threading
 from contextvars import copy_context
+from datetime import UTC, datetime
 from functools import partial
 from types import TracebackType
 
 import structlog
 from confluent_kafka import KafkaException, Producer
 
-from connectors.kafka import KafkaSettings
+from connectors.kafka import KafkaSettings, KafkaUnavailable
 from pipeline.activity import ProcessActivity
-from pipeline.control import TOPIC
+from pipeline.control import TOPIC, ControlTopicMissing, read_control
+from pipeline.health.workers import replaced_by
 from pipeline.heartbeat import HEARTBEAT_INTERVAL_S
 
 log = structlog.get_logger()
@@ -23,12 +25,14 @@ DELIVERY_TIMEOUT_S = 10.0
 class Pulse:
     """Heartbeats of one process, for as long as a block runs.
 
-    A block that ends without an error leaves nothing behind. One that ends with an error that only an operator can mend
-    leaves a last heartbeat with its reason; after any other error the process is started again by its supervisor.
+    A block that ends without an error leaves nothing behind, also of the workers in whose place it ran. One that ends
+    with an error that only an operator can mend leaves a last heartbeat with its reason; after any other error the
+    process is started again by its supervisor.
     While no broker answers, heartbeats are lost: they are worth nothing later.
     """
 
     def __init__(self, kafka: KafkaSettings, activity: ProcessActivity) -> None:
+        self._kafka = kafka
         self._activity = activity
         self._key = activity.heartbeat().key
         self._producer = Producer(
@@ -49,21 +53,29 @@ class Pulse:
         self._activity.changed.set()
         self._thread.join()
         if error is None:
-            self._send(None)
+            for key in (*self._replaced(), self._key):
+                self._send(None, key)
         else:
             self._activity.of_process.stop(error)
-            self._send(self._activity.heartbeat().to_json())
+            self._send(self._activity.heartbeat().to_json(), self._key)
         self._producer.flush(DELIVERY_TIMEOUT_S)
 
     def _beat_until_ended(self) -> None:
         while not self._ended.is_set():
             self._activity.changed.clear()
-            self._send(self._activity.heartbeat().to_json())
+            self._send(self._activity.heartbeat().to_json(), self._key)
             self._producer.poll(0)
             self._activity.changed.wait(HEARTBEAT_INTERVAL_S)
 
-    def _send(self, value: bytes | None) -> None:
+    def _replaced(self) -> list[str]:
         try:
-            self._producer.produce(TOPIC, key=self._key.encode(), value=value)
+            return replaced_by(self._key, read_control(self._kafka), datetime.now(UTC))
+        except (ControlTopicMissing, KafkaUnavailable) as error:
+            log.debug("records of earlier workers stay", reason=str(error))
+            return []
+
+    def _send(self, value: bytes | None, key: str) -> None:
+        try:
+            self._producer.produce(TOPIC, key=key.encode(), value=value)
         except (KafkaException, BufferError) as error:
             log.debug("heartbeat not sent", reason=str(error))

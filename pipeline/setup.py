@@ -10,9 +10,9 @@ from connectors.debezium import ConnectorConfiguration
 from connectors.kafka import KafkaSettings
 from connectors.topics import TopicSettings, WantedTopic
 from pipeline import control, replication, source_database
+from pipeline.capture import Capture, read_source
 from pipeline.continuity import require_unbroken
 from pipeline.contract import Contract
-from pipeline.preconditions import Capture, read_source
 from pipeline.source_database import SourceSettings
 from pipeline.source_history import SourceHistory
 from pipeline.source_look import require_whole

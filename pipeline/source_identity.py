@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from pipeline.preconditions import Source
+from pipeline.capture import Source
 
 Identity = Mapping[str, str]
 

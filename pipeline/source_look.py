@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from pipeline.capture import Capture, Source, read_source
 from pipeline.ended_log import EpochEnded, Reason, Seen
-from pipeline.preconditions import Capture, Finding, Source, findings, gaps, read_source, require_ready
+from pipeline.preconditions import Finding, findings, gaps, require_ready
 from pipeline.source_database import Connection
 from pipeline.source_history import Gap, History, SourceHistory
 from pipeline.source_identity import Identity, altered, identity_of

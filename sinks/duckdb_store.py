@@ -24,6 +24,7 @@ from sinks.duckdb_analytics import NONE, Analytics
 from sinks.duckdb_errors import DuckdbBroken, translated
 from sinks.duckdb_ledger import Ledger, generation_path, generations_in, mend_ledger, read_ledger, size_bytes
 from sinks.duckdb_live_names import show_tables_of
+from sinks.duckdb_names import literal
 from sinks.duckdb_sink import DuckdbSink
 from sinks.epoch import Epoch
 from sinks.errors import GenerationInUse, GenerationMissing, StoreBroken, StoreUnavailable
@@ -212,7 +213,7 @@ class DuckdbStore:
         with self._files:
             if generation not in self._attached:
                 with translated(f"generation {generation}"):
-                    self.instance().execute(f"ATTACH '{_literal(self.path(generation))}' AS {catalog(generation)}")
+                    self.instance().execute(f"ATTACH {literal(str(self.path(generation)))} AS {catalog(generation)}")
                 self._attached[generation] = self.path(generation).stat().st_ino
 
     def show(self, generation: int) -> None:
@@ -297,7 +298,3 @@ def catalog(generation: int) -> str:
 def rows_of(shapes: Iterable[Shape]) -> tuple[RowShape, ...]:
     """The shapes that are tables."""
     return tuple(shape for shape in shapes if isinstance(shape, RowShape))
-
-
-def _literal(path: Path) -> str:
-    return str(path).replace("'", "''")

@@ -8,8 +8,6 @@ part without a root row, of the side of a register that is not shown, or with JS
 under `readmodels.images` as text, by side and then by part. A deletion stays as a register, for without it a repeated
 image would revive the row. Images pass through as text in both directions, so that no number is ever rounded.
 
-A register is the text of its streamed version, or `|` and the text of its snapshot row, or both with `|` between them.
-
 What somebody changes by hand must not stop the model. Where a document does not hold what its registers say, the
 changes whose images cannot be told any more are not known any more: readers miss those parts from the next write on,
 until a change or a repair brings them again. Deletions need no image, and stay.
@@ -28,7 +26,7 @@ from __future__ import annotations
 import zlib
 from base64 import b64decode, b64encode
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from hashlib import sha256
 from operator import itemgetter
@@ -39,10 +37,18 @@ import msgspec
 from sinks.column_type import parse
 from sinks.document import Parts, render
 from sinks.elasticsearch_mapping import OURS
+from sinks.elasticsearch_registers import (
+    Images,
+    has_image,
+    has_images,
+    lengths_of_images,
+    registers_of,
+    text_of,
+    with_image,
+)
 from sinks.elasticsearch_shelter import is_unreadable, shelter
 from sinks.register import NOTHING, Change, Register
 from sinks.shape import ROOT, DocumentShape, collection_of
-from sinks.version import decode, encode
 
 VISIBLE = "visible"
 HIDDEN = "hidden"
@@ -63,11 +69,6 @@ _LONGEST_ID = 512
 """Bytes that Elasticsearch takes as an id."""
 
 
-class _Images(msgspec.Struct, omit_defaults=True):
-    streamed: dict[str, str] = {}
-    snapshot: dict[str, str] = {}
-
-
 class Refused(msgspec.Struct, frozen=True):
     """Why, and since when, the index refuses a document.
 
@@ -83,7 +84,7 @@ class Refused(msgspec.Struct, frozen=True):
 class _Kept(msgspec.Struct, omit_defaults=True):
     kind: str
     registers: dict[str, str] = {}
-    images: _Images | None = None
+    images: Images | None = None
     rejection: Refused | None = None
     packed: list[str] = []
 
@@ -94,7 +95,7 @@ class _Rejected(msgspec.Struct):
 
 class _Packed(msgspec.Struct):
     registers: dict[str, str]
-    images: _Images
+    images: Images
 
 
 class Reading(NamedTuple):
@@ -110,7 +111,7 @@ class Reading(NamedTuple):
     refused: Refused | None = None
 
 
-_NO_IMAGES = _Images()
+_NO_IMAGES = Images()
 _UNREADABLE = (msgspec.MsgspecError, LookupError, ValueError, zlib.error)
 
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -174,9 +175,9 @@ class DocumentFormat:
         Args:
             longest_bytes: of all images together, above which the longest are left out; None for no limit.
         """
-        registers, images = {part: _text(register) for part, register in parts.items()}, _Images({}, {})
+        registers, images = {part: text_of(register) for part, register in parts.items()}, Images({}, {})
         left_bytes = longest_bytes
-        for size, side, part, image in sorted(_lengths(parts), key=itemgetter(0)):
+        for size, side, part, image in sorted(lengths_of_images(parts), key=itemgetter(0)):
             if left_bytes is None or (left_bytes := left_bytes - size) >= 0:
                 getattr(images, side)[part] = image
         packed = b64encode(zlib.compress(msgspec.json.encode(_Packed(registers, images)), level=1)).decode()
@@ -190,8 +191,8 @@ class DocumentFormat:
             kept = _kept.decode(fields.pop(OURS))
             if kept.rejection is not None:
                 packed = _packed.decode(zlib.decompress(b64decode("".join(kept.packed))))
-                return Reading(_registers(packed.registers, packed.images), refused=kept.rejection)
-            known = _registers(kept.registers, kept.images or _NO_IMAGES)
+                return Reading(registers_of(packed.registers, packed.images), refused=kept.rejection)
+            known = registers_of(kept.registers, kept.images or _NO_IMAGES)
         except _UNREADABLE:
             return Reading({}, is_damaged=True)
         if kept.kind != VISIBLE:
@@ -201,7 +202,7 @@ class DocumentFormat:
         aligned = {name: iter(images) for name, images in seen.items() if len(images) == expected[name]}
         for part, register in known.items():
             if register.is_alive and (images := aligned.get(collection_of(part))) is not None:
-                known[part] = _with_image(register, next(images))
+                known[part] = with_image(register, next(images))
         return _whole(known, is_damaged=len(aligned) < len(seen) or not expected.keys() <= seen.keys())
 
     def _images(self, fields: dict[str, msgspec.Raw]) -> dict[str, list[str]]:
@@ -230,12 +231,12 @@ def _line(content: str | None, parts: Parts, exact: Mapping[str, Change | None])
         exact: per part, the change whose image stands in the content as it is.
     """
     seen = {} if content is None else exact
-    unseen = _Images({}, {})
+    unseen = Images({}, {})
     for part, register in parts.items():
         for side, change in ((unseen.streamed, register.streamed), (unseen.snapshot, register.snapshot)):
             if change is not None and not change.deleted and change is not seen.get(part):
                 side[part] = str(change.image)
-    registers = {part: _text(register) for part, register in parts.items()}
+    registers = {part: text_of(register) for part, register in parts.items()}
     images = unseen if unseen.streamed or unseen.snapshot else None
     kept = msgspec.json.encode(_Kept(HIDDEN if content is None else VISIBLE, registers, images))
     if content is None:
@@ -249,81 +250,15 @@ def _shown(parts: Parts) -> dict[str, Change | None]:
     return {part: register.shown for part, register in parts.items()}
 
 
-def lacks_images(parts: Parts) -> bool:
-    """Whether an image was left out of a rejected document, so that it cannot be shown yet."""
-    return not all(map(_has_images, parts.values()))
-
-
-def with_images_of(incoming: Parts, known: Parts) -> Parts:
-    """What is known, without the changes that lack the image which the same change has among the incoming ones."""
-    return {
-        part: Register(*map(_unless_repeated, register, incoming.get(part, NOTHING)))
-        if not _has_images(register)
-        else register
-        for part, register in known.items()
-    }
-
-
-def _unless_repeated(known: Change | None, incoming: Change | None) -> Change | None:
-    if known is None or incoming is None or _has_image(known) or known.order != incoming.order:
-        return known
-    return incoming
-
-
-def _lengths(parts: Parts) -> Iterator[tuple[int, str, str, str]]:
-    """Length, side, part and text of every image."""
-    for part, register in parts.items():
-        for side, change in zip(("streamed", "snapshot"), register, strict=True):
-            if change is not None and change.image is not None:
-                text = str(change.image)
-                yield len(text), side, part, text
-
-
-def _registers(texts: Mapping[str, str], images: _Images) -> Parts:
-    return {part: _register(text, part, images) for part, text in sorted(texts.items())}
-
-
-def _text(register: Register) -> str:
-    streamed, snapshot = register
-    text = "" if streamed is None else encode(streamed)
-    return text if snapshot is None else f"{text}|{encode(snapshot)}"
-
-
-def _register(text: str, part: str, images: _Images) -> Register:
-    streamed, _, snapshot = text.partition("|")
-    return Register(
-        decode(streamed, images.streamed.get(part)) if streamed else None,
-        decode(snapshot, images.snapshot.get(part)) if snapshot else None,
-    )
-
-
 def _whole(known: Parts, *, is_damaged: bool) -> Reading:
     """The registers, without the changes whose images are missing."""
-    if not is_damaged and all(map(_has_images, known.values())):
+    if not is_damaged and all(map(has_images, known.values())):
         return Reading(known)
     rest = {
-        part: Register(*(change if change is None or _has_image(change) else None for change in register))
+        part: Register(*(change if change is None or has_image(change) else None for change in register))
         for part, register in known.items()
     }
     return Reading({part: register for part, register in rest.items() if register != NOTHING}, is_damaged=True)
-
-
-def _has_images(register: Register) -> bool:
-    streamed, snapshot = register
-    return (streamed is None or _has_image(streamed)) and (snapshot is None or _has_image(snapshot))
-
-
-def _has_image(change: Change) -> bool:
-    return change.deleted or change.image is not None
-
-
-def _with_image(register: Register, image: str) -> Register:
-    """The register, with the image that readers see where it has none of its own."""
-    shown = register.shown
-    if shown is None or shown.image is not None:
-        return register
-    change = Change(*shown[:-1], image)
-    return Register(change, register.snapshot) if shown is register.streamed else Register(register.streamed, change)
 
 
 def _texts(array: msgspec.Raw) -> list[str]:

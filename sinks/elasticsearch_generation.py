@@ -22,9 +22,7 @@ from sinks.elasticsearch_document import (
     Refused,
     id_of,
     is_of_document,
-    lacks_images,
     refused_of,
-    with_images_of,
 )
 from sinks.elasticsearch_index import Index
 from sinks.elasticsearch_ledger import (
@@ -40,6 +38,7 @@ from sinks.elasticsearch_ledger import (
 from sinks.elasticsearch_mapping import OWN_FIELDS, IndexSettings, ShapeRefused, index_of
 from sinks.elasticsearch_memory import Memory, Stored
 from sinks.elasticsearch_record import meta, records
+from sinks.elasticsearch_registers import lacks_images, with_images_of
 from sinks.elasticsearch_search import REJECTION, count, first, of_kind, refresh, scan
 from sinks.errors import ProgressLost
 from sinks.fence import Fence, Fences

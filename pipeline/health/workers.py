@@ -90,6 +90,21 @@ def control_from(kept: Mapping[str, Kept], now: datetime) -> Control:
     return Control(tuple(sorted(_current(heard), key=lambda worker: worker.last.key)), paused)
 
 
+def replaced_by(key: str, kept: Mapping[str, Kept], now: datetime) -> list[str]:
+    """The keys of workers that are gone, and in whose place the worker of a key was started.
+
+    Args:
+        kept: the control topic's last record of every key.
+        now: by a clock that agrees with the brokers' to a few seconds.
+    """
+    own = _heartbeat(kept[key].value) if key in kept else None
+    if own is None:
+        return []
+    current = {worker.last.key for worker in control_from(kept, now).of(own.model)}
+    of_model = {one: beat.model == own.model for one in kept if (beat := _heartbeat(kept[one].value)) is not None}
+    return [one for one, is_of_model in of_model.items() if is_of_model and one not in current]
+
+
 def _current(workers: Iterable[Worker]) -> list[Worker]:
     """Leave out a worker that is gone, and in whose place a later one was started, whatever became of that."""
     found = list(workers)

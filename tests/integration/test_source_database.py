@@ -13,8 +13,9 @@ from sqlalchemy.dialects import postgresql
 from connectors.debezium import shipped_configuration
 from connectors.source_session import LATER_SETTINGS, SETTINGS
 from pipeline import replication, source_database
+from pipeline.capture import Capture, read_source
 from pipeline.models import STATUSES, Base, open_engine
-from pipeline.preconditions import Capture, SourceNotReady, findings, read_source, require_ready
+from pipeline.preconditions import SourceNotReady, findings, require_ready
 from pipeline.source_database import Connection, SourceSettings, SourceUnavailable
 from pipeline.source_identity import altered, identity_of
 from stack.endpoints import Endpoints

@@ -17,7 +17,7 @@ from pipeline.health import checks
 from pipeline.health.lag import Lag, PartitionLag
 from pipeline.health.observation import ModelGenerations, Observation
 from pipeline.health.problem import Problem
-from pipeline.health.workers import Control, control_from
+from pipeline.health.workers import Control, control_from, replaced_by
 from pipeline.heartbeat import Heartbeat, Reason, WorkerState
 from pipeline.replication import Slot
 from pipeline.watchdog import WatchdogSettings
@@ -145,3 +145,15 @@ def test_a_check_is_added_by_one_entry_in_the_list(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(checks, "DEPLOYMENT_CHECKS", (*checks.DEPLOYMENT_CHECKS, ("dead letters", dead_letters)))
     assert [problem.subject for problem in found()] == ["dead letters"]
+
+
+def test_a_worker_that_ends_takes_the_records_of_those_with_it_in_whose_place_it_ran() -> None:
+    stopped = heartbeat(WorkerState.STOPPED, pid=1, reason=CONTRACT)
+    later, beside = heartbeat(pid=2, started_at=at(5)), heartbeat(pid=3)
+    kept = {one.key: Kept(one.to_json(), at(1)) for one in (later, beside)} | {
+        stopped.key: Kept(stopped.to_json(), at(60)),
+        "worker/duckdb/here/1": Kept(b'{"of": "another version"}', at(60)),
+        "redis": Kept(b'{"is_paused":false}', at(9)),
+    }
+    assert replaced_by(later.key, kept, NOW) == [stopped.key]
+    assert replaced_by("worker/redis/here/99", kept, NOW) == []

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from connectors.debezium import shipped_configuration
-from pipeline.preconditions import Capture, CapturedTable, Source, SourceDatabase, findings, gaps
+from pipeline.capture import Capture, CapturedTable, Source, SourceDatabase
+from pipeline.preconditions import findings, gaps
 from pipeline.replication import Slot
 
 CONFIGURATION = shipped_configuration()

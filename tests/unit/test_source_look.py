@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from connectors.debezium import shipped_configuration
+from pipeline.capture import Capture, Source
 from pipeline.ended_log import EpochEnded
-from pipeline.preconditions import Capture, Source
 from pipeline.source_history import Gap, History
 from pipeline.source_identity import altered, identity_of
 from pipeline.source_look import Look, as_seen, gaps_of, source_findings
