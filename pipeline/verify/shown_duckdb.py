@@ -29,6 +29,9 @@ from sinks.errors import GenerationMissing
 from sinks.sink import Sink, Store
 
 PAGE_ROWS = 100_000
+MAX_KEYS_BYTES = 50_000
+"""Length of the keys in one query; the rest of `Bounds.max_query_bytes` is for the names of the columns."""
+
 QUIET = "SET enable_progress_bar = false"
 """DuckDB would draw a bar on standard output when a query takes long."""
 
@@ -67,11 +70,11 @@ class DuckdbShown:
             yield pa.Table.from_batches([batch])
 
     def some(self, subject: Subject, keys: Sequence[str]) -> dict[str, str]:
-        wanted = ", ".join(_literal(key) for key in keys)
-        rows = self.ask(f"{self._select(subject)} WHERE {key_text(subject.root)} IN ({wanted})").fetchall()
         found: defaultdict[str, list[str]] = defaultdict(list)
-        for key, text in rows:
-            found[key].append(text)
+        for wanted in _listed(keys):
+            rows = self.ask(f"{self._select(subject)} WHERE {key_text(subject.root)} IN ({wanted})").fetchall()
+            for key, text in rows:
+                found[key].append(text)
         # A table has no primary key here: a row that is there twice is the text of both, which is that of no row.
         return {key: "\n".join(texts) for key, texts in found.items()}
 
@@ -83,6 +86,20 @@ class DuckdbShown:
         name = table if self.generation is None else f"{catalog(self.generation)}.main.{table}"
         key, text = key_text(subject.root), json_text(subject.root)
         return f"SELECT {key} AS key, {text} AS text FROM {name}"  # noqa: S608 - names are quoted
+
+
+def _listed(keys: Sequence[str]) -> Iterator[str]:
+    """Lists of keys for queries whose text a worker takes, see `sinks.duckdb_bounds`."""
+    some: list[str] = []
+    length = 0
+    for one in map(_literal, keys):
+        length += len(one.encode())
+        if some and length > MAX_KEYS_BYTES:
+            yield ", ".join(some)
+            some, length = [], len(one.encode())
+        some.append(one)
+    if some:
+        yield ", ".join(some)
 
 
 @contextmanager
