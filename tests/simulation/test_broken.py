@@ -15,7 +15,7 @@ from tests.simulation.side import Hazard
 from tests.simulation.simulation import SIDES, Failed, simulate
 from tests.simulation.world import World
 
-SEEDS = range(60)
+SEEDS = range(240)
 
 
 def first_failure(model: str) -> Failed | None:
