@@ -183,6 +183,8 @@ def _connector(deployment: Deployment) -> str:
             client.create_stopped(name, wanted)
             client.wait_until_stopped(name, CONNECTOR_STOP_TIMEOUT_S)
         _require_unbroken(deployment, client)
+        # Before its settings are changed: while Kafka Connect takes them up, it does not say that a connector rests.
+        is_at_rest = client.status(name).is_at_rest
         outcome = "created" if is_new else UNCHANGED
         if not is_new and client.config(name) != {**wanted, "name": name}:
             client.put_config(name, wanted)
@@ -191,7 +193,7 @@ def _connector(deployment: Deployment) -> str:
         if status.has_failed:
             client.restart_failed(name)
             outcome = "restarted" if outcome == UNCHANGED else outcome
-        elif status.is_at_rest:
+        elif is_at_rest or status.is_at_rest:
             client.resume(name)
             outcome = "resumed" if outcome == UNCHANGED else outcome
         client.wait_until_running(name, CONNECTOR_START_TIMEOUT_S)
