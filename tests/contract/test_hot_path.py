@@ -18,7 +18,7 @@ FEW, MANY = 1_000, 10_000
 BUILDING_DOCUMENTS = {
     *("register", "fence", "document", "shape", "version"),
     *("elasticsearch_document", "elasticsearch_shelter", "elasticsearch_generation"),
-    *("elasticsearch_index", "elasticsearch_memory", "elasticsearch_bulk"),
+    *("elasticsearch_registers", "elasticsearch_index", "elasticsearch_memory", "elasticsearch_bulk"),
     # Named tuples and dataclasses as they are made.
     *("<string>", "__init__"),
 }
