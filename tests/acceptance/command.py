@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 
 from tests.acceptance.waiting import wait_for
+from tests.forked import can_fork, run_forked
 
 CHECKOUT = Path(__file__).parents[2]
 MODELS = ("elasticsearch", "redis", "duckdb")
@@ -38,6 +39,9 @@ class Command:
 
     def __call__(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run a verb to its end."""
+        if can_fork(self.environment):
+            words = tuple(self._line(words)[3:])
+            return run_forked(words, self._environment, self.folder, ENDS_BY_ITSELF_WITHIN_S)
         return subprocess.run(
             self._line(words),
             env=self._environment,
