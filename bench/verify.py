@@ -38,7 +38,7 @@ from pipeline.verify.verification import Scope, verify
 LIMIT = 1.3
 """Times of plainly reading both sides that a verification may take."""
 
-_FILL = """
+FILL = """
 INSERT INTO orders (customer_id, status, total, note, shipping_address, created_at, updated_at)
 SELECT place % 5000, (ARRAY['pending', 'paid', 'shipped', 'cancelled'])[1 + place % 4], (place % 99999) / 100.0,
        CASE WHEN place % 3 = 0 THEN 'Grüße ' || place END,
@@ -99,7 +99,7 @@ def measure(context: Context, orders: int, repetitions: int, report: Report) -> 
     settings = context.settings()
     samples = {model: Sample() for model in read_models.MODELS}
     with set_up(settings, report), workers(context), connect(settings.source.url) as source:
-        source.execute(sql.SQL(_FILL).format(orders=sql.Literal(orders)))
+        source.execute(sql.SQL(FILL).format(orders=sql.Literal(orders)))
         source.execute("ANALYZE")
         report("filling the models")
         # Also the first look at everything, which warms all caches.

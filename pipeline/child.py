@@ -21,13 +21,14 @@ from pipeline.analytics import analytics
 from pipeline.config import DuckdbSettings, Settings
 from pipeline.control import Requests
 from pipeline.crew import Crew
-from pipeline.epoch.attended import Attended
+from pipeline.epoch.attended import Attended, Beside
 from pipeline.epoch.gate import Gate, GatedDecoder, GatedSink
 from pipeline.epoch.known import known_epochs
 from pipeline.epoch.lifted import Lifted, lives_of
 from pipeline.epoch.source_watch import SourceWatch
 from pipeline.epoch.sweeper import Sweeper
-from pipeline.gather import NOTHING_GATHERED, Gathered, GatherSettings
+from pipeline.first_fill import FirstFill, KafkaSnapshotLog, gathering
+from pipeline.gather import Gathered
 from pipeline.marks import of_topics
 from pipeline.memory import MemoryBound, data_bytes
 from pipeline.policy import GivenUp, Patience
@@ -65,7 +66,7 @@ class TopicsMissing(ContractBroken):
 def run_model(
     model: str, settings: Settings, until: threading.Event, caught_up_at: Mapping[Shard, int] | None = None
 ) -> None:
-    """Carry changes into every generation of one model that is complete: the live one, and those it can go back to.
+    """Carry changes into every generation of one model that readers see, can go back to, or could see.
 
     Args:
         until: ends the work when it is set.
@@ -93,7 +94,7 @@ def run_model(
         Requests(settings.kafka, model, activity.paused).follow(until)
 
         def hire(generation: int) -> Attended:
-            return _worker(model, settings, watched, generation, activity.of(generation), settings.catch_up)
+            return _worker(model, settings, watched, generation, activity.of(generation))
 
         done = partial(_done, watched, settings, caught_up_at)
         Crew(watched, hire, done, _source_watched(watched, settings, until)).run(until)
@@ -111,7 +112,7 @@ def build_generation(model: str, generation: int, settings: Settings, until: thr
     with read_models.elsewhere(model, settings) as store:
         log.info("building")
         watched = WatchedGenerations(store, _watchdog(model, settings))
-        _worker(model, settings, watched, generation, Activity(), settings.rebuild).run(until)
+        _worker(model, settings, watched, generation, Activity(), is_rebuilt=True).run(until)
 
 
 def write_duckdb(settings: Settings, until: threading.Event) -> None:
@@ -150,8 +151,14 @@ def _worker(
     store: Generations,
     generation: int,
     activity: Activity,
-    gather: GatherSettings = NOTHING_GATHERED,
+    *,
+    is_rebuilt: bool = False,
 ) -> Attended:
+    """The worker of one generation, and what is done beside it.
+
+    Args:
+        is_rebuilt: whether readers do not see the generation until a replay has filled it.
+    """
     record = store.generations().get(generation)
     if record is None:
         raise GenerationMissing(f"{model} has no generation {generation}")
@@ -159,6 +166,11 @@ def _worker(
         raise GenerationBroken(f"the metadata of generation {generation} of {model} is damaged")
     own = read_models.settings_of(record, settings)
     topics, shapes = own.contract.topics, read_models.shapes(model, own)
+    is_filled_first = not (is_rebuilt or record.is_complete)
+    gather = settings.rebuild if is_rebuilt else settings.catch_up
+    if is_filled_first:
+        gather = gathering(own.rebuild, is_snapshot_over=False)
+    gathered = Gathered(gather, shapes)
     known = known_epochs(store, generation, own)
     gate, sink = Gate(own.kafka.admin(), topics, known), Lifted(store.sink(generation), known())
     worker = Worker(
@@ -167,12 +179,15 @@ def _worker(
         read_models.projection(model, own, known()),
         GatedSink(NotedSink(sink, activity), gate),
         topics,
-        Gathered(gather, shapes),
+        gathered,
     )
-    sweeper = (
-        Sweeper(own, scopes_of(shapes), known, Lifted(store.sink(generation), known())) if record.is_complete else None
-    )
-    return Attended(worker, gate, sweeper, activity)
+    beside: list[Beside] = []
+    if record.is_complete or is_filled_first:
+        beside.append(Sweeper(own, scopes_of(shapes), known, Lifted(store.sink(generation), known())))
+    if is_filled_first:
+        sink = Lifted(store.sink(generation), known())
+        beside.append(FirstFill(own, store, generation, sink, gathered, KafkaSnapshotLog(own)))
+    return Attended(worker, gate, beside, activity)
 
 
 def _source_watched(store: Generations, settings: Settings, until: threading.Event) -> Callable[[], None]:
@@ -195,7 +210,8 @@ def _done(
     if caught_up_at is None:
         return lambda _: False
     own = read_models.settings_of(store.generations().get(generation, UNKNOWN), settings)
-    return has_reached(of_topics(caught_up_at, own.contract.topics))
+    is_reached = has_reached(of_topics(caught_up_at, own.contract.topics))
+    return lambda sink: is_reached(sink) and store.generations().get(generation, UNKNOWN).is_complete
 
 
 def _require_live(model: str, store: Generations) -> None:

@@ -113,7 +113,7 @@ class Crew:
         self._looks_without_live = 0
 
     def run(self, until: threading.Event) -> None:
-        """Keep every complete generation current until `until` is set, or all are done.
+        """Keep the live generation and every complete one current until `until` is set, or all are done.
 
         Raises:
             Exception: what the worker of the live generation stopped at, or one that this process cannot survive, or
@@ -145,12 +145,12 @@ class Crew:
                 return
             raise LiveGenerationGone("no generation is live" if live is None else f"generation {live} is gone")
         self._looks_without_live, self._live = 0, live
-        complete = {number for number, record in generations.items() if record.is_complete}
-        self._end([number for number in self._hands if number not in complete | {self._live}])
+        followed = {self._live, *(number for number, record in generations.items() if record.is_followed)}
+        self._end([number for number in self._hands if number not in followed])
         if self._live in self._hands and self._hands[self._live].is_reported:
             # It stopped while nobody saw it: now that readers do, it is tried again, and what it stops at is heard.
             self._end([self._live])
-        for new in sorted(complete - self._hands.keys()):
+        for new in sorted(followed - self._hands.keys()):
             try:
                 self._hands[new] = Hand(new, self._hire(new), self._done(new))
             except (StoreUnavailable, GenerationMissing, SystemicError) as error:

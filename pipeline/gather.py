@@ -26,7 +26,8 @@ class GatherSettings:
         max_bytes: of changes, after those that others replaced are gone, and at most twice as much before; nothing is
             gathered where it is zero.
         max_wait_s: how long a change may be held; None for no limit.
-        few_records: how many records are few: nothing is held where fewer came or wait.
+        few_records: how many records are few: nothing is held where fewer came or wait. Where it is zero, changes are
+            held also by a worker that has caught up.
     """
 
     max_bytes: int = 0
@@ -34,7 +35,7 @@ class GatherSettings:
     few_records: int = FEW
 
     def __post_init__(self) -> None:
-        if self.max_bytes < 0 or (self.max_wait_s or 0) < 0 or self.few_records < 1:
+        if self.max_bytes < 0 or (self.max_wait_s or 0) < 0 or self.few_records < 0:
             raise ValueError(f"no limit of what is gathered may be below zero: {self}")
 
 
@@ -50,11 +51,14 @@ class Gathered:
 
     def __init__(self, settings: GatherSettings, shapes: Iterable[Shape]) -> None:
         self._settings = settings
-        self._max_bytes = settings.max_bytes
         self._began_at = 0.0
         self._identities = {one.target: one.identity for one in shapes if isinstance(one, DocumentShape)}
         self._batch = Batch()
-        self._folds_at_bytes = self._max_bytes
+        self._folds_at_bytes = settings.max_bytes
+
+    def gather_by(self, settings: GatherSettings) -> None:
+        """Gather under other settings from now on; another thread may call this."""
+        self._settings = settings
 
     @property
     def is_empty(self) -> bool:
@@ -66,10 +70,10 @@ class Gathered:
         if self.is_empty:
             self._began_at = time.monotonic()
         self._batch = joined(self._batch, batch)
-        if self._max_bytes and _bytes_of(self._batch) > self._folds_at_bytes:
+        if self._settings.max_bytes and _bytes_of(self._batch) > self._folds_at_bytes:
             self._batch = self._folded()
             # Not again with every batch that comes: folding costs as much as what is held.
-            self._folds_at_bytes = min(2 * _bytes_of(self._batch), 2 * self._max_bytes)
+            self._folds_at_bytes = min(2 * _bytes_of(self._batch), 2 * self._settings.max_bytes)
 
     def is_due(self, came: int, waiting: int) -> bool:
         """Whether to write now.
@@ -81,20 +85,20 @@ class Gathered:
         limit_s = self._settings.max_wait_s
         return (
             min(came, waiting) < self._settings.few_records
-            or _bytes_of(self._batch) >= self._max_bytes
+            or _bytes_of(self._batch) >= self._settings.max_bytes
             or (limit_s is not None and time.monotonic() - self._began_at >= limit_s)
         )
 
     def take(self) -> Batch:
         """Everything that was gathered; nothing is left."""
-        batch = self._folded() if self._max_bytes else self._batch
+        batch = self._folded() if self._settings.max_bytes else self._batch
         self.drop()
         return batch
 
     def drop(self) -> None:
         """Forget what was gathered."""
         self._batch = Batch()
-        self._folds_at_bytes = self._max_bytes
+        self._folds_at_bytes = self._settings.max_bytes
 
     def _folded(self) -> Batch:
         mutations = tuple(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -45,7 +46,7 @@ def _create_first(store: Store, record: Record) -> str:
         return UNCHANGED
     # Not the number of one that was removed by hand: something of it may be left.
     generation = max(_fit_for_readers(generations), default=(NEVER, max([live or 0, *generations]) + 1))[1]
-    store.create(generation, record)
+    store.create(generation, replace(record, is_complete=False))
     store.sink(generation).cutover()
     return f"generation {generation} is live"
 
@@ -53,7 +54,7 @@ def _create_first(store: Store, record: Record) -> str:
 def _fit_for_readers(generations: Mapping[int, Record]) -> Iterator[tuple[datetime, int]]:
     """Yield the generations that may be shown, each after the moment when readers last began to see it."""
     for number, record in generations.items():
-        if record.is_complete and not record.is_rejected:
+        if record.is_followed and not record.is_rejected:
             yield record.shown_at or NEVER, number
 
 

@@ -138,6 +138,11 @@ class WatchedGenerations:
         with self._watchdog.watching("look at the generations"):
             return WatchedSink(self._store.sink(generation), self._watchdog)
 
+    def complete(self, generation: int, filled_per_s: float = 0.0) -> None:
+        """Note that a generation is complete."""
+        with self._watchdog.watching("complete a generation"):
+            self._store.complete(generation, filled_per_s)
+
     def note(self, generation: int, epoch: Epoch) -> None:
         """Note a life of the log."""
         with self._watchdog.watching("note an epoch"):

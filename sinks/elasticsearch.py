@@ -137,7 +137,7 @@ class ElasticsearchStore:
         for alias in self._shapes:
             settings = {"index": self._settings.of_complete()}
             self._cluster.ask("PUT", f"/{index_name(alias, generation)}/_settings", dict[str, Any], settings)
-        self.sink(generation).note(lambda record: record.completed(filled_per_s))
+        self.sink(generation).complete(filled_per_s)
 
     def reject(self, generation: int) -> None:
         self.sink(generation).note(lambda record: replace(record, is_rejected=True))
@@ -211,8 +211,15 @@ class ElasticsearchSink:
         for index in self._indices.values():
             index.note(change)
 
+    def complete(self, filled_per_s: float) -> None:
+        """Let readers find everything, then note that this generation is complete."""
+        for index in self._indices.values():
+            index.refresh()
+        self.note(lambda record: record.completed(filled_per_s))
+
     def cutover(self) -> None:
         for index in self._indices.values():
+            index.refresh_at_intervals()
             index.refresh()
         actions: list[dict[str, Any]] = []
         for alias, index in self._indices.items():

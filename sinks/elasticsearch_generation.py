@@ -35,7 +35,7 @@ from sinks.elasticsearch_ledger import (
     shards_of,
     shards_source,
 )
-from sinks.elasticsearch_mapping import OWN_FIELDS, IndexSettings, ShapeRefused, index_of
+from sinks.elasticsearch_mapping import OF_SHOWN_WHILE_BUILDING, OWN_FIELDS, IndexSettings, ShapeRefused, index_of
 from sinks.elasticsearch_memory import Memory, Stored
 from sinks.elasticsearch_record import meta, records
 from sinks.elasticsearch_registers import lacks_images, with_images_of
@@ -104,6 +104,13 @@ class GenerationIndex:
         name = self.index.name
         [known] = records(self._cluster, name).values()
         self._cluster.ask("PUT", f"/{name}/_mapping", dict[str, Any], meta(change(known)))
+
+    def refresh_at_intervals(self) -> None:
+        """Have an index that is still filled refreshed now and again: readers are about to search it."""
+        name = self.index.name
+        [known] = records(self._cluster, name).values()
+        if not known.is_complete:
+            self._cluster.ask("PUT", f"/{name}/_settings", dict[str, Any], {"index": OF_SHOWN_WHILE_BUILDING})
 
     def refresh(self) -> None:
         """Let searches find everything that was acknowledged."""

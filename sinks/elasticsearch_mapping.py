@@ -96,6 +96,9 @@ OF_BUILDING: Mapping[str, Any] = {
 }
 """The settings of an index that is filled and not searched; `IndexSettings.of_complete` takes each of them back."""
 
+OF_SHOWN_WHILE_BUILDING: Mapping[str, Any] = {"refresh_interval": "5s"}
+"""What changes where readers search it all the same: how soon they find what was written."""
+
 
 def index_of(shape: DocumentShape, settings: IndexSettings, *, is_complete: bool = True) -> dict[str, Any]:
     """Settings and mappings of an index for documents of one shape.

@@ -19,10 +19,10 @@ class State(StrEnum):
     """Where a generation stands.
 
     Attributes:
-        BUILDING: it is being filled from the log, and readers have never seen it.
+        BUILDING: it is being filled from the log. Readers have never seen it, unless it is the first generation.
         READY: it holds the log and is kept current; readers have never seen it.
         REJECTED: it holds the log, and was found to differ from the source; readers are not to see it.
-        LIVE: readers see it.
+        LIVE: readers see it, and it has held the log.
         KEPT: readers saw it before, and it is kept current, so that they can go back to it.
     """
 
@@ -66,10 +66,10 @@ class Record:
 
     def state(self, *, is_live: bool) -> State:
         """Where the generation stands, given whether readers see it."""
+        if not self.is_complete and (is_live or not self.shown_at):
+            return State.BUILDING
         if is_live:
             return State.LIVE
-        if not self.is_complete:
-            return State.BUILDING
         if self.is_rejected:
             return State.REJECTED
         return State.KEPT if self.shown_at else State.READY
@@ -81,6 +81,11 @@ class Record:
     def noting(self, epoch: Epoch) -> Record:
         """This record, with what is known of one epoch."""
         return replace(self, epochs=noting(self.epochs, epoch))
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether the model's workers keep the generation current: it is complete, or readers have seen it."""
+        return self.is_complete or self.shown_at is not None
 
     @property
     def seed(self) -> Batch:

@@ -48,6 +48,9 @@ class Generations(Protocol):
     def note(self, generation: int, epoch: Epoch) -> None:
         """Note a life of the log that a generation is fed from, or more of one that is noted."""
 
+    def complete(self, generation: int, filled_per_s: float = 0.0) -> None:
+        """Give a generation the settings of one that readers see, and note that it is complete, and how fast it was."""
+
 
 class Store(Generations, Protocol):
     """All generations of one read model, in one store."""
@@ -57,9 +60,6 @@ class Store(Generations, Protocol):
 
         Nothing happens where it exists.
         """
-
-    def complete(self, generation: int, filled_per_s: float = 0.0) -> None:
-        """Give a generation the settings of one that readers see, and note that it is complete, and how fast it was."""
 
     def reject(self, generation: int) -> None:
         """Note that a generation differs from the source."""

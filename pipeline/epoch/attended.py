@@ -3,30 +3,43 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from contextvars import copy_context
+from typing import Protocol
 
 from pipeline.activity import Activity
 from pipeline.consumer import LogTruncated
 from pipeline.epoch.gate import Gate
-from pipeline.epoch.sweeper import Sweeper
 from pipeline.worker import Worker
+from sinks.batch import Shard
 from sinks.sink import Sink
 
 
+class Beside(Protocol):
+    """Sees to something of a generation while its worker works."""
+
+    def follow(self, over: threading.Event, held: Callable[[], Collection[Shard]]) -> None:
+        """Do it until it is done, or `over` is set.
+
+        Args:
+            held: answers with the shards that this process reads.
+        """
+
+
 class Attended:
-    """A worker whose generation is swept meanwhile, where that is due.
+    """A worker, and what is seen to on threads of their own meanwhile.
 
     Args:
         gate: the one that its records pass.
-        sweeper: None for a generation that is being built: it was given its sweeps at its birth.
+        beside: such as the sweeps; none of those for a generation that is being rebuilt, which was given them at its
+            birth.
         activity: is told what the worker does.
     """
 
-    def __init__(self, worker: Worker, gate: Gate, sweeper: Sweeper | None, activity: Activity) -> None:
+    def __init__(self, worker: Worker, gate: Gate, beside: Sequence[Beside], activity: Activity) -> None:
         self._worker = worker
         self._gate = gate
-        self._sweeper = sweeper
+        self._beside = beside
         self._activity = activity
 
     def run(self, until: threading.Event, is_done: Callable[[Sink], bool] = lambda _: False) -> None:
@@ -40,8 +53,17 @@ class Attended:
 
     def _run(self, until: threading.Event, is_done: Callable[[Sink], bool]) -> None:
         over = threading.Event()
-        beside = threading.Thread(target=copy_context().run, args=(self._sweep, over), name="sweeps", daemon=True)
-        beside.start()
+        threads = [
+            threading.Thread(
+                target=copy_context().run,
+                args=(one.follow, over, self._worker.held),
+                name=type(one).__name__,
+                daemon=True,
+            )
+            for one in self._beside
+        ]
+        for thread in threads:
+            thread.start()
         try:
             self._worker.run(until, is_done, self._activity)
         except LogTruncated:
@@ -50,8 +72,5 @@ class Attended:
             raise
         finally:
             over.set()
-            beside.join()
-
-    def _sweep(self, over: threading.Event) -> None:
-        if self._sweeper is not None:
-            self._sweeper.follow(over, self._worker.held)
+            for thread in threads:
+                thread.join()

@@ -36,7 +36,7 @@ def beginning(generations: Mapping[int, Record], live: int | None, wanted: Recor
     What is unfinished and made of something else, or was found to differ from the source, can never be shown and is to
     be dropped. What is complete and was kept on purpose stays, unless the replay is to start over.
     """
-    states = {number: record.state(is_live=number == live) for number, record in generations.items()}
+    states = {number: record.state(is_live=False) for number, record in generations.items() if number != live}
     begun = [number for number, state in states.items() if state in (State.BUILDING, State.READY)]
     same = [number for number in begun if _goes_on(generations[number], wanted) and not starts_over]
     chosen = max(same, default=None)

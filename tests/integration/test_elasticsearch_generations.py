@@ -21,9 +21,12 @@ from sinks.elasticsearch import (
     ShapeRefused,
     connect,
 )
+from sinks.elasticsearch_generation import GenerationIndex
 from sinks.errors import GenerationMissing, ProgressLost, StoreUnavailable
+from sinks.generation import Record, State
 from sinks.shape import DocumentShape
 from stack.endpoints import Endpoints
+from tests.acceptance.waiting import wait_for
 from tests.contract.elasticsearch_subject import ElasticsearchSubject
 from tests.contract.log import LIBRARY, SHOP, Log, Row, batch
 from tests.contract.subject import Form
@@ -262,3 +265,56 @@ def test_the_number_of_shards_and_copies_is_the_operators(subject: Elasticsearch
     index = next(iter(subject.http("GET", "orders-000001/_settings").values()))["settings"]["index"]
     assert (index["number_of_shards"], index["number_of_replicas"]) == ("2", "0")
     assert index["translog"]["durability"] == "request"
+
+
+def test_a_first_generation_is_filled_as_by_a_rebuild_and_readers_find_what_was_written(
+    subject: ElasticsearchSubject,
+) -> None:
+    sink = first_fill(subject)
+    assert settings(subject) == {"refresh_interval": "5s", "number_of_replicas": "0", "auto_expand_replicas": "false"}
+    sink.write(orders(3))
+    wait_for(lambda: found(subject) == 3, 30, lambda: f"{found(subject)} of 3 are found")
+    subject.store(SHAPES).complete(1)
+    assert settings(subject) == {"number_of_replicas": "0", "auto_expand_replicas": "0-1"}
+    assert subject.store(SHAPES).generations()[1].state(is_live=True) is State.LIVE
+
+
+@pytest.mark.parametrize("action", ["refresh", "note"])
+def test_a_first_generation_whose_completion_was_killed_half_way_is_completed_by_the_next_worker(
+    subject: ElasticsearchSubject, monkeypatch: pytest.MonkeyPatch, action: str
+) -> None:
+    first_fill(subject).write(orders(3))
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(GenerationIndex, action, killed)
+        with pytest.raises(KeyboardInterrupt):
+            subject.store(SHAPES).complete(1)
+    assert subject.store(SHAPES).generations()[1].state(is_live=True) is State.BUILDING
+    subject.store(SHAPES).complete(1)
+    assert found(subject) == 3
+    assert settings(subject) == {"number_of_replicas": "0", "auto_expand_replicas": "0-1"}
+    assert subject.store(SHAPES).generations()[1].state(is_live=True) is State.LIVE
+
+
+def first_fill(subject: ElasticsearchSubject) -> ElasticsearchSink:
+    """A first generation as set-up makes it."""
+    store = subject.store(SHAPES)
+    store.create(1, Record(shapes=tuple(SHAPES), is_complete=False))
+    sink = store.sink(1)
+    sink.cutover()
+    return sink
+
+
+def found(subject: ElasticsearchSubject) -> int:
+    """How many orders a reader's search finds, who asks for no refresh."""
+    return int(subject.http("GET", "orders/_count")["count"])
+
+
+def settings(subject: ElasticsearchSubject) -> dict[str, str]:
+    """Those of the first generation's index that a fill changes, where they are no defaults."""
+    index: dict[str, Any] = subject.http("GET", "orders-000001/_settings")[f"{subject.prefix}orders-000001"]
+    named = ("refresh_interval", "number_of_replicas", "auto_expand_replicas")
+    return {name: value for name, value in index["settings"]["index"].items() if name in named}

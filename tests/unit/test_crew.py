@@ -104,6 +104,17 @@ def test_every_complete_generation_has_a_worker_and_a_building_one_has_none(offi
     assert office.working() == [], "all ended with the crew"
 
 
+def test_a_building_generation_that_readers_see_or_saw_has_a_worker(office: Office) -> None:
+    office.store.create(2, BUILDING)
+    with office.at_work():
+        office.becomes(1)
+        office.store.sink(2).cutover()
+        office.becomes(1, 2)
+        office.store.sink(1).cutover()
+        office.becomes(1, 2)
+    assert [one.generation for one in office.hired] == [1, 2]
+
+
 def test_a_cutover_ends_no_worker_and_a_dropped_generation_ends_its_own(office: Office) -> None:
     office.store.create(2, Record())
     with office.at_work():

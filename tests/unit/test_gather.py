@@ -97,3 +97,11 @@ def test_a_shard_that_was_given_away_and_came_back_is_joined_from_its_first_offs
     assert joined(Batch(span=one), Batch(span=other)).span == Span(
         {SHARD: 10, ("other", 1): 4}, {SHARD: 40, ("other", 1): 9}
     )
+
+
+def test_changes_are_held_back_also_by_a_worker_that_has_caught_up_where_no_record_is_few() -> None:
+    gathered = Gathered(GatherSettings(max_bytes=2**30, few_records=0), [DOCUMENT])
+    gathered.add(parts(0, 1, keys=1))
+    assert not gathered.is_due(1, 0)
+    gathered.gather_by(GatherSettings(max_bytes=2**30))
+    assert gathered.is_due(1, 0)

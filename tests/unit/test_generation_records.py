@@ -94,6 +94,8 @@ def test_a_contract_is_read_back_as_it_was() -> None:
         (replace(READY, is_rejected=True), False, State.REJECTED),
         (shown(1), False, State.KEPT),
         (shown(1), True, State.LIVE),
+        (replace(shown(1), is_complete=False), True, State.BUILDING),
+        (replace(shown(1), is_complete=False), False, State.KEPT),
         (UNKNOWN, True, State.LIVE),
     ],
 )
@@ -122,6 +124,7 @@ def test_the_generation_to_go_back_to_is_the_one_that_was_live_last() -> None:
         ({1: shown(1), 2: BUILDING}, replace(BUILDING, seed_offsets={SHARD: 1}), False, Beginning(3, dropped=(2,))),
         ({1: shown(1), 2: replace(READY, is_rejected=True)}, BUILDING, False, Beginning(3, dropped=(2,))),
         ({1: shown(1), 2: shown(2)}, BUILDING, True, Beginning(3)),
+        ({1: replace(shown(1), is_complete=False)}, BUILDING, True, Beginning(2)),
     ],
 )
 def test_a_replay_goes_on_with_what_is_the_same_and_starts_cleanly_otherwise(

@@ -1,0 +1,219 @@
+"""The first fill of every model, against the connector's own snapshot of the same rows.
+
+    python -m bench.fill [--orders N] [--repetitions N]
+
+Each repetition takes the snapshot of N orders with two items each twice, and everything between source and models is
+made anew for it: first with no worker, which is Debezium's own time, from its start until it tells that the snapshot
+has ended; then with the workers of all models beside it, as `readmodels run` starts them, until each model holds every
+row, and readers of it find them. Both run on the same servers and cores, so that their ratio is what counts.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Annotated, Any
+
+import typer
+from psycopg import sql
+from rich.console import Console
+from rich.table import Table
+
+from bench.latency import workers
+from bench.servers import DESCRIPTION, servers
+from bench.throughput import Report
+from bench.verify import FILL
+from connectors.kafka import end_offsets
+from pipeline import logging, read_models, setup, snapshots
+from pipeline.cli.context import Context
+from pipeline.config import Settings
+from pipeline.epoch.lifted import sink_of
+from pipeline.generations import drop_steps, first_generation_steps
+from pipeline.health.workers import read_workers
+from pipeline.heartbeat import WorkerState
+from pipeline.rebuild.reach import reach
+from pipeline.setup import Step, carry_out
+from pipeline.source_database import connect
+from pipeline.verify.verification import Scope, verify
+
+WITHIN_S = 1800.0
+LOOK_EVERY_S = 0.1
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+class NotEqual(RuntimeError):
+    """A model differed from PostgreSQL after its first fill, so that its times mean nothing."""
+
+
+@dataclass
+class Samples:
+    """Seconds of every repetition, in turn.
+
+    Args:
+        alone_s: Debezium's snapshot with no worker.
+        beside_s: Debezium's snapshot beside the workers.
+        filled_s: by model, from the connector's start until it holds every row.
+    """
+
+    alone_s: list[float] = field(default_factory=list)
+    beside_s: list[float] = field(default_factory=list)
+    filled_s: dict[str, list[float]] = field(default_factory=lambda: {model: [] for model in read_models.MODELS})
+
+    def ratios(self, model: str) -> list[float]:
+        """How many times as long as the snapshot alone each fill of a model took."""
+        return [filled / alone for filled, alone in zip(self.filled_s[model], self.alone_s, strict=True)]
+
+
+class _Silent:
+    def reading(self, side: str, count: int, expected: int | None) -> None:
+        """Nobody looks."""
+
+    def waiting(self, model: str, lacking_records: int) -> None:
+        """Nobody looks."""
+
+
+def measure(context: Context, orders: int, repetitions: int, report: Report) -> Samples:
+    """Time first fills of orders with two items each, and the snapshots behind them."""
+    settings, samples = context.settings(), Samples()
+    with _tables(settings, orders):
+        for repetition in range(1, repetitions + 1):
+            with _deployed(settings, []):
+                samples.alone_s.append(_snapshot_s(settings))
+            report(f"{repetition} of {repetitions}  snapshot alone {samples.alone_s[-1]:.1f} s")
+            with _deployed(settings, first_generation_steps(settings)), workers(context):
+                _fill(settings, samples)
+            filled = ", ".join(f"{model} {took_s[-1]:.1f} s" for model, took_s in samples.filled_s.items())
+            report(f"{repetition} of {repetitions}  beside workers {samples.beside_s[-1]:.1f} s; {filled}")
+    return samples
+
+
+def _fill(settings: Settings, samples: Samples) -> None:
+    _await_workers(settings)
+    ended = threading.Event()
+    threads = [
+        threading.Thread(target=_time_fill, args=(model, settings, time.monotonic(), ended, samples))
+        for model in read_models.MODELS
+    ]
+    for thread in threads:
+        thread.start()
+    samples.beside_s.append(_snapshot_s(settings))
+    ended.set()
+    for thread in threads:
+        thread.join()
+    for verdict in verify(read_models.MODELS, settings, Scope(timeout_s=WITHIN_S), _Silent()):
+        if not verdict.is_equal:
+            raise NotEqual(f"{verdict.model}: {dict(verdict.found.counts)}")
+
+
+def _time_fill(model: str, settings: Settings, began: float, ended: threading.Event, samples: Samples) -> None:
+    """Note how long a model takes to hold what is in the log once the snapshot has ended, and to show it."""
+    ended.wait()
+    ends = end_offsets(settings.kafka.admin(), settings.contract.topics)
+    with read_models.elsewhere(model, settings) as store:
+        live = store.live()
+        assert live is not None
+        reach(sink_of(store, live).progress, ends, lambda _: None, WITHIN_S)
+    samples.filled_s[model].append(time.monotonic() - began)
+
+
+def _snapshot_s(settings: Settings) -> float:
+    """Start the connector, and time it until it tells that its snapshot has ended."""
+    began = time.monotonic()
+    carry_out([setup.connector_step(settings.deployment)], lambda *_: None)
+    while True:
+        told = snapshots.read_snapshots(settings)
+        if told is not None and told.has_ended:
+            return time.monotonic() - began
+        time.sleep(LOOK_EVERY_S)
+
+
+@contextmanager
+def _tables(settings: Settings, orders: int) -> Iterator[None]:
+    """The rows, made anew, and dropped at the end."""
+    carry_out([*_undone(settings), setup.drop_tables_step(settings.source)], lambda *_: None)
+    carry_out(setup.init_steps(settings.deployment)[:1], lambda *_: None)
+    with closing(connect(settings.source.url)) as source:
+        source.execute(sql.SQL(FILL).format(orders=sql.Literal(orders)))
+        source.execute("ANALYZE")
+    try:
+        yield
+    finally:
+        carry_out([setup.drop_tables_step(settings.source)], lambda *_: None)
+
+
+@contextmanager
+def _deployed(settings: Settings, further: Sequence[Step]) -> Iterator[None]:
+    """Everything up to the connector, which is still to be started, and taken down again."""
+    *prepared, _ = setup.init_steps(settings.deployment)
+    carry_out([*prepared, *further], lambda *_: None)
+    try:
+        yield
+    finally:
+        carry_out(_undone(settings), lambda *_: None)
+
+
+def _undone(settings: Settings) -> list[Step]:
+    return [*drop_steps(settings), *setup.teardown_steps(settings.deployment)]
+
+
+def _await_workers(settings: Settings) -> None:
+    """Return once every model has a worker that works."""
+    deadline = time.monotonic() + WITHIN_S
+    while time.monotonic() < deadline:
+        control = read_workers(settings.kafka)
+        states = {model: [one.last.state for one in control.of(model)] for model in read_models.MODELS}
+        if all(WorkerState.WORKING in some for some in states.values()):
+            return
+        time.sleep(LOOK_EVERY_S)
+    raise TimeoutError(f"workers do not work: {states}")
+
+
+def print_report(samples: Samples, orders: int) -> None:
+    """Print medians, and the ratios of the repetitions."""
+    out.print(
+        f"first fill of {orders:,} orders with {2 * orders:,} items; Debezium's snapshot alone"
+        f" {median(samples.alone_s):.1f} s, beside the workers {median(samples.beside_s):.1f} s"
+    )
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("model")
+    for column in ("filled after s", "times snapshot", "least", "most"):
+        table.add_column(column, justify="right")
+    for model, took_s in samples.filled_s.items():
+        ratios = samples.ratios(model)
+        figures = (f"{median(took_s):.1f}", *(f"{one:.2f}" for one in (median(ratios), min(ratios), max(ratios))))
+        table.add_row(f"[bold]{model}[/]", *figures)
+    out.print(table)
+
+
+def samples_json(samples: Samples) -> dict[str, Any]:
+    """Every sample."""
+    return {"alone_s": samples.alone_s, "beside_s": samples.beside_s, "filled_s": samples.filled_s}
+
+
+def main(
+    orders: Annotated[int, typer.Option(min=1, help="Orders, with two items each.")] = 50_000,
+    repetitions: Annotated[int, typer.Option(min=1, help="How often everything is measured, in turn.")] = 3,
+    home: Annotated[Path, typer.Option(help="Where the benchmark's own servers keep their state.")] = Path(
+        ".readmodels-bench"
+    ),
+) -> None:
+    """Measure first fills."""
+    with servers(home), (home / "log" / "bench.log").open("a") as words:
+        logging.configure(words)
+
+        def report(step: str) -> None:
+            err.print(f"[dim]{step}, load {os.getloadavg()[0]:.1f}[/]")
+
+        print_report(measure(Context(DESCRIPTION, home), orders, repetitions, report), orders)
+
+
+if __name__ == "__main__":
+    typer.run(main)
