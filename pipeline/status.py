@@ -26,6 +26,8 @@ class ModelStatus:
 
     Args:
         generation: the one that readers see.
+        is_building: whether it is filled for the first time, so that readers do not find everything yet.
+        progress: of how many offsets of the log it has applied, from 0 to 1.
         staleness_s: the age of the oldest record that it has not applied; zero where there is none.
         paused_since: when its workers were asked to pause; None where they were not.
         workers: those that run, and those that stopped or are missing.
@@ -34,6 +36,8 @@ class ModelStatus:
     model: str
     generation: int | None = None
     generations: tuple[int, ...] = ()
+    is_building: bool | None = None
+    progress: float | None = None
     lag_records: int | None = None
     staleness_s: float | None = None
     partitions: tuple[PartitionLag, ...] = ()
@@ -110,6 +114,8 @@ def _model(observation: Observation, model: str) -> ModelStatus:
         model,
         generation=generations.live if generations else None,
         generations=tuple(generations.all) if generations else (),
+        is_building=generations.is_building if generations else None,
+        progress=lag.progress if lag else None,
         lag_records=lag.lag_records if lag else None,
         staleness_s=lag.staleness_s if lag else None,
         partitions=lag.partitions if lag else (),

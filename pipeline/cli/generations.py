@@ -157,7 +157,7 @@ def _print(found: list[Standing]) -> None:
             f"{one.progress:.1%}",
             f"{one.lag_records:,}",
             _age(one.created_at),
-            _age(one.shown_at) if one.state is State.LIVE else "-",
+            _age(one.shown_at) if one.is_live else "-",
         )
     out.print(table)
     for one in found:
@@ -167,7 +167,7 @@ def _print(found: list[Standing]) -> None:
 
 
 def _remedy(one: Standing) -> str:
-    if one.state is State.LIVE:
+    if one.is_live:
         return f"Run `readmodels replay {one.model} --execute`."
     return "Readers do not see it. `readmodels prune all --keep 0 --execute` removes what was live before."
 

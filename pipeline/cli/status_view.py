@@ -76,6 +76,8 @@ def _models(models: Sequence[ModelStatus], having: set[str]) -> Table:
 def _progress(model: ModelStatus) -> tuple[str, str, str]:
     others = ", ".join(str(number) for number in model.generations if number != model.generation)
     generation = f"{model.generation or UNKNOWN}{f' (also {others})' if others else ''}"
+    if model.is_building:
+        generation += f" building{'' if model.progress is None else f', {model.progress:.0%}'}"
     lag = UNKNOWN if model.lag_records is None else f"{model.lag_records:,}"
     return generation, lag, UNKNOWN if model.staleness_s is None else _duration(model.staleness_s)
 

@@ -82,6 +82,21 @@ def generation_is_live(observation: Observation, model: str) -> Iterator[Problem
         yield Problem(model, f"generation {found.live} is live, and gone", LiveGenerationGone.remedy)
 
 
+def generation_is_filled(observation: Observation, model: str) -> Iterator[Problem]:
+    """Find a model whose first fill goes on, so that readers do not find everything yet."""
+    found = observation.generations[model].result()
+    if found.is_building:
+        lag = observation.lag[model].result()
+        problem = (
+            f"generation {found.live} is building: it holds {lag.progress:.0%} of the log so far, and readers find what"
+            " was written some seconds ago"
+        )
+        remedy = (
+            "Wait for it. It is complete once the connector's snapshot has ended, and a worker has carried all of it."
+        )
+        yield Problem(model, problem, remedy)
+
+
 def changes_are_applied(observation: Observation, model: str) -> Iterator[Problem]:
     """Find a model that is staler than it may be, and one whose workers run without applying what waits for them.
 
@@ -170,6 +185,7 @@ DEPLOYMENT_CHECKS: tuple[tuple[str, Check], ...] = (
 
 MODEL_CHECKS: tuple[ModelCheck, ...] = (
     generation_is_live,
+    generation_is_filled,
     worker_runs,
     model_is_not_paused,
     changes_are_applied,

@@ -42,6 +42,12 @@ class Lag:
         """How many offsets lie between progress and the ends of the log."""
         return sum(partition.lag_records for partition in self.partitions)
 
+    @property
+    def progress(self) -> float:
+        """Of how many offsets of the log were applied, from 0 to 1."""
+        total = sum(partition.end for partition in self.partitions)
+        return (total - self.lag_records) / total if total else 1.0
+
 
 def read_lag(kafka: KafkaSettings, group: str, ends: Mapping[Shard, int]) -> Lag:
     """Compare the progress that a group mirrors with the ends of the log.

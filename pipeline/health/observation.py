@@ -38,6 +38,11 @@ class ModelGenerations:
     all: Mapping[int, Record]
     rejections: Rejections = NO_REJECTIONS
 
+    @property
+    def is_building(self) -> bool:
+        """Whether the live generation is still filled for the first time."""
+        return self.live is not None and self.live in self.all and not self.all[self.live].is_complete
+
 
 class Observation:
     """Facts about one deployment. Each is a future: its result is the fact, or the error that kept it from being read.

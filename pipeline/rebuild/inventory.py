@@ -24,6 +24,7 @@ class Standing:
     """One generation.
 
     Args:
+        is_live: whether readers see it; the first generation of a model is seen while it is built.
         lag_records: offsets that it has still to take in.
         progress: of how many offsets of the log it has taken in, from 0 to 1.
         problem: why it cannot be read, or None; lag and progress are then those of an empty one.
@@ -32,6 +33,7 @@ class Standing:
     model: str
     generation: int
     state: State
+    is_live: bool
     created_at: datetime | None
     shown_at: datetime | None
     size_bytes: int
@@ -73,6 +75,7 @@ def _standing(
         model,
         number,
         record.state(is_live=is_live),
+        is_live,
         record.created_at,
         record.shown_at,
         store.size_bytes(number),

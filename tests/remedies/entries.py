@@ -125,6 +125,7 @@ CHECKED: tuple[str, ...] = (
     "pipeline.health.checks:connector_runs | Wait until",
     "pipeline.health.checks:slot_is_read | Run `readmodels init`: it says",
     "pipeline.health.checks:slot_is_read | Run `readmodels init`: it resumes",
+    "pipeline.health.checks:generation_is_filled",
     "pipeline.health.checks:changes_are_applied | Carry out",
     "pipeline.health.checks:changes_are_applied | End the",
     "pipeline.health.checks:worker_runs | Run `readmodels",

@@ -157,3 +157,10 @@ def test_a_worker_that_ends_takes_the_records_of_those_with_it_in_whose_place_it
     }
     assert replaced_by(later.key, kept, NOW) == [stopped.key]
     assert replaced_by("worker/redis/here/99", kept, NOW) == []
+
+
+def test_a_generation_that_is_filled_for_the_first_time_is_named_with_its_progress() -> None:
+    building = ModelGenerations(1, {1: Record(is_complete=False)})
+    (problem,) = found(generations=building, lag=Lag((PartitionLag("t", 0, 3, 4, 1),), 0.5))
+    assert problem.problem.startswith("generation 1 is building: it holds 75% of the log so far")
+    assert "snapshot has ended" in problem.remedy
