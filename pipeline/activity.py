@@ -30,6 +30,7 @@ class Activity:
         self.applied_at: datetime | None = None
         self.waits_for: Reason | None = None
         self.stopped_at: Reason | None = None
+        self.restarts_for: Reason | None = None
 
     @contextmanager
     def of_work(self) -> Iterator[None]:
@@ -47,9 +48,11 @@ class Activity:
             self._changed.set()
 
     def stop(self, error: BaseException) -> None:
-        """Note an error, if only an operator can mend it."""
+        """Note an error that the work ends with: one that only an operator can mend, or one that a restart mends."""
         if verdict(error) is Verdict.STOP:
             self.stopped_at = reason_for(error)
+        elif verdict(error) is Verdict.RESTART:
+            self.restarts_for = reason_for(error)
         self._changed.set()
 
     def wait(self, action: str, error: BaseException) -> None:
@@ -98,6 +101,7 @@ class ProcessActivity:
         self.paused, self.changed = threading.Event(), threading.Event()
         self.of_process = Activity(self.paused, self.changed)
         self.is_standby = False
+        self.restarted_after: Reason | None = None
         self._model = model
         self._started_at = self._since = datetime.now(UTC)
         self._state = WorkerState.STARTING
@@ -127,15 +131,18 @@ class ProcessActivity:
             started_at=self._started_at,
             generations=tuple(sorted(at_work)),
             applied_at=max((one.applied_at for one in workers.values() if one.applied_at), default=None),
-            reason=self.of_process.stopped_at or waits_for,
+            reason=self.of_process.stopped_at or self.of_process.restarts_for or waits_for,
             stopped_generations={
                 number: one.stopped_at for number, one in workers.items() if one.stopped_at and not one.is_at_work
             },
+            restarted_after=self.restarted_after,
         )
 
     def _state_now(self, *, is_at_work: bool, is_waiting: bool) -> WorkerState:
         if self.of_process.stopped_at is not None:
             return WorkerState.STOPPED
+        if self.of_process.restarts_for is not None:
+            return WorkerState.RESTARTING
         if self.is_standby:
             return WorkerState.STANDBY
         if is_waiting:

@@ -30,7 +30,7 @@ from pipeline.epoch.sweeper import Sweeper
 from pipeline.first_fill import FirstFill, KafkaSnapshotLog, gathering
 from pipeline.gather import Gathered
 from pipeline.marks import of_topics
-from pipeline.memory import MemoryBound, data_bytes
+from pipeline.memory import MemoryBound, data_bytes, named_exhaustion
 from pipeline.policy import GivenUp, Patience
 from pipeline.pulse import Pulse
 from pipeline.source import Source
@@ -78,7 +78,12 @@ def run_model(
     structlog.contextvars.bind_contextvars(model=model)
     activity = ProcessActivity(model)
     patience = Patience(until, activity.of_process)
-    with Pulse(settings.kafka, activity), _opened(model, settings) as store, ExitStack() as stack:
+    with (
+        Pulse(settings.kafka, activity),
+        named_exhaustion(),
+        _opened(model, settings) as store,
+        ExitStack() as stack,
+    ):
         watched = WatchedGenerations(store, _watchdog(model, settings))
         try:
             if isinstance(store, DuckdbStore):
@@ -109,7 +114,7 @@ def build_generation(model: str, generation: int, settings: Settings, until: thr
         Exception: what the policy says a worker stops at; each type has its remedy.
     """
     structlog.contextvars.bind_contextvars(model=model, generation=generation)
-    with read_models.elsewhere(model, settings) as store:
+    with named_exhaustion(), read_models.elsewhere(model, settings) as store:
         log.info("building")
         watched = WatchedGenerations(store, _watchdog(model, settings))
         _worker(model, settings, watched, generation, Activity(), is_rebuilt=True).run(until)

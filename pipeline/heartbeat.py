@@ -26,6 +26,7 @@ class WorkerState(StrEnum):
         WORKING: it applies changes as they come.
         WAITING: it retries something; the heartbeat's reason says what.
         PAUSED: it follows a request to pause.
+        RESTARTING: it ended with an error that a new process is free of; the heartbeat's reason says which.
         STOPPED: it ended with an error that only an operator can mend; the heartbeat's reason says which.
     """
 
@@ -34,6 +35,7 @@ class WorkerState(StrEnum):
     WORKING = "working"
     WAITING = "waiting"
     PAUSED = "paused"
+    RESTARTING = "restarting"
     STOPPED = "stopped"
 
 
@@ -53,8 +55,9 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         since: when it came into this state.
         generations: those that it feeds.
         applied_at: when it last wrote a batch.
-        reason: why it waits or stopped.
+        reason: why it waits or ended.
         stopped_generations: those that it feeds no more, while it goes on with the others.
+        restarted_after: why the process ended in whose place it was started.
     """
 
     model: str
@@ -67,6 +70,7 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     applied_at: datetime | None = None
     reason: Reason | None = None
     stopped_generations: Mapping[int, Reason] = {}
+    restarted_after: Reason | None = None
 
     @property
     def key(self) -> str:

@@ -1,7 +1,8 @@
 """Bound of a worker's memory: what readers ask for beyond it fails, and the process lives on.
 
 DuckDB's own `memory_limit` does not count long values, results and the parser. The kernel counts all of them, and
-refuses the allocation; DuckDB answers the one query with an error.
+refuses the allocation; DuckDB answers the one query with an error. A worker whose own work is refused memory ends with
+the reason, and is started again: what fragments or leaks its memory is gone then.
 
 Source: https://man7.org/linux/man-pages/man2/getrlimit.2.html, RLIMIT_DATA
 """
@@ -10,10 +11,14 @@ from __future__ import annotations
 
 import resource
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
+
+from sinks.errors import MemoryRefused
 
 STATUS = Path("/proc/self/status")
 WATCHED_EVERY_S = 1.0
@@ -21,6 +26,23 @@ TOLD_EVERY_S = 60.0
 NEARLY = 0.9
 
 log = structlog.get_logger()
+
+
+class MemoryExhausted(Exception):
+    """The kernel refused memory to this process; a new process takes its place.
+
+    Args:
+        is_bounded: whether the bound is that of `MemoryBound`.
+    """
+
+    def __init__(self, problem: str, *, is_bounded: bool) -> None:
+        super().__init__(problem)
+        self.remedy = (
+            "The worker restarts by itself. If it recurs, set `duckdb.memory_headroom` to more, and restart the worker."
+            if is_bounded
+            else "The worker restarts by itself. If it recurs, give its process more memory: by `ulimit -d`, or by the "
+            "limit of its container, or on its machine; and restart the worker."
+        )
 
 
 @dataclass(frozen=True)
@@ -33,7 +55,8 @@ class MemoryBound:
         """Have the kernel refuse what is beyond the bound, where the kernel is Linux."""
         if STATUS.exists():
             _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-            resource.setrlimit(resource.RLIMIT_DATA, (self.limit_bytes, hard))
+            limit_bytes = self.limit_bytes if hard == resource.RLIM_INFINITY else min(self.limit_bytes, hard)
+            resource.setrlimit(resource.RLIMIT_DATA, (limit_bytes, hard))
 
     def follow(self, stop: threading.Event) -> None:
         """Log when the process comes near the bound, so that a failure soon after has its reason in the log."""
@@ -50,6 +73,27 @@ class MemoryBound:
                     remedy="End large queries of readers, or raise `duckdb.memory_headroom`.",
                 )
                 stop.wait(TOLD_EVERY_S)
+
+
+@contextmanager
+def named_exhaustion() -> Iterator[None]:
+    """Say of memory that the kernel refused to the block how much the process had, and by which bound.
+
+    Raises:
+        MemoryExhausted: the block was refused memory. The bound is lifted: the last words need memory, too.
+    """
+    try:
+        yield
+    except (MemoryError, MemoryRefused) as error:
+        taken_bytes = data_bytes()
+        soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        resource.setrlimit(resource.RLIMIT_DATA, (hard, hard))
+        # `ulimit -d` sets both limits, and `MemoryBound` the soft one.
+        is_bounded = soft != hard
+        setting = "`duckdb.memory_headroom`" if is_bounded else "`ulimit -d`"
+        bound = "no bound" if soft == resource.RLIM_INFINITY else f"a bound of {soft:,} bytes by {setting}"
+        problem = f"the kernel refused memory: the process holds {taken_bytes:,} bytes of data, with {bound}"
+        raise MemoryExhausted(problem, is_bounded=is_bounded) from error
 
 
 def data_bytes() -> int:

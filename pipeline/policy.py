@@ -13,6 +13,7 @@ import tenacity
 
 from connectors.errors import BadRecord, ContractBroken, SystemicError
 from pipeline.contract import InvalidContract
+from pipeline.memory import MemoryExhausted
 from sinks.errors import (
     GenerationBroken,
     GenerationMissing,
@@ -47,6 +48,8 @@ _VERDICTS: dict[type[Exception], Verdict] = {
     StoreUnavailable: Verdict.RETRY,
     SystemicError: Verdict.RETRY,
     StoreBroken: Verdict.RESTART,
+    MemoryError: Verdict.RESTART,
+    MemoryExhausted: Verdict.RESTART,
     ProgressLost: Verdict.REWIND,
     BadRecord: Verdict.STOP,
     ContractBroken: Verdict.STOP,

@@ -14,7 +14,7 @@ from confluent_kafka import KafkaException, Producer
 from connectors.kafka import KafkaSettings, KafkaUnavailable
 from pipeline.activity import ProcessActivity
 from pipeline.control import TOPIC, ControlTopicMissing, read_control
-from pipeline.health.workers import replaced_by
+from pipeline.health.workers import replaced_by, restarting_before
 from pipeline.heartbeat import HEARTBEAT_INTERVAL_S
 
 log = structlog.get_logger()
@@ -26,8 +26,8 @@ class Pulse:
     """Heartbeats of one process, for as long as a block runs.
 
     A block that ends without an error leaves nothing behind, also of the workers in whose place it ran. One that ends
-    with an error that only an operator can mend leaves a last heartbeat with its reason; after any other error the
-    process is started again by its supervisor.
+    with an error leaves a last heartbeat with its reason; the process that its supervisor starts in its place takes that
+    record away, and tells the reason in heartbeats of its own.
     While no broker answers, heartbeats are lost: they are worth nothing later.
     """
 
@@ -61,11 +61,23 @@ class Pulse:
         self._producer.flush(DELIVERY_TIMEOUT_S)
 
     def _beat_until_ended(self) -> None:
+        self._take_over()
         while not self._ended.is_set():
             self._activity.changed.clear()
             self._send(self._activity.heartbeat().to_json(), self._key)
             self._producer.poll(0)
             self._activity.changed.wait(HEARTBEAT_INTERVAL_S)
+
+    def _take_over(self) -> None:
+        """Tell why the process ended in whose place this one was started, if it did so with an error."""
+        try:
+            ended = restarting_before(self._activity.heartbeat(), read_control(self._kafka))
+        except (ControlTopicMissing, KafkaUnavailable) as error:
+            log.debug("reason of an earlier worker not read", reason=str(error))
+            return
+        for last in ended:
+            self._activity.restarted_after = last.reason
+            self._send(None, last.key)
 
     def _replaced(self) -> list[str]:
         try:

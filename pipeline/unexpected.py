@@ -16,10 +16,13 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from sinks.batch import Shard, Span
+
 _LIBRARIES = ("confluent-kafka", "duckdb", "elasticsearch", "psycopg", "pyarrow", "redis")
 _ABOUT_CODE = (AttributeError, ImportError, NameError, NotImplementedError, OSError, RecursionError, TypeError)
 """Built-in exceptions whose messages name types, attributes and files, not values."""
 _PACKAGES = ("connectors", "pipeline", "sinks", "stack")
+_RECORDS = "while writing the records of "
 
 
 def is_expected(error: BaseException) -> bool:
@@ -27,8 +30,26 @@ def is_expected(error: BaseException) -> bool:
     return bool(getattr(error, "remedy", None))
 
 
+def name_records(error: BaseException, span: Span) -> None:
+    """Have `told` name the records that were being written when an exception was raised."""
+    spans = ((shard, span.begin.get(shard, end), end) for shard, end in sorted(span.end.items()))
+    error.add_note(_RECORDS + ", ".join(_offsets(*one) for one in spans))
+
+
+def _offsets(shard: Shard, begin: int, end: int) -> str:
+    """Name the records of a partition from `begin` to before `end`."""
+    offsets = f"offset {begin}" if end - begin <= 1 else f"offsets {begin} to {end - 1}"
+    return f"{shard[0]}/{shard[1]} {offsets}"
+
+
 def told(error: BaseException) -> str:
     """Return one sentence about an exception, without row values."""
+    # A library's notes may quote a row.
+    records = [note for note in getattr(error, "__notes__", ()) if note.startswith(_RECORDS)]
+    return ", ".join([_sentence(error), *records])
+
+
+def _sentence(error: BaseException) -> str:
     name = type(error).__name__
     if is_expected(error):
         return f"{name}: {error}" if str(error) else name

@@ -18,6 +18,7 @@ from pipeline.handover import RawBatch
 from pipeline.policy import GivenUp, NotesWaits, Patience
 from pipeline.project import Projected, Projection
 from pipeline.source import Source
+from pipeline.unexpected import name_records
 from sinks.batch import Batch, Mutations, Shard, Span
 from sinks.errors import ProgressLost
 from sinks.fence import Fence
@@ -107,6 +108,9 @@ class Worker:
             patience("write", lambda: self._sink.write(batch))
         except ProgressLost as lost:
             self._rewind(lost)
+        except Exception as error:
+            name_records(error, batch.span)
+            raise
         else:
             # Last on purpose: a crash above repeats the batch. Repeating is harmless; loss is not.
             self._source.commit(batch.span)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import duckdb
 
-from sinks.errors import GenerationBroken, MutationRejected, SinkError, StoreBroken, StoreUnavailable
+from sinks.errors import GenerationBroken, MemoryRefused, MutationRejected, SinkError, StoreBroken, StoreUnavailable
 
 _UNAVAILABLE = (duckdb.OutOfMemoryException, duckdb.TransactionException)
 _DAMAGE = (
@@ -22,6 +22,8 @@ _DAMAGE = (
 
 
 _HOLDER = re.compile(r"Conflicting lock is held in (.+? \(PID \d+\))")
+_REFUSED_BY_KERNEL = "bad allocation"
+"""DuckDB's words where an allocation below its own `memory_limit` failed."""
 _NO_ROOM = ("No space left on device", "Disk quota exceeded")
 
 
@@ -69,6 +71,8 @@ def translated(subject: str) -> Iterator[None]:
             raise DuckdbBroken(f"the file of {subject} is damaged: {type(error).__name__}") from error
         raise unavailable(subject, error) from error
     except _UNAVAILABLE as error:
+        if _REFUSED_BY_KERNEL in str(error):
+            raise MemoryRefused(f"the kernel refused memory to DuckDB for {subject}") from error
         raise unavailable(subject, error) from error
     except duckdb.Error as error:
         raise MutationRejected(f"DuckDB refused a batch for {subject}: {type(error).__name__}") from error

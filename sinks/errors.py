@@ -36,6 +36,10 @@ class StoreBroken(SinkError):
     remedy = "The worker is started again by itself. If it comes back, look at the store's disk: is it full?"
 
 
+class MemoryRefused(StoreBroken):
+    """The kernel refused memory to a store that runs in this process."""
+
+
 class MutationRejected(SinkError):
     """The store answered, and refused a mutation."""
 

@@ -26,6 +26,7 @@ def status_view(status: Status) -> RenderableType:
         _models(status.models, having),
         Text(),
         *_problems(status.problems),
+        *_restarts(status.models),
     )
 
 
@@ -103,6 +104,16 @@ def _problems(problems: Sequence[Problem]) -> Iterator[RenderableType]:
         yield Text.assemble(("  remedy: ", "bold"), remedy)
     if not problems:
         yield Text.assemble(GOOD, " no problems")
+
+
+def _restarts(models: Sequence[ModelStatus]) -> Iterator[RenderableType]:
+    """Say of each worker that runs in the place of one that ended with an error what that error was."""
+    for model in models:
+        for worker in model.workers:
+            if worker.is_running and (reason := worker.last.restarted_after) is not None:
+                started = f"{worker.last.started_at:%Y-%m-%d %H:%M:%S UTC}"
+                yield Text.assemble((f"! {model.model}: ", "bold"), f"restarted at {started} after {reason.message}")
+                yield Text.assemble(("  remedy: ", "bold"), reason.remedy)
 
 
 def _table() -> Table:

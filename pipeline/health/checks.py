@@ -132,6 +132,9 @@ def worker_runs(observation: Observation, model: str) -> Iterator[Problem]:
                 problem,
                 f"Run `readmodels run {model}` again. If the worker still runs, see whether its host reaches Kafka.",
             )
+        elif reason is not None and last.state is WorkerState.RESTARTING:
+            problem = f"its worker ({worker.place}) ended at {_utc(last.since)} to be started again: {reason.message}"
+            yield Problem(model, problem, reason.remedy)
         elif reason is not None and last.state is WorkerState.STOPPED:
             problem = f"its worker ({worker.place}) stopped at {_utc(last.since)}: {reason.message}"
             yield Problem(model, problem, f"{reason.remedy} Then start it again: `readmodels run {model}`.")

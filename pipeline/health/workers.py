@@ -35,7 +35,7 @@ class Worker:
     @property
     def is_running(self) -> bool:
         """It was heard of lately."""
-        return self.last.state is not WorkerState.STOPPED and not self.is_missing
+        return self.last.state not in {WorkerState.STOPPED, WorkerState.RESTARTING} and not self.is_missing
 
     @property
     def place(self) -> str:
@@ -103,6 +103,15 @@ def replaced_by(key: str, kept: Mapping[str, Kept], now: datetime) -> list[str]:
     current = {worker.last.key for worker in control_from(kept, now).of(own.model)}
     of_model = {one: beat.model == own.model for one in kept if (beat := _heartbeat(kept[one].value)) is not None}
     return [one for one, is_of_model in of_model.items() if is_of_model and one not in current]
+
+
+def restarting_before(own: Heartbeat, kept: Mapping[str, Kept]) -> list[Heartbeat]:
+    """The last heartbeats of this model's workers on this host that ended to be started again, the latest last."""
+    found = filter(None, (_heartbeat(one.value) for key, one in kept.items() if key.startswith(PREFIX)))
+    ended = (
+        last for last in found if (last.model, last.host, last.state) == (own.model, own.host, WorkerState.RESTARTING)
+    )
+    return sorted(ended, key=lambda last: last.since)
 
 
 def _current(workers: Iterable[Worker]) -> list[Worker]:

@@ -9,6 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 CARRIED_OUT: Mapping[str, str | tuple[str, ...]] = {
+    "pipeline.memory:MemoryExhausted | to more, and restart the worker.": (
+        "tests/unit/test_memory.py::"
+        "test_a_process_that_is_refused_memory_ends_with_its_bound_and_works_with_a_larger_one"
+    ),
     "connectors.errors:WireTypeRefused": (
         "tests/acceptance/test_epochs.py::"
         "test_a_column_that_was_widened_stops_the_workers_and_its_remedy_rebuilds_the_models"
@@ -145,6 +149,7 @@ CHECKED: tuple[str, ...] = (
     "pipeline.key_text:UnfitKey",
     "pipeline.marks:MarkInsideTransaction",
     "pipeline.memory:MemoryBound._watch",
+    "pipeline.memory:MemoryExhausted | on its machine; and restart the worker.",
     "pipeline.marks:MarkNotSeen",
     "pipeline.preconditions:_of_database | ALTER SYSTEM",
     "pipeline.preconditions:_of_database | Make the",

@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.activity import NotedSink, ProcessActivity
 from pipeline.heartbeat import WorkerState, heartbeat_from
+from pipeline.memory import MemoryExhausted
 from pipeline.policy import Patience
 from sinks.batch import Batch
 from sinks.errors import MutationRejected, StoreUnavailable
@@ -64,6 +65,15 @@ def test_an_error_that_only_an_operator_can_mend_is_told_with_its_remedy() -> No
     with pytest.raises(StoreUnavailable), activity.of(2).of_work():
         raise StoreUnavailable("a new process tries again")
     assert activity.heartbeat().stopped_generations == {}
+
+
+def test_a_process_that_a_restart_mends_says_why_it_ends() -> None:
+    activity = ProcessActivity("duckdb")
+    activity.of_process.stop(MemoryExhausted("refused", is_bounded=True))
+    ended = activity.heartbeat()
+    assert ended.state is WorkerState.RESTARTING
+    assert ended.reason is not None
+    assert ended.reason.message == "MemoryExhausted: refused"
 
 
 def test_a_batch_counts_as_applied_once_the_store_has_it() -> None:

@@ -17,7 +17,7 @@ from pipeline.health import checks
 from pipeline.health.lag import Lag, PartitionLag
 from pipeline.health.observation import ModelGenerations, Observation
 from pipeline.health.problem import Problem
-from pipeline.health.workers import Control, control_from, replaced_by
+from pipeline.health.workers import Control, control_from, replaced_by, restarting_before
 from pipeline.heartbeat import Heartbeat, Reason, WorkerState
 from pipeline.replication import Slot
 from pipeline.watchdog import WatchdogSettings
@@ -112,6 +112,7 @@ def test_where_nothing_is_wrong_there_is_no_problem() -> None:
         ({"control": control(heartbeat(generations=(2,)))}, "redis", "no worker feeds generation 1"),
         ({"control": control(heartbeat(WorkerState.STOPPED, reason=CONTRACT), silent_s=9e5)}, "redis", "cut short"),
         ({"control": control(heartbeat(WorkerState.WAITING, reason=CONTRACT))}, "redis", "waits since"),
+        ({"control": control(heartbeat(WorkerState.RESTARTING, reason=CONTRACT))}, "redis", "to be started again: t/0"),
         ({"control": control(heartbeat(stopped_generations={2: CONTRACT}))}, "redis", "generation 2 is not kept"),
         ({"control": control(heartbeat()), "lag": LATE}, "redis", "has applied none for"),
         ({"control": ControlTopicMissing("there is no topic")}, "redis", "there is no topic"),
@@ -164,3 +165,12 @@ def test_a_generation_that_is_filled_for_the_first_time_is_named_with_its_progre
     (problem,) = found(generations=building, lag=Lag((PartitionLag("t", 0, 3, 4, 1),), 0.5))
     assert problem.problem.startswith("generation 1 is building: it holds 75% of the log so far")
     assert "snapshot has ended" in problem.remedy
+
+
+def test_a_worker_knows_why_the_one_ended_in_whose_place_it_was_started() -> None:
+    first, last = (heartbeat(WorkerState.RESTARTING, pid=pid, since=at(60 - pid), reason=CONTRACT) for pid in (1, 2))
+    elsewhere = Heartbeat(
+        model="redis", host="there", pid=3, state=WorkerState.RESTARTING, since=at(9), started_at=at(9), reason=CONTRACT
+    )
+    kept = {one.key: Kept(one.to_json(), at(1)) for one in (last, first, elsewhere, heartbeat(pid=4))}
+    assert restarting_before(heartbeat(pid=5), {**kept, "redis": Kept(b"{}", at(1))}) == [first, last]

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+
+import pytest
+
+from pipeline.memory import MemoryExhausted
+from pipeline.policy import Verdict, verdict
+from sinks.errors import MemoryRefused
+from tests.remedies.commands import settings
 
 _PROGRAM = """
 import duckdb
@@ -18,6 +26,43 @@ with duckdb.connect(config={"memory_limit": "200MB"}) as connection:
         except duckdb.OutOfMemoryException:
             print("out of memory")
 """
+_EXHAUSTED = """
+import json, resource, sys
+import duckdb
+import pyarrow
+from pipeline.config import DuckdbSettings
+from pipeline.memory import MemoryBound, MemoryExhausted, data_bytes, named_exhaustion
+from sinks.duckdb_errors import translated
+from sinks.duckdb_readers import memory_bytes
+
+def write(connection):
+    with translated("orders"):
+        connection.execute("CREATE OR REPLACE TABLE orders AS SELECT range, repeat('x', 500) FROM range(1000000)")
+
+def allocate(_):
+    pyarrow.allocate_buffer(2**29)
+
+def bound(connection, **headroom):
+    return data_bytes() + memory_bytes(connection, DuckdbSettings(**headroom).memory_headroom)[1]
+
+with duckdb.connect(config={"memory_limit": "4GB"}) as connection:
+    work = {"write": write, "allocate": allocate}[sys.argv[1]]
+    small = bound(connection, memory_headroom="64MB")
+    if sys.argv[2] == "ulimit":
+        resource.setrlimit(resource.RLIMIT_DATA, (small, small))
+    else:
+        MemoryBound(small).apply()
+    try:
+        with named_exhaustion():
+            work(connection)
+    except MemoryExhausted as error:
+        told = [str(error), error.remedy]
+        is_lifted = resource.getrlimit(resource.RLIMIT_DATA)[0] == resource.RLIM_INFINITY
+    if sys.argv[2] == "own":
+        MemoryBound(bound(connection, memory_headroom="2GB")).apply()
+        work(connection)
+    print(json.dumps([small, is_lifted, *told]))
+"""
 QUERIES = [
     "SELECT length(repeat('x', 2000000000))",
     "SELECT length(printf('%2000000000d', 1))",
@@ -30,3 +75,31 @@ def test_a_value_beyond_the_bound_fails_its_own_query_only() -> None:
     program = _PROGRAM.replace("QUERIES", repr(QUERIES))
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == [*["out of memory"] * 3, "answered [(42,)]"]
+
+
+@pytest.mark.parametrize("work", ["write", "allocate"])
+def test_a_process_that_is_refused_memory_ends_with_its_bound_and_works_with_a_larger_one(work: str) -> None:
+    limit_bytes, is_lifted, problem, remedy = exhausted(work, "own")
+    assert "the kernel refused memory" in problem
+    assert f"a bound of {limit_bytes:,} bytes by `duckdb.memory_headroom`" in problem
+    assert ("duckdb", "memory_headroom") in settings(remedy)
+    assert is_lifted
+
+
+def test_a_bound_that_is_not_the_workers_own_is_named() -> None:
+    limit_bytes, _, problem, remedy = exhausted("allocate", "ulimit")
+    assert f"a bound of {limit_bytes:,} bytes by `ulimit -d`" in problem
+    assert "`ulimit -d`" in remedy
+
+
+@pytest.mark.parametrize("error", [MemoryError(), MemoryExhausted("refused", is_bounded=True), MemoryRefused("DuckDB")])
+def test_a_worker_that_is_refused_memory_is_started_again(error: Exception) -> None:
+    assert verdict(error) is Verdict.RESTART
+
+
+def exhausted(*words: str) -> tuple[int, bool, str, str]:
+    """Let a process of its own come to its bound; what it says of it."""
+    done = subprocess.run([sys.executable, "-c", _EXHAUSTED, *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    limit_bytes, is_lifted, problem, remedy = json.loads(done.stdout.splitlines()[-1])
+    return limit_bytes, is_lifted, problem, remedy

@@ -19,7 +19,9 @@ from pipeline.handover import NOTHING_CAME, RawBatch
 from pipeline.project import RowProjection
 from pipeline.source import Source
 from pipeline.worker import RecordRejected, Worker
+from pipeline.unexpected import told
 from sinks.batch import Batch, Progress, Shard, Span
+from sinks.errors import GenerationBroken, MutationRejected
 from sinks.memory import MemorySink, MemoryStore
 
 CONTRACT = Contract(
@@ -148,6 +150,37 @@ def test_nothing_of_a_batch_with_a_bad_record_is_written() -> None:
         worker.run(threading.Event())
     assert source.told == [("commit", {SHARD: 1})]
     assert {name[1] for name in store.held[1].registers} == {1}
+
+
+class Refusing(MemorySink):
+    """A sink that refuses to write, with an error of its own or one that nobody expects."""
+
+    error: Exception
+
+    def write(self, _batch: Batch) -> None:
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (MutationRejected("orders: 400"), "MutationRejected: orders: 400"),
+        (GenerationBroken("the file is damaged"), "GenerationBroken: the file is damaged"),
+        (KeyError("secret"), "unexpected KeyError"),
+    ],
+)
+def test_a_worker_that_stops_at_a_batch_names_its_records(error: Exception, words: str) -> None:
+    sink = Refusing(MemoryStore(CONTRACT.row_shapes()), 1)
+    sink.error = error
+    source = ScriptedSource(polled(7, b"1", b"2", b"3"))
+    worker = Worker(
+        cast("Source", source), cast("Decoder", ScriptedDecoder()), RowProjection(CONTRACT), sink, CONTRACT.topics
+    )
+    with pytest.raises(type(error)) as stopped:
+        worker.run(threading.Event())
+    assert told(stopped.value).startswith(words)
+    assert told(stopped.value).endswith("while writing the records of cdc.public.orders/0 offsets 7 to 9")
+    assert "secret" not in told(stopped.value)
 
 
 def test_the_worker_ends_once_it_is_done() -> None:
