@@ -26,8 +26,8 @@ class Pulse:
     """Heartbeats of one process, for as long as a block runs.
 
     A block that ends without an error leaves nothing behind, also of the workers in whose place it ran. One that ends
-    with an error leaves a last heartbeat with its reason; the process that its supervisor starts in its place takes that
-    record away, and tells the reason in heartbeats of its own.
+    with an error leaves a last heartbeat with its reason; the process that is started in its place takes that record
+    away, and tells the reason in heartbeats of its own.
     While no broker answers, heartbeats are lost: they are worth nothing later.
     """
 

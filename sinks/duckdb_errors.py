@@ -41,6 +41,12 @@ class StoreDiskFull(StoreUnavailable):
     remedy = "Free space on the disk that `duckdb.directory` names; the worker goes on by itself."
 
 
+class MemoryShort(StoreUnavailable):
+    """DuckDB has no memory left for a batch: it is at its own limit, or the process is at its bound."""
+
+    remedy = "The worker tries again. If it does not succeed, set `duckdb.memory_limit` to more and restart the worker."
+
+
 class FileHeld(StoreUnavailable):
     """Another process holds a DuckDB file."""
 
@@ -54,6 +60,8 @@ def unavailable(subject: str, error: duckdb.Error) -> StoreUnavailable:
         return FileHeld(f"another process holds the file of {subject}: {holder.group(1)}")
     if any(words in text for words in _NO_ROOM):
         return StoreDiskFull(f"the disk of {subject} is full")
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return MemoryShort(f"DuckDB has no memory left for {subject}")
     return StoreUnavailable(f"DuckDB cannot serve {subject} now: {type(error).__name__}")
 
 

@@ -13,9 +13,9 @@ from uuid import uuid4
 import structlog
 
 from sinks.batch import Progress
-from sinks.duckdb_errors import translated
+from sinks.duckdb_errors import MemoryShort, translated
 from sinks.duckdb_request import Reply, Request, Verb
-from sinks.errors import SinkError, StoreUnavailable
+from sinks.errors import MemoryRefused, SinkError, StoreUnavailable
 from sinks.sink import Store
 
 FOLDER = "inbox"
@@ -93,6 +93,8 @@ class Inbox:
                 self._actions(request)[request.verb]()
         except FileNotFoundError:
             raise
+        except (MemoryError, MemoryRefused):
+            return Reply(error=MemoryShort("the kernel refused memory to DuckDB's writer"))
         except SinkError as error:
             return Reply(error=error)
         except Exception as error:  # noqa: BLE001 - a request that nobody can carry out must not silence the others

@@ -201,6 +201,7 @@ CHECKED: tuple[str, ...] = (
     "pipeline.verify.source_side:NoSuchMoment",
     "pipeline.watchdog:Watchdog._give_up",
     "sinks.duckdb_errors:FileHeld",
+    "sinks.duckdb_errors:MemoryShort",
     "sinks.duckdb_errors:StoreDiskFull",
     "sinks.duckdb_front:RequestRefused",
     "sinks.duckdb_inbox:NoWriter",

@@ -18,8 +18,8 @@ from pipeline.gather import FEW, Gathered, GatherSettings
 from pipeline.handover import NOTHING_CAME, RawBatch
 from pipeline.project import RowProjection
 from pipeline.source import Source
-from pipeline.worker import RecordRejected, Worker
 from pipeline.unexpected import told
+from pipeline.worker import RecordRejected, Worker
 from sinks.batch import Batch, Progress, Shard, Span
 from sinks.errors import GenerationBroken, MutationRejected
 from sinks.memory import MemorySink, MemoryStore
