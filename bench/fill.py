@@ -25,7 +25,7 @@ from psycopg import sql
 from rich.console import Console
 from rich.table import Table
 
-from bench.latency import workers
+from bench.latency import remove, workers
 from bench.servers import DESCRIPTION, servers
 from bench.throughput import Report
 from bench.verify import FILL
@@ -34,7 +34,7 @@ from pipeline import logging, read_models, setup, snapshots
 from pipeline.cli.context import Context
 from pipeline.config import Settings
 from pipeline.epoch.lifted import sink_of
-from pipeline.generations import drop_steps, first_generation_steps
+from pipeline.generations import first_generation_steps
 from pipeline.health.workers import read_workers
 from pipeline.heartbeat import WorkerState
 from pipeline.rebuild.reach import reach
@@ -138,7 +138,7 @@ def _snapshot_s(settings: Settings) -> float:
 @contextmanager
 def _tables(settings: Settings, orders: int) -> Iterator[None]:
     """The rows, made anew, and dropped at the end."""
-    carry_out([*_undone(settings), setup.drop_tables_step(settings.source)], lambda *_: None)
+    remove(settings, with_tables=True)
     carry_out(setup.init_steps(settings.deployment)[:1], lambda *_: None)
     with closing(connect(settings.source.url)) as source:
         source.execute(sql.SQL(FILL).format(orders=sql.Literal(orders)))
@@ -146,7 +146,7 @@ def _tables(settings: Settings, orders: int) -> Iterator[None]:
     try:
         yield
     finally:
-        carry_out([setup.drop_tables_step(settings.source)], lambda *_: None)
+        remove(settings, with_tables=True)
 
 
 @contextmanager
@@ -157,11 +157,7 @@ def _deployed(settings: Settings, further: Sequence[Step]) -> Iterator[None]:
     try:
         yield
     finally:
-        carry_out(_undone(settings), lambda *_: None)
-
-
-def _undone(settings: Settings) -> list[Step]:
-    return [*drop_steps(settings), *setup.teardown_steps(settings.deployment)]
+        remove(settings)
 
 
 def _await_workers(settings: Settings) -> None:

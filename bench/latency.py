@@ -11,15 +11,16 @@ import duckdb
 from sqlalchemy import Engine, insert
 
 from bench.throughput import Report
-from pipeline import read_models, setup, visibility
+from pipeline import read_models, visibility
 from pipeline.cli.context import Context
 from pipeline.cli.work import worker_command
 from pipeline.config import Settings
-from pipeline.generations import drop_steps, first_generation_steps
+from pipeline.generations import first_generation_steps
 from pipeline.models import Order, open_engine
 from pipeline.readers import OrdersReader, open_readers
-from pipeline.setup import carry_out
+from pipeline.setup import carry_out, init_steps
 from pipeline.supervisor import Supervisor
+from pipeline.teardown.teardown import find_teardown
 from pipeline.visibility import Delays
 
 _READY_WITHIN_S = 120.0
@@ -51,14 +52,19 @@ def measure(context: Context, probes: int, report: Report) -> dict[str, Delays]:
 @contextmanager
 def set_up(settings: Settings, report: Report) -> Iterator[None]:
     """Make everything anew between source and models, and take it down again, with the orders."""
-    carry_out(drop_steps(settings), lambda name, outcome: report(f"{name}: {outcome}"))
-    steps = [*setup.init_steps(settings.deployment), *first_generation_steps(settings)]
+    remove(settings)
+    steps = [*init_steps(settings.deployment), *first_generation_steps(settings)]
     carry_out(steps, lambda name, outcome: report(f"{name}: {outcome}"))
     try:
         yield
     finally:
-        undo = [*drop_steps(settings), *setup.teardown_steps(settings.deployment)]
-        carry_out([*undo, setup.drop_tables_step(settings.source)], lambda *_: None)
+        remove(settings, with_tables=True)
+
+
+def remove(settings: Settings, *, with_tables: bool = False) -> None:
+    """Remove everything that exists, so that nothing of it is measured."""
+    for problem in find_teardown(settings, with_tables=with_tables).carry_out(lambda *_: None):
+        raise problem
 
 
 @contextmanager

@@ -147,6 +147,18 @@ class ConnectClient:
         """How far the connector has read, as it recorded it: a list of `partition` and `offset` objects."""
         return list(self._ask("GET", f"{_path(name)}/offsets")["offsets"])
 
+    def topics(self, name: str) -> list[str]:
+        """The topics to which the connector has written since it was created; none if they are not tracked.
+
+        Raises:
+            ConnectorMissing: there is no such connector.
+        """
+        path = f"{_path(name)}/topics"
+        response = self._request("GET", path, None)
+        # So it answers where `topic.tracking.enable` is false.
+        is_tracked = response.status != 403
+        return sorted(_read(response, f"GET {path}")[name]["topics"]) if is_tracked else []
+
     def forget_offsets(self, name: str) -> None:
         """Forget how far a stopped connector has read: it would begin with a snapshot."""
         self._ask("DELETE", f"{_path(name)}/offsets")

@@ -70,6 +70,11 @@ class ConnectorConfiguration:
         return tuple(table.strip() for table in self.settings["table.include.list"].split(","))
 
     @property
+    def prefix(self) -> str:
+        """The prefix of the topics."""
+        return self.settings["topic.prefix"]
+
+    @property
     def slot(self) -> str:
         """The replication slot."""
         return self.settings["slot.name"]
@@ -87,12 +92,12 @@ class ConnectorConfiguration:
     @property
     def table_topics(self) -> tuple[str, ...]:
         """The topics of the captured tables, in the tables' order."""
-        return tuple(f"{self._prefix}.{table}" for table in self.tables)
+        return tuple(f"{self.prefix}.{table}" for table in self.tables)
 
     @property
     def message_topic(self) -> str:
         """The topic of logical messages, which holds the marks."""
-        return f"{self._prefix}.message"
+        return f"{self.prefix}.message"
 
     @property
     def notification_topic(self) -> str:
@@ -108,8 +113,8 @@ class ConnectorConfiguration:
         heartbeat = self.settings.get("heartbeat.topics.prefix", "__debezium-heartbeat")
         return (
             self.message_topic,
-            f"{heartbeat}.{self._prefix}",
-            f"{self._prefix}.{self.signal_table}",
+            f"{heartbeat}.{self.prefix}",
+            f"{self.prefix}.{self.signal_table}",
             self.notification_topic,
         )
 
@@ -122,10 +127,6 @@ class ConnectorConfiguration:
         """Whether a column of a captured table is in the envelopes; patterns match the whole `schema.table.column`."""
         excluded = self.settings.get("column.exclude.list", "").split(",")
         return not any(re.fullmatch(pattern.strip(), f"{table}.{column}", re.IGNORECASE) for pattern in excluded)
-
-    @property
-    def _prefix(self) -> str:
-        return self.settings["topic.prefix"]
 
     def require_safe(self, *, is_double_accepted: bool = False) -> None:
         """Refuse settings under which changes could be lost, reordered or rounded.
@@ -163,6 +164,10 @@ class ConnectorConfiguration:
         """Write values as JSON without schemas instead of Avro; no schema registry is needed then."""
         kept = {key: value for key, value in self.settings.items() if not key.startswith("value.converter")}
         return replace(self, settings={**kept, **JSON_VALUES})
+
+    def with_prefix(self, prefix: str) -> "ConnectorConfiguration":
+        """Write to topics whose names begin with another prefix."""
+        return self.with_settings({"topic.prefix": prefix, "notification.sink.topic.name": f"{prefix}.notification"})
 
     def with_settings(self, changes: Mapping[str, str]) -> "ConnectorConfiguration":
         """Replace or add settings, such as limits that suit one installation; `name` is that of the connector."""

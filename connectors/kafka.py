@@ -1,5 +1,6 @@
 """How to reach Kafka, and where its logs end."""
 
+import re
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -16,10 +17,16 @@ log = structlog.get_logger()
 
 ClientSetting = str | int | float | bool
 
+_SERVER = re.compile(r"(?:[A-Z_]+://)?(?:\[[0-9a-fA-F:.]+\]|[^\s:/,\[\]]+)(?::\d{1,5})?")
+"""A broker as `host:port`. librdkafka also takes `SASL_SSL://host:port`, and 9092 for a port that is not given."""
+
 WARNINGS = 4
 """How much the client library logs by itself, in syslog's numbers: what it calls information is left out."""
 
 REQUEST_TIMEOUT_S = 10.0
+_ELECTING = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)
+"""Answers for a partition whose leader is not known yet, such as that of a new topic."""
+_ELECTED_AFTER_S = 0.1
 
 
 class KafkaUnavailable(SystemicError):
@@ -34,6 +41,12 @@ class KafkaSettings:
 
     bootstrap_servers: str
     client: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        servers = [server.strip() for server in self.bootstrap_servers.split(",")]
+        if wrong := [server for server in servers if not _SERVER.fullmatch(server)]:
+            raise ValueError(f"{wrong[0]!r} is no broker: the list is host:port, joined by commas")
+        object.__setattr__(self, "bootstrap_servers", ",".join(servers))
 
     def with_client(self, **settings: ClientSetting) -> dict[str, Any]:
         """Settings for one librdkafka client; underscores in the names given here stand for dots.
@@ -121,7 +134,10 @@ def earliest_offsets(admin: AdminClient, topics: Iterable[str]) -> dict[tuple[st
     return _offsets(admin, list(topics), OffsetSpec.earliest(), "earliest")
 
 
-def _offsets(admin: AdminClient, names: list[str], which: OffsetSpec, called: str) -> dict[tuple[str, int], int]:
+def _offsets(
+    admin: AdminClient, names: list[str], which: OffsetSpec, called: str, deadline: float | None = None
+) -> dict[tuple[str, int], int]:
+    deadline = deadline or time.monotonic() + REQUEST_TIMEOUT_S
     try:
         described = admin.describe_topics(TopicCollection(names), request_timeout=REQUEST_TIMEOUT_S)
         partitions = [
@@ -134,4 +150,7 @@ def _offsets(admin: AdminClient, names: list[str], which: OffsetSpec, called: st
         )
         return {(place.topic, place.partition): answer.result().offset for place, answer in asked.items()}
     except KafkaException as error:
+        if error.args[0].code() in _ELECTING and time.monotonic() < deadline:
+            time.sleep(_ELECTED_AFTER_S)
+            return _offsets(admin, names, which, called, deadline)
         raise KafkaUnavailable(f"cannot read the {called} offsets of {', '.join(names)}: {reason_of(error)}") from error

@@ -9,7 +9,6 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from functools import partial
-from pathlib import Path
 
 import structlog
 
@@ -17,9 +16,9 @@ from connectors.errors import ContractBroken
 from connectors.topics import describe
 from pipeline import read_models
 from pipeline.activity import Activity, NotedSink, ProcessActivity
-from pipeline.analytics import analytics
 from pipeline.config import DuckdbSettings, Settings
 from pipeline.control import Requests
+from pipeline.copies import publishing
 from pipeline.crew import Crew
 from pipeline.epoch.attended import Attended, Beside
 from pipeline.epoch.gate import Gate, GatedDecoder, GatedSink
@@ -39,9 +38,9 @@ from pipeline.watchdog import Watchdog, WatchedGenerations
 from pipeline.worker import Worker, has_reached
 from sinks.batch import Shard
 from sinks.duckdb_inbox import Inbox
-from sinks.duckdb_readers import Copies, Served, files_of, memory_bytes, serve
+from sinks.duckdb_readers import Served, files_of, memory_bytes, serve
 from sinks.duckdb_store import DuckdbStore, WriterElsewhere
-from sinks.errors import GenerationBroken, GenerationMissing, SinkError
+from sinks.errors import GenerationBroken, GenerationMissing
 from sinks.generation import UNKNOWN
 from sinks.sink import Generations, Sink, Store
 
@@ -233,8 +232,12 @@ def _require_topics(settings: Settings) -> None:
 
 @contextmanager
 def _let_readers_in(store: DuckdbStore, settings: Settings, until: threading.Event) -> Iterator[None]:
-    if settings.duckdb.copy_to:
-        _publish_copies(store, settings, until)
+    with publishing(store, settings), _served_to_readers(store, settings, until):
+        yield
+
+
+@contextmanager
+def _served_to_readers(store: DuckdbStore, settings: Settings, until: threading.Event) -> Iterator[None]:
     if not settings.duckdb.serve:
         yield
         return
@@ -251,26 +254,6 @@ def _let_readers_in(store: DuckdbStore, settings: Settings, until: threading.Eve
 def _served(duckdb: DuckdbSettings) -> Served:
     files = files_of(duckdb.directory, duckdb.copy_to)
     return Served(duckdb.serve, duckdb.token, files, duckdb.bounds, duckdb.serve_insecure)
-
-
-def _publish_copies(store: DuckdbStore, settings: Settings, until: threading.Event) -> None:
-    copies = Copies(
-        Path(settings.duckdb.copy_to),
-        list(settings.tables),
-        settings.duckdb.copy_every_s,
-        analytics(settings.duckdb.time_zone),
-        int(settings.duckdb.copy_mode, base=8),
-    )
-    threading.Thread(target=_publish, args=(copies, store, until), name="copies", daemon=True).start()
-
-
-def _publish(copies: Copies, store: DuckdbStore, until: threading.Event) -> None:
-    while not until.is_set():
-        try:
-            copies.publish_if_due(store.instance())
-        except SinkError as error:
-            log.warning("copy not published", reason=str(error), remedy=error.remedy)
-        until.wait(0.5)
 
 
 def end_on_signals(until: threading.Event) -> None:

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from enum import Enum, StrEnum
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 from zoneinfo import available_timezones
 
 from pydantic import ValidationError
@@ -30,6 +29,7 @@ from connectors.kafka import KafkaSettings
 from connectors.topics import TopicSettings
 from pipeline.contract import Contract, Document, Table
 from pipeline.gather import GatherSettings
+from pipeline.services import ElasticsearchSettings, RedisSettings, ServiceSettings
 from pipeline.setup import Deployment
 from pipeline.source import BatchSettings
 from pipeline.source_database import SourceSettings
@@ -53,47 +53,6 @@ class InvalidConfig(ValueError):
     """A setting is missing or has a value that it cannot have."""
 
     remedy = "Set it in readmodels.toml or in the environment, or run `readmodels up` for a local stack."
-
-
-@dataclass(frozen=True, kw_only=True)
-class ServiceSettings:
-    """Where a service answers, as a URL."""
-
-    url: str = field(repr=False)
-
-
-@dataclass(frozen=True, kw_only=True)
-class RedisSettings(ServiceSettings):
-    """The cache.
-
-    Args:
-        url: as `redis://user:password@host:port/0`, `rediss://…` for TLS, or `unix:///path`.
-    """
-
-    def __post_init__(self) -> None:
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("redis", "rediss", "unix"):
-            raise ValueError("the URL begins with redis://, rediss:// or unix://")
-        path = "" if parts.scheme == "unix" else parts.path.strip("/")
-        for database in (path, *parse_qs(parts.query).get("db", ())):
-            if database not in ("", "0"):
-                raise ValueError(
-                    f"the URL names database {database}: the model uses every database of its server, and readers find "
-                    "it in database 0"
-                )
-
-
-@dataclass(frozen=True, kw_only=True)
-class ElasticsearchSettings:
-    """The index.
-
-    Args:
-        url: of a node.
-        request_timeout_s: after which a request counts as unanswered.
-    """
-
-    url: str = field(repr=False)
-    request_timeout_s: float = 30.0
 
 
 class ValueFormat(StrEnum):
@@ -205,21 +164,28 @@ class Settings(BaseSettings):
         """The connector's configuration."""
         shipped = shipped_configuration()
         written = shipped.with_json_values() if self.envelopes.format is ValueFormat.JSON else shipped
-        return written.with_settings(self.envelopes.connector)
+        given = self.envelopes.connector
+        if "topic.prefix" in given:
+            return written.with_settings(given)
+        return written.with_prefix(self.topic_prefix).with_settings(given)
 
     @property
-    def deployment(self) -> Deployment:
-        """What set-up and teardown touch."""
+    def bare_deployment(self) -> Deployment:
+        """What set-up and teardown touch, but for the contract, which `readmodels.toml` may state wrongly."""
         return Deployment(
             source=self.source,
             kafka=self.kafka,
             topics=self.topics,
             connect_url=self.connect.url,
             connector=self.connector,
-            contract=self.contract,
             is_double_accepted=self.envelopes.decimals is DecimalMode.DOUBLE,
             columns={table.source: frozenset(table.columns) for table in self.tables.values()},
         )
+
+    @property
+    def deployment(self) -> Deployment:
+        """What set-up and teardown touch."""
+        return replace(self.bare_deployment, contract=self.contract)
 
 
 def load(file: Path, defaults: Mapping[str, Any], flags: Mapping[str, Any] | None = None) -> Settings:

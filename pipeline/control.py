@@ -100,22 +100,32 @@ def _keep(kept: dict[str, Kept], message: Message) -> None:
         kept[key] = Kept(value, datetime.fromtimestamp(message.timestamp()[1] / 1000, UTC))
 
 
+def store_control(kafka: KafkaSettings, records: Mapping[str, bytes | None]) -> None:
+    """Store records in the control topic; None removes what is kept of a key.
+
+    Raises:
+        KafkaUnavailable: one of them was not stored.
+    """
+    failures: list[str] = []
+    producer = Producer(kafka.with_client(acks="all"))
+    for key, value in records.items():
+        producer.produce(
+            TOPIC,
+            key=key.encode(),
+            value=value,
+            on_delivery=lambda error, _: failures.append(error.name()) if error else None,
+        )
+    if producer.flush(DELIVERY_TIMEOUT_S) or failures:
+        raise KafkaUnavailable(f"nothing was stored in {TOPIC}: {', '.join(failures) or 'no answer'}")
+
+
 def request(kafka: KafkaSettings, model: str, *, is_paused: bool) -> None:
     """Ask the workers of a model to rest or to go on; the last request holds, also for workers that start later.
 
     Raises:
         KafkaUnavailable: the request was not stored.
     """
-    failures: list[str] = []
-    producer = Producer(kafka.with_client(acks="all"))
-    producer.produce(
-        TOPIC,
-        key=model.encode(),
-        value=orjson.dumps({"is_paused": is_paused}),
-        on_delivery=lambda error, _: failures.append(error.name()) if error else None,
-    )
-    if producer.flush(DELIVERY_TIMEOUT_S) or failures:
-        raise KafkaUnavailable(f"the request was not stored: {', '.join(failures) or 'no answer'}")
+    store_control(kafka, {model: orjson.dumps({"is_paused": is_paused})})
 
 
 class Requests:

@@ -1,4 +1,4 @@
-"""The first generation of every read model, and the end of all of them."""
+"""The first generation of every read model."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 
 from pipeline import read_models
 from pipeline.config import Settings
+from pipeline.directories import note_directory, noted_directories
 from pipeline.setup import UNCHANGED, Step
 from sinks.generation import Record
 from sinks.sink import Store
@@ -18,18 +18,16 @@ NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 def first_generation_steps(settings: Settings) -> list[Step]:
-    """A step per model that creates its first generation where it has none."""
+    """A step per model that creates its first generation where it has none, and one that notes where files will be."""
     records = {model: read_models.newborn(model, settings) for model in read_models.MODELS}
+    noted = Step("duckdb directory", lambda: _note_directory(settings))
     return [
-        _step(model, f"{model} model", settings, partial(_create_first, record=record))
-        for model, record in records.items()
+        noted,
+        *(
+            _step(model, f"{model} model", settings, partial(_create_first, record=record))
+            for model, record in records.items()
+        ),
     ]
-
-
-def drop_steps(settings: Settings) -> list[Step]:
-    """A step per model that removes all of its generations, and one for the copy that DuckDB's readers have."""
-    models = [_step(model, f"{model} model", settings, _drop_all) for model in read_models.MODELS]
-    return [*models, Step("published copy of duckdb", lambda: _remove_copy(settings))]
 
 
 def _step(model: str, name: str, settings: Settings, act: Callable[[Store], str]) -> Step:
@@ -58,15 +56,10 @@ def _fit_for_readers(generations: Mapping[int, Record]) -> Iterator[tuple[dateti
             yield record.shown_at or NEVER, number
 
 
-def _drop_all(store: Store) -> str:
-    dropped = store.generations()
-    store.clear()
-    return f"dropped {len(dropped)} generation{'' if len(dropped) == 1 else 's'}" if dropped else UNCHANGED
-
-
-def _remove_copy(settings: Settings) -> str:
-    copy = Path(settings.duckdb.copy_to)
-    if not settings.duckdb.copy_to or not copy.exists():
+def _note_directory(settings: Settings) -> str:
+    """Note the directory before there is anything in it, so that `teardown` finds it whatever is configured then."""
+    directory = settings.duckdb.directory.absolute()
+    if directory in noted_directories(settings.kafka):
         return UNCHANGED
-    copy.unlink()
-    return "removed"
+    note_directory(settings.kafka, directory)
+    return "noted"

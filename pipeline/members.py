@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import structlog
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException
 
+from connectors.errors import SystemicError
 from connectors.kafka import REQUEST_TIMEOUT_S, KafkaSettings, KafkaUnavailable, reason_of
 
 log = structlog.get_logger()
 
 LEAVES_WITHIN_S = 5.0
 """How long the last members of a group may take to leave it."""
+
+EXPIRES_WITHIN_S = 20.0
+"""How long a group may have members that were killed: their session of 10 s has to end."""
+
+
+class GroupInUse(SystemicError):
+    """A consumer group has members, so it cannot be removed."""
+
+    remedy = "End the workers (`readmodels run`), then repeat the command."
 
 
 def member_count(kafka: KafkaSettings, group: str) -> int:
@@ -43,3 +54,48 @@ def forget_group(kafka: KafkaSettings, group: str) -> None:
                 log.debug("group not deleted", group=group, reason=error.args[0].name())
                 return
         time.sleep(0.2)
+
+
+def committed_topics(kafka: KafkaSettings, name: re.Pattern[str]) -> dict[str, set[str]]:
+    """Read the topics whose offsets each group has committed, of all groups whose whole name matches.
+
+    Raises:
+        KafkaUnavailable: the brokers did not answer.
+    """
+    admin = kafka.admin()
+    try:
+        listed = admin.list_consumer_groups(request_timeout=REQUEST_TIMEOUT_S).result().valid
+        names = [one.group_id for one in listed if name.fullmatch(one.group_id)]
+        found = {}
+        for group in names:
+            asked = ConsumerGroupTopicPartitions(group)
+            answer = admin.list_consumer_group_offsets([asked], request_timeout=REQUEST_TIMEOUT_S)[group].result()
+            found[group] = {place.topic for place in answer.topic_partitions or ()}
+    except KafkaException as error:
+        raise KafkaUnavailable(f"cannot read the consumer groups: {reason_of(error)}") from error
+    return found
+
+
+def remove_group(kafka: KafkaSettings, group: str) -> None:
+    """Remove a group once its last member has left it, or has been found dead.
+
+    Raises:
+        GroupInUse: a member stayed.
+        KafkaUnavailable: the brokers did not answer, or refused.
+    """
+    admin = kafka.admin()
+    deadline = time.monotonic() + EXPIRES_WITHIN_S
+    while True:
+        try:
+            admin.delete_consumer_groups([group], request_timeout=REQUEST_TIMEOUT_S)[group].result()
+        except KafkaException as error:
+            code = error.args[0].code()
+            if code == KafkaError.GROUP_ID_NOT_FOUND:
+                return
+            if code != KafkaError.NON_EMPTY_GROUP:
+                raise KafkaUnavailable(f"cannot remove group {group}: {reason_of(error)}") from error
+            if time.monotonic() > deadline:
+                raise GroupInUse(f"group {group} has members after {EXPIRES_WITHIN_S:g} s") from error
+            time.sleep(0.2)
+        else:
+            return

@@ -20,6 +20,8 @@ from pipeline.source_database import (
 )
 
 POLL_INTERVAL_S = 0.1
+MADE_BY = "created by readmodels init"
+"""The comment on a replication role that `init` created."""
 
 
 class SlotInUse(SourceError):
@@ -73,22 +75,8 @@ def create_role(settings: SourceSettings) -> None:
             role_name=sql.Literal(role),
             role=sql.Identifier(role),
             verifier=sql.Literal(verifier.decode()),
+            made_by=sql.Literal(MADE_BY),
         )
-
-
-def drop_role(connection: Connection, role: str) -> bool:
-    """Drop the replication role, unless another database still depends on it.
-
-    Returns: whether there was one and it is gone.
-    """
-    found = connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [role]).fetchone()
-    if found is None:
-        return False
-    try:
-        connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
-    except psycopg.errors.DependentObjectsStillExist:
-        return False
-    return True
 
 
 def read_slot(connection: Connection, name: str) -> Slot | None:

@@ -1,13 +1,13 @@
-"""Setting up and taking down everything between the orders and the log, in steps that can be repeated."""
+"""Set-up of everything between the orders and the log, in steps that can be repeated."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 
 from connectors import topics
-from connectors.connect import ConnectClient, ConnectorMissing
+from connectors.connect import ConnectClient
 from connectors.debezium import ConnectorConfiguration
-from connectors.kafka import KafkaSettings
+from connectors.kafka import KafkaSettings, end_offsets
 from connectors.topics import TopicSettings, WantedTopic
 from pipeline import control, replication, source_database
 from pipeline.capture import Capture, read_source
@@ -88,22 +88,6 @@ def missing_topics_step(deployment: Deployment) -> Step:
     return Step("missing topics", lambda: _missing_topics(deployment))
 
 
-def teardown_steps(deployment: Deployment) -> list[Step]:
-    """The steps back to bare servers. The connector ends first: it would make its slot again. The orders stay."""
-    return [
-        Step("connector", lambda: _remove_connector(deployment)),
-        Step("replication slot", lambda: "dropped" if drop_slot(deployment) else UNCHANGED),
-        Step("publication, heartbeat and signals", lambda: _remove_setup(deployment.source)),
-        Step("replication role", lambda: _remove_role(deployment.source)),
-        Step("topics", lambda: _remove_topics(deployment)),
-    ]
-
-
-def drop_tables_step(source: SourceSettings) -> Step:
-    """The step that removes the orders themselves; no other step does."""
-    return Step("tables", lambda: _remove_tables(source))
-
-
 def _tables(source: SourceSettings) -> str:
     with source_database.connect(source.url) as connection:
         if source_database.presence(connection, source.replication_role).is_schema_present:
@@ -153,7 +137,7 @@ def _preconditions(deployment: Deployment) -> str:
 
 
 def _topics(deployment: Deployment) -> str:
-    wanted = _all_topics(deployment)
+    wanted = all_topics(deployment)
     admin = deployment.kafka.admin()
     created, tuned = topics.create_missing(admin, wanted), topics.tune(admin, wanted)
     changes = [f"created {', '.join(created)}"] if created else []
@@ -162,13 +146,14 @@ def _topics(deployment: Deployment) -> str:
 
 
 def _missing_topics(deployment: Deployment) -> str:
-    admin, wanted = deployment.kafka.admin(), _all_topics(deployment)
+    admin, wanted = deployment.kafka.admin(), all_topics(deployment)
     present = topics.describe(admin, [topic.name for topic in wanted])
     created = topics.create_missing(admin, [topic for topic in wanted if topic.name not in present])
     return f"created {', '.join(created)}" if created else UNCHANGED
 
 
-def _all_topics(deployment: Deployment) -> list[WantedTopic]:
+def all_topics(deployment: Deployment) -> list[WantedTopic]:
+    """List the topics of the connector and of the workers, as set-up makes them."""
     replicas = deployment.topics.replication_factor
     workers = [replace(topic, replication_factor=replicas) for topic in deployment.worker_topics]
     return topics.wanted_topics(deployment.connector, deployment.topics) + workers
@@ -182,6 +167,9 @@ def _connector(deployment: Deployment) -> str:
             # Kafka Connect may remember the offsets of a connector of this name that was deleted.
             client.create_stopped(name, wanted)
             client.wait_until_stopped(name, CONNECTOR_STOP_TIMEOUT_S)
+            if client.offsets(name) and not _has_records(deployment):
+                # The offsets would keep the connector from the snapshot that an empty log needs.
+                client.forget_offsets(name)
         _require_unbroken(deployment, client)
         # Before its settings are changed: while Kafka Connect takes them up, it does not say that a connector rests.
         is_at_rest = client.status(name).is_at_rest
@@ -200,6 +188,10 @@ def _connector(deployment: Deployment) -> str:
         return f"{outcome}, running"
 
 
+def _has_records(deployment: Deployment) -> bool:
+    return any(end_offsets(deployment.kafka.admin(), deployment.connector.table_topics).values())
+
+
 def _require_unbroken(deployment: Deployment, client: ConnectClient) -> None:
     with source_database.connect(deployment.source.url) as connection:
         slot = replication.read_slot(connection, deployment.connector.slot)
@@ -216,46 +208,7 @@ def bring_to_rest(client: ConnectClient, name: str) -> None:
     client.wait_until_stopped(name, CONNECTOR_STOP_TIMEOUT_S)
 
 
-def _remove_connector(deployment: Deployment) -> str:
-    name = deployment.connector.name
-    with closing(ConnectClient(deployment.connect_url)) as client:
-        try:
-            bring_to_rest(client, name)
-            client.forget_offsets(name)
-            client.delete(name)
-        except ConnectorMissing:
-            return UNCHANGED
-    return "stopped and deleted, its offsets forgotten"
-
-
 def drop_slot(deployment: Deployment) -> bool:
     """Drop the connector's slot as soon as nobody reads it; whether there was one."""
     with source_database.connect(deployment.source.admin_url) as connection:
         return replication.drop_slot(connection, deployment.connector.slot, SLOT_RELEASE_TIMEOUT_S)
-
-
-def _remove_setup(source: SourceSettings) -> str:
-    with source_database.connect(source.url) as connection:
-        before = source_database.presence(connection, source.replication_role)
-        source_database.remove_setup(connection, source.replication_role)
-    return "dropped" if before.is_publication_present else UNCHANGED
-
-
-def _remove_role(source: SourceSettings) -> str:
-    with source_database.connect(source.admin_url) as connection:
-        is_dropped = replication.drop_role(connection, source.replication_role)
-    return "dropped" if is_dropped else UNCHANGED
-
-
-def _remove_topics(deployment: Deployment) -> str:
-    # The control topic may stay, for other connectors.
-    SourceHistory(deployment.kafka, deployment.connector.name).forget()
-    wanted = _all_topics(deployment)
-    deleted = topics.delete(deployment.kafka.admin(), [topic.name for topic in wanted])
-    return f"deleted {', '.join(deleted)}" if deleted else UNCHANGED
-
-
-def _remove_tables(source: SourceSettings) -> str:
-    with source_database.connect(source.url) as connection:
-        source_database.drop_tables(connection)
-    return "dropped"

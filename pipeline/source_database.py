@@ -1,6 +1,7 @@
 """The source's side of the setup: its tables, its publication, and what the connector may do there."""
 
 import contextlib
+import re
 from dataclasses import dataclass, field
 from importlib.resources import files
 
@@ -12,6 +13,8 @@ from psycopg.rows import class_row
 from connectors.source_session import LATER_SETTINGS, OPTIONS
 
 CONNECT_TIMEOUT_S = 10
+_UNKNOWN_PARAMETER = re.compile(r'(?:invalid URI query parameter: |invalid connection option )"(\w+)"')
+_NO_URL = "is no libpq URL: postgresql://user:password@host:port/database, where %40 stands for @ in a password"
 
 Connection = psycopg.Connection[tuple[object, ...]]
 
@@ -49,6 +52,11 @@ class SourceSettings:
     admin_url: str = field(repr=False)
     replication_password: str = field(repr=False)
     replication_role: str = "debezium"
+
+    def __post_init__(self) -> None:
+        for name, url in (("url", self.url), ("admin_url", self.admin_url)):
+            if problem := _problem_of(url):
+                raise ValueError(f"{name} {problem}")
 
 
 @dataclass(frozen=True)
@@ -90,9 +98,21 @@ def session(url: str, *, is_autocommit: bool) -> Connection:
 
 
 def _session(url: str, options: str, *, is_autocommit: bool) -> Connection:
+    timeout_s = conninfo_to_dict(url).get("connect_timeout") or CONNECT_TIMEOUT_S
     return psycopg.connect(
-        url, options=options, client_encoding="UTF8", connect_timeout=CONNECT_TIMEOUT_S, autocommit=is_autocommit
+        url, options=options, client_encoding="UTF8", connect_timeout=timeout_s, autocommit=is_autocommit
     )
+
+
+def _problem_of(url: str) -> str | None:
+    """Why a URL cannot be used; None if libpq can read it. The words hold no part of it that may be secret."""
+    try:
+        host = str(conninfo_to_dict(url).get("host") or "")
+    except psycopg.ProgrammingError as error:
+        parameter = _UNKNOWN_PARAMETER.search(str(error))
+        return f"has the parameter {parameter[1]!r}, which libpq does not know" if parameter else _NO_URL
+    # What follows an @ within a password is taken for the host; one that begins with @ is an abstract socket.
+    return _NO_URL if "@" in host[1:] else None
 
 
 def statement(name: str) -> str:
@@ -130,16 +150,6 @@ def let_read(connection: Connection, table: str, role: str) -> None:
 def create_publication(connection: Connection) -> None:
     """Publish every operation on the captured tables, the heartbeat and the signals."""
     run(connection, "publication.sql")
-
-
-def remove_setup(connection: Connection, role: str) -> None:
-    """Remove publication, heartbeat, signals and grants; the orders stay."""
-    run(connection, "teardown.sql", role_name=sql.Literal(role), role=sql.Identifier(role))
-
-
-def drop_tables(connection: Connection) -> None:
-    """Remove the orders, with everything in them."""
-    run(connection, "drop_tables.sql")
 
 
 def run(connection: Connection, name: str, **parts: sql.Composable) -> None:

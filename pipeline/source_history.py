@@ -10,10 +10,9 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 
 import orjson
-from confluent_kafka import Producer
 
-from connectors.kafka import KafkaSettings, KafkaUnavailable
-from pipeline.control import DELIVERY_TIMEOUT_S, TOPIC, ControlTopicMissing, read_control
+from connectors.kafka import KafkaSettings
+from pipeline.control import ControlTopicMissing, read_control, store_control
 from pipeline.source_identity import Identity
 
 
@@ -79,6 +78,13 @@ class SourceHistory:
         digest = sha256(gap.problem.encode()).hexdigest()[:16]
         self._write({f"gap/{digest}": orjson.dumps({"problem": gap.problem, "since": gap.since})})
 
+    def is_known(self) -> bool:
+        """Whether anything is kept."""
+        try:
+            return bool(self._kept())
+        except ControlTopicMissing:
+            return False
+
     def forget(self) -> None:
         """Forget everything: a new history begins, or none."""
         try:
@@ -91,14 +97,4 @@ class SourceHistory:
         return {key.removeprefix(self._prefix): one.value for key, one in found.items() if key.startswith(self._prefix)}
 
     def _write(self, records: Mapping[str, bytes | None]) -> None:
-        failures: list[str] = []
-        producer = Producer(self._kafka.with_client(acks="all"))
-        for name, value in records.items():
-            producer.produce(
-                TOPIC,
-                key=f"{self._prefix}{name}".encode(),
-                value=value,
-                on_delivery=lambda error, _: failures.append(error.name()) if error else None,
-            )
-        if producer.flush(DELIVERY_TIMEOUT_S) or failures:
-            raise KafkaUnavailable(f"the source's history was not stored: {', '.join(failures) or 'no answer'}")
+        store_control(self._kafka, {f"{self._prefix}{name}": value for name, value in records.items()})

@@ -18,7 +18,9 @@ class _Mappings(msgspec.Struct, rename={"meta": "_meta"}):
     meta: dict[str, str] = {}
 
 
-class _Index(msgspec.Struct):
+class IndexWithRecord(msgspec.Struct):
+    """What an index answers of its mapping: the metadata only."""
+
     mappings: _Mappings
 
 
@@ -30,9 +32,11 @@ def meta(record: Record) -> dict[str, Any]:
 def records(cluster: Cluster, pattern: str) -> dict[str, Record]:
     """The records of the indices of a pattern, by the name of the index."""
     params = {"expand_wildcards": "all"}
-    found = cluster.ask("GET", f"/{pattern}/_mapping", dict[str, _Index], params=params)
-    return {name: _of(index.mappings.meta) for name, index in found.items()}
+    found = cluster.ask("GET", f"/{pattern}/_mapping", dict[str, IndexWithRecord], params=params)
+    return {name: record_of(index) for name, index in found.items()}
 
 
-def _of(held: dict[str, str]) -> Record:
+def record_of(index: IndexWithRecord) -> Record:
+    """The record in the metadata of an index; `UNKNOWN` where it has none."""
+    held = index.mappings.meta
     return readable(held[OURS]) if OURS in held else UNKNOWN

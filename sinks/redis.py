@@ -7,7 +7,7 @@ script looks for its generation first, so that after a cutover nobody writes int
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 from redis import ConnectionPool, Redis
@@ -85,11 +85,23 @@ class RedisStore:
                 find(server, generation).empty_database()
 
     def clear(self) -> None:
-        for generation, record in self.generations().items():
-            # By what it was made of: the description may have other documents by now.
-            made_of = [shape for shape in record.shapes if isinstance(shape, DocumentShape)]
-            with link(self._connections) as server:
-                find(server, generation).remove_keys([*self._shapes, *made_of])
+        for generation in self.generations():
+            self.remove(generation)
+
+    def remove(self, generation: int, documents: Collection[str] = ()) -> None:
+        """Remove a generation, also the live one, and leave every key that is not its own.
+
+        Args:
+            documents: names of documents that it may hold beside those that its record names.
+        """
+        record = self.generations().get(generation)
+        if record is None:
+            return
+        # By what it was made of: the description may have other documents by now.
+        made_of = {shape.name for shape in record.shapes if isinstance(shape, DocumentShape)}
+        described = {shape.name for shape in self._shapes}
+        with link(self._connections) as server:
+            find(server, generation).remove_keys(sorted({*documents, *described, *made_of}))
 
     def close(self) -> None:
         """Close all connections, also those of its sinks."""

@@ -117,7 +117,7 @@ class Generation:
 
     def join_fences(self, shape: DocumentShape) -> None:
         """Join the fences into the registers that are there."""
-        self._scan(JOIN_FENCES, _registers_of(shape), *_described(shape))
+        self._scan(JOIN_FENCES, _registers_of(shape.name), *_described(shape))
 
     def move_progress(self, span: Span) -> None:
         """Move progress to the end of a span, never downward."""
@@ -144,13 +144,17 @@ class Generation:
         """
         self._call(FLUSH, [wire(MARKER)], [wire(self.marker)])
 
-    def remove_keys(self, shapes: Iterable[DocumentShape]) -> None:
-        """Remove this generation key by key, in pages that hold the server up for a moment only."""
+    def remove_keys(self, documents: Iterable[str]) -> None:
+        """Remove this generation key by key, in pages that hold the server up for a moment only.
+
+        Args:
+            documents: the names of the documents that it may hold.
+        """
         # Progress first and the marker last: what is half removed must not be taken for whole.
         self._forget(PROGRESS)
-        for shape in shapes:
-            self._scan(UNLINK, f"{shape.name}:*")
-            self._scan(UNLINK, _registers_of(shape))
+        for name in documents:
+            self._scan(UNLINK, f"{name}:*")
+            self._scan(UNLINK, _registers_of(name))
         self._forget(FENCES)
         self._forget(RECORD)
         self._forget(MARKER)
@@ -198,8 +202,8 @@ def _described(shape: DocumentShape) -> tuple[str, str]:
     return shape.name, "/".join(shape.collections)
 
 
-def _registers_of(shape: DocumentShape) -> str:
-    return f"{{{shape.name}:*}}:r"
+def _registers_of(document: str) -> str:
+    return f"{{{document}:*}}:r"
 
 
 def _shard(field: bytes) -> Shard:

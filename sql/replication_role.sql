@@ -5,6 +5,8 @@ DO $$
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = {role_name}) THEN
         CREATE ROLE {role};
+        -- By this, `teardown` knows a role that it may drop.
+        COMMENT ON ROLE {role} IS {made_by};
     END IF;
 END
 $$;

@@ -7,14 +7,22 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from pipeline import setup
-from pipeline.cli.context import err, of, out
-from pipeline.config import Settings
-from pipeline.generations import drop_steps, first_generation_steps
-from pipeline.setup import UNCHANGED, Step, carry_out
+from pipeline.cli.context import complain, err, of, out
+from pipeline.generations import first_generation_steps
+from pipeline.setup import UNCHANGED, Step, carry_out, init_steps
 from pipeline.snapshots import complete_snapshots
+from pipeline.teardown.teardown import Teardown, find_teardown
 
 Execute = Annotated[bool, typer.Option("--execute", help="Do it; without this, only show what would be done.")]
+
+
+class TeardownIncomplete(Exception):
+    """Some of the deployment is still there, or may be."""
+
+    remedy = (
+        "Do what is said above, then run `readmodels teardown --execute` again: it removes the rest, and what is gone "
+        "by then does not matter."
+    )
 
 
 def init(context: typer.Context) -> None:
@@ -24,7 +32,7 @@ def init(context: typer.Context) -> None:
     """
     settings = of(context).settings()
     snapshots = Step("snapshots", lambda: complete_snapshots(settings, _say_reading))
-    carry_out([*setup.init_steps(settings.deployment), *first_generation_steps(settings), snapshots], report)
+    carry_out([*init_steps(settings.deployment), *first_generation_steps(settings), snapshots], report)
     out.print("ready; next: [bold]readmodels run[/]")
 
 
@@ -35,20 +43,39 @@ def teardown(
 ) -> None:
     """Remove connector, replication slot, publication, topics and read models.
 
-    A replication slot that nobody reads keeps the source's WAL until its disk is full: tear down what you leave.
+    What exists is looked for, by the metadata of the generations and the settings that Kafka Connect keeps, whatever
+    readmodels.toml says today. A replication slot that nobody reads keeps the source's WAL until its disk is full: tear
+    down what you leave.
     """
-    settings = of(context).settings()
-    steps = _teardown_steps(settings, with_tables)
-    if not execute:
-        out.print("would remove: " + ", ".join(step.name for step in steps))
-        out.print("nothing was done; add [bold]--execute[/] to do it")
+    found = find_teardown(of(context).settings(), with_tables=with_tables)
+    if execute:
+        failed = found.carry_out(report)
+        _print_left(found)
+        for problem in failed:
+            complain(problem)
+        if failed:
+            raise TeardownIncomplete(f"{len(failed)} parts could not be looked at or removed; they are named above")
         return
-    carry_out(steps, report)
+    _print_found(found)
+    _print_left(found)
+    for problem in found.unseen:
+        complain(problem)
+    out.print("nothing was done; add [bold]--execute[/] to do it")
+    if found.unseen:
+        raise TeardownIncomplete(f"{len(found.unseen)} places could not be looked at; they are named above")
 
 
-def _teardown_steps(settings: Settings, with_tables: bool) -> list[Step]:
-    steps = [*drop_steps(settings), *setup.teardown_steps(settings.deployment)]
-    return [*steps, setup.drop_tables_step(settings.source)] if with_tables else steps
+def _print_found(found: Teardown) -> None:
+    named = [(area.name, one.name) for area in found.areas for one in area.found]
+    out.print("would remove:" if named else "would remove nothing: nothing was found")
+    for area, name in named:
+        out.print(f"  {area:<38} {escape(name)}", soft_wrap=True)
+
+
+def _print_left(found: Teardown) -> None:
+    for area in found.areas:
+        for one in area.left:
+            out.print(f"[yellow]![/] {escape(one.problem)}\n  [dim]{escape(one.remedy)}[/]", soft_wrap=True)
 
 
 def _say_reading(table: str) -> None:

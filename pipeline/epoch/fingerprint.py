@@ -19,6 +19,15 @@ def of_topics(identities: Iterable[Identity]) -> dict[str, str]:
     return {f"{_TOPIC}{one.name}": f"{one.topic_id}, {one.partitions} partitions" for one in identities}
 
 
+def topic_ids(fingerprint: Fingerprint) -> set[str]:
+    """The topics of a fingerprint with their ids, as `name id`."""
+    return {
+        f"{name.removeprefix(_TOPIC)} {found.partition(', ')[0]}"
+        for name, found in fingerprint.items()
+        if name.startswith(_TOPIC)
+    }
+
+
 def of_source(system_identifier: str) -> dict[str, str]:
     """The part of a fingerprint that PostgreSQL tells."""
     return {SOURCE: system_identifier}

@@ -15,7 +15,7 @@ from pipeline.config import load
 from pipeline.epoch.lifted import sink_of
 from pipeline.generations import first_generation_steps
 from pipeline.marks import Marks
-from pipeline.setup import carry_out, connector_step, init_steps, teardown_steps
+from pipeline.setup import carry_out, connector_step, init_steps
 from pipeline.source_database import Connection
 from sinks.batch import Shard
 from sinks.errors import SinkError
@@ -25,7 +25,7 @@ from tests.acceptance.running import SETTLES_WITHIN_S, Pipeline, missing, requir
 from tests.acceptance.truth import contents
 from tests.acceptance.waiting import wait_for
 from tests.contract.redis_server import OwnServer
-from tests.integration.own_source import own_database
+from tests.integration.own_source import own_database, teardown_steps
 
 STOPS_WITHIN_S = 60.0
 SLOWLY = "SELECT * FROM public.orders WHERE pg_sleep(0.008) IS NOT NULL"

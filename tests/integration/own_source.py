@@ -10,8 +10,12 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from connectors.debezium import ConnectorConfiguration, shipped_configuration
 from connectors.kafka import KafkaSettings
 from connectors.topics import TopicSettings
-from pipeline.setup import Deployment
+from pipeline.setup import Deployment, Step
 from pipeline.source_database import SourceSettings, connect
+from pipeline.teardown.connectors import find_connectors
+from pipeline.teardown.log import find_log
+from pipeline.teardown.teardown import deployment_areas
+from pipeline.teardown.traces import Traces
 from stack.endpoints import Endpoints
 
 
@@ -61,3 +65,12 @@ def own_deployment(endpoints: Endpoints, name: str, source: SourceSettings) -> D
         connector=own_connector(name, source),
         worker_topics=(),
     )
+
+
+def teardown_steps(deployment: Deployment) -> list[Step]:
+    """Look for what exists between source and log, and return the steps that remove it; there are no read models."""
+    described = Traces(prefixes=frozenset({deployment.connector.prefix}))
+    connectors = find_connectors(deployment, described, Traces())
+    traces = described | connectors.traces
+    topics, _ = find_log(deployment, traces, connectors)
+    return [Step(area.name, area.carry_out) for area in deployment_areas(deployment, traces, connectors, topics)]

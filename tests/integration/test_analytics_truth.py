@@ -18,14 +18,14 @@ from pipeline.config import Settings, load
 from pipeline.generator import OrderGenerator, Traffic
 from pipeline.marks import Marks
 from pipeline.models import open_engine
-from pipeline.setup import carry_out, init_steps, teardown_steps
+from pipeline.setup import carry_out, init_steps
 from pipeline.source import Source
 from pipeline.sql import ask
 from pipeline.worker import Worker, has_reached
 from sinks.batch import Shard
 from stack.endpoints import Endpoints
 from tests.integration.independent_views import AUDIT, QUESTIONS, ZONE
-from tests.integration.own_source import own_database, own_deployment
+from tests.integration.own_source import own_database, own_deployment, teardown_steps
 
 NAME = "analytics_test"
 DESCRIPTION = Path(__file__).parents[2] / "readmodels.toml"

@@ -12,10 +12,10 @@ from connectors.connect import ConnectClient
 from connectors.kafka import end_offsets
 from pipeline import source_database
 from pipeline.marks import Marks
-from pipeline.setup import Deployment, carry_out, init_steps, teardown_steps
+from pipeline.setup import Deployment, carry_out, init_steps
 from pipeline.source_database import Connection
 from stack.endpoints import Endpoints
-from tests.integration.own_source import own_database, own_deployment
+from tests.integration.own_source import own_database, own_deployment, teardown_steps
 
 NAME = "connector_test"
 POLLS = 300

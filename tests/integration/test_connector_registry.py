@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from pipeline import source_database
 from pipeline.marks import Marks
-from pipeline.setup import carry_out, init_steps, teardown_steps
+from pipeline.setup import carry_out, init_steps
 from stack.local import LocalStack
-from tests.integration.own_source import own_database, own_deployment
+from tests.integration.own_source import own_database, own_deployment, teardown_steps
 
 NAME = "registry_test"
 TIMEOUT_S = 60.0

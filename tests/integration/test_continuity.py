@@ -15,11 +15,11 @@ from pipeline.ended_log import Reason
 from pipeline.epoch.fingerprint import Fingerprint, of_source
 from pipeline.epoch.source_watch import SourceWatch
 from pipeline.marks import Marks
-from pipeline.setup import Deployment, carry_out, init_steps, teardown_steps
+from pipeline.setup import Deployment, carry_out, init_steps
 from pipeline.source_database import SourceUnavailable
 from stack.endpoints import Endpoints
 from stack.home import LOOPBACK, free_ports
-from tests.integration.own_source import own_database, own_deployment
+from tests.integration.own_source import own_database, own_deployment, teardown_steps
 
 NAME = "continuity_test"
 TIMEOUT_S = 60.0

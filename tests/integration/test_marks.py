@@ -10,10 +10,10 @@ from pipeline import source_database
 from pipeline.generator import OrderGenerator, Traffic
 from pipeline.marks import MarkInsideTransaction, MarkNotSeen, MarkReached, Marks
 from pipeline.models import open_engine
-from pipeline.setup import Deployment, carry_out, init_steps, teardown_steps
+from pipeline.setup import Deployment, carry_out, init_steps
 from pipeline.source_database import Connection
 from stack.endpoints import Endpoints
-from tests.integration.own_source import own_database, own_deployment
+from tests.integration.own_source import own_database, own_deployment, teardown_steps
 
 TIMEOUT_S = 60.0
 

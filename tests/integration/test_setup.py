@@ -14,10 +14,11 @@ from connectors.kafka import KafkaSettings, KafkaUnavailable
 from connectors.topics import CleanupPolicy, TopicContractBroken, TopicSettings
 from pipeline import replication, source_database
 from pipeline.preconditions import SourceNotReady
-from pipeline.setup import UNCHANGED, Deployment, Step, carry_out, drop_tables_step, init_steps, teardown_steps
+from pipeline.setup import UNCHANGED, Deployment, Step, carry_out, init_steps
 from pipeline.source_database import SourceSettings
+from pipeline.teardown.source import find_tables
 from stack.endpoints import Endpoints
-from tests.integration.own_source import own_database, own_deployment
+from tests.integration.own_source import own_database, own_deployment, teardown_steps
 
 
 def outcomes(steps: list[Step]) -> dict[str, str]:
@@ -88,7 +89,7 @@ def test_teardown_leaves_nothing_but_the_orders_and_init_begins_anew(ready: Depl
 def test_the_orders_are_dropped_only_by_their_own_step(endpoints: Endpoints) -> None:
     with own_database(endpoints, "drop_test") as source, source_database.connect(source.url) as connection:
         source_database.create_schema(connection)
-        outcomes([drop_tables_step(source)])
+        outcomes([Step("tables", find_tables(source).carry_out)])
         assert connection.execute("SELECT to_regclass('public.orders')").fetchone() == (None,)
 
 

@@ -13,13 +13,13 @@ from connectors.notifications import InitialSnapshot
 from pipeline.cli.context import local_defaults
 from pipeline.config import Settings, load
 from pipeline.preconditions import SourceNotReady
-from pipeline.setup import UNCHANGED, Deployment, carry_out, init_steps, teardown_steps
+from pipeline.setup import UNCHANGED, Deployment, carry_out, init_steps
 from pipeline.snapshots import complete_snapshots, read_snapshots, snapshot_findings
 from pipeline.source_database import Connection, connect
 from pipeline.survey.survey import survey
 from stack.endpoints import Endpoints
 from tests.acceptance.waiting import wait_for
-from tests.integration.own_source import own_database, own_deployment
+from tests.integration.own_source import own_database, own_deployment, teardown_steps
 from tests.integration.test_survey import Watched
 
 NAME = "snapshots_test"

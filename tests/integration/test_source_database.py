@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
+from urllib.parse import quote
 
 import psycopg
 import pytest
+from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from sqlalchemy import Column, inspect
 from sqlalchemy.dialects import postgresql
@@ -282,3 +284,24 @@ def test_a_server_is_not_given_settings_that_it_does_not_know(
     monkeypatch.setattr(source_database, "OPTIONS", ("-c no_such_timeout=0", "-c statement_timeout=7000"))
     with source_database.connect(source.url) as opened:
         assert opened.execute("SHOW statement_timeout").fetchall() == [("7s",)]
+
+
+def test_a_url_may_hold_options_parameters_and_an_encoded_password(source: SourceSettings) -> None:
+    role, password = "url_test", "p@ss:w/rd %"
+    given = sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(role), sql.Literal(password))
+    parts = conninfo_to_dict(source.url)
+    with source_database.connect(source.admin_url) as admin:
+        admin.execute(given)
+        try:
+            url = (
+                f"postgresql://{role}:{quote(password, safe='')}@{parts['host']}:{parts['port']}/{parts['dbname']}"
+                "?sslmode=prefer&application_name=asked&connect_timeout=7&options=-c%20work_mem%3D7MB"
+            )
+            settings = replace(source, url=url)
+            with source_database.connect(settings.url) as connection:
+                asked = "SELECT current_user::text, current_setting('application_name'), current_setting('work_mem')"
+                assert connection.execute(asked).fetchone() == (role, "asked", "7MB")
+                assert connection.execute("SHOW intervalstyle").fetchone() == ("postgres",)
+                assert connection.info.get_parameters()["connect_timeout"] == "7"
+        finally:
+            admin.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))

@@ -16,14 +16,14 @@ from pipeline import read_models, source_database
 from pipeline.cli.context import local_defaults
 from pipeline.config import Settings, load
 from pipeline.marks import Marks
-from pipeline.setup import Deployment, carry_out, init_steps, teardown_steps
+from pipeline.setup import Deployment, carry_out, init_steps
 from pipeline.source_database import Connection
 from pipeline.survey.judgement import Judgement, judge, scopes_of
 from pipeline.survey.survey import Survey, survey
 from pipeline.survey.told import told_of_snapshots
 from stack.endpoints import Endpoints
 from tests.acceptance.waiting import wait_for
-from tests.integration.own_source import own_database, own_deployment
+from tests.integration.own_source import own_database, own_deployment, teardown_steps
 from tests.integration.test_survey import Watched, rebuilt
 from tests.servers import CHECKOUT
 

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.config import MASK, DecimalMode, InvalidConfig, RedisSettings, Settings, ValueFormat, load, masked, shown
+from connectors.kafka import KafkaSettings
+from pipeline.config import MASK, DecimalMode, InvalidConfig, Settings, ValueFormat, load, masked, shown
+from pipeline.services import RedisSettings
 
 SHIPPED = Path(__file__).parents[2] / "readmodels.toml"
 LOCAL: dict[str, Any] = {
@@ -214,3 +216,56 @@ def test_a_redis_server_is_named_by_any_url_of_its_database_0(url: str) -> None:
 def test_a_redis_url_of_another_scheme_is_refused() -> None:
     with pytest.raises(ValueError, match="begins with redis://"):
         RedisSettings(url="http://h:1/0")
+
+
+@pytest.mark.parametrize(
+    ("given", "used"),
+    [
+        ("one:9092,two:9093", "one:9092,two:9093"),
+        (" one:9092 ,\ttwo:9093\n", "one:9092,two:9093"),
+        ("SASL_SSL://one:9092, [::1]:9093", "SASL_SSL://one:9092,[::1]:9093"),
+        ("one", "one"),
+    ],
+)
+def test_a_list_of_brokers_may_have_spaces(given: str, used: str) -> None:
+    assert KafkaSettings(bootstrap_servers=given).with_client()["bootstrap.servers"] == used
+
+
+@pytest.mark.parametrize(
+    "given", ["", "one:9092,", "http://one:9092/", "one:9092;two:9092", "one:port", "one two:9092"]
+)
+def test_what_is_no_list_of_brokers_is_refused(given: str) -> None:
+    with pytest.raises(InvalidConfig, match=r"kafka: .* is no broker"):
+        load(SHIPPED, {**LOCAL, "kafka": {"bootstrap_servers": given}})
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("127.0.0.1:9200", "begins with http"),
+        ("https://search.example/base", "add :9200, or :443"),
+        ("http://elastic:hidden5@127.0.0.1:port", "port is not a number"),
+        ("http://127.0.0.1:9200/base?pretty", "takes no parameters"),
+    ],
+)
+def test_an_address_of_elasticsearch_that_its_client_cannot_use_is_refused(url: str, problem: str) -> None:
+    with pytest.raises(InvalidConfig, match=problem) as refused:
+        load(SHIPPED, {**LOCAL, "elasticsearch": {"url": url}})
+    assert "hidden" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("postgresql://shop:hidden1@127.0.0.1/orders_db?sslmod=require", "'sslmod', which libpq does not know"),
+        ("host=127.0.0.1 dbnam=orders_db password=hidden1", "'dbnam', which libpq does not know"),
+        ("postgresql://shop:hidden1%zz@127.0.0.1/orders_db", "is no libpq URL"),
+        ("postgresql://shop:hidden1@hidden1@127.0.0.1/orders_db", "%40 stands for @"),
+        ("hidden1", "is no libpq URL"),
+    ],
+)
+def test_a_url_that_libpq_cannot_read_is_refused_without_its_password(url: str, problem: str) -> None:
+    for name in ("url", "admin_url"):
+        with pytest.raises(InvalidConfig, match=f"source: .*{name} .*{problem}") as refused:
+            load(SHIPPED, {**LOCAL, "source": {**LOCAL["source"], name: url}})
+        assert "hidden" not in str(refused.value)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import closing
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
@@ -67,3 +69,27 @@ def test_an_answer_that_is_cut_anywhere_is_waited_out(answer: bytes) -> None:
         cluster = Cluster(client)
         with pytest.raises(StoreUnavailable):
             cluster.ask("GET", "/_bulk", dict[str, int])
+
+
+def test_every_request_goes_below_the_base_path_of_the_address() -> None:
+    asked: list[str] = []
+
+    class Proxy(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(200)
+            self.send_header("X-elastic-product", "Elasticsearch")
+            self.send_header("content-type", "application/json")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Proxy) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        for base in ("/search", "/search/", ""):
+            with closing(connect(f"http://127.0.0.1:{server.server_port}{base}", request_timeout_s=5.0)) as client:
+                Cluster(client).answer("GET", "/orders-*/_mapping")
+        server.shutdown()
+    assert asked == ["/search/orders-*/_mapping", "/search/orders-*/_mapping", "/orders-*/_mapping"]

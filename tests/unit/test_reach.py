@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from connectors.kafka import KafkaSettings
 from pipeline.rebuild import reach as module
+from pipeline.rebuild.in_place import OffsetBeyondEnd, from_offset
 from pipeline.rebuild.reach import GenerationBehind, reach
 from sinks.batch import Progress
 from sinks.errors import StoreUnavailable
@@ -48,3 +50,14 @@ def test_a_store_that_does_not_answer_in_time_says_so_itself() -> None:
 def test_a_generation_that_does_not_get_there_in_time_is_behind() -> None:
     with pytest.raises(GenerationBehind, match=r"4 offsets are lacking in 1 partitions, 4 of them in topic/0"):
         reach(looks(3), {SHARD: 7}, lambda _: None, timeout_s=0.02)
+
+
+def test_an_offset_that_no_partition_reaches_is_refused_with_the_ends_of_all() -> None:
+    kafka, ends = KafkaSettings(bootstrap_servers="kafka:9092"), {("topic", 0): 9, ("topic", 1): 4}
+    assert from_offset(8)(kafka, ends) == {("topic", 0): 8, ("topic", 1): 8}
+    with pytest.raises(OffsetBeyondEnd) as refused:
+        from_offset(9)(kafka, ends)
+    assert str(refused.value) == "every partition ends before offset 9: topic/0 at 9, topic/1 at 4"
+    assert refused.value.remedy == (
+        "Give a smaller offset; `readmodels replay all` says where each partition begins and ends."
+    )

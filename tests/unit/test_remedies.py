@@ -12,7 +12,11 @@ from tests.remedies.page import PAGE, written
 from tests.remedies.printed import PACKAGES, ROOT, printed
 from tests.remedies.register import Proof, entries
 
-GIVES_ITS_OWN = {"pipeline.preconditions:SourceNotReady", "sinks.redis_errors:RedisUnfit"}
+GIVES_ITS_OWN = {
+    "pipeline.preconditions:SourceNotReady",
+    "pipeline.teardown.found:NotRemoved",
+    "sinks.redis_errors:RedisUnfit",
+}
 """Exceptions that are given their remedies by what was found."""
 
 NEVER_SHOWN = {

@@ -1,0 +1,100 @@
+"""The log of a deployment: its topics, and the consumer groups that read them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable
+from functools import partial
+
+from confluent_kafka.admin import AdminClient
+
+from connectors import topics
+from connectors.kafka import end_offsets
+from connectors.topics import Asked
+from pipeline import read_models
+from pipeline.control import TOPIC
+from pipeline.members import committed_topics, remove_group
+from pipeline.setup import Deployment, all_topics
+from pipeline.source_history import SourceHistory
+from pipeline.teardown.connectors import Connectors
+from pipeline.teardown.found import Area, Found, LeftAlone
+from pipeline.teardown.traces import Traces, of_topics
+
+GROUP = re.compile(rf"readmodels\.({'|'.join(read_models.MODELS)})\.\d+(\.in-place\.[0-9a-f]+)?")
+
+
+def find_log(deployment: Deployment, traces: Traces, connectors: Connectors) -> tuple[Area, Traces]:
+    """Look for the topics and consumer groups of a deployment.
+
+    Returns: what is there, and the ids of the topics that are the deployment's own.
+    """
+    area, found = Area("topics and consumer groups"), Traces()
+    with area.looking():
+        # Keep a reference: a garbage-collected AdminClient never completes its futures.
+        admin = deployment.kafka.admin()
+        own = {*traces.topics} - _of_others(connectors)
+        found = of_topics(Asked(admin, sorted(own)).answer())
+        described = {topic.name for topic in all_topics(deployment)} - {TOPIC}
+        unproven = {one.name for one in Asked(admin, sorted(described - traces.topics)).answer()}
+        taken, left = _divided(admin, unproven - _of_others(connectors), is_only_sign=not found)
+        area.left += [_unproven(name) for name in sorted(left)]
+        area.found += [_group(deployment, name) for name in _groups(deployment, {*own, *taken}, connectors)]
+        area.found += [_topic(deployment, name) for name in sorted({*found.topics, *taken})]
+        area.found += _control(deployment, admin, traces, connectors)
+    return area, found
+
+
+def _divided(admin: AdminClient, names: Collection[str], *, is_only_sign: bool) -> tuple[set[str], set[str]]:
+    """Divide topics that have the names of today's description into those to remove and those to leave.
+
+    Where the deployment has no other topics, they are those of a set-up that was broken off. Where it has, the
+    description was changed since, and only a topic without a record is one that a broken-off set-up left.
+    """
+    if is_only_sign or not names:
+        return {*names}, set()
+    ends = end_offsets(admin, names)
+    left = {topic for (topic, _), end in ends.items() if end}
+    return {*names} - left, left
+
+
+def _of_others(connectors: Connectors) -> set[str]:
+    return {topic for one in connectors.others for topic in (*one.table_topics, *one.service_topics)}
+
+
+def _unproven(name: str) -> LeftAlone:
+    return LeftAlone(
+        f"topic {name} stays: it holds records, and no read model or connector of this deployment names it",
+        f"If nobody needs it, delete it: kafka-topics --bootstrap-server HOST:PORT --delete --topic {name}",
+    )
+
+
+def _groups(deployment: Deployment, own: Collection[str], connectors: Connectors) -> list[str]:
+    """The groups that have committed offsets of own topics; those without any, where Kafka has no other deployment."""
+    found = []
+    for group, committed in committed_topics(deployment.kafka, GROUP).items():
+        if committed & {*own} if committed else not connectors.others:
+            found.append(group)
+    return sorted(found)
+
+
+def _group(deployment: Deployment, name: str) -> Found:
+    return Found(f"group {name}", partial(remove_group, deployment.kafka, name))
+
+
+def _topic(deployment: Deployment, name: str) -> Found:
+    def remove() -> None:
+        topics.delete(deployment.kafka.admin(), [name])
+
+    return Found(f"topic {name}", remove)
+
+
+def _control(deployment: Deployment, admin: AdminClient, traces: Traces, connectors: Connectors) -> Iterable[Found]:
+    """The control topic, or what it holds of this deployment where another deployment uses the topic too."""
+    used = {topic.name for topic in deployment.worker_topics}
+    if TOPIC in used and topics.describe(admin, [TOPIC]) and not connectors.others:
+        yield _topic(deployment, TOPIC)
+        return
+    for name in sorted({*traces.connectors, deployment.connector.name}):
+        history = SourceHistory(deployment.kafka, name)
+        if history.is_known():
+            yield Found(f"history of connector {name}", history.forget)

@@ -1,0 +1,152 @@
+"""Generations of the read models, found by the metadata that they hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, closing
+from functools import partial
+from pathlib import Path
+
+from elasticsearch import Elasticsearch
+
+from pipeline.config import Settings
+from pipeline.teardown.found import Area, Found, LeftAlone
+from pipeline.teardown.traces import Traces, of_record, of_records
+from sinks import elasticsearch
+from sinks.duckdb_readers import pending_path
+from sinks.duckdb_removal import copies_noted, files_in, records_in, remove_files
+from sinks.elasticsearch_removal import RecordedIndices, generation_of
+from sinks.generation import Record
+from sinks.redis import RedisStore
+
+
+def find_redis(settings: Settings) -> tuple[Area, Traces]:
+    """Look for generations in the Redis server, which is the read model's own.
+
+    Returns: what is there, and the traces that it holds.
+    """
+    area, found = Area("redis model"), Traces()
+    with area.looking(), _redis(settings) as store:
+        live, generations = store.live(), store.generations()
+        found = of_records(generations.values())
+        for number, record in generations.items():
+            told = f"generation {number}{' (live)' if number == live else ''} of {_documents(record)}"
+            area.found.append(Found(told, partial(_remove_from_redis, settings, number)))
+    return area, found
+
+
+def find_duckdb(settings: Settings, fed: Traces, source: str) -> tuple[Area, Traces]:
+    """Look for the files of DuckDB in the directory that the settings name.
+
+    Args:
+        fed: the traces of other models. The directory is left alone if its generations are fed from other topics.
+        source: the source's system identifier; empty if it is not known.
+    """
+    area, found = Area("duckdb model"), Traces()
+    directory = settings.duckdb.directory
+    with area.looking():
+        records = _readable(records_in(directory))
+        if fed and records and not any(fed.is_of(record, source) for record in records):
+            area.left.append(_of_others(directory))
+            return area, found
+        found = of_records(records) | Traces(copies=frozenset(map(str, copies_noted(directory))))
+        area.found += _directory(directory)
+    return area, found
+
+
+def add_noted_directories(area: Area, directories: Iterable[Path], traces: Traces, source: str) -> Traces:
+    """Add directories in which DuckDB's files once were made, where they still are and belong to the deployment.
+
+    Returns: the traces that they hold.
+    """
+    found = Traces()
+    for directory in directories:
+        with area.looking():
+            records = _readable(records_in(directory))
+            if any(traces.is_of(record, source) for record in records):
+                found |= of_records(records) | Traces(copies=frozenset(map(str, copies_noted(directory))))
+                area.found += _directory(directory)
+    return found
+
+
+def find_copies(settings: Settings, traces: Traces) -> Area:
+    """Look for the copies that DuckDB's worker published."""
+    area = Area("published copy of duckdb")
+    with area.looking():
+        for name in sorted(traces.copies):
+            for path in (Path(name), pending_path(Path(name))):
+                if path.exists():
+                    area.found.append(Found(f"file {path}", partial(path.unlink, missing_ok=True)))
+        today = Path(settings.duckdb.copy_to).absolute()
+        if settings.duckdb.copy_to and str(today) not in traces.copies and today.exists():
+            area.left.append(
+                LeftAlone(
+                    f"file {today} stays: DuckDB's worker has not noted that it published it",
+                    f"If nobody needs it, delete it: rm {today}",
+                )
+            )
+    return area
+
+
+def find_elasticsearch(settings: Settings, traces: Traces, source: str) -> Area:
+    """Look for the indices of the deployment, in a cluster that others may use too."""
+    area = Area("elasticsearch model")
+    with area.looking(), _elasticsearch(settings) as client:
+        for index, record in RecordedIndices(client).read().items():
+            place = generation_of(index, record)
+            # Where no worker has noted topics' ids, the names of the topics alone are not enough.
+            is_described = place is not None and place[0] in {*traces.documents, *settings.documents}
+            if place is not None and traces.is_of(record, source) and (record.epochs or is_described):
+                area.found.append(Found(f"index {index}", partial(_remove_index, settings, index)))
+            elif is_described or record.is_unreadable or of_record(record).prefixes & traces.prefixes:
+                area.left.append(_unproven(index))
+    return area
+
+
+def _redis(settings: Settings) -> closing[RedisStore]:
+    return closing(RedisStore(settings.redis.url, []))
+
+
+def _remove_from_redis(settings: Settings, number: int) -> None:
+    with _redis(settings) as store:
+        store.remove(number, settings.documents)
+
+
+def _elasticsearch(settings: Settings) -> AbstractContextManager[Elasticsearch]:
+    return elasticsearch.connect(settings.elasticsearch.url, request_timeout_s=settings.elasticsearch.request_timeout_s)
+
+
+def _remove_index(settings: Settings, index: str) -> None:
+    with _elasticsearch(settings) as client:
+        RecordedIndices(client).remove(index)
+
+
+def _directory(directory: Path) -> list[Found]:
+    files = files_in(directory)
+    if not files:
+        return []
+    generations = [path.name for path in files if path.suffix == ".duckdb"]
+    told = f"directory {directory} with {', '.join(generations) or 'no generation'}"
+    return [Found(told, partial(remove_files, directory))]
+
+
+def _readable(records: Iterable[Record]) -> list[Record]:
+    return [record for record in records if not record.is_unreadable]
+
+
+def _documents(record: Record) -> str:
+    return ", ".join(sorted(of_record(record).documents)) or "unknown documents"
+
+
+def _of_others(directory: Path) -> LeftAlone:
+    return LeftAlone(
+        f"directory {directory} stays: its generations are fed from topics of another deployment",
+        "Correct duckdb.directory, then run `readmodels teardown` again.",
+    )
+
+
+def _unproven(index: str) -> LeftAlone:
+    return LeftAlone(
+        f"index {index} stays: nothing proves that it is of this deployment, such as the id of a topic that both name",
+        f"If nobody needs it, delete it: send Elasticsearch DELETE /{index}",
+    )

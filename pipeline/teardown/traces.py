@@ -1,0 +1,174 @@
+"""Traces of a deployment: the names and ids by which its parts are recognized, whatever `readmodels.toml` says today.
+
+Generations name the topics that they are fed from, with their ids; Kafka Connect keeps the settings that a connector
+was given. Traces are joined while one place after the other is looked at, and written to a file while parts remain:
+what is removed first may have been the only proof of what is removed later.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Self
+
+from connectors.debezium import ConnectorConfiguration
+from connectors.topics import Identity
+from pipeline.contract import Contract, InvalidContract, contract_from
+from pipeline.epoch.fingerprint import SOURCE, topic_ids
+from sinks.generation import Record
+from sinks.shape import DocumentShape
+
+FILE = "teardown.json"
+
+Names = frozenset[str]
+NONE: Names = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Traces:
+    """Names and ids of the parts of one deployment.
+
+    Args:
+        prefixes: topic prefixes.
+        topics: names of topics that it made.
+        topic_ids: topics with their ids, as `name id`.
+        documents: names of documents.
+        tables: captured tables, as `schema.table`.
+        connectors, slots, publications: their names.
+        copies: files that DuckDB's worker published.
+    """
+
+    prefixes: Names = NONE
+    topics: Names = NONE
+    topic_ids: Names = NONE
+    documents: Names = NONE
+    tables: Names = NONE
+    connectors: Names = NONE
+    slots: Names = NONE
+    publications: Names = NONE
+    copies: Names = NONE
+
+    def __or__(self, other: Traces) -> Traces:
+        return Traces(**{one.name: getattr(self, one.name) | getattr(other, one.name) for one in fields(Traces)})
+
+    def __bool__(self) -> bool:
+        return any(getattr(self, one.name) for one in fields(Traces))
+
+    def is_of(self, record: Record, system_identifier: str) -> bool:
+        """Whether a generation belongs to the deployment.
+
+        Its topics' ids decide. A topic of the same name and another id is that of another deployment. Where no id of
+        these topics is known, their names decide, together with the source if both are known.
+
+        Args:
+            system_identifier: that of the source; empty if it is not known.
+        """
+        held = of_record(record)
+        if held.topic_ids & self.topic_ids:
+            return True
+        if {_name(one) for one in held.topic_ids} & {_name(one) for one in self.topic_ids}:
+            return False
+        sources = {epoch.fingerprint[SOURCE] for epoch in record.epochs if SOURCE in epoch.fingerprint}
+        if sources and system_identifier and system_identifier not in sources:
+            return False
+        return bool(held.topics) and held.topics <= self.topics
+
+    def to_json(self) -> str:
+        """A JSON object that `from_json` reads back."""
+        return json.dumps({name: sorted(values) for name, values in asdict(self).items()})
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read what `to_json` wrote."""
+        plain: dict[str, Any] = json.loads(text)
+        return cls(**{one.name: frozenset(plain.get(one.name, ())) for one in fields(cls)})
+
+
+def of_record(record: Record) -> Traces:
+    """The traces that a generation holds."""
+    contract = _contract(record)
+    documents = {shape.name for shape in record.shapes if isinstance(shape, DocumentShape)}
+    fed_from = {one for epoch in record.epochs for one in topic_ids(epoch.fingerprint)}
+    topics = {_name(one) for one in fed_from}
+    if contract is None:
+        return Traces(topics=frozenset(topics), topic_ids=frozenset(fed_from), documents=frozenset(documents))
+    return Traces(
+        prefixes=frozenset({contract.topic_prefix}),
+        topics=frozenset({*topics, *contract.topics}),
+        topic_ids=frozenset(fed_from),
+        documents=frozenset({*documents, *contract.documents}),
+        tables=frozenset(table.source for table in contract.tables.values()),
+    )
+
+
+def of_records(records: Iterable[Record]) -> Traces:
+    """The traces that several generations hold."""
+    joined = Traces()
+    for record in records:
+        joined |= of_record(record)
+    return joined
+
+
+def of_connector(connector: ConnectorConfiguration, topics: Iterable[str] = ()) -> Traces:
+    """The traces in the settings of a connector.
+
+    Args:
+        topics: those that it has written to.
+    """
+    return Traces(
+        prefixes=frozenset({connector.prefix}),
+        topics=frozenset({*connector.table_topics, *connector.service_topics, *topics}),
+        tables=frozenset(connector.tables),
+        connectors=frozenset({connector.name}),
+        slots=frozenset({connector.slot}),
+        publications=frozenset({connector.publication}),
+    )
+
+
+def of_topics(identities: Iterable[Identity]) -> Traces:
+    """The traces in topics of the deployment that are there now."""
+    found = list(identities)
+    return Traces(
+        topics=frozenset(one.name for one in found), topic_ids=frozenset(f"{one.name} {one.topic_id}" for one in found)
+    )
+
+
+def read_traces(directory: Path) -> Traces:
+    """Read the traces that an earlier teardown left in a directory; none where it removed everything.
+
+    A directory that cannot be read is reported by whoever looks for DuckDB's files in it.
+    """
+    try:
+        return Traces.from_json((directory / FILE).read_text())
+    except (OSError, ValueError):
+        return Traces()
+
+
+def write_traces(directory: Path, traces: Traces) -> None:
+    """Keep traces in a directory until everything is removed."""
+    directory.mkdir(parents=True, exist_ok=True)
+    pending = directory / f"{FILE}.new"
+    pending.write_text(traces.to_json())
+    pending.replace(directory / FILE)
+
+
+def forget_traces(directory: Path) -> None:
+    """Forget what `write_traces` kept, and remove the directory if nothing else is in it."""
+    (directory / FILE).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        directory.rmdir()
+
+
+def _contract(record: Record) -> Contract | None:
+    """What a generation is made of; None where that is not noted, or another version of this program wrote it."""
+    try:
+        return contract_from(record.contract) if record.contract else None
+    except (InvalidContract, ValueError, KeyError, TypeError):
+        return None
+
+
+def _name(topic_and_id: str) -> str:
+    return topic_and_id.partition(" ")[0]

@@ -1,0 +1,13 @@
+-- One row per publication and table that `init` creates, and that is there, in the order in which they are dropped.
+
+SELECT found.kind, found.name
+FROM (SELECT 1 AS place, 'publication' AS kind, pubname::text AS name
+      FROM pg_catalog.pg_publication WHERE pubname = 'readmodels'
+      UNION ALL
+      SELECT 2, 'table', 'readmodels.' || relname
+      FROM pg_catalog.pg_class
+      WHERE oid IN (to_regclass('readmodels.heartbeat'), to_regclass('readmodels.signal')) AND relkind = 'r'
+      UNION ALL
+      SELECT 3, 'schema', nspname::text
+      FROM pg_catalog.pg_namespace WHERE nspname = 'readmodels') AS found
+ORDER BY found.place, found.name;

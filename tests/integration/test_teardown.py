@@ -1,0 +1,125 @@
+"""Parts of a deployment on real servers: own ones are found whatever is configured, those of others are left alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from confluent_kafka import Producer
+
+from connectors import topics
+from connectors.topics import WantedTopic
+from pipeline import replication, source_database
+from pipeline.setup import Deployment, carry_out, init_steps
+from pipeline.source_database import connect
+from pipeline.teardown.connectors import Connectors, find_connectors
+from pipeline.teardown.found import Area
+from pipeline.teardown.log import find_log
+from pipeline.teardown.source import find_role, find_setup, find_slots
+from pipeline.teardown.traces import Traces
+from stack.endpoints import Endpoints
+from tests.integration.own_source import own_database, own_deployment, teardown_steps
+
+NAME = "teardown_test"
+NOBODY = Connectors(Area("connector"))
+
+
+@pytest.fixture(scope="module")
+def deployed(endpoints: Endpoints) -> Iterator[Deployment]:
+    """A deployment without read models; tests only look at it."""
+    with own_database(endpoints, NAME) as source:
+        made = own_deployment(endpoints, NAME, source)
+        carry_out(init_steps(made), lambda *_: None)
+        yield made
+        carry_out(teardown_steps(made), lambda *_: None)
+
+
+def described_otherwise(deployment: Deployment) -> Deployment:
+    """The deployment under a description that was changed after it was set up."""
+    other = f"{NAME}_other"
+    changed = {"name": other, "topic.prefix": other, "slot.name": other, "publication.name": other}
+    return replace(deployment, connector=deployment.connector.with_settings(changed))
+
+
+def names(area: Area) -> list[str]:
+    assert not area.unseen
+    return [found.name for found in area.found]
+
+
+def test_a_connector_is_found_by_its_topics_and_its_settings_name_the_rest(deployed: Deployment) -> None:
+    fed = Traces(topics=frozenset(deployed.connector.table_topics))
+    changed = described_otherwise(deployed)
+    connectors = find_connectors(changed, fed, fed)
+    assert names(connectors.area) == [f"connector {NAME}"]
+    assert names(find_slots(changed, connectors.traces, connectors)) == [f"slot {NAME}"]
+    area, found = find_log(changed, fed | connectors.traces, connectors)
+    assert f"topic {NAME}.notification" in names(area)
+    assert {one.partition(" ")[0] for one in found.topic_ids} >= {*deployed.connector.table_topics}
+
+
+def test_a_connector_of_other_topics_and_what_it_needs_are_left_alone(deployed: Deployment) -> None:
+    fed = Traces(topics=frozenset({"somewhere.public.else"}))
+    connectors = find_connectors(deployed, fed, fed)
+    assert names(connectors.area) == []
+    assert [left.problem.partition(":")[0] for left in connectors.area.left] == [f"connector {NAME} stays"]
+    assert names(find_slots(deployed, connectors.traces, connectors)) == []
+    assert names(find_setup(deployed, fed, connectors)) == []
+    assert names(find_role(deployed, fed, connectors)) == []
+    area, _ = find_log(deployed, fed, connectors)
+    assert not any(name.startswith("topic") for name in names(area))
+
+
+def test_a_topic_that_only_the_description_names_is_left_alone_once_it_holds_a_record(deployed: Deployment) -> None:
+    fed = Traces(topics=frozenset(deployed.connector.table_topics))
+    changed = described_otherwise(deployed)
+    admin = deployed.kafka.admin()
+    table, empty = changed.connector.table_topics
+    topics.create_missing(admin, [WantedTopic(name, 1, None, {}) for name in (table, empty)])
+    try:
+        producer = Producer(deployed.kafka.with_client(acks="all"))
+        producer.produce(table, b"of somebody else")
+        assert producer.flush(20) == 0
+        area, _ = find_log(changed, fed, NOBODY)
+        assert f"topic {empty}" in names(area)
+        assert f"topic {table}" not in names(area)
+        assert f"topic {table}" in [left.problem.partition(" stays")[0] for left in area.left]
+    finally:
+        topics.delete(admin, [table, empty])
+
+
+def test_a_slot_that_nothing_reads_is_named_and_its_remedy_drops_it(deployed: Deployment) -> None:
+    with connect(deployed.source.admin_url) as admin:
+        admin.execute("SELECT pg_create_logical_replication_slot('forgotten', 'pgoutput')")
+        [left] = find_slots(deployed, Traces(slots=frozenset({NAME})), NOBODY).left
+        assert left.problem.startswith("slot forgotten stays")
+        admin.execute(left.remedy.partition(": ")[2].encode())
+        assert replication.read_slot(admin, "forgotten") is None
+
+
+def test_a_schema_that_holds_a_table_of_somebody_else_stays(deployed: Deployment) -> None:
+    with connect(deployed.source.url) as owner:
+        owner.execute("CREATE TABLE readmodels.mine (id bigint)")
+        area = find_setup(deployed, Traces(), NOBODY)
+        assert names(area) == ["publication readmodels", "table readmodels.heartbeat", "table readmodels.signal"]
+        assert [left.problem for left in area.left] == [
+            "schema readmodels stays: it holds mine, which `init` did not create"
+        ]
+        owner.execute("DROP TABLE readmodels.mine")
+
+
+def test_a_role_that_init_did_not_create_loses_only_what_init_granted(endpoints: Endpoints) -> None:
+    with own_database(endpoints, "role_test") as source, connect(source.admin_url) as admin:
+        role = source.replication_role
+        admin.execute(f'CREATE ROLE "{role}"'.encode())
+        deployment = own_deployment(endpoints, "role_test", source)
+        with connect(source.url) as owner:
+            source_database.create_schema(owner)
+            source_database.grant(owner, role)
+            owner.execute("CREATE TABLE mine (id bigint)")
+            owner.execute(f'GRANT SELECT ON mine TO "{role}"'.encode())
+        area = find_role(deployment, Traces(), NOBODY)
+        assert [left.problem for left in area.left] == [f"role {role} stays: `init` did not create it"]
+        assert area.carry_out().startswith(f"removed rights of role {role} on readmodels, public.order_items")
+        right = "SELECT has_table_privilege(%s, 'orders', 'SELECT'), has_table_privilege(%s, 'mine', 'SELECT')"
+        assert admin.execute(right, [role, role]).fetchone() == (False, True)
