@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from importlib.resources import files
 
 from connectors.errors import ContractBroken
-from connectors.source_session import OPTIONS
+from connectors.source_session import OPTIONS, startup_options
 
 SHIPPED = "postgres-orders-cdc.json"
 
@@ -159,6 +159,10 @@ class ConnectorConfiguration:
             refusals.append("heartbeat.interval.ms must be above 0: an idle slot would keep WAL for ever")
         if refusals:
             raise ConfigurationRefused(refusals)
+
+    def for_server(self, version: int) -> "ConnectorConfiguration":
+        """Leave out of the session's options those that PostgreSQL of this major version, such as 16, does not know."""
+        return self.with_settings({"driver.options": startup_options(version)})
 
     def with_json_values(self) -> "ConnectorConfiguration":
         """Write values as JSON without schemas instead of Avro; no schema registry is needed then."""

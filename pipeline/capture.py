@@ -63,6 +63,8 @@ class CapturedTable:
         is_row_secured: row security hides rows from the connector's role.
         is_schema_usable, is_readable: the connector's role may use the schema, and read the table.
         table_identity, key_identity: oids of the table and of its primary key; empty where there is none.
+        unpublished_stored_columns, unpublished_virtual_columns: generated columns for which PostgreSQL refuses to
+            change the table's rows; none before PostgreSQL 18.
         publication_entries: what puts the table into the publication, each with its oid.
     """
 
@@ -81,6 +83,8 @@ class CapturedTable:
     nullable_columns_with_default: list[str]
     table_identity: str = ""
     key_identity: str = ""
+    unpublished_stored_columns: list[str] = field(default_factory=list)
+    unpublished_virtual_columns: list[str] = field(default_factory=list)
     publication_entries: list[str] = field(default_factory=list)
 
 

@@ -40,7 +40,7 @@ def findings(source: Source, capture: Capture) -> list[Finding]:
     """Name everything that would make the log incomplete or untrue, or keep a snapshot from reading it."""
     rules = [*_of_database(source.database), *_of_signals(source.database, capture)]
     for table in source.tables:
-        rules += _of_reading(table, capture)
+        rules += [*_of_reading(table, capture), *_of_writing(table, capture)]
     if source.slot:
         rules += _of_slot(source.slot, capture.connector)
     return [*gaps(source, capture), *_broken(rules)]
@@ -54,6 +54,11 @@ def gaps(source: Source, capture: Capture) -> list[Finding]:
         rules += _of_published(table, source.database, capture)
         rules += _of_columns(table, capture)
     return _broken(rules)
+
+
+def column_findings(source: Source, capture: Capture) -> list[Finding]:
+    """Name every described column whose values the connector does not send, or sends as another value."""
+    return _broken([rule for table in source.tables for rule in _of_columns(table, capture)])
 
 
 def reading_findings(source: Source, capture: Capture) -> list[Finding]:
@@ -182,6 +187,26 @@ def _of_reading(table: CapturedTable, capture: Capture) -> list[Rule]:
             table.is_row_secured,
             f"{name} has row level security: a snapshot would miss the rows that it hides from {capture.role}",
             f"ALTER ROLE {role} BYPASSRLS;",
+        ),
+    ]
+
+
+def _of_writing(table: CapturedTable, capture: Capture) -> list[Rule]:
+    # Since PostgreSQL 18, and with the whole old row only, it refuses to change rows that are not published whole.
+    name, publication = table.table_name, sql.Identifier(capture.connector.publication).as_string()
+    stored, virtual = table.unpublished_stored_columns, table.unpublished_virtual_columns
+    dropped = ", ".join(f"DROP COLUMN {sql.Identifier(column).as_string()}" for column in virtual)
+    refused = "PostgreSQL refuses every UPDATE and DELETE of the table"
+    return [
+        (
+            bool(stored),
+            f"publication {capture.connector.publication} leaves out generated columns of {name}: {refused}",
+            f"ALTER PUBLICATION {publication} SET (publish_generated_columns = stored);",
+        ),
+        (
+            bool(virtual),
+            f"{name} has virtual generated columns, which cannot be published: {refused}",
+            f"ALTER TABLE {table.quoted_name} {dropped}; add them again as GENERATED ALWAYS AS (…) STORED.",
         ),
     ]
 

@@ -160,7 +160,10 @@ def all_topics(deployment: Deployment) -> list[WantedTopic]:
 
 
 def _connector(deployment: Deployment) -> str:
-    name, wanted = deployment.connector.name, dict(deployment.connector.settings)
+    name = deployment.connector.name
+    with source_database.connect(deployment.source.url) as connection:
+        version = connection.info.server_version // 10_000
+    wanted = dict(deployment.connector.for_server(version).settings)
     with closing(ConnectClient(deployment.connect_url)) as client:
         is_new = name not in client.names()
         if is_new:

@@ -22,6 +22,12 @@ LONGEST_PAUSE_S = 30.0
 STEADY_S = 60.0
 """After this long a process counts as well started, and its next crash as its first."""
 
+LOOK_EVERY_S = 5.0
+"""How soon another live generation of a model whose process stopped is noticed."""
+
+Live = Callable[[str], int | None]
+"""The live generation of a model; None while its store cannot tell."""
+
 _FAILED = (EXIT_STOPPED, -signal.SIGKILL)
 
 
@@ -45,12 +51,15 @@ class Child:
 
 @dataclass
 class Supervisor:
-    """Starts children, starts those again that crash, and ends them together.
+    """Starts children, starts those again that crash or have another generation to feed, and ends them together.
 
     Args:
         command: the command line of a model's process.
         log_file: where the processes' words go; None is where ours go.
         environment: what the processes find in their environment beside ours.
+        live: is asked for a model whose process stopped; once a rebuild has made another generation live, the process
+            is started again.
+        look_every_s: how often it is asked.
     """
 
     command: Callable[[str], Sequence[str]]
@@ -58,6 +67,8 @@ class Supervisor:
     grace_s: float = 60.0
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     children: list[Child] = field(default_factory=list)
+    live: Live | None = None
+    look_every_s: float = LOOK_EVERY_S
 
     def run(self, models: Sequence[str], until: threading.Event) -> int:
         """Run until `until` is set or every child is over.
@@ -70,13 +81,13 @@ class Supervisor:
         try:
             while not until.is_set() and not all(child.is_over for child in self.children):
                 for child in self.children:
-                    self._look_after(child)
+                    self._look_after(child, until)
                 until.wait(0.2)
         finally:
             self._end()
         return EXIT_STOPPED if any(child.exit_code in _FAILED for child in self.children) else 0
 
-    def _look_after(self, child: Child) -> None:
+    def _look_after(self, child: Child, until: threading.Event) -> None:
         if child.is_over:
             return
         if child.process is None:
@@ -91,8 +102,22 @@ class Supervisor:
             child.exit_code = code
             if code:
                 log.error("worker stopped", model=child.model, others="go on")
+                if self.live is not None:
+                    # On a thread: a store that does not answer must not keep the others waiting.
+                    watch = threading.Thread(target=self._await_another, args=(child, self.live, until), daemon=True)
+                    watch.start()
         else:
             self._schedule(child, code)
+
+    def _await_another(self, child: Child, live: Live, until: threading.Event) -> None:
+        """Let a stopped process be started again once its model has another live generation."""
+        before = live(child.model)
+        while not until.wait(self.look_every_s):
+            now = live(child.model)
+            if now not in {None, before}:
+                log.info("another generation is live", model=child.model, generation=now)
+                child.exit_code = None
+                return
 
     def _start(self, child: Child) -> None:
         # The pipe is the leash: its other end closes with this process, however that ends.

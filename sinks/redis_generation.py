@@ -130,7 +130,7 @@ class Generation:
 
     def show(self) -> None:
         """Let readers see this generation."""
-        self._call(SWAP, [wire(MARKER)], [wire(self.marker)])
+        self._call(SWAP, [wire(MARKER, RECORD)], [wire(self.marker)])
 
     def size_bytes(self) -> int:
         """About how many bytes it takes, by some of its keys."""

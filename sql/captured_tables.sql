@@ -17,6 +17,10 @@ SELECT wanted.name                                             AS table_name,
        coalesce(primary_key.condeferrable, false)              AS is_key_deferrable,
        coalesce(columns.generated, '{}')                       AS generated_columns,
        coalesce(columns.nullable_with_default, '{}')           AS nullable_columns_with_default,
+       CASE WHEN class.relreplident = 'f' AND publication.generated = 'n'
+            THEN coalesce(columns.stored, '{}') ELSE '{}' END  AS unpublished_stored_columns,
+       CASE WHEN class.relreplident = 'f' AND publication.generated IS NOT NULL
+            THEN coalesce(columns.virtual, '{}') ELSE '{}' END AS unpublished_virtual_columns,
        coalesce(class.oid::text, '')                           AS table_identity,
        coalesce(primary_key.oid::text, '')                     AS key_identity,
        coalesce(published.entries, '{}')                       AS publication_entries
@@ -35,10 +39,20 @@ LEFT JOIN LATERAL (
     SELECT array_agg(attname::text ORDER BY attnum)
                FILTER (WHERE attgenerated <> '')                    AS generated,
            array_agg(attname::text ORDER BY attnum)
+               FILTER (WHERE attgenerated = 's')                    AS stored,
+           array_agg(attname::text ORDER BY attnum)
+               FILTER (WHERE attgenerated = 'v')                    AS virtual,
+           array_agg(attname::text ORDER BY attnum)
                FILTER (WHERE atthasdef AND NOT attnotnull AND attgenerated = '') AS nullable_with_default
     FROM pg_catalog.pg_attribute
     WHERE attrelid = class.oid AND attnum > 0 AND NOT attisdropped
 ) AS columns ON true
+-- A server before PostgreSQL 18 has no such option, and publishes no generated column.
+LEFT JOIN LATERAL (
+    SELECT to_jsonb(pg_publication) ->> 'pubgencols' AS generated
+    FROM pg_catalog.pg_publication
+    WHERE pubname = %(publication)s
+) AS publication ON true
 LEFT JOIN LATERAL (
     SELECT array_agg(entry ORDER BY entry) AS entries
     FROM (SELECT 'table ' || member.oid

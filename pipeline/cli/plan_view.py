@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from typing import Any
 
 from rich.filesize import decimal
@@ -119,6 +118,12 @@ def plain_plan(ground: Ground, plan: Plan) -> dict[str, Any]:
         "free_bytes": plan.space.free_bytes,
         "fences": [fence.to_json() for fence in plan.judgement.fences],
         "findings": [
-            {**asdict(finding), "is_fatal": finding.is_fatal, "remedy": finding.remedy} for finding in plan.findings
+            {
+                "reason": finding.reason,
+                "sentence": finding.sentence,
+                "is_fatal": finding.is_fatal,
+                "remedy": finding.remedy,
+            }
+            for finding in plan.findings
         ],
     }

@@ -25,6 +25,7 @@ from pipeline.config import Settings
 from pipeline.rebuild.in_place import Starts, from_datetime, from_offset, replay_in_place, stretch
 from pipeline.rebuild.plan import Ground, Plan, epochs_of_log, look_at_ground, planned
 from pipeline.rebuild.replay import Outcome, Replay, Wanted
+from pipeline.rebuild.unequal import remedy_of_unequal
 
 MOMENTS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%S.%f%z"]
 
@@ -79,7 +80,7 @@ def replay(
     ground, plans = _planned(settings, chosen, is_from_snapshot=snapshot, starts_over=start_over)
     refused = [plan for plan in plans if plan.is_refused]
     if execute:
-        _say_refused(ground, refused, as_json=as_json)
+        _say_found(ground, plans, as_json=as_json)
     elif as_json:
         print_json([plain_plan(ground, plan) for plan in plans])
     else:
@@ -100,7 +101,7 @@ def replay(
             processes=processes or read_models.builders(plan.model),
             timeout_s=timeout,
         )
-        outcome = _replayed(context_of(context), settings, wanted, as_json=as_json)
+        outcome = _replayed(context_of(context), settings, wanted, plan, as_json=as_json)
         if not outcome.is_equal:
             raise typer.Exit(EXIT_DIFFERENT)
 
@@ -114,11 +115,12 @@ def _planned(
     return ground, [planned(model, settings, ground, starts_over=starts_over) for model in models]
 
 
-def _say_refused(ground: Ground, refused: list[Plan], *, as_json: bool) -> None:
+def _say_found(ground: Ground, plans: list[Plan], *, as_json: bool) -> None:
     if not as_json:
-        print_findings(refused)
-    for plan in refused if as_json else ():
-        Events(plan.model).tell("refused", plain_plan(ground, plan))
+        print_findings(plans)
+    for plan in plans if as_json else ():
+        if plan.is_refused:
+            Events(plan.model).tell("refused", plain_plan(ground, plan))
 
 
 def _starts(*, is_earliest: bool, moment: datetime | None, offset: int | None) -> Starts | None:
@@ -167,16 +169,21 @@ def _watching(context: Context, model: str, *, as_json: bool) -> Iterator[Bars |
             logging.configure()
 
 
-def _replayed(context: Context, settings: Settings, wanted: Wanted, *, as_json: bool) -> Outcome:
+def _replayed(context: Context, settings: Settings, wanted: Wanted, plan: Plan, *, as_json: bool) -> Outcome:
     command = partial(builder_command, context, wanted.model)
     with _watching(context, wanted.model, as_json=as_json) as watcher:
         outcome = Replay(settings, wanted, command, context.home / "log", watcher).run()
+    kinds = outcome.verdict.found.counts if outcome.verdict else ()
+    doubtful = [finding.table for finding in plan.findings if finding.table]
+    remedy = remedy_of_unequal(wanted.model, outcome.generation, kinds, doubtful, settings.tables)
     if as_json:
-        Events(wanted.model).tell("done", plain_outcome(outcome))
+        Events(wanted.model).tell("done", plain_outcome(outcome, remedy))
     else:
-        say_outcome(wanted.model, outcome)
+        say_outcome(wanted.model, outcome, remedy)
         if outcome.switched is not None:
             say_switched(outcome.switched)
         elif outcome.is_equal:
             out.print(f"  [dim]show it: readmodels cutover {wanted.model} --execute[/]")
+        if outcome.is_equal and not outcome.has_workers:
+            out.print(f"  [dim]no worker keeps it current: readmodels run {wanted.model}[/]")
     return outcome

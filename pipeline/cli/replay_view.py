@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 import orjson
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeRemainingColumn
 
 from pipeline.cli.context import err, out
@@ -129,8 +130,8 @@ class Events:
         write_data(orjson.dumps({"event": event, "model": self._model, **facts}, default=str) + b"\n")
 
 
-def say_outcome(model: str, outcome: Outcome) -> None:
-    """Say what the comparison found, and what readers see now."""
+def say_outcome(model: str, outcome: Outcome, remedy: str) -> None:
+    """Say what the comparison found, and what readers see now; the remedy where it differs."""
     verdict = outcome.verdict
     if verdict is None:
         out.print(f"[yellow]![/] {model}: generation {outcome.generation} was not compared with PostgreSQL")
@@ -139,15 +140,17 @@ def say_outcome(model: str, outcome: Outcome) -> None:
         out.print(f"[green]✓[/] {model}: generation {outcome.generation} is equal, {compared}")
     else:
         out.print(f"[red]✗[/] {model}: generation {outcome.generation} differs from PostgreSQL, and is not shown")
+        out.print(f"  [dim]{escape(remedy)}[/]")
 
 
-def plain_outcome(outcome: Outcome) -> dict[str, Any]:
+def plain_outcome(outcome: Outcome, remedy: str) -> dict[str, Any]:
     """The outcome as plain data."""
     verdict, switched = outcome.verdict, outcome.switched
     return {
         "generation": outcome.generation,
         "is_equal": None if verdict is None else verdict.is_equal,
         "differences": None if verdict is None else {kind.value: count for kind, count in verdict.found.counts.items()},
+        "remedy": None if outcome.is_equal else remedy,
         "live": None if switched is None else switched.now,
         "kept": None if switched is None else switched.before,
     }

@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from functools import partial
 from typing import Annotated
 
 import orjson
@@ -29,6 +30,7 @@ from pipeline.cli.context import Context, complain, err, of, out, remedy_of
 from pipeline.config import Settings
 from pipeline.marks import MarkNotSeen, Marks
 from pipeline.policy import Verdict, verdict
+from pipeline.rebuild.present import present
 from pipeline.snapshots import require_snapshots
 from pipeline.source_database import SourceUnavailable, connect
 from pipeline.source_history import SourceHistory
@@ -36,6 +38,7 @@ from pipeline.source_look import require_whole
 from pipeline.supervisor import Supervisor
 from pipeline.unexpected import told
 from sinks.batch import Shard
+from sinks.errors import SinkError
 
 log = structlog.get_logger()
 Models = Annotated[
@@ -65,13 +68,21 @@ def run(
     ends = _ends_to_reach(settings) if until_caught_up else None
     until = threading.Event()
     end_on_signals(until)
-    supervisor = Supervisor(lambda model: worker_command(of(context), model, ends))
+    supervisor = Supervisor(lambda model: worker_command(of(context), model, ends), live=partial(_live, settings))
     crew = [model for model in chosen for _ in range(1 if model == "duckdb" else processes)]
     code = supervisor.run(crew, until)
     if code:
         raise typer.Exit(code)
     if until_caught_up:
         require_snapshots(settings)
+
+
+def _live(settings: Settings, model: str) -> int | None:
+    try:
+        with read_models.STORES[model](settings) as store:
+            return present(store).live
+    except SinkError:
+        return None
 
 
 def work(

@@ -10,6 +10,7 @@ Source: https://www.postgresql.org/docs/current/catalog-pg-attribute.html
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -21,8 +22,10 @@ from psycopg.rows import class_row
 from connectors.errors import ContractBroken
 from connectors.plan import constant
 from connectors.types import ColumnType, Kind, column_type
+from pipeline.capture import read_source
 from pipeline.config import Settings
 from pipeline.contract import Table
+from pipeline.preconditions import column_findings
 from pipeline.rebuild.reach import Offsets
 from pipeline.source_database import Connection, connect, statement
 from pipeline.survey.finding import Finding, Reason
@@ -31,6 +34,8 @@ from pipeline.survey.survey import Survey
 Values = Mapping[str, Mapping[str, Any]]
 """By table and column, the value of earlier records, in the form of `connectors.wire.assumed_wire`."""
 
+
+_THEN = "Then run `readmodels replay all --execute`."
 
 NOT_SENT = frozenset({"not sent"})
 
@@ -52,8 +57,11 @@ class _Column:
     missing: str | None
 
 
-def earlier(settings: Settings, survey: Survey) -> Earlier:
-    """Ask PostgreSQL for the values of the columns that some records lack.
+def earlier(settings: Settings, survey: Survey | None) -> Earlier:
+    """Ask PostgreSQL for the values of the columns that some records lack, and for those that no record can tell.
+
+    Args:
+        survey: of the log; None where it is not read from its beginning.
 
     Raises:
         SourceUnavailable: it does not answer.
@@ -61,11 +69,14 @@ def earlier(settings: Settings, survey: Survey) -> Earlier:
     values: dict[str, dict[str, Any]] = {}
     findings: list[Finding] = []
     with closing(connect(settings.source.url)) as connection:
+        capture = settings.deployment.capture
+        untrue = column_findings(read_source(connection, capture), capture)
+        findings += [Finding(Reason.COLUMN_UNTRUE, one.problem, f"{one.remedy} {_THEN}") for one in untrue]
         for topic, name in settings.contract.topics.items():
             table = settings.tables[name]
             there = _columns(connection, table)
             findings += [_gone(table, column) for column in table.columns if column not in there]
-            for column, reasons in sorted(survey.earlier.get(topic, {}).items()):
+            for column, reasons in sorted((survey.earlier.get(topic, {}) if survey else {}).items()):
                 if column not in there:
                     continue
                 if reasons != NOT_SENT and _is_misdescribed(table, there[column]):
@@ -119,10 +130,16 @@ def _misdescribed(table: Table, column: _Column, reasons: frozenset[str]) -> Fin
 def _told(table: str, column: _Column, reasons: frozenset[str], value: Any) -> Finding:
     sentence = f"earlier records of {table} have no {column.name} of type {column.type} ({', '.join(sorted(reasons))})"
     if column.missing is not None:
-        return Finding(Reason.COLUMN_ADDED, f"{sentence}: read as {value!r}, with which PostgreSQL added it")
+        told = f"{sentence}: read as {value!r}, with which PostgreSQL added it"
+        return Finding(Reason.COLUMN_ADDED, told, table=table)
     may_differ = column.is_not_null or column.has_default or reasons != NOT_SENT
     doubt = ", although PostgreSQL may have given older rows other values without an event" if may_differ else ""
-    return Finding(Reason.COLUMN_UNPROVED, f"{sentence}: read as NULL{doubt}; the table is {table}")
+    named = shlex.quote(table)
+    remedy = (
+        f"If the comparison finds differences, have the rows sent again: `readmodels snapshot {named} --execute`, then "
+        "`readmodels replay all --execute`."
+    )
+    return Finding(Reason.COLUMN_UNPROVED, f"{sentence}: read as NULL{doubt}", remedy, table)
 
 
 def _missing_value(connection: Connection, table: Table, column: _Column) -> Any:

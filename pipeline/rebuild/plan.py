@@ -90,7 +90,8 @@ def look_at_ground(settings: Settings, watcher: SurveyWatcher, lives: Lives, *, 
     """
     admin = settings.kafka.admin()
     if is_from_snapshot:
-        return Ground(None, ends=end_offsets(admin, settings.contract.topics), epochs=lives.epochs)
+        ends = end_offsets(admin, settings.contract.topics)
+        return Ground(None, ends=ends, epochs=lives.epochs, earlier=earlier(settings, None))
     described = describe(admin, settings.contract.topics)
     found = survey(settings, watcher, lives)
     return Ground(found, described, epochs=lives.epochs, earlier=earlier(settings, found))

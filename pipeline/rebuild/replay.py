@@ -87,11 +87,13 @@ class Outcome:
     Args:
         verdict: of the comparison; None where none was wanted.
         switched: what readers see now; None where they were not to.
+        has_workers: whether the model's own workers keep it current.
     """
 
     generation: int
     verdict: Verdict | None = None
     switched: Switched | None = None
+    has_workers: bool = True
 
     @property
     def is_equal(self) -> bool:
@@ -141,11 +143,12 @@ class Replay:
             if verdict is not None and not verdict.is_equal:
                 store.reject(generation)
                 return Outcome(generation, verdict)
-            if self._has_workers(present(store).live):
+            has_workers = self._has_workers(present(store).live)
+            if has_workers:
                 self._hand_over(generation, builders)
             if not self.wanted.is_cut_over:
-                return Outcome(generation, verdict)
-            return Outcome(generation, verdict, self._cut_over(generation))
+                return Outcome(generation, verdict, has_workers=has_workers)
+            return Outcome(generation, verdict, self._cut_over(generation), has_workers)
 
     def _begin(self, store: Store) -> Beginning:
         wanted = self.wanted

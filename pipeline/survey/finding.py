@@ -31,6 +31,7 @@ class Reason(StrEnum):
     COLUMN_GONE = "column gone"
     COLUMN_ADDED = "column added"
     COLUMN_UNPROVED = "column unproved"
+    COLUMN_UNTRUE = "column untrue"
 
     @property
     def is_fatal(self) -> bool:
@@ -39,7 +40,7 @@ class Reason(StrEnum):
 
     @property
     def remedy(self) -> str:
-        """What an operator does about it."""
+        """What an operator does about it; empty where each finding has a remedy of its own."""
         return _REMEDIES[self]
 
 
@@ -66,10 +67,8 @@ _REMEDIES = {
         "new name. Then run `readmodels replay all --execute`."
     ),
     Reason.COLUMN_ADDED: "Nothing: older rows have this value in PostgreSQL, and the comparison proves it.",
-    Reason.COLUMN_UNPROVED: (
-        "If the comparison finds differences, the rows have to be sent again: `readmodels snapshot TABLE --execute` "
-        "with the table that is named here, then `readmodels replay all --execute`."
-    ),
+    Reason.COLUMN_UNPROVED: "",
+    Reason.COLUMN_UNTRUE: "",
     Reason.GENERATION_BROKEN: "Nothing: the new generation takes the place of the damaged one.",
 }
 
@@ -92,10 +91,14 @@ class Finding:
 
     Args:
         sentence: what is so, and where.
+        own_remedy: the remedy where it depends on more than the reason.
+        table: the described table whose rows may have to be sent again; empty where that would not help.
     """
 
     reason: Reason
     sentence: str
+    own_remedy: str = ""
+    table: str = ""
 
     @property
     def is_fatal(self) -> bool:
@@ -105,4 +108,4 @@ class Finding:
     @property
     def remedy(self) -> str:
         """What an operator does about it."""
-        return self.reason.remedy
+        return self.own_remedy or self.reason.remedy

@@ -1,4 +1,5 @@
--- Create a generation: the first in database 0, where readers are, the next in an empty one.
+-- Create a generation: the first in database 0, where readers are, the next in an empty one. A generation whose marker is
+-- gone still has its record, and stays in database 0 until another one is shown.
 --
 -- KEYS: the marker, the record.
 -- ARGV: the generation, and the marker's text and the record if it is created now.
@@ -14,5 +15,5 @@ return first_of_databases(KEYS[1], function(database, marker)
     redis.call('SET', KEYS[2], ARGV[3])
     return 'there'
   end
-  return database == 0 and 'occupied'
+  return database == 0 and redis.call('EXISTS', KEYS[2]) == 0 and 'occupied'
 end) or 'full'

@@ -14,6 +14,7 @@ from sinks.fence import Fence, FenceKind
 from sinks.generation import Record
 from sinks.redis import RedisStore
 from sinks.redis_errors import RedisUnfit
+from sinks.redis_generation import MARKER
 from sinks.shape import ROOT, scope
 from tests.contract.redis_changes import ORDERS, batch, streamed
 from tests.contract.redis_server import OwnServer, shared_server
@@ -35,6 +36,19 @@ def test_the_first_generation_is_live_and_the_next_is_built_aside(store: RedisSt
     store.sink(8).write(batch(streamed("1", 10, '{"id":1}')))
     assert (tuple(store.generations()), store.live()) == ((7, 8), 7)
     assert redis.get("orders:1") is None
+
+
+def test_a_live_generation_without_its_marker_is_rebuilt_while_readers_see_it(store: RedisStore, redis: Redis) -> None:
+    store.sink(1).prepare()
+    store.sink(1).write(batch(streamed("1", 10, '{"id":1}')))
+    redis.delete(MARKER)
+    assert store.live() is None
+    store.sink(2).prepare()
+    store.sink(2).write(batch(streamed("1", 20, '{"id":2}')))
+    assert redis.get("orders:1") == b'{"id":1,"items":[]}'
+    store.sink(2).cutover()
+    assert (store.live(), redis.get("orders:1")) == (2, b'{"id":2,"items":[]}')
+    assert list(redis.info("keyspace")) == ["db0"]
 
 
 def test_a_sink_writes_on_into_its_own_generation_across_cutovers(store: RedisStore, redis: Redis) -> None:

@@ -194,6 +194,18 @@ def test_names_are_quoted_as_the_catalog_has_them(connection: Connection) -> Non
     require_ready(connection, capture)
 
 
+@pytest.mark.parametrize("kind", ["STORED", "VIRTUAL"])
+def test_generated_columns_that_stop_writers_are_found_with_what_frees_them(connection: Connection, kind: str) -> None:
+    connection.execute("INSERT INTO orders (customer_id) VALUES (1)")
+    connection.execute(f"ALTER TABLE orders ADD twice numeric GENERATED ALWAYS AS (total * 2) {kind}".encode())
+    with pytest.raises(psycopg.errors.InvalidColumnReference), connection.transaction():
+        connection.execute("UPDATE orders SET note = 'written'")
+    [finding] = findings(read_source(connection, CAPTURE), CAPTURE)
+    connection.execute(finding.remedy.partition(";")[0])
+    connection.execute("UPDATE orders SET note = 'written'")
+    require_ready(connection, CAPTURE)
+
+
 def test_an_unlogged_table_is_found(connection: Connection) -> None:
     connection.execute("ALTER PUBLICATION readmodels DROP TABLE orders")
     connection.execute("ALTER TABLE orders SET UNLOGGED")

@@ -223,11 +223,14 @@ def _is_remedy(name: str) -> bool:
 def _passes_on(expression: ast.expr) -> bool:
     """Whether an expression only hands on remedies that were made elsewhere."""
     match expression:
-        case ast.Attribute(attr="remedy") | ast.Subscript(value=ast.Name()):
+        case ast.Subscript(value=ast.Name()):
             return True
+        case ast.Attribute(attr=name):
+            return _is_remedy(name)
         case ast.Call(func=ast.Name(id="getattr"), args=[_, ast.Constant(value="remedy"), *_]):
             return True
-        case ast.Call(func=ast.Name(id="remedy_of")):
+        case ast.Call(func=ast.Name(id=name)) if _is_remedy(name):
+            # A function that gives remedies; they are read there.
             return True
         case ast.Call(func=ast.Name(id="str"), args=[inner]):
             return _passes_on(inner)

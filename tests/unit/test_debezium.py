@@ -10,7 +10,7 @@ from connectors.debezium import (
     ConnectorConfiguration,
     shipped_configuration,
 )
-from connectors.source_session import OPTIONS
+from connectors.source_session import LATER_SETTINGS, OPTIONS
 
 SHIPPED = shipped_configuration()
 
@@ -112,3 +112,10 @@ def test_a_connector_whose_sessions_take_the_settings_of_the_database_is_refused
     assert "driver.options" in refusal_of(SHIPPED.with_settings({"driver.options": "-c statement_timeout=0"}))
     for options in OPTIONS:
         SHIPPED.with_settings({"driver.options": options}).require_safe()
+
+
+@pytest.mark.parametrize(("version", "unknown"), [(18, set()), (16, {"transaction_timeout"}), (13, {*LATER_SETTINGS})])
+def test_a_server_is_not_given_settings_that_it_does_not_know(version: int, unknown: set[str]) -> None:
+    fitted = SHIPPED.for_server(version)
+    assert {name for name in LATER_SETTINGS if name not in fitted.settings["driver.options"]} == unknown
+    fitted.require_safe()

@@ -51,10 +51,14 @@ Supervisor(lambda model: [sys.executable, "-c", sys.argv[1]], Path(sys.argv[2]))
 class Running:
     """A supervisor on a thread, and what its children say."""
 
-    def __init__(self, log: Path, programs: dict[str, str], grace_s: float = 60.0) -> None:
+    def __init__(
+        self, log: Path, programs: dict[str, str], grace_s: float = 60.0, live: Callable[[], int | None] | None = None
+    ) -> None:
         self.log = log
         self.until = threading.Event()
         self.supervisor = Supervisor(lambda model: [sys.executable, "-c", programs[model]], log, grace_s)
+        self.supervisor.live = None if live is None else lambda _: live()
+        self.supervisor.look_every_s = 0.01
         self._models = list(programs)
         self._codes: list[int] = []
         self._thread = threading.Thread(target=self._run)
@@ -124,6 +128,14 @@ def test_a_child_that_only_an_operator_can_help_stays_down_and_others_go_on(tmp_
     assert psutil.Process(pids(running.lines(1))[0]).is_running()
     assert not other.is_over
     assert running.end() == EXIT_STOPPED
+
+
+def test_a_child_that_stopped_is_started_again_once_another_generation_is_live(tmp_path: Path) -> None:
+    once = f"{SAY}; from pathlib import Path; mark = Path({str(tmp_path / 'mark')!r}); first = not mark.exists()"
+    programs = {"one": f"{once}; mark.touch(); first and sys.exit({EXIT_STOPPED}); import time; time.sleep(600)"}
+    running = Running(tmp_path / "log", {**programs, "other": SLEEP}, live=iter([1, 1, None, 1, 2]).__next__)
+    assert len(set(pids(running.lines(3)))) == 3
+    assert running.end() == 0
 
 
 def test_a_supervisor_whose_only_child_stopped_says_so(tmp_path: Path) -> None:

@@ -1,0 +1,125 @@
+"""JSON that PostgreSQL accepts, whatever it looks like, is read and shown by every store as PostgreSQL has it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import closing, suppress
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from connectors.envelope import Format, TableColumns
+from pipeline.contract import Contract, Document, Table
+from pipeline.project import DocumentProjection, Projection, RowProjection
+from pipeline.source_database import Connection, connect
+from pipeline.verify.difference import differences
+from pipeline.verify.duckdb_text import json_text, key_text
+from pipeline.verify.json_value import Malformed, parsed
+from pipeline.verify.shown_elasticsearch import ElasticsearchShown
+from pipeline.verify.shown_redis import RedisShown
+from pipeline.verify.source_side import SourceSide
+from pipeline.verify.subject import Subject, documents, tables
+from sinks.batch import Batch, Span
+from sinks.duckdb_store import DuckdbStore
+from sinks.elasticsearch import ElasticsearchStore
+from sinks.elasticsearch import connect as connect_elasticsearch
+from sinks.elasticsearch_client import Cluster
+from sinks.redis import RedisStore
+from sinks.sink import Sink
+from stack.endpoints import Endpoints
+from tests.contract.redis_server import shared_server
+from tests.integration.own_source import own_database
+from tests.unit.change_records import TOPIC, change, decode
+from tests.unit.test_decode_json import bare
+from tests.values.json_texts import json_texts
+
+TEXTS = json_texts(seed=1, count=300)
+KEYS = [str(number) for number in range(1, len(TEXTS) + 1)]
+COLUMNS = {"id": "bigint", "plain": "json", "packed": "jsonb"}
+CONTRACT = Contract(
+    topic_prefix="cdc",
+    tables={"orders": Table(source="public.orders", key=("id",), columns=COLUMNS)},
+    documents={"texts": Document(root="orders")},
+)
+(DOCUMENTS,), (ROWS,) = documents(CONTRACT), tables(CONTRACT)
+
+
+@pytest.fixture(scope="module")
+def source(endpoints: Endpoints) -> Iterator[Connection]:
+    """A database whose table has every text in each column that takes it."""
+    with own_database(endpoints, "json_values") as database, connect(database.url) as connection:
+        connection.execute("CREATE TABLE orders (id bigint PRIMARY KEY, plain json, packed jsonb)")
+        connection.execute(
+            """INSERT INTO orders
+               SELECT id, CASE WHEN pg_input_is_valid(text, 'json') THEN text::json END,
+                          CASE WHEN pg_input_is_valid(text, 'jsonb') THEN text::jsonb END
+               FROM unnest(%s::text[]) WITH ORDINALITY AS given (text, id)""",
+            [TEXTS],
+        )
+        yield connection
+
+
+@pytest.fixture(scope="module")
+def envelopes(source: Connection) -> pa.Table:
+    """The rows as a connector sends them: JSON as the text that PostgreSQL prints."""
+    rows = source.execute("SELECT id, plain::text, packed::text FROM orders ORDER BY id").fetchall()
+    values = [bare(change("c", after=dict(zip(COLUMNS, row, strict=True)))) for row in rows]
+    decoded = decode(values, TableColumns("public.orders", COLUMNS, Format.JSON), {})
+    assert decoded.rejected == []
+    return pa.concat_tables(decoded.envelopes)
+
+
+def test_what_is_json_is_what_postgresql_accepts(source: Connection) -> None:
+    accepted = source.execute("SELECT plain IS NOT NULL FROM orders ORDER BY id").fetchall()
+    assert [is_accepted for (is_accepted,) in accepted] == [_is_json(text) for text in TEXTS]
+
+
+def test_elasticsearch_shows_the_json_that_postgresql_holds(
+    source: Connection, envelopes: pa.Table, endpoints: Endpoints
+) -> None:
+    with connect_elasticsearch(endpoints.elasticsearch, request_timeout_s=60) as client:
+        store = ElasticsearchStore(client, CONTRACT.document_shapes())
+        try:
+            _fill(store.sink(1), DocumentProjection(CONTRACT), envelopes)
+            found = ElasticsearchShown((DOCUMENTS,), Cluster(client), store, None).some(DOCUMENTS, KEYS)
+        finally:
+            store.clear()
+    _require_equal(source, DOCUMENTS, found)
+
+
+def test_redis_shows_the_json_that_postgresql_holds(source: Connection, envelopes: pa.Table) -> None:
+    server = shared_server()
+    with server.client() as client, closing(RedisStore(server.url, CONTRACT.document_shapes())) as store:
+        client.flushall()
+        _fill(store.sink(1), DocumentProjection(CONTRACT), envelopes)
+        found = RedisShown((DOCUMENTS,), client, store, None, None).some(DOCUMENTS, KEYS)
+    _require_equal(source, DOCUMENTS, found)
+
+
+def test_duckdb_shows_the_json_that_postgresql_holds(source: Connection, envelopes: pa.Table, tmp_path: Path) -> None:
+    with closing(DuckdbStore(tmp_path, CONTRACT.row_shapes())) as store:
+        _fill(store.sink(1), RowProjection(CONTRACT), envelopes)
+        query = f"SELECT {key_text(ROWS.root)}, {json_text(ROWS.root)} FROM orders"
+        found = dict(store.instance().execute(query).fetchall())
+    _require_equal(source, ROWS, found)
+
+
+def _is_json(text: str) -> bool:
+    with suppress(Malformed):
+        parsed(text)
+        return True
+    return False
+
+
+def _fill(sink: Sink, projection: Projection, envelopes: pa.Table) -> None:
+    projected = projection("orders", envelopes)
+    sink.prepare()
+    sink.write(Batch(projected.mutations, projected.fences, Span({(TOPIC, 0): 0}, {(TOPIC, 0): len(TEXTS)})))
+    sink.cutover()
+
+
+def _require_equal(source: Connection, subject: Subject, found: Mapping[str, str]) -> None:
+    held = SourceSide("", source).some(subject, KEYS)
+    wrong = {key: differences(subject, key, held[key].text, found.get(key)) for key in KEYS}
+    assert {TEXTS[int(key) - 1][:80]: one for key, one in wrong.items() if one} == {}
