@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,7 +11,7 @@ import orjson
 import typer
 from rich.console import Console
 
-from bench import growth, latency, limits, machine, readers, throughput, truth, verify
+from bench import catchup, growth, latency, limits, machine, readers, throughput, truth, verify
 from bench.envelopes import recorded
 from bench.growth_figures import growth_json, print_growth
 from bench.history import history
@@ -82,11 +83,14 @@ def _throughput(settings: Settings, records: int, repetitions: int, found: dict[
         gc.freeze()
         samples = throughput.measure(settings, log, told, repetitions, _report)
         pairs = limits.measure(settings, log, truth.documents(told), repetitions, _report)
+        race = catchup.measure(settings, log, told, envelopes, repetitions, _report)
     print_throughput(out, samples, log, told)
     print_limits(out, pairs)
+    catchup.print_race(out, race, log)
     found["throughput"] = throughput_json(samples, log, told)
     found["limits"] = limits_json(pairs)
-    return not samples.differences
+    found["catch_up"] = asdict(race)
+    return not samples.differences and not race.differences
 
 
 def _settings(endpoints: Endpoints, home: Path) -> Settings:

@@ -2,15 +2,18 @@
 
     python -m bench.catchup [--records N] [--repetitions N]
 
-Both read the same log, in turn and as often as asked for, so that what disturbs one disturbs the other. Ratios are of
-the same repetition; on a machine that does other work as well, nothing else can be told.
+`make bench` does the same with its own log. Both read the same log, in turn and as often as asked for, so that what
+disturbs one disturbs the other. Ratios are of the same repetition; on a machine that does other work as well, nothing
+else can be told.
 """
 
 from __future__ import annotations
 
 import gc
 import os
+from collections.abc import Callable, Mapping
 from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -23,8 +26,8 @@ from rich.table import Table
 
 from bench import handwritten
 from bench.carry import GENERATION, carry
-from bench.envelopes import recorded
-from bench.history import history
+from bench.envelopes import Envelopes, recorded
+from bench.history import History, history
 from bench.log import Log, written
 from bench.servers import DESCRIPTION, servers
 from pipeline import logging, read_models
@@ -36,6 +39,15 @@ TOPIC_PREFIX = "catchup"
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
+
+
+@dataclass
+class Race:
+    """The seconds of every repetition, by model, and where the worker by hand did not end in the right state."""
+
+    ours_s: dict[str, list[float]] = field(default_factory=dict)
+    by_hand_s: dict[str, list[float]] = field(default_factory=dict)
+    differences: list[str] = field(default_factory=list)
 
 
 def main(
@@ -53,19 +65,37 @@ def main(
         settings = load(DESCRIPTION, defaults, {"topic_prefix": TOPIC_PREFIX})
         envelopes = recorded()
         told = history(records, {table: one.rows for table, one in envelopes.items()})
-        ours: dict[str, list[float]] = {model: [] for model in read_models.MODELS}
-        theirs: dict[str, list[float]] = {model: [] for model in read_models.MODELS}
         with written(settings, told, envelopes) as log:
             gc.freeze()
-            for repetition in range(1, repetitions + 1):
-                for model in read_models.MODELS:
-                    ours[model].append(_caught_up(model, settings, log))
-                    theirs[model].append(handwritten.catch_up(model, settings, log, envelopes).elapsed_s)
-                    err.print(
-                        f"[dim]{repetition}/{repetitions}  {model}  {ours[model][-1]:.2f} s, by hand "
-                        f"{theirs[model][-1]:.2f} s, load {os.getloadavg()[0]:.1f}[/]"
-                    )
-    _print(log, ours, theirs)
+            race = measure(settings, log, told, envelopes, repetitions, lambda step: err.print(f"[dim]{step}[/]"))
+    print_race(out, race, log)
+    raise typer.Exit(1 if race.differences else 0)
+
+
+def measure(
+    settings: Settings,
+    log: Log,
+    told: History,
+    envelopes: Mapping[str, Envelopes],
+    repetitions: int,
+    report: Callable[[str], None],
+) -> Race:
+    """Let the workers of both kinds read the log into empty stores, in turn."""
+    race = Race()
+    expected = {"orders": len(told.orders), "order_items": len(told.items)}
+    for repetition in range(1, repetitions + 1):
+        for model in read_models.MODELS:
+            ours_s = _caught_up(model, settings, log)
+            by_hand, counted = handwritten.catch_up(model, settings, log, envelopes)
+            if counted != expected:
+                race.differences.append(f"{model} by hand: {counted} rows instead of {expected}")
+            race.ours_s.setdefault(model, []).append(ours_s)
+            race.by_hand_s.setdefault(model, []).append(by_hand.elapsed_s)
+            report(
+                f"{repetition}/{repetitions}  {model} catches up: {ours_s:.2f} s, by hand {by_hand.elapsed_s:.2f} s, "
+                f"load {os.getloadavg()[0]:.1f}"
+            )
+    return race
 
 
 def _caught_up(model: str, settings: Settings, log: Log) -> float:
@@ -87,17 +117,24 @@ def _caught_up(model: str, settings: Settings, log: Log) -> float:
     return took_s
 
 
-def _print(log: Log, ours: dict[str, list[float]], theirs: dict[str, list[float]]) -> None:
-    out.print(f"{log.record_count:,} records; load {os.getloadavg()[0]:.1f} at the end")
+def print_race(console: Console, race: Race, log: Log) -> None:
+    """Print medians, and how many times as fast as the worker by hand each model was in the same repetition."""
+    console.print(
+        f"\ncatching up on {log.record_count:,} records, against a worker by hand; "
+        f"load {os.getloadavg()[0]:.1f} at the end"
+    )
     table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("model")
+    table.add_column("")
     for column in ("readmodels s", "by hand s", "times as fast", "least", "most"):
         table.add_column(column, justify="right")
-    for model, took_s in ours.items():
-        ratios = [other / own for own, other in zip(took_s, theirs[model], strict=True)]
-        figures = (median(took_s), median(theirs[model]), median(ratios), min(ratios), max(ratios))
-        table.add_row(f"[bold]{model}[/]", *(f"{figure:.2f}" for figure in figures))
-    out.print(table)
+    for model, ours_s in race.ours_s.items():
+        by_hand_s = race.by_hand_s[model]
+        ratios = [other / own for own, other in zip(ours_s, by_hand_s, strict=True)]
+        figures = (median(ours_s), median(by_hand_s), median(ratios), min(ratios), max(ratios))
+        table.add_row(model, *(f"{figure:.2f}" for figure in figures))
+    console.print(table)
+    for difference in race.differences:
+        console.print(f"[red]{difference}[/]")
 
 
 if __name__ == "__main__":

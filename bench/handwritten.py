@@ -2,7 +2,7 @@
 
 Each consumes 10,000 records at a time, decodes every value with fastavro, keeps the last row per key in a dictionary,
 and writes what the batch left in one call of the store's own bulk interface: a flat row per key, without documents,
-history, repeats or order. The offsets are committed after each batch.
+history, repeats or order. The offsets are committed after each batch. At the end the rows are counted.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import io
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -40,11 +41,28 @@ _HEADER_BYTES = 5
 Row = dict[str, Any]
 Left = Mapping[str, Mapping[int, Row | None]]
 """By table and key the last row of a batch, or None where it was deleted."""
-Write = Callable[[Left], object]
 
 
-def catch_up(model: str, settings: Settings, log: Log, envelopes: Mapping[str, Envelopes]) -> Duration:
-    """Carry a whole log into a store, timed from the assignment until the last batch is written."""
+@dataclass(frozen=True)
+class Store:
+    """A store as such a worker uses it.
+
+    Args:
+        write: write what a batch left.
+        count: count the rows of every table that it shows.
+    """
+
+    write: Callable[[Left], object]
+    count: Callable[[], dict[str, int]]
+
+
+def catch_up(
+    model: str, settings: Settings, log: Log, envelopes: Mapping[str, Envelopes]
+) -> tuple[Duration, dict[str, int]]:
+    """Carry a whole log into a store, and count the rows of every table afterwards.
+
+    Timed from the assignment until the last batch is written, as `bench.carry` is.
+    """
     clock = Clock()
     schemas = {table: fastavro.parse_schema(one.schema) for table, one in envelopes.items()}
     tables = dict(settings.contract.topics)
@@ -59,7 +77,7 @@ def catch_up(model: str, settings: Settings, log: Log, envelopes: Mapping[str, E
         isolation_level="read_committed",
         fetch_queue_backoff_ms=BACKOFF_MS,
     )
-    with _STORES[model](settings) as write, closing(Consumer(kafka)) as consumer:
+    with _STORES[model](settings) as store, closing(Consumer(kafka)) as consumer:
         consumer.subscribe(list(log.topics), on_assign=assigned)
         count = 0
         while count < log.record_count:
@@ -75,14 +93,14 @@ def catch_up(model: str, settings: Settings, log: Log, envelopes: Mapping[str, E
                 envelope: Any = fastavro.schemaless_reader(io.BytesIO(value[_HEADER_BYTES:]), schemas[table], None)
                 row = envelope["after"] or envelope["before"]
                 left[table][row["id"]] = envelope["after"]
-            write(left)
+            store.write(left)
             clock.stop()
             consumer.commit(asynchronous=False)
-    return clock.duration
+        return clock.duration, store.count()
 
 
 @contextmanager
-def _elasticsearch(settings: Settings) -> Iterator[Write]:
+def _elasticsearch(settings: Settings) -> Iterator[Store]:
     names = {table: f"handwritten-{table.replace('_', '-')}" for table in settings.contract.tables}
     with Elasticsearch(settings.elasticsearch.url, request_timeout=120) as client:
 
@@ -96,16 +114,20 @@ def _elasticsearch(settings: Settings) -> Iterator[Write]:
             ]
             bulk(client, actions, chunk_size=RECORDS_PER_BATCH, raise_on_error=False)
 
+        def count() -> dict[str, int]:
+            client.indices.refresh(index=list(names.values()))
+            return {table: client.count(index=name)["count"] for table, name in names.items()}
+
         for table, one in settings.contract.tables.items():
             client.indices.delete(index=names[table], ignore_unavailable=True)
             body = index_of(DocumentShape(table, one.columns), IndexSettings())
             client.indices.create(index=names[table], settings=body["settings"], mappings=body["mappings"])
-        yield write
+        yield Store(write, count)
         client.indices.delete(index=list(names.values()))
 
 
 @contextmanager
-def _redis(settings: Settings) -> Iterator[Write]:
+def _redis(settings: Settings) -> Iterator[Store]:
     with closing(Redis.from_url(settings.redis.url)) as client:
 
         def write(left: Left) -> None:
@@ -118,13 +140,16 @@ def _redis(settings: Settings) -> Iterator[Write]:
                             pipeline.set(f"{table}:{key}", orjson.dumps(row))
                 pipeline.execute()
 
+        def count() -> dict[str, int]:
+            return {table: sum(1 for _ in client.scan_iter(f"{table}:*", 5000)) for table in settings.contract.tables}
+
         client.flushall()
-        yield write
+        yield Store(write, count)
         client.flushall()
 
 
 @contextmanager
-def _duckdb(settings: Settings) -> Iterator[Write]:
+def _duckdb(settings: Settings) -> Iterator[Store]:
     with TemporaryDirectory(prefix="bench-") as folder, closing(duckdb.connect(Path(folder) / "own.duckdb")) as store:
 
         def write(left: Left) -> None:
@@ -142,10 +167,16 @@ def _duckdb(settings: Settings) -> Iterator[Write]:
                     store.execute(f"INSERT INTO {name} SELECT * FROM incoming")
             store.execute("COMMIT")
 
+        def count() -> dict[str, int]:
+            return {
+                table: store.execute(f"SELECT count(*) FROM {quote(table)}").fetchall()[0][0]
+                for table in settings.contract.tables
+            }
+
         for table, one in settings.contract.tables.items():
             declared = ", ".join(f"{quote(column)} {duckdb_type(text)}" for column, text in one.columns.items())
             store.execute(f"CREATE TABLE {quote(table)} ({declared})")
-        yield write
+        yield Store(write, count)
 
 
 _STORES = {"elasticsearch": _elasticsearch, "redis": _redis, "duckdb": _duckdb}

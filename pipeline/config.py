@@ -148,7 +148,7 @@ class Settings(BaseSettings):
     envelopes: EnvelopeSettings = EnvelopeSettings()
     batches: BatchSettings = BatchSettings()
     watchdog: WatchdogSettings = WatchdogSettings()
-    catch_up: GatherSettings = GatherSettings(max_bytes=64 * 2**20, max_wait_s=2.0)
+    catch_up: GatherSettings = GatherSettings(max_bytes=64 * 2**20, max_wait_s=2.0, max_wait_far_behind_s=30.0)
     rebuild: GatherSettings = GatherSettings(max_bytes=128 * 2**20)
     topic_prefix: str
     tables: dict[str, Table]

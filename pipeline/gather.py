@@ -15,7 +15,10 @@ from sinks.shape import DocumentShape, Shape
 Offsets = Mapping[Shard, int]
 
 FEW = 1_000
-"""Records: a worker that is given fewer at once, or for which fewer wait, has caught up."""
+"""Records: a worker that is given fewer at once, or that lags by fewer, has caught up."""
+
+MANY = 50_000
+"""Records: a worker that lags by as many shows a state that is seconds old, and fewer writes make it current sooner."""
 
 
 @dataclass(frozen=True)
@@ -25,17 +28,22 @@ class GatherSettings:
     Args:
         max_bytes: of changes, after those that others replaced are gone, and at most twice as much before; nothing is
             gathered where it is zero.
-        max_wait_s: how long a change may be held; None for no limit.
-        few_records: how many records are few: nothing is held where fewer came or wait. Where it is zero, changes are
+        max_wait_s: how long a change may be held while the worker is not far behind; None for no limit.
+        max_wait_far_behind_s: how long it may be held at all; None for no limit.
+        few_records: nothing is held where fewer came, or where the worker lags by fewer. Where it is zero, changes are
             held also by a worker that has caught up.
+        many_records: a worker that lags by as many is far behind.
     """
 
     max_bytes: int = 0
     max_wait_s: float | None = None
+    max_wait_far_behind_s: float | None = None
     few_records: int = FEW
+    many_records: int = MANY
 
     def __post_init__(self) -> None:
-        if self.max_bytes < 0 or (self.max_wait_s or 0) < 0 or self.few_records < 0:
+        limits = (self.max_bytes, self.max_wait_s or 0, self.max_wait_far_behind_s or 0)
+        if min(limits) < 0 or not 0 <= self.few_records <= self.many_records:
             raise ValueError(f"no limit of what is gathered may be below zero: {self}")
 
 
@@ -51,7 +59,7 @@ class Gathered:
 
     def __init__(self, settings: GatherSettings, shapes: Iterable[Shape]) -> None:
         self._settings = settings
-        self._began_at = 0.0
+        self._began_at = self._near_since = 0.0
         self._identities = {one.target: one.identity for one in shapes if isinstance(one, DocumentShape)}
         self._batch = Batch()
         self._folds_at_bytes = settings.max_bytes
@@ -68,26 +76,28 @@ class Gathered:
     def add(self, batch: Batch) -> None:
         """Join the batch that comes next in the log."""
         if self.is_empty:
-            self._began_at = time.monotonic()
+            self._began_at = self._near_since = time.monotonic()
         self._batch = joined(self._batch, batch)
         if self._settings.max_bytes and _bytes_of(self._batch) > self._folds_at_bytes:
             self._batch = self._folded()
             # Not again with every batch that comes: folding costs as much as what is held.
             self._folds_at_bytes = min(2 * _bytes_of(self._batch), 2 * self._settings.max_bytes)
 
-    def is_due(self, came: int, waiting: int) -> bool:
+    def is_due(self, came: int, lag: int) -> bool:
         """Whether to write now.
 
         Args:
             came: records of the last batch.
-            waiting: records that were polled since and not taken.
+            lag: records of the log that were not taken yet.
         """
-        limit_s = self._settings.max_wait_s
-        return (
-            min(came, waiting) < self._settings.few_records
-            or _bytes_of(self._batch) >= self._settings.max_bytes
-            or (limit_s is not None and time.monotonic() - self._began_at >= limit_s)
-        )
+        settings = self._settings
+        if _bytes_of(self._batch) >= settings.max_bytes or _is_over(settings.max_wait_far_behind_s, self._began_at):
+            return True
+        if lag >= settings.many_records:
+            # What readers see is old anyway, and is current sooner the less often it is written.
+            self._near_since = time.monotonic()
+            return False
+        return min(came, lag) < settings.few_records or _is_over(settings.max_wait_s, self._near_since)
 
     def take(self) -> Batch:
         """Everything that was gathered; nothing is left."""
@@ -105,6 +115,10 @@ class Gathered:
             Mutations(one.target, _fold(one.changes, self._identities.get(one.target))) for one in self._batch.mutations
         )
         return Batch(mutations, self._batch.fences, self._batch.span)
+
+
+def _is_over(limit_s: float | None, since_s: float) -> bool:
+    return limit_s is not None and time.monotonic() - since_s >= limit_s
 
 
 def _fold(changes: pa.Table, identity: Sequence[str] | None) -> pa.Table:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from confluent_kafka import Message
 
 from connectors.records import Records
 from pipeline.polled import Polled
 from sinks.batch import Shard, Span
+
+ENOUGH = 1_000
+"""Records that are worth a write where no more are known of: a store's costs for one write are small beside theirs."""
 
 IDLE_S = 0.25
 """How long a move past control records waits for a record to travel with."""
@@ -65,10 +69,10 @@ class Handover:
             self._changed.notify_all()
             return batch
 
-    def waiting(self) -> int:
-        """Records that were polled and not taken."""
+    def lag(self) -> int:
+        """Offsets between what was taken and the end of the log, as far as it is known."""
         with self._changed:
-            return self._polled.record_count
+            return self._polled.lag
 
     def put_down(self) -> None:
         """The batch in hand is done with."""
@@ -77,10 +81,10 @@ class Handover:
             self._changed.notify_all()
 
     def rest(self, wait_s: float) -> None:
-        """Let records come together for `wait_s`, or until there is a full batch of them or something else to do."""
+        """Let records come together for `wait_s`, until there are enough of them, or something else is to be done."""
         with self._changed:
             self._changed.wait_for(
-                lambda: not self._has_room() or bool(self._unplaced) or self._failure is not None, wait_s
+                lambda: self._has_enough() or bool(self._unplaced) or self._failure is not None, wait_s
             )
 
     def await_put_down(self, timeout_s: float) -> bool:
@@ -143,9 +147,12 @@ class Handover:
             for shard in shards:
                 self._placed.pop(shard, None)
 
-    def add(self, messages: list[Message], ends: Mapping[Shard, int]) -> None:
-        """Records that were polled, and ends of partitions that were met."""
+    def add(
+        self, messages: list[Message], ends: Mapping[Shard, int], log_ends: Mapping[Shard, int] = MappingProxyType({})
+    ) -> None:
+        """Records that were polled, ends of partitions that were met, and ends that came with the records."""
         with self._changed:
+            self._polled.tell_ends(log_ends)
             self._polled.add(messages, ends)
             self._changed.notify_all()
 
@@ -157,6 +164,9 @@ class Handover:
 
     def _has_room(self) -> bool:
         return self._polled.record_count < self._max_records
+
+    def _has_enough(self) -> bool:
+        return not self._has_room() or (self._polled.record_count >= ENOUGH and self._polled.is_at_end)
 
     def mirror(self, ends: Mapping[Shard, int]) -> None:
         """Offsets for the group to show."""

@@ -26,12 +26,25 @@ class Polled:
         self._messages: list[Message] = []
         self._taken: dict[Shard, int] = {}
         self._reached: dict[Shard, int] = {}
+        self._ends: dict[Shard, int] = {}
         self._taken_at = time.monotonic()
 
     @property
     def record_count(self) -> int:
         """Records that wait."""
         return len(self._messages)
+
+    @property
+    def lag(self) -> int:
+        """Offsets between what was taken and the end of the log, as far as the broker has told it."""
+        return sum(
+            max(reached, self._ends.get(shard, 0)) - self._taken[shard] for shard, reached in self._reached.items()
+        )
+
+    @property
+    def is_at_end(self) -> bool:
+        """Whether everything that the broker has told of was polled."""
+        return all(self._ends.get(shard, 0) <= reached for shard, reached in self._reached.items())
 
     def shards(self) -> set[Shard]:
         """The shards that have begun."""
@@ -52,6 +65,7 @@ class Polled:
         for shard in gone:
             self._taken.pop(shard, None)
             self._reached.pop(shard, None)
+            self._ends.pop(shard, None)
         self._messages = [
             message for message in self._messages if (topic_of(message), partition_of(message)) not in gone
         ]
@@ -70,6 +84,10 @@ class Polled:
         for shard, end in ends.items():
             if shard in self._taken:
                 self._reached[shard] = max(self._reached[shard], end)
+
+    def tell_ends(self, ends: Mapping[Shard, int]) -> None:
+        """Note the ends of the log that the broker told with its records."""
+        self._ends.update(ends)
 
     def is_worth_taking(self, idle_s: float) -> bool:
         """Whether there are records, or the end of a partition was met some time ago."""

@@ -121,9 +121,9 @@ class Source:
         """The next offset of every shard that was not handed over yet; between two batches, what the store holds."""
         return self._handover.positions()
 
-    def waiting(self) -> int:
-        """The records that were polled and not yet handed over."""
-        return self._handover.waiting()
+    def lag(self) -> int:
+        """The offsets that were not handed over yet, up to the end of the log as far as the broker has told it."""
+        return self._handover.lag()
 
     def rewind(self, stored: Mapping[Shard, int]) -> None:
         """Read these shards again from where the store stands: it has gone back."""
@@ -186,7 +186,13 @@ class Source:
                 if error is not None:
                     self._judge(message, error, ends)
             messages = [message for message, error in zip(messages, errors, strict=True) if error is None]
-        self._handover.add(messages, ends)
+        self._handover.add(messages, ends, self._log_ends())
+
+    def _log_ends(self) -> dict[Shard, int]:
+        # From memory: the client keeps what came with the records. Of a partition without any, it knows nothing yet.
+        places = self._consumer.assignment()
+        told = [self._consumer.get_watermark_offsets(place, cached=True) for place in places]
+        return {shard: ends[1] for shard, ends in zip(_shards(places), told, strict=True) if ends is not None}
 
     def _judge(self, message: Message, error: KafkaError, ends: dict[Shard, int]) -> None:
         shard = (topic_of(message), partition_of(message))

@@ -78,7 +78,7 @@ class Worker:
             for polled in self._source.batches(until, after=lambda: patience("read progress", self._sink.progress)):
                 if polled.span.end:
                     self._take_in(polled, patience)
-                if not self._gathered.is_empty and self._gathered.is_due(len(polled), self._source.waiting()):
+                if not self._gathered.is_empty and self._gathered.is_due(len(polled), self._source.lag()):
                     self._write(patience)
                 self._look_back(patience)
                 if is_done(self._sink):

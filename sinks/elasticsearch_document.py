@@ -1,7 +1,7 @@
 """A document as Elasticsearch keeps it: what readers see, and beside it what the next merge needs to know.
 
     {"id": 42, "status": "paid", …, "items": [{"id": 7, …}],
-     "readmodels": {"kind": "visible", "registers": {"": "…", "items/7": "…"}}}
+     "readmodels": {"kind": "visible", "registers": [["", "…"], ["items/7", "…"]]}}
 
 The fields and the items *are* the images of the living parts, kept once. An image that readers do not see so (of a
 part without a root row, of the side of a register that is not shown, or with JSON that had to be sheltered) stands
@@ -39,6 +39,7 @@ from sinks.document import Parts, render
 from sinks.elasticsearch_mapping import OURS
 from sinks.elasticsearch_registers import (
     Images,
+    Texts,
     has_image,
     has_images,
     lengths_of_images,
@@ -83,7 +84,7 @@ class Refused(msgspec.Struct, frozen=True):
 
 class _Kept(msgspec.Struct, omit_defaults=True):
     kind: str
-    registers: dict[str, str] = {}
+    registers: Texts = []
     images: Images | None = None
     rejection: Refused | None = None
     packed: list[str] = []
@@ -94,7 +95,7 @@ class _Rejected(msgspec.Struct):
 
 
 class _Packed(msgspec.Struct):
-    registers: dict[str, str]
+    registers: Texts
     images: Images
 
 
@@ -175,11 +176,11 @@ class DocumentFormat:
         Args:
             longest_bytes: of all images together, above which the longest are left out; None for no limit.
         """
-        registers, images = {part: text_of(register) for part, register in parts.items()}, Images({}, {})
+        registers, images = _texts_of(parts), Images()
         left_bytes = longest_bytes
         for size, side, part, image in sorted(lengths_of_images(parts), key=itemgetter(0)):
             if left_bytes is None or (left_bytes := left_bytes - size) >= 0:
-                getattr(images, side)[part] = image
+                getattr(images, side).append((part, image))
         packed = b64encode(zlib.compress(msgspec.json.encode(_Packed(registers, images)), level=1)).decode()
         pieces = [packed[first : first + _PIECE] for first in range(0, len(packed), _PIECE)]
         return msgspec.json.encode({OURS: _Kept(REJECTED, rejection=refused, packed=pieces)})
@@ -231,19 +232,23 @@ def _line(content: str | None, parts: Parts, exact: Mapping[str, Change | None])
         exact: per part, the change whose image stands in the content as it is.
     """
     seen = {} if content is None else exact
-    unseen = Images({}, {})
+    streamed: list[tuple[str, str]] = []
+    snapshot: list[tuple[str, str]] = []
     for part, register in parts.items():
-        for side, change in ((unseen.streamed, register.streamed), (unseen.snapshot, register.snapshot)):
+        for side, change in ((streamed, register.streamed), (snapshot, register.snapshot)):
             if change is not None and not change.deleted and change is not seen.get(part):
-                side[part] = str(change.image)
-    registers = {part: text_of(register) for part, register in parts.items()}
-    images = unseen if unseen.streamed or unseen.snapshot else None
-    kept = msgspec.json.encode(_Kept(HIDDEN if content is None else VISIBLE, registers, images))
+                side.append((part, str(change.image)))
+    images = Images(streamed, snapshot) if streamed or snapshot else None
+    kept = msgspec.json.encode(_Kept(HIDDEN if content is None else VISIBLE, _texts_of(parts), images))
     if content is None:
         return b'{"%b":%b}' % (OURS.encode(), kept)
     # A line break outside a string is only space in JSON, but would end the line in a bulk request.
     line = content.replace("\n", " ") if "\n" in content else content
     return b'%b,"%b":%b}' % (line[:-1].encode(), OURS.encode(), kept)
+
+
+def _texts_of(parts: Parts) -> Texts:
+    return [(part, text_of(register)) for part, register in parts.items()]
 
 
 def _shown(parts: Parts) -> dict[str, Change | None]:

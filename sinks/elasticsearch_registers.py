@@ -1,11 +1,15 @@
 """Registers and images of a document, as Elasticsearch keeps them: texts by part, and images by side and then by part.
 
 A register is the text of its streamed version, or `|` and the text of its snapshot row, or both with `|` between them.
+
+Texts by part are written as pairs. Elasticsearch's JSON parser keeps the names of all members that it meets, and copies
+what it keeps for each document that has a new one: of parts as names, which no two documents share, it takes more time
+than of everything else. Objects with parts as names are what earlier versions wrote, and are read as well.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import msgspec
 
@@ -13,12 +17,14 @@ from sinks.document import Parts
 from sinks.register import NOTHING, Change, Register
 from sinks.version import decode, encode
 
+Texts = dict[str, str] | list[tuple[str, str]]
+
 
 class Images(msgspec.Struct, omit_defaults=True):
     """Images that readers do not see as they are, as text."""
 
-    streamed: dict[str, str] = {}
-    snapshot: dict[str, str] = {}
+    streamed: Texts = []
+    snapshot: Texts = []
 
 
 def lacks_images(parts: Parts) -> bool:
@@ -51,9 +57,10 @@ def lengths_of_images(parts: Parts) -> Iterator[tuple[int, str, str, str]]:
                 yield len(text), side, part, text
 
 
-def registers_of(texts: Mapping[str, str], images: Images) -> Parts:
+def registers_of(texts: Texts, images: Images) -> Parts:
     """Read the registers of a document, with the images that are kept beside them."""
-    return {part: _register(text, part, images) for part, text in sorted(texts.items())}
+    streamed, snapshot = dict(images.streamed), dict(images.snapshot)
+    return {part: _register(text, streamed.get(part), snapshot.get(part)) for part, text in sorted(dict(texts).items())}
 
 
 def text_of(register: Register) -> str:
@@ -63,11 +70,11 @@ def text_of(register: Register) -> str:
     return text if snapshot is None else f"{text}|{encode(snapshot)}"
 
 
-def _register(text: str, part: str, images: Images) -> Register:
+def _register(text: str, streamed_image: str | None, snapshot_image: str | None) -> Register:
     streamed, _, snapshot = text.partition("|")
     return Register(
-        decode(streamed, images.streamed.get(part)) if streamed else None,
-        decode(snapshot, images.snapshot.get(part)) if snapshot else None,
+        decode(streamed, streamed_image) if streamed else None,
+        decode(snapshot, snapshot_image) if snapshot else None,
     )
 
 

@@ -100,7 +100,7 @@ class PolledBefore:
     def commit(self, batch: RawBatch) -> None:
         pass
 
-    def waiting(self) -> int:
+    def lag(self) -> int:
         return 0
 
     def positions(self) -> dict[Shard, int]:

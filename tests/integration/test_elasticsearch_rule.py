@@ -67,7 +67,7 @@ def placed(rows: Iterable[tuple[str, Sided]]) -> Iterator[PartChange]:
 def registers(subject: ElasticsearchSubject, generation: int) -> dict[str, str]:
     """What is kept of every row, as text."""
     found = subject.http("POST", f"orders-{generation:06d}/_search?size=1000")["hits"]["hits"]
-    return {hit["_id"]: hit["_source"]["readmodels"].get("registers", {}).get(ROOT, "") for hit in found}
+    return {hit["_id"]: dict(hit["_source"]["readmodels"].get("registers", [])).get(ROOT, "") for hit in found}
 
 
 def sides(register: str) -> set[Side]:

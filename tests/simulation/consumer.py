@@ -89,6 +89,11 @@ class Consumer:
             self._paused.discard(shard)
             self._ends_told.pop(shard, None)
 
+    def get_watermark_offsets(self, place: TopicPartition, *, cached: bool) -> tuple[int, int] | None:
+        """What the broker holds, as it comes with records."""
+        assert cached
+        return 0, self._group.broker.ends[(place.topic, place.partition)]
+
     def commit(self, *, asynchronous: bool = True, **_: object) -> None:
         """Nothing rests on the group's offsets."""
         if not asynchronous and self._member is not None and self._member.is_expelled:

@@ -104,7 +104,14 @@ class Place:
         consumer = partial(Consumer, self.employer.group, scheduler, lots, lambda: not weather.is_stormy)
         with patch("pipeline.source.Consumer", consumer):
             source = Source(KafkaSettings(bootstrap_servers="kafka:9092"), "group", list(CONTRACT.topics), settings)
-        gathering = GatherSettings(lots.choice((0, 2_000)), lots.choice((0.5, None)), lots.choice((1, 1_000)))
+        max_bytes, max_wait_s, few = lots.choice((0, 2_000)), lots.choice((0.5, None)), lots.choice((1, 1_000))
+        gathering = GatherSettings(
+            max_bytes=max_bytes,
+            max_wait_s=max_wait_s,
+            max_wait_far_behind_s=5.0,
+            few_records=few,
+            many_records=max(few, 20),
+        )
         gathered = Gathered(gathering, side.shapes)
         sink = Patience(until)("find the generation", lambda: store.sink(GENERATION))
         return Worker(source, decoder(), side.projection, sink, CONTRACT.topics, gathered)

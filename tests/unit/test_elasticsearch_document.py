@@ -6,6 +6,7 @@ import json
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -69,6 +70,25 @@ def _without_json(content: dict[str, Any]) -> dict[str, Any]:
     """The columns that are never turned into text: deep JSON is, in any column of its type."""
     items = [{name: value for name, value in item.items() if name != "facts"} for item in content.get("items", [])]
     return {**content, "items": items, "address": None}
+
+
+@given(documents)
+def test_a_document_of_an_earlier_version_is_read_which_named_members_after_parts(parts: Parts) -> None:
+    source = msgspec.json.decode(FORMAT.write(parts), type=dict[str, msgspec.Raw])
+    kept = json.loads(bytes(source["readmodels"]))
+    kept["registers"] = dict(kept["registers"])
+    kept["images"] = {side: dict(pairs) for side, pairs in kept.pop("images", {}).items()}
+    earlier = msgspec.json.encode({**source, "readmodels": kept})
+    assert FORMAT.read(earlier) == Reading(parts, is_damaged=False)
+
+
+@given(documents)
+def test_no_member_is_named_after_a_part(parts: Parts) -> None:
+    """Elasticsearch's parser keeps every name that it meets."""
+    kept = json.loads(FORMAT.write(parts))["readmodels"]
+    assert kept.keys() <= {"kind", "registers", "images"}
+    assert kept.get("images", {}).keys() <= {"streamed", "snapshot"}
+    assert all(isinstance(pairs, list) for pairs in (kept["registers"], *kept.get("images", {}).values()))
 
 
 @given(documents)
@@ -142,7 +162,8 @@ def test_what_is_no_document_of_ours_tells_nothing(source: bytes) -> None:
 def test_a_hidden_part_without_its_image_is_not_known_any_more() -> None:
     source = FORMAT.write({**LIVING, **DEAD})
     hollow = json.loads(source)
-    del hollow["readmodels"]["images"]["streamed"]["items/7"]
+    images = hollow["readmodels"]["images"]
+    images["streamed"] = [pair for pair in images["streamed"] if pair[0] != "items/7"]
     assert FORMAT.read(json.dumps(hollow).encode()) == Reading({"items/8": LIVING["items/8"], **DEAD}, is_damaged=True)
 
 

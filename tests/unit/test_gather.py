@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from pipeline.gather import FEW, Gathered, GatherSettings, joined
+from pipeline.gather import FEW, MANY, Gathered, GatherSettings, joined
 from sinks.batch import PART, PLACE, Batch, Mutations, Span
 from sinks.shape import DocumentShape, RowShape
 
 SHARD = ("cdc.public.orders", 0)
 DOCUMENT = DocumentShape("orders", {"id": "bigint"})
 ROW = RowShape("orders", ("id",), {"id": "bigint"})
-MANY = FEW
 
 
 def parts(first: int, count: int, keys: int) -> Batch:
@@ -38,58 +37,76 @@ def parts(first: int, count: int, keys: int) -> Batch:
 
 def test_where_nothing_is_gathered_every_batch_is_due_as_it_came() -> None:
     gathered = Gathered(GatherSettings(), [DOCUMENT])
-    batch = parts(0, MANY, keys=5)
+    batch = parts(0, FEW, keys=5)
     gathered.add(batch)
-    assert gathered.is_due(MANY, MANY)
+    assert gathered.is_due(FEW, FEW)
     assert gathered.take() is batch
     assert gathered.is_empty
 
 
 def test_only_the_last_change_of_a_part_is_written() -> None:
     gathered = Gathered(GatherSettings(max_bytes=2**30), [DOCUMENT])
-    for first in range(0, 10 * MANY, MANY):
-        gathered.add(parts(first, MANY, keys=7))
-        assert not gathered.is_due(MANY, MANY)
+    for first in range(0, 10 * FEW, FEW):
+        gathered.add(parts(first, FEW, keys=7))
+        assert not gathered.is_due(FEW, FEW)
     written = gathered.take()
     (mutations,) = written.mutations
     assert mutations.changes.num_rows == 7
-    assert mutations.changes["_offset"].to_pylist() == list(range(10 * MANY - 7, 10 * MANY))
-    assert written.span == Span({SHARD: 0}, {SHARD: 10 * MANY})
+    assert mutations.changes["_offset"].to_pylist() == list(range(10 * FEW - 7, 10 * FEW))
+    assert written.span == Span({SHARD: 0}, {SHARD: 10 * FEW})
 
 
 def test_every_version_of_a_row_is_written_for_the_history() -> None:
     gathered = Gathered(GatherSettings(max_bytes=2**30), [ROW])
-    for first in (0, MANY):
-        gathered.add(parts(first, MANY, keys=7))
+    for first in (0, FEW):
+        gathered.add(parts(first, FEW, keys=7))
     (mutations,) = gathered.take().mutations
-    assert mutations.changes.num_rows == 2 * MANY
+    assert mutations.changes.num_rows == 2 * FEW
 
 
 def test_what_is_held_is_bounded_by_what_is_left_after_folding() -> None:
-    limit = parts(0, MANY, keys=MANY).mutations[0].changes.nbytes
+    limit = parts(0, FEW, keys=FEW).mutations[0].changes.nbytes
     gathered = Gathered(GatherSettings(max_bytes=limit), [DOCUMENT])
-    for first in range(0, 50 * MANY, MANY):
-        gathered.add(parts(first, MANY, keys=10))
-        assert not gathered.is_due(MANY, MANY), "ten documents never fill it, however many their versions"
-    for first in range(50 * MANY, 53 * MANY, MANY):
-        gathered.add(parts(first, MANY, keys=10 * MANY))
-    assert gathered.is_due(MANY, MANY)
+    for first in range(0, 50 * FEW, FEW):
+        gathered.add(parts(first, FEW, keys=10))
+        assert not gathered.is_due(FEW, FEW), "ten documents never fill it, however many their versions"
+    for first in range(50 * FEW, 53 * FEW, FEW):
+        gathered.add(parts(first, FEW, keys=10 * FEW))
+    assert gathered.is_due(FEW, FEW)
 
 
 def test_whoever_has_caught_up_does_not_wait() -> None:
     gathered = Gathered(GatherSettings(max_bytes=2**30), [DOCUMENT])
     gathered.add(parts(0, 3, keys=3))
-    assert gathered.is_due(3, MANY)
-    gathered.add(parts(3, MANY, keys=3))
-    assert not gathered.is_due(MANY, MANY)
-    assert gathered.is_due(0, MANY), "nothing came after it"
-    assert gathered.is_due(MANY, 3), "nothing waits to be joined to it"
+    assert gathered.is_due(3, FEW)
+    gathered.add(parts(3, FEW, keys=3))
+    assert not gathered.is_due(FEW, FEW)
+    assert gathered.is_due(0, FEW), "nothing came after it"
+    assert gathered.is_due(FEW, 3), "nothing is left to be joined to it"
 
 
 def test_a_change_is_held_no_longer_than_it_may_be() -> None:
     gathered = Gathered(GatherSettings(max_bytes=2**30, max_wait_s=0.0), [DOCUMENT])
-    gathered.add(parts(0, MANY, keys=3))
-    assert gathered.is_due(MANY, MANY)
+    gathered.add(parts(0, FEW, keys=3))
+    assert gathered.is_due(FEW, FEW)
+
+
+def test_far_behind_it_is_written_neither_for_a_poll_of_few_nor_after_the_time_that_keeps_it_fresh() -> None:
+    gathered = Gathered(GatherSettings(max_bytes=2**30, max_wait_s=0.0, max_wait_far_behind_s=3600.0), [DOCUMENT])
+    gathered.add(parts(0, 3, keys=3))
+    assert not gathered.is_due(0, MANY)
+    assert gathered.is_due(0, MANY - 1)
+
+
+def test_far_behind_there_are_limits_of_bytes_and_of_time() -> None:
+    limit = parts(0, FEW, keys=FEW).mutations[0].changes.nbytes
+    for settings in (
+        GatherSettings(max_bytes=limit),
+        GatherSettings(max_bytes=2**30, max_wait_far_behind_s=0.0),
+    ):
+        gathered = Gathered(settings, [DOCUMENT])
+        gathered.add(parts(0, FEW, keys=FEW))
+        assert gathered.is_due(FEW, MANY)
 
 
 def test_a_shard_that_was_given_away_and_came_back_is_joined_from_its_first_offset() -> None:

@@ -10,7 +10,7 @@ import pytest
 from confluent_kafka import Message
 
 from pipeline.consumer import LogTruncated
-from pipeline.handover import NOTHING_CAME, Handover
+from pipeline.handover import ENOUGH, NOTHING_CAME, Handover
 from sinks.batch import Shard, Span
 
 ORDERS, ITEMS = ("orders", 0), ("items", 1)
@@ -176,18 +176,40 @@ def test_nobody_waits_for_room_once_it_is_over() -> None:
 @pytest.mark.parametrize(
     "comes",
     [
-        lambda handover: handover.add([message(ORDERS, 0), message(ORDERS, 1)], {}),
+        lambda handover: handover.add([message(ORDERS, offset) for offset in range(2 * ENOUGH)], {}),
+        lambda handover: handover.add([message(ORDERS, 0)] * ENOUGH, {}, {ORDERS: 1}),
         lambda handover: handover.assigned([ITEMS]),
         lambda handover: handover.rewound([ORDERS]),
         lambda handover: handover.fail(LogTruncated("gone")),
     ],
-    ids=["a full batch", "another shard", "a store that went back", "an error"],
+    ids=["a full batch", "enough, and no more in the log", "another shard", "a store that went back", "an error"],
 )
 def test_a_rest_ends_with(comes: Callable[[Handover], None]) -> None:
-    handover = begun(ORDERS, max_records=2)
+    handover = begun(ORDERS, max_records=2 * ENOUGH)
     resting = ThreadPoolExecutor(1).submit(handover.rest, 60)
     comes(handover)
     resting.result(timeout=30)
+
+
+def test_a_rest_goes_on_while_the_log_holds_more_than_was_polled() -> None:
+    handover = begun(ORDERS, max_records=2 * ENOUGH)
+    with ThreadPoolExecutor(1) as pool:
+        resting = pool.submit(handover.rest, 60)
+        handover.add([message(ORDERS, offset) for offset in range(ENOUGH)], {}, {ORDERS: ENOUGH + 1})
+        assert not resting.done()
+        handover.add([message(ORDERS, ENOUGH)], {})
+        resting.result(timeout=30)
+
+
+def test_the_lag_is_the_log_that_was_not_taken_as_far_as_its_end_is_known() -> None:
+    handover = begun(ORDERS, ITEMS)
+    assert handover.lag() == 0
+    handover.add([message(ORDERS, 0), message(ORDERS, 1), message(ITEMS, 0)], {ITEMS: 2}, {ORDERS: 700, ITEMS: -1001})
+    assert handover.lag() == 702
+    handover.take(0, GOING)
+    assert handover.lag() == 698
+    handover.add([message(ORDERS, 900)], {})
+    assert handover.lag() == 899
 
 
 def test_records_come_together_while_a_rest_lasts() -> None:

@@ -51,7 +51,7 @@ class ScriptedSource:
     def commit(self, span: Span) -> None:
         self.told.append(("commit", dict(span.end)))
 
-    def waiting(self) -> int:
+    def lag(self) -> int:
         return FEW
 
     def positions(self) -> dict[Shard, int]:
