@@ -82,7 +82,8 @@ def gathering(rebuild: GatherSettings, *, is_snapshot_over: bool) -> GatherSetti
         rebuild: how those of a rebuild do.
     """
     few = rebuild.few_records if is_snapshot_over else 0
-    return replace(rebuild, max_wait_s=min(HELD_S, rebuild.max_wait_s or HELD_S), few_records=few)
+    held_s = min(HELD_S, rebuild.max_wait_s or HELD_S)
+    return replace(rebuild, max_wait_s=held_s, max_wait_far_behind_s=held_s, few_records=few)
 
 
 class FirstFill:
