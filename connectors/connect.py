@@ -18,9 +18,15 @@ RESTART_SHOWS_WITHIN_S = 5.0
 
 
 class ConnectError(Exception):
-    """Kafka Connect did not do what it was asked."""
+    """Kafka Connect did not do what it was asked.
 
-    remedy = "Read Kafka Connect's log."
+    The answer is none of its API's: it is of a proxy before it, or of another server.
+    """
+
+    remedy = (
+        "Correct `connect.url`: it is the address of Kafka Connect's REST API, with a user and password where they are "
+        "asked for, such as http://user:password@connect:8083."
+    )
 
 
 class ConnectUnavailable(ConnectError):
@@ -33,15 +39,15 @@ class ConfigRejected(ConnectError):
     """Kafka Connect refused a connector's configuration."""
 
     remedy = (
-        "Correct the settings it names. If a value is a ${env:…} reference, set that variable where "
-        "Kafka Connect runs, and restart it."
+        "Correct the settings that the message names in [envelopes.connector] of readmodels.toml, then run `readmodels "
+        "init`. If a value is a ${env:…} reference, set that variable where Kafka Connect runs, and restart it first."
     )
 
 
 class ConnectorMissing(ConnectError):
     """No connector has this name."""
 
-    remedy = "Run `readmodels init`."
+    remedy = "Run `readmodels init`, which creates it."
 
 
 class ConnectorFailed(ConnectError):
@@ -53,7 +59,10 @@ class ConnectorFailed(ConnectError):
 class ConnectorNotReady(ConnectError):
     """The connector did not reach a state in the time it was given."""
 
-    remedy = "Look at `readmodels status`, and at Kafka Connect's log."
+    remedy = (
+        "Run `readmodels init`: it resumes a connector that rests, restarts one that has failed, and names the cause "
+        "if it fails again."
+    )
 
 
 class ConnectClient:

@@ -50,7 +50,10 @@ JSON_VALUES: Mapping[str, str] = {
 class ConfigurationRefused(ContractBroken):
     """A connector configuration under which the read models could silently become wrong."""
 
-    remedy = f"Give these settings the values they have in connectors/{SHIPPED}."
+    remedy = (
+        "Remove the settings that the message names from [envelopes.connector] of readmodels.toml, if they are there; "
+        "then run `readmodels init`, which gives the connector the values that they must have."
+    )
 
     def __init__(self, refusals: list[str]) -> None:
         super().__init__("; ".join(refusals))

@@ -10,7 +10,7 @@ from connectors.assembly import SNAPSHOT_ENDED, assemble
 from connectors.decode_avro import AvroTable
 from connectors.decode_json import JsonTable
 from connectors.envelope import Format, TableColumns, envelope_schema
-from connectors.errors import ContractBroken, SystemicError, UnknownSchema, UnknownTopic
+from connectors.errors import ContractBroken, SystemicError, UnknownSchema
 from connectors.numerics import Decimals
 from connectors.records import Records
 from connectors.schemas import Schemas
@@ -84,8 +84,6 @@ class Decoder:
             ContractBroken: the source no longer sends what was declared; the message names the first such record.
             SystemicError: the schema registry cannot be asked, or does not know a schema.
         """
-        if records.topic not in self._tables:
-            raise UnknownTopic(f"no table is declared for topic {records.topic}")
         try:
             return self._decoded(records)
         except SystemicError as error:

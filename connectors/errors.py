@@ -27,15 +27,18 @@ class OfRecord:
 
 
 class ContractBroken(OfRecord, Exception):
-    """The source no longer sends what was agreed: going on would store something wrong."""
+    """The source no longer sends what was agreed: going on would store something wrong. Each kind has its remedy."""
 
-    remedy = f"Declare in readmodels.toml what the source sends now; {_REBUILD} {_BEGIN_BEHIND}"
+    remedy: str
 
 
 class UnsupportedType(ContractBroken):
     """A declared column has a type of which the connector does not send every value whole."""
 
-    remedy = "Take the column out of readmodels.toml, or give it another type in PostgreSQL."
+    remedy = (
+        "Remove the column from `columns` of its table in readmodels.toml, or declare it there with another type, "
+        "which PostgreSQL has to give it; then run `readmodels init`."
+    )
 
 
 class MissingColumn(ContractBroken):
@@ -75,8 +78,8 @@ class InexactDecimal(WireTypeRefused):
     """A numeric column travels as a double, which cannot hold every amount."""
 
     remedy = (
-        "Set decimal.handling.mode=string in the connector, or accept rounded amounts: set `envelopes.decimals` to "
-        "double."
+        "Remove decimal.handling.mode from [envelopes.connector] in readmodels.toml, then run `readmodels init` and "
+        "`readmodels replay all --snapshot --execute`. Or accept rounded amounts: set `envelopes.decimals` to double."
     )
 
 
@@ -85,30 +88,30 @@ class ScaleExceeded(WireTypeRefused):
 
 
 class SystemicError(Exception):
-    """Nothing is wrong with the records, but they cannot be read now."""
+    """Nothing is wrong with the records, but they cannot be read now. Each kind has its remedy."""
 
-    remedy = "Wait, or repair what is down; reading goes on from where it stopped."
+    remedy: str
 
 
 class RegistryUnavailable(SystemicError):
     """The schema registry gave no answer, or failed to answer."""
 
-    remedy = "Start the schema registry, or correct its URL and credentials; reading goes on by itself."
+    remedy = (
+        "Start the schema registry; reading goes on by itself. If it runs, correct `schema_registry.url`, which holds "
+        "its user and password too, and start the worker again."
+    )
 
 
 class UnknownSchema(OfRecord, SystemicError):
     """The schema registry does not know the schema id that a record names."""
 
-    remedy = f"Wait for the registry to catch up; if it lost the schema, restore its storage. {_BEGIN_BEHIND}"
+    remedy = (
+        "If the registry lost the schema, restore its storage: reading goes on by itself once it knows the schema. "
+        f"{_BEGIN_BEHIND}"
+    )
 
 
 class BadRecord(Exception):
     """One record cannot be read; its neighbours can. The message never holds row values."""
 
     remedy = _BEGIN_BEHIND
-
-
-class UnknownTopic(ContractBroken):
-    """Records were read from a topic for which no table is declared."""
-
-    remedy = "Declare the topic's table in readmodels.toml, then run `readmodels replay all --execute`."

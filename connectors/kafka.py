@@ -32,7 +32,7 @@ _ELECTED_AFTER_S = 0.1
 class KafkaUnavailable(SystemicError):
     """The brokers did not answer, or refused the request."""
 
-    remedy = "Start the brokers, or correct `kafka.bootstrap_servers` and the credentials beside it."
+    remedy = "Start the brokers, or correct `kafka.bootstrap_servers` and the user and password in `kafka.client`."
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,15 +19,10 @@ class TopicContractBroken(ContractBroken):
     """A topic exists, and is not what a rebuild from offset zero needs."""
 
     remedy = (
-        "Never add partitions to these topics: keys would move. Correct retention and cleanup policy with "
-        "kafka-configs, or run `readmodels teardown` and `readmodels init` to make the topics anew."
+        "Give the topics the settings that the message names, with kafka-configs, or give section [topics] of "
+        "readmodels.toml those of the topics. Never add partitions: keys would move. Or begin anew, with a snapshot of "
+        "PostgreSQL: run `readmodels teardown --execute`, then `readmodels init`."
     )
-
-
-class InvalidTopicSettings(ValueError):
-    """Topic settings that cannot work."""
-
-    remedy = "Correct the section `topics` of the configuration."
 
 
 class CleanupPolicy(Enum):
@@ -55,9 +50,9 @@ class TopicSettings:
 
     def __post_init__(self) -> None:
         if self.peak_consumers < 1 or self.max_message_bytes < 1:
-            raise InvalidTopicSettings(f"consumers and message bytes must be above zero: {self}")
+            raise ValueError(f"consumers and message bytes must be above zero: {self}")
         if self.retention_ms < -1 or self.retention_bytes < -1:
-            raise InvalidTopicSettings(f"a retention is -1 (for ever) or a limit of zero or more: {self}")
+            raise ValueError(f"a retention is -1 (for ever) or a limit of zero or more: {self}")
 
     @property
     def partitions(self) -> int:

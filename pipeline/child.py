@@ -59,7 +59,10 @@ STANDS_BY_EVERY_S = 0.2
 class TopicsMissing(ContractBroken):
     """A topic of the contract is not there; the brokers make none by themselves."""
 
-    remedy = "Run `readmodels init`, or correct `topic_prefix` and the tables' `source` in readmodels.toml."
+    remedy = (
+        "If the names are wrong, correct `topic_prefix` or the tables' `source` in readmodels.toml. Then run "
+        "`readmodels init`, which creates missing topics, and start the worker again."
+    )
 
 
 def run_model(

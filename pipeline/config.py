@@ -29,6 +29,7 @@ from connectors.kafka import KafkaSettings
 from connectors.topics import TopicSettings
 from pipeline.contract import Contract, Document, Table
 from pipeline.gather import GatherSettings
+from pipeline.invalid_config import InvalidConfig, remedy_of
 from pipeline.services import ElasticsearchSettings, RedisSettings, ServiceSettings
 from pipeline.setup import Deployment
 from pipeline.source import BatchSettings
@@ -47,12 +48,6 @@ _SECRET_NAME = re.compile(
     re.IGNORECASE,
 )
 """Names of settings, ours and those of the clients and of Kafka Connect, whose values are secret."""
-
-
-class InvalidConfig(ValueError):
-    """A setting is missing or has a value that it cannot have."""
-
-    remedy = "Set it in readmodels.toml or in the environment, or run `readmodels up` for a local stack."
 
 
 class ValueFormat(StrEnum):
@@ -198,9 +193,14 @@ def load(file: Path, defaults: Mapping[str, Any], flags: Mapping[str, Any] | Non
 
     Raises:
         InvalidConfig: a setting is missing or wrong; the message names each, never its value.
+        InvalidContract: the description contradicts itself.
     """
     if not file.exists():
-        raise InvalidConfig(f"there is no {file}")
+        raise InvalidConfig(
+            f"there is no {file}",
+            remedy=f"Create {file}, or give the description that you have with the option --config, which stands "
+            "before the verb.",
+        )
 
     class Read(Settings):
         @classmethod
@@ -216,14 +216,23 @@ def load(file: Path, defaults: Mapping[str, Any], flags: Mapping[str, Any] | Non
             return init_settings, env_settings, written, InitSettingsSource(settings_cls, dict(defaults))
 
     try:
-        return Read(**(flags or {}))
+        settings = Read(**(flags or {}))
     except ValidationError as error:
         wrong = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors(include_input=False)]
-        raise InvalidConfig("; ".join(wrong)) from None
+        raise InvalidConfig("; ".join(wrong), remedy=remedy_of(error, Settings)) from None
     except SettingsError as error:
-        raise InvalidConfig(f"the environment: {error}") from None
+        raise InvalidConfig(
+            f"the environment: {error}",
+            remedy="Unset the environment variable of the section that the message names, READMODELS_ and its name, or "
+            "give it a JSON object.",
+        ) from None
     except ValueError as error:
-        raise InvalidConfig(f"{file} cannot be read: {error}") from error
+        raise InvalidConfig(
+            f"{file} cannot be read: {error}", remedy=f"Correct {file} where the message says, as TOML is written."
+        ) from error
+    # The contract is made here, so that a description that contradicts itself is refused by every command.
+    _ = settings.contract
+    return settings
 
 
 def shown(settings: Settings, is_secret_shown: bool) -> dict[str, Any]:

@@ -33,7 +33,10 @@ class LogTruncated(ContractBroken):
 class KafkaFailed(SystemicError):
     """The consumer cannot go on by itself."""
 
-    remedy = "Read the brokers' state and the credentials; the worker is started again by itself."
+    remedy = (
+        "Let the user in `kafka.client` read the topics and the consumer groups of the models, with kafka-acls, or "
+        "correct its name and password there. The worker tries again by itself."
+    )
 
 
 _PASSING = {

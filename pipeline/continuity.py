@@ -12,8 +12,9 @@ class LogBroken(ContractBroken):
     """Changes between what the connector has read and what the slot still holds are missing for ever."""
 
     remedy = (
-        "`readmodels epoch open --resnapshot` begins a new epoch, with a new slot and a snapshot of PostgreSQL; it "
-        "says first what it would do. Or let log and models begin anew: `readmodels teardown` and `readmodels init`."
+        "End the workers, then run `readmodels epoch open --resnapshot --execute`: it begins a new epoch, with a new "
+        "slot and a snapshot of PostgreSQL. Or begin log and models anew: run `readmodels teardown --execute`, then "
+        "`readmodels init`."
     )
 
 

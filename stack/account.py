@@ -84,7 +84,7 @@ def account_for(data: Path) -> Account:
     if shutil.which("setpriv") is None:
         raise ProgramMissing(
             "As root, the servers run as an ordinary user, for which setpriv is needed.",
-            remedy="Install util-linux, or run the command as an ordinary user.",
+            remedy="Install the package util-linux, which has setpriv, or run the command as an ordinary user.",
         )
     uid, gid = _user(data)
     return Account(uid, gid, _without_rights(uid, gid))

@@ -103,7 +103,7 @@ def check(artifact: Artifact, file: Path) -> None:
         found = hashlib.file_digest(opened, "sha256").hexdigest()
     if found != artifact.sha256:
         raise ChecksumMismatch(
-            f"{file} has SHA-256 {found}, but the lock says {artifact.sha256} for {artifact.coordinate}."
+            f"{file} has SHA-256 {found}, but the lock says {artifact.sha256} for {artifact.coordinate}.", file
         )
 
 

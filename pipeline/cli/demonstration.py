@@ -38,7 +38,10 @@ FROM orders GROUP BY status ORDER BY orders DESC
 class DemoFailed(Exception):
     """The models did not end up equal to the source."""
 
-    remedy = "Read the workers' log that is named above, and `readmodels status`."
+    remedy = (
+        "Run `readmodels run --until-caught-up`: it carries the rest into the models, or names what stops them and the "
+        "remedy. Then run `readmodels verify --repair --execute`, which names and mends rows that still differ."
+    )
 
 
 def show(settings: Settings, workers: Supervisor, seconds: float, rate: float) -> None:
@@ -61,7 +64,7 @@ def _show(settings: Settings, seconds: float, rate: float) -> None:
     with closing(_Shop(settings)) as shop, open_readers(settings) as readers:
         _await_workers(readers)
         delays = _serve(shop, settings, readers, seconds, rate)
-        took_s = _catch_up(settings)
+        took_s = catch_up(settings)
         out.print(f"all models hold everything {took_s:.1f} s after the last order")
         out.rule("[bold]4  one order, four places")
         _print_order(shop, readers)
@@ -168,7 +171,12 @@ def _progress(counts: TrafficCounts, elapsed_s: float, seconds: float, lags: Map
     return table
 
 
-def _catch_up(settings: Settings) -> float:
+def catch_up(settings: Settings) -> float:
+    """Wait until the models hold everything that is committed now, and return how many seconds that took.
+
+    Raises:
+        DemoFailed: they did not in `CATCH_UP_TIMEOUT_S`.
+    """
     began = time.monotonic()
     ends = of_topics(ends_of_now(settings), settings.contract.topics)
     while True:

@@ -40,9 +40,12 @@ class Format(StrEnum):
 
 
 class FormatCannotHold(ValueError):
-    """A file of this form has no type for a column of the answer."""
+    """A file of this form has no type for columns of the answer."""
 
-    remedy = "Cast the column in the query, as in `CAST(took AS VARCHAR)`, or choose another format."
+    def __init__(self, form: str, columns: Sequence[str]) -> None:
+        super().__init__(f"{form} has no type for {', '.join(columns)}")
+        casts = ", ".join(f"CAST({name} AS VARCHAR) AS {name}" for name in map(_quoted, columns))
+        self.remedy = f"Select {casts} in the query, or write another format: --format csv or --format arrow."
 
 
 def without_formulas(rows: pa.Table) -> pa.Table:
@@ -102,8 +105,22 @@ def _parquet(rows: pa.Table, _width: int) -> bytes:
     try:
         pq.write_table(rows.rename_columns(_told_apart(rows.column_names)), sink)
     except pa.ArrowNotImplementedError as error:
-        raise FormatCannotHold(f"Parquet: {error}") from error
+        raise FormatCannotHold(
+            "Parquet", [column.name for column in rows.schema if not _has_parquet(column)]
+        ) from error
     return bytes(sink.getvalue())
+
+
+def _has_parquet(column: pa.Field) -> bool:
+    try:
+        pq.write_table(pa.schema([column]).empty_table(), pa.BufferOutputStream())
+    except pa.ArrowNotImplementedError:
+        return False
+    return True
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _arrow(rows: pa.Table, _width: int) -> bytes:

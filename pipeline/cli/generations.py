@@ -163,13 +163,13 @@ def _print(found: list[Standing]) -> None:
     for one in found:
         if one.problem is not None:
             out.print(f"[red]✗[/] {one.model}, generation {one.generation}: {escape(one.problem)}")
-            out.print(f"  [dim]{escape(_remedy(one))}[/]")
+            out.print(f"  [dim]{escape(_remedy(one))}[/]", soft_wrap=True)
 
 
 def _remedy(one: Standing) -> str:
     if one.is_live:
-        return f"Run `readmodels replay {one.model} --execute`."
-    return "Readers do not see it. `readmodels prune all --keep 0 --execute` removes what was live before."
+        return f"Run `readmodels replay {one.model} --execute`, which builds a new generation from the log."
+    return f"Run `readmodels prune {one.model} --generation {one.generation} --execute`: readers do not see it."
 
 
 def _age(since: datetime | None) -> str:

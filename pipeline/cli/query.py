@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from pipeline.cli.context import err, of, out
+from pipeline.cli.context import err, of, out, writing
 from pipeline.cli.forms import Format, without_formulas, written
 from pipeline.cli.shell import Shell
 from pipeline.cli.streams import UNBOUND_WIDTH, write_data
@@ -75,7 +75,8 @@ def _teller(
         rows = found.rows if has_formulas else without_formulas(found.rows)
         content = written(rows, form, UNBOUND_WIDTH if output else out.width)
         if output is not None:
-            output.write_bytes(content)
+            with writing(output):
+                output.write_bytes(content)
         else:
             write_data(content)
         if found.place is not None:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.context import err, of
+from pipeline.cli.context import err, of, writing
 from pipeline.cli.query import ENDS_WAIT_S
 from pipeline.freshness import Ends
 from pipeline.report.page import page
@@ -28,6 +28,7 @@ def report(
     rows, place = asked(settings)
     answers = Answers(rows, place, datetime.now(UTC), settings.duckdb.time_zone, ends.after(ENDS_WAIT_S))
     pending = output.with_name(f"{output.name}.new")
-    pending.write_text(page(answers), encoding="utf-8")
+    with writing(pending):
+        pending.write_text(page(answers), encoding="utf-8")
     pending.replace(output)
     err.print(f"wrote {output}", style="dim", markup=False, soft_wrap=True)

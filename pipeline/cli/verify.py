@@ -187,7 +187,7 @@ def _print_mended(model: str, mended: Mended) -> None:
     elif mended.remaining.counts:
         _print_differences(f"{model}, still", mended.remaining)
         if set(mended.remaining.counts) != {Kind.REJECTED}:
-            out.print(f"[red]{REMEDY.format(model=model)}[/]")
+            out.print(f"[red]{REMEDY.format(model=model)}[/]", soft_wrap=True)
     else:
         out.print("[green]all of it is equal now[/]")
 

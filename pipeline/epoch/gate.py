@@ -26,7 +26,10 @@ from sinks.sink import Sink
 class TopicsGone(SystemicError):
     """A topic is not there. Where it comes back, it is another one, and the worker stops before it."""
 
-    remedy = "If it was not to be deleted, `readmodels init` makes the topics; then see `readmodels epoch show`."
+    remedy = (
+        "Run `readmodels init`, which creates the topic. The worker then stops, because the topic is another one, and "
+        "says how to go on."
+    )
 
 
 class Gate:

@@ -46,7 +46,7 @@ Offsets = Mapping[Shard, int]
 class WorkersAtWork(Exception):
     """Workers feed the models, so that no epoch can be opened under them."""
 
-    remedy = "End `readmodels run` wherever it runs, and any replay; then give the command again."
+    remedy = "End `readmodels run` wherever it runs, and any replay; then repeat the command."
 
 
 class CannotBeContinued(Exception):

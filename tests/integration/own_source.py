@@ -9,7 +9,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from connectors.debezium import ConnectorConfiguration, shipped_configuration
 from connectors.kafka import KafkaSettings
-from connectors.topics import TopicSettings
+from connectors.topics import TopicSettings, WantedTopic
 from pipeline.setup import Deployment, Step
 from pipeline.source_database import SourceSettings, connect
 from pipeline.teardown.connectors import find_connectors
@@ -55,7 +55,9 @@ def own_connector(name: str, source: SourceSettings) -> ConnectorConfiguration:
     return ConnectorConfiguration(name, settings)
 
 
-def own_deployment(endpoints: Endpoints, name: str, source: SourceSettings) -> Deployment:
+def own_deployment(
+    endpoints: Endpoints, name: str, source: SourceSettings, worker_topics: tuple[WantedTopic, ...] = ()
+) -> Deployment:
     """Everything from that database to topics of its own."""
     return Deployment(
         source=source,
@@ -63,7 +65,7 @@ def own_deployment(endpoints: Endpoints, name: str, source: SourceSettings) -> D
         topics=TopicSettings(),
         connect_url=endpoints.connect,
         connector=own_connector(name, source),
-        worker_topics=(),
+        worker_topics=worker_topics,
     )
 
 

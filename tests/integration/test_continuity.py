@@ -7,7 +7,7 @@ import pytest
 import structlog
 from psycopg.errors import CheckViolation
 
-from connectors.connect import ConnectClient, ConnectorFailed
+from connectors.connect import ConnectClient, ConnectorFailed, ConnectorMissing, ConnectorNotReady
 from connectors.debezium import ConfigurationRefused
 from pipeline import replication, source_database
 from pipeline.continuity import LogBroken
@@ -20,6 +20,7 @@ from pipeline.source_database import SourceUnavailable
 from stack.endpoints import Endpoints
 from stack.home import LOOPBACK, free_ports
 from tests.integration.own_source import own_database, own_deployment, teardown_steps
+from tests.remedies.commands import commands
 
 NAME = "continuity_test"
 TIMEOUT_S = 60.0
@@ -34,6 +35,11 @@ def init(deployment: Deployment) -> str:
 def seen(deployment: Deployment, known: Fingerprint | None = None) -> list[Reason]:
     """What workers see that begin to look now, and know a log by this."""
     return [one.reason for one in SourceWatch(deployment, known or {}).look()]
+
+
+def ask_for_ever(client: ConnectClient) -> None:
+    while True:
+        client.status(NAME)
 
 
 def run_for_ever(client: ConnectClient) -> None:
@@ -60,8 +66,23 @@ def stopped(endpoints: Endpoints) -> Iterator[Deployment]:
 
 def test_init_resumes_a_stopped_connector(stopped: Deployment) -> None:
     assert not seen(stopped)
+    client = ConnectClient(stopped.connect_url)
+    with pytest.raises(ConnectorNotReady, match="STOPPED") as resting:
+        client.wait_until_running(NAME, timeout_s=0)
+    assert commands(resting.value.remedy) == [["init"]]
     assert init(stopped) == "resumed, running"
+    client.wait_until_running(NAME, timeout_s=0)
     assert not seen(stopped)
+
+
+def test_init_creates_a_connector_that_is_missing(stopped: Deployment) -> None:
+    client = ConnectClient(stopped.connect_url)
+    client.delete(NAME)
+    with pytest.raises(ConnectorMissing) as missing:
+        ask_for_ever(client)
+    assert commands(missing.value.remedy) == [["init"]]
+    assert init(stopped) == "created, running"
+    assert client.status(NAME).is_running
 
 
 def test_workers_tell_that_no_changes_come_and_when_they_come_again(stopped: Deployment) -> None:
@@ -77,7 +98,7 @@ def test_workers_tell_that_no_changes_come_and_when_they_come_again(stopped: Dep
         ("info", "changes come again"),
     ]
     assert lines[0]["reason"] == f"nobody reads slot {stopped.connector.slot}"
-    assert "status" in lines[0]["remedy"]
+    assert "readmodels init" in lines[0]["remedy"]
 
 
 def test_workers_tell_that_the_source_does_not_answer(stopped: Deployment) -> None:
@@ -99,8 +120,11 @@ def test_workers_see_that_another_system_writes_the_log(stopped: Deployment) -> 
 def test_workers_see_that_the_connector_may_snapshot_by_itself(stopped: Deployment) -> None:
     name, settings = stopped.connector.name, stopped.connector.settings
     ConnectClient(stopped.connect_url).put_config(name, {**settings, "snapshot.mode": "when_needed"})
-    with pytest.raises(ConfigurationRefused, match=r"snapshot\.mode must be 'initial', not 'when_needed'"):
+    with pytest.raises(ConfigurationRefused, match=r"snapshot\.mode must be 'initial', not 'when_needed'") as refused:
         seen(stopped)
+    assert commands(refused.value.remedy) == [["init"]]
+    init(stopped)
+    assert not seen(stopped)
 
 
 def test_the_signal_table_takes_no_signal_for_a_blocking_snapshot(stopped: Deployment) -> None:
@@ -124,8 +148,9 @@ def test_a_slot_that_is_gone_is_refused_and_teardown_makes_a_new_beginning(stopp
     with source_database.connect(stopped.source.admin_url) as admin:
         assert replication.drop_slot(admin, NAME, TIMEOUT_S)
     assert seen(stopped) == [Reason.SLOT_GONE]
-    with pytest.raises(LogBroken, match=f"slot {NAME} is gone"):
+    with pytest.raises(LogBroken, match=f"slot {NAME} is gone") as broken:
         init(stopped)
+    assert commands(broken.value.remedy)[1:] == [["teardown", "--execute"], ["init"]]
     carry_out(teardown_steps(stopped), lambda *_: None)
     assert init(stopped) == "created, running"
 

@@ -1,11 +1,13 @@
 """Set-up and teardown on real servers: repeatable, complete, and clear about what is wrong."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from importlib.resources import files
 
 import pytest
 import urllib3
+from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from connectors import topics
 from connectors.connect import ConfigRejected, ConnectClient, ConnectUnavailable
@@ -19,6 +21,7 @@ from pipeline.source_database import SourceSettings
 from pipeline.teardown.source import find_tables
 from stack.endpoints import Endpoints
 from tests.integration.own_source import own_database, own_deployment, teardown_steps
+from tests.remedies.commands import commands
 
 
 def outcomes(steps: list[Step]) -> dict[str, str]:
@@ -111,6 +114,34 @@ def test_a_topic_that_differs_is_reported_and_never_altered(ready: Deployment) -
     assert topics.describe(ready.kafka.admin(), ready.connector.table_topics) == before
 
 
+@pytest.mark.parametrize("way", ["topic", "settings", "anew"])
+def test_a_topic_that_differs_is_taken_once_the_topic_or_its_settings_are_altered_or_all_begins_anew(
+    way: str, ready: Deployment
+) -> None:
+    other = replace(ready, topics=TopicSettings(retention_bytes=2**30))
+    with pytest.raises(TopicContractBroken) as broken:
+        outcomes(init_steps(other))
+    if way == "settings":
+        assert "section [topics] of readmodels.toml" in broken.value.remedy
+        other = ready
+    elif way == "topic":
+        for name, setting, value in re.findall(r"(\S+) has (\S+)=-1, not (\d+)", str(broken.value)):
+            alter(ready.kafka, name, setting, value)
+    else:
+        assert commands(broken.value.remedy) == [["teardown", "--execute"], ["init"]]
+        outcomes(teardown_steps(ready))
+    assert "running" in outcomes(init_steps(other))["connector"]
+    outcomes(teardown_steps(ready))
+
+
+def alter(kafka: KafkaSettings, topic: str, setting: str, value: str) -> None:
+    """Give a topic a setting, as kafka-configs does."""
+    entry = ConfigEntry(setting, value, incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
+    admin = kafka.admin()
+    admin.incremental_alter_configs([resource])[resource].result()
+
+
 def test_init_refuses_a_source_that_is_not_ready(ready: Deployment) -> None:
     with source_database.connect(ready.source.url) as connection:
         connection.execute("ALTER TABLE order_items ENABLE ROW LEVEL SECURITY")
@@ -127,6 +158,8 @@ def test_a_connector_that_cannot_log_in_is_rejected_with_the_reason(ready: Deplo
     with pytest.raises(ConfigRejected, match="password authentication failed") as rejected:
         outcomes(init_steps(replace(ready, connector=locked_out)))
     assert "canary" not in str(rejected.value)
+    assert commands(rejected.value.remedy) == [["init"]]
+    assert "running" in outcomes(init_steps(ready))["connector"]
 
 
 def test_the_shipped_file_runs_as_it_is_and_its_password_is_never_shown(endpoints: Endpoints) -> None:

@@ -16,8 +16,8 @@ Every problem that the product reports, the remedy that it prints with it, and t
 in braces is known only when the remedy is printed. This page is written by `python -m tests.remedies` from the code and
 from `tests/remedies/entries.py`; a test fails if a remedy is missing here.
 
-- **carried out**: a test does what the remedy says, word by word, on real servers, and sees the problem gone.
-- **commands checked**: the commands, options and settings in it exist; nobody has proved yet that they help.
+- **carried out**: a test provokes the problem, does what the remedy says, word by word, and sees the problem gone.
+- **commands checked**: the commands, options and settings in it exist. No test carries it out.
 - **words only**: it names no command. A person has to act outside of the product.
 - **nothing to do**: the product goes on by itself.
 
@@ -47,7 +47,7 @@ def _proof(remedy: Remedy, entry: Entry) -> str:
 
 
 def _tests(entry: Entry) -> str:
-    return "".join(f": `{name}`" for name in entry.tests)
+    return "".join(f": `{name}`" for name in entry.tests) + (f": {entry.reason}" if entry.reason else "")
 
 
 def _cell(text: str) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from tests.remedies.entries import CARRIED_OUT, CHECKED, NOTHING_TO_DO
+from tests.remedies.entries import CARRIED_OUT, CHECKED, CHECKED_BECAUSE, NOTHING_TO_DO
 from tests.remedies.printed import Remedy
 
 
@@ -31,12 +31,14 @@ class Entry:
         owner: who gives it, as `sinks.errors:StoreBroken`.
         says: the words with which it begins or ends, and no other of the owner's; empty where there is only one.
         tests: the tests that carry it out, as `tests/unit/test_x.py::test_y`.
+        reason: why no test carries it out.
     """
 
     owner: str
     says: str
     proof: Proof
     tests: tuple[str, ...] = ()
+    reason: str = ""
 
     def is_about(self, remedy: Remedy) -> bool:
         """Whether this is the entry of a remedy."""
@@ -50,7 +52,9 @@ def entries() -> list[Entry]:
         Entry(*_key(key), Proof.CARRIED_OUT, (tests,) if isinstance(tests, str) else tests)
         for key, tests in CARRIED_OUT.items()
     ]
-    return [*carried_out, *_plain(CHECKED, Proof.CHECKED), *_plain(NOTHING_TO_DO, Proof.NOTHING_TO_DO)]
+    explained = [Entry(*_key(key), Proof.CHECKED, reason=reason) for key, reason in CHECKED_BECAUSE.items()]
+    plain = [*_plain(CHECKED, Proof.CHECKED), *_plain(NOTHING_TO_DO, Proof.NOTHING_TO_DO)]
+    return [*carried_out, *explained, *plain]
 
 
 def _plain(keys: Iterable[str], proof: Proof) -> list[Entry]:

@@ -17,9 +17,9 @@ from pipeline.verify.shown_duckdb import DuckdbShown
 from sinks.batch import Span
 from sinks.duckdb_store import DuckdbStore
 from sinks.fence import Fence
+from tests.remedies.shell import SETTINGS, SHIPPED
 from tests.unit.row_changes import Change, batch, repaired, truncate
 from tests.unit.test_analytics import ORDERS, shapes
-from tests.unit.test_cli import SETTINGS, SHIPPED
 
 PARTITIONS = 2
 GENERATIONS = (1, 2)

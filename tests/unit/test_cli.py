@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -17,24 +16,12 @@ import structlog
 
 from connectors.connect import ConnectUnavailable
 from connectors.kafka import KafkaUnavailable
-from pipeline.cli import main
 from pipeline.config import load
 from sinks.duckdb_store import DuckdbStore
 from sinks.errors import StoreUnavailable
+from tests.remedies.shell import SETTINGS, SHIPPED, Ended, Shell
 
-SHIPPED = Path(__file__).parents[2] / "readmodels.toml"
 VERBS = ("demo", "up", "down", "init", "run", "status", "sql", "pause", "resume", "teardown", "config")
-SETTINGS = {
-    "SOURCE__URL": "postgresql://u:hidden@127.0.0.1/db",
-    "SOURCE__ADMIN_URL": "postgresql://a:hidden@127.0.0.1/db",
-    "SOURCE__REPLICATION_PASSWORD": "hidden",
-    "KAFKA__BOOTSTRAP_SERVERS": "127.0.0.1:1",
-    "CONNECT__URL": "http://127.0.0.1:1",
-    "SCHEMA_REGISTRY__URL": "http://127.0.0.1:1",
-    "ELASTICSEARCH__URL": "http://elastic:hidden@127.0.0.1:1",
-    "REDIS__URL": "redis://:hidden@127.0.0.1:1/0",
-    "DUCKDB__TOKEN": "hidden",
-}
 HOLD = """
 import sys
 from pathlib import Path
@@ -47,15 +34,6 @@ sys.stdin.read()
 Values = dict[str, object]
 
 
-@dataclass(frozen=True)
-class Ended:
-    """How a command ended, and what it said."""
-
-    code: int
-    said: str
-    complained: str
-
-
 Command = Callable[..., Ended]
 
 
@@ -66,15 +44,7 @@ def bare(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tm
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setenv("NO_COLOR", "1")
 
-    def run(*words: str) -> Ended:
-        monkeypatch.setattr(sys, "argv", ["readmodels", *words])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        said = capsys.readouterr()
-        code = ended.value.code
-        return Ended(code if isinstance(code, int) else 0, said.out, said.err)
-
-    yield run
+    yield Shell(monkeypatch, capsys)
     structlog.reset_defaults()
 
 
@@ -141,7 +111,7 @@ def test_a_missing_description_is_named_with_the_remedy(words: tuple[str, ...], 
     ended = bare(*words)
     assert (ended.code, ended.said) == (1, "")
     assert "InvalidConfig: there is no readmodels.toml" in ended.complained
-    assert "remedy: Set it in readmodels.toml" in ended.complained
+    assert "remedy: Create readmodels.toml" in ended.complained
 
 
 def test_missing_settings_are_named_with_the_remedy(bare: Command) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from connectors.decode import Decoder
 from connectors.envelope import TableColumns
-from connectors.errors import BeforeMissing, MissingColumn, UnknownSchema, UnknownTopic, WireTypeRefused
+from connectors.errors import BeforeMissing, MissingColumn, UnknownSchema, WireTypeRefused
 from connectors.records import Records
 from tests.unit.change_records import (
     COLUMNS,
@@ -304,11 +304,6 @@ def test_a_schema_is_asked_for_once() -> None:
 def test_an_unknown_schema_is_no_fault_of_the_record() -> None:
     with pytest.raises(UnknownSchema):
         decode([GOOD, framed(inserted(), schema_id=8)])
-
-
-def test_a_topic_without_a_declared_table_is_refused() -> None:
-    with pytest.raises(UnknownTopic, match="elsewhere"):
-        Decoder({TOPIC: ORDERS}, MemorySchemas({})).decode(batch([GOOD], "elsewhere"))
 
 
 def test_a_schema_that_cannot_be_read_in_columns_gives_the_same_rows() -> None:

@@ -13,11 +13,15 @@ from tests.remedies.printed import PACKAGES, ROOT, printed
 from tests.remedies.register import Proof, entries
 
 GIVES_ITS_OWN = {
+    "connectors.errors:ContractBroken",
+    "connectors.errors:SystemicError",
+    "pipeline.invalid_config:InvalidConfig",
     "pipeline.preconditions:SourceNotReady",
+    "pipeline.snapshots:SnapshotIncomplete",
     "pipeline.teardown.found:NotRemoved",
     "sinks.redis_errors:RedisUnfit",
 }
-"""Exceptions that are given their remedies by what was found."""
+"""Exceptions that are given their remedies by what was found, and kinds of exceptions, each of which has its own."""
 
 NEVER_SHOWN = {
     "connectors.arrays:_Refused",

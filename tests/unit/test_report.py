@@ -23,9 +23,9 @@ from pipeline.report.questions import VIEWS, Answers
 from pipeline.report.words import duration
 from sinks.duckdb_place import Place
 from sinks.duckdb_store import DuckdbStore
+from tests.remedies.shell import SETTINGS
 from tests.unit.row_changes import batch
 from tests.unit.test_analytics import BERLIN, ITEMS, ORDERS, Orders, moment, shapes
-from tests.unit.test_cli import SETTINGS
 from tests.unit.test_sql_command import command
 
 SHARD = ("cdc.public.orders", 0)

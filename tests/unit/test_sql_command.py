@@ -25,9 +25,9 @@ from pipeline.sql import answer
 from sinks.batch import Batch, Span
 from sinks.duckdb_place import Place
 from sinks.duckdb_store import DuckdbStore
+from tests.remedies.shell import SETTINGS, SHIPPED
 from tests.unit.row_changes import batch, streamed
 from tests.unit.test_analytics import ORDERS, shapes
-from tests.unit.test_cli import SETTINGS, SHIPPED
 from tests.unit.test_epoch_lives import CONTINUED, FIRST
 
 SHARD = ("cdc.public.orders", 0)

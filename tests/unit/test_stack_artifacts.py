@@ -71,7 +71,7 @@ def test_a_cached_file_that_was_changed_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ChecksumMismatch, match=re.escape(str(file))) as caught:
         fetch([SMALL], tmp_path, Silence())
     assert SMALL.sha256 in str(caught.value)
-    assert "Delete the file" in caught.value.remedy
+    assert f"Delete {file}" in caught.value.remedy
 
 
 def test_a_file_that_nobody_offers_is_named_and_leaves_nothing_behind(

@@ -1,0 +1,99 @@
+"""Remedies that concern topics and consumer groups, followed on real brokers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import stamina
+from confluent_kafka import Consumer
+from confluent_kafka.admin import AdminClient, NewTopic
+
+import connectors.kafka
+from connectors import topics
+from connectors.kafka import KafkaUnavailable, end_offsets
+from pipeline import control, read_models
+from pipeline.cli.context import local_defaults
+from pipeline.config import Settings, load
+from pipeline.control import ControlTopicMissing, read_control
+from pipeline.epoch import opening
+from pipeline.epoch.opening import Standing, WorkersAtWork, require_no_workers
+from pipeline.lives import Lives
+from pipeline.setup import Deployment, carry_out, init_steps
+from pipeline.source_database import SourceSettings
+from stack.endpoints import Endpoints
+from stack.home import LOOPBACK, free_ports
+from tests.integration.own_source import own_deployment
+from tests.remedies.commands import commands
+from tests.remedies.commands import settings as named_settings
+from tests.remedies.shell import SHIPPED
+
+NAME = "kafka_remedies"
+GENERATION = 4711
+
+
+@pytest.fixture
+def settings(endpoints: Endpoints, tmp_path: Path) -> Settings:
+    return load(SHIPPED, local_defaults(endpoints, tmp_path))
+
+
+@pytest.fixture
+def deployment(endpoints: Endpoints, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
+    """A deployment whose topics, that of requests among them, do not exist."""
+    monkeypatch.setattr(control, "TOPIC", f"{NAME}.control")
+    source = SourceSettings(url=endpoints.postgres, admin_url=endpoints.postgres_admin, replication_password="")
+    made = own_deployment(endpoints, NAME, source, worker_topics=(control.wanted_topic(None),))
+    yield made
+    names = [topic.name for topic in topics.wanted_topics(made.connector, made.topics)]
+    topics.delete(made.kafka.admin(), [*names, control.TOPIC])
+
+
+@pytest.fixture
+def admin(settings: Settings) -> Iterator[AdminClient]:
+    made = settings.kafka.admin()
+    made.create_topics([NewTopic(NAME, 1, 1)])[NAME].result()
+    yield made
+    made.delete_topics([NAME])[NAME].result()
+
+
+@pytest.mark.usefixtures("admin")
+def test_brokers_answer_once_their_addresses_are_corrected(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as impatient:
+        impatient.setattr(connectors.kafka, "REQUEST_TIMEOUT_S", 0.2)
+        wrong = replace(settings.kafka, bootstrap_servers=f"{LOOPBACK}:{free_ports(1)[0]}")
+        with pytest.raises(KafkaUnavailable) as silent:
+            end_offsets(wrong.admin(), [NAME])
+    [(section, name), _] = named_settings(silent.value.remedy)
+    right = replace(wrong, **{name: getattr(getattr(settings, section), name)})
+    assert end_offsets(right.admin(), [NAME]) == {(NAME, 0): 0}
+
+
+def test_requests_are_read_once_init_has_created_their_topic(deployment: Deployment) -> None:
+    with pytest.raises(ControlTopicMissing) as missing:
+        read_control(deployment.kafka)
+    assert commands(missing.value.remedy) == [["init"]]
+    carry_out([step for step in init_steps(deployment) if step.name == "topics"], lambda *_: None)
+    # Brokers learn of a topic some time after it was created.
+    for attempt in stamina.retry_context(
+        on=(ControlTopicMissing, KafkaUnavailable), attempts=None, timeout=60, wait_max=0.1
+    ):
+        with attempt:
+            assert read_control(deployment.kafka) == {}
+
+
+@pytest.mark.usefixtures("admin")
+def test_an_epoch_is_opened_once_the_workers_have_ended(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    standing = [Standing("redis", GENERATION, True, Lives(()), ())]
+    group = read_models.group("redis", GENERATION)
+    with closing(Consumer(settings.kafka.with_client(group_id=group))) as worker, monkeypatch.context() as impatient:
+        worker.subscribe([NAME])
+        while not worker.assignment():
+            worker.poll(0.1)
+        impatient.setattr(opening, "LEAVE_WITHIN_S", 0.0)
+        with pytest.raises(WorkersAtWork, match=f"generation {GENERATION} of redis") as refused:
+            require_no_workers(standing, settings)
+        assert refused.value.remedy.startswith("End `readmodels run`")
+    require_no_workers(standing, settings)

@@ -1,0 +1,47 @@
+"""The command line of the tests that follow its remedies."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import structlog
+
+from pipeline.config import load
+from sinks.duckdb_store import DuckdbStore
+from tests.remedies.shell import SETTINGS, SHIPPED, Shell
+
+
+@pytest.fixture
+def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Iterator[Shell]:
+    """The command line in a directory without anything."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("NO_COLOR", "1")
+    for name in [name for name in os.environ if name.startswith("READMODELS_")]:
+        monkeypatch.delenv(name)
+    yield Shell(monkeypatch, capsys)
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def described(shell: Shell, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Shell:
+    """The same, with the shipped description, and settings in the environment."""
+    (tmp_path / "readmodels.toml").write_text(SHIPPED.read_text())
+    for name, value in SETTINGS.items():
+        monkeypatch.setenv(f"READMODELS_{name}", value)
+    monkeypatch.setenv("READMODELS_DUCKDB__DIRECTORY", str(tmp_path / "duckdb"))
+    return shell
+
+
+@pytest.fixture
+def analytics(described: Shell, tmp_path: Path) -> Shell:
+    """The same, with a live generation of DuckDB that holds nothing yet."""
+    with closing(DuckdbStore(tmp_path / "duckdb", load(SHIPPED, {}).contract.row_shapes())) as store:
+        sink = store.sink(1)
+        sink.prepare()
+        sink.cutover()
+    return described

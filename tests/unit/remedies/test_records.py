@@ -1,0 +1,87 @@
+"""Remedies of records that do not fit the description: once the description is changed, the same log can be read."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from connectors.errors import ContractBroken, InexactDecimal, MissingColumn, UnsupportedType
+from pipeline import read_models
+from pipeline.config import load
+from tests.remedies.commands import commands, settings
+from tests.unit.change_records import COLUMNS, ORDERS, ROW, MemorySchemas, batch, change, envelope_schema, framed
+
+DESCRIPTION = Path("readmodels.toml")
+IN_DOUBLES = {**COLUMNS, "total": "double"}
+
+
+def describe(**columns: str) -> None:
+    """Write a description of the orders that are sent, with some columns more or with another type."""
+    lines = "\n".join(f'{name} = "{kind}"' for name, kind in {**ORDERS.columns, **columns}.items())
+    table = f'[tables.orders]\nsource = "public.orders"\nkey = ["id"]\n[tables.orders.columns]\n{lines}\n'
+    DESCRIPTION.write_text(f'topic_prefix = "cdc"\n{table}')
+
+
+def take_out(column: str) -> None:
+    """Take a column out of the description."""
+    kept = [line for line in DESCRIPTION.read_text().splitlines() if not line.startswith(f"{column} = ")]
+    DESCRIPTION.write_text("\n".join(kept))
+
+
+def read(columns: Any = COLUMNS, **values: Any) -> int:
+    """Decode an insertion from the log as a worker does, and return the number of changes."""
+    schema = envelope_schema(columns)
+    decoder = read_models.decoder(load(DESCRIPTION, {}), MemorySchemas({7: schema}))
+    record = framed(change("c", after={**ROW, **values}), schema)
+    return sum(len(table) for table in decoder.decode(batch([record])).envelopes)
+
+
+def remedy_of(kind: type[ContractBroken], *asked: Any, **values: Any) -> str:
+    """The remedy of a log that cannot be read."""
+    with pytest.raises(kind) as refused:
+        read(*asked, **values)
+    return refused.value.remedy
+
+
+@pytest.mark.usefixtures("described")
+def test_a_log_without_a_column_is_read_once_the_column_is_taken_out() -> None:
+    describe(weight="integer")
+    remedy = remedy_of(MissingColumn)
+    assert remedy.startswith("If PostgreSQL has no such column, take it out of readmodels.toml; then run")
+    assert ["replay", "all", "--execute"] in commands(remedy)
+    take_out("weight")
+    assert read() == 1
+
+
+@pytest.mark.parametrize("way", ["Remove the column", "declare it there with another type"])
+@pytest.mark.usefixtures("described")
+def test_a_log_is_read_once_the_column_of_an_unsupported_type_is_taken_out_or_has_another(way: str) -> None:
+    describe(note="point[]")
+    remedy = remedy_of(UnsupportedType)
+    assert way in remedy
+    if way == "Remove the column":
+        take_out("note")
+    else:
+        describe(note="text")
+    assert read() == 1
+
+
+@pytest.mark.parametrize("way", ["Remove", "accept"])
+@pytest.mark.usefixtures("described")
+def test_a_log_of_doubles_is_read_once_amounts_are_sent_in_text_or_rounded_ones_accepted(
+    way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    describe()
+    remedy = remedy_of(InexactDecimal, IN_DOUBLES, total=12.3)
+    if way == "accept":
+        [(section, name)] = settings(remedy)
+        [value] = re.findall(r"set `[a-z.]+` to (\w+)", remedy)
+        monkeypatch.setenv(f"READMODELS_{section}__{name}".upper(), value)
+        assert read(IN_DOUBLES, total=12.3) == 1
+    else:
+        assert commands(remedy) == [["init"], ["replay", "all", "--snapshot", "--execute"]]
+        assert "decimal.handling.mode" not in load(DESCRIPTION, {}).envelopes.connector
+        assert read() == 1
