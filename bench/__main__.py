@@ -11,7 +11,7 @@ import orjson
 import typer
 from rich.console import Console
 
-from bench import catchup, growth, latency, limits, machine, readers, throughput, truth, verify
+from bench import catchup, fill, growth, latency, limits, machine, readers, throughput, truth, verify
 from bench.envelopes import recorded
 from bench.growth_figures import growth_json, print_growth
 from bench.history import history
@@ -36,6 +36,9 @@ def main(
     repetitions: Annotated[int, typer.Option(min=1, help="How often everything is measured, in turn.")] = 3,
     probes: Annotated[int, typer.Option(min=0, help="Orders whose way to the readers is timed; 0 for none.")] = 100,
     verified: Annotated[int, typer.Option(min=0, help="Orders that `verify` is timed over; 0 for none.")] = 100_000,
+    filled: Annotated[
+        int, typer.Option(min=0, help="Orders of a first fill, timed beside pgsync's; 0 for none.")
+    ] = 50_000,
     grown: Annotated[int, typer.Option(min=0, help="Versions to which DuckDB grows; 0 for none.")] = 10_000_000,
     read: Annotated[
         int, typer.Option(min=0, help="Versions in DuckDB beside whose readers is written; 0 for none.")
@@ -59,6 +62,10 @@ def main(
             samples = verify.measure(Context(DESCRIPTION, home), verified, repetitions, _report)
             verify.print_report(samples)
             found["verify"] = verify.samples_json(samples)
+        if filled:
+            fills = fill.measure(Context(DESCRIPTION, home), filled, repetitions, _report)
+            fill.print_report(fills, filled)
+            found["fill"] = fill.samples_json(fills)
     # Without servers, which would take the processor from it.
     if grown:
         grew = growth.measure(grown, _report, home)

@@ -5,7 +5,8 @@
 Each repetition takes the snapshot of N orders with two items each twice, and everything between source and models is
 made anew for it: first with no worker, which is Debezium's own time, from its start until it tells that the snapshot
 has ended; then with the workers of all models beside it, as `readmodels run` starts them, until each model holds every
-row, and readers of it find them. Both run on the same servers and cores, so that their ratio is what counts.
+row, and readers of it find them. Both run on the same servers and cores, so that their ratio is what counts. pgsync's
+first fill of Elasticsearch from the same rows is timed beside it (`bench/pgsync.py`).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import Annotated, Any
@@ -25,6 +26,7 @@ from psycopg import sql
 from rich.console import Console
 from rich.table import Table
 
+from bench import pgsync
 from bench.latency import remove, workers
 from bench.servers import DESCRIPTION, servers
 from bench.throughput import Report
@@ -60,16 +62,18 @@ class Samples:
     Args:
         alone_s: Debezium's snapshot with no worker.
         beside_s: Debezium's snapshot beside the workers.
+        pgsync_s: pgsync's first fill; empty where it is left out.
         filled_s: by model, from the connector's start until it holds every row.
     """
 
     alone_s: list[float] = field(default_factory=list)
     beside_s: list[float] = field(default_factory=list)
     filled_s: dict[str, list[float]] = field(default_factory=lambda: {model: [] for model in read_models.MODELS})
+    pgsync_s: list[float] = field(default_factory=list)
 
-    def ratios(self, model: str) -> list[float]:
-        """How many times as long as the snapshot alone each fill of a model took."""
-        return [filled / alone for filled, alone in zip(self.filled_s[model], self.alone_s, strict=True)]
+    def ratios(self, took_s: Sequence[float]) -> list[float]:
+        """How many times as long as the snapshot alone of the same repetition each fill took."""
+        return [filled / alone for filled, alone in zip(took_s, self.alone_s, strict=True)]
 
 
 class _Silent:
@@ -80,7 +84,9 @@ class _Silent:
         """Nobody looks."""
 
 
-def measure(context: Context, orders: int, repetitions: int, report: Report) -> Samples:
+def measure(
+    context: Context, orders: int, repetitions: int, report: Report, *, is_pgsync_measured: bool = True
+) -> Samples:
     """Time first fills of orders with two items each, and the snapshots behind them."""
     settings, samples = context.settings(), Samples()
     with _tables(settings, orders):
@@ -92,6 +98,9 @@ def measure(context: Context, orders: int, repetitions: int, report: Report) -> 
                 _fill(settings, samples)
             filled = ", ".join(f"{model} {took_s[-1]:.1f} s" for model, took_s in samples.filled_s.items())
             report(f"{repetition} of {repetitions}  beside workers {samples.beside_s[-1]:.1f} s; {filled}")
+            if is_pgsync_measured:
+                samples.pgsync_s.append(pgsync.fill_s(settings, orders, context.home))
+                report(f"{repetition} of {repetitions}  pgsync {samples.pgsync_s[-1]:.1f} s")
     return samples
 
 
@@ -114,13 +123,15 @@ def _fill(settings: Settings, samples: Samples) -> None:
 
 
 def _time_fill(model: str, settings: Settings, began: float, ended: threading.Event, samples: Samples) -> None:
-    """Note how long a model takes to hold what is in the log once the snapshot has ended, and to show it."""
+    """Note how long a model takes to hold what is in the log once the snapshot has ended, and to be complete."""
     ended.wait()
     ends = end_offsets(settings.kafka.admin(), settings.contract.topics)
     with read_models.elsewhere(model, settings) as store:
         live = store.live()
         assert live is not None
         reach(sink_of(store, live).progress, ends, lambda _: None, WITHIN_S)
+        while not store.generations()[live].is_complete:
+            time.sleep(LOOK_EVERY_S)
     samples.filled_s[model].append(time.monotonic() - began)
 
 
@@ -179,24 +190,28 @@ def print_report(samples: Samples, orders: int) -> None:
         f" {median(samples.alone_s):.1f} s, beside the workers {median(samples.beside_s):.1f} s"
     )
     table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("model")
+    table.add_column("")
     for column in ("filled after s", "times snapshot", "least", "most"):
         table.add_column(column, justify="right")
-    for model, took_s in samples.filled_s.items():
-        ratios = samples.ratios(model)
+    pgsynced = {f"pgsync {pgsync.VERSION}": samples.pgsync_s} if samples.pgsync_s else {}
+    for filled, took_s in {**samples.filled_s, **pgsynced}.items():
+        ratios = samples.ratios(took_s)
         figures = (f"{median(took_s):.1f}", *(f"{one:.2f}" for one in (median(ratios), min(ratios), max(ratios))))
-        table.add_row(f"[bold]{model}[/]", *figures)
+        table.add_row(f"[bold]{filled}[/]", *figures)
     out.print(table)
 
 
 def samples_json(samples: Samples) -> dict[str, Any]:
     """Every sample."""
-    return {"alone_s": samples.alone_s, "beside_s": samples.beside_s, "filled_s": samples.filled_s}
+    return asdict(samples)
 
 
 def main(
     orders: Annotated[int, typer.Option(min=1, help="Orders, with two items each.")] = 50_000,
     repetitions: Annotated[int, typer.Option(min=1, help="How often everything is measured, in turn.")] = 3,
+    is_pgsync_measured: Annotated[
+        bool, typer.Option("--pgsync/--no-pgsync", help="Install pgsync from PyPI, and time it beside.")
+    ] = True,
     home: Annotated[Path, typer.Option(help="Where the benchmark's own servers keep their state.")] = Path(
         ".readmodels-bench"
     ),
@@ -208,7 +223,9 @@ def main(
         def report(step: str) -> None:
             err.print(f"[dim]{step}, load {os.getloadavg()[0]:.1f}[/]")
 
-        print_report(measure(Context(DESCRIPTION, home), orders, repetitions, report), orders)
+        context = Context(DESCRIPTION, home)
+        samples = measure(context, orders, repetitions, report, is_pgsync_measured=is_pgsync_measured)
+        print_report(samples, orders)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,151 @@
+"""pgsync's first fill of Elasticsearch from the same rows on the same servers, with an environment of its own.
+
+pgsync reads the tables by SQL and joins them there; of the servers it needs PostgreSQL, Redis and Elasticsearch. Its
+Elasticsearch client first asks for `GET /`, which the local stack's node refuses, so it is run with its client of
+OpenSearch, which does not ask; the requests that follow are the same.
+
+Source: https://pgsync.com
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+import urllib3
+from psycopg import sql
+from redis import Redis
+
+from bench.verify import FILL
+from pipeline.config import Settings
+from pipeline.source_database import connect, create_schema
+
+VERSION = "7.3.0"
+DATABASE = "pgsync_bench"
+INDEX = "pgsync-bench-orders"
+REDIS_DATABASE = 15
+"""One that no generation of the benchmark takes: a model has one or two."""
+
+
+class PgsyncFailed(RuntimeError):
+    """pgsync did not run, or did not write every document."""
+
+
+def fill_s(settings: Settings, orders: int, home: Path) -> float:
+    """Install pgsync where it is missing, and time one run of it over orders with two items each.
+
+    Args:
+        home: where its environment is kept.
+
+    Raises:
+        PgsyncFailed: it ended with an error, or the index lacks documents.
+    """
+    folder = home / f"pgsync-{VERSION}"
+    _install(folder)
+    with _filled(settings, orders) as admin_url, closing(_redis(settings)) as own:
+        schema = folder / "schema.json"
+        schema.write_text(json.dumps([_schema(settings)]))
+        environment = _environment(settings, admin_url)
+        _run(folder, "bootstrap", schema, environment)
+        try:
+            began = time.monotonic()
+            _run(folder, "pgsync", schema, environment)
+            took_s = time.monotonic() - began
+            _require_whole(settings, orders)
+        finally:
+            _run(folder, "bootstrap", schema, environment, "--teardown")
+            urllib3.request("DELETE", f"{settings.elasticsearch.url}/{INDEX}")
+            own.flushdb()
+    return took_s
+
+
+def _install(folder: Path) -> None:
+    if (folder / "bin" / "pgsync").exists():
+        return
+    uv = str(Path(sys.executable).with_name("uv"))
+    subprocess.run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(folder)], check=True)
+    installs = [uv, "pip", "install", "--quiet", "--python", str(folder / "bin" / "python"), f"pgsync=={VERSION}"]
+    subprocess.run(installs, check=True)
+
+
+@contextmanager
+def _filled(settings: Settings, orders: int) -> Iterator[str]:
+    """A database of its own with the rows, as its administrator's URL; dropped at the end."""
+    name = sql.Identifier(DATABASE)
+    url = urlunsplit(urlsplit(settings.source.admin_url)._replace(path=f"/{DATABASE}"))
+    with closing(connect(settings.source.admin_url)) as admin:
+        admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
+        admin.execute(sql.SQL("CREATE DATABASE {}").format(name))
+        try:
+            with closing(connect(url)) as own:
+                create_schema(own)
+                own.execute(sql.SQL(FILL).format(orders=sql.Literal(orders)))
+                own.execute("ANALYZE")
+            yield url
+        finally:
+            admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
+
+
+def _schema(settings: Settings) -> dict[str, Any]:
+    """The document of the shipped description, in pgsync's words."""
+    tables = settings.contract.tables
+    items = {
+        "table": "order_items",
+        "label": "items",
+        "columns": list(tables["order_items"].columns),
+        "relationship": {
+            "variant": "object",
+            "type": "one_to_many",
+            "foreign_key": {"child": ["order_id"], "parent": ["id"]},
+        },
+    }
+    root = {"table": "orders", "columns": list(tables["orders"].columns), "children": [items]}
+    return {"database": DATABASE, "index": INDEX, "nodes": root}
+
+
+def _environment(settings: Settings, admin_url: str) -> dict[str, str]:
+    source, redis = urlsplit(admin_url), urlsplit(settings.redis.url)
+    return {
+        **os.environ,
+        "PG_HOST": source.hostname or "",
+        "PG_PORT": str(source.port or 5432),
+        "PG_USER": unquote(source.username or ""),
+        "PG_PASSWORD": unquote(source.password or ""),
+        "REDIS_HOST": redis.hostname or "",
+        "REDIS_PORT": str(redis.port or 6379),
+        "REDIS_AUTH": unquote(redis.password or ""),
+        "REDIS_DB": str(REDIS_DATABASE),
+        "ELASTICSEARCH": "False",
+        "OPENSEARCH": "True",
+        "ELASTICSEARCH_URL": settings.elasticsearch.url,
+        "ELASTICSEARCH_TIMEOUT": "300",
+    }
+
+
+def _redis(settings: Settings) -> Redis:
+    # The database that a URL names goes before the argument `db`.
+    return Redis.from_url(urlunsplit(urlsplit(settings.redis.url)._replace(path=f"/{REDIS_DATABASE}")))
+
+
+def _run(folder: Path, program: str, schema: Path, environment: Mapping[str, str], *further: str) -> None:
+    # Its checkpoint is a file in the working directory.
+    command = [folder.resolve() / "bin" / program, "--config", schema.resolve(), *further]
+    ran = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, check=False)
+    if ran.returncode:
+        raise PgsyncFailed(f"{program} ended with {ran.returncode}: {ran.stderr[-2000:]}")
+
+
+def _require_whole(settings: Settings, orders: int) -> None:
+    base = f"{settings.elasticsearch.url}/{INDEX}"
+    urllib3.request("POST", f"{base}/_refresh")
+    found = urllib3.request("GET", f"{base}/_count").json().get("count")
+    if found != orders:
+        raise PgsyncFailed(f"{found} documents are in its index, not {orders:,}")
