@@ -137,7 +137,7 @@ def _redis(settings: Settings) -> Redis:
 
 def _run(folder: Path, program: str, schema: Path, environment: Mapping[str, str], *further: str) -> None:
     # Its checkpoint is a file in the working directory.
-    command = [folder.resolve() / "bin" / program, "--config", schema.resolve(), *further]
+    command: list[str | Path] = [folder.resolve() / "bin" / program, "--config", schema.resolve(), *further]
     ran = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, check=False)
     if ran.returncode:
         raise PgsyncFailed(f"{program} ended with {ran.returncode}: {ran.stderr[-2000:]}")
