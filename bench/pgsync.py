@@ -26,7 +26,7 @@ from redis import Redis
 
 from bench.verify import FILL
 from pipeline.config import Settings
-from pipeline.source_database import connect, create_schema
+from pipeline.source_database import Connection, connect, create_schema
 
 VERSION = "7.3.0"
 DATABASE = "pgsync_bench"
@@ -79,11 +79,10 @@ def _install(folder: Path) -> None:
 @contextmanager
 def _filled(settings: Settings, orders: int) -> Iterator[str]:
     """A database of its own with the rows, as its administrator's URL; dropped at the end."""
-    name = sql.Identifier(DATABASE)
     url = urlunsplit(urlsplit(settings.source.admin_url)._replace(path=f"/{DATABASE}"))
     with closing(connect(settings.source.admin_url)) as admin:
-        admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
-        admin.execute(sql.SQL("CREATE DATABASE {}").format(name))
+        _drop(admin)
+        admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
         try:
             with closing(connect(url)) as own:
                 create_schema(own)
@@ -91,7 +90,14 @@ def _filled(settings: Settings, orders: int) -> Iterator[str]:
                 own.execute("ANALYZE")
             yield url
         finally:
-            admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
+            _drop(admin)
+
+
+def _drop(admin: Connection) -> None:
+    """Drop the database, and first its replication slots, which a run that was killed has left."""
+    slots = "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = %s"
+    admin.execute(slots, [DATABASE])
+    admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(DATABASE)))
 
 
 def _schema(settings: Settings) -> dict[str, Any]:
