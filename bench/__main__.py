@@ -36,9 +36,7 @@ def main(
     repetitions: Annotated[int, typer.Option(min=1, help="How often everything is measured, in turn.")] = 3,
     probes: Annotated[int, typer.Option(min=0, help="Orders whose way to the readers is timed; 0 for none.")] = 100,
     verified: Annotated[int, typer.Option(min=0, help="Orders that `verify` is timed over; 0 for none.")] = 100_000,
-    filled: Annotated[
-        int, typer.Option(min=0, help="Orders of a first fill, timed beside pgsync's; 0 for none.")
-    ] = 50_000,
+    filled: Annotated[int, typer.Option(min=0, help="Orders of a first fill; 0 for none.")] = 50_000,
     grown: Annotated[int, typer.Option(min=0, help="Versions to which DuckDB grows; 0 for none.")] = 10_000_000,
     read: Annotated[
         int, typer.Option(min=0, help="Versions in DuckDB beside whose readers is written; 0 for none.")
