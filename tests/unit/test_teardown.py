@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.contract import Contract, Document, Table
 from pipeline.teardown.found import Area, Found, NotRemoved
+from pipeline.teardown.models import add_noted_directories
 from pipeline.teardown.traces import Traces, forget_traces, of_record, read_traces, write_traces
 from sinks.duckdb_removal import COPIES, copies_noted, note_copy, remove_files
 from sinks.duckdb_store import DuckdbStore
@@ -120,3 +121,17 @@ def test_a_part_that_cannot_be_removed_is_named_and_the_others_are_removed() -> 
     assert failed.remedy == StoreUnavailable.remedy
     with pytest.raises(NotRemoved):
         area.carry_out()
+
+
+def test_a_directory_that_init_used_before_is_found_if_its_generations_are_of_the_deployment(tmp_path: Path) -> None:
+    for name, held in (("before", record(OURS)), ("others", record({"topic cdc.public.orders": "theirs"}))):
+        store = DuckdbStore(tmp_path / name, [ORDERS])
+        store.create(1, held)
+        store.close()
+    area = Area("duckdb model")
+    directories = [tmp_path / name for name in ("before", "others", "gone")]
+    found = add_noted_directories(area, directories, KNOWN, "7")
+    assert [one.name for one in area.found] == [f"directory {tmp_path / 'before'} with 000001.duckdb"]
+    assert found.topic_ids == KNOWN.topic_ids
+    area.carry_out()
+    assert [path.name for path in tmp_path.iterdir()] == ["others"]
