@@ -14,7 +14,10 @@ from sinks.duckdb_query import parsed, select_of, unparsed
 class NoPast(ValueError):
     """The question is about something of which only the present is known."""
 
-    remedy = "Ask tables by their plain names, or without --as-of: a history has `valid_from` and `valid_to`."
+    remedy = (
+        "Name a table alone, as in `FROM orders`. For a history, which has `valid_from` and `valid_to`, leave out "
+        "--as-of."
+    )
 
 
 def as_of(query: str, moment: datetime, tables: Collection[str], analytics: Analytics) -> str:

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 import msgspec
 
-from pipeline.unexpected import told
+from pipeline.unexpected import FAULT_REMEDY, told
 
 HEARTBEAT_INTERVAL_S = 3.0
 MISSING_AFTER_S = 20.0
@@ -93,5 +93,5 @@ def heartbeat_from(value: bytes) -> Heartbeat:
 
 def reason_for(error: BaseException, action: str = "") -> Reason:
     """Describe an error by its type, its words without row values, and its remedy."""
-    remedy = getattr(error, "remedy", None) or "Read the worker's log."
+    remedy = getattr(error, "remedy", None) or FAULT_REMEDY
     return Reason(type(error).__name__, told(error), remedy, action)

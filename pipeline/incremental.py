@@ -40,7 +40,8 @@ class SnapshotNotTaken(SystemicError):
     """The connector did not come to the end of a snapshot that it was asked for."""
 
     remedy = (
-        "Look at `readmodels status`: the connector must run. Then ask once more; it begins anew, which is harmless."
+        "Run `readmodels init`, which resumes the connector, then repeat the command: the snapshot begins at the "
+        "first row."
     )
 
 
@@ -64,13 +65,16 @@ class SnapshotRefused(SystemicError):
 class SnapshotStopped(Exception):
     """A snapshot was stopped before its end, because it was to be; the rows that it has sent are as good as any."""
 
-    remedy = "Nothing is lost, and nothing is to be undone. Asked for again, it begins at the first row."
+    remedy = "Nothing is lost. Repeat the command when the rows are wanted after all: it begins at the first row."
 
 
 class SignalTooLong(ValueError):
     """What is wanted does not fit into the signal table."""
 
-    remedy = "Give a shorter condition, or make a view of it into a condition on the key."
+    remedy = (
+        "Give a shorter condition, such as a range of the key: `id BETWEEN 1 AND 1000`. Repeat the command for each "
+        "range."
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -114,7 +114,8 @@ def _of_references(contract: Contract, found: dict[Place, KeyColumn], unfit: dic
             column.family != key.family,
             f"{column.name} is of type {column.type_name}, and {key.name}, to which it refers, of {key.type_name}",
             f"Correct `parent` in `readmodels.toml`, or run: ALTER TABLE {column.table_name}"
-            f" ALTER COLUMN {_quoted(column.column_name)} TYPE {key.type_name};",
+            f" ALTER COLUMN {_quoted(column.column_name)} TYPE {key.type_name}"
+            f" USING {_quoted(column.column_name)}::text::{key.type_name};",
         )
         for column, key in _pairs(contract, found, unfit)
     ]

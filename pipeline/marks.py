@@ -33,13 +33,14 @@ Offsets = Mapping[tuple[str, int], int]
 class MarkInsideTransaction(ValueError):
     """A mark was to be set inside an open transaction: it would appear only when that one commits, or never."""
 
-    remedy = "Commit first, or set the mark on a connection of its own."
-
 
 class MarkNotSeen(SystemicError):
     """A mark did not come through to Kafka in the time it was given."""
 
-    remedy = "Look at `readmodels status`: the connector must run, and its slot must advance."
+    remedy = (
+        "Run `readmodels init`, which resumes the connector. If the mark still does not come, `readmodels status` "
+        "says why."
+    )
 
 
 @dataclass(frozen=True)

@@ -93,7 +93,8 @@ def _of_database(database: SourceDatabase) -> list[Rule]:
         (
             database.encoding != "UTF8",
             f"the database's encoding is {database.encoding}: Debezium reads UTF-8 only",
-            "Make the database anew with ENCODING 'UTF8'.",
+            "Move the tables to a database that is made by CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0; and "
+            "let `source.url` and `source.admin_url` name it.",
         ),
     ]
 
@@ -143,12 +144,14 @@ def _of_signals(database: SourceDatabase, capture: Capture) -> list[Rule]:
 def _of_table(table: CapturedTable) -> list[Rule]:
     name, quoted = table.table_name, table.quoted_name
     if not table.is_present:
-        return [(True, f"there is no table {name}", "Create it, or take it out of `table.include.list`.")]
+        return [(True, f"there is no table {name}", f"Create {name}, or take it out of readmodels.toml.")]
     return [
         (
             not table.is_plain,
             f"{name} is not an ordinary logged table",
-            "Capture its partitions instead, or ALTER TABLE … SET LOGGED.",
+            "If it is partitioned, name its partitions in readmodels.toml instead. If it is unlogged: ALTER TABLE "
+            f"{quoted} "
+            "SET LOGGED;",
         ),
         (
             not table.is_identity_full,
@@ -158,12 +161,13 @@ def _of_table(table: CapturedTable) -> list[Rule]:
         (
             not table.is_keyed,
             f"{name} has no primary key",
-            f"ALTER TABLE {quoted} ADD PRIMARY KEY (…);",
+            f"ALTER TABLE {quoted} ADD PRIMARY KEY (…); with the columns of its key in the parentheses.",
         ),
         (
             table.is_key_deferrable,
             f"the primary key of {name} is deferrable: one key could be two rows in the log",
-            f"Make the primary key of {name} anew, NOT DEFERRABLE.",
+            f"ALTER TABLE {quoted} DROP CONSTRAINT …, ADD PRIMARY KEY (…) NOT DEFERRABLE; with the name of its primary "
+            "key after CONSTRAINT, and the columns of the key in the parentheses.",
         ),
     ]
 
@@ -217,7 +221,7 @@ def _of_columns(table: CapturedTable, capture: Capture) -> list[Rule]:
         (
             capture.describes(name, column),
             f"{name}.{column} is generated: snapshots would carry it, changes would not",
-            f"Add {name}.{column} to the connector's `column.exclude.list`.",
+            f"Take {column} out of the columns of {name} in readmodels.toml.",
         )
         for column in table.generated_columns
     ]
@@ -248,6 +252,8 @@ def _of_slot(slot: Slot, configuration: ConnectorConfiguration) -> list[Rule]:
         (
             slot.wal_status == "unreserved",
             f"slot {slot.name} loses WAL at the next checkpoint ({slot.safe_wal_bytes} bytes are left)",
-            "Start the connector now, or raise max_slot_wal_keep_size.",
+            "Run `readmodels init` now, which starts the connector; or: ALTER SYSTEM SET max_slot_wal_keep_size = "
+            "-1; then "
+            "SELECT pg_reload_conf();",
         ),
     ]

@@ -33,7 +33,7 @@ Opener = Callable[[Settings], contextlib.AbstractContextManager[Store]]
 class UnknownModel(ValueError):
     """There is no read model of this name."""
 
-    remedy = "The models are elasticsearch, redis and duckdb; `all` means every one."
+    remedy = "Name a model: `elasticsearch`, `redis` or `duckdb`; or `all` of them."
 
 
 @contextlib.contextmanager

@@ -25,9 +25,21 @@ MADE_BY = "created by readmodels init"
 
 
 class SlotInUse(SourceError):
-    """The replication slot is still being read, so it cannot be dropped."""
+    """The replication slot is still being read, so it cannot be dropped.
 
-    remedy = "Stop the connector that reads it, then run the command again."
+    Args:
+        name: of the slot.
+    """
+
+    def __init__(self, problem: str, name: str) -> None:
+        super().__init__(problem)
+        end = sql.SQL("SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = {};").format(
+            sql.Literal(name)
+        )
+        self.remedy = (
+            f"End the connector or program that reads the slot, or its session: {end.as_string()} Then repeat the "
+            "command."
+        )
 
 
 @dataclass(frozen=True)
@@ -96,14 +108,14 @@ def drop_slot(connection: Connection, name: str, timeout_s: float) -> bool:
     deadline = time.monotonic() + timeout_s
     while (slot := read_slot(connection, name)) and slot.is_active:
         if time.monotonic() > deadline:
-            raise SlotInUse(f"slot {name} is still read after {timeout_s:g} s")
+            raise SlotInUse(f"slot {name} is still read after {timeout_s:g} s", name)
         time.sleep(POLL_INTERVAL_S)
     if slot is None:
         return False
     try:
         connection.execute("SELECT pg_drop_replication_slot(%s)", [name])
     except psycopg.errors.ObjectInUse as error:
-        raise SlotInUse(f"slot {name} is read again") from error
+        raise SlotInUse(f"slot {name} is read again", name) from error
     return True
 
 

@@ -22,7 +22,9 @@ Connection = psycopg.Connection[tuple[object, ...]]
 class SourceError(Exception):
     """The source database did not do what it was asked."""
 
-    remedy = "Read the database's log."
+    remedy = (
+        "Correct what PostgreSQL names in this message, such as an object of the same name, then repeat the command."
+    )
 
 
 class SourceUnavailable(SourceError):

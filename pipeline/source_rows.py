@@ -13,7 +13,10 @@ from pipeline.source_database import Connection, SourceError
 class ConditionRefused(SourceError):
     """A condition is not one expression on the columns of its table."""
 
-    remedy = "Write it as after WHERE, with the table's own columns, as in `id BETWEEN 1 AND 1000`."
+    remedy = (
+        "Write the condition as after WHERE, with columns of the table, and without a subquery: `id BETWEEN 1 AND "
+        "1000`."
+    )
 
 
 def count_about(connection: Connection, table: str, where: str | None) -> int:

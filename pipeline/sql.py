@@ -31,13 +31,13 @@ PLACE_WAIT_S = 0.5
 class QueryFailed(Exception):
     """DuckDB could not answer the statement."""
 
-    remedy = "Correct the statement; `SHOW ALL TABLES` and `DESCRIBE orders` tell what there is."
+    remedy = "Correct the statement: `SHOW ALL TABLES` and `DESCRIBE orders` list the tables and the columns of one."
 
 
 class ReadersNotServed(Exception):
     """A worker holds DuckDB, but does not let readers in."""
 
-    remedy = "Set `duckdb.serve` and `duckdb.token` for the worker and for this command, or read the published copy."
+    remedy = "Set `duckdb.serve` and `duckdb.token` for the worker and for this command, and restart the worker."
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,11 @@ _LIBRARIES = ("confluent-kafka", "duckdb", "elasticsearch", "psycopg", "pyarrow"
 _ABOUT_CODE = (AttributeError, ImportError, NameError, NotImplementedError, OSError, RecursionError, TypeError)
 """Built-in exceptions whose messages name types, attributes and files, not values."""
 _PACKAGES = ("connectors", "pipeline", "sinks", "stack")
+FAULT_REMEDY = (
+    "This is a fault of readmodels. Send the message, which names its place and holds no row values, to the "
+    "maintainers "
+    "of readmodels."
+)
 _RECORDS = "while writing the records of "
 
 

@@ -83,7 +83,8 @@ class Watchdog:
             "store hangs",
             action=action,
             budget_s=budget_s,
-            remedy="The worker is started again by itself. If it comes back, look at the store and the way to it.",
+            remedy="The worker restarts by itself. If the error recurs, restart the store, or raise the model's "
+            "budget in [watchdog] of readmodels.toml.",
         )
         # Where each thread stands; no values.
         faulthandler.dump_traceback(sys.stderr)

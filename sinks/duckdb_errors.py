@@ -38,7 +38,7 @@ class DuckdbBroken(GenerationBroken):
 class StoreDiskFull(StoreUnavailable):
     """The disk that holds DuckDB's files has no room left."""
 
-    remedy = "Free space on the disk that `duckdb.directory` names; the worker goes on by itself."
+    remedy = "Free space on the disk that `duckdb.directory` names; the worker tries again by itself."
 
 
 class MemoryShort(StoreUnavailable):
@@ -83,4 +83,4 @@ def translated(subject: str) -> Iterator[None]:
             raise MemoryRefused(f"the kernel refused memory to DuckDB for {subject}") from error
         raise unavailable(subject, error) from error
     except duckdb.Error as error:
-        raise MutationRejected(f"DuckDB refused a batch for {subject}: {type(error).__name__}") from error
+        raise MutationRejected(f"DuckDB refused a batch for {subject}: {type(error).__name__}", "duckdb") from error

@@ -48,8 +48,6 @@ class RequestRefused(Exception):
         status: of HTTP; 200 where the answer is a message of Quack's, which the client shows as an error.
     """
 
-    remedy = "Use a client of DuckDB 1.5 and the token of `duckdb.token`: see `docs/analytics.md`."
-
     def __init__(self, words: str, status: int = 200) -> None:
         super().__init__(words)
         self.status = status
@@ -128,7 +126,8 @@ class Front:
         except RequestRefused as refusal:
             writer.write(_response(duckdb_wire.error(str(refusal)), refusal.status))
         except MalformedMessage as error:
-            writer.write(_response(duckdb_wire.error(f"this is no message of Quack's: {error}"), 400))
+            words = f"this is no message of Quack's, as a client of DuckDB 1.5 sends them: {error}"
+            writer.write(_response(duckdb_wire.error(words), 400))
         except (OSError, TimeoutError, h11.RemoteProtocolError, asyncio.IncompleteReadError):
             # The peer has gone, sends no HTTP or does not read: nobody is there to be told.
             writer.transport.abort()
@@ -167,7 +166,7 @@ class Front:
         body = await incoming.body(length)
         if not hmac.compare_digest(duckdb_wire.text_of(body, header), self._token):
             await self._wrong_tokens.answer_late(_peer(writer))
-            raise RequestRefused("Authentication failed")
+            raise RequestRefused("Authentication failed: show the token of `duckdb.token`")
         return _Request(header, duckdb_wire.with_text(body, header, self._private_token))
 
     async def _pass_on(self, request: _Request, writer: asyncio.StreamWriter) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from uuid import uuid4
@@ -34,7 +35,7 @@ log = structlog.get_logger()
 class NoWriter(StoreUnavailable):
     """No process holds DuckDB's files, or the one that held them has ended."""
 
-    remedy = "Start `readmodels run duckdb`; what waits for it goes on by itself."
+    remedy = "Run `readmodels run duckdb`; the command that waits for it goes on by itself."
 
 
 class Inbox:
@@ -98,8 +99,11 @@ class Inbox:
         except SinkError as error:
             return Reply(error=error)
         except Exception as error:  # noqa: BLE001 - a request that nobody can carry out must not silence the others
-            log.error("request not carried out", reason=f"{type(error).__name__}: {error}")
-            return Reply(error=SinkError(f"DuckDB's writer could not do it: {type(error).__name__}"))
+            # Not its words: they may quote a row.
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            reason = f"{type(error).__name__} at {Path(place.filename).name}:{place.lineno}"
+            log.error("request not carried out", reason=reason)
+            return Reply(error=SinkError(f"DuckDB's writer could not carry out {path.name}: {reason}"))
         return Reply()
 
     def _actions(self, request: Request) -> Mapping[Verb, Callable[[], None]]:

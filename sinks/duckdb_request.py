@@ -49,9 +49,7 @@ class Verb(StrEnum):
 
 
 class MalformedRequest(SinkError):
-    """A file among the requests that no process of this version wrote."""
-
-    remedy = "Delete the file, and find out which program wrote it: the folder belongs to the workers alone."
+    """A file among the requests that no process of this version wrote; only the file's writer is told."""
 
 
 Natural = Annotated[int, msgspec.Meta(ge=0)]

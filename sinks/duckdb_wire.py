@@ -18,8 +18,6 @@ _ERROR = b"\x01\x00\x64\x03\x00" + _NO_QUERY + b"\xff\xff\x01\x00"
 class MalformedMessage(ValueError):
     """Bytes that are no message of Quack's; the reader is told so in the answer."""
 
-    remedy = "Use a client of DuckDB 1.5: see `docs/analytics.md`."
-
 
 class Kind(enum.IntEnum):
     """The messages that readers send, and the answers that the front looks into."""

@@ -69,9 +69,19 @@ class AliasesAstray(GenerationMissing):
 
 
 class AliasTaken(SinkError):
-    """An index has the name of a readers' alias, such as one that a write to the missing alias created."""
+    """An index has the name of a readers' alias, such as one that a write to the missing alias created.
 
-    remedy = "Delete the index that has the alias's name, if nobody needs it; then run `readmodels init`."
+    Args:
+        alias: the name.
+    """
+
+    def __init__(self, alias: str) -> None:
+        super().__init__(f"an index has the name of the alias {alias}")
+        self.remedy = (
+            f"If nobody needs the index, send Elasticsearch `DELETE /{alias}`; else reindex it under another name "
+            "before. "
+            "Then run `readmodels init`."
+        )
 
 
 class ElasticsearchStore:
@@ -231,7 +241,8 @@ class ElasticsearchSink:
         answer = self._cluster.answer("POST", "/_aliases", {"actions": actions})
         if answer.status >= 300:
             if answer.reason.type == "invalid_alias_name_exception":
-                raise AliasTaken(f"an index has the name of an alias: {', '.join(self._indices)}")
+                taken = [alias for alias in self._indices if f"[{alias}]" in (answer.reason.reason or "")]
+                raise AliasTaken(",".join(taken or self._indices))
             raise failure(answer.status, answer.reason, "/_aliases")
         moment = now()
         self.note(lambda record: replace(record, shown_at=moment))

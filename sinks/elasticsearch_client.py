@@ -118,7 +118,7 @@ def failure(status: int, reason: Reason, subject: str) -> SinkError:
     if remedy := _remedy_of_block(status, reason):
         return StoreBlocked(words, remedy)
     if status in (400, 413):
-        return MutationRejected(words)
+        return MutationRejected(words, "elasticsearch")
     return StoreUnavailable(words)
 
 
@@ -128,7 +128,8 @@ def _remedy_of_block(status: int, reason: Reason) -> str | None:
     if reason.type == "cluster_block_exception":
         if status == _TOO_MANY:
             return (
-                "Free disk space on the Elasticsearch nodes, or add a node. Elasticsearch releases the block by itself "
+                "Free disk space on the Elasticsearch nodes, or raise "
+                "`cluster.routing.allocation.disk.watermark.flood_stage`. Elasticsearch releases the block by itself "
                 "once a disk is below its high watermark."
             )
         if index := _BLOCKED_INDEX.search(text):
@@ -146,9 +147,15 @@ def _remedy_of_block(status: int, reason: Reason) -> str | None:
             "`cluster.max_shards_per_node` of the cluster."
         )
     if status in (401, 403):
-        return "Check the user and the password in READMODELS_ELASTICSEARCH__URL, and the privileges of the user."
+        return (
+            "Correct the user and the password in READMODELS_ELASTICSEARCH__URL, and give the user the privileges "
+            "`manage` and `all` on the indices, and `monitor` on the cluster."
+        )
     if reason.is_of_memory:
-        return "Give Elasticsearch more heap, or less other work; the worker tries again by itself."
+        return (
+            "Give Elasticsearch more heap (`-Xmx` in jvm.options), or less other work; the worker tries again by "
+            "itself."
+        )
     return None
 
 

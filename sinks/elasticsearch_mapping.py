@@ -64,7 +64,10 @@ _METADATA = frozenset(
 class ShapeRefused(SinkError):
     """An index cannot hold a document of this shape."""
 
-    remedy = "Rename the column or the document, or leave the column out of the document."
+    remedy = (
+        "Rename the column in PostgreSQL, or rename the document, or leave the column out of [tables.….columns] in "
+        "`readmodels.toml`."
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,13 +8,18 @@ from collections.abc import Mapping
 class SinkError(Exception):
     """A store did not do what it was asked to do."""
 
-    remedy = "Read the worker's log for the store's own words."
+    remedy = (
+        "This is a fault of readmodels. Send this message, which holds no row values, to the maintainers of readmodels."
+    )
 
 
 class StoreUnavailable(SinkError):
     """The store did not answer, or answered that it cannot serve now. Trying again later is right."""
 
-    remedy = "Start the store, or correct its address; the worker goes on by itself when it answers."
+    remedy = (
+        "Start the store, or correct its address, `elasticsearch.url` or `redis.url`; the worker goes on by itself "
+        "when the store answers."
+    )
 
 
 class StoreBlocked(StoreUnavailable):
@@ -33,7 +38,7 @@ class StoreBlocked(StoreUnavailable):
 class StoreBroken(SinkError):
     """The store cannot go on in this process; what it holds on disk is whole, and a new process opens it again."""
 
-    remedy = "The worker is started again by itself. If it comes back, look at the store's disk: is it full?"
+    remedy = "The worker restarts by itself. If the error recurs, free space on the disk that `duckdb.directory` names."
 
 
 class MemoryRefused(StoreBroken):
@@ -41,17 +46,25 @@ class MemoryRefused(StoreBroken):
 
 
 class MutationRejected(SinkError):
-    """The store answered, and refused a mutation."""
+    """The store answered, and refused a mutation.
 
-    remedy = "Correct the mapping or the projection, then rebuild the read model."
+    Args:
+        model: the read model; `all` where the store does not know its name.
+    """
+
+    def __init__(self, problem: str, model: str = "all") -> None:
+        super().__init__(problem)
+        self.remedy = (
+            f"Run `readmodels replay {model} --execute`: it builds a new generation from the log. If that is refused "
+            f"at the same records, run `readmodels replay {model} --snapshot --execute`: it reads the rows that "
+            "PostgreSQL has now instead of the log."
+        )
 
 
 class GenerationMissing(SinkError):
     """The generation that was to be written is not there, or readers' names do not lead where they should."""
 
-    remedy = (
-        "Run `readmodels init` to create the first generation, or `readmodels replay all --execute` to build a new one."
-    )
+    remedy = "Run `readmodels init`: it makes a generation live again, a new one if none is left."
 
 
 class GenerationBroken(SinkError):
@@ -63,7 +76,10 @@ class GenerationBroken(SinkError):
 class GenerationInUse(SinkError):
     """The generation is the one that readers see, so it cannot be removed."""
 
-    remedy = "Cut over to another generation first, or remove the whole model with `readmodels teardown`."
+    remedy = (
+        "Cut over to another generation first with `readmodels cutover`, or remove all models with "
+        "`readmodels teardown`."
+    )
 
 
 class ProgressLost(SinkError):

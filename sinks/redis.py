@@ -188,4 +188,5 @@ class RedisSink:
         for target in dict.fromkeys(mutations.target for mutations in batch.mutations):
             rejected += generation.merge(self._shapes[target], batch.changes_of(target), self._pace)
         if rejected:
-            raise MutationRejected(f"these keys hold something else than registers: {', '.join(rejected[:20])}")
+            words = f"these keys hold something else than registers: {', '.join(rejected[:20])}"
+            raise MutationRejected(words, "redis")

@@ -37,12 +37,18 @@ def check(client: Redis) -> list[Finding]:
     findings = []
     version = str(told.get("redis_version", "0"))
     if tuple(int(number) for number in version.split(".")[:2]) < _OLDEST:
-        findings.append(Finding(f"Redis {version} is too old", "Use Redis 6.2 or later, or Valkey.", is_fatal=True))
+        findings.append(
+            Finding(
+                f"Redis {version} is too old",
+                "Set READMODELS_REDIS__URL to a server of Redis 6.2 or later, or of Valkey.",
+                is_fatal=True,
+            )
+        )
     if told.get("cluster_enabled"):
         findings.append(
             Finding(
                 "the server is part of a Redis Cluster, which has one database and no SWAPDB",
-                "Use a server that is not in cluster mode.",
+                "Set READMODELS_REDIS__URL to a server with `cluster-enabled no`.",
                 is_fatal=True,
             )
         )
@@ -51,7 +57,7 @@ def check(client: Redis) -> list[Finding]:
         findings.append(
             Finding(
                 f"maxmemory-policy {policy} evicts registers, and old changes would be taken for new ones",
-                "Set maxmemory-policy to noeviction, and give the server memory enough.",
+                "Run `redis-cli CONFIG SET maxmemory-policy noeviction`, and set it in redis.conf too.",
                 is_fatal=True,
             )
         )
@@ -59,7 +65,7 @@ def check(client: Redis) -> list[Finding]:
         findings.append(
             Finding(
                 "appendonly is off: a restart loses what was written since the last snapshot file, to be read again",
-                "Set appendonly to yes.",
+                "Run `redis-cli CONFIG SET appendonly yes`, and set it in redis.conf too.",
                 is_fatal=False,
             )
         )

@@ -14,7 +14,7 @@ from typing import Any
 from redis import ConnectionPool
 from redis.backoff import NoBackoff
 from redis.connection import AbstractConnection
-from redis.exceptions import ConnectionError, NoScriptError, ResponseError, TimeoutError
+from redis.exceptions import AuthenticationError, ConnectionError, NoScriptError, ResponseError, TimeoutError
 from redis.retry import Retry
 
 from sinks.errors import MutationRejected, StoreBlocked, StoreUnavailable
@@ -26,11 +26,20 @@ _NOT_NOW = {
     *("OOM", "READONLY", "TRYAGAIN", "WRONGPASS"),
 }
 """Codes of errors that are about the server, or the user's rights, and not about what was asked."""
-_USER = "Check the user and the password in READMODELS_REDIS__URL, and the ACL of the user."
+_USER = (
+    "Correct the user and the password in READMODELS_REDIS__URL, and let the user do everything that the sink does: "
+    "`redis-cli ACL SETUSER readmodels on ~* &* +@all`, with the name of the user."
+)
 _REMEDIES = {
     "OOM": "Raise maxmemory, and in redis.conf too: `redis-cli CONFIG SET maxmemory 0` is no limit.",
-    "MISCONF": "Free space on the disk of the Redis server: it refuses writes that it could not save.",
-    "READONLY": "Give READMODELS_REDIS__URL the address of the primary: this server is a replica.",
+    "MISCONF": (
+        "Free space on the disk of the Redis server, then run `redis-cli BGSAVE`: the server refuses writes until it "
+        "has saved."
+    ),
+    "READONLY": (
+        "This server is a replica. Set READMODELS_REDIS__URL to the address of the primary, or make this server the "
+        "primary: `redis-cli REPLICAOF NO ONE`."
+    ),
     "NOAUTH": _USER,
     "NOPERM": _USER,
     "WRONGPASS": _USER,
@@ -124,6 +133,9 @@ def translated() -> Iterator[None]:
     """Turn the client's errors into the sink's, without the server's words where they could quote a value."""
     try:
         yield
+    except AuthenticationError as error:
+        # To the client it is a connection error; its words hold no password.
+        raise StoreBlocked(f"Redis refuses the login: {error}", _USER) from error
     except (ConnectionError, TimeoutError) as error:
         raise StoreUnavailable(f"Redis does not answer: {error}") from error
     except ResponseError as error:
@@ -133,4 +145,4 @@ def translated() -> Iterator[None]:
             raise StoreBlocked(f"Redis refuses writes: {told}", _REMEDIES[code]) from error
         if codes & _NOT_NOW:
             raise StoreUnavailable(f"Redis cannot serve now: {told}") from error
-        raise MutationRejected(f"Redis refused a command: {told}") from error
+        raise MutationRejected(f"Redis refused a command: {told}", "redis") from error

@@ -13,7 +13,7 @@ from pipeline.export.place import S3, Place
 class S3NotInstalled(Exception):
     """The package that speaks with S3 is not here."""
 
-    remedy = "Install `cdc-read-models[export]`."
+    remedy = "Install it with the extra `export`: `pip install 'cdc-read-models[export]'`."
 
 
 @contextmanager

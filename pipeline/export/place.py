@@ -14,8 +14,9 @@ class PlaceUnavailable(Exception):
     """The place cannot be read or written."""
 
     remedy = (
-        "Look whether it is there and may be written. For S3, the usual variables say who asks, and where: "
-        "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL."
+        "Make it a folder in which this user may write. For S3, create the bucket, and set in the environment "
+        "AWS_ENDPOINT_URL to the server, unless it is AWS, AWS_REGION, and AWS_PROFILE or AWS_ACCESS_KEY_ID and "
+        "AWS_SECRET_ACCESS_KEY to those of a user who may write there."
     )
 
 

@@ -20,7 +20,7 @@ from pipeline.snapshots import read_snapshots, snapshot_findings
 from pipeline.source_database import connect
 from pipeline.source_history import SourceHistory
 from pipeline.source_look import look_at, source_findings
-from pipeline.unexpected import is_expected, told
+from pipeline.unexpected import FAULT_REMEDY, is_expected, told
 from sinks.errors import GenerationMissing
 from sinks.rejection import REMEDY
 
@@ -28,7 +28,6 @@ Check = Callable[[Observation], Iterable[Problem]]
 ModelCheck = Callable[[Observation, str], Iterable[Problem]]
 
 NAMED_REJECTIONS = 5
-READ_THE_LOG = "Look at the log of the server that is named; `readmodels status` shows whether it answers again."
 
 
 def connector_runs(observation: Observation) -> Iterator[Problem]:
@@ -38,10 +37,8 @@ def connector_runs(observation: Observation) -> Iterator[Problem]:
         return
     if status.has_failed:
         remedy = ConnectorFailed.remedy
-    elif status.is_at_rest:
-        remedy = "Run `readmodels init`: it resumes the connector."
     else:
-        remedy = "Wait until Kafka Connect has started it. If it does not, read Kafka Connect's log."
+        remedy = "Run `readmodels init`: it resumes the connector, and waits until it runs."
     yield Problem("connector", str(status), remedy)
 
 
@@ -108,7 +105,7 @@ def changes_are_applied(observation: Observation, model: str) -> Iterator[Proble
     staleness_s, limit_s = observation.lag[model].result().staleness_s, observation.max_staleness_s
     if limit_s is not None and staleness_s > limit_s:
         problem = f"a change has waited for {staleness_s:,.0f} s, longer than {limit_s:g} s"
-        yield Problem(model, problem, "Carry out the other remedies. If there are none, wait: its worker catches up.")
+        yield Problem(model, problem, "Nothing, if no other problem is named: its worker catches up.")
     control, budget_s = observation.control.result(), observation.settings.watchdog.of(model)
     working = [worker.last for worker in control.of(model) if worker.last.state is WorkerState.WORKING]
     moved_at = max((max(filter(None, (last.applied_at, last.since))) for last in working), default=None)
@@ -117,7 +114,7 @@ def changes_are_applied(observation: Observation, model: str) -> Iterator[Proble
     rest_s = (datetime.now(UTC) - moved_at).total_seconds()
     if rest_s > budget_s:
         problem = f"changes wait for {staleness_s:,.0f} s, and its worker has applied none for {rest_s:,.0f} s"
-        yield Problem(model, problem, "End the worker and start it again; read its log for what it met.")
+        yield Problem(model, problem, f"End its `readmodels run` and start it again: `readmodels run {model}`.")
 
 
 def worker_runs(observation: Observation, model: str) -> Iterator[Problem]:
@@ -130,7 +127,8 @@ def worker_runs(observation: Observation, model: str) -> Iterator[Problem]:
             yield Problem(
                 model,
                 problem,
-                f"Run `readmodels run {model}` again. If the worker still runs, see whether its host reaches Kafka.",
+                f"Run `readmodels run {model}`. If it still runs, let its host reach the brokers of "
+                "`kafka.bootstrap_servers`.",
             )
         elif reason is not None and last.state is WorkerState.RESTARTING:
             problem = f"its worker ({worker.place}) ended at {_utc(last.since)} to be started again: {reason.message}"
@@ -150,7 +148,7 @@ def worker_runs(observation: Observation, model: str) -> Iterator[Problem]:
         yield Problem(model, "no worker runs", f"Start it: `readmodels run {model}`.")
     elif running and not fed and not any(worker.last.state is WorkerState.WAITING for worker in running):
         states = ", ".join(f"{worker.place}, is {worker.last.state}" for worker in running)
-        remedy = "Wait a few seconds, then look again. If it lasts, read the worker's log."
+        remedy = "Nothing: it works once it has its store and its partitions. A cause that keeps it from that is named."
         yield Problem(model, f"no worker applies changes: {states}", remedy)
     elif fed and (live := observation.generations[model].result().live) is not None and live not in fed:
         yield Problem(
@@ -216,5 +214,5 @@ def _carry_out(subject: str, check: Callable[..., Iterable[Problem]], *args: obj
         return list(check(*args))
     except Exception as error:  # noqa: BLE001 - whatever kept a check from looking, nothing is known to be well
         problem = str(error) if is_expected(error) else f"not looked at: {told(error)}"
-        remedy = getattr(error, "remedy", None) or READ_THE_LOG
+        remedy = getattr(error, "remedy", None) or FAULT_REMEDY
         return [Problem(subject, problem, remedy)]

@@ -18,7 +18,7 @@ Command = Callable[[str], Sequence[str]]
 class BuilderStopped(Exception):
     """A process that fills a generation met what only an operator can mend. The live generation is untouched."""
 
-    remedy = "Do what its last words say, then start the replay again: it goes on where it was."
+    remedy = "Carry out the remedy in this message, then start the replay again: it goes on where it was."
 
 
 @dataclass(frozen=True)

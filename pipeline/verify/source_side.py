@@ -59,7 +59,9 @@ class Images(NamedTuple):
 class NoSuchMoment(ValueError):
     """Rows changed since some time were asked for, where there is no such time, or no column that would tell."""
 
-    remedy = "Give a time as PostgreSQL reads it, such as 2026-01-02T03:04:05Z, or leave the option --since out."
+    remedy = (
+        "Give a time as PostgreSQL reads it: `2026-01-02T03:04:05Z`. For a table without a time, leave out --since."
+    )
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from redis import Redis
 
+from pipeline.policy import Patience
 from sinks.batch import Batch, Span
 from sinks.errors import GenerationMissing, MutationRejected, ProgressLost, StoreBlocked, StoreUnavailable
 from sinks.redis import LIST, RedisStore
@@ -16,8 +20,10 @@ from sinks.redis_errors import RedisUnfit
 from sinks.redis_generation import MARKER, Generation
 from sinks.redis_link import link, pool
 from sinks.redis_wire import wire
+from tests.acceptance.waiting import wait_for
 from tests.contract.redis_changes import ORDERS, batch, streamed
-from tests.contract.redis_server import OwnServer
+from tests.contract.redis_server import OwnServer, shared_server
+from tests.remedies.commands import commands, settings
 
 SHARD = ("orders", 0)
 
@@ -71,6 +77,14 @@ def older(tmp_path: Path, server: OwnServer) -> Callable[[], Path]:
         return Path(shutil.copytree(server.folder, tmp_path / "older", ignore=ignored))
 
     return copy
+
+
+def carry_out(client: Redis, remedy: str) -> None:
+    """Give a server the commands of `redis-cli` in a remedy."""
+    given = re.findall(r"`redis-cli ([^`]+)`", remedy)
+    assert given, remedy
+    for command in given:
+        client.execute_command(*command.split())  # type: ignore[no-untyped-call]
 
 
 def in_place_of_progress(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object]) -> None:
@@ -173,6 +187,7 @@ def test_a_key_of_another_type_is_named_and_the_others_are_written(server: OwnSe
             store.sink(1).write(batch(*changes, begin={SHARD: 0}, end={SHARD: 3}))
         assert "{orders:1}:r" in str(refused.value)
         assert "secret" not in str(refused.value)
+        assert commands(refused.value.remedy)[0] == ["replay", "redis", "--execute"]
         assert [bool(client.exists(f"orders:{key}")) for key in range(3)] == [True, False, True]
     assert store.sink(1).progress().of(SHARD) == 0
 
@@ -182,20 +197,108 @@ def test_a_server_without_memory_takes_the_batch_once_it_has_some(server: OwnSer
         client.config_set("maxmemory", 1)
         with pytest.raises(StoreBlocked, match="OOM") as blocked:
             store.sink(1).write(numbered(0, 5))
-        _, command, *_ = blocked.value.remedy.split("`")
-        client.execute_command(*command.split()[1:])
+        carry_out(client, blocked.value.remedy)
     store.sink(1).write(numbered(0, 5))
     assert_is_at(server, store, 5)
 
 
-def test_a_replica_takes_the_batch_once_it_is_promoted(server: OwnServer, store: RedisStore) -> None:
+def test_a_replica_takes_the_batch_once_it_is_promoted_and_the_primary_at_once(
+    server: OwnServer, store: RedisStore
+) -> None:
     with server.client() as client:
         client.replicaof("127.0.0.1", 1)
-        with pytest.raises(StoreUnavailable, match="READONLY"):
+        with pytest.raises(StoreBlocked, match="READONLY") as blocked:
             store.sink(1).write(numbered(0, 5))
-        client.replicaof("NO", "ONE")
+        assert settings(blocked.value.remedy) == [("redis", "url")]
+        primary = RedisStore(shared_server().url, [ORDERS])
+        primary.sink(9).prepare()
+        primary.sink(9).write(numbered(0, 5))
+        primary.clear()
+        carry_out(client, blocked.value.remedy)
     store.sink(1).write(numbered(0, 5))
     assert_is_at(server, store, 5)
+
+
+def test_a_server_that_could_not_save_takes_the_batch_once_its_disk_has_room(
+    server: OwnServer, store: RedisStore
+) -> None:
+    with server.client() as client:
+        client.config_set("dbfilename", "full.rdb")
+        # A folder in the place of the file: what was saved cannot be renamed, as on a full disk it cannot be written.
+        (server.folder / "full.rdb").mkdir()
+        (server.folder / "full.rdb" / "something").touch()
+        client.config_set("save", "1 1")
+        client.set("changed", 1)
+        wait_for(lambda: client.info("persistence")["rdb_last_bgsave_status"] == "err", 30, lambda: "saved")
+        with pytest.raises(StoreBlocked, match="MISCONF") as blocked:
+            store.sink(1).write(numbered(0, 5))
+        assert blocked.value.remedy.startswith("Free space on the disk of the Redis server")
+        shutil.rmtree(server.folder / "full.rdb")
+        wait_for(lambda: not client.info("persistence")["rdb_bgsave_in_progress"], 30, lambda: "still saving")
+        carry_out(client, blocked.value.remedy)
+        wait_for(lambda: client.info("persistence")["rdb_last_bgsave_status"] == "ok", 30, lambda: "not saved")
+    store.sink(1).write(numbered(0, 5))
+    assert_is_at(server, store, 5)
+
+
+def test_a_user_without_rights_or_with_another_password_is_corrected(server: OwnServer, store: RedisStore) -> None:
+    as_user = RedisStore(server.url.replace("unix://", "unix://readmodels:right@"), [ORDERS])
+    mistaken = RedisStore(server.url.replace("unix://", "unix://readmodels:wrong@"), [ORDERS])
+    with server.client() as client:
+        client.acl_setuser("readmodels", enabled=True, passwords=["+right"], categories=["+@read"], keys=["*"])
+        for user in (as_user, mistaken):
+            with pytest.raises(StoreUnavailable) as refused:
+                user.sink(1).write(numbered(0, 5))
+            assert settings(refused.value.remedy) == [("redis", "url")]
+        carry_out(client, refused.value.remedy)
+    as_user.sink(1).write(numbered(0, 5))
+    assert_is_at(server, store, 5)
+
+
+def test_a_worker_goes_on_by_itself_once_the_store_is_started(server: OwnServer, store: RedisStore) -> None:
+    server.kill()
+    with pytest.raises(StoreUnavailable) as refused:
+        store.sink(1).write(numbered(0, 5))
+    assert ("redis", "url") in settings(refused.value.remedy)
+    waiting = threading.Thread(
+        target=Patience(threading.Event()), args=("write", lambda: store.sink(1).write(numbered(0, 5)))
+    )
+    waiting.start()
+    server.start()
+    waiting.join()
+    assert_is_at(server, store, 5)
+
+
+def test_a_server_in_cluster_mode_gives_way_to_one_that_is_not() -> None:
+    cluster = OwnServer({"cluster-enabled": "yes"}).start()
+    try:
+        with cluster.client() as client:
+            [finding] = [one for one in check(client) if one.is_fatal]
+        assert settings(finding.remedy) == [("redis", "url")]
+        [_, setting, *_] = finding.remedy.split("`")
+        name, value = setting.split()
+        other = OwnServer({name: value}).start()
+        try:
+            with other.client() as client:
+                assert not [one for one in check(client) if one.is_fatal]
+        finally:
+            other.stop()
+    finally:
+        cluster.stop()
+
+
+def test_a_server_that_is_too_old_gives_way_to_the_oldest_that_is_supported(
+    server: OwnServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with server.client() as client:
+        told = client.info()
+        with monkeypatch.context() as older:
+            older.setattr(client, "info", lambda: {**told, "redis_version": "6.0.16"})
+            [finding] = check(client)
+        assert settings(finding.remedy) == [("redis", "url")]
+        [oldest] = re.findall(r"Redis (\d+\.\d+)", finding.remedy)
+        monkeypatch.setattr(client, "info", lambda: {**told, "redis_version": f"{oldest}.0"})
+        assert check(client) == []
 
 
 def test_a_server_that_hangs_takes_the_batch_once_it_goes_on(server: OwnServer, store: RedisStore) -> None:
@@ -235,10 +338,13 @@ def test_a_server_that_evicts_registers_is_refused(server: OwnServer, policy: st
     if is_refused:
         with pytest.raises(RedisUnfit) as refused:
             store.sink(1).prepare()
-        assert "noeviction" in refused.value.remedy
+        with server.client() as client:
+            carry_out(client, refused.value.remedy)
+        store.sink(1).prepare()
+        assert tuple(store.generations()) == (1,)
     else:
         store.sink(1).prepare()
-    assert tuple(store.generations()) == (() if is_refused else (1,))
+    assert tuple(store.generations()) == (1,)
     store.close()
 
 
@@ -246,5 +352,6 @@ def test_a_server_without_an_append_only_file_is_remarked_on(server: OwnServer) 
     with server.client() as client:
         client.config_set("appendonly", "no")
         (finding,) = check(client)
-    assert not finding.is_fatal
-    assert finding.remedy == "Set appendonly to yes."
+        assert not finding.is_fatal
+        carry_out(client, finding.remedy)
+        assert check(client) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 from confluent_kafka import Producer, TopicPartition
+from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 from orjson import dumps
 
@@ -277,6 +279,24 @@ def test_an_aborted_snapshot_that_was_restarted_is_swept(log: Log) -> None:
     assert not judgement.findings
     assert log.rebuilt(judgement.fences) == {1, 3, 4}
     assert log.rebuilt(()) == {1, 2, 3, 4}
+
+
+def test_a_topic_that_expires_is_kept_once_it_has_the_settings_of_the_remedy(
+    endpoints: Endpoints, tmp_path: Path
+) -> None:
+    with opened(endpoints, tmp_path, {**KEEP, "retention.ms": "3600000", "retention.bytes": "1073741824"}) as log:
+        log.write(log.row(1, FIRST, "last"))
+        [finding] = log.judge(log.survey()).findings
+        assert finding.reason is Reason.EXPIRES
+        wanted = [
+            ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+            for name, value in re.findall(r"`([a-z.]+)=(-1)`", finding.remedy)
+        ]
+        [altered] = log.admin.incremental_alter_configs(
+            [ConfigResource(ResourceType.TOPIC, log.topic, incremental_configs=wanted)]
+        ).values()
+        altered.result()
+        wait_for(lambda: not log.judge(log.survey()).findings, 30.0, lambda: "it expires")
 
 
 def test_a_second_snapshot_cannot_be_told_from_the_log_alone(log: Log) -> None:

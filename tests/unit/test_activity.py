@@ -58,7 +58,7 @@ def test_an_error_that_only_an_operator_can_mend_is_told_with_its_remedy() -> No
     assert (told.type, told.message, told.remedy) == (
         "MutationRejected",
         "MutationRejected: 2: 400",
-        MutationRejected.remedy,
+        MutationRejected("2: 400").remedy,
     )
     activity.of_process.stop(MutationRejected("1: 400"))
     assert activity.heartbeat().state is WorkerState.STOPPED

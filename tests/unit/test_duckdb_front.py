@@ -140,7 +140,7 @@ def test_a_wrong_token_is_counted_slowed_and_logged_without_the_token(served: Se
     with capture_logs() as logs, ThreadPoolExecutor(len(wrong)) as attempts:
         answers = list(attempts.map(lambda token: served.says(connect_message(token)), wrong))
         assert reader.ask("SELECT 42") == [(42,)]
-    assert answers == ["Authentication failed"] * len(wrong)
+    assert answers == ["Authentication failed: show the token of `duckdb.token`"] * len(wrong)
     assert served.front.wrong_tokens == len(wrong)
     told = [log for log in logs if log["event"] == "wrong token of a reader"]
     assert told

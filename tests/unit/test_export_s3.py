@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import random
+import re
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
 from functools import partial
+from importlib.metadata import requires
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +18,11 @@ import boto3
 import duckdb
 import pytest
 from moto.server import ThreadedMotoServer
+from packaging.requirements import Requirement
 
 from pipeline.export import bucket
 from pipeline.export.export import OpenPlace
-from pipeline.export.opening import opened
+from pipeline.export.opening import S3NotInstalled, opened
 from pipeline.export.place import ExportedMeanwhile, PlaceUnavailable
 from sinks.duckdb_readers import load_extensions
 from tests.unit.exported_shop import Shop
@@ -130,3 +134,22 @@ def test_what_s3_refuses_is_said_without_its_secret(shop: Shop, client: Any, mon
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     with pytest.raises(PlaceUnavailable, match="Credentials"):
         shop.export(partial(opened, "s3://lake/a"))
+
+
+def test_an_export_reaches_s3_once_the_extra_is_installed(
+    shop: Shop, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.go_on()
+    to = partial(opened, "s3://lake/export")
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "boto3", None)
+        without.delitem(sys.modules, "pipeline.export.bucket")
+        with pytest.raises(S3NotInstalled, match="boto3") as refused:
+            shop.export(to)
+    [wanted] = re.findall(r"`pip install '([^']+)'`", refused.value.remedy)
+    requirement = Requirement(wanted)
+    needed = map(Requirement, requires(requirement.name) or ())
+    [extra] = requirement.extras
+    assert "boto3" in {one.name for one in needed if one.marker and one.marker.evaluate({"extra": extra})}
+    assert len(shop.export(to)) == 1
+    assert client.list_objects_v2(Bucket="lake")["KeyCount"] > 0

@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
+from collections.abc import MutableMapping
+from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
-from pipeline.memory import MemoryExhausted
+from pipeline.memory import MemoryBound, MemoryExhausted, data_bytes
 from pipeline.policy import Verdict, verdict
 from sinks.errors import MemoryRefused
 from tests.remedies.commands import settings
@@ -48,10 +52,13 @@ def bound(connection, **headroom):
 with duckdb.connect(config={"memory_limit": "4GB"}) as connection:
     work = {"write": write, "allocate": allocate}[sys.argv[1]]
     small = bound(connection, memory_headroom="64MB")
-    if sys.argv[2] == "ulimit":
-        resource.setrlimit(resource.RLIMIT_DATA, (small, small))
-    else:
+    if sys.argv[2] == "own":
         MemoryBound(small).apply()
+    else:
+        small = bound(connection, memory_headroom=sys.argv[2])
+        resource.setrlimit(resource.RLIMIT_DATA, (small, small))
+    told = ["", ""]
+    is_lifted = False
     try:
         with named_exhaustion():
             work(connection)
@@ -86,10 +93,32 @@ def test_a_process_that_is_refused_memory_ends_with_its_bound_and_works_with_a_l
     assert is_lifted
 
 
-def test_a_bound_that_is_not_the_workers_own_is_named() -> None:
-    limit_bytes, _, problem, remedy = exhausted("allocate", "ulimit")
+def test_a_bound_that_is_not_the_workers_own_is_named_and_raised() -> None:
+    limit_bytes, _, problem, remedy = exhausted("allocate", "64MB")
     assert f"a bound of {limit_bytes:,} bytes by `ulimit -d`" in problem
-    assert "`ulimit -d`" in remedy
+    assert "give its process more memory: by `ulimit -d`" in remedy
+    assert exhausted("allocate", "2GB")[2:] == ("", "")
+
+
+def test_a_process_near_its_bound_warns_until_the_bound_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.memory.WATCHED_EVERY_S", 0.001)
+    told = warnings(data_bytes())
+    assert told
+    assert settings(told[0]["remedy"]) == [("duckdb", "memory_headroom")]
+    assert warnings(4 * data_bytes()) == []
+
+
+def warnings(limit_bytes: int) -> list[MutableMapping[str, Any]]:
+    """What the watch over a bound logs in its first looks."""
+    looks = iter([False, True])
+
+    class Looks(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:  # noqa: ARG002
+            return next(looks, True)
+
+    with capture_logs() as logged:
+        MemoryBound(limit_bytes)._watch(Looks())
+    return logged
 
 
 @pytest.mark.parametrize("error", [MemoryError(), MemoryExhausted("refused", is_bounded=True), MemoryRefused("DuckDB")])

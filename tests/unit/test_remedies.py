@@ -29,7 +29,10 @@ NEVER_SHOWN = {
     "connectors.avro_schema:UnresolvedSchema",
     "connectors.calendar:MalformedTime",
     "connectors.decode_avro:NotAnEnvelope",
+    "pipeline.marks:MarkInsideTransaction",
     "pipeline.policy:GivenUp",
+    "sinks.duckdb_front:RequestRefused",
+    "sinks.duckdb_wire:MalformedMessage",
     "pipeline.verify.json_value:Malformed",
 }
 """Exceptions that are caught where they are known, and become one with a remedy or none at all."""

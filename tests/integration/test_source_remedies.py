@@ -1,0 +1,222 @@
+"""Remedies of the source, carried out word by word on a real PostgreSQL: the problem, what is printed, and its end."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+from psycopg.pq import ExecStatus
+
+from connectors.debezium import shipped_configuration
+from pipeline import replication, source_database
+from pipeline.capture import Capture, read_source
+from pipeline.contract import Table
+from pipeline.incremental import SnapshotRefused
+from pipeline.preconditions import Finding, findings
+from pipeline.replication import SlotInUse, drop_slot, read_slot
+from pipeline.source_database import Connection, SourceError, SourceRightsMissing, SourceSettings, SourceUnavailable
+from pipeline.source_rows import ConditionRefused, count_about
+from pipeline.verify.source_side import NoSuchMoment, source_side
+from pipeline.verify.subject import Form, Subject
+from stack.endpoints import Endpoints
+from tests.integration.own_source import own_database
+from tests.remedies.commands import settings, statements
+
+CONFIGURATION = shipped_configuration().with_settings({"slot.name": "source_remedies"})
+ROLE = "source_remedies_replication"
+CAPTURE = Capture(CONFIGURATION, ROLE, {"public.orders": {"id", "note", "half"}})
+
+
+@pytest.fixture(scope="module")
+def source(endpoints: Endpoints) -> Iterator[SourceSettings]:
+    with own_database(endpoints, "source_remedies") as made:
+        replication.create_role(made)
+        with source_database.connect(made.url) as connection:
+            source_database.create_schema(connection)
+            source_database.grant(connection, made.replication_role)
+            source_database.create_publication(connection)
+        yield made
+
+
+@pytest.fixture
+def admin(source: SourceSettings) -> Iterator[Connection]:
+    """A connection of a superuser, in a transaction that is rolled back."""
+    with source_database.connect(source.admin_url) as opened, opened.transaction(force_rollback=True):
+        yield opened
+
+
+def found(connection: Connection, capture: Capture = CAPTURE) -> list[Finding]:
+    return findings(read_source(connection, capture), capture)
+
+
+def carry_out(connection: Connection, remedy: str) -> None:
+    """Execute the statements of a remedy."""
+    given = statements(remedy)
+    assert given, remedy
+    for statement in given:
+        connection.execute(statement.encode())
+
+
+@pytest.mark.parametrize(
+    ("change", "blanks"),
+    [
+        ("ALTER TABLE orders REPLICA IDENTITY DEFAULT", []),
+        ("ALTER TABLE orders ENABLE ROW LEVEL SECURITY", []),
+        ("ALTER TABLE order_items DROP CONSTRAINT order_items_pkey", ["id"]),
+        (
+            "ALTER TABLE order_items DROP CONSTRAINT order_items_pkey, ADD PRIMARY KEY (id) DEFERRABLE",
+            ["order_items_pkey", "id"],
+        ),
+        ("ALTER PUBLICATION readmodels SET (publish = 'insert, update')", []),
+        ("ALTER PUBLICATION readmodels SET TABLE orders WHERE (id > 5), order_items, readmodels.signal", []),
+        ("ALTER PUBLICATION readmodels DROP TABLE readmodels.signal", []),
+    ],
+)
+def test_a_source_is_ready_once_the_statements_of_the_remedy_are_executed(
+    admin: Connection, change: str, blanks: list[str]
+) -> None:
+    assert found(admin) == []
+    admin.execute(change.encode())
+    [finding] = found(admin)
+    remedy = finding.remedy
+    for word in blanks:
+        remedy = remedy.replace("…", word, 1)
+    carry_out(admin, remedy)
+    assert found(admin) == []
+
+
+def test_an_unlogged_table_is_logged_and_a_partitioned_one_captured_by_its_partitions(admin: Connection) -> None:
+    admin.execute("ALTER PUBLICATION readmodels DROP TABLE orders")
+    admin.execute("ALTER TABLE orders SET UNLOGGED")
+    [finding] = [one for one in found(admin) if "not an ordinary logged table" in one.problem]
+    carry_out(admin, finding.remedy)
+    assert not [one for one in found(admin) if "not an ordinary logged table" in one.problem]
+    admin.execute("CREATE TABLE parted (id int PRIMARY KEY) PARTITION BY RANGE (id)")
+    admin.execute("CREATE TABLE part PARTITION OF parted DEFAULT")
+    assert "name its partitions in readmodels.toml" in finding.remedy
+    for name, is_refused in (("parted", True), ("part", False)):
+        capture = replace(
+            CAPTURE, connector=CONFIGURATION.with_settings({"table.include.list": f"public.{name}"}), columns={}
+        )
+        is_found = [one for one in found(admin, capture) if "not an ordinary logged table" in one.problem]
+        assert bool(is_found) is is_refused
+
+
+def test_a_table_that_is_missing_is_created_or_taken_out(admin: Connection) -> None:
+    admin.execute("ALTER TABLE order_items RENAME TO elsewhere")
+    [finding] = found(admin)
+    assert finding.remedy == "Create public.order_items, or take it out of readmodels.toml."
+    without = replace(CAPTURE, connector=CONFIGURATION.with_settings({"table.include.list": "public.orders"}))
+    assert found(admin, without) == []
+    admin.execute("ALTER TABLE elsewhere RENAME TO order_items")
+    assert found(admin) == []
+
+
+def test_a_generated_column_is_taken_out_of_the_description(admin: Connection) -> None:
+    admin.execute("ALTER TABLE orders ADD half numeric GENERATED ALWAYS AS (total / 2) STORED")
+    [finding] = found(admin)
+    [(column, table)] = re.findall(r"Take (\w+) out of the columns of (\S+) in readmodels\.toml", finding.remedy)
+    columns = {table: CAPTURE.columns[table] - {column}}  # type: ignore[operator]
+    assert found(admin, replace(CAPTURE, columns=columns)) == []
+
+
+def test_a_database_of_another_encoding_gives_way_to_one_that_the_remedy_creates(endpoints: Endpoints) -> None:
+    with own_database(endpoints, "latin_remedies", encoding="LATIN1") as own:
+        with source_database.connect(own.url) as opened:
+            [finding] = [one for one in found(opened) if "encoding is LATIN1" in one.problem]
+        assert settings(finding.remedy) == [("source", "url"), ("source", "admin_url")]
+        [create] = statements(finding.remedy)
+        with source_database.connect(own.admin_url) as admin:
+            admin.execute(create.replace("…", "utf8_remedies").encode())
+            try:
+                with source_database.connect(make_conninfo(own.admin_url, dbname="utf8_remedies")) as opened:
+                    assert not [one for one in found(opened) if "encoding" in one.problem]
+            finally:
+                admin.execute("DROP DATABASE utf8_remedies WITH (FORCE)")
+
+
+def test_a_slot_is_dropped_once_the_session_that_reads_it_is_ended(source: SourceSettings) -> None:
+    with source_database.connect(source.admin_url) as admin:
+        admin.execute("SELECT pg_create_logical_replication_slot('source_remedies', 'pgoutput')")
+        with reading("source_remedies", source.admin_url):
+            with pytest.raises(SlotInUse) as refused:
+                drop_slot(admin, "source_remedies", 0.0)
+            [query] = re.findall(r"SELECT pg_terminate_backend[^;]+;", refused.value.remedy)
+            admin.execute(query.encode())
+            assert drop_slot(admin, "source_remedies", 30.0)
+        assert read_slot(admin, "source_remedies") is None
+
+
+def reading(slot: str, url: str) -> closing[psycopg.Connection[tuple[object, ...]]]:
+    """A session that streams from a slot until it is closed."""
+    connection = psycopg.connect(make_conninfo(url, replication="database"), autocommit=True)
+    streaming = f"START_REPLICATION SLOT {slot} LOGICAL 0/0 (proto_version '1', publication_names 'readmodels')"
+    connection.pgconn.send_query(streaming.encode())
+    streams = connection.pgconn.get_result()
+    assert streams is not None
+    assert streams.status == ExecStatus.COPY_BOTH
+    return closing(connection)
+
+
+def test_a_source_answers_once_its_address_is_corrected(source: SourceSettings) -> None:
+    with pytest.raises(SourceUnavailable) as refused:
+        source_database.connect(make_conninfo(source.url, dbname="no_such_database"))
+    assert settings(refused.value.remedy) == [("source", "url"), ("source", "admin_url")]
+    source_database.connect(source.url).close()
+
+
+def test_a_setup_succeeds_once_the_url_names_the_owner_and_the_admin_url_a_role_with_the_rights(
+    source: SourceSettings,
+) -> None:
+    other = make_conninfo(source.url, user=ROLE, password=source.replication_password)
+    with source_database.connect(other) as weak, pytest.raises(SourceRightsMissing) as refused:
+        source_database.create_publication(weak)
+    with pytest.raises(SourceRightsMissing):
+        replication.create_role(replace(source, admin_url=other, replication_role="source_remedies_other"))
+    assert settings(refused.value.remedy) == [("source", "url"), ("source", "admin_url")]
+    with source_database.connect(source.url) as owner, owner.transaction(force_rollback=True):
+        owner.execute("DROP PUBLICATION readmodels")
+        source_database.create_publication(owner)
+    replication.create_role(source)
+
+
+def test_a_statement_succeeds_once_what_postgresql_names_is_corrected(source: SourceSettings) -> None:
+    with source_database.connect(source.url) as owner, owner.transaction(force_rollback=True):
+        owner.execute("ALTER TABLE orders RENAME TO elsewhere; CREATE VIEW orders AS SELECT 1 AS id")
+        with pytest.raises(SourceError, match="orders") as refused, owner.transaction():
+            source_database.create_schema(owner)
+        assert refused.value.remedy.startswith("Correct what PostgreSQL names in this message")
+        owner.execute("DROP VIEW orders; ALTER TABLE elsewhere RENAME TO orders")
+        source_database.create_schema(owner)
+
+
+def test_a_condition_is_taken_once_it_is_written_as_the_example(source: SourceSettings) -> None:
+    with source_database.connect(source.url) as owner:
+        for wrong in ("no_such_column > 5", "id IN (SELECT id FROM order_items)", "true) OR (true"):
+            with pytest.raises(ConditionRefused) as refused:
+                count_about(owner, "public.orders", wrong)
+        [example] = re.findall("`([^`]+)`", refused.value.remedy)
+        assert count_about(owner, "public.orders", example) >= 0
+
+
+def test_a_moment_is_taken_once_it_is_written_as_the_example(source: SourceSettings) -> None:
+    with source_side(source.url) as side:
+        columns = {"id": "bigint", "created_at": "timestamptz"}
+        orders = Subject("orders", Table(source="public.orders", key=("id",), columns=columns), Form.ROW)
+        with pytest.raises(NoSuchMoment) as refused:
+            side.keys_since(orders, "lately")
+        [example] = re.findall("`([^`]+)`", refused.value.remedy)
+        assert side.keys_since(orders, example) == []
+
+
+def test_rows_are_read_by_the_connector_once_its_role_has_the_rights(source: SourceSettings) -> None:
+    with source_database.connect(source.admin_url) as admin, admin.transaction(force_rollback=True):
+        admin.execute(f"REVOKE SELECT ON orders FROM {ROLE}; REVOKE USAGE ON SCHEMA public FROM {ROLE}".encode())
+        carry_out(admin, SnapshotRefused("public.orders", ROLE).remedy)
+        admin.execute(f"SET LOCAL ROLE {ROLE}".encode())
+        admin.execute("SELECT count(*) FROM public.orders")

@@ -1,0 +1,53 @@
+"""Faults of readmodels: the message that an operator is asked to send can be sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from pipeline.health.checks import _carry_out
+from pipeline.health.problem import Problem
+from pipeline.heartbeat import reason_for
+from pipeline.unexpected import FAULT_REMEDY
+from sinks.batch import Batch
+from sinks.duckdb_elsewhere import DuckdbElsewhere
+from sinks.duckdb_inbox import Inbox
+from sinks.duckdb_sink import DuckdbSink
+from sinks.duckdb_store import DuckdbStore
+from sinks.errors import SinkError
+from sinks.generation import Record
+from sinks.shape import RowShape
+
+
+def fail(*_: object) -> Iterator[Problem]:
+    """Fail as a fault does, with a value of a row in the message."""
+    raise KeyError("secret")
+
+
+def test_the_message_about_a_fault_can_be_sent_for_it_names_its_place_and_no_value() -> None:
+    [problem] = _carry_out("slot", fail)
+    with pytest.raises(KeyError) as fault:
+        fail()
+    reason = reason_for(fault.value)
+    for message, remedy in ((problem.problem, problem.remedy), (reason.message, reason.remedy)):
+        assert remedy == FAULT_REMEDY
+        assert "unexpected KeyError" in message
+        assert "secret" not in message
+    assert "pipeline/health/checks.py:" in problem.problem
+
+
+def test_the_message_about_a_fault_of_duckdbs_writer_can_be_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shape = RowShape("orders", ("id",), {"id": "bigint"})
+    with closing(DuckdbStore(tmp_path, [shape])) as store:
+        store.create(1, Record(shapes=(shape,)))
+        monkeypatch.setattr(DuckdbSink, "write", fail)
+        with Inbox(tmp_path, store).answering(), pytest.raises(SinkError) as fault:
+            DuckdbElsewhere(tmp_path).sink(1).write(Batch())
+    assert fault.value.remedy == SinkError.remedy
+    assert "KeyError at test_faults.py:" in str(fault.value)
+    assert "secret" not in str(fault.value)

@@ -1,0 +1,177 @@
+"""Remedies of questions and exports, carried out word by word: the problem, what is printed, and its end."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from pipeline import read_models
+from pipeline.analytics import analytics
+from pipeline.as_of import NoPast, as_of
+from pipeline.config import Settings
+from pipeline.export.export import NoSuchTable
+from pipeline.export.manifest import ExportDiffers
+from pipeline.export.opening import opened
+from pipeline.export.place import ExportedMeanwhile, PlaceUnavailable
+from pipeline.incremental import SignalTooLong, WantedSnapshot
+from pipeline.read_models import UnknownModel
+from pipeline.sql import QueryFailed, ReadersNotServed, ask
+from sinks.duckdb_query import AnyName, QueryRefused, require_reads
+from sinks.duckdb_readers import Served, files_of, load_extensions, serve
+from tests.remedies.commands import settings as named_settings
+from tests.unit.exported_shop import Shop, settings_of, shown
+from tests.unit.quack import TOKEN, free_address
+
+THEN = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Shop]:
+    with closing(Shop(tmp_path / "duckdb", random.Random(7))) as made:
+        made.go_on()
+        yield made
+
+
+@pytest.fixture
+def idle(shop: Shop) -> Settings:
+    """Settings for a model that no worker holds."""
+    shop.close()
+    return shop.settings
+
+
+def quoted(remedy: str) -> list[str]:
+    """The words that a remedy has in backquotes."""
+    return re.findall(r"`([^`]+)`", remedy)
+
+
+def test_a_table_without_a_past_is_asked_by_its_plain_name(idle: Settings) -> None:
+    def asked(query: str) -> int:
+        return len(ask(idle, as_of(query, THEN, ["orders"], analytics("UTC"))).to_pylist())
+
+    with pytest.raises(NoPast) as refused:
+        asked("FROM main.orders")
+    [plain, *columns] = quoted(refused.value.remedy)
+    assert asked(plain) >= 0
+    with pytest.raises(NoPast):
+        asked("FROM orders_history")
+    assert "leave out --as-of" in refused.value.remedy
+    assert ask(idle, f"SELECT {', '.join(columns)} FROM orders_history").num_rows > 0
+
+
+def test_a_failed_query_is_corrected_by_the_statements_that_tell_what_there_is(idle: Settings) -> None:
+    with pytest.raises(QueryFailed) as failed:
+        ask(idle, "SELECT state FROM orders")
+    told = [ask(idle, statement).to_pylist() for statement in quoted(failed.value.remedy)]
+    assert "orders" in {row["name"] for row in told[0]}
+    assert "status" in {row["column_name"] for row in told[1]}
+    assert ask(idle, "SELECT status FROM orders").num_rows > 0
+
+
+def test_a_refused_query_is_asked_with_one_select_of_the_functions_that_the_page_allows() -> None:
+    for query in ("DROP TABLE orders", "SELECT 1; SELECT 2", "FROM read_csv('/etc/passwd')"):
+        with pytest.raises(QueryRefused) as refused:
+            require_reads(query, AnyName())
+    assert "one SELECT statement" in refused.value.remedy
+    [page] = re.findall(r"docs/\w+\.md", refused.value.remedy)
+    assert "SELECT" in (Path(__file__).parents[3] / page).read_text()
+    require_reads("SELECT upper(status) FROM orders", AnyName())
+
+
+def test_readers_are_served_once_the_named_settings_are_set(shop: Shop) -> None:
+    with pytest.raises(ReadersNotServed) as refused:
+        ask(shop.settings, "SELECT 42 AS it")
+    assert named_settings(refused.value.remedy) == [("duckdb", "serve"), ("duckdb", "token")]
+    address = free_address()
+    own = shop.settings.model_copy(update={"duckdb": _with(shop.settings, serve=address, token=TOKEN)})
+    with closing(serve(shop.store.instance(), Served(address, TOKEN, files_of(shop.directory)))):
+        assert ask(own, "SELECT 42 AS it").to_pylist() == [{"it": 42}]
+
+
+def test_a_name_that_is_no_table_is_replaced_by_one_of_the_named(shop: Shop, tmp_path: Path) -> None:
+    with pytest.raises(NoSuchTable) as refused:
+        shop.export(partial(opened, str(tmp_path / "export")), "customers")
+    tables = quoted(refused.value.remedy)
+    assert len(shop.export(partial(opened, str(tmp_path / "export")), *tables)) == len(tables) == 2
+
+
+def test_an_export_of_something_else_goes_into_an_empty_folder(shop: Shop, tmp_path: Path) -> None:
+    shop.export(partial(opened, str(tmp_path / "export")))
+    before = shown(tmp_path / "export")
+    shop.settings = settings_of(shop.directory, "Europe/Berlin")
+    with pytest.raises(ExportDiffers) as differs:
+        shop.export(partial(opened, str(tmp_path / "export")))
+    assert "export into an empty place" in differs.value.remedy
+    shop.export(partial(opened, str(tmp_path / "empty")))
+    assert shown(tmp_path / "export") == before
+
+
+def test_an_export_of_a_model_that_is_behind_is_repeated_once_it_has_caught_up(tmp_path: Path) -> None:
+    to = partial(opened, str(tmp_path / "export"))
+    with closing(Shop(tmp_path / "ahead", random.Random(7))) as ahead:
+        ahead.go_on(12)
+        ahead.export(to)
+    with closing(Shop(tmp_path / "behind", random.Random(7))) as behind:
+        with pytest.raises(ExportDiffers) as differs:
+            behind.export(to)
+        assert "try again when it has caught up" in differs.value.remedy
+        behind.go_on(12)
+        behind.export(to)
+
+
+def test_an_export_is_run_again_when_the_other_has_ended(shop: Shop, tmp_path: Path) -> None:
+    to = partial(opened, str(tmp_path / "export"))
+    with to("orders_history"), pytest.raises(ExportedMeanwhile) as refused:
+        shop.export(to)
+    assert "run it again when the other has ended" in refused.value.remedy
+    assert len(shop.export(to)) == 1
+
+
+def test_a_place_that_is_no_folder_becomes_one(shop: Shop, tmp_path: Path) -> None:
+    place = tmp_path / "export"
+    place.touch()
+    with pytest.raises(PlaceUnavailable) as refused:
+        shop.export(partial(opened, str(place)))
+    assert refused.value.remedy.startswith("Make it a folder in which this user may write")
+    place.unlink()
+    place.mkdir()
+    assert len(shop.export(partial(opened, str(place)))) == 1
+
+
+def test_a_model_is_asked_for_by_one_of_the_names_that_are_told() -> None:
+    with pytest.raises(UnknownModel) as refused:
+        read_models.named(["postgres"])
+    named = re.findall(r"`(\w+)`", refused.value.remedy)
+    assert [read_models.named([name]) for name in named[:-1]] == [[name] for name in read_models.MODELS]
+    assert read_models.named(named[-1:]) == list(read_models.MODELS)
+
+
+def test_a_condition_that_is_too_long_is_given_as_a_range_of_the_key() -> None:
+    with pytest.raises(SignalTooLong) as refused:
+        _ = WantedSnapshot(tables=("public.orders",), where=" OR ".join(f"id = {n}" for n in range(1000))).data
+    [shorter] = quoted(refused.value.remedy)
+    assert shorter in WantedSnapshot(tables=("public.orders",), where=shorter).data
+
+
+def _with(settings: Settings, **values: str) -> object:
+    return type(settings.duckdb)(**{**vars(settings.duckdb), **values})
+
+
+def test_a_reader_with_another_token_is_told_which_to_show(shop: Shop) -> None:
+    address = free_address()
+    with (
+        closing(serve(shop.store.instance(), Served(address, TOKEN, files_of(shop.directory)))),
+        duckdb.connect() as reader,
+    ):
+        load_extensions(reader)
+        with pytest.raises(duckdb.Error, match=r"show the token of `duckdb\.token`"):
+            reader.execute("FROM quack_query(?, 'SELECT 42', token := 'another')", [address])
+        asked = reader.execute("FROM quack_query(?, 'SELECT 42', token := ?)", [address, TOKEN])
+        assert asked.fetchall() == [(42,)]
