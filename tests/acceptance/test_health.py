@@ -12,7 +12,9 @@ import yaml
 
 from connectors.connect import ConnectClient
 from pipeline.health.problem import Problem
+from pipeline.marks import MarkNotSeen, Marks
 from pipeline.status import look
+from pipeline.verify.arrival import ModelBehind
 from tests.acceptance.command import CHECKOUT, MODELS
 from tests.acceptance.generations import succeeds
 from tests.acceptance.models import HTTP
@@ -47,6 +49,15 @@ def commands(remedy: str) -> Iterator[list[str]]:
         yield shlex.split(quoted)
 
 
+def follow(pipeline: Pipeline, remedy: str) -> None:
+    """Do what a remedy says, command by command; one that runs workers is left running."""
+    for words in commands(remedy):
+        if words[0] == "run":
+            pipeline.start(*words[1:])
+        else:
+            succeeds(pipeline.command(*words))
+
+
 def probe(model: str) -> list[str]:
     """The words of docker compose's health check of a worker."""
     return [str(word) for word in COMPOSE[f"worker-{model}"]["healthcheck"]["test"][2:]]
@@ -62,6 +73,9 @@ def test_the_health_checks_of_compose_hold_while_workers_work_and_fail_without_t
         assert list(commands(problem.remedy)) == [["run", model]]
         unhealthy = pipeline.command(*probe(model))
         assert (unhealthy.returncode, f"{model}: no worker runs" in unhealthy.stdout) == (1, True)
+        follow(pipeline, problem.remedy)
+    becomes_healthy(pipeline)
+    pipeline.end()
 
 
 def test_a_paused_model_is_named_until_the_remedy_is_carried_out(pipeline: Pipeline) -> None:
@@ -70,17 +84,26 @@ def test_a_paused_model_is_named_until_the_remedy_is_carried_out(pipeline: Pipel
     paused = named(pipeline, "redis", "paused since")
     assert pipeline.command(*probe("redis")).returncode == 1
     assert pipeline.command(*probe("duckdb")).returncode == 0
-    for words in commands(paused.remedy):
-        succeeds(pipeline.command(*words))
+    pipeline.sql("UPDATE public.orders SET updated_at = now() WHERE id = (SELECT min(id) FROM public.orders)")
+    behind = pipeline.command("verify", "redis", "--timeout", "2")
+    assert "ModelBehind" in behind.stderr
+    follow(pipeline, paused.remedy)
     becomes_healthy(pipeline)
+    [*_, longer] = commands(ModelBehind.remedy)
+    succeeds(pipeline.command("verify", "redis", *longer[1:]))
 
 
 def test_a_resting_connector_is_named_until_the_remedy_is_carried_out(pipeline: Pipeline) -> None:
     with closing(ConnectClient(pipeline.endpoints.connect)) as client:
         client.pause(pipeline.settings.connector.name)
         resting = named(pipeline, "connector", "PAUSED")
-        for words in commands(resting.remedy):
-            succeeds(pipeline.command(*words))
+        marks = Marks(pipeline.settings.kafka, pipeline.settings.connector, pipeline.settings.connect.url)
+        mark = marks.set(pipeline.source)
+        with pytest.raises(MarkNotSeen) as unseen:
+            marks.await_in_log(mark, 1.0)
+        assert next(commands(unseen.value.remedy)) == ["init"] == next(commands(resting.remedy))
+        follow(pipeline, resting.remedy)
+    marks.await_in_log(mark, FOUND_WITHIN_S)
     becomes_healthy(pipeline)
 
 
@@ -91,8 +114,7 @@ def test_killed_workers_are_missing_until_others_run_in_their_place(pipeline: Pi
     for model in MODELS:
         missing = named(pipeline, model, "is missing: silent for")
         assert f"process {killed[model]})" in missing.problem
-        assert list(commands(missing.remedy)) == [["run", model]]
-    pipeline.keep_running()
+        follow(pipeline, missing.remedy)
     becomes_healthy(pipeline)
 
 

@@ -9,6 +9,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 CARRIED_OUT: Mapping[str, str | tuple[str, ...]] = {
+    "pipeline.health.checks:worker_runs | Run `readmodels": (
+        "tests/acceptance/test_health.py::test_killed_workers_are_missing_until_others_run_in_their_place"
+    ),
+    "pipeline.health.checks:worker_runs | Start it: `readmodels": (
+        "tests/acceptance/test_health.py::test_the_health_checks_of_compose_hold_while_workers_work_and_fail_without_them"
+    ),
+    "pipeline.marks:MarkNotSeen": (
+        "tests/acceptance/test_health.py::test_a_resting_connector_is_named_until_the_remedy_is_carried_out"
+    ),
+    "pipeline.verify.arrival:ModelBehind": (
+        "tests/acceptance/test_health.py::test_a_paused_model_is_named_until_the_remedy_is_carried_out"
+    ),
     "pipeline.unexpected": (
         "tests/unit/remedies/test_faults.py::"
         "test_the_message_about_a_fault_can_be_sent_for_it_names_its_place_and_no_value"
@@ -436,11 +448,7 @@ CARRIED_OUT: Mapping[str, str | tuple[str, ...]] = {
 CHECKED: tuple[str, ...] = (
     "connectors.errors:BeforeMissing",
     "connectors.errors:BadRecord",
-    "pipeline.health.checks:worker_runs | Run `readmodels",
     "pipeline.health.checks:worker_runs | Then start it again: `readmodels run {model}`.",
-    "pipeline.health.checks:worker_runs | Start it: `readmodels",
-    "pipeline.marks:MarkNotSeen",
-    "pipeline.verify.arrival:ModelBehind",
     "sinks.errors:GenerationMissing",
     "pipeline.child:TopicsMissing",
     "pipeline.epoch.gate:TopicsGone",
