@@ -119,10 +119,11 @@ def test_a_table_that_is_missing_is_created_or_taken_out(admin: Connection) -> N
 
 def test_a_generated_column_is_taken_out_of_the_description(admin: Connection) -> None:
     admin.execute("ALTER TABLE orders ADD half numeric GENERATED ALWAYS AS (total / 2) STORED")
-    [finding] = found(admin)
+    [finding] = [one for one in found(admin) if "half is generated" in one.problem]
     [(column, table)] = re.findall(r"Take (\w+) out of the columns of (\S+) in readmodels\.toml", finding.remedy)
     columns = {table: CAPTURE.columns[table] - {column}}  # type: ignore[operator]
-    assert found(admin, replace(CAPTURE, columns=columns)) == []
+    left = found(admin, replace(CAPTURE, columns=columns))
+    assert not [one for one in left if "half is generated" in one.problem]
 
 
 def test_a_database_of_another_encoding_gives_way_to_one_that_the_remedy_creates(endpoints: Endpoints) -> None:
