@@ -32,6 +32,8 @@ log = structlog.get_logger()
 ASKS_EVERY_S = 0.5
 HELD_S = 10.0
 """How long a change is held back at most, so that readers see something of a long snapshot."""
+CHECKS_AGAIN_AFTER_S = 10.0
+"""After an answer of the store that does not let the check be done."""
 STALLED_AFTER_S = 60.0
 """How long nothing comes from a snapshot before it is taken for one that goes on later, or never."""
 
@@ -125,13 +127,18 @@ class FirstFill:
             held: answers with the shards that this process reads.
         """
         patience = Patience(over)
-        try:
-            while not patience("look at the first fill", lambda: self._is_complete(held)):
-                if over.wait(ASKS_EVERY_S):
+        pause_s = 0.0
+        while not over.wait(pause_s):
+            try:
+                if patience("look at the first fill", lambda: self._is_complete(held)):
                     return
-        except (GivenUp, SinkError) as unfinished:
-            # The worker meets what the store says here, and tells of it.
-            log.debug("first fill left off", reason=str(unfinished))
+                pause_s = ASKS_EVERY_S
+            except GivenUp:
+                return
+            except SinkError as error:
+                # The worker stops at what makes it impossible to go on; anything else must not leave this undone.
+                log.warning("first fill not checked", reason=str(error), remedy=error.remedy)
+                pause_s = CHECKS_AGAIN_AFTER_S
 
     def _is_complete(self, held: Callable[[], Collection[Shard]]) -> bool:
         """Look once, and complete the generation where that is due."""

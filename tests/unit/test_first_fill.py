@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from pipeline.first_fill import FirstFill, gathering
 from pipeline.gather import Gathered
 from sinks.batch import Batch, Shard, Span
+from sinks.errors import GenerationBroken
 from sinks.generation import Record, State
 from sinks.memory import MemoryStore
 from tests.acceptance.waiting import wait_for
@@ -115,6 +117,25 @@ def test_a_process_that_ends_leaves_the_generation_to_the_next_one(fill: Fill) -
     assert fill.state() is State.BUILDING
     fill.log.is_over = True
     fill.over.clear()
+    fill.write(7)
+    fill.watch().join(10)
+    assert fill.state() is State.LIVE
+
+
+def test_an_answer_that_keeps_the_fill_from_being_checked_does_not_end_the_checks(
+    fill: Fill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.first_fill.CHECKS_AGAIN_AFTER_S", 0.01)
+    answers = [GenerationBroken("read while it was written")]
+    known = fill.store.generations
+
+    def generations() -> Mapping[int, Record]:
+        if answers:
+            raise answers.pop()
+        return known()
+
+    monkeypatch.setattr(fill.store, "generations", generations)
+    fill.log.is_over, fill.log.end = True, 7
     fill.write(7)
     fill.watch().join(10)
     assert fill.state() is State.LIVE
