@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from connectors.timestamps import FAR_US, us_of
 from sinks.column_type import parse
 
 Text = Callable[[pa.Array], pa.Array]
@@ -75,14 +76,25 @@ def _calendar(unit: str, ending: str = "") -> Text:
     def write(column: pa.Array) -> pa.Array:
         counts = column.cast(pa.from_numpy_dtype(integer))
         counted = pc.fill_null(counts, 0).to_numpy(zero_copy_only=False).astype(np.int64)
-        plain = np.where(np.abs(counted) >= last, 0, counted)
-        text = pc.replace_substring(pa.array(np.datetime_as_string(plain.view(f"M8[{name}]"))), "T", " ")
+        is_far = (counted >= FAR_US[0]) & (counted <= FAR_US[1]) & (name == "us")
+        plain = np.where((np.abs(counted) >= last) | is_far, 0, counted)
+        printed = np.datetime_as_string(plain.view(f"M8[{name}]"))
+        if is_far.any():
+            printed = printed.astype(object)
+            printed[is_far] = [_far(int(count)) for count in counted[is_far]]
+        text = pc.replace_substring(pa.array(printed, pa.string()), "T", " ")
         text = pc.replace_substring_regex(text, pattern=r"^-(\d{3})-", replacement=r"-0\1-")
         text = pc.binary_join_element_wise(text, ending, "")
         infinite = pc.if_else(pc.greater(counts, 0), "infinity", "-infinity")
         return pc.if_else(pc.greater_equal(pc.abs(counts), last), infinite, text)
 
     return write
+
+
+def _far(stored: int) -> str:
+    """Write a timestamp for which 64 bits of microseconds are too few."""
+    seconds, micros = divmod(us_of(stored), 1_000_000)
+    return f"{np.datetime64(seconds, 's')}.{micros:06}"
 
 
 def _times(column: pa.Array) -> pa.Array:

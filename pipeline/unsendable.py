@@ -1,8 +1,8 @@
-"""Types and values of described columns that the connector cannot send whole, found before the log begins."""
+"""Types and values of described columns that a read model cannot have whole, found before the log begins."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from psycopg import sql
 
@@ -22,6 +22,14 @@ _LOST = {
         "{c} BETWEEN '1582-10-05' AND '1582-10-14'",
         "a date from 1582-10-05 to 1582-10-14, which a snapshot moves by ten days",
     ),
+}
+
+_LOST_IN_KEYS = {
+    name: (
+        f"{{c}} > '294247-01-10 04:00:54.775806{zone}' AND isfinite({{c}})",
+        "a timestamp after 294247-01-10 04:00:54.775806, for which DuckDB has no value that could be a key",
+    )
+    for name, zone in (("timestamp", ""), ("timestamptz", "+00"))
 }
 
 _OF_EXTENSIONS = ("hstore", "ltree", "citext")
@@ -47,30 +55,39 @@ def require_sendable(connection: Connection, contract: Contract) -> None:
 
 
 def unsendable(connection: Connection, contract: Contract) -> Iterator[Finding]:
-    """Name every described column whose type, or a value in it, the connector cannot send whole."""
+    """Name every described column whose type, or a value in it, cannot arrive whole in every read model."""
     for table in contract.tables.values():
         foreign = _foreign(connection, table)
         for name, text in table.columns.items():
-            remedy = f"Leave {name} out of the columns of {table.source} in `readmodels.toml`."
             if problem := _problem(connection, table, name, is_foreign=name in foreign):
-                yield Finding(f"{table.source}.{name} {text}: {problem}", remedy)
+                remedy = f"Leave {name} out of the columns of {table.source} in `readmodels.toml`."
+            elif name in table.key and (problem := _held(connection, table, name, _LOST_IN_KEYS)):
+                remedy = f"Change or delete these rows, or take {table.source} out of `readmodels.toml`."
+            else:
+                continue
+            yield Finding(f"{table.source}.{name} {text}: {problem}", remedy)
 
 
 def _problem(connection: Connection, table: Table, name: str, *, is_foreign: bool) -> str | None:
-    text = table.columns[name]
     try:
-        column_type(text)
+        column_type(table.columns[name])
     except UnsupportedType as error:
         return str(error)
     if is_foreign:
         return "the connector does not send values of this type"
-    kind = parse(text)
-    if kind.is_array or kind.name not in _LOST:
+    return _held(connection, table, name, _LOST)
+
+
+def _held(connection: Connection, table: Table, name: str, lost: Mapping[str, tuple[str, str]]) -> str | None:
+    """Say which value the column holds that its type does not carry everywhere; None where it holds none."""
+    kind = parse(table.columns[name])
+    if kind.is_array or kind.name not in lost:
         return None
-    condition, words = _LOST[kind.name]
-    lost = sql.SQL(condition).format(c=sql.Identifier(name))
+    condition, words = lost[kind.name]
     source = sql.Identifier(*table.source.split(".", 1))
-    query = sql.SQL("SELECT EXISTS (SELECT FROM {} WHERE {})").format(source, lost)
+    query = sql.SQL("SELECT EXISTS (SELECT FROM {} WHERE {})").format(
+        source, sql.SQL(condition).format(c=sql.Identifier(name))
+    )
     [(is_held,)] = connection.execute(query).fetchall()
     return f"it holds {words}" if is_held else None
 

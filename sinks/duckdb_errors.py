@@ -72,7 +72,7 @@ def translated(subject: str) -> Iterator[None]:
         yield
     except SinkError:
         raise
-    except duckdb.FatalException as error:
+    except (duckdb.FatalException, duckdb.ConnectionException) as error:
         raise StoreBroken(f"DuckDB gave up on {subject}: {type(error).__name__}") from error
     except (duckdb.IOException, duckdb.SerializationException) as error:
         if isinstance(error, duckdb.SerializationException) or any(words in str(error) for words in _DAMAGE):

@@ -7,7 +7,7 @@ January 294247. The column itself is NULL there; in an array the item is, and th
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from sinks.batch import SPECIAL
 from sinks.duckdb_types import duckdb_type
+from sinks.errors import MutationRejected
 
 _NOT_DECIMAL = pa.array(["NaN", "Infinity", "-Infinity"])
 
@@ -56,6 +57,21 @@ def with_special(rows: pa.Table, columns: Mapping[str, str]) -> pa.Table:
     if SPECIAL in rows.column_names:
         return rows.set_column(rows.column_names.index(SPECIAL), SPECIAL, known)
     return rows.append_column(SPECIAL, known)
+
+
+def require_keys_held(rows: pa.Table, key: Sequence[str], columns: Mapping[str, str]) -> None:
+    """Refuse rows whose keys DuckDB cannot tell apart.
+
+    Raises:
+        MutationRejected: a column of the key holds a timestamp that DuckDB has not.
+    """
+    for name in key:
+        if duckdb_type(columns[name]).startswith("TIMESTAMP") and pc.any(_is_far(rows[name])).as_py():
+            raise MutationRejected(
+                f"the key column {name} holds a timestamp after 294247-01-10 04:00:54.775806, for which DuckDB has no "
+                "value: change or delete that row in PostgreSQL first",
+                "duckdb",
+            )
 
 
 def _owners(values: pa.ChunkedArray, is_special: Any) -> list[int]:

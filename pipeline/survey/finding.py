@@ -100,6 +100,10 @@ class Finding:
     own_remedy: str = ""
     table: str = ""
 
+    def __post_init__(self) -> None:
+        if not self.remedy:
+            raise ValueError(f"a finding of the kind {self.reason.value!r} has no remedy")
+
     @property
     def is_fatal(self) -> bool:
         """Whether the rebuild is refused for it."""

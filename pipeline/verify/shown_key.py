@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from connectors.calendar import days_of, timestamp_us_of
 from connectors.envelope import TableColumns, image_type
+from connectors.timestamps import stored_us
 from connectors.types import DATE_INFINITY, TIMESTAMP_INFINITY
 from pipeline.contract import Table
 from pipeline.json_text import field_of
@@ -109,7 +110,7 @@ def _count(text: str, arrow: pa.DataType) -> int:
     last = DATE_INFINITY if pa.types.is_date(arrow) else TIMESTAMP_INFINITY
     if text in _INFINITE:
         return _INFINITE[text] * last
-    return days_of(text) if pa.types.is_date(arrow) else timestamp_us_of(text)
+    return days_of(text) if pa.types.is_date(arrow) else stored_us(timestamp_us_of(text))
 
 
 def _counted(arrow: pa.DataType) -> pa.DataType:

@@ -24,12 +24,18 @@ _TEXT = "CASE WHEN {c} IS NOT NULL THEN concat({c}) END"
 
 _COUNTED = """CASE WHEN isfinite({{c}}) THEN {finite}
     WHEN {{c}} = 'infinity' THEN {last} WHEN {{c}} = '-infinity' THEN -{last} END"""
+_CENTURY_US = 876_600 * 3_600_000_000
 _MICROSECONDS = _COUNTED.format(
-    finite=f"""(extract(epoch FROM {{c}}) * 1000000
-        - CASE WHEN extract(epoch FROM {{c}}) * 1000000 >= {TIMESTAMP_INFINITY} THEN {SHIFT_US} ELSE 0 END)::bigint""",
+    finite=f"""(CASE WHEN {{c}} < '294247-01-10+00' THEN extract(epoch FROM {{c}}) * 1000000
+        ELSE extract(epoch FROM {{c}} - interval '876600 hours') * 1000000 + {_CENTURY_US}
+            - CASE WHEN {{c}} >= '294247-01-10 04:00:54.775807+00' THEN {SHIFT_US} ELSE 0 END
+        END)::bigint""",
     last=TIMESTAMP_INFINITY,
 )
-"""Those beyond 64 bits as `connectors.timestamps.stored_us` has them."""
+"""Those beyond 64 bits as `connectors.timestamps.stored_us` has them; their epoch is rounded by PostgreSQL 18.
+
+So it is asked for that of a century before.
+"""
 
 _BY_KIND = {
     **dict.fromkeys((Kind.INTEGER, Kind.FLOAT, Kind.BOOLEAN, Kind.BYTES), _PLAIN),

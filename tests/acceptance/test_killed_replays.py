@@ -12,7 +12,7 @@ from tests.acceptance.command import MODELS
 from tests.acceptance.generations import succeeds
 from tests.acceptance.running import Pipeline
 
-MOMENTS = 20
+MOMENTS = 9
 
 
 @pytest.mark.timeout(1800)

@@ -49,7 +49,7 @@ class Rig:
         self.command = Command(stack.home, environment=environment)
         self.operator_restarts = 0
         self._relays = relays
-        self._logs = stack.home / "chaos"
+        self._logs = stack.home.with_name(f"{stack.home.name}-logs")
         self._logs.mkdir(exist_ok=True)
         self._numbers = count(1 + len(list(self._logs.glob("run-*.log"))))
         self._runs: dict[str, Run] = {}

@@ -36,11 +36,17 @@ def home() -> Iterator[Path]:
 @pytest.fixture
 def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], home: Path) -> Iterator[Shell]:
     """The command line of a stack that has never been started."""
-    for name in SERVERS.keys() - {"redis"}:
-        monkeypatch.delitem(SERVERS, name)
+    servers = dict(SERVERS)
+    for name in servers.keys() - {"redis"}:
+        del SERVERS[name]
     monkeypatch.setenv("NO_COLOR", "1")
-    yield Shell(monkeypatch, capsys, "--home", str(home))
-    LocalStack(home).down()
+    try:
+        yield Shell(monkeypatch, capsys, "--home", str(home))
+        LocalStack(home).down()
+    finally:
+        # In their order, in which each stands after those that it needs.
+        SERVERS.clear()
+        SERVERS.update(servers)
 
 
 def failed(ended: Ended, *words: str) -> str:

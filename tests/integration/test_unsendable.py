@@ -34,7 +34,7 @@ def described(columns: dict[str, str]) -> Contract:
     """A contract of one table with these columns."""
     return Contract(
         topic_prefix="cdc",
-        tables={"held": Table(source="public.held", key=("id",), columns={"id": "bigint", **columns})},
+        tables={"held": Table(source="public.held", key=("id",), columns={"id": "bigint"} | columns)},
         documents={},
     )
 
@@ -68,6 +68,20 @@ def test_a_type_that_is_sent_is_not_refused(connection: Connection, type_name: s
 def test_a_value_that_would_be_lost_is_refused(connection: Connection, type_name: str, value: str) -> None:
     assert len(refused(connection, type_name, value)) == 1
     assert refused(connection, type_name, "epoch" if type_name == "date" else "0") == []
+
+
+def test_a_timestamp_that_duckdb_has_not_is_refused_in_a_key_until_its_row_is_gone(connection: Connection) -> None:
+    connection.execute("DROP TABLE IF EXISTS held")
+    connection.execute("CREATE TABLE held (id timestamptz PRIMARY KEY, other timestamptz)")
+    connection.execute("INSERT INTO held VALUES ('infinity', '294276-12-31+00')")
+    columns = {"id": "timestamp with time zone", "other": "timestamp with time zone"}
+    require_sendable(connection, described(columns))
+    connection.execute("INSERT INTO held VALUES ('294247-01-10 04:00:54.775807+00')")
+    with pytest.raises(SourceNotReady, match=r"public\.held\.id timestamp with time zone: it holds") as error:
+        require_sendable(connection, described(columns))
+    assert error.value.remedy == "Change or delete these rows, or take public.held out of `readmodels.toml`."
+    connection.execute("DELETE FROM held WHERE id > '294247-01-10' AND id < 'infinity'")
+    require_sendable(connection, described(columns))
 
 
 def test_leaving_the_column_out_is_enough(connection: Connection) -> None:

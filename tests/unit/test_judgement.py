@@ -321,8 +321,11 @@ def test_a_second_snapshot_that_found_no_rows_is_refused() -> None:
     assert f"LSN {LAST}, a later one found no rows, and no record" in finding.sentence
 
 
-def test_every_reason_has_a_remedy() -> None:
-    assert all(reason.remedy.endswith(".") for reason in Reason)
+def test_every_finding_has_a_remedy() -> None:
+    general = {reason for reason in Reason if reason.remedy.endswith(".")}
+    assert set(Reason) - general == {Reason.COLUMN_UNPROVED, Reason.COLUMN_UNTRUE}
+    with pytest.raises(ValueError, match="has no remedy"):
+        Finding(Reason.COLUMN_UNTRUE, "orders.channel is untrue")
 
 
 def test_the_scopes_of_a_model_are_its_tables_or_the_parts_of_its_documents() -> None:
