@@ -22,11 +22,9 @@ HTTP = urllib3.PoolManager()
 
 SPOILED: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "truncated": (lambda value: value[:-20], "the body ends before its schema does"),
-    "magic": (lambda value: b"\x2a" + value[1:], "begins with byte 0x2a, which is no known wire format"),
     "json": (lambda _: b'{"op": "c", "after": {"id": 1}}', "is JSON, but this topic is declared to hold Avro"),
-    "empty": (lambda _: b"", "the value is empty, but not null"),
 }
-"""What becomes of a good value, and what is said of it."""
+"""Replacements of a good value, and the reason that is given for each; `test_decode_avro.py` has the other kinds."""
 
 
 @pytest.fixture

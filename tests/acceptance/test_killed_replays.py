@@ -12,7 +12,7 @@ from tests.acceptance.command import MODELS
 from tests.acceptance.generations import succeeds
 from tests.acceptance.running import Pipeline
 
-MOMENTS = 9
+MOMENTS = 6
 
 
 @pytest.mark.timeout(1800)
