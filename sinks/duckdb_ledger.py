@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sinks.duckdb_errors import DuckdbBroken
 from sinks.generation import UNKNOWN, UNREADABLE, Record, readable
+from sinks.whole_file import write_whole
 
 NAME = "generations.json"
 
@@ -46,9 +47,7 @@ class Ledger:
     def write(self, directory: Path) -> None:
         """Put it in place in one step."""
         content = {"live": self.live, "records": {number: one.to_json() for number, one in self.records.items()}}
-        pending = directory / f"{NAME}.new"
-        pending.write_text(json.dumps(content, indent=2))
-        pending.replace(directory / NAME)
+        write_whole(directory / NAME, json.dumps(content, indent=2))
 
 
 def read_ledger(directory: Path) -> Ledger:

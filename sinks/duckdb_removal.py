@@ -17,6 +17,7 @@ from sinks.duckdb_inbox import FOLDER, LOCK, is_held
 from sinks.duckdb_ledger import NAME, generations_in
 from sinks.errors import StoreUnavailable
 from sinks.generation import Record
+from sinks.whole_file import pending_of, write_whole
 
 COPIES = "copies.json"
 SPILL = "spill"
@@ -44,8 +45,9 @@ def files_in(directory: Path) -> list[Path]:
     """List the files and folders in a directory that DuckDB's worker made there, by name."""
     if not directory.is_dir():
         return []
-    made = {NAME, f"{NAME}.new", COPIES, f"{COPIES}.new", FOLDER, SPILL, LOCK}
-    return [path for path in sorted(directory.iterdir()) if path.name in made or _GENERATION.fullmatch(path.name)]
+    replaced = {directory / NAME, directory / COPIES}
+    made = {directory / name for name in (FOLDER, SPILL, LOCK)} | replaced | set(map(pending_of, replaced))
+    return [path for path in sorted(directory.iterdir()) if path in made or _GENERATION.fullmatch(path.name)]
 
 
 def remove_files(directory: Path) -> None:
@@ -71,9 +73,7 @@ def remove_files(directory: Path) -> None:
 def note_copy(directory: Path, target: Path) -> None:
     """Note a file that is going to be published, so that it can be removed when no setting names it any more."""
     noted = {*copies_noted(directory), target.absolute()}
-    pending = directory / f"{COPIES}.new"
-    pending.write_text(json.dumps(sorted(map(str, noted))))
-    pending.replace(directory / COPIES)
+    write_whole(directory / COPIES, json.dumps(sorted(map(str, noted))))
 
 
 def copies_noted(directory: Path) -> list[Path]:

@@ -16,7 +16,7 @@ from sinks.duckdb_books import CREATE_BOOKS, Books, read_books, write_books
 from sinks.duckdb_doubt import HighWaters, Newness
 from sinks.duckdb_errors import translated
 from sinks.duckdb_history import CREATE_FENCES, keep_fences
-from sinks.duckdb_special import require_keys_held, with_special
+from sinks.duckdb_special import with_special
 from sinks.duckdb_tables import CREATE_SCHEMAS, VERSION, TableStatements
 from sinks.fence import Fences
 from sinks.fold import fold, settle
@@ -117,8 +117,7 @@ class _Application:
 
     def apply(self, mutations: Mutations, known: HighWaters) -> HighWaters:
         """Join changes, keep the versions that are new, and return the raised high waters."""
-        require_keys_held(mutations.changes, self._shape.key, self._shape.columns)
-        changes = with_special(mutations.changes, self._shape.columns)
+        changes = with_special(mutations.changes, self._shape.columns, self._shape.key)
         versions = fold(changes, [*self._shape.key, *VERSION])
         folded = fold(versions, self._shape.key)
         if self._are_new(versions, known):

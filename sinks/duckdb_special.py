@@ -7,7 +7,7 @@ January 294247. The column itself is NULL there; in an array the item is, and th
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -30,12 +30,16 @@ Such a timestamp comes `_TURN_US` lower than it is, where PostgreSQL has no othe
 _DAY_US = 86_400_000_000
 
 
-def with_special(rows: pa.Table, columns: Mapping[str, str]) -> pa.Table:
+def with_special(rows: pa.Table, columns: Mapping[str, str], key: Collection[str] = ()) -> pa.Table:
     """Return the rows as DuckDB can hold them, with a column `SPECIAL` that names what it cannot.
 
     Args:
         rows: with a column `SPECIAL` already where somebody before found values that no column holds.
         columns: the PostgreSQL type of every column.
+        key: the columns by which rows are told apart.
+
+    Raises:
+        MutationRejected: a column of the key holds a timestamp that DuckDB has not.
     """
     found: dict[int, dict[str, Any]] = {}
     for name, text in columns.items():
@@ -44,7 +48,14 @@ def with_special(rows: pa.Table, columns: Mapping[str, str]) -> pa.Table:
             for row in _owners(rows[name], _is_no_decimal):
                 found.setdefault(row, {})[name] = rows[name][row].as_py()
         elif kind.startswith("TIMESTAMP"):
-            for row in _owners(rows[name], _is_far):
+            far = _owners(rows[name], _is_far)
+            if far and name in key:
+                raise MutationRejected(
+                    f"the key column {name} holds a timestamp after 294247-01-10 04:00:54.775806, for which DuckDB has "
+                    "no value: change or delete that row in PostgreSQL first",
+                    "duckdb",
+                )
+            for row in far:
                 found.setdefault(row, {})[name] = _shown(rows[name][row])
             at = rows.column_names.index(name)
             rows = rows.set_column(at, rows.schema.field(at), _without_far(rows[name]))
@@ -57,21 +68,6 @@ def with_special(rows: pa.Table, columns: Mapping[str, str]) -> pa.Table:
     if SPECIAL in rows.column_names:
         return rows.set_column(rows.column_names.index(SPECIAL), SPECIAL, known)
     return rows.append_column(SPECIAL, known)
-
-
-def require_keys_held(rows: pa.Table, key: Sequence[str], columns: Mapping[str, str]) -> None:
-    """Refuse rows whose keys DuckDB cannot tell apart.
-
-    Raises:
-        MutationRejected: a column of the key holds a timestamp that DuckDB has not.
-    """
-    for name in key:
-        if duckdb_type(columns[name]).startswith("TIMESTAMP") and pc.any(_is_far(rows[name])).as_py():
-            raise MutationRejected(
-                f"the key column {name} holds a timestamp after 294247-01-10 04:00:54.775806, for which DuckDB has no "
-                "value: change or delete that row in PostgreSQL first",
-                "duckdb",
-            )
 
 
 def _owners(values: pa.ChunkedArray, is_special: Any) -> list[int]:

@@ -20,6 +20,7 @@ from pipeline.contract import Contract, InvalidContract, contract_from
 from pipeline.epoch.fingerprint import SOURCE, topic_ids
 from sinks.generation import Record
 from sinks.shape import DocumentShape
+from sinks.whole_file import write_whole
 
 FILE = "teardown.json"
 
@@ -150,9 +151,7 @@ def read_traces(directory: Path) -> Traces:
 def write_traces(directory: Path, traces: Traces) -> None:
     """Keep traces in a directory until everything is removed."""
     directory.mkdir(parents=True, exist_ok=True)
-    pending = directory / f"{FILE}.new"
-    pending.write_text(traces.to_json())
-    pending.replace(directory / FILE)
+    write_whole(directory / FILE, traces.to_json())
 
 
 def forget_traces(directory: Path) -> None:

@@ -10,6 +10,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from connectors.debezium import ConnectorConfiguration, shipped_configuration
 from connectors.kafka import KafkaSettings
 from connectors.topics import TopicSettings, WantedTopic
+from pipeline import replication, source_database
 from pipeline.setup import Deployment, Step
 from pipeline.source_database import SourceSettings, connect
 from pipeline.teardown.connectors import find_connectors
@@ -38,6 +39,18 @@ def own_database(endpoints: Endpoints, name: str, encoding: str = "UTF8") -> Ite
         finally:
             admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
             admin.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(f"{name}_replication")))
+
+
+@contextmanager
+def own_shop(endpoints: Endpoints, name: str) -> Iterator[SourceSettings]:
+    """Create a database with the orders, the connector's role and the publication, and drop it at the end."""
+    with own_database(endpoints, name) as source:
+        replication.create_role(source)
+        with connect(source.url) as connection:
+            source_database.create_schema(connection)
+            source_database.grant(connection, source.replication_role)
+            source_database.create_publication(connection)
+        yield source
 
 
 def own_connector(name: str, source: SourceSettings) -> ConnectorConfiguration:

@@ -22,7 +22,7 @@ from pipeline.source_database import Connection, SourceSettings, SourceUnavailab
 from pipeline.source_identity import altered, identity_of
 from stack.endpoints import Endpoints
 from tests.integration.hostile import HOSTILE, make_hostile
-from tests.integration.own_source import own_database
+from tests.integration.own_source import own_database, own_shop
 from tests.integration.wiretap import Wiretap
 
 CONFIGURATION = shipped_configuration().with_settings({"slot.name": "source_test"})
@@ -32,12 +32,7 @@ CAPTURE = Capture(CONFIGURATION, "source_test_replication", COLUMNS)
 
 @pytest.fixture(scope="module")
 def source(endpoints: Endpoints) -> Iterator[SourceSettings]:
-    with own_database(endpoints, "source_test") as settings:
-        replication.create_role(settings)
-        with source_database.connect(settings.url) as connection:
-            source_database.create_schema(connection)
-            source_database.grant(connection, settings.replication_role)
-            source_database.create_publication(connection)
+    with own_shop(endpoints, "source_test") as settings:
         yield settings
 
 

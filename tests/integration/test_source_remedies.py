@@ -24,7 +24,7 @@ from pipeline.source_rows import ConditionRefused, count_about
 from pipeline.verify.source_side import NoSuchMoment, source_side
 from pipeline.verify.subject import Form, Subject
 from stack.endpoints import Endpoints
-from tests.integration.own_source import own_database
+from tests.integration.own_source import own_database, own_shop
 from tests.remedies.commands import settings, statements
 
 CONFIGURATION = shipped_configuration().with_settings({"slot.name": "source_remedies"})
@@ -34,12 +34,7 @@ CAPTURE = Capture(CONFIGURATION, ROLE, {"public.orders": {"id", "note", "half"}}
 
 @pytest.fixture(scope="module")
 def source(endpoints: Endpoints) -> Iterator[SourceSettings]:
-    with own_database(endpoints, "source_remedies") as made:
-        replication.create_role(made)
-        with source_database.connect(made.url) as connection:
-            source_database.create_schema(connection)
-            source_database.grant(connection, made.replication_role)
-            source_database.create_publication(connection)
+    with own_shop(endpoints, "source_remedies") as made:
         yield made
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from pipeline.cli import main
+from pipeline.config import load
+from sinks.duckdb_store import DuckdbStore
 from tests.remedies.commands import commands
 
 SHIPPED = Path(__file__).parents[2] / "readmodels.toml"
@@ -25,6 +28,14 @@ SETTINGS: Mapping[str, str] = {
     "DUCKDB__TOKEN": "hidden",
 }
 """Settings that are complete, of servers that do not answer."""
+
+
+def show_nothing(directory: Path) -> None:
+    """Make a generation of DuckDB live that holds nothing yet."""
+    with closing(DuckdbStore(directory, load(SHIPPED, {}).contract.row_shapes())) as store:
+        sink = store.sink(1)
+        sink.prepare()
+        sink.cutover()
 
 
 @dataclass(frozen=True)

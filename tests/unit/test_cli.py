@@ -8,7 +8,6 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -16,10 +15,8 @@ import structlog
 
 from connectors.connect import ConnectUnavailable
 from connectors.kafka import KafkaUnavailable
-from pipeline.config import load
-from sinks.duckdb_store import DuckdbStore
 from sinks.errors import StoreUnavailable
-from tests.remedies.shell import SETTINGS, SHIPPED, Ended, Shell
+from tests.remedies.shell import SETTINGS, SHIPPED, Ended, Shell, show_nothing
 
 VERBS = ("demo", "up", "down", "init", "run", "status", "sql", "pause", "resume", "teardown", "config")
 HOLD = """
@@ -60,10 +57,7 @@ def command(bare: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> C
 @pytest.fixture
 def analytics(command: Command, tmp_path: Path) -> Command:
     """The same, with a live generation of DuckDB that holds nothing yet."""
-    with closing(DuckdbStore(tmp_path / "duckdb", load(SHIPPED, {}).contract.row_shapes())) as store:
-        sink = store.sink(1)
-        sink.prepare()
-        sink.cutover()
+    show_nothing(tmp_path / "duckdb")
     return command
 
 

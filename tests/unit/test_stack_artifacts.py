@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import tarfile
@@ -14,18 +13,10 @@ from pathlib import Path
 import pytest
 
 from stack import lock
-from stack.artifacts import LOCK_NAME, Artifact, fetch, locked, unpack
+from stack.artifacts import LOCK_NAME, fetch, locked, unpack
 from stack.errors import ChecksumMismatch, DownloadFailed
 from stack.progress import Silence
-
-BYTES = b"the bytes of a file\n"
-SMALL = Artifact(
-    program="kafka",
-    coordinate="org.example:small:jar:all:1.0",
-    file="small-1.0-all.jar",
-    size_bytes=len(BYTES),
-    sha256=hashlib.sha256(BYTES).hexdigest(),
-)
+from tests.unit.small_artifact import BYTES, SMALL
 
 
 def cached(cache: Path, content: bytes) -> Path:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 import structlog
 
-from pipeline.config import load
-from sinks.duckdb_store import DuckdbStore
-from tests.remedies.shell import SETTINGS, SHIPPED, Shell
+from tests.remedies.shell import SETTINGS, SHIPPED, Shell, show_nothing
 
 
 @pytest.fixture
@@ -40,8 +37,5 @@ def described(shell: Shell, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
 @pytest.fixture
 def analytics(described: Shell, tmp_path: Path) -> Shell:
     """The same, with a live generation of DuckDB that holds nothing yet."""
-    with closing(DuckdbStore(tmp_path / "duckdb", load(SHIPPED, {}).contract.row_shapes())) as store:
-        sink = store.sink(1)
-        sink.prepare()
-        sink.cutover()
+    show_nothing(tmp_path / "duckdb")
     return described

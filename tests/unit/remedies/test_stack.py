@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import http.server
 import os
 import re
@@ -17,7 +16,7 @@ from jgo.maven import MavenContext
 
 from stack import artifacts, home, programs
 from stack.account import Account, account_for
-from stack.artifacts import Artifact, default_cache, fetch
+from stack.artifacts import default_cache, fetch
 from stack.errors import ChecksumMismatch, DownloadFailed, JavaMissing, ProgramMissing, StackError, Unreachable
 from stack.home import free_ports
 from stack.java import find_java
@@ -25,15 +24,7 @@ from stack.programs import Programs
 from stack.progress import Silence
 from stack.server_folders import ServersFromEarlier, link_folders
 from tests.remedies.commands import commands
-
-BYTES = b"the bytes of a file\n"
-SMALL = Artifact(
-    program="kafka",
-    coordinate="org.example:small:jar:all:1.0",
-    file="small-1.0-all.jar",
-    size_bytes=len(BYTES),
-    sha256=hashlib.sha256(BYTES).hexdigest(),
-)
+from tests.unit.small_artifact import BYTES, SMALL
 
 
 @pytest.fixture
