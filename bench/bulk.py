@@ -18,10 +18,10 @@ import urllib3
 from redis import Redis
 
 from pipeline.config import Settings
-from sinks.duckdb_names import quote
-from sinks.duckdb_store import CHECKPOINT_THRESHOLD
-from sinks.duckdb_types import duckdb_type
-from sinks.elasticsearch_mapping import IndexSettings, index_of
+from sinks.duckdb.sql_text import quote
+from sinks.duckdb.store import CHECKPOINT_THRESHOLD
+from sinks.duckdb.types import duckdb_type
+from sinks.elasticsearch.mapping import IndexSettings, index_of
 
 DOCUMENTS_PER_CALL = 1000
 _INDEX = "bulk-load"

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from bench.log import Log
 from pipeline import read_models
 from pipeline.config import Settings
-from pipeline.gather import Gathered
-from pipeline.project import RowProjection
-from pipeline.source import Source
-from pipeline.worker import Worker
+from pipeline.ingest.accumulator import Gathered
+from pipeline.ingest.projection import RowProjection
+from pipeline.ingest.source import Source
+from pipeline.ingest.worker import Worker
 from sinks.batch import Batch, Progress, Shard
-from sinks.fold import fold
+from sinks.ordering.fold import fold
 from sinks.sink import Sink
 
 GENERATION = 1

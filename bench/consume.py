@@ -10,7 +10,7 @@ from confluent_kafka import Consumer, Message, TopicPartition
 from bench.carry import Clock, Duration
 from bench.log import Log
 from pipeline.config import Settings
-from pipeline.consumer import BACKOFF_MS
+from pipeline.ingest.consumer import BACKOFF_MS
 
 RECORDS_PER_CALL = 1000
 """The fastest on a running broker: a call for more waits for what is not there yet."""

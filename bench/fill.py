@@ -32,17 +32,19 @@ from bench.servers import DESCRIPTION, servers
 from bench.throughput import Report
 from bench.verify import FILL
 from connectors.kafka import end_offsets
-from pipeline import logging, read_models, setup, snapshots
+from pipeline import logging, read_models
 from pipeline.cli.context import Context
 from pipeline.config import Settings
-from pipeline.epoch.lifted import sink_of
-from pipeline.generations import first_generation_steps
-from pipeline.health.workers import read_workers
-from pipeline.heartbeat import WorkerState
-from pipeline.rebuild.reach import reach
-from pipeline.setup import Step, carry_out
-from pipeline.source_database import connect
-from pipeline.verify.verification import Scope, verify
+from pipeline.epochs.offset_sink import sink_of
+from pipeline.generations.catch_up import reach
+from pipeline.postgres.database import connect
+from pipeline.runtime.heartbeat import WorkerState
+from pipeline.runtime.workers import read_workers
+from pipeline.setup import snapshots
+from pipeline.setup import source as setup
+from pipeline.setup.generations import first_generation_steps
+from pipeline.setup.source import Step, carry_out, deployment_of
+from pipeline.verify.verify import Scope, verify
 
 WITHIN_S = 1800.0
 LOOK_EVERY_S = 0.1
@@ -138,7 +140,7 @@ def _time_fill(model: str, settings: Settings, began: float, ended: threading.Ev
 def _snapshot_s(settings: Settings) -> float:
     """Start the connector, and time it until it tells that its snapshot has ended."""
     began = time.monotonic()
-    carry_out([setup.connector_step(settings.deployment)], lambda *_: None)
+    carry_out([setup.connector_step(deployment_of(settings))], lambda *_: None)
     while True:
         told = snapshots.read_snapshots(settings)
         if told is not None and told.has_ended:
@@ -150,7 +152,7 @@ def _snapshot_s(settings: Settings) -> float:
 def _tables(settings: Settings, orders: int) -> Iterator[None]:
     """The rows, made anew, and dropped at the end."""
     remove(settings, with_tables=True)
-    carry_out(setup.init_steps(settings.deployment)[:1], lambda *_: None)
+    carry_out(setup.init_steps(deployment_of(settings))[:1], lambda *_: None)
     with closing(connect(settings.source.url)) as source:
         source.execute(sql.SQL(FILL).format(orders=sql.Literal(orders)))
         source.execute("ANALYZE")
@@ -163,7 +165,7 @@ def _tables(settings: Settings, orders: int) -> Iterator[None]:
 @contextmanager
 def _deployed(settings: Settings, further: Sequence[Step]) -> Iterator[None]:
     """Everything up to the connector, which is still to be started, and taken down again."""
-    *prepared, _ = setup.init_steps(settings.deployment)
+    *prepared, _ = setup.init_steps(deployment_of(settings))
     carry_out([*prepared, *further], lambda *_: None)
     try:
         yield

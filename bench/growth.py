@@ -31,13 +31,13 @@ from bench.growth_figures import CHANGES_PER_LIVE_BATCH, Answer, File, Growth, L
 from bench.memory import own_resident, peak_memory
 from bench.servers import DESCRIPTION
 from bench.throughput import Report
-from pipeline import contract
-from pipeline.analytics import analytics
+from pipeline import definitions
 from pipeline.config import DuckdbSettings, Settings
-from pipeline.gather import Gathered
-from sinks.duckdb_place import place_query
-from sinks.duckdb_readers import Copies
-from sinks.duckdb_store import DuckdbStore, catalog
+from pipeline.ingest.accumulator import Gathered
+from sinks.duckdb.analytics_views import shipped_views
+from sinks.duckdb.progress_query import place_query
+from sinks.duckdb.serving import Copies
+from sinks.duckdb.store import DuckdbStore, catalog
 from sinks.shape import RowShape
 from sinks.sink import Sink
 
@@ -117,7 +117,7 @@ class _Growing:
         self._report("published copy")
         settings, target = DuckdbSettings(), self._folder / "copy" / "published.duckdb"
         tables = [shape.table for shape in shapes()]
-        copies = Copies(target, tables, settings.copy_every_s, analytics(settings.time_zone))
+        copies = Copies(target, tables, settings.copy_every_s, shipped_views(settings.time_zone))
         began = time.perf_counter()
         copies.publish(store.instance())
         size.copy_s = time.perf_counter() - began
@@ -155,12 +155,14 @@ class _Growing:
 def open_store(directory: Path) -> DuckdbStore:
     """The store of those tables, with the views; whoever opens it closes it."""
     settings = DuckdbSettings()
-    return DuckdbStore(directory, shapes(), settings.memory_limit, analytics(settings.time_zone))
+    return DuckdbStore(directory, shapes(), settings.memory_limit, shipped_views(settings.time_zone))
 
 
 def shapes() -> list[RowShape]:
     """The tables of `readmodels.toml`."""
-    tables = {name: contract.Table(**table) for name, table in tomllib.loads(DESCRIPTION.read_text())["tables"].items()}
+    tables = {
+        name: definitions.Table(**table) for name, table in tomllib.loads(DESCRIPTION.read_text())["tables"].items()
+    }
     return [RowShape(name, tuple(table.key), table.columns) for name, table in tables.items()]
 
 
@@ -170,7 +172,7 @@ def questions(store: DuckdbStore) -> dict[str, str]:
     with store.instance().cursor() as connection:
         [(moment, row)] = connection.execute(f"SELECT ({middle})::VARCHAR, (SELECT max(id) FROM orders)").fetchall()
     return {
-        **{view.name: f"FROM {view.name}" for view in analytics("UTC").views},
+        **{view.name: f"FROM {view.name}" for view in shipped_views("UTC").views},
         "orders_as_of(…)": f"SELECT status, count(*), sum(total) FROM orders_as_of('{moment}') GROUP BY ALL",
         "orders_history of one order": f"FROM orders_history WHERE id = {row}",
         "freshness": place_query(catalog(LIVE), [shape.table for shape in shapes()]),

@@ -29,10 +29,10 @@ from bench.carry import Clock, Duration
 from bench.envelopes import Envelopes
 from bench.log import Log
 from pipeline.config import Settings
-from pipeline.consumer import BACKOFF_MS
-from sinks.duckdb_names import quote
-from sinks.duckdb_types import duckdb_type
-from sinks.elasticsearch_mapping import IndexSettings, index_of
+from pipeline.ingest.consumer import BACKOFF_MS
+from sinks.duckdb.sql_text import quote
+from sinks.duckdb.types import duckdb_type
+from sinks.elasticsearch.mapping import IndexSettings, index_of
 from sinks.shape import DocumentShape
 
 RECORDS_PER_BATCH = 10_000

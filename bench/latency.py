@@ -11,17 +11,18 @@ import duckdb
 from sqlalchemy import Engine, insert
 
 from bench.throughput import Report
-from pipeline import read_models, visibility
+from pipeline import read_models
 from pipeline.cli.context import Context
-from pipeline.cli.work import worker_command
+from pipeline.cli.run import worker_command
 from pipeline.config import Settings
-from pipeline.generations import first_generation_steps
-from pipeline.models import Order, open_engine
-from pipeline.readers import OrdersReader, open_readers
-from pipeline.setup import carry_out, init_steps
-from pipeline.supervisor import Supervisor
+from pipeline.demo import latency_probe
+from pipeline.demo.latency_probe import Delays
+from pipeline.demo.readers import OrdersReader, open_readers
+from pipeline.demo.tables import Order, open_engine
+from pipeline.runtime.supervisor import Supervisor
+from pipeline.setup.generations import first_generation_steps
+from pipeline.setup.source import carry_out, deployment_of, init_steps
 from pipeline.teardown.teardown import find_teardown
-from pipeline.visibility import Delays
 
 _READY_WITHIN_S = 120.0
 
@@ -43,8 +44,8 @@ def measure(context: Context, probes: int, report: Report) -> dict[str, Delays]:
             _show_one(engine, readers)
             report(f"latency of {probes} orders")
             until = threading.Event()
-            threading.Timer(probes * visibility.PROBE_EVERY_S, until.set).start()
-            return visibility.watch(engine, readers, until)
+            threading.Timer(probes * latency_probe.PROBE_EVERY_S, until.set).start()
+            return latency_probe.watch(engine, readers, until)
         finally:
             engine.dispose()
 
@@ -53,7 +54,7 @@ def measure(context: Context, probes: int, report: Report) -> dict[str, Delays]:
 def set_up(settings: Settings, report: Report) -> Iterator[None]:
     """Make everything anew between source and models, and take it down again, with the orders."""
     remove(settings)
-    steps = [*init_steps(settings.deployment), *first_generation_steps(settings)]
+    steps = [*init_steps(deployment_of(settings)), *first_generation_steps(settings)]
     carry_out(steps, lambda name, outcome: report(f"{name}: {outcome}"))
     try:
         yield
@@ -90,7 +91,7 @@ def _show_one(engine: Engine, readers: Mapping[str, OrdersReader]) -> None:
     while blind:
         if time.monotonic() > deadline:
             raise WorkersNotReady(f"{', '.join(sorted(blind))}: no order after {_READY_WITHIN_S:g} s")
-        time.sleep(visibility.LOOK_EVERY_S)
+        time.sleep(latency_probe.LOOK_EVERY_S)
         # DuckDB refuses to answer until its worker serves readers.
         with suppress(duckdb.Error):
             blind -= {name for name in blind if readers[name].order(order_id) is not None}

@@ -23,10 +23,10 @@ from bench.throughput import Report
 from pipeline import read_models
 from pipeline.config import DuckdbSettings, Settings
 from sinks.batch import Batch
-from sinks.duckdb_names import quote
-from sinks.duckdb_store import CHECKPOINT_THRESHOLD
-from sinks.duckdb_types import duckdb_type, stored
-from sinks.fold import fold
+from sinks.duckdb.sql_text import quote
+from sinks.duckdb.store import CHECKPOINT_THRESHOLD
+from sinks.duckdb.types import duckdb_type, stored
+from sinks.ordering.fold import fold
 from sinks.sink import Sink
 
 

@@ -26,7 +26,7 @@ from redis import Redis
 
 from bench.verify import FILL
 from pipeline.config import Settings
-from pipeline.source_database import Connection, connect, create_schema
+from pipeline.postgres.database import Connection, connect, create_schema
 
 VERSION = "7.3.0"
 DATABASE = "pgsync_bench"

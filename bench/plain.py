@@ -14,9 +14,9 @@ from psycopg import sql
 from redis import Redis
 
 from pipeline.config import Settings
-from pipeline.verify.shown_duckdb import duckdb_shown
-from pipeline.verify.source_query import SourceQuery
-from pipeline.verify.subject import documents, tables
+from pipeline.verify.comparison_set import documents, tables
+from pipeline.verify.readers.duckdb import duckdb_shown
+from pipeline.verify.source.query import SourceQuery
 
 _PAGE = 5_000
 

@@ -36,11 +36,11 @@ from bench.growth import CHANGES_PER_BATCH, LIVE, open_store, shapes
 from bench.reading import TOKEN, Place, Reading, readers
 from bench.throughput import Report
 from bench.unrelated import processor_time, unrelated
-from pipeline.analytics import analytics
 from pipeline.config import DuckdbSettings
-from sinks.duckdb_readers import Copies, Served, files_of, serve
-from sinks.duckdb_store import DuckdbStore
-from stack.home import LOOPBACK, free_ports
+from sinks.duckdb.analytics_views import shipped_views
+from sinks.duckdb.serving import Copies, Served, files_of, serve
+from sinks.duckdb.store import DuckdbStore
+from stack.paths import LOOPBACK, free_ports
 
 SEGMENT_S = 10.0
 STEADY_PER_S = 2_000
@@ -147,7 +147,7 @@ class _Writer:
         self._sink.cutover()
         settings = DuckdbSettings()
         tables = [shape.table for shape in shapes()]
-        self._copies = Copies(copy, tables, settings.copy_every_s, analytics(settings.time_zone))
+        self._copies = Copies(copy, tables, settings.copy_every_s, shipped_views(settings.time_zone))
 
     def load(self, versions: int) -> None:
         while self._shop.versions < versions:

@@ -12,7 +12,7 @@ from multiprocessing.synchronize import Barrier, Event
 
 import duckdb
 
-from sinks.duckdb_readers import load_extensions
+from sinks.duckdb.serving import load_extensions
 
 TICK_S = 1.0
 TOKEN = "token of the benchmark"

@@ -36,13 +36,13 @@ from bench.memory import peak_memory, workers_resident
 from bench.servers import DESCRIPTION, servers
 from pipeline import logging, read_models
 from pipeline.cli.context import Context, local_defaults
-from pipeline.cli.work import builder_command
+from pipeline.cli.run import builder_command
 from pipeline.config import Settings, load
-from pipeline.rebuild.builders import building
-from pipeline.rebuild.reach import reach
-from pipeline.verify.shown import Shown
-from pipeline.verify.verification import opener
-from sinks.duckdb_inbox import NoWriter
+from pipeline.generations.builders import building
+from pipeline.generations.catch_up import reach
+from pipeline.verify.readers.reader import Shown
+from pipeline.verify.verify import opener
+from sinks.duckdb.remote.server import NoWriter
 from stack.endpoints import Endpoints
 
 PIECE = 1_000_000

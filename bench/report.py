@@ -14,7 +14,7 @@ from bench.history import History
 from bench.limits import Pair
 from bench.log import Log
 from bench.throughput import CONSUME, FOLD, Samples
-from pipeline.visibility import Delays
+from pipeline.demo.latency_probe import Delays
 
 
 def print_throughput(console: Console, samples: Samples, log: Log, history: History) -> None:

@@ -14,7 +14,7 @@ from redis import Redis
 from bench.carry import GENERATION
 from bench.history import History
 from pipeline.config import Settings
-from sinks.duckdb_store import DuckdbStore
+from sinks.duckdb.store import DuckdbStore
 from sinks.shape import RowShape
 
 _PAGE = 5000

@@ -32,8 +32,8 @@ from bench.throughput import Report
 from pipeline import read_models
 from pipeline.cli.context import Context
 from pipeline.config import Settings
-from pipeline.source_database import connect
-from pipeline.verify.verification import Scope, verify
+from pipeline.postgres.database import connect
+from pipeline.verify.verify import Scope, verify
 
 LIMIT = 1.3
 """Times of plainly reading both sides that a verification may take."""

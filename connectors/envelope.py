@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from connectors.types import Kind, column_type
+from connectors.types.pg_types import Kind, column_type
 
 
 class Format(Enum):
@@ -25,7 +25,8 @@ class EarlierRecords:
     """Records that were written before a column was added, or before it was given its type.
 
     Attributes:
-        values: by column, the value that such a record reads as, in the form of `connectors.wire.assumed_wire`.
+        values: by column, the value that such a record reads as, in the form of
+            `connectors.types.wire_types.assumed_wire`.
         end: by partition, the offset from which on every record has the columns; None for all of the log.
     """
 

@@ -2,10 +2,10 @@
 
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCollection, TopicPartition
@@ -24,6 +24,8 @@ WARNINGS = 4
 """How much the client library logs by itself, in syslog's numbers: what it calls information is left out."""
 
 REQUEST_TIMEOUT_S = 10.0
+T = TypeVar("T")
+
 _ELECTING = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)
 """Answers for a partition whose leader is not known yet, such as that of a new topic."""
 _ELECTED_AFTER_S = 0.1
@@ -134,11 +136,24 @@ def earliest_offsets(admin: AdminClient, topics: Iterable[str]) -> dict[tuple[st
     return _offsets(admin, list(topics), OffsetSpec.earliest(), "earliest")
 
 
-def _offsets(
-    admin: AdminClient, names: list[str], which: OffsetSpec, called: str, deadline: float | None = None
-) -> dict[tuple[str, int], int]:
-    deadline = deadline or time.monotonic() + REQUEST_TIMEOUT_S
-    try:
+def retry_while_electing(request: Callable[[], T]) -> T:
+    """Repeat a request for `REQUEST_TIMEOUT_S` while a partition has no known leader, such as that of a new topic.
+
+    Raises:
+        KafkaException: the request failed for another reason, or still has no leader.
+    """
+    deadline = time.monotonic() + REQUEST_TIMEOUT_S
+    while True:
+        try:
+            return request()
+        except KafkaException as error:
+            if error.args[0].code() not in _ELECTING or time.monotonic() > deadline:
+                raise
+            time.sleep(_ELECTED_AFTER_S)
+
+
+def _offsets(admin: AdminClient, names: list[str], which: OffsetSpec, called: str) -> dict[tuple[str, int], int]:
+    def request() -> dict[tuple[str, int], int]:
         described = admin.describe_topics(TopicCollection(names), request_timeout=REQUEST_TIMEOUT_S)
         partitions = [
             TopicPartition(name, partition.id) for name in names for partition in described[name].result().partitions
@@ -149,8 +164,8 @@ def _offsets(
             request_timeout=REQUEST_TIMEOUT_S,
         )
         return {(place.topic, place.partition): answer.result().offset for place, answer in asked.items()}
+
+    try:
+        return retry_while_electing(request)
     except KafkaException as error:
-        if error.args[0].code() in _ELECTING and time.monotonic() < deadline:
-            time.sleep(_ELECTED_AFTER_S)
-            return _offsets(admin, names, which, called, deadline)
         raise KafkaUnavailable(f"cannot read the {called} offsets of {', '.join(names)}: {reason_of(error)}") from error

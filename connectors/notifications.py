@@ -18,11 +18,11 @@ from dataclasses import dataclass, field, replace
 import fastavro
 import msgspec
 
-from connectors.avro_schema import plain
+from connectors.avro.schema import plain
+from connectors.avro.wire_format import HEADER_BYTES, frame
 from connectors.envelope import Format
 from connectors.errors import BadRecord
-from connectors.framing import HEADER_BYTES, frame
-from connectors.schemas import Schemas
+from connectors.schema_lookup import Schemas
 
 INITIAL_SNAPSHOT = "Initial Snapshot"
 INCREMENTAL_SNAPSHOT = "Incremental Snapshot"

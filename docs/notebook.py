@@ -14,13 +14,13 @@ with app.setup:
 
     import marimo as mo
 
-    from pipeline.as_of import NoPast
     from pipeline.cli.context import Context
-    from pipeline.freshness import Ends, freshness
+    from pipeline.query.as_of import NoPast
+    from pipeline.query.freshness import Ends, freshness
+    from pipeline.query.query import QueryFailed, answer
     from pipeline.report.page import page
-    from pipeline.report.questions import Answers, asked
-    from pipeline.sql import QueryFailed, answer
-    from sinks.duckdb_query import QueryRefused
+    from pipeline.report.queries import Answers, asked
+    from sinks.duckdb.query_check import QueryRefused
 
 
 @app.cell

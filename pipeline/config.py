@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum, StrEnum
 from pathlib import Path
 from typing import Any
@@ -27,15 +27,11 @@ from pydantic_settings import (
 from connectors.debezium import ConnectorConfiguration, shipped_configuration
 from connectors.kafka import KafkaSettings
 from connectors.topics import TopicSettings
-from pipeline.contract import Contract, Document, Table
-from pipeline.gather import GatherSettings
+from pipeline.definitions import Contract, Document, Table
 from pipeline.invalid_config import InvalidConfig, remedy_of
-from pipeline.services import ElasticsearchSettings, RedisSettings, ServiceSettings
-from pipeline.setup import Deployment
-from pipeline.source import BatchSettings
-from pipeline.source_database import SourceSettings
-from pipeline.watchdog import WatchdogSettings
-from sinks.duckdb_bounds import BOUNDS, Bounds
+from pipeline.service_addresses import ElasticsearchSettings, RedisSettings, ServiceSettings, SourceSettings
+from pipeline.worker_settings import BatchSettings, GatherSettings, WatchdogSettings
+from sinks.duckdb.reader_limits import BOUNDS, Bounds
 
 MASK = "********"
 _FILE_MODE = re.compile(r"0?[67][0-7]{2}")
@@ -92,7 +88,7 @@ class DuckdbSettings:
         copy_mode: who may open the copy, as an octal mode of the file system: `0600` its owner, `0640` also its group.
         memory_limit: what DuckDB may take, as `2GB`.
         serve_insecure: whether readers are served without TLS at an address that other machines reach.
-        max_query_bytes, max_result_bytes, max_readers, memory_headroom, max_spill: see `sinks.duckdb_bounds`.
+        max_query_bytes, max_result_bytes, max_readers, memory_headroom, max_spill: see `sinks.duckdb.reader_limits`.
         time_zone: where the days of the views of `sql/analytics` begin at midnight, as `Europe/Berlin`.
     """
 
@@ -163,24 +159,6 @@ class Settings(BaseSettings):
         if "topic.prefix" in given:
             return written.with_settings(given)
         return written.with_prefix(self.topic_prefix).with_settings(given)
-
-    @property
-    def bare_deployment(self) -> Deployment:
-        """What set-up and teardown touch, but for the contract, which `readmodels.toml` may state wrongly."""
-        return Deployment(
-            source=self.source,
-            kafka=self.kafka,
-            topics=self.topics,
-            connect_url=self.connect.url,
-            connector=self.connector,
-            is_double_accepted=self.envelopes.decimals is DecimalMode.DOUBLE,
-            columns={table.source: frozenset(table.columns) for table in self.tables.values()},
-        )
-
-    @property
-    def deployment(self) -> Deployment:
-        """What set-up and teardown touch."""
-        return replace(self.bare_deployment, contract=self.contract)
 
 
 def load(file: Path, defaults: Mapping[str, Any], flags: Mapping[str, Any] | None = None) -> Settings:

@@ -7,7 +7,7 @@ from typing import TextIO
 
 import structlog
 
-from pipeline.visible import visible
+from pipeline.terminal_text import visible
 
 
 def configure(stream: TextIO = sys.stderr) -> None:

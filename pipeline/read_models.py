@@ -10,22 +10,22 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from connectors.decode import Decoder
+from connectors.decode.decoder import Decoder
 from connectors.envelope import EarlierRecords, Format, TableColumns
-from connectors.numerics import Decimals
-from connectors.schemas import Schemas
+from connectors.schema_lookup import Schemas
+from connectors.types.numeric import Decimals
 from pipeline.config import DecimalMode, Settings, ValueFormat
-from pipeline.contract import Table, contract_from
-from pipeline.incremental import Asked
-from pipeline.lives import NO_LIVES, Lives
-from pipeline.project import DocumentProjection, Projection, RowProjection
+from pipeline.definitions import Table, contract_from
+from pipeline.ingest.epoch_history import NO_LIVES, Lives
+from pipeline.ingest.projection import DocumentProjection, Projection, RowProjection
+from pipeline.postgres.incremental_snapshot import Asked
 from sinks.generation import Record, now
 from sinks.shape import Shape
 from sinks.sink import Store
 
 if TYPE_CHECKING:
-    from connectors.registry import SchemaRegistry
-    from sinks.duckdb_store import DuckdbStore
+    from connectors.schema_registry import SchemaRegistry
+    from sinks.duckdb.store import DuckdbStore
 
 Opener = Callable[[Settings], contextlib.AbstractContextManager[Store]]
 
@@ -38,7 +38,7 @@ class UnknownModel(ValueError):
 
 @contextlib.contextmanager
 def _elasticsearch(settings: Settings) -> Iterator[Store]:
-    from sinks import elasticsearch
+    from sinks.elasticsearch import store as elasticsearch
 
     timeout_s = settings.elasticsearch.request_timeout_s
     with elasticsearch.connect(settings.elasticsearch.url, request_timeout_s=timeout_s) as client:
@@ -47,7 +47,7 @@ def _elasticsearch(settings: Settings) -> Iterator[Store]:
 
 @contextlib.contextmanager
 def _redis(settings: Settings) -> Iterator[Store]:
-    from sinks import redis
+    from sinks.redis import store as redis
 
     with contextlib.closing(redis.RedisStore(settings.redis.url, settings.contract.document_shapes())) as store:
         yield store
@@ -55,8 +55,8 @@ def _redis(settings: Settings) -> Iterator[Store]:
 
 @contextlib.contextmanager
 def _duckdb(settings: Settings) -> Iterator[Store]:
-    from sinks.duckdb_elsewhere import DuckdbElsewhere
-    from sinks.duckdb_inbox import is_held
+    from sinks.duckdb.remote.client import DuckdbElsewhere
+    from sinks.duckdb.remote.server import is_held
 
     if is_held(settings.duckdb.directory):
         yield DuckdbElsewhere(settings.duckdb.directory)
@@ -69,7 +69,7 @@ def _duckdb(settings: Settings) -> Iterator[Store]:
 def elsewhere(model: str, settings: Settings) -> Iterator[Store]:
     """A store for one of several processes that write a model: DuckDB's files stay with its own worker."""
     if model == "duckdb":
-        from sinks.duckdb_elsewhere import DuckdbElsewhere
+        from sinks.duckdb.remote.client import DuckdbElsewhere
 
         yield DuckdbElsewhere(settings.duckdb.directory)
         return
@@ -79,12 +79,12 @@ def elsewhere(model: str, settings: Settings) -> Iterator[Store]:
 
 def open_duckdb(settings: Settings) -> DuckdbStore:
     """The DuckDB store; whoever opens it closes it."""
-    from pipeline.analytics import analytics
-    from sinks.duckdb_store import DuckdbStore
+    from sinks.duckdb.analytics_views import shipped_views
+    from sinks.duckdb.store import DuckdbStore
 
     duckdb = settings.duckdb
     shapes = settings.contract.row_shapes()
-    return DuckdbStore(duckdb.directory, shapes, duckdb.memory_limit, analytics(duckdb.time_zone))
+    return DuckdbStore(duckdb.directory, shapes, duckdb.memory_limit, shipped_views(duckdb.time_zone))
 
 
 STORES: dict[str, Opener] = {"elasticsearch": _elasticsearch, "redis": _redis, "duckdb": _duckdb}
@@ -154,7 +154,7 @@ def group(model: str, generation: int) -> str:
 
 def registry(settings: Settings) -> SchemaRegistry:
     """Where the schemas of the topics' records are."""
-    from connectors.registry import SchemaRegistry
+    from connectors.schema_registry import SchemaRegistry
 
     return SchemaRegistry.at(settings.schema_registry.url)
 

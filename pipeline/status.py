@@ -15,7 +15,7 @@ from pipeline.health.checks import find_problems
 from pipeline.health.lag import PartitionLag
 from pipeline.health.observation import Observation
 from pipeline.health.problem import Problem
-from pipeline.health.workers import Worker
+from pipeline.runtime.workers import Worker
 
 Fact = TypeVar("Fact")
 

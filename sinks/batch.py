@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pyarrow as pa
 
 from sinks.errors import ProgressLost
-from sinks.fence import Fence
+from sinks.ordering.range_tombstone import Fence
 
 Shard = tuple[str, int]
 """A topic and one of its partitions."""
+
+OffsetRows = Sequence[Sequence[Any]]
+"""Offsets as JSON holds them: rows of topic, partition and offset."""
 
 PLACE = pa.schema(
     [
@@ -25,7 +29,7 @@ PLACE = pa.schema(
         pa.field("_deleted", pa.bool_(), nullable=False),
     ]
 )
-"""The columns that place a change in the order of its row: those of `sinks.register.Change`, and its side.
+"""The columns that place a change in the order of its row: those of `sinks.ordering.register.Change`, and its side.
 
 The underscore keeps them apart from a source's own columns, of which a soft `deleted` is common.
 """
@@ -94,6 +98,10 @@ class Progress:
         """The next offset of one shard."""
         return self.offsets.get(shard, 0)
 
+    def lag(self, ends: Mapping[Shard, int]) -> dict[Shard, int]:
+        """Return how many offsets are missing up to these ends, for every shard that has not reached its end."""
+        return {shard: end - self.of(shard) for shard, end in ends.items() if self.of(shard) < end}
+
     def require(self, span: Span) -> None:
         """Refuse a span that begins beyond this progress: what lies between would be lost.
 
@@ -107,3 +115,13 @@ class Progress:
     def moved_to(self, end: Mapping[Shard, int]) -> Progress:
         """Merge per shard, never downward: another worker may be further."""
         return Progress({**self.offsets, **{shard: max(self.of(shard), offset) for shard, offset in end.items()}})
+
+
+def offsets_to_json(offsets: Mapping[Shard, int]) -> OffsetRows:
+    """Return offsets as rows of topic, partition and offset."""
+    return [[*shard, offset] for shard, offset in offsets.items()]
+
+
+def offsets_from_json(rows: OffsetRows) -> dict[Shard, int]:
+    """Read the offsets that `offsets_to_json` wrote."""
+    return {(topic, partition): offset for topic, partition, offset in rows}

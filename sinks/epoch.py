@@ -11,8 +11,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sinks.batch import Shard
-from sinks.fence import Fence
+from sinks.batch import Shard, offsets_from_json, offsets_to_json
+from sinks.ordering.range_tombstone import Fence
 
 
 class EpochKind(StrEnum):
@@ -73,8 +73,8 @@ class Epoch:
         """An object of JSON, but for times, that `epoch_from` reads back."""
         return {
             **asdict(self),
-            "begins_at": _places(self.begins_at),
-            "resumes_at": _places(self.resumes_at),
+            "begins_at": offsets_to_json(self.begins_at),
+            "resumes_at": offsets_to_json(self.resumes_at),
             "fences": [fence.to_json() for fence in self.fences],
         }
 
@@ -93,16 +93,8 @@ def epoch_from(plain: Mapping[str, Any]) -> Epoch:
     read = {
         "kind": EpochKind(plain["kind"]),
         "opened_at": datetime.fromisoformat(plain["opened_at"]),
-        "begins_at": _shards(plain["begins_at"]),
-        "resumes_at": _shards(plain["resumes_at"]),
+        "begins_at": offsets_from_json(plain["begins_at"]),
+        "resumes_at": offsets_from_json(plain["resumes_at"]),
         "fences": tuple(map(Fence.from_json, plain["fences"])),
     }
     return Epoch(**{**plain, **read})
-
-
-def _places(offsets: Mapping[Shard, int]) -> list[list[Any]]:
-    return [[*shard, offset] for shard, offset in offsets.items()]
-
-
-def _shards(places: list[list[Any]]) -> dict[Shard, int]:
-    return {(topic, partition): offset for topic, partition, offset in places}

@@ -11,7 +11,7 @@ from typing import Any
 
 from sinks.batch import Batch, Shard, Span
 from sinks.epoch import Epoch, epoch_from, noting
-from sinks.fence import Fence
+from sinks.ordering.range_tombstone import Fence
 from sinks.shape import Shape, shape_from
 
 

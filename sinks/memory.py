@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 from sinks.batch import FACTS, PLACE, SPECIAL, Batch, Mutations, Progress
 from sinks.epoch import Epoch
 from sinks.errors import GenerationInUse
-from sinks.fence import Fences
-from sinks.fold import registers
 from sinks.generation import UNKNOWN, Record, now
-from sinks.register import NOTHING, Register, join
+from sinks.ordering.fold import registers
+from sinks.ordering.range_tombstone import Fences
+from sinks.ordering.register import NOTHING, Register, join
 from sinks.rejection import NO_REJECTIONS, Rejections
 from sinks.shape import DocumentShape, Shape, collection_of, scope
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from stack.home import LOOPBACK
 from stack.http import answers
+from stack.paths import LOOPBACK
 from stack.postgres import DATABASE
 from stack.process import Command
 from stack.server import Server

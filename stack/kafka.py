@@ -12,7 +12,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from stack.errors import death
-from stack.home import LOOPBACK
+from stack.paths import LOOPBACK
 from stack.process import Command
 from stack.server import Server
 

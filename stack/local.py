@@ -10,17 +10,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from stack.account import account_for
 from stack.artifacts import default_cache
-from stack.boot import Boot
 from stack.connect import Connect
+from stack.dependency_order import in_order
 from stack.elasticsearch import Elasticsearch
 from stack.endpoints import Endpoints
 from stack.errors import StackBusy
-from stack.home import LOOPBACK, Home, write_privately
 from stack.java import find_java
 from stack.kafka import Kafka
-from stack.order import in_order
+from stack.paths import LOOPBACK, Home, write_privately
 from stack.postgres import Postgres
 from stack.preconditions import room_on_disk
 from stack.process import alive
@@ -30,6 +28,8 @@ from stack.redis import Redis
 from stack.registry import Registry
 from stack.server import Server, Site
 from stack.server_folders import link_folders
+from stack.server_user import account_for
+from stack.startup import Boot
 
 SERVERS: dict[str, type[Server]] = {
     kind.name: kind for kind in (Postgres, Kafka, Redis, Elasticsearch, Registry, Connect)

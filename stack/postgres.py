@@ -12,7 +12,7 @@ import psycopg
 from psycopg import sql
 
 from stack.errors import death
-from stack.home import LOOPBACK
+from stack.paths import LOOPBACK
 from stack.process import Command
 from stack.server import Server
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 
 from stack.errors import DiskFull, PortTaken
-from stack.home import is_free
+from stack.paths import is_free
 
 _PORT_FREE_WITHIN_S = 5
 _POLL_S = 0.1

@@ -108,7 +108,7 @@ def spawn(command: Command, *, record: Path, log: Path, guard: int) -> Running:
             for it misses a process that was just started.
     """
     # -P: a folder named `stack` where the caller happens to stand is not this package.
-    launcher = [sys.executable, "-P", "-m", "stack.launch", str(record), str(command.folder)]
+    launcher = [sys.executable, "-P", "-m", "stack.exec_server", str(record), str(command.folder)]
     append = os.O_WRONLY | os.O_CREAT | os.O_APPEND
     pid = os.posix_spawn(
         sys.executable,

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from redis import Redis as Client
 from redis.exceptions import RedisError
 
-from stack.home import LOOPBACK
+from stack.paths import LOOPBACK
 from stack.process import Command
 from stack.server import Server
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
-from stack.account import Account
-from stack.home import LOOPBACK, Home, Secrets
+from stack.paths import LOOPBACK, Home, Secrets
 from stack.process import Command
 from stack.programs import Programs
+from stack.server_user import Account
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Site:
     """All that a server needs to know of where it runs.
 
     Attributes:
-        ports: a loopback port for every name of `stack.home.PORT_NAMES`.
+        ports: a loopback port for every name of `stack.paths.PORT_NAMES`.
         java: the home of the JDK.
         relays: the port under which another server is reached, where something stands between.
     """

@@ -11,8 +11,8 @@ import hashlib
 import shutil
 from pathlib import Path
 
-from stack.account import Account
 from stack.errors import StackError
+from stack.server_user import Account
 
 SYSTEM_FOLDER = Path("/var/lib/readmodels")
 """Source: https://refspecs.linuxfoundation.org/FHS_3.0/fhs/ch05s08.html"""

@@ -15,10 +15,10 @@ import orjson
 import typer
 
 from pipeline import read_models
-from pipeline.cli.streams import Output, write_data
-from pipeline.cli.verbs import MODULES
+from pipeline.cli.commands import MODULES
+from pipeline.cli.output_streams import Output, write_data
 from pipeline.config import Settings, load
-from pipeline.unexpected import is_expected, report, told
+from pipeline.crash_report import is_expected, report, told
 from stack.endpoints import Endpoints
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ import typer
 
 from pipeline import logging
 from pipeline.cli.context import of, out
-from pipeline.cli.local import up
+from pipeline.cli.run import worker_command
 from pipeline.cli.setup import init
-from pipeline.cli.work import worker_command
-from pipeline.supervisor import Supervisor
+from pipeline.cli.stack import up
+from pipeline.runtime.supervisor import Supervisor
 
 
 def demo(
@@ -25,7 +25,7 @@ def demo(
     by side in PostgreSQL and all three models, with the time from commit to visible, and the counts compared. The
     local stack stays up afterwards; `readmodels down` stops it.
     """
-    from pipeline.cli.demonstration import show
+    from pipeline.cli.demo_screen import show
 
     out.rule("[bold]1  the local stack")
     up(context)

@@ -11,14 +11,8 @@ from rich.table import Table
 from pipeline.cli.context import of as context_of
 from pipeline.cli.context import out, print_json
 from pipeline.cli.setup import Execute, report
-from pipeline.epoch.opening import (
-    Standing,
-    continuation_steps,
-    require_no_workers,
-    resnapshot_steps,
-    standings,
-)
-from pipeline.setup import carry_out
+from pipeline.epochs.opening import Standing, continuation_steps, require_no_workers, resnapshot_steps, standings
+from pipeline.setup.source import carry_out
 
 epoch = typer.Typer(
     no_args_is_help=True,

@@ -13,10 +13,10 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from pipeline.cli.context import err, of, out, print_json
-from pipeline.export.day_files import Tell
 from pipeline.export.export import Exported
 from pipeline.export.export import export as exports
-from pipeline.export.opening import opened
+from pipeline.export.open_target import opened
+from pipeline.export.parquet import Tell
 
 
 class ExportFormat(StrEnum):

@@ -15,11 +15,11 @@ from rich.table import Table
 from pipeline import read_models
 from pipeline.cli.context import of as context_of
 from pipeline.cli.context import out, print_json
+from pipeline.cli.run import Models
 from pipeline.cli.setup import Execute
-from pipeline.cli.work import Models
 from pipeline.config import Settings
-from pipeline.rebuild.inventory import Standing, inventory
-from pipeline.rebuild.switch import Switched, cut_over, drop, newest, previous, prunable, switch_at_once
+from pipeline.generations.cutover import Switched, cut_over, drop, newest, previous, prunable, switch_at_once
+from pipeline.generations.inventory import Standing, inventory
 from sinks.generation import State
 from sinks.sink import Store
 

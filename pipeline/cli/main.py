@@ -11,9 +11,9 @@ from typing import Annotated
 import typer
 
 from pipeline import logging
+from pipeline.cli.commands import Verbs
 from pipeline.cli.context import Context, complain
-from pipeline.cli.streams import EXIT_NOBODY_READS, Readers, prepare
-from pipeline.cli.verbs import Verbs
+from pipeline.cli.output_streams import EXIT_NOBODY_READS, Readers, prepare
 from pipeline.read_models import UnknownModel
 
 WRITES_FOR_OTHERS = {"export", "report", "sql"}

@@ -12,20 +12,20 @@ from typing import Annotated
 import typer
 
 from pipeline import logging, read_models
-from pipeline.child import end_on_signals
 from pipeline.cli.context import Context, out, print_json
 from pipeline.cli.context import of as context_of
 from pipeline.cli.generations import say_switched
-from pipeline.cli.plan_view import plain_plan, print_findings, print_plans, survey_line
-from pipeline.cli.replay_view import Bars, Events, bars, plain_outcome, say_outcome
+from pipeline.cli.replay_plan_view import plain_plan, print_findings, print_plans, survey_line
+from pipeline.cli.replay_progress import Bars, Events, bars, plain_outcome, say_outcome
+from pipeline.cli.run import builder_command
 from pipeline.cli.setup import Execute
 from pipeline.cli.verify import EXIT_DIFFERENT
-from pipeline.cli.work import builder_command
 from pipeline.config import Settings
-from pipeline.rebuild.in_place import Starts, from_datetime, from_offset, replay_in_place, stretch
-from pipeline.rebuild.plan import Ground, Plan, epochs_of_log, look_at_ground, planned
-from pipeline.rebuild.replay import Outcome, Replay, Wanted
-from pipeline.rebuild.unequal import remedy_of_unequal
+from pipeline.generations.difference_remedy import remedy_of_unequal
+from pipeline.generations.rebuild import Outcome, Replay, Wanted
+from pipeline.generations.rebuild_plan import Ground, Plan, epochs_of_log, look_at_ground, planned
+from pipeline.generations.replay_in_place import Starts, from_datetime, from_offset, replay_in_place, stretch
+from pipeline.runtime.process import end_on_signals
 
 MOMENTS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%S.%f%z"]
 

@@ -9,10 +9,10 @@ from typing import Annotated
 import typer
 
 from pipeline.cli.context import err, of, writing
-from pipeline.cli.query import ENDS_WAIT_S
-from pipeline.freshness import Ends
+from pipeline.cli.sql import ENDS_WAIT_S
+from pipeline.query.freshness import Ends
 from pipeline.report.page import page
-from pipeline.report.questions import Answers, asked
+from pipeline.report.queries import Answers, asked
 
 
 def report(

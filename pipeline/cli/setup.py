@@ -8,9 +8,9 @@ import typer
 from rich.markup import escape
 
 from pipeline.cli.context import complain, err, of, out
-from pipeline.generations import first_generation_steps
-from pipeline.setup import UNCHANGED, Step, carry_out, init_steps
-from pipeline.snapshots import complete_snapshots
+from pipeline.setup.generations import first_generation_steps
+from pipeline.setup.snapshots import complete_snapshots
+from pipeline.setup.source import UNCHANGED, Step, carry_out, deployment_of, init_steps
 from pipeline.teardown.teardown import Teardown, find_teardown
 
 Execute = Annotated[bool, typer.Option("--execute", help="Do it; without this, only show what would be done.")]
@@ -32,7 +32,7 @@ def init(context: typer.Context) -> None:
     """
     settings = of(context).settings()
     snapshots = Step("snapshots", lambda: complete_snapshots(settings, _say_reading))
-    carry_out([*init_steps(settings.deployment), *first_generation_steps(settings), snapshots], report)
+    carry_out([*init_steps(deployment_of(settings)), *first_generation_steps(settings), snapshots], report)
     out.print("ready; next: [bold]readmodels run[/]")
 
 

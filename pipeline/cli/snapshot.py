@@ -15,9 +15,9 @@ from pipeline.cli.context import err, out
 from pipeline.cli.context import of as context_of
 from pipeline.cli.setup import Execute
 from pipeline.config import Settings
-from pipeline.incremental import SnapshotProgress, WantedSnapshot
-from pipeline.source_database import connect
-from pipeline.source_rows import count_about
+from pipeline.postgres.database import connect
+from pipeline.postgres.incremental_snapshot import SnapshotProgress, WantedSnapshot
+from pipeline.postgres.row_estimate import count_about
 
 HEALS_NOTHING = (
     "It tells nothing of rows that were deleted, so it heals no gap in the log: `readmodels verify --repair` mends "

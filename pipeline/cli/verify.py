@@ -14,13 +14,13 @@ from rich.text import Text
 
 from pipeline import read_models
 from pipeline.cli.context import err, of, out, print_json
-from pipeline.cli.work import Models
+from pipeline.cli.run import Models
+from pipeline.terminal_text import on_one_line
 from pipeline.verify.difference import Kind
 from pipeline.verify.repair import Mending
-from pipeline.verify.verdict import MOST_NAMED, Found, Mended, Verdict
-from pipeline.verify.verification import LIVE, Scope
-from pipeline.verify.verification import verify as verdicts
-from pipeline.visible import on_one_line
+from pipeline.verify.result import MOST_NAMED, Found, Mended, Verdict
+from pipeline.verify.verify import LIVE, Scope
+from pipeline.verify.verify import verify as verdicts
 from sinks.rejection import REMEDY as REMEDY_OF_REJECTIONS
 
 EXIT_DIFFERENT = 3

@@ -10,18 +10,18 @@ from functools import partial
 
 from pipeline import read_models
 from pipeline.config import Settings
-from pipeline.export.day_files import Tell, published
+from pipeline.export.history_sql import SCRIPT, script
 from pipeline.export.manifest import NOTHING, ExportDiffers, Extract, File, Manifest, Origin
-from pipeline.export.place import Place
-from pipeline.export.script import SCRIPT, script
-from pipeline.marks import Mark, Marks
-from pipeline.source_database import connect
-from pipeline.verify.arrival import Arrival
-from pipeline.verify.shown_duckdb import DuckdbShown, duckdb_shown
+from pipeline.export.parquet import Tell, published
+from pipeline.export.target import Place
+from pipeline.postgres.database import connect
+from pipeline.postgres.watermark import Mark, Marks
+from pipeline.verify.catch_up import Arrival
+from pipeline.verify.readers.duckdb import DuckdbShown, duckdb_shown
 from sinks.batch import Shard
-from sinks.duckdb_extent import Extent, day_name, extent_of, extent_query
-from sinks.duckdb_history import history_name
-from sinks.duckdb_store import catalog
+from sinks.duckdb.history import history_name
+from sinks.duckdb.stable_scan import Extent, day_name, extent_of, extent_query
+from sinks.duckdb.store import catalog
 from sinks.errors import GenerationMissing
 from sinks.shape import RowShape
 

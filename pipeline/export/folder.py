@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.export.manifest import NAME
-from pipeline.export.place import ExportedMeanwhile, Place, PlaceUnavailable, Written
+from pipeline.export.target import ExportedMeanwhile, Place, PlaceUnavailable, Written
 
 STAGING = ".staging"
 LOCK = ".lock"

@@ -11,16 +11,17 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 
-from connectors.connect import ConnectorFailed
-from pipeline.crew import LiveGenerationGone
+from connectors.kafka_connect import ConnectorFailed
+from pipeline.crash_report import FAULT_REMEDY, is_expected, told
 from pipeline.health.observation import Observation
 from pipeline.health.problem import Problem
-from pipeline.heartbeat import WorkerState
-from pipeline.snapshots import read_snapshots, snapshot_findings
-from pipeline.source_database import connect
-from pipeline.source_history import SourceHistory
-from pipeline.source_look import look_at, source_findings
-from pipeline.unexpected import FAULT_REMEDY, is_expected, told
+from pipeline.postgres.database import connect
+from pipeline.postgres.source_check import look_at, source_findings
+from pipeline.postgres.source_history import SourceHistory
+from pipeline.runtime.heartbeat import WorkerState
+from pipeline.runtime.worker_pool import LiveGenerationGone
+from pipeline.setup.snapshots import read_snapshots, snapshot_findings
+from pipeline.setup.source import deployment_of
 from sinks.errors import GenerationMissing
 from sinks.rejection import REMEDY
 
@@ -56,7 +57,7 @@ def slot_is_read(observation: Observation) -> Iterator[Problem]:
 def source_is_whole(observation: Observation) -> Iterator[Problem]:
     """Find what makes the log incomplete or untrue, or did since the epoch began."""
     settings = observation.settings
-    capture, history = settings.deployment.capture, SourceHistory(settings.kafka, settings.connector.name)
+    capture, history = deployment_of(settings).capture, SourceHistory(settings.kafka, settings.connector.name)
     with closing(connect(settings.source.url)) as connection:
         look = look_at(connection, capture)
     for finding in source_findings(look, history.read(), capture):

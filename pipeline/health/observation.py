@@ -10,14 +10,15 @@ from typing import ParamSpec, TypeVar
 
 from confluent_kafka import KafkaException
 
-from connectors.connect import ConnectClient
-from connectors.connector_status import ConnectorStatus
 from connectors.kafka import KafkaUnavailable, end_offsets, reason_of
-from pipeline import read_models, replication, source_database
+from connectors.kafka_connect import ConnectClient
+from connectors.kafka_connect_status import ConnectorStatus
+from pipeline import read_models
 from pipeline.config import Settings
 from pipeline.health.lag import Lag, read_lag
-from pipeline.health.workers import read_workers
-from pipeline.replication import Slot
+from pipeline.postgres import database, replication
+from pipeline.postgres.replication import Slot
+from pipeline.runtime.workers import read_workers
 from sinks.batch import Shard
 from sinks.errors import GenerationMissing
 from sinks.generation import Record
@@ -88,7 +89,7 @@ def _read_connector(settings: Settings) -> ConnectorStatus:
 
 
 def _read_slot(settings: Settings) -> Slot | None:
-    with closing(source_database.connect(settings.source.url)) as connection:
+    with closing(database.connect(settings.source.url)) as connection:
         return replication.read_slot(connection, settings.connector.slot)
 
 

@@ -8,10 +8,10 @@ from decimal import Decimal
 from importlib.resources import files
 from xml.etree.ElementTree import Element
 
-from pipeline.report.markup import node, written
-from pipeline.report.pictures import Picture, pictures
-from pipeline.report.questions import Answers
-from pipeline.report.words import duration, grouped
+from pipeline.report.charts import Picture, pictures
+from pipeline.report.html import node, written
+from pipeline.report.number_format import duration, grouped
+from pipeline.report.queries import Answers
 
 TITLE = "Orders"
 NOTHING = "Nothing to show yet."

@@ -7,9 +7,9 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 
-from connectors.connect import ConnectClient, ConnectorMissing
 from connectors.debezium import MUST_BE, ConnectorConfiguration
-from pipeline.setup import Deployment, bring_to_rest
+from connectors.kafka_connect import ConnectClient, ConnectorMissing
+from pipeline.setup.source import Deployment, bring_to_rest
 from pipeline.teardown.found import Area, Found, LeftAlone
 from pipeline.teardown.traces import Traces, of_connector
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 import psycopg
 from confluent_kafka import KafkaException
 
-from connectors.connect import ConnectError
 from connectors.errors import ContractBroken, SystemicError
-from pipeline.setup import UNCHANGED
-from pipeline.source_database import SourceError
+from connectors.kafka_connect import ConnectError
+from pipeline.postgres.database import SourceError
+from pipeline.setup.source import UNCHANGED
 from sinks.errors import SinkError
 
 EXPECTED = (ConnectError, ContractBroken, SystemicError, SourceError, SinkError, KafkaException, psycopg.Error, OSError)

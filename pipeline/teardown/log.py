@@ -12,10 +12,10 @@ from connectors import topics
 from connectors.kafka import end_offsets
 from connectors.topics import Asked
 from pipeline import read_models
-from pipeline.control import TOPIC
-from pipeline.members import committed_topics, remove_group
-from pipeline.setup import Deployment, all_topics
-from pipeline.source_history import SourceHistory
+from pipeline.ingest.control_topic import TOPIC
+from pipeline.ingest.groups import committed_topics, remove_group
+from pipeline.postgres.source_history import SourceHistory
+from pipeline.setup.source import Deployment, all_topics
 from pipeline.teardown.connectors import Connectors
 from pipeline.teardown.found import Area, Found, LeftAlone
 from pipeline.teardown.traces import Traces, of_topics

@@ -12,12 +12,12 @@ from elasticsearch import Elasticsearch
 from pipeline.config import Settings
 from pipeline.teardown.found import Area, Found, LeftAlone
 from pipeline.teardown.traces import Traces, of_record, of_records
-from sinks import elasticsearch
-from sinks.duckdb_readers import pending_path
-from sinks.duckdb_removal import copies_noted, files_in, records_in, remove_files
-from sinks.elasticsearch_removal import RecordedIndices, generation_of
+from sinks.duckdb.removal import copies_noted, files_in, records_in, remove_files
+from sinks.duckdb.serving import pending_path
+from sinks.elasticsearch import store as elasticsearch
+from sinks.elasticsearch.removal import RecordedIndices, generation_of
 from sinks.generation import Record
-from sinks.redis import RedisStore
+from sinks.redis.store import RedisStore
 
 
 def find_redis(settings: Settings) -> tuple[Area, Traces]:

@@ -10,9 +10,10 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import class_row
 
-from pipeline import replication
-from pipeline.setup import SLOT_RELEASE_TIMEOUT_S, Deployment
-from pipeline.source_database import Connection, SourceRightsMissing, SourceSettings, connect, statement
+from pipeline.postgres import replication
+from pipeline.postgres.database import Connection, SourceRightsMissing, connect, statement
+from pipeline.service_addresses import SourceSettings
+from pipeline.setup.source import SLOT_RELEASE_TIMEOUT_S, Deployment
 from pipeline.teardown.connectors import Connectors
 from pipeline.teardown.found import Area, Found, LeftAlone
 from pipeline.teardown.traces import Traces

@@ -9,20 +9,14 @@ from dataclasses import dataclass, field
 import psycopg
 
 from pipeline.config import Settings
-from pipeline.directories import noted_directories
-from pipeline.epoch.source_facts import read_facts
-from pipeline.setup import Deployment, Report
-from pipeline.source_database import SourceUnavailable, connect
+from pipeline.ingest.store_directories import noted_directories
+from pipeline.postgres.database import SourceUnavailable, connect
+from pipeline.postgres.server_state import read_facts
+from pipeline.setup.source import Deployment, Report, bare_deployment_of
 from pipeline.teardown.connectors import Connectors, find_connectors
 from pipeline.teardown.found import Area, NotRemoved, outcome, problems, told
 from pipeline.teardown.log import find_log
-from pipeline.teardown.models import (
-    add_noted_directories,
-    find_copies,
-    find_duckdb,
-    find_elasticsearch,
-    find_redis,
-)
+from pipeline.teardown.models import add_noted_directories, find_copies, find_duckdb, find_elasticsearch, find_redis
 from pipeline.teardown.source import find_role, find_setup, find_slots, find_tables
 from pipeline.teardown.traces import Traces, forget_traces, read_traces, write_traces
 
@@ -74,7 +68,7 @@ def find_teardown(settings: Settings, *, with_tables: bool = False) -> Teardown:
     Args:
         with_tables: whether the example's tables are removed too.
     """
-    deployment = settings.bare_deployment
+    deployment = bare_deployment_of(settings)
     source = _system_identifier(deployment)
     kept = read_traces(settings.duckdb.directory)
     redis, fed = find_redis(settings)

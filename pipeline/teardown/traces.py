@@ -16,11 +16,11 @@ from typing import Any, Self
 
 from connectors.debezium import ConnectorConfiguration
 from connectors.topics import Identity
-from pipeline.contract import Contract, InvalidContract, contract_from
-from pipeline.epoch.fingerprint import SOURCE, topic_ids
+from pipeline.definitions import Contract, InvalidContract, contract_from
+from pipeline.epochs.fingerprint import SOURCE, topic_ids
+from sinks.atomic_file import write_whole
 from sinks.generation import Record
 from sinks.shape import DocumentShape
-from sinks.whole_file import write_whole
 
 FILE = "teardown.json"
 

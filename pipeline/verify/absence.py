@@ -11,11 +11,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.key_text import UnfitKey
+from pipeline.ingest.key_text import UnfitKey
+from pipeline.verify.comparison_set import Form, Subject
 from pipeline.verify.json_value import Malformed, parsed
-from pipeline.verify.shown_key import columns_of_shown, key_images, label_of, part_of_shown
-from pipeline.verify.source_side import Expected, SourceSide
-from pipeline.verify.subject import Form, Subject
+from pipeline.verify.readers.row_key import columns_of_shown, key_images, label_of, part_of_shown
+from pipeline.verify.source.reader import Expected, SourceSide
 from sinks.batch import Mutations
 from sinks.shape import ROOT
 

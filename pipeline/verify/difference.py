@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from pipeline.contract import Table
+from pipeline.definitions import Table
+from pipeline.verify.comparison_set import Children, Form, Subject
 from pipeline.verify.json_value import Malformed, alike, parsed, shortened, written
-from pipeline.verify.shown_key import label_of
-from pipeline.verify.subject import Children, Form, Subject
-from sinks.column_type import parse
+from pipeline.verify.readers.row_key import label_of
+from sinks.pg_type import parse
 
 _MOMENTS = ("timestamp", "timestamptz", "date")
 _JSON = ("json", "jsonb")

@@ -18,13 +18,13 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.contract import Contract
-from pipeline.marks import Mark
+from pipeline.definitions import Contract
+from pipeline.postgres.watermark import Mark
 from pipeline.verify.absence import Absences, Surplus, parts_of
+from pipeline.verify.comparison_set import Form, Subject
 from pipeline.verify.difference import Difference
 from pipeline.verify.repair_changes import Changes
-from pipeline.verify.source_side import Expected, Images, SourceSide
-from pipeline.verify.subject import Form, Subject
+from pipeline.verify.source.reader import Expected, Images, SourceSide
 from sinks.batch import Batch, Mutations, Span
 
 LONGEST_REASON = 5

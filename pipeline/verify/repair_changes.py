@@ -9,13 +9,13 @@ from typing import Any
 import pyarrow as pa
 
 from connectors.envelope import TableColumns, envelope_schema
-from pipeline.contract import Contract, Table
-from pipeline.marks import Mark
-from pipeline.project import DocumentProjection, RowProjection
-from pipeline.verify.shown_key import key_images
-from pipeline.verify.subject import Form, Subject
+from pipeline.definitions import Contract, Table
+from pipeline.ingest.projection import DocumentProjection, RowProjection
+from pipeline.postgres.watermark import Mark
+from pipeline.verify.comparison_set import Form, Subject
+from pipeline.verify.readers.row_key import key_images
 from sinks.batch import PART, PLACE, Mutations
-from sinks.register import NOWHERE, REPAIRED, UNPLACED
+from sinks.ordering.register import NOWHERE, REPAIRED, UNPLACED
 from sinks.shape import ROOT
 
 OP = "repair"

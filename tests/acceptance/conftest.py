@@ -7,12 +7,12 @@ from itertools import count
 
 import pytest
 
-from pipeline import source_database
+from pipeline.postgres import database
 from sinks.generation import State
 from stack.local import LocalStack
-from tests.acceptance.command import MODELS
+from tests.acceptance.cli_runner import MODELS
 from tests.acceptance.generations import states, succeeds
-from tests.acceptance.running import Pipeline
+from tests.acceptance.pipeline_fixture import Pipeline
 from tests.acceptance.shop import place
 
 OLD_ORDERS = (900_000_000, 900_000_100, 900_000_200)
@@ -25,7 +25,7 @@ _ids = count(1_000_000_000, 1000)
 def deployed(local_stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
     """Set up, with orders that are older than the connector; whether workers run is the test's business."""
     pipeline = Pipeline(local_stack, tmp_path_factory.mktemp("logs"))
-    source_database.create_schema(pipeline.source)
+    database.create_schema(pipeline.source)
     for order_id in OLD_ORDERS:
         place(pipeline.source, order_id, items=2)
     done = pipeline.command("init")

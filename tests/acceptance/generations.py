@@ -6,7 +6,7 @@ import subprocess
 
 from pipeline import read_models
 from sinks.generation import State
-from tests.acceptance.running import Pipeline
+from tests.acceptance.pipeline_fixture import Pipeline
 
 
 def succeeds(done: subprocess.CompletedProcess[str]) -> str:

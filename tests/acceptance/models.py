@@ -8,9 +8,9 @@ import urllib3
 from redis import Redis
 
 from pipeline.config import Settings
-from pipeline.sql import ask
+from pipeline.query.query import ask
 from stack.endpoints import Endpoints
-from tests.acceptance.truth import AMOUNTS, ITEMS, MOMENTS, OBJECTS, ORDERS, Document, Row, exactly, stored_json
+from tests.acceptance.expected import AMOUNTS, ITEMS, MOMENTS, OBJECTS, ORDERS, Document, Row, exactly, stored_json
 
 HTTP = urllib3.PoolManager()
 PAGE = 1000

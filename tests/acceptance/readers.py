@@ -17,10 +17,10 @@ import duckdb
 import psycopg
 from redis import Redis
 
-from sinks.duckdb_readers import load_extensions
+from sinks.duckdb.serving import load_extensions
 from tests.acceptance.models import HTTP
-from tests.acceptance.running import Pipeline
-from tests.acceptance.waiting import wait_for
+from tests.acceptance.pipeline_fixture import Pipeline
+from tests.support.waiting import wait_for
 
 TICK_S = 0.2
 """Between two questions, and between two writes: what asks more often takes the processor from what is asked."""

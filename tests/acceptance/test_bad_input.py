@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 import urllib3
 
-from stack.home import LOOPBACK, free_ports
-from tests.acceptance.command import MODELS
-from tests.acceptance.running import Pipeline
+from stack.paths import LOOPBACK, free_ports
+from tests.acceptance.cli_runner import MODELS
+from tests.acceptance.pipeline_fixture import Pipeline
+from tests.acceptance.secondary_models import SidePipeline
 from tests.acceptance.shop import place
-from tests.acceptance.side import SidePipeline
-from tests.chaos.relays import CLEAR, Disturbance, Relays
-from tests.contract.redis_server import OwnServer
+from tests.support.redis_server import OwnServer
+from tests.support.relays import CLEAR, Disturbance, Relays
 
 HTTP = urllib3.PoolManager()
 

@@ -8,9 +8,9 @@ from typing import Any
 import psycopg
 
 from tests.acceptance.conftest import OLD_ORDERS
-from tests.acceptance.running import Pipeline
+from tests.acceptance.pipeline_fixture import Pipeline
 from tests.acceptance.shop import place
-from tests.acceptance.waiting import wait_for
+from tests.support.waiting import wait_for
 
 LONG_NOTE = "".join(chr(0x4E00 + number * 7919 % 20_000) for number in range(4_000))
 """More than 9 KB that do not compress well, so that PostgreSQL keeps them out of the row (TOAST)."""

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.acceptance.own import OwnPipeline, own_pipeline
-from tests.acceptance.running import Pipeline
+from tests.acceptance.isolated_pipeline import OwnPipeline, own_pipeline
+from tests.acceptance.pipeline_fixture import Pipeline
 from tests.remedies.commands import commands
 
 NAME = "own_columns"

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
-from connectors.connect import ConnectClient
+from connectors.kafka_connect import ConnectClient
 from pipeline.cli.main import app
-from tests.acceptance.command import MODELS, Command
+from tests.acceptance.cli_runner import MODELS, Command
 from tests.acceptance.models import found_in_elasticsearch, got_from_redis
-from tests.acceptance.running import Pipeline
+from tests.acceptance.pipeline_fixture import Pipeline
 from tests.acceptance.shop import place
-from tests.acceptance.waiting import wait_for
+from tests.support.waiting import wait_for
 
 
 def test_a_second_init_changes_nothing(pipeline: Pipeline) -> None:

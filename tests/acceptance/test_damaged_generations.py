@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from tests.acceptance.generations import succeeds
-from tests.acceptance.running import Pipeline
+from tests.acceptance.pipeline_fixture import Pipeline
 from tests.acceptance.shop import place
 
 

@@ -11,12 +11,12 @@ from confluent_kafka.admin import NewPartitions, NewTopic
 
 from connectors.errors import TypeWidened
 from connectors.kafka import end_offsets
-from pipeline import replication, source_database
-from tests.acceptance.command import MODELS
-from tests.acceptance.own import OwnPipeline, own_pipeline
-from tests.acceptance.running import Pipeline
-from tests.acceptance.waiting import wait_for
+from pipeline.postgres import database, replication
+from tests.acceptance.cli_runner import MODELS
+from tests.acceptance.isolated_pipeline import OwnPipeline, own_pipeline
+from tests.acceptance.pipeline_fixture import Pipeline
 from tests.remedies.commands import commands
+from tests.support.waiting import wait_for
 
 NAME = "own_epochs"
 ORDERS = f"{NAME}.public.orders"
@@ -41,7 +41,7 @@ def own(deployed: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         wait_for(lambda: sum(end_offsets(made.admin, [ORDERS]).values()) > SENT, WITHIN_S, lambda: "no rows came")
         made.stack.kill("connect")
         made.sql("DELETE FROM orders WHERE id <= %s", DELETED)
-        with closing(source_database.connect(made.settings.source.url)) as other, other.transaction():
+        with closing(database.connect(made.settings.source.url)) as other, other.transaction():
             other.execute("UPDATE orders SET note = 'in flight' WHERE id = %s", [IN_FLIGHT])
             made.stack.start("connect")
             for model in MODELS:
@@ -74,7 +74,7 @@ def test_a_slot_that_is_dropped_stops_the_workers_and_a_new_epoch_sweeps_what_wa
     run = own.start()
     own.settle(run)
     own.stop_connector()
-    with source_database.connect(own.settings.source.admin_url) as admin:
+    with database.connect(own.settings.source.admin_url) as admin:
         assert replication.drop_slot(admin, NAME, WITHIN_S)
     own.sql("DELETE FROM orders WHERE id % 10 = 0")
     own.sql("DELETE FROM order_items WHERE id % 10 = 0")

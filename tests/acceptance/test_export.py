@@ -8,9 +8,9 @@ from pathlib import Path
 
 import duckdb
 
-from pipeline.sql import ask
-from tests.acceptance.command import Command
-from tests.acceptance.running import Pipeline
+from pipeline.query.query import ask
+from tests.acceptance.cli_runner import Command
+from tests.acceptance.pipeline_fixture import Pipeline
 from tests.acceptance.test_history import Look, look
 from tests.acceptance.test_killed_workers import random_moment
 

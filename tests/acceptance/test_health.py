@@ -10,16 +10,17 @@ from contextlib import closing
 import pytest
 import yaml
 
-from connectors.connect import ConnectClient
+from connectors.kafka_connect import ConnectClient
 from pipeline.health.problem import Problem
-from pipeline.marks import MarkNotSeen, Marks
+from pipeline.postgres.watermark import MarkNotSeen, Marks
 from pipeline.status import look
-from pipeline.verify.arrival import ModelBehind
-from tests.acceptance.command import CHECKOUT, MODELS
+from pipeline.verify.catch_up import ModelBehind
+from tests.acceptance.cli_runner import MODELS
 from tests.acceptance.generations import succeeds
 from tests.acceptance.models import HTTP
-from tests.acceptance.running import Pipeline
-from tests.acceptance.waiting import wait_for
+from tests.acceptance.pipeline_fixture import Pipeline
+from tests.support.checkout import CHECKOUT
+from tests.support.waiting import wait_for
 
 FOUND_WITHIN_S = 120.0
 COMPOSE = yaml.safe_load((CHECKOUT / "docker-compose.yml").read_text())["services"]

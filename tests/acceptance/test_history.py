@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 import psycopg
 
-from pipeline.sql import ask
-from tests.acceptance.running import Pipeline
+from pipeline.query.query import ask
+from tests.acceptance.pipeline_fixture import Pipeline
 from tests.acceptance.shop import place
-from tests.acceptance.waiting import wait_for
+from tests.support.waiting import wait_for
 
 LOOKS = 6
 QUESTION = """

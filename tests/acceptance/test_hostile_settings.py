@@ -12,9 +12,9 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from pipeline.source_database import connect
-from tests.acceptance.own import OwnPipeline, own_pipeline
-from tests.acceptance.running import Pipeline
+from pipeline.postgres.database import connect
+from tests.acceptance.isolated_pipeline import OwnPipeline, own_pipeline
+from tests.acceptance.pipeline_fixture import Pipeline
 from tests.integration.hostile import make_hostile
 
 NAME = "own_settings"

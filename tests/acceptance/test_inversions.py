@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 from contextlib import closing
 
-from pipeline import source_database
-from pipeline.source_database import Connection
-from tests.acceptance.running import Pipeline
+from pipeline.postgres import database
+from pipeline.postgres.database import Connection
+from tests.acceptance.pipeline_fixture import Pipeline
 from tests.acceptance.shop import place
-from tests.acceptance.waiting import wait_for
+from tests.support.waiting import wait_for
 
 COLUMNS = "COPY orders (id, customer_id) FROM STDIN"
 WAITS = "SELECT FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock'"
@@ -28,7 +28,7 @@ def test_a_row_whose_insert_was_logged_before_its_delete_is_there(pipeline: Pipe
     for each in (held, inverted):
         place(pipeline.source, each)
     url = pipeline.endpoints.postgres
-    with closing(source_database.connect(url)) as deleting, closing(source_database.connect(url)) as copying:
+    with closing(database.connect(url)) as deleting, closing(database.connect(url)) as copying:
         pid = copying.info.backend_pid
         copier = threading.Thread(target=copy_in, args=(copying, held, inverted))
         with deleting.transaction():

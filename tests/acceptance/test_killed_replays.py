@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.command import MODELS
+from tests.acceptance.cli_runner import MODELS
 from tests.acceptance.generations import succeeds
-from tests.acceptance.running import Pipeline
+from tests.acceptance.pipeline_fixture import Pipeline
 
 MOMENTS = 6
 

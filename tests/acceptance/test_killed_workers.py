@@ -7,9 +7,9 @@ import threading
 
 import psutil
 
-from tests.acceptance.command import MODELS, Run
-from tests.acceptance.running import Pipeline
-from tests.acceptance.waiting import wait_for
+from tests.acceptance.cli_runner import MODELS, Run
+from tests.acceptance.pipeline_fixture import Pipeline
+from tests.support.waiting import wait_for
 
 MOMENTS = 21
 SHARED_MOMENTS = 6

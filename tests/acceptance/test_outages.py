@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from tests.acceptance.command import MODELS
-from tests.acceptance.running import Pipeline
+from tests.acceptance.cli_runner import MODELS
+from tests.acceptance.pipeline_fixture import Pipeline
 
 STOPPED_S = 30.0
 

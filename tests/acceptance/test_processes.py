@@ -5,8 +5,8 @@ from __future__ import annotations
 import psutil
 from confluent_kafka import ConsumerGroupState
 
-from tests.acceptance.command import MODELS
-from tests.acceptance.running import Pipeline
+from tests.acceptance.cli_runner import MODELS
+from tests.acceptance.pipeline_fixture import Pipeline
 from tests.acceptance.shop import place
 
 AT_ONCE_S = 10.0

@@ -9,10 +9,10 @@ import json
 import duckdb
 import pytest
 
-from pipeline.sql import ask
-from sinks.duckdb_query import QueryRefused
-from sinks.duckdb_readers import load_extensions
-from tests.acceptance.running import Pipeline
+from pipeline.query.query import ask
+from sinks.duckdb.query_check import QueryRefused
+from sinks.duckdb.serving import load_extensions
+from tests.acceptance.pipeline_fixture import Pipeline
 from tests.acceptance.shop import place
 
 REFUSED = (

@@ -19,12 +19,12 @@ import numpy.typing as npt
 import psycopg
 
 from pipeline import read_models
-from pipeline.sql import answer, ask
-from sinks.duckdb_place import Place
-from sinks.duckdb_store import catalog
-from tests.acceptance.running import Pipeline
+from pipeline.query.query import answer, ask
+from sinks.duckdb.progress_query import Place
+from sinks.duckdb.store import catalog
+from tests.acceptance.pipeline_fixture import Pipeline
 from tests.acceptance.shop import place
-from tests.acceptance.waiting import wait_for
+from tests.support.waiting import wait_for
 
 ANSWERS = 12
 READERS = 3

@@ -16,12 +16,13 @@ from confluent_kafka.admin import NewTopic
 
 from pipeline import read_models
 from sinks.generation import State
-from tests.acceptance.command import CHECKOUT, MODELS, Command
+from tests.acceptance.cli_runner import MODELS, Command
 from tests.acceptance.generations import states, succeeds
+from tests.acceptance.pipeline_fixture import Pipeline
 from tests.acceptance.readers import MARKED_FIELD, MARKED_ITEM_FIELD, Shop, open_shop
-from tests.acceptance.running import Pipeline
 from tests.acceptance.shop import place
-from tests.acceptance.waiting import wait_for
+from tests.support.checkout import CHECKOUT
+from tests.support.waiting import wait_for
 
 LONGEST_LAG_S = 5.0
 """How much older than before an answer may be at a change of generations: the models' own lag on a busy machine."""
@@ -87,16 +88,16 @@ def test_a_model_that_was_damaged_is_rebuilt_and_equal(rebuilt: Pipeline, order_
 
 
 WRONG = """
-import pipeline.project
+import pipeline.ingest.projection
 
-right = pipeline.project.DocumentProjection._roots
+right = pipeline.ingest.projection.DocumentProjection._roots
 
 def wrong(self, document, table, changes):
     mutations = right(self, document, table, changes)
     return type(mutations)(mutations.target, mutations.changes.filter(
         [int(key) % 2 == 0 for key in mutations.changes["key"].to_pylist()]))
 
-pipeline.project.DocumentProjection._roots = wrong
+pipeline.ingest.projection.DocumentProjection._roots = wrong
 """
 """A projection that forgets every second order."""
 

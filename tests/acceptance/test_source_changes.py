@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.acceptance.command import MODELS
-from tests.acceptance.own import OwnPipeline, own_pipeline
-from tests.acceptance.running import Pipeline
+from tests.acceptance.cli_runner import MODELS
+from tests.acceptance.isolated_pipeline import OwnPipeline, own_pipeline
+from tests.acceptance.pipeline_fixture import Pipeline
 
 NAME = "own_source"
 UNREAD = "public.unread"

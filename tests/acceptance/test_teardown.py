@@ -8,12 +8,12 @@ from pathlib import Path
 
 import urllib3
 
-from connectors.connect import ConnectClient
+from connectors.kafka_connect import ConnectClient
 from connectors.topics import describe
-from pipeline.members import committed_topics
+from pipeline.ingest.groups import committed_topics
 from pipeline.teardown.log import GROUP
-from tests.acceptance.command import Command
-from tests.acceptance.running import Pipeline
+from tests.acceptance.cli_runner import Command
+from tests.acceptance.pipeline_fixture import Pipeline
 from tests.acceptance.shop import place
 
 HTTP = urllib3.PoolManager()

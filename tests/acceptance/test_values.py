@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.acceptance.running import Pipeline
+from tests.acceptance.pipeline_fixture import Pipeline
 
 TEXTS = (
     "",

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from pipeline import read_models
-from tests.acceptance.command import MODELS
-from tests.acceptance.damage import BY_HAND, RedisByHand, damage_duckdb
-from tests.acceptance.running import Pipeline
+from tests.acceptance.cli_runner import MODELS
+from tests.acceptance.manual_edits import BY_HAND, RedisByHand, damage_duckdb
+from tests.acceptance.pipeline_fixture import Pipeline
 from tests.acceptance.shop import place
 
 Named = set[tuple[str, int, str | None, str | None]]

@@ -10,11 +10,11 @@ import typer
 from rich.console import Console
 
 from stack.local import LocalStack
-from tests.acceptance.command import CHECKOUT
 from tests.chaos import record
+from tests.chaos.cluster import rigged
 from tests.chaos.cycle import Cycles
-from tests.chaos.page import page
-from tests.chaos.rig import rigged
+from tests.chaos.report import page
+from tests.support.checkout import CHECKOUT
 
 RECORD = CHECKOUT / "docs" / "reliability.jsonl"
 

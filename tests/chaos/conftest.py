@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from stack.local import LocalStack
+from tests.chaos.cluster import Rig, rigged
 from tests.chaos.cycle import Cycles
-from tests.chaos.rig import Rig, rigged
 
 CHANGED = ("connect", "kafka", "redis")
 """Servers that were started for the relays, or told to sync every write."""

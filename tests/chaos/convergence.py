@@ -14,16 +14,16 @@ import psycopg
 from pipeline import read_models
 from pipeline.cli.context import local_defaults
 from pipeline.config import load
-from pipeline.marks import Mark, MarkNotSeen, Marks
-from pipeline.sql import QueryFailed, ReadersNotServed, ask
+from pipeline.postgres.watermark import Mark, MarkNotSeen, Marks
+from pipeline.query.query import QueryFailed, ReadersNotServed, ask
 from sinks.batch import Shard
 from sinks.errors import SinkError
-from tests.acceptance.command import MODELS
+from tests.acceptance.cli_runner import MODELS
+from tests.acceptance.expected import Contents, Document, Row, contents
 from tests.acceptance.models import found_in_elasticsearch, got_from_redis, selected_from_duckdb
-from tests.acceptance.running import missing
-from tests.acceptance.truth import Contents, Document, Row, contents
+from tests.acceptance.pipeline_fixture import missing
+from tests.chaos.cluster import Rig
 from tests.chaos.log import Log
-from tests.chaos.rig import Rig
 
 CONVERGES_WITHIN_S = 240.0
 LOOKS_AFTER_S = 5.0

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from tests.chaos.cluster import Rig
 from tests.chaos.convergence import Judge
 from tests.chaos.faults import Fault, faults_of
+from tests.chaos.monotonic_reads import Places, versions_gone_back
 from tests.chaos.readers import readers_of, reading
 from tests.chaos.record import Seen
-from tests.chaos.regress import Places, versions_gone_back
-from tests.chaos.rig import Rig
 from tests.chaos.shop import Shop
 
 Report = Callable[[str], None]

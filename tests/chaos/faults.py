@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from stack.local import SERVERS
-from tests.acceptance.command import MODELS
-from tests.chaos.relays import Disturbance
+from tests.acceptance.cli_runner import MODELS
+from tests.support.relays import Disturbance
 
 RUNS = ("first", "second")
 """The two `readmodels run`, each with a worker of every model; of DuckDB's, one writes and one stands by."""

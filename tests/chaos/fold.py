@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from tests.acceptance.truth import OBJECTS, Contents, Row
+from tests.acceptance.expected import OBJECTS, Contents, Row
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Sequence = tuple[int, int]

@@ -9,7 +9,7 @@ from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from pipeline import read_models
 from pipeline.config import Settings
-from pipeline.polled import by_topic, offset_of, partition_of, topic_of
+from pipeline.ingest.partition_buffer import by_topic, offset_of, partition_of, topic_of
 from sinks.batch import Shard
 from tests.chaos.fold import Fold
 

@@ -17,7 +17,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from sinks.duckdb_readers import load_extensions
+from sinks.duckdb.serving import load_extensions
 from stack.endpoints import Endpoints
 
 PROBED = range(1, 7)

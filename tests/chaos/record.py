@@ -21,7 +21,7 @@ class Seen:
         records: changes that the connector wrote meanwhile, and `repeated` of them again.
         answers, failures: questions of readers that were answered, and that met nobody.
         took_s: from the end of the last fault until the log, and each model, held everything.
-        in_models, in_log, gone_back: what differs, see `tests.chaos.convergence`, and `tests.chaos.regress`.
+        in_models, in_log, gone_back: what differs, see `tests.chaos.convergence`, and `tests.chaos.monotonic_reads`.
         stopped: workers that stopped for good.
         hung_calls: workers that the watchdog ended.
         operator_restarts: how often a failed connector was restarted.

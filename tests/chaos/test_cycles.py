@@ -7,7 +7,7 @@ import pytest
 from tests.chaos.cycle import Cycles
 from tests.chaos.faults import Fault, Kind
 from tests.chaos.record import Seen
-from tests.chaos.relays import Disturbance
+from tests.support.relays import Disturbance
 
 
 def hit(target: str, kind: Kind, lasts_s: float = 1.0, **disturbance: object) -> Fault:

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.contract.duckdb_subject import DuckdbElsewhereSubject, DuckdbSubject
-from tests.contract.elasticsearch_subject import ElasticsearchSubject
-from tests.contract.memory_subject import MemorySubject
-from tests.contract.redis_subject import RedisSubject
-from tests.contract.subject import Form, Subject
+from tests.contract.duckdb_harness import DuckdbElsewhereSubject, DuckdbSubject
+from tests.contract.elasticsearch_harness import ElasticsearchSubject
+from tests.contract.memory_harness import MemorySubject
+from tests.contract.redis_harness import RedisSubject
+from tests.contract.store_harness import Form, Subject
 
 Make = Callable[[pytest.FixtureRequest], Subject]
 

@@ -11,9 +11,9 @@ from typing import Any
 import pyarrow as pa
 
 from sinks.batch import FACTS, PART, PLACE, Batch, Mutations, Span
-from sinks.fence import Fence, FenceKind
+from sinks.ordering.range_tombstone import Fence, FenceKind
 from sinks.shape import DocumentShape, RowShape, scope
-from tests.contract.subject import Form
+from tests.contract.store_harness import Form
 
 Row = dict[str, Any]
 

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from sinks.batch import PART, PLACE, Batch, Mutations, Span
-from sinks.fence import Fence
-from sinks.register import SNAPSHOT_ROW, Change
+from sinks.ordering.range_tombstone import Fence
+from sinks.ordering.register import SNAPSHOT_ROW, Change
 from sinks.shape import ROOT, DocumentShape
 
 ORDERS = DocumentShape("orders", {"id": "bigint"}, {"items": {"id": "bigint"}})

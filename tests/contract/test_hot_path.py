@@ -6,19 +6,18 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
 
-from pipeline.project import DocumentProjection
-from sinks.redis import RedisStore
+from pipeline.ingest.projection import DocumentProjection
+from sinks.redis.store import RedisStore
 from stack.endpoints import Endpoints
-from tests.contract.elasticsearch_subject import ElasticsearchSubject
-from tests.contract.redis_server import OwnServer
-from tests.hot_path import calls, carry, grown, messages, settings, told
+from tests.contract.elasticsearch_harness import ElasticsearchSubject
+from tests.support.hot_path import calls, carry, grown, messages, settings, told
+from tests.support.redis_server import OwnServer
 
 FEW, MANY = 1_000, 10_000
 
 BUILDING_DOCUMENTS = {
-    *("register", "fence", "document", "shape", "version"),
-    *("elasticsearch_document", "elasticsearch_shelter", "elasticsearch_generation"),
-    *("elasticsearch_registers", "elasticsearch_index", "elasticsearch_memory", "elasticsearch_bulk"),
+    *("register", "range_tombstone", "document", "shape", "version_text"),
+    *("codec", "json_fallback", "document_index", "register_text", "versioned_index", "document_cache", "bulk"),
     # Named tuples and dataclasses as they are made.
     *("<string>", "__init__"),
 }
@@ -34,7 +33,7 @@ def test_only_the_building_of_documents_is_python_on_the_way_to_elasticsearch(en
     few, many = _few_and_many(lambda count: _into_elasticsearch(count, endpoints.elasticsearch))
     per_document = grown(few, many, by=_added_documents() // 4)
     assert {name.partition(".")[0] for name in per_document} - BUILDING_DOCUMENTS == set()
-    assert "elasticsearch_document.DocumentFormat.write" in per_document
+    assert "codec.DocumentFormat.write" in per_document
 
 
 def _added_documents() -> int:

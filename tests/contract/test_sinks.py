@@ -11,11 +11,11 @@ import pytest
 from sinks.batch import Batch, Span
 from sinks.epoch import Epoch, EpochKind
 from sinks.errors import GenerationInUse, ProgressLost
-from sinks.fence import Fence, FenceKind
 from sinks.generation import Record, State, kept, now
+from sinks.ordering.range_tombstone import Fence, FenceKind
 from sinks.sink import Sink
 from tests.contract.log import LIBRARY, SHOP, Event, Log, Row, World, batch, expected, scope_of
-from tests.contract.subject import Subject
+from tests.contract.store_harness import Subject
 
 Rows = dict[str, list[Row]]
 

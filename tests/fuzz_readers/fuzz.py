@@ -16,10 +16,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from sinks import duckdb_wire
-from sinks.duckdb_wire import Kind, header_of, text_of
+from sinks.duckdb.quack import messages
+from sinks.duckdb.quack.messages import Kind, header_of, text_of
 from tests.fuzz_readers.grammar import Grammar, Query
-from tests.unit.quack import TOKEN, free_address
+from tests.support.checkout import CHECKOUT
+from tests.unit.sinks.duckdb.quack import TOKEN, free_address
 
 CANARY = "SECRET-7d1f0c"
 BATCH = 100
@@ -51,7 +52,7 @@ class _Server:
         self.address = free_address()
         self._port = int(self.address.rpartition(":")[2])
         line = [sys.executable, "-m", "tests.fuzz_readers.server", str(directory), self.address]
-        environment = {**os.environ, "FUZZ_CANARY": CANARY, "PYTHONPATH": str(Path(__file__).parents[2])}
+        environment = {**os.environ, "FUZZ_CANARY": CANARY, "PYTHONPATH": str(CHECKOUT)}
         with (directory.parent / "server.log").open("a") as log:
             self.process = subprocess.Popen(
                 line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, env=environment,
@@ -84,7 +85,7 @@ class _Server:
         """Send a query, and return the message that answers it."""
         beginning = b"\x01\x00\x03\x02\x00\x20%b\x03\x00\x05\xff\xff\x01\x00" % session.encode()
         message = beginning + b"\x00\xff\xff"
-        return self.send(duckdb_wire.with_text(message, header_of(message), query.encode()))
+        return self.send(messages.with_text(message, header_of(message), query.encode()))
 
 
 @contextmanager

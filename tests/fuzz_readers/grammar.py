@@ -8,10 +8,10 @@ from random import Random
 
 import duckdb
 
-from sinks.duckdb_names import quote
-from sinks.duckdb_query import expression_functions, table_functions
-from sinks.duckdb_readers import load_extensions
-from tests.unit.queries import CALLS, READS, WRITES
+from sinks.duckdb.query_check import expression_functions, table_functions
+from sinks.duckdb.serving import load_extensions
+from sinks.duckdb.sql_text import quote
+from tests.unit.sinks.duckdb.queries import CALLS, READS, WRITES
 
 VALUES = (
     "NULL", "0", "-1", "1", "3", "9223372036854775807", "1.5", "'nan'::DOUBLE", "true", "''", "'x'", "'a,b'", "'%d'",

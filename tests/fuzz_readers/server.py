@@ -8,13 +8,13 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
-from pipeline.memory import MemoryBound, data_bytes
-from sinks.duckdb_bounds import BOUNDS
-from sinks.duckdb_readers import Served, files_of, memory_bytes, serve
-from sinks.duckdb_store import DuckdbStore
+from pipeline.memory_limit import MemoryBound, data_bytes
+from sinks.duckdb.reader_limits import BOUNDS
+from sinks.duckdb.serving import Served, files_of, memory_bytes, serve
+from sinks.duckdb.store import DuckdbStore
 from tests.contract.log import SHOP, Log, batch
-from tests.contract.subject import Form
-from tests.unit.quack import TOKEN
+from tests.contract.store_harness import Form
+from tests.unit.sinks.duckdb.quack import TOKEN
 
 MEMORY_LIMIT = "200MB"
 SHAPES = [SHOP.root, SHOP.child]

@@ -20,8 +20,8 @@ from rich.console import Console
 from stack.artifacts import default_cache
 from stack.errors import StackError
 from stack.local import LocalStack
-from stack.lock import with_debezium, write
 from stack.progress import ConsoleReport
+from stack.update_lock import with_debezium, write
 from tests.golden import cases
 from tests.golden.catalogue import COLUMNS, SCHEMA, TABLE, VARIANTS, Variant
 from tests.golden.difference import differences, version

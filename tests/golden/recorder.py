@@ -13,11 +13,11 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from confluent_kafka.schema_registry import SchemaRegistryClient
 from psycopg.conninfo import make_conninfo
 
-from connectors.connect import ConnectClient
 from connectors.debezium import shipped_configuration
 from connectors.kafka import end_offsets
-from pipeline.replication import create_role
-from pipeline.source_database import SourceSettings
+from connectors.kafka_connect import ConnectClient
+from pipeline.postgres.replication import create_role
+from pipeline.service_addresses import SourceSettings
 from stack.endpoints import Endpoints
 from tests.golden.recording import Record
 

@@ -9,13 +9,13 @@ import pyarrow.compute as pc
 import pytest
 from redis import Redis
 
-from connectors.decode import Decoder
-from pipeline.source_database import Connection, connect
-from pipeline.verify.source_side import SourceSide, source_side
+from connectors.decode.decoder import Decoder
+from pipeline.postgres.database import Connection, connect
+from pipeline.verify.source.reader import SourceSide, source_side
 from stack.endpoints import Endpoints
-from tests.contract.redis_server import shared_server
 from tests.golden.recording import recording
-from tests.integration.catalogue import catalogue_database
+from tests.integration.type_catalogue import catalogue_database
+from tests.support.redis_server import shared_server
 
 
 @pytest.fixture(scope="module")

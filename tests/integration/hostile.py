@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from psycopg import sql
 
-from pipeline.source_database import Connection
+from pipeline.postgres.database import Connection
 
 HOSTILE: Mapping[str, str] = {
     "datestyle": "SQL, DMY",

@@ -5,30 +5,30 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
 from pipeline import read_models
-from pipeline.analytics import analytics
 from pipeline.cli.context import local_defaults
 from pipeline.config import Settings, load
-from pipeline.generator import OrderGenerator, Traffic
-from pipeline.marks import Marks
-from pipeline.models import open_engine
-from pipeline.setup import carry_out, init_steps
-from pipeline.source import Source
-from pipeline.sql import ask
-from pipeline.worker import Worker, has_reached
+from pipeline.demo.order_generator import OrderGenerator, Traffic
+from pipeline.demo.tables import open_engine
+from pipeline.ingest.source import Source
+from pipeline.ingest.worker import Worker, has_reached
+from pipeline.postgres.watermark import Marks
+from pipeline.query.query import ask
+from pipeline.setup.source import carry_out, init_steps
 from sinks.batch import Shard
+from sinks.duckdb.analytics_views import shipped_views
 from stack.endpoints import Endpoints
 from tests.integration.independent_views import AUDIT, QUESTIONS, ZONE
-from tests.integration.own_source import own_database, own_deployment, teardown_steps
+from tests.integration.isolated_source import own_database, own_deployment, teardown_steps
+from tests.support.checkout import CHECKOUT
 
 NAME = "analytics_test"
-DESCRIPTION = Path(__file__).parents[2] / "readmodels.toml"
+DESCRIPTION = CHECKOUT / "readmodels.toml"
 ORDERS = 400
 BUSY = Traffic(advances=0.9, amendments=0.6, moves=0.4, deletions=0.2)
 TIMEOUT_S = 120.0
@@ -50,7 +50,7 @@ def answers(local_endpoints: Endpoints, tmp_path_factory: pytest.TempPathFactory
             OrderGenerator(open_engine(source.url), BUSY).place(ORDERS)
             marks = Marks(made.kafka, made.connector, made.connect_url)
             take_in(settings, marks.await_in_log(marks.set(postgres), TIMEOUT_S).end_offsets)
-            views = [view.name for view in analytics(ZONE).views]
+            views = [view.name for view in shipped_views(ZONE).views]
             told = {view: [tuple(row.values()) for row in ask(settings, f"FROM {view}").to_pylist()] for view in views}
             yield told, {view: postgres.execute(query.encode()).fetchall() for view, query in QUESTIONS.items()}
         carry_out(teardown_steps(made), lambda *_: None)
@@ -73,7 +73,7 @@ def take_in(settings: Settings, ends: Mapping[Shard, int]) -> None:
 
 
 def test_every_view_is_asked_for() -> None:
-    assert {view.name for view in analytics(ZONE).views} == QUESTIONS.keys()
+    assert {view.name for view in shipped_views(ZONE).views} == QUESTIONS.keys()
 
 
 @pytest.mark.parametrize("view", QUESTIONS)

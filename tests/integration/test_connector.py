@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from confluent_kafka import Consumer, Message, TopicPartition
 
-from connectors.connect import ConnectClient
 from connectors.kafka import end_offsets
-from pipeline import source_database
-from pipeline.marks import Marks
-from pipeline.setup import Deployment, carry_out, init_steps
-from pipeline.source_database import Connection
+from connectors.kafka_connect import ConnectClient
+from pipeline.postgres import database
+from pipeline.postgres.database import Connection
+from pipeline.postgres.watermark import Marks
+from pipeline.setup.source import Deployment, carry_out, init_steps
 from stack.endpoints import Endpoints
-from tests.integration.own_source import own_database, own_deployment, teardown_steps
+from tests.integration.isolated_source import own_database, own_deployment, teardown_steps
 
 NAME = "connector_test"
 POLLS = 300
@@ -34,7 +34,7 @@ def deployment(endpoints: Endpoints) -> Iterator[Deployment]:
 
 @pytest.fixture
 def connection(deployment: Deployment) -> Iterator[Connection]:
-    with source_database.connect(deployment.source.url) as opened:
+    with database.connect(deployment.source.url) as opened:
         yield opened
 
 

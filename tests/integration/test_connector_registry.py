@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 
-from pipeline import source_database
-from pipeline.marks import Marks
-from pipeline.setup import carry_out, init_steps
+from pipeline.postgres import database
+from pipeline.postgres.watermark import Marks
+from pipeline.setup.source import carry_out, init_steps
 from stack.local import LocalStack
-from tests.integration.own_source import own_database, own_deployment, teardown_steps
+from tests.integration.isolated_source import own_database, own_deployment, teardown_steps
 
 NAME = "registry_test"
 TIMEOUT_S = 60.0
@@ -14,7 +14,7 @@ TIMEOUT_S = 60.0
 
 def test_a_registry_that_is_down_stops_no_change_of_a_known_schema(local_stack: LocalStack) -> None:
     endpoints = local_stack.up()
-    with own_database(endpoints, NAME) as source, source_database.connect(source.url) as connection:
+    with own_database(endpoints, NAME) as source, database.connect(source.url) as connection:
         made = own_deployment(endpoints, NAME, source)
         # Every record now asks the registry again; by default, one does after 30 s.
         always_ask = {"value.converter.apicurio.registry.check-period-ms": "1"}

@@ -7,19 +7,19 @@ import pytest
 import structlog
 from psycopg.errors import CheckViolation
 
-from connectors.connect import ConnectClient, ConnectorFailed, ConnectorMissing, ConnectorNotReady
 from connectors.debezium import ConfigurationRefused
-from pipeline import replication, source_database
-from pipeline.continuity import LogBroken
-from pipeline.ended_log import Reason
-from pipeline.epoch.fingerprint import Fingerprint, of_source
-from pipeline.epoch.source_watch import SourceWatch
-from pipeline.marks import Marks
-from pipeline.setup import Deployment, carry_out, init_steps
-from pipeline.source_database import SourceUnavailable
+from connectors.kafka_connect import ConnectClient, ConnectorFailed, ConnectorMissing, ConnectorNotReady
+from pipeline.epochs.fingerprint import Fingerprint, of_source
+from pipeline.epochs.source_monitor import SourceWatch
+from pipeline.ingest.log_mismatch import Reason
+from pipeline.postgres import database, replication
+from pipeline.postgres.database import SourceUnavailable
+from pipeline.postgres.slot_gap import LogBroken
+from pipeline.postgres.watermark import Marks
+from pipeline.setup.source import Deployment, carry_out, init_steps
 from stack.endpoints import Endpoints
-from stack.home import LOOPBACK, free_ports
-from tests.integration.own_source import own_database, own_deployment, teardown_steps
+from stack.paths import LOOPBACK, free_ports
+from tests.integration.isolated_source import own_database, own_deployment, teardown_steps
 from tests.remedies.commands import commands
 
 NAME = "continuity_test"
@@ -54,7 +54,7 @@ def stopped(endpoints: Endpoints) -> Iterator[Deployment]:
         deployment = own_deployment(endpoints, NAME, source)
         init(deployment)
         marks = Marks(deployment.kafka, deployment.connector, deployment.connect_url)
-        with source_database.connect(source.url) as connection:
+        with database.connect(source.url) as connection:
             connection.execute("INSERT INTO orders (customer_id) VALUES (1)")
             marks.await_in_log(marks.set(connection), TIMEOUT_S)
         client = ConnectClient(deployment.connect_url)
@@ -112,7 +112,7 @@ def test_workers_tell_that_the_source_does_not_answer(stopped: Deployment) -> No
 
 def test_workers_see_that_another_system_writes_the_log(stopped: Deployment) -> None:
     assert seen(stopped, of_source("1")) == [Reason.OTHER_SOURCE]
-    with source_database.connect(stopped.source.url) as connection:
+    with database.connect(stopped.source.url) as connection:
         [(system,)] = connection.execute("SELECT system_identifier::text FROM pg_control_system()").fetchall()
     assert not seen(stopped, of_source(str(system)))
 
@@ -128,7 +128,7 @@ def test_workers_see_that_the_connector_may_snapshot_by_itself(stopped: Deployme
 
 
 def test_the_signal_table_takes_no_signal_for_a_blocking_snapshot(stopped: Deployment) -> None:
-    with source_database.connect(stopped.source.url) as connection:
+    with database.connect(stopped.source.url) as connection:
         table = stopped.connector.signal_table
         with pytest.raises(CheckViolation, match="no_blocking_snapshot"):
             replication.signal(connection, table, "1", "execute-snapshot", '{"type": "BLOCKING"}')
@@ -136,7 +136,7 @@ def test_the_signal_table_takes_no_signal_for_a_blocking_snapshot(stopped: Deplo
 
 
 def test_a_slot_that_was_advanced_past_unread_changes_is_refused(stopped: Deployment) -> None:
-    with source_database.connect(stopped.source.admin_url) as admin:
+    with database.connect(stopped.source.admin_url) as admin:
         admin.execute("INSERT INTO orders (customer_id) VALUES (2)")
         admin.execute("SELECT pg_replication_slot_advance(%s, pg_current_wal_lsn())", [NAME])
     assert seen(stopped) == [Reason.SLOT_AHEAD]
@@ -145,7 +145,7 @@ def test_a_slot_that_was_advanced_past_unread_changes_is_refused(stopped: Deploy
 
 
 def test_a_slot_that_is_gone_is_refused_and_teardown_makes_a_new_beginning(stopped: Deployment) -> None:
-    with source_database.connect(stopped.source.admin_url) as admin:
+    with database.connect(stopped.source.admin_url) as admin:
         assert replication.drop_slot(admin, NAME, TIMEOUT_S)
     assert seen(stopped) == [Reason.SLOT_GONE]
     with pytest.raises(LogBroken, match=f"slot {NAME} is gone") as broken:
@@ -157,7 +157,7 @@ def test_a_slot_that_is_gone_is_refused_and_teardown_makes_a_new_beginning(stopp
 
 def test_a_connector_that_was_deleted_and_comes_back_to_another_slot_is_refused(stopped: Deployment) -> None:
     ConnectClient(stopped.connect_url).delete(NAME)
-    with source_database.connect(stopped.source.admin_url) as admin:
+    with database.connect(stopped.source.admin_url) as admin:
         assert replication.drop_slot(admin, NAME, TIMEOUT_S)
         admin.execute("INSERT INTO orders (customer_id) VALUES (2)")
         admin.execute("SELECT pg_create_logical_replication_slot(%s, 'pgoutput')", [NAME])
@@ -173,7 +173,7 @@ def test_a_connector_that_fails_tells_why_and_init_restarts_it(stopped: Deployme
     # By itself, Debezium tries for ever and says that it runs.
     impatient = replace(stopped, connector=stopped.connector.with_settings({"errors.max.retries": "0"}))
     init(impatient)
-    with source_database.connect(stopped.source.admin_url) as admin:
+    with database.connect(stopped.source.admin_url) as admin:
         admin.execute(f"ALTER ROLE {role} NOREPLICATION")
         client.restart(NAME)
         with pytest.raises(ConnectorFailed, match="permission denied to start WAL sender"):

@@ -10,14 +10,14 @@ import pytest
 import urllib3
 from redis import Redis
 
-from sinks.redis import RedisStore
+from sinks.redis.store import RedisStore
 from stack.endpoints import Endpoints
-from tests.contract.elasticsearch_subject import ElasticsearchSubject
+from tests.contract.elasticsearch_harness import ElasticsearchSubject
 from tests.contract.log import SHOP, Log, Row, batch
 from tests.contract.redis_changes import ORDERS, streamed
 from tests.contract.redis_changes import batch as redis_batch
-from tests.contract.redis_server import shared_server
-from tests.contract.subject import Form
+from tests.contract.store_harness import Form
+from tests.support.redis_server import shared_server
 
 SHAPES = SHOP.shapes(Form.DOCUMENTS)
 HTTP = urllib3.PoolManager()

@@ -12,7 +12,8 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from sinks.batch import Batch, Span
-from sinks.elasticsearch import (
+from sinks.elasticsearch.document_index import GenerationIndex
+from sinks.elasticsearch.store import (
     AliasesAstray,
     AliasTaken,
     ElasticsearchSink,
@@ -21,15 +22,14 @@ from sinks.elasticsearch import (
     ShapeRefused,
     connect,
 )
-from sinks.elasticsearch_generation import GenerationIndex
 from sinks.errors import GenerationMissing, ProgressLost, StoreUnavailable
 from sinks.generation import Record, State
 from sinks.shape import DocumentShape
 from stack.endpoints import Endpoints
-from tests.acceptance.waiting import wait_for
-from tests.contract.elasticsearch_subject import ElasticsearchSubject
+from tests.contract.elasticsearch_harness import ElasticsearchSubject
 from tests.contract.log import LIBRARY, SHOP, Log, Row, batch
-from tests.contract.subject import Form
+from tests.contract.store_harness import Form
+from tests.support.waiting import wait_for
 
 SHAPES = SHOP.shapes(Form.DOCUMENTS)
 

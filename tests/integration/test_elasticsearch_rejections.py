@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from sinks.elasticsearch import ElasticsearchSink, ElasticsearchStore
+from sinks.elasticsearch.store import ElasticsearchSink, ElasticsearchStore
 from sinks.errors import MutationRejected, StoreBlocked
 from sinks.shape import DocumentShape
 from stack.endpoints import Endpoints
-from tests.contract.elasticsearch_subject import ElasticsearchSubject
+from tests.contract.elasticsearch_harness import ElasticsearchSubject
 from tests.integration.test_elasticsearch_values import SHAPE, inserts, live_sink
 
 LARGE = json.dumps("word " * 3_000_000)

@@ -10,11 +10,11 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from sinks.elasticsearch import AliasTaken
-from sinks.elasticsearch_client import AnswerUnreadable
+from sinks.elasticsearch.client import AnswerUnreadable
+from sinks.elasticsearch.store import AliasTaken
 from sinks.errors import MutationRejected, StoreBlocked
 from stack.endpoints import Endpoints
-from tests.contract.elasticsearch_subject import ElasticsearchSubject
+from tests.contract.elasticsearch_harness import ElasticsearchSubject
 from tests.integration.test_elasticsearch_values import SHAPE, inserts, live_sink
 from tests.remedies.commands import commands
 

@@ -9,12 +9,12 @@ from itertools import groupby, zip_longest
 import pytest
 
 from sinks.batch import Batch, Mutations
-from sinks.elasticsearch import ElasticsearchSink
+from sinks.elasticsearch.store import ElasticsearchSink
 from sinks.shape import ROOT, DocumentShape, scope
 from stack.endpoints import Endpoints
-from tests.contract.elasticsearch_subject import ElasticsearchSubject
+from tests.contract.elasticsearch_harness import ElasticsearchSubject
 from tests.contract.redis_changes import PartChange, table
-from tests.unit.cases import CASES, Case, Side, Sided
+from tests.unit.sinks.ordering.cases import CASES, Case, Side, Sided
 
 SHAPE = DocumentShape("orders", {"id": "text"}, {})
 GROUPS = [[*cases] for _, cases in groupby(sorted(CASES, key=lambda case: repr(case.fences)), lambda case: case.fences)]

@@ -11,11 +11,11 @@ import pyarrow as pa
 import pytest
 
 from sinks.batch import PART, PLACE, Batch, Mutations
-from sinks.elasticsearch import ElasticsearchSink, ShapeRefused
+from sinks.elasticsearch.store import ElasticsearchSink, ShapeRefused
 from sinks.errors import MutationRejected
 from sinks.shape import DocumentShape
 from stack.endpoints import Endpoints
-from tests.contract.elasticsearch_subject import ElasticsearchSubject
+from tests.contract.elasticsearch_harness import ElasticsearchSubject
 
 SHAPE = DocumentShape(
     "things",

@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from sinks.batch import Batch
-from sinks.elasticsearch import ElasticsearchSink, ElasticsearchStore, IndexSettings, connect
+from sinks.elasticsearch.store import ElasticsearchSink, ElasticsearchStore, IndexSettings, connect
 from sinks.errors import StoreUnavailable
 from stack.endpoints import Endpoints
-from tests.contract.elasticsearch_subject import ElasticsearchSubject
+from tests.contract.elasticsearch_harness import ElasticsearchSubject
 from tests.contract.log import SHOP, Event, Log, Row, batch
-from tests.contract.memory_subject import MemorySubject
-from tests.contract.subject import Contents, Form
-from tests.integration.interposed import AnswerLost, Interposed
+from tests.contract.memory_harness import MemorySubject
+from tests.contract.store_harness import Contents, Form
+from tests.support.kafka_proxy import AnswerLost, Interposed
 
 SHAPES = SHOP.shapes(Form.DOCUMENTS)
 
@@ -114,7 +114,7 @@ def test_a_document_that_another_worker_made_in_between_is_merged_too(
 def test_a_truncate_reaches_what_a_slower_worker_writes_after_its_sweep(
     subject: ElasticsearchSubject, relay: Interposed, monkeypatch: pytest.MonkeyPatch, documents_per_page: int
 ) -> None:
-    monkeypatch.setattr("sinks.elasticsearch_generation.DOCUMENTS_PER_PAGE", documents_per_page)
+    monkeypatch.setattr("sinks.elasticsearch.document_index.DOCUMENTS_PER_PAGE", documents_per_page)
     sink, slow, log = live_sink(subject), another_worker(subject, relay.url), Log(SHOP)
     log.streamed(SHOP.root, (10, 11), after=order(1))
     log.streamed(SHOP.root, (30, 31), after=order(2))
@@ -128,7 +128,7 @@ def test_a_truncate_reaches_what_a_slower_worker_writes_after_its_sweep(
 def test_a_batch_of_many_documents_is_written_whole(
     subject: ElasticsearchSubject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sinks.elasticsearch_generation.DOCUMENTS_PER_PAGE", 2)
+    monkeypatch.setattr("sinks.elasticsearch.document_index.DOCUMENTS_PER_PAGE", 2)
     sink, log = live_sink(subject), Log(SHOP)
     for number in range(5):
         log.streamed(SHOP.root, (10, 11 + number), after=order(number))

@@ -7,11 +7,11 @@ from threading import Event
 import pytest
 from sqlalchemy import Engine, text
 
-from pipeline import source_database
-from pipeline.generator import OrderGenerator, Traffic
-from pipeline.models import open_engine
+from pipeline.demo.order_generator import OrderGenerator, Traffic
+from pipeline.demo.tables import open_engine
+from pipeline.postgres import database
 from stack.endpoints import Endpoints
-from tests.integration.own_source import own_database
+from tests.integration.isolated_source import own_database
 
 ROWS = """
     SELECT o.id, customer_id, status, currency, total, note, shipping_address,
@@ -23,8 +23,8 @@ ROWS = """
 @pytest.fixture
 def engine(endpoints: Endpoints) -> Iterator[Engine]:
     with own_database(endpoints, "generator_test") as source:
-        with source_database.connect(source.url) as connection:
-            source_database.create_schema(connection)
+        with database.connect(source.url) as connection:
+            database.create_schema(connection)
         opened = open_engine(source.url)
         yield opened
         opened.dispose()

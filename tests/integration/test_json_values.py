@@ -10,28 +10,28 @@ import pyarrow as pa
 import pytest
 
 from connectors.envelope import Format, TableColumns
-from pipeline.contract import Contract, Document, Table
-from pipeline.project import DocumentProjection, Projection, RowProjection
-from pipeline.source_database import Connection, connect
+from pipeline.definitions import Contract, Document, Table
+from pipeline.ingest.projection import DocumentProjection, Projection, RowProjection
+from pipeline.postgres.database import Connection, connect
+from pipeline.verify.comparison_set import Subject, documents, tables
 from pipeline.verify.difference import differences
-from pipeline.verify.duckdb_text import json_text, key_text
 from pipeline.verify.json_value import Malformed, parsed
-from pipeline.verify.shown_elasticsearch import ElasticsearchShown
-from pipeline.verify.shown_redis import RedisShown
-from pipeline.verify.source_side import SourceSide
-from pipeline.verify.subject import Subject, documents, tables
+from pipeline.verify.readers.duckdb_text import json_text, key_text
+from pipeline.verify.readers.elasticsearch import ElasticsearchShown
+from pipeline.verify.readers.redis import RedisShown
+from pipeline.verify.source.reader import SourceSide
 from sinks.batch import Batch, Span
-from sinks.duckdb_store import DuckdbStore
-from sinks.elasticsearch import ElasticsearchStore
-from sinks.elasticsearch import connect as connect_elasticsearch
-from sinks.elasticsearch_client import Cluster
-from sinks.redis import RedisStore
+from sinks.duckdb.store import DuckdbStore
+from sinks.elasticsearch.client import Cluster
+from sinks.elasticsearch.store import ElasticsearchStore
+from sinks.elasticsearch.store import connect as connect_elasticsearch
+from sinks.redis.store import RedisStore
 from sinks.sink import Sink
 from stack.endpoints import Endpoints
-from tests.contract.redis_server import shared_server
-from tests.integration.own_source import own_database
-from tests.unit.change_records import TOPIC, change, decode
-from tests.unit.test_decode_json import bare
+from tests.integration.isolated_source import own_database
+from tests.support.redis_server import shared_server
+from tests.unit.connectors.decode.change_records import TOPIC, change, decode
+from tests.unit.connectors.decode.test_json_table import bare
 from tests.values.json_texts import json_texts
 
 TEXTS = json_texts(seed=1, count=300)

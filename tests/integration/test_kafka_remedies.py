@@ -15,18 +15,19 @@ from confluent_kafka.admin import AdminClient, NewTopic
 import connectors.kafka
 from connectors import topics
 from connectors.kafka import KafkaUnavailable, end_offsets
-from pipeline import control, read_models
+from pipeline import read_models
 from pipeline.cli.context import local_defaults
 from pipeline.config import Settings, load
-from pipeline.control import ControlTopicMissing, read_control
-from pipeline.epoch import opening
-from pipeline.epoch.opening import Standing, WorkersAtWork, require_no_workers
-from pipeline.lives import Lives
-from pipeline.setup import Deployment, carry_out, init_steps
-from pipeline.source_database import SourceSettings
+from pipeline.epochs import opening
+from pipeline.epochs.opening import Standing, WorkersAtWork, require_no_workers
+from pipeline.ingest import control_topic
+from pipeline.ingest.control_topic import ControlTopicMissing, read_control
+from pipeline.ingest.epoch_history import Lives
+from pipeline.service_addresses import SourceSettings
+from pipeline.setup.source import Deployment, carry_out, init_steps
 from stack.endpoints import Endpoints
-from stack.home import LOOPBACK, free_ports
-from tests.integration.own_source import own_deployment
+from stack.paths import LOOPBACK, free_ports
+from tests.integration.isolated_source import own_deployment
 from tests.remedies.commands import commands
 from tests.remedies.commands import settings as named_settings
 from tests.remedies.shell import SHIPPED
@@ -43,12 +44,12 @@ def settings(endpoints: Endpoints, tmp_path: Path) -> Settings:
 @pytest.fixture
 def deployment(endpoints: Endpoints, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
     """A deployment whose topics, that of requests among them, do not exist."""
-    monkeypatch.setattr(control, "TOPIC", f"{NAME}.control")
+    monkeypatch.setattr(control_topic, "TOPIC", f"{NAME}.control")
     source = SourceSettings(url=endpoints.postgres, admin_url=endpoints.postgres_admin, replication_password="")
-    made = own_deployment(endpoints, NAME, source, worker_topics=(control.wanted_topic(None),))
+    made = own_deployment(endpoints, NAME, source, worker_topics=(control_topic.wanted_topic(None),))
     yield made
     names = [topic.name for topic in topics.wanted_topics(made.connector, made.topics)]
-    topics.delete(made.kafka.admin(), [*names, control.TOPIC])
+    topics.delete(made.kafka.admin(), [*names, control_topic.TOPIC])
 
 
 @pytest.fixture

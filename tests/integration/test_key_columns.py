@@ -8,11 +8,11 @@ from collections.abc import Iterator
 import pytest
 from psycopg import sql
 
-from pipeline.contract import Collection, Contract, Document, Table
-from pipeline.key_columns import key_rules
-from pipeline.source_database import Connection, connect
+from pipeline.definitions import Collection, Contract, Document, Table
+from pipeline.postgres.database import Connection, connect
+from pipeline.postgres.key_columns import key_rules
 from stack.endpoints import Endpoints
-from tests.integration.own_source import own_database
+from tests.integration.isolated_source import own_database
 from tests.integration.test_key_text import VALUES
 
 SCHEMA = """

@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 import pytest
 from psycopg import sql
 
-from pipeline.contract import Table
-from pipeline.json_text import objects
-from pipeline.key_text import key_type
-from pipeline.source_database import Connection, connect
+from pipeline.definitions import Table
+from pipeline.ingest.json_text import objects
+from pipeline.ingest.key_text import key_type
+from pipeline.postgres.database import Connection, connect
 from pipeline.verify.json_value import parsed
-from pipeline.verify.shown_key import columns_of_shown, key_of_shown
-from pipeline.verify.source_images import image_columns, images
-from sinks.column_type import parse
-from sinks.duckdb_special import with_special
-from sinks.duckdb_types import stored
+from pipeline.verify.readers.row_key import columns_of_shown, key_of_shown
+from pipeline.verify.source.row_images import image_columns, images
+from sinks.duckdb.special_values import with_special
+from sinks.duckdb.types import stored
+from sinks.pg_type import parse
 from stack.endpoints import Endpoints
-from tests.integration.own_source import own_database
+from tests.integration.isolated_source import own_database
+from tests.support.checkout import CHECKOUT
 
-PAGE = Path(__file__).parents[2] / "docs" / "verify.md"
+PAGE = CHECKOUT / "docs" / "verify.md"
 
 VALUES: Mapping[str, tuple[str, ...]] = {
     "smallint": ("-32768", "32767", "0"),

@@ -5,15 +5,15 @@ from collections.abc import Iterator
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
-from connectors.connect import ConnectClient
-from pipeline import source_database
-from pipeline.generator import OrderGenerator, Traffic
-from pipeline.marks import MarkInsideTransaction, MarkNotSeen, MarkReached, Marks
-from pipeline.models import open_engine
-from pipeline.setup import Deployment, carry_out, init_steps
-from pipeline.source_database import Connection
+from connectors.kafka_connect import ConnectClient
+from pipeline.demo.order_generator import OrderGenerator, Traffic
+from pipeline.demo.tables import open_engine
+from pipeline.postgres import database
+from pipeline.postgres.database import Connection
+from pipeline.postgres.watermark import MarkInsideTransaction, MarkNotSeen, MarkReached, Marks
+from pipeline.setup.source import Deployment, carry_out, init_steps
 from stack.endpoints import Endpoints
-from tests.integration.own_source import own_database, own_deployment, teardown_steps
+from tests.integration.isolated_source import own_database, own_deployment, teardown_steps
 
 TIMEOUT_S = 60.0
 
@@ -34,7 +34,7 @@ def marks(deployment: Deployment) -> Marks:
 
 @pytest.fixture
 def connection(deployment: Deployment) -> Iterator[Connection]:
-    with source_database.connect(deployment.source.url) as opened:
+    with database.connect(deployment.source.url) as opened:
         yield opened
 
 

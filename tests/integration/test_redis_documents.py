@@ -11,13 +11,13 @@ import pytest
 from redis import Redis
 
 from sinks.batch import Batch
-from sinks.document import render
-from sinks.fence import Fence, FenceKind
 from sinks.memory import MemoryStore
-from sinks.redis import RedisStore
+from sinks.ordering.document import render
+from sinks.ordering.range_tombstone import Fence, FenceKind
+from sinks.redis.store import RedisStore
 from sinks.shape import ROOT, scope
 from tests.contract.redis_changes import ORDERS, PartChange, batch, snapshot, streamed
-from tests.contract.redis_server import shared_server
+from tests.support.redis_server import shared_server
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_any_key_names_its_document(store: RedisStore, redis: Redis, key: str) -
 def test_a_batch_of_many_documents_is_written_whole(
     store: RedisStore, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sinks.redis_generation.DOCUMENTS_PER_PAGE", 2)
+    monkeypatch.setattr("sinks.redis.generation.DOCUMENTS_PER_PAGE", 2)
     roots = [streamed(str(key), 10, f'{{"id":{key}}}') for key in range(5)]
     items = [streamed(str(key), 11, f'{{"id":{key + 10}}}', f"items/{key + 10}") for key in range(5)]
     store.sink(1).write(batch(*roots, *items))

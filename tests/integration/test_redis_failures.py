@@ -11,19 +11,19 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from pipeline.policy import Patience
+from pipeline.ingest.retry import Patience
 from sinks.batch import Batch, Span
 from sinks.errors import GenerationMissing, MutationRejected, ProgressLost, StoreBlocked, StoreUnavailable
-from sinks.redis import LIST, RedisStore
-from sinks.redis_check import check
-from sinks.redis_errors import RedisUnfit
-from sinks.redis_generation import MARKER, Generation
-from sinks.redis_link import link, pool
-from sinks.redis_wire import wire
-from tests.acceptance.waiting import wait_for
+from sinks.redis.connection import link, pool
+from sinks.redis.errors import RedisUnfit
+from sinks.redis.generation import MARKER, Generation
+from sinks.redis.resp import wire
+from sinks.redis.server_check import check
+from sinks.redis.store import LIST, RedisStore
 from tests.contract.redis_changes import ORDERS, batch, streamed
-from tests.contract.redis_server import OwnServer, shared_server
 from tests.remedies.commands import commands, settings
+from tests.support.redis_server import OwnServer, shared_server
+from tests.support.waiting import wait_for
 
 SHARD = ("orders", 0)
 

@@ -10,14 +10,14 @@ import pytest
 from redis import Redis
 
 from sinks.errors import GenerationInUse, GenerationMissing, ProgressLost
-from sinks.fence import Fence, FenceKind
 from sinks.generation import Record
-from sinks.redis import RedisStore
-from sinks.redis_errors import RedisUnfit
-from sinks.redis_generation import MARKER
+from sinks.ordering.range_tombstone import Fence, FenceKind
+from sinks.redis.errors import RedisUnfit
+from sinks.redis.generation import MARKER
+from sinks.redis.store import RedisStore
 from sinks.shape import ROOT, scope
 from tests.contract.redis_changes import ORDERS, batch, streamed
-from tests.contract.redis_server import OwnServer, shared_server
+from tests.support.redis_server import OwnServer, shared_server
 
 SHARD = ("orders", 0)
 

@@ -15,19 +15,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis import Redis
 
-from sinks import redis_generation
 from sinks.batch import Batch, Mutations
-from sinks.document import Parts, merge, render
-from sinks.fence import Fence, FenceKind, Fences
-from sinks.redis import RedisStore
-from sinks.redis_link import Script
-from sinks.register import NOTHING, REPAIRED, SNAPSHOT_ROW, UNPLACED, Change, Register, join
+from sinks.ordering.document import Parts, merge, render
+from sinks.ordering.range_tombstone import Fence, FenceKind, Fences
+from sinks.ordering.register import NOTHING, REPAIRED, SNAPSHOT_ROW, UNPLACED, Change, Register, join
+from sinks.ordering.version_text import encode
+from sinks.redis import generation
+from sinks.redis.connection import Script
+from sinks.redis.store import RedisStore
 from sinks.shape import ROOT, scope
 from sinks.sink import Sink
-from sinks.version import encode
 from tests.contract.redis_changes import ORDERS, PartChange, batch
-from tests.contract.redis_server import shared_server
-from tests.unit.cases import CASES, Case, Side
+from tests.support.redis_server import shared_server
+from tests.unit.sinks.ordering.cases import CASES, Case, Side
 
 LETTERS = {Side.STREAMED: b"s", Side.SNAPSHOT: b"r"}
 
@@ -63,13 +63,13 @@ def server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_
 
 
 def find_a_strange_locale(monkeypatch: pytest.MonkeyPatch, scratch: Path) -> None:
-    shutil.copytree(str(files("sinks") / "redis_scripts"), scratch / "redis_scripts")
-    register, probe = scratch / "redis_scripts" / "register.lua", "local compares_bytes = "
+    shutil.copytree(str(files("sinks.redis") / "lua"), scratch / "lua")
+    register, probe = scratch / "lua" / "register.lua", "local compares_bytes = "
     assert register.read_text().count(probe) == 1
     register.write_text(register.read_text().replace(probe, f"{probe} false and "))
-    monkeypatch.setattr("sinks.redis_link.files", lambda _: scratch)
+    monkeypatch.setattr("sinks.redis.connection.files", lambda _: scratch)
     for script in ("MERGE", "JOIN_FENCES", "RAISE_FENCE"):
-        monkeypatch.setattr(redis_generation, script, Script(getattr(redis_generation, script).names))
+        monkeypatch.setattr(generation, script, Script(getattr(generation, script).names))
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

@@ -9,11 +9,21 @@ from typing import Any
 import pytest
 from confluent_kafka.schema_registry import Schema, SchemaReference, SchemaRegistryClient
 
-from connectors.decode import Decoder
+from connectors.decode.decoder import Decoder
 from connectors.errors import UnknownSchema
-from connectors.registry import SchemaRegistry
+from connectors.schema_registry import SchemaRegistry
 from stack.endpoints import Endpoints
-from tests.unit.change_records import COLUMNS, ORDERS, ROW, TOPIC, batch, change, envelope_schema, framed, rows
+from tests.unit.connectors.decode.change_records import (
+    COLUMNS,
+    ORDERS,
+    ROW,
+    TOPIC,
+    batch,
+    change,
+    envelope_schema,
+    framed,
+    rows,
+)
 
 MONEY = {"type": "record", "name": "shop.Money", "fields": [{"name": "cents", "type": "long"}]}
 

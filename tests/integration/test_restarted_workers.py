@@ -12,13 +12,13 @@ from rich.console import Console
 from connectors.kafka import KafkaSettings
 from connectors.topics import create_missing
 from pipeline.cli.status_view import _restarts
-from pipeline.control import wanted_topic
-from pipeline.health.workers import Worker, read_workers
-from pipeline.heartbeat import WorkerState
+from pipeline.ingest.control_topic import wanted_topic
+from pipeline.runtime.heartbeat import WorkerState
+from pipeline.runtime.supervisor import Supervisor
+from pipeline.runtime.workers import Worker, read_workers
 from pipeline.status import ModelStatus
-from pipeline.supervisor import Supervisor
 from stack.endpoints import Endpoints
-from tests.acceptance.waiting import wait_for
+from tests.support.waiting import wait_for
 
 MODEL = "duckdb"
 WITHIN_S = 120.0
@@ -27,10 +27,10 @@ import sys, threading
 from pathlib import Path
 import pyarrow
 from connectors.kafka import KafkaSettings
-from pipeline.activity import ProcessActivity
-from pipeline.child import EXIT_AGAIN, end_with_parent
-from pipeline.memory import MemoryBound, MemoryExhausted, data_bytes, named_exhaustion
-from pipeline.pulse import Pulse
+from pipeline.runtime.activity import ProcessActivity
+from pipeline.runtime.process import EXIT_AGAIN, end_with_parent
+from pipeline.memory_limit import MemoryBound, MemoryExhausted, data_bytes, named_exhaustion
+from pipeline.runtime.heartbeat_thread import Pulse
 
 first, until = Path(sys.argv[2]), threading.Event()
 end_with_parent(until)

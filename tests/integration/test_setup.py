@@ -10,17 +10,17 @@ import urllib3
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from connectors import topics
-from connectors.connect import ConfigRejected, ConnectClient, ConnectUnavailable
 from connectors.debezium import SHIPPED, shipped_configuration
 from connectors.kafka import KafkaSettings, KafkaUnavailable
+from connectors.kafka_connect import ConfigRejected, ConnectClient, ConnectUnavailable
 from connectors.topics import CleanupPolicy, TopicContractBroken, TopicSettings
-from pipeline import replication, source_database
-from pipeline.preconditions import SourceNotReady
-from pipeline.setup import UNCHANGED, Deployment, Step, carry_out, init_steps
-from pipeline.source_database import SourceSettings
+from pipeline.postgres import database, replication
+from pipeline.postgres.preconditions import SourceNotReady
+from pipeline.service_addresses import SourceSettings
+from pipeline.setup.source import UNCHANGED, Deployment, Step, carry_out, init_steps
 from pipeline.teardown.source import find_tables
 from stack.endpoints import Endpoints
-from tests.integration.own_source import own_database, own_deployment, teardown_steps
+from tests.integration.isolated_source import own_database, own_deployment, teardown_steps
 from tests.remedies.commands import commands
 
 
@@ -59,7 +59,7 @@ def test_a_second_init_changes_nothing(ready: Deployment) -> None:
 
 
 def test_init_leaves_rows_that_were_there(ready: Deployment) -> None:
-    with source_database.connect(ready.source.url) as connection:
+    with database.connect(ready.source.url) as connection:
         connection.execute("INSERT INTO orders (customer_id, note) VALUES (1, 'kept')")
         outcomes(init_steps(ready))
         assert connection.execute("SELECT count(*) FROM orders WHERE note = 'kept'").fetchone() == (1,)
@@ -74,8 +74,8 @@ def test_teardown_leaves_nothing_but_the_orders_and_init_begins_anew(ready: Depl
 
     assert ready.connector.name not in ConnectClient(ready.connect_url).names()
     assert topics.describe(admin, names) == {}
-    with source_database.connect(ready.source.url) as connection:
-        left = source_database.presence(connection, ready.source.replication_role)
+    with database.connect(ready.source.url) as connection:
+        left = database.presence(connection, ready.source.replication_role)
         assert not left.is_publication_present
         assert connection.execute("SELECT to_regnamespace('readmodels')").fetchone() == (None,)
         assert connection.execute("SELECT to_regclass('public.orders') IS NOT NULL").fetchone() == (True,)
@@ -90,8 +90,8 @@ def test_teardown_leaves_nothing_but_the_orders_and_init_begins_anew(ready: Depl
 
 
 def test_the_orders_are_dropped_only_by_their_own_step(endpoints: Endpoints) -> None:
-    with own_database(endpoints, "drop_test") as source, source_database.connect(source.url) as connection:
-        source_database.create_schema(connection)
+    with own_database(endpoints, "drop_test") as source, database.connect(source.url) as connection:
+        database.create_schema(connection)
         outcomes([Step("tables", find_tables(source).carry_out)])
         assert connection.execute("SELECT to_regclass('public.orders')").fetchone() == (None,)
 
@@ -143,7 +143,7 @@ def alter(kafka: KafkaSettings, topic: str, setting: str, value: str) -> None:
 
 
 def test_init_refuses_a_source_that_is_not_ready(ready: Deployment) -> None:
-    with source_database.connect(ready.source.url) as connection:
+    with database.connect(ready.source.url) as connection:
         connection.execute("ALTER TABLE order_items ENABLE ROW LEVEL SECURITY")
         try:
             with pytest.raises(SourceNotReady) as refused:

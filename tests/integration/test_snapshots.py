@@ -8,19 +8,19 @@ from dataclasses import replace
 import pytest
 import urllib3
 
-from connectors.connect import ConnectClient
+from connectors.kafka_connect import ConnectClient
 from connectors.notifications import InitialSnapshot
 from pipeline.cli.context import local_defaults
 from pipeline.config import Settings, load
-from pipeline.preconditions import SourceNotReady
-from pipeline.setup import UNCHANGED, Deployment, carry_out, init_steps
-from pipeline.snapshots import complete_snapshots, read_snapshots, snapshot_findings
-from pipeline.source_database import Connection, connect
-from pipeline.survey.survey import survey
+from pipeline.log_scan.scan import survey
+from pipeline.postgres.database import Connection, connect
+from pipeline.postgres.preconditions import SourceNotReady
+from pipeline.setup.snapshots import complete_snapshots, read_snapshots, snapshot_findings
+from pipeline.setup.source import UNCHANGED, Deployment, carry_out, init_steps
 from stack.endpoints import Endpoints
-from tests.acceptance.waiting import wait_for
-from tests.integration.own_source import own_database, own_deployment, teardown_steps
+from tests.integration.isolated_source import own_database, own_deployment, teardown_steps
 from tests.integration.test_survey import Watched
+from tests.support.waiting import wait_for
 
 NAME = "snapshots_test"
 TIMEOUT_S = 90.0

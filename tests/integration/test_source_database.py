@@ -14,16 +14,17 @@ from sqlalchemy.dialects import postgresql
 
 from connectors.debezium import shipped_configuration
 from connectors.source_session import LATER_SETTINGS, SETTINGS
-from pipeline import replication, source_database
-from pipeline.capture import Capture, read_source
-from pipeline.models import STATUSES, Base, open_engine
-from pipeline.preconditions import SourceNotReady, findings, require_ready
-from pipeline.source_database import Connection, SourceSettings, SourceUnavailable
-from pipeline.source_identity import altered, identity_of
+from pipeline.demo.tables import STATUSES, Base, open_engine
+from pipeline.postgres import database, replication
+from pipeline.postgres.capture import Capture, read_source
+from pipeline.postgres.database import Connection, SourceUnavailable
+from pipeline.postgres.preconditions import SourceNotReady, findings, require_ready
+from pipeline.postgres.source_identity import altered, identity_of
+from pipeline.service_addresses import SourceSettings
 from stack.endpoints import Endpoints
 from tests.integration.hostile import HOSTILE, make_hostile
-from tests.integration.own_source import own_database, own_shop
-from tests.integration.wiretap import Wiretap
+from tests.integration.isolated_source import own_database, own_shop
+from tests.support.wiretap import Wiretap
 
 CONFIGURATION = shipped_configuration().with_settings({"slot.name": "source_test"})
 COLUMNS = {"public.orders": {"id", "note", "half"}}
@@ -39,14 +40,14 @@ def source(endpoints: Endpoints) -> Iterator[SourceSettings]:
 @pytest.fixture
 def connection(source: SourceSettings) -> Iterator[Connection]:
     """A connection of the owner, in a transaction that is rolled back."""
-    with source_database.connect(source.url) as opened, opened.transaction(force_rollback=True):
+    with database.connect(source.url) as opened, opened.transaction(force_rollback=True):
         yield opened
 
 
 @pytest.fixture
 def replicator(source: SourceSettings) -> Iterator[Connection]:
     url = make_conninfo(source.url, user=source.replication_role, password=source.replication_password)
-    with source_database.connect(url) as opened:
+    with database.connect(url) as opened:
         yield opened
 
 
@@ -95,9 +96,9 @@ def test_an_item_may_come_before_its_order(connection: Connection) -> None:
 
 def test_the_schema_may_be_created_again_without_losing_rows(source: SourceSettings, connection: Connection) -> None:
     connection.execute("INSERT INTO orders (customer_id) VALUES (7)")
-    source_database.create_schema(connection)
+    database.create_schema(connection)
     assert connection.execute("SELECT count(*) FROM orders WHERE customer_id = 7").fetchone() == (1,)
-    assert source_database.presence(connection, source.replication_role).is_schema_present
+    assert database.presence(connection, source.replication_role).is_schema_present
 
 
 def test_the_setup_is_ready(connection: Connection) -> None:
@@ -140,7 +141,7 @@ def test_a_change_at_the_source_that_breaks_the_log_is_found(connection: Connect
     ],
 )
 def test_a_change_that_no_model_can_see_is_none(source: SourceSettings, change: str) -> None:
-    with source_database.connect(source.admin_url) as admin, admin.transaction(force_rollback=True):
+    with database.connect(source.admin_url) as admin, admin.transaction(force_rollback=True):
         admin.execute(change)
         require_ready(admin, CAPTURE)
 
@@ -218,7 +219,7 @@ def test_a_remedy_that_is_sql_puts_things_right(connection: Connection) -> None:
 def test_a_database_that_is_not_utf_8_is_found(endpoints: Endpoints) -> None:
     with (
         own_database(endpoints, "latin_test", encoding="LATIN1") as settings,
-        source_database.connect(settings.url) as opened,
+        database.connect(settings.url) as opened,
     ):
         found = findings(read_source(opened, CAPTURE), CAPTURE)
     assert "the database's encoding is LATIN1: Debezium reads UTF-8 only" in [finding.problem for finding in found]
@@ -255,7 +256,7 @@ def test_the_replication_password_never_travels_to_the_server(source: SourceSett
 
 
 def test_a_role_with_another_password_is_given_the_right_one(source: SourceSettings) -> None:
-    with source_database.connect(source.admin_url) as admin:
+    with database.connect(source.admin_url) as admin:
         admin.execute(f"ALTER ROLE {source.replication_role} NOREPLICATION PASSWORD 'other'")
     assert not replication.can_replicate(source)
     replication.create_role(source)
@@ -264,7 +265,7 @@ def test_a_role_with_another_password_is_given_the_right_one(source: SourceSetti
 
 def test_a_database_that_is_not_there_is_unavailable(source: SourceSettings) -> None:
     with pytest.raises(SourceUnavailable) as unavailable:
-        source_database.connect(make_conninfo(source.url, dbname="no_such_database"))
+        database.connect(make_conninfo(source.url, dbname="no_such_database"))
     assert "no_such_database" in str(unavailable.value)
 
 
@@ -273,9 +274,9 @@ def _has_default(column: Column[Any]) -> bool:
 
 
 def test_settings_of_the_database_and_the_role_do_not_reach_a_session(endpoints: Endpoints) -> None:
-    with own_database(endpoints, "hostile_test") as own, source_database.connect(own.admin_url) as admin:
+    with own_database(endpoints, "hostile_test") as own, database.connect(own.admin_url) as admin:
         make_hostile(admin, "hostile_test", str(conninfo_to_dict(own.url)["user"]))
-        with source_database.connect(own.url) as opened:
+        with database.connect(own.url) as opened:
             query = "SELECT name, current_setting(name) FROM unnest(%s::text[]) AS wanted (name)"
             found: dict[str, str] = dict(opened.execute(query, [list(HOSTILE)]).fetchall())  # type: ignore[arg-type]
     assert HOSTILE.keys() == {*SETTINGS, *LATER_SETTINGS, "client_encoding"} - {"lc_monetary"}
@@ -286,9 +287,9 @@ def test_settings_of_the_database_and_the_role_do_not_reach_a_session(endpoints:
 def test_a_server_is_not_given_settings_that_it_does_not_know(
     source: SourceSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(source_database, "LATER_SETTINGS", {"no_such_timeout": 99})
-    monkeypatch.setattr(source_database, "OPTIONS", ("-c no_such_timeout=0", "-c statement_timeout=7000"))
-    with source_database.connect(source.url) as opened:
+    monkeypatch.setattr(database, "LATER_SETTINGS", {"no_such_timeout": 99})
+    monkeypatch.setattr(database, "OPTIONS", ("-c no_such_timeout=0", "-c statement_timeout=7000"))
+    with database.connect(source.url) as opened:
         assert opened.execute("SHOW statement_timeout").fetchall() == [("7s",)]
 
 
@@ -296,7 +297,7 @@ def test_a_url_may_hold_options_parameters_and_an_encoded_password(source: Sourc
     role, password = "url_test", "p@ss:w/rd %"
     given = sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(role), sql.Literal(password))
     parts = conninfo_to_dict(source.url)
-    with source_database.connect(source.admin_url) as admin:
+    with database.connect(source.admin_url) as admin:
         admin.execute(given)
         try:
             url = (
@@ -304,7 +305,7 @@ def test_a_url_may_hold_options_parameters_and_an_encoded_password(source: Sourc
                 "?sslmode=prefer&application_name=asked&connect_timeout=7&options=-c%20work_mem%3D7MB"
             )
             settings = replace(source, url=url)
-            with source_database.connect(settings.url) as connection:
+            with database.connect(settings.url) as connection:
                 asked = "SELECT current_user::text, current_setting('application_name'), current_setting('work_mem')"
                 assert connection.execute(asked).fetchone() == (role, "asked", "7MB")
                 assert connection.execute("SHOW intervalstyle").fetchone() == ("postgres",)

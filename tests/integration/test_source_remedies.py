@@ -13,18 +13,19 @@ from psycopg.conninfo import make_conninfo
 from psycopg.pq import ExecStatus
 
 from connectors.debezium import shipped_configuration
-from pipeline import replication, source_database
-from pipeline.capture import Capture, read_source
-from pipeline.contract import Table
-from pipeline.incremental import SnapshotRefused
-from pipeline.preconditions import Finding, findings
-from pipeline.replication import SlotInUse, drop_slot, read_slot
-from pipeline.source_database import Connection, SourceError, SourceRightsMissing, SourceSettings, SourceUnavailable
-from pipeline.source_rows import ConditionRefused, count_about
-from pipeline.verify.source_side import NoSuchMoment, source_side
-from pipeline.verify.subject import Form, Subject
+from pipeline.definitions import Table
+from pipeline.postgres import database, replication
+from pipeline.postgres.capture import Capture, read_source
+from pipeline.postgres.database import Connection, SourceError, SourceRightsMissing, SourceUnavailable
+from pipeline.postgres.incremental_snapshot import SnapshotRefused
+from pipeline.postgres.preconditions import Finding, findings
+from pipeline.postgres.replication import SlotInUse, drop_slot, read_slot
+from pipeline.postgres.row_estimate import ConditionRefused, count_about
+from pipeline.service_addresses import SourceSettings
+from pipeline.verify.comparison_set import Form, Subject
+from pipeline.verify.source.reader import NoSuchMoment, source_side
 from stack.endpoints import Endpoints
-from tests.integration.own_source import own_database, own_shop
+from tests.integration.isolated_source import own_database, own_shop
 from tests.remedies.commands import settings, statements
 
 CONFIGURATION = shipped_configuration().with_settings({"slot.name": "source_remedies"})
@@ -41,7 +42,7 @@ def source(endpoints: Endpoints) -> Iterator[SourceSettings]:
 @pytest.fixture
 def admin(source: SourceSettings) -> Iterator[Connection]:
     """A connection of a superuser, in a transaction that is rolled back."""
-    with source_database.connect(source.admin_url) as opened, opened.transaction(force_rollback=True):
+    with database.connect(source.admin_url) as opened, opened.transaction(force_rollback=True):
         yield opened
 
 
@@ -123,21 +124,21 @@ def test_a_generated_column_is_taken_out_of_the_description(admin: Connection) -
 
 def test_a_database_of_another_encoding_gives_way_to_one_that_the_remedy_creates(endpoints: Endpoints) -> None:
     with own_database(endpoints, "latin_remedies", encoding="LATIN1") as own:
-        with source_database.connect(own.url) as opened:
+        with database.connect(own.url) as opened:
             [finding] = [one for one in found(opened) if "encoding is LATIN1" in one.problem]
         assert settings(finding.remedy) == [("source", "url"), ("source", "admin_url")]
         [create] = statements(finding.remedy)
-        with source_database.connect(own.admin_url) as admin:
+        with database.connect(own.admin_url) as admin:
             admin.execute(create.replace("…", "utf8_remedies").encode())
             try:
-                with source_database.connect(make_conninfo(own.admin_url, dbname="utf8_remedies")) as opened:
+                with database.connect(make_conninfo(own.admin_url, dbname="utf8_remedies")) as opened:
                     assert not [one for one in found(opened) if "encoding" in one.problem]
             finally:
                 admin.execute("DROP DATABASE utf8_remedies WITH (FORCE)")
 
 
 def test_a_slot_is_dropped_once_the_session_that_reads_it_is_ended(source: SourceSettings) -> None:
-    with source_database.connect(source.admin_url) as admin:
+    with database.connect(source.admin_url) as admin:
         admin.execute("SELECT pg_create_logical_replication_slot('source_remedies', 'pgoutput')")
         with reading("source_remedies", source.admin_url):
             with pytest.raises(SlotInUse) as refused:
@@ -161,38 +162,38 @@ def reading(slot: str, url: str) -> closing[psycopg.Connection[tuple[object, ...
 
 def test_a_source_answers_once_its_address_is_corrected(source: SourceSettings) -> None:
     with pytest.raises(SourceUnavailable) as refused:
-        source_database.connect(make_conninfo(source.url, dbname="no_such_database"))
+        database.connect(make_conninfo(source.url, dbname="no_such_database"))
     assert settings(refused.value.remedy) == [("source", "url"), ("source", "admin_url")]
-    source_database.connect(source.url).close()
+    database.connect(source.url).close()
 
 
 def test_a_setup_succeeds_once_the_url_names_the_owner_and_the_admin_url_a_role_with_the_rights(
     source: SourceSettings,
 ) -> None:
     other = make_conninfo(source.url, user=ROLE, password=source.replication_password)
-    with source_database.connect(other) as weak, pytest.raises(SourceRightsMissing) as refused:
-        source_database.create_publication(weak)
+    with database.connect(other) as weak, pytest.raises(SourceRightsMissing) as refused:
+        database.create_publication(weak)
     with pytest.raises(SourceRightsMissing):
         replication.create_role(replace(source, admin_url=other, replication_role="source_remedies_other"))
     assert settings(refused.value.remedy) == [("source", "url"), ("source", "admin_url")]
-    with source_database.connect(source.url) as owner, owner.transaction(force_rollback=True):
+    with database.connect(source.url) as owner, owner.transaction(force_rollback=True):
         owner.execute("DROP PUBLICATION readmodels")
-        source_database.create_publication(owner)
+        database.create_publication(owner)
     replication.create_role(source)
 
 
 def test_a_statement_succeeds_once_what_postgresql_names_is_corrected(source: SourceSettings) -> None:
-    with source_database.connect(source.url) as owner, owner.transaction(force_rollback=True):
+    with database.connect(source.url) as owner, owner.transaction(force_rollback=True):
         owner.execute("ALTER TABLE orders RENAME TO elsewhere; CREATE VIEW orders AS SELECT 1 AS id")
         with pytest.raises(SourceError, match="orders") as refused, owner.transaction():
-            source_database.create_schema(owner)
+            database.create_schema(owner)
         assert refused.value.remedy.startswith("Correct what PostgreSQL names in this message")
         owner.execute("DROP VIEW orders; ALTER TABLE elsewhere RENAME TO orders")
-        source_database.create_schema(owner)
+        database.create_schema(owner)
 
 
 def test_a_condition_is_taken_once_it_is_written_as_the_example(source: SourceSettings) -> None:
-    with source_database.connect(source.url) as owner:
+    with database.connect(source.url) as owner:
         for wrong in ("no_such_column > 5", "id IN (SELECT id FROM order_items)", "true) OR (true"):
             with pytest.raises(ConditionRefused) as refused:
                 count_about(owner, "public.orders", wrong)
@@ -211,7 +212,7 @@ def test_a_moment_is_taken_once_it_is_written_as_the_example(source: SourceSetti
 
 
 def test_rows_are_read_by_the_connector_once_its_role_has_the_rights(source: SourceSettings) -> None:
-    with source_database.connect(source.admin_url) as admin, admin.transaction(force_rollback=True):
+    with database.connect(source.admin_url) as admin, admin.transaction(force_rollback=True):
         admin.execute(f"REVOKE SELECT ON orders FROM {ROLE}; REVOKE USAGE ON SCHEMA public FROM {ROLE}".encode())
         carry_out(admin, SnapshotRefused("public.orders", ROLE).remedy)
         admin.execute(f"SET LOCAL ROLE {ROLE}".encode())

@@ -6,19 +6,19 @@ from collections.abc import Iterator
 
 import pytest
 
-from pipeline import source_database
-from pipeline.source_database import Connection
-from pipeline.source_rows import ConditionRefused, count_about
+from pipeline.postgres import database
+from pipeline.postgres.database import Connection
+from pipeline.postgres.row_estimate import ConditionRefused, count_about
 from stack.endpoints import Endpoints
-from tests.integration.own_source import own_database
+from tests.integration.isolated_source import own_database
 
 ORDERS = "public.orders"
 
 
 @pytest.fixture(scope="module")
 def connection(endpoints: Endpoints) -> Iterator[Connection]:
-    with own_database(endpoints, "conditions") as settings, source_database.connect(settings.url) as opened:
-        source_database.create_schema(opened)
+    with own_database(endpoints, "conditions") as settings, database.connect(settings.url) as opened:
+        database.create_schema(opened)
         yield opened
 
 

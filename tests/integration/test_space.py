@@ -10,10 +10,10 @@ import pytest
 from pipeline import read_models
 from pipeline.cli.context import local_defaults
 from pipeline.config import Settings, load
-from pipeline.rebuild.space import space
+from pipeline.generations.disk_space import space
 from stack.endpoints import Endpoints
-from tests.contract.redis_server import shared_server
-from tests.servers import CHECKOUT
+from tests.support.checkout import CHECKOUT
+from tests.support.redis_server import shared_server
 
 NAME = "space_test"
 

@@ -16,7 +16,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from stack import boot, local, preconditions
+from stack import local, preconditions, startup
 from stack.local import SERVERS, LocalStack
 from stack.redis import Redis
 from tests.remedies.commands import commands
@@ -111,7 +111,7 @@ def test_a_server_that_hangs_is_replaced(shell: Shell, home: Path, monkeypatch: 
     assert hanging
     os.kill(hanging, signal.SIGSTOP)
     with monkeypatch.context() as impatient:
-        impatient.setattr(boot, "_BOOT_WITHIN_S", 0)
+        impatient.setattr(startup, "_BOOT_WITHIN_S", 0)
         remedy = failed(shell("up"), f"runs as process {hanging}, and does not answer")
     shell.follow(remedy)
     assert LocalStack(home).pid("redis") not in {None, hanging}

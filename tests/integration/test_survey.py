@@ -22,17 +22,17 @@ from connectors.topics import WantedTopic
 from pipeline import read_models
 from pipeline.cli.context import local_defaults
 from pipeline.config import Settings, load
-from pipeline.project import RowProjection
-from pipeline.survey.finding import Reason
-from pipeline.survey.judgement import Judgement, judge, scopes_of
-from pipeline.survey.reading import GROUP, LogStalled, Offsets, pieces
-from pipeline.survey.survey import Survey, survey
+from pipeline.ingest.log_reader import GROUP, LogStalled, Offsets, pieces
+from pipeline.ingest.projection import RowProjection
+from pipeline.log_scan.assessment import Judgement, judge, scopes_of
+from pipeline.log_scan.finding import Reason
+from pipeline.log_scan.scan import Survey, survey
 from sinks.batch import Batch, Shard, Span
-from sinks.fence import Fence
 from sinks.memory import MemoryStore
+from sinks.ordering.range_tombstone import Fence
 from stack.endpoints import Endpoints
-from tests.acceptance.waiting import wait_for
-from tests.unit.change_records import ORDERS, ROW, change, envelope_schema, framed
+from tests.support.waiting import wait_for
+from tests.unit.connectors.decode.change_records import ORDERS, ROW, change, envelope_schema, framed
 
 PARTITIONS = 2
 FIRST, SECOND = 1000, 2000

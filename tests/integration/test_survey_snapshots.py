@@ -8,24 +8,25 @@ from dataclasses import replace
 from pathlib import Path
 
 from connectors import topics
-from connectors.connect import ConnectClient
 from connectors.kafka import end_offsets
+from connectors.kafka_connect import ConnectClient
 from connectors.notifications import InitialSnapshot
-from connectors.schemas import AskedOnce
-from pipeline import read_models, source_database
+from connectors.schema_lookup import AskedOnce
+from pipeline import read_models
 from pipeline.cli.context import local_defaults
 from pipeline.config import Settings, load
-from pipeline.marks import Marks
-from pipeline.setup import Deployment, carry_out, init_steps
-from pipeline.source_database import Connection
-from pipeline.survey.judgement import Judgement, judge, scopes_of
-from pipeline.survey.survey import Survey, survey
-from pipeline.survey.told import told_of_snapshots
+from pipeline.log_scan.assessment import Judgement, judge, scopes_of
+from pipeline.log_scan.scan import Survey, survey
+from pipeline.log_scan.snapshot_status import told_of_snapshots
+from pipeline.postgres import database
+from pipeline.postgres.database import Connection
+from pipeline.postgres.watermark import Marks
+from pipeline.setup.source import Deployment, carry_out, init_steps
 from stack.endpoints import Endpoints
-from tests.acceptance.waiting import wait_for
-from tests.integration.own_source import own_database, own_deployment, teardown_steps
+from tests.integration.isolated_source import own_database, own_deployment, teardown_steps
 from tests.integration.test_survey import Watched, rebuilt
-from tests.servers import CHECKOUT
+from tests.support.checkout import CHECKOUT
+from tests.support.waiting import wait_for
 
 NAME = "survey_test"
 TIMEOUT_S = 60.0
@@ -79,7 +80,7 @@ class Stopped:
 def stopped(endpoints: Endpoints, folder: Path, *, deleted: str, is_json: bool) -> Iterator[Stopped]:
     described = (CHECKOUT / "readmodels.toml").read_text().replace('topic_prefix = "cdc"', f'topic_prefix = "{NAME}"')
     (folder / "readmodels.toml").write_text(described)
-    with own_database(endpoints, NAME) as source, source_database.connect(source.url) as connection:
+    with own_database(endpoints, NAME) as source, database.connect(source.url) as connection:
         made = own_deployment(endpoints, NAME, source)
         written = made.connector.with_json_values() if is_json else made.connector
         deployment = replace(made, connector=written.with_settings(SLOWLY))

@@ -10,16 +10,16 @@ from confluent_kafka import Producer
 
 from connectors import topics
 from connectors.topics import WantedTopic
-from pipeline import replication, source_database
-from pipeline.setup import Deployment, carry_out, init_steps
-from pipeline.source_database import connect
+from pipeline.postgres import database, replication
+from pipeline.postgres.database import connect
+from pipeline.setup.source import Deployment, carry_out, init_steps
 from pipeline.teardown.connectors import Connectors, find_connectors
 from pipeline.teardown.found import Area
 from pipeline.teardown.log import find_log
 from pipeline.teardown.source import find_role, find_setup, find_slots
 from pipeline.teardown.traces import Traces
 from stack.endpoints import Endpoints
-from tests.integration.own_source import own_database, own_deployment, teardown_steps
+from tests.integration.isolated_source import own_database, own_deployment, teardown_steps
 
 NAME = "teardown_test"
 NOBODY = Connectors(Area("connector"))
@@ -114,8 +114,8 @@ def test_a_role_that_init_did_not_create_loses_only_what_init_granted(endpoints:
         admin.execute(f'CREATE ROLE "{role}"'.encode())
         deployment = own_deployment(endpoints, "role_test", source)
         with connect(source.url) as owner:
-            source_database.create_schema(owner)
-            source_database.grant(owner, role)
+            database.create_schema(owner)
+            database.grant(owner, role)
             owner.execute("CREATE TABLE mine (id bigint)")
             owner.execute(f'GRANT SELECT ON mine TO "{role}"'.encode())
         area = find_role(deployment, Traces(), NOBODY)

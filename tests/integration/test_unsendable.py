@@ -7,13 +7,13 @@ from collections.abc import Iterator
 import pytest
 
 from connectors.errors import UnsupportedType
-from connectors.types import column_type
-from pipeline.contract import Contract, Table
-from pipeline.preconditions import SourceNotReady
-from pipeline.source_database import Connection, connect
-from pipeline.unsendable import require_sendable, unsendable
+from connectors.types.pg_types import column_type
+from pipeline.definitions import Contract, Table
+from pipeline.postgres.database import Connection, connect
+from pipeline.postgres.preconditions import SourceNotReady
+from pipeline.postgres.unsendable import require_sendable, unsendable
 from stack.endpoints import Endpoints
-from tests.integration.own_source import own_database
+from tests.integration.isolated_source import own_database
 from tests.values.extremes import COLUMNS
 
 _OWN_TYPES = """

@@ -11,22 +11,22 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from pipeline.project import DocumentProjection, RowProjection
+from pipeline.ingest.projection import DocumentProjection, RowProjection
+from pipeline.verify.comparison_set import documents, tables
 from pipeline.verify.difference import differences
-from pipeline.verify.duckdb_text import json_text, key_text
 from pipeline.verify.json_value import alike, parsed
-from pipeline.verify.shown_elasticsearch import ElasticsearchShown
-from pipeline.verify.shown_redis import RedisShown
-from pipeline.verify.source_side import source_side
-from pipeline.verify.subject import documents, tables
+from pipeline.verify.readers.duckdb_text import json_text, key_text
+from pipeline.verify.readers.elasticsearch import ElasticsearchShown
+from pipeline.verify.readers.redis import RedisShown
+from pipeline.verify.source.reader import source_side
 from sinks.batch import Batch, Span
-from sinks.duckdb_store import DuckdbStore
-from sinks.elasticsearch import ElasticsearchStore, connect
-from sinks.elasticsearch_client import Cluster
-from sinks.redis import RedisStore
+from sinks.duckdb.store import DuckdbStore
+from sinks.elasticsearch.client import Cluster
+from sinks.elasticsearch.store import ElasticsearchStore, connect
+from sinks.redis.store import RedisStore
 from sinks.sink import Sink
 from stack.endpoints import Endpoints
-from tests.contract.redis_server import shared_server
+from tests.support.redis_server import shared_server
 from tests.values.extremes import COLUMNS
 from tests.values.logged import CONTRACT, TOPIC, Logged, logged
 from tests.values.page import PAGE, page

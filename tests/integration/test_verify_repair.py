@@ -8,16 +8,16 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import pytest
 
-from pipeline.marks import Mark
-from pipeline.project import DocumentProjection, RowProjection
-from pipeline.source_database import Connection
+from pipeline.ingest.projection import DocumentProjection, RowProjection
+from pipeline.postgres.database import Connection
+from pipeline.postgres.watermark import Mark
+from pipeline.verify.comparison_set import Subject, documents, tables
 from pipeline.verify.repair import Finding, Repair, repairs_of
-from pipeline.verify.source_side import SourceSide
-from pipeline.verify.subject import Subject, documents, tables
+from pipeline.verify.source.reader import SourceSide
 from sinks.batch import Batch, Span
-from sinks.register import NOWHERE, REPAIRED, UNPLACED
-from tests.integration.catalogue import CATALOGUE
-from tests.unit import ships
+from sinks.ordering.register import NOWHERE, REPAIRED, UNPLACED
+from tests.integration.type_catalogue import CATALOGUE
+from tests.unit.sinks import ships
 
 LSN = 0x16B374D848
 MARK = Mark("", LSN, datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC), {})

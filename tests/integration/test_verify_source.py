@@ -9,19 +9,19 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from pipeline.json_text import objects
-from pipeline.project import RowProjection
-from pipeline.source_database import Connection
+from pipeline.ingest.json_text import objects
+from pipeline.ingest.projection import RowProjection
+from pipeline.postgres.database import Connection
+from pipeline.verify.comparison_set import documents, tables
 from pipeline.verify.difference import differences
-from pipeline.verify.duckdb_text import json_text, key_text
-from pipeline.verify.scratch import digest
-from pipeline.verify.source_side import NoSuchMoment, Snapshot, SourceSide, snapshot
-from pipeline.verify.subject import documents, tables
+from pipeline.verify.readers.duckdb_text import json_text, key_text
+from pipeline.verify.source.reader import NoSuchMoment, Snapshot, SourceSide, snapshot
+from pipeline.verify.staging import digest
 from sinks.batch import Batch, Span
-from sinks.duckdb_store import DuckdbStore
+from sinks.duckdb.store import DuckdbStore
 from tests.golden.catalogue import COLUMNS, VARIANTS
-from tests.integration.catalogue import CATALOGUE
-from tests.unit import ships
+from tests.integration.type_catalogue import CATALOGUE
+from tests.unit.sinks import ships
 
 NAME = "verify_test"
 

@@ -1,5 +1,5 @@
 """The remedies that the product can print, the register that says how each is proved, and the page made of both.
 
-A remedy that is printed and not registered fails `tests/unit/test_remedies.py`. To register one, add an entry to
-`entries.py`, then write the page: `python -m tests.remedies`.
+A remedy that is printed and not registered fails `tests/unit/project/test_remedies.py`. To register one, add an entry
+to `entries.py`, then write the page: `python -m tests.remedies`.
 """

@@ -15,50 +15,50 @@ CARRIED_OUT: Mapping[str, str | tuple[str, ...]] = {
     "pipeline.health.checks:worker_runs | Start it: `readmodels": (
         "tests/acceptance/test_health.py::test_the_health_checks_of_compose_hold_while_workers_work_and_fail_without_them"
     ),
-    "pipeline.marks:MarkNotSeen": (
+    "pipeline.postgres.watermark:MarkNotSeen": (
         "tests/acceptance/test_health.py::test_a_resting_connector_is_named_until_the_remedy_is_carried_out"
     ),
-    "pipeline.verify.arrival:ModelBehind": (
+    "pipeline.verify.catch_up:ModelBehind": (
         "tests/acceptance/test_health.py::test_a_paused_model_is_named_until_the_remedy_is_carried_out"
     ),
-    "pipeline.unexpected": (
+    "pipeline.crash_report": (
         "tests/unit/remedies/test_faults.py::"
         "test_the_message_about_a_fault_can_be_sent_for_it_names_its_place_and_no_value"
     ),
     "sinks.errors:SinkError": (
         "tests/unit/remedies/test_faults.py::test_the_message_about_a_fault_of_duckdbs_writer_can_be_sent"
     ),
-    "pipeline.memory:MemoryExhausted | on its machine; and restart the worker.": (
-        "tests/unit/test_memory.py::test_a_bound_that_is_not_the_workers_own_is_named_and_raised"
+    "pipeline.memory_limit:MemoryExhausted | on its machine; and restart the worker.": (
+        "tests/unit/pipeline/test_memory_limit.py::test_a_bound_that_is_not_the_workers_own_is_named_and_raised"
     ),
-    "pipeline.memory:MemoryBound._watch": (
-        "tests/unit/test_memory.py::test_a_process_near_its_bound_warns_until_the_bound_is_raised"
+    "pipeline.memory_limit:MemoryBound._watch": (
+        "tests/unit/pipeline/test_memory_limit.py::test_a_process_near_its_bound_warns_until_the_bound_is_raised"
     ),
-    "pipeline.export.opening:S3NotInstalled": (
-        "tests/unit/test_export_s3.py::test_an_export_reaches_s3_once_the_extra_is_installed"
+    "pipeline.export.open_target:S3NotInstalled": (
+        "tests/unit/pipeline/export/test_s3.py::test_an_export_reaches_s3_once_the_extra_is_installed"
     ),
-    "pipeline.survey.finding | Set `retention.ms=-1`": (
+    "pipeline.log_scan.finding | Set `retention.ms=-1`": (
         "tests/integration/test_survey.py::test_a_topic_that_expires_is_kept_once_it_has_the_settings_of_the_remedy"
     ),
-    "sinks.redis_link:translated": (
+    "sinks.redis.connection:translated": (
         "tests/integration/test_redis_failures.py::test_a_user_without_rights_or_with_another_password_is_corrected"
     ),
-    "sinks.elasticsearch:AliasTaken": (
+    "sinks.elasticsearch.store:AliasTaken": (
         "tests/integration/test_elasticsearch_remedies.py::"
         "test_an_index_in_the_place_of_an_alias_is_deleted_and_the_generation_shown_again"
     ),
-    "sinks.elasticsearch_client:_remedy_of_block | Release the block of": (
+    "sinks.elasticsearch.client:_remedy_of_block | Release the block of": (
         "tests/integration/test_elasticsearch_remedies.py::test_a_block_of_the_cluster_is_released"
     ),
-    "sinks.elasticsearch_client:_remedy_of_block | Drop kept": (
+    "sinks.elasticsearch.client:_remedy_of_block | Drop kept": (
         "tests/integration/test_elasticsearch_remedies.py::"
         "test_a_cluster_with_too_many_shards_makes_an_index_once_it_may_have_more"
     ),
-    "sinks.elasticsearch_client:AnswerUnreadable": (
+    "sinks.elasticsearch.client:AnswerUnreadable": (
         "tests/integration/test_elasticsearch_remedies.py::"
         "test_a_document_that_cannot_be_read_is_kept_as_text_by_the_new_generation_of_a_replay"
     ),
-    "pipeline.as_of:NoPast": (
+    "pipeline.query.as_of:NoPast": (
         "tests/unit/remedies/test_questions.py::test_a_table_without_a_past_is_asked_by_its_plain_name"
     ),
     "pipeline.export.export:NoSuchTable": (
@@ -69,29 +69,29 @@ CARRIED_OUT: Mapping[str, str | tuple[str, ...]] = {
         "tests/unit/remedies/test_questions.py::"
         "test_an_export_of_a_model_that_is_behind_is_repeated_once_it_has_caught_up",
     ),
-    "pipeline.export.place:PlaceUnavailable": (
+    "pipeline.export.target:PlaceUnavailable": (
         "tests/unit/remedies/test_questions.py::test_a_place_that_is_no_folder_becomes_one"
     ),
-    "pipeline.export.place:ExportedMeanwhile": (
+    "pipeline.export.target:ExportedMeanwhile": (
         "tests/unit/remedies/test_questions.py::test_an_export_is_run_again_when_the_other_has_ended"
     ),
-    "pipeline.incremental:SignalTooLong": (
+    "pipeline.postgres.incremental_snapshot:SignalTooLong": (
         "tests/unit/remedies/test_questions.py::test_a_condition_that_is_too_long_is_given_as_a_range_of_the_key"
     ),
-    "pipeline.incremental:SnapshotRefused": (
+    "pipeline.postgres.incremental_snapshot:SnapshotRefused": (
         "tests/integration/test_source_remedies.py::test_rows_are_read_by_the_connector_once_its_role_has_the_rights"
     ),
     "pipeline.read_models:UnknownModel": (
         "tests/unit/remedies/test_questions.py::test_a_model_is_asked_for_by_one_of_the_names_that_are_told"
     ),
-    "pipeline.sql:QueryFailed": (
+    "pipeline.query.query:QueryFailed": (
         "tests/unit/remedies/test_questions.py::"
         "test_a_failed_query_is_corrected_by_the_statements_that_tell_what_there_is"
     ),
-    "pipeline.sql:ReadersNotServed": (
+    "pipeline.query.query:ReadersNotServed": (
         "tests/unit/remedies/test_questions.py::test_readers_are_served_once_the_named_settings_are_set"
     ),
-    "sinks.duckdb_query:QueryRefused": (
+    "sinks.duckdb.query_check:QueryRefused": (
         "tests/unit/remedies/test_questions.py::"
         "test_a_refused_query_is_asked_with_one_select_of_the_functions_that_the_page_allows"
     ),
@@ -105,134 +105,134 @@ CARRIED_OUT: Mapping[str, str | tuple[str, ...]] = {
     "sinks.errors:GenerationInUse": (
         "tests/unit/remedies/test_stores.py::test_a_generation_in_use_is_removed_after_a_cutover_to_another"
     ),
-    "sinks.duckdb_errors:StoreDiskFull": (
+    "sinks.duckdb.errors:StoreDiskFull": (
         "tests/unit/remedies/test_stores.py::test_a_full_disk_takes_the_batch_once_it_has_room"
     ),
-    "sinks.duckdb_errors:MemoryShort": (
+    "sinks.duckdb.errors:MemoryShort": (
         "tests/unit/remedies/test_stores.py::test_a_memory_limit_that_is_too_small_is_raised"
     ),
-    "sinks.duckdb_errors:FileHeld": (
+    "sinks.duckdb.errors:FileHeld": (
         "tests/unit/remedies/test_stores.py::"
         "test_a_held_file_is_opened_once_the_process_that_the_message_names_has_ended"
     ),
-    "sinks.duckdb_inbox:NoWriter": (
+    "sinks.duckdb.remote.server:NoWriter": (
         "tests/unit/remedies/test_stores.py::test_a_command_that_lacks_the_writer_goes_on_once_one_runs"
     ),
-    "sinks.duckdb_readers:ReadersRefused": (
+    "sinks.duckdb.serving:ReadersRefused": (
         "tests/unit/remedies/test_stores.py::test_readers_are_served_once_the_settings_are_as_the_remedy_has_them"
     ),
-    "sinks.elasticsearch_mapping:ShapeRefused": (
+    "sinks.elasticsearch.mapping:ShapeRefused": (
         "tests/unit/remedies/test_stores.py::test_a_shape_that_no_index_can_hold_is_renamed_or_left_out"
     ),
-    "pipeline.rebuild.builders:BuilderStopped": (
+    "pipeline.generations.builders:BuilderStopped": (
         "tests/unit/remedies/test_stores.py::test_a_replay_goes_on_once_the_remedy_of_its_builder_is_carried_out"
     ),
-    "pipeline.unsendable:unsendable | Leave": (
+    "pipeline.postgres.unsendable:unsendable | Leave": (
         "tests/integration/test_unsendable.py::test_leaving_the_column_out_is_enough"
     ),
-    "pipeline.unsendable:unsendable | Change": (
+    "pipeline.postgres.unsendable:unsendable | Change": (
         "tests/integration/test_unsendable.py::"
         "test_a_timestamp_that_duckdb_has_not_is_refused_in_a_key_until_its_row_is_gone"
     ),
-    "pipeline.preconditions:_of_database | Move the": (
+    "pipeline.postgres.preconditions:_of_database | Move the": (
         "tests/integration/test_source_remedies.py::"
         "test_a_database_of_another_encoding_gives_way_to_one_that_the_remedy_creates"
     ),
-    "pipeline.preconditions:_of_publication | ALTER PUBLICATION": (
+    "pipeline.postgres.preconditions:_of_publication | ALTER PUBLICATION": (
         "tests/integration/test_source_remedies.py::"
         "test_a_source_is_ready_once_the_statements_of_the_remedy_are_executed"
     ),
-    "pipeline.preconditions:_of_published | ALTER PUBLICATION {name} DROP": (
+    "pipeline.postgres.preconditions:_of_published | ALTER PUBLICATION {name} DROP": (
         "tests/integration/test_source_remedies.py::"
         "test_a_source_is_ready_once_the_statements_of_the_remedy_are_executed"
     ),
-    "pipeline.preconditions:_of_signals": (
+    "pipeline.postgres.preconditions:_of_signals": (
         "tests/integration/test_source_remedies.py::"
         "test_a_source_is_ready_once_the_statements_of_the_remedy_are_executed"
     ),
-    "pipeline.preconditions:_of_reading | ALTER ROLE": (
+    "pipeline.postgres.preconditions:_of_reading | ALTER ROLE": (
         "tests/integration/test_source_remedies.py::"
         "test_a_source_is_ready_once_the_statements_of_the_remedy_are_executed"
     ),
-    "pipeline.preconditions:_of_table | If it is": (
+    "pipeline.postgres.preconditions:_of_table | If it is": (
         "tests/integration/test_source_remedies.py::"
         "test_an_unlogged_table_is_logged_and_a_partitioned_one_captured_by_its_partitions"
     ),
-    "pipeline.preconditions:_of_table | ALTER TABLE {quoted} REPLICA": (
+    "pipeline.postgres.preconditions:_of_table | ALTER TABLE {quoted} REPLICA": (
         "tests/integration/test_source_remedies.py::"
         "test_a_source_is_ready_once_the_statements_of_the_remedy_are_executed"
     ),
-    "pipeline.preconditions:_of_table | ALTER TABLE {quoted} ADD": (
+    "pipeline.postgres.preconditions:_of_table | ALTER TABLE {quoted} ADD": (
         "tests/integration/test_source_remedies.py::"
         "test_a_source_is_ready_once_the_statements_of_the_remedy_are_executed"
     ),
-    "pipeline.preconditions:_of_table | ALTER TABLE {quoted} DROP": (
+    "pipeline.postgres.preconditions:_of_table | ALTER TABLE {quoted} DROP": (
         "tests/integration/test_source_remedies.py::"
         "test_a_source_is_ready_once_the_statements_of_the_remedy_are_executed"
     ),
-    "pipeline.preconditions:_of_table | Create {name}": (
+    "pipeline.postgres.preconditions:_of_table | Create {name}": (
         "tests/integration/test_source_remedies.py::test_a_table_that_is_missing_is_created_or_taken_out"
     ),
-    "pipeline.preconditions:_of_columns | Take": (
+    "pipeline.postgres.preconditions:_of_columns | Take": (
         "tests/integration/test_source_remedies.py::test_a_generated_column_is_taken_out_of_the_description"
     ),
-    "pipeline.key_columns:_of_types": (
+    "pipeline.postgres.key_columns:_of_types": (
         "tests/integration/test_key_columns.py::test_a_column_that_cannot_be_a_key_is_named_with_what_makes_it_one"
     ),
-    "pipeline.key_columns:_of_references": (
+    "pipeline.postgres.key_columns:_of_references": (
         "tests/integration/test_key_columns.py::test_a_reference_has_a_type_whose_texts_are_those_of_the_key"
     ),
-    "pipeline.key_columns:_of_declarations": (
+    "pipeline.postgres.key_columns:_of_declarations": (
         "tests/integration/test_key_columns.py::test_a_type_that_is_declared_otherwise_is_named"
     ),
-    "pipeline.replication:SlotInUse": (
+    "pipeline.postgres.replication:SlotInUse": (
         "tests/integration/test_source_remedies.py::test_a_slot_is_dropped_once_the_session_that_reads_it_is_ended"
     ),
-    "pipeline.source_database:SourceError": (
+    "pipeline.postgres.database:SourceError": (
         "tests/integration/test_source_remedies.py::test_a_statement_succeeds_once_what_postgresql_names_is_corrected"
     ),
-    "pipeline.source_database:SourceUnavailable": (
+    "pipeline.postgres.database:SourceUnavailable": (
         "tests/integration/test_source_remedies.py::test_a_source_answers_once_its_address_is_corrected"
     ),
-    "pipeline.source_database:SourceRightsMissing": (
+    "pipeline.postgres.database:SourceRightsMissing": (
         "tests/integration/test_source_remedies.py::"
         "test_a_setup_succeeds_once_the_url_names_the_owner_and_the_admin_url_a_role_with_the_rights"
     ),
-    "pipeline.source_rows:ConditionRefused": (
+    "pipeline.postgres.row_estimate:ConditionRefused": (
         "tests/integration/test_source_remedies.py::test_a_condition_is_taken_once_it_is_written_as_the_example"
     ),
-    "pipeline.verify.source_side:NoSuchMoment": (
+    "pipeline.verify.source.reader:NoSuchMoment": (
         "tests/integration/test_source_remedies.py::test_a_moment_is_taken_once_it_is_written_as_the_example"
     ),
-    "sinks.redis_link | Free space": (
+    "sinks.redis.connection | Free space": (
         "tests/integration/test_redis_failures.py::"
         "test_a_server_that_could_not_save_takes_the_batch_once_its_disk_has_room"
     ),
-    "sinks.redis_link | This server": (
+    "sinks.redis.connection | This server": (
         "tests/integration/test_redis_failures.py::"
         "test_a_replica_takes_the_batch_once_it_is_promoted_and_the_primary_at_once"
     ),
-    "sinks.redis_link | Correct the user": (
+    "sinks.redis.connection | Correct the user": (
         "tests/integration/test_redis_failures.py::test_a_user_without_rights_or_with_another_password_is_corrected"
     ),
     "sinks.errors:StoreUnavailable": (
         "tests/integration/test_redis_failures.py::test_a_worker_goes_on_by_itself_once_the_store_is_started"
     ),
-    "sinks.redis_check:check | Set READMODELS_REDIS__URL to a server of": (
+    "sinks.redis.server_check:check | Set READMODELS_REDIS__URL to a server of": (
         "tests/integration/test_redis_failures.py::"
         "test_a_server_that_is_too_old_gives_way_to_the_oldest_that_is_supported"
     ),
-    "sinks.redis_check:check | Set READMODELS_REDIS__URL to a server with": (
+    "sinks.redis.server_check:check | Set READMODELS_REDIS__URL to a server with": (
         "tests/integration/test_redis_failures.py::test_a_server_in_cluster_mode_gives_way_to_one_that_is_not"
     ),
-    "sinks.redis_check:check | Run `redis-cli CONFIG SET maxmemory-policy": (
+    "sinks.redis.server_check:check | Run `redis-cli CONFIG SET maxmemory-policy": (
         "tests/integration/test_redis_failures.py::test_a_server_that_evicts_registers_is_refused"
     ),
-    "sinks.redis_check:check | Run `redis-cli CONFIG SET appendonly": (
+    "sinks.redis.server_check:check | Run `redis-cli CONFIG SET appendonly": (
         "tests/integration/test_redis_failures.py::test_a_server_without_an_append_only_file_is_remarked_on"
     ),
-    "pipeline.memory:MemoryExhausted | to more, and restart the worker.": (
-        "tests/unit/test_memory.py::"
+    "pipeline.memory_limit:MemoryExhausted | to more, and restart the worker.": (
+        "tests/unit/pipeline/test_memory_limit.py::"
         "test_a_process_that_is_refused_memory_ends_with_its_bound_and_works_with_a_larger_one"
     ),
     "connectors.errors:MissingColumn": (
@@ -248,19 +248,19 @@ CARRIED_OUT: Mapping[str, str | tuple[str, ...]] = {
         "tests/unit/remedies/test_records.py::"
         "test_a_log_of_doubles_is_read_once_amounts_are_sent_in_text_or_rounded_ones_accepted"
     ),
-    "connectors.connect:ConfigRejected": (
+    "connectors.kafka_connect:ConfigRejected": (
         "tests/integration/test_setup.py::test_a_connector_that_cannot_log_in_is_rejected_with_the_reason"
     ),
-    "connectors.connect:ConnectError": (
+    "connectors.kafka_connect:ConnectError": (
         "tests/unit/remedies/test_servers.py::test_kafka_connect_obeys_once_its_address_has_the_user_and_the_password"
     ),
-    "connectors.connect:ConnectUnavailable": (
+    "connectors.kafka_connect:ConnectUnavailable": (
         "tests/unit/remedies/test_servers.py::test_kafka_connect_answers_once_it_is_started_or_its_address_corrected"
     ),
-    "connectors.connect:ConnectorMissing": (
+    "connectors.kafka_connect:ConnectorMissing": (
         "tests/integration/test_continuity.py::test_init_creates_a_connector_that_is_missing"
     ),
-    "connectors.connect:ConnectorNotReady": (
+    "connectors.kafka_connect:ConnectorNotReady": (
         "tests/integration/test_continuity.py::test_init_resumes_a_stopped_connector"
     ),
     "connectors.debezium:ConfigurationRefused": (
@@ -303,7 +303,7 @@ CARRIED_OUT: Mapping[str, str | tuple[str, ...]] = {
     "pipeline.cli.context:remedy_of | This is a fault of readmodels. Send": (
         "tests/unit/remedies/test_command.py::test_a_fault_is_written_to_the_file_that_the_remedy_names"
     ),
-    "pipeline.cli.forms:FormatCannotHold": (
+    "pipeline.cli.output_formats:FormatCannotHold": (
         "tests/unit/remedies/test_command.py::"
         "test_a_column_that_parquet_cannot_hold_is_written_once_it_is_cast_or_in_another_format"
     ),
@@ -316,25 +316,25 @@ CARRIED_OUT: Mapping[str, str | tuple[str, ...]] = {
     "pipeline.config:load | Unset": (
         "tests/unit/remedies/test_settings.py::test_a_section_of_the_environment_is_taken_once_it_is_json_or_unset"
     ),
-    "pipeline.continuity:LogBroken": (
+    "pipeline.postgres.slot_gap:LogBroken": (
         "tests/integration/test_continuity.py::test_a_slot_that_is_gone_is_refused_and_teardown_makes_a_new_beginning",
         "tests/acceptance/test_epochs.py::"
         "test_a_slot_that_is_dropped_stops_the_workers_and_a_new_epoch_sweeps_what_was_deleted_in_the_gap",
     ),
-    "pipeline.contract:InvalidContract": (
+    "pipeline.definitions:InvalidContract": (
         "tests/unit/remedies/test_settings.py::test_a_description_is_taken_once_what_the_message_names_is_corrected"
     ),
-    "pipeline.control:ControlTopicMissing": (
+    "pipeline.ingest.control_topic:ControlTopicMissing": (
         "tests/integration/test_kafka_remedies.py::test_requests_are_read_once_init_has_created_their_topic"
     ),
-    "pipeline.epoch.opening:WorkersAtWork": (
+    "pipeline.epochs.opening:WorkersAtWork": (
         "tests/integration/test_kafka_remedies.py::test_an_epoch_is_opened_once_the_workers_have_ended"
     ),
     "pipeline.invalid_config:remedy_of": (
         "tests/unit/remedies/test_settings.py::test_settings_are_complete_once_each_that_the_remedy_names_is_set",
         "tests/unit/remedies/test_settings.py::test_a_setting_is_taken_once_it_is_corrected_or_removed",
     ),
-    "stack.account:account_for": (
+    "stack.server_user:account_for": (
         "tests/unit/remedies/test_stack.py::"
         "test_root_starts_servers_once_there_is_setpriv_and_an_ordinary_user_without_it"
     ),
@@ -367,7 +367,7 @@ CARRIED_OUT: Mapping[str, str | tuple[str, ...]] = {
         "tests/unit/remedies/test_stack.py::"
         "test_programs_are_reached_once_the_variable_names_a_folder_that_every_user_reads"
     ),
-    "stack.home:free_ports": (
+    "stack.paths:free_ports": (
         "tests/unit/remedies/test_stack.py::test_ports_are_found_once_the_programs_that_listen_on_them_have_ended"
     ),
     "stack.preconditions:require_free": (
@@ -378,19 +378,19 @@ CARRIED_OUT: Mapping[str, str | tuple[str, ...]] = {
         "tests/acceptance/test_epochs.py::"
         "test_a_column_that_was_widened_stops_the_workers_and_its_remedy_rebuilds_the_models"
     ),
-    "pipeline.consumer:LogTruncated": (
+    "pipeline.ingest.consumer:LogTruncated": (
         "tests/acceptance/test_epochs.py::"
         "test_a_log_that_lost_what_was_not_read_yet_stops_the_workers_and_a_snapshot_makes_up_for_it"
     ),
-    "pipeline.epoch.opening:CannotBeContinued": (
+    "pipeline.epochs.opening:CannotBeContinued": (
         "tests/acceptance/test_epochs.py::"
         "test_a_slot_that_is_dropped_stops_the_workers_and_a_new_epoch_sweeps_what_was_deleted_in_the_gap"
     ),
-    "sinks.elasticsearch:AliasesAstray": (
+    "sinks.elasticsearch.store:AliasesAstray": (
         "tests/integration/test_elasticsearch_generations.py::"
         "test_an_alias_that_leads_astray_is_told_with_the_requests_that_lead_it_back"
     ),
-    "pipeline.crew:LiveGenerationGone": (
+    "pipeline.runtime.worker_pool:LiveGenerationGone": (
         "tests/acceptance/test_health.py::test_workers_whose_live_generation_is_gone_stop_with_a_remedy_that_works"
     ),
     "pipeline.health.checks:connector_runs": (
@@ -399,53 +399,53 @@ CARRIED_OUT: Mapping[str, str | tuple[str, ...]] = {
     "pipeline.health.checks:model_is_not_paused": (
         "tests/acceptance/test_health.py::test_a_paused_model_is_named_until_the_remedy_is_carried_out"
     ),
-    "connectors.connect:ConnectorFailed": (
+    "connectors.kafka_connect:ConnectorFailed": (
         "tests/integration/test_continuity.py::test_a_connector_that_fails_tells_why_and_init_restarts_it"
     ),
-    "pipeline.preconditions:_of_reading | GRANT USAGE": (
+    "pipeline.postgres.preconditions:_of_reading | GRANT USAGE": (
         "tests/integration/test_source_database.py::test_names_are_quoted_as_the_catalog_has_them"
     ),
-    "pipeline.preconditions:_of_reading | GRANT SELECT": (
+    "pipeline.postgres.preconditions:_of_reading | GRANT SELECT": (
         "tests/integration/test_source_database.py::test_names_are_quoted_as_the_catalog_has_them"
     ),
-    "pipeline.preconditions:_of_published | ALTER PUBLICATION {name} ADD": (
+    "pipeline.postgres.preconditions:_of_published | ALTER PUBLICATION {name} ADD": (
         "tests/integration/test_source_database.py::test_names_are_quoted_as_the_catalog_has_them"
     ),
-    "pipeline.preconditions:_of_writing | ALTER PUBLICATION": (
+    "pipeline.postgres.preconditions:_of_writing | ALTER PUBLICATION": (
         "tests/integration/test_source_database.py::test_generated_columns_that_stop_writers_are_found_with_what_frees_them"
     ),
-    "pipeline.preconditions:_of_writing | ALTER TABLE": (
+    "pipeline.postgres.preconditions:_of_writing | ALTER TABLE": (
         "tests/integration/test_source_database.py::test_generated_columns_that_stop_writers_are_found_with_what_frees_them"
     ),
-    "pipeline.rebuild.unequal:remedy_of_unequal | Have the rows": (
+    "pipeline.generations.difference_remedy:remedy_of_unequal | Have the rows": (
         "tests/acceptance/test_columns.py::test_columns_come_and_go_and_every_model_is_rebuilt_equal"
     ),
-    "pipeline.preconditions:_of_columns | ALTER TABLE": (
+    "pipeline.postgres.preconditions:_of_columns | ALTER TABLE": (
         "tests/integration/test_source_database.py::test_names_are_quoted_as_the_catalog_has_them"
     ),
-    "pipeline.snapshots:snapshot_findings | Run `readmodels init`, which has": (
+    "pipeline.setup.snapshots:snapshot_findings | Run `readmodels init`, which has": (
         "tests/integration/test_snapshots.py::test_a_table_that_is_captured_later_is_read_then"
     ),
     "sinks.rejection": (
         "tests/integration/test_elasticsearch_rejections.py::"
         "test_a_refused_document_is_named_hidden_and_replaced_by_its_next_version"
     ),
-    "sinks.elasticsearch_client:_remedy_of_block | Release the block: ": (
+    "sinks.elasticsearch.client:_remedy_of_block | Release the block: ": (
         "tests/integration/test_elasticsearch_rejections.py::"
         "test_a_block_of_the_index_is_waited_for_and_never_the_documents_fault"
     ),
-    "sinks.redis_link | Raise": (
+    "sinks.redis.connection | Raise": (
         "tests/integration/test_redis_failures.py::test_a_server_without_memory_takes_the_batch_once_it_has_some"
     ),
-    "pipeline.ended_log:EpochEnded | If nothing was lost": (
+    "pipeline.ingest.log_mismatch:EpochEnded | If nothing was lost": (
         "tests/acceptance/test_epochs.py::"
         "test_partitions_that_are_added_stop_the_workers_and_rows_may_move_between_them"
     ),
-    "pipeline.ended_log:EpochEnded | Changes may be missing": (
+    "pipeline.ingest.log_mismatch:EpochEnded | Changes may be missing": (
         "tests/acceptance/test_epochs.py::"
         "test_a_slot_that_is_dropped_stops_the_workers_and_a_new_epoch_sweeps_what_was_deleted_in_the_gap"
     ),
-    "sinks.duckdb_errors:DuckdbBroken": (
+    "sinks.duckdb.errors:DuckdbBroken": (
         "tests/acceptance/test_damaged_generations.py::"
         "test_a_damaged_live_file_of_duckdb_stops_its_worker_and_the_replay_that_it_names_mends_it"
     ),
@@ -456,37 +456,37 @@ CHECKED: tuple[str, ...] = (
     "connectors.errors:BadRecord",
     "pipeline.health.checks:worker_runs | Then start it again: `readmodels run {model}`.",
     "sinks.errors:GenerationMissing",
-    "pipeline.child:TopicsMissing",
-    "pipeline.epoch.gate:TopicsGone",
+    "pipeline.runtime.process:TopicsMissing",
+    "pipeline.epochs.guard:TopicsGone",
     "pipeline.cli.generations:_remedy | Run `readmodels replay",
     "pipeline.cli.generations:_remedy | Run `readmodels prune",
-    "pipeline.cli.demonstration:DemoFailed",
+    "pipeline.cli.demo_screen:DemoFailed",
     "pipeline.health.checks:slot_is_read | Run `readmodels init`: it says",
     "pipeline.health.checks:slot_is_read | Run `readmodels init`: it resumes",
     "pipeline.health.checks:changes_are_applied | End its",
     "pipeline.health.checks:worker_runs | Start it again: `readmodels",
-    "pipeline.incremental:SnapshotNotTaken",
-    "pipeline.key_text:UnfitKey",
-    "pipeline.preconditions:_of_publication | Run `readmodels",
-    "pipeline.preconditions:_of_slot | Run `readmodels epoch",
-    "pipeline.rebuild.in_place:OffsetBeyondEnd",
-    "pipeline.rebuild.reach:GenerationBehind",
-    "pipeline.rebuild.switch:NotForReaders",
-    "pipeline.rebuild.switch:NothingToGoBackTo",
-    "pipeline.snapshots:snapshot_findings | Run `readmodels init`, which waits",
-    "pipeline.snapshots:snapshot_findings | Wait for",
-    "pipeline.survey.finding | Run `readmodels init`, which makes",
-    "pipeline.survey.finding | Run `readmodels init`, which has",
-    "pipeline.survey.finding | `retention.ms=-1` and `retention.bytes=-1`.",
-    "pipeline.survey.finding | `retention.ms=-1` for the topics.",
-    "pipeline.survey.finding | Declare in",
-    "pipeline.survey.finding | End the",
-    "pipeline.survey.finding | Wait until",
-    "pipeline.survey.finding | Leave the log",
-    "pipeline.survey.finding | Correct the",
-    "pipeline.rebuild.earlier:_told",
-    "pipeline.rebuild.unequal:remedy_of_unequal | `readmodels verify",
-    "pipeline.members:GroupInUse",
+    "pipeline.postgres.incremental_snapshot:SnapshotNotTaken",
+    "pipeline.ingest.key_text:UnfitKey",
+    "pipeline.postgres.preconditions:_of_publication | Run `readmodels",
+    "pipeline.postgres.preconditions:_of_slot | Run `readmodels epoch",
+    "pipeline.generations.replay_in_place:OffsetBeyondEnd",
+    "pipeline.generations.catch_up:GenerationBehind",
+    "pipeline.generations.cutover:NotForReaders",
+    "pipeline.generations.cutover:NothingToGoBackTo",
+    "pipeline.setup.snapshots:snapshot_findings | Run `readmodels init`, which waits",
+    "pipeline.setup.snapshots:snapshot_findings | Wait for",
+    "pipeline.log_scan.finding | Run `readmodels init`, which makes",
+    "pipeline.log_scan.finding | Run `readmodels init`, which has",
+    "pipeline.log_scan.finding | `retention.ms=-1` and `retention.bytes=-1`.",
+    "pipeline.log_scan.finding | `retention.ms=-1` for the topics.",
+    "pipeline.log_scan.finding | Declare in",
+    "pipeline.log_scan.finding | End the",
+    "pipeline.log_scan.finding | Wait until",
+    "pipeline.log_scan.finding | Leave the log",
+    "pipeline.log_scan.finding | Correct the",
+    "pipeline.generations.earlier_columns:_told",
+    "pipeline.generations.difference_remedy:remedy_of_unequal | `readmodels verify",
+    "pipeline.ingest.groups:GroupInUse",
     "pipeline.cli.setup:TeardownIncomplete",
     "pipeline.teardown.found:told",
     "pipeline.teardown.connectors:_of_others",
@@ -500,32 +500,36 @@ CHECKED: tuple[str, ...] = (
     "pipeline.teardown.source:_other_publications",
     "pipeline.teardown.source:_not_dropped | Run `readmodels",
     "pipeline.teardown.source:_not_dropped | If nobody",
-    "pipeline.verify.shown_redis:GenerationMoved",
-    "sinks.duckdb_removal:DirectoryInUse",
+    "pipeline.verify.readers.redis:GenerationMoved",
+    "sinks.duckdb.removal:DirectoryInUse",
     "sinks.errors:GenerationBroken",
 )
 
 CHECKED_BECAUSE: Mapping[str, str] = {
-    "pipeline.preconditions:_of_database | ALTER SYSTEM": "PostgreSQL has to be restarted, which all tests share",
-    "pipeline.preconditions:_of_slot | Run `readmodels init": (
+    "pipeline.postgres.preconditions:_of_database | ALTER SYSTEM": (
+        "PostgreSQL has to be restarted, which all tests share"
+    ),
+    "pipeline.postgres.preconditions:_of_slot | Run `readmodels init": (
         "the WAL of the PostgreSQL that all tests share would have to be limited"
     ),
-    "pipeline.survey.finding | Restore the": "the backup of a registry is the operator's; the second way is a replay",
-    "pipeline.survey.finding | Free space,": "the disk of a store that all tests share would have to be full",
-    "pipeline.survey.finding | Watch the": "the disk of a store that all tests share would have to be nearly full",
-    "pipeline.survey.reading:LogStalled": "a broker ends a hanging transaction after a minute at the earliest",
-    "pipeline.watchdog:Watchdog._give_up": "a store that hangs for longer than a budget would hold up the tests",
-    "sinks.elasticsearch_client:_remedy_of_block | Free disk": (
+    "pipeline.log_scan.finding | Restore the": "the backup of a registry is the operator's; the second way is a replay",
+    "pipeline.log_scan.finding | Free space,": "the disk of a store that all tests share would have to be full",
+    "pipeline.log_scan.finding | Watch the": "the disk of a store that all tests share would have to be nearly full",
+    "pipeline.ingest.log_reader:LogStalled": "a broker ends a hanging transaction after a minute at the earliest",
+    "pipeline.runtime.watchdog:Watchdog._give_up": (
+        "a store that hangs for longer than a budget would hold up the tests"
+    ),
+    "sinks.elasticsearch.client:_remedy_of_block | Free disk": (
         "the disk of the node that all tests share would have to be full"
     ),
-    "sinks.elasticsearch_client:_remedy_of_block | Give Elasticsearch": (
+    "sinks.elasticsearch.client:_remedy_of_block | Give Elasticsearch": (
         "the node that all tests share would have to be started with another heap"
     ),
-    "sinks.elasticsearch_client:_remedy_of_block | Correct the user": (
+    "sinks.elasticsearch.client:_remedy_of_block | Correct the user": (
         "the node of the local stack has no users; the refusal itself is tested"
     ),
-    "pipeline.consumer:KafkaFailed": "the tests' brokers authorize everybody, and refuse no consumer for good",
-    "pipeline.epoch.settlement:SnapshotUnclear": (
+    "pipeline.ingest.consumer:KafkaFailed": "the tests' brokers authorize everybody, and refuse no consumer for good",
+    "pipeline.epochs.snapshot_end:SnapshotUnclear": (
         "no log is known that ends so; `tests/acceptance/test_verify.py::"
         "test_damaged_rows_are_named_and_mended_while_nobody_holds_them` removes such rows with these commands"
     ),
@@ -538,13 +542,13 @@ CHECKED_BECAUSE: Mapping[str, str] = {
 
 NOTHING_TO_DO: tuple[str, ...] = (
     "pipeline.health.checks:generation_is_filled",
-    "pipeline.incremental:SnapshotStopped",
+    "pipeline.postgres.incremental_snapshot:SnapshotStopped",
     "pipeline.health.checks:changes_are_applied | Nothing",
     "pipeline.health.checks:worker_runs | Nothing",
     "sinks.errors:ProgressLost",
-    "sinks.duckdb_store:FileReplaced",
-    "sinks.duckdb_store:WriterElsewhere",
-    "pipeline.survey.finding | Nothing: the",
-    "pipeline.survey.finding | Nothing: older",
-    "pipeline.survey.finding | Nothing, if",
+    "sinks.duckdb.store:FileReplaced",
+    "sinks.duckdb.store:WriterElsewhere",
+    "pipeline.log_scan.finding | Nothing: the",
+    "pipeline.log_scan.finding | Nothing: older",
+    "pipeline.log_scan.finding | Nothing, if",
 )

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 
 from tests.remedies.commands import commands, settings, statements
-from tests.remedies.printed import ROOT, Remedy, printed
+from tests.remedies.printed import Remedy, printed
 from tests.remedies.register import Entry, Proof, entries
+from tests.support.checkout import CHECKOUT
 
-PAGE = ROOT / "docs" / "remedies.md"
+PAGE = CHECKOUT / "docs" / "remedies.md"
 
 _HEAD = """# Remedies
 

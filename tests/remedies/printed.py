@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from tests.support.checkout import CHECKOUT
+
 PACKAGES = ("connectors", "pipeline", "sinks", "stack")
 
 _Scope = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
@@ -42,7 +43,7 @@ class Unreadable(Exception):
 @cache
 def printed() -> tuple[Remedy, ...]:
     """Every remedy of the product, once, in the order of the files."""
-    paths = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+    paths = [path for package in PACKAGES for path in sorted((CHECKOUT / package).rglob("*.py"))]
     modules = {_name(path): ast.parse(path.read_text()) for path in paths}
     takers = {(name, taker): at for name, tree in modules.items() for taker, at in _takers(tree)}
     read = (one for name, tree in modules.items() for one in _Reader(name, tree, takers).read())
@@ -50,7 +51,7 @@ def printed() -> tuple[Remedy, ...]:
 
 
 def _name(path: Path) -> str:
-    return ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    return ".".join(path.relative_to(CHECKOUT).with_suffix("").parts)
 
 
 def _takers(tree: ast.Module) -> Iterator[tuple[str, int]]:

@@ -12,10 +12,11 @@ import pytest
 
 from pipeline.cli import main
 from pipeline.config import load
-from sinks.duckdb_store import DuckdbStore
+from sinks.duckdb.store import DuckdbStore
 from tests.remedies.commands import commands
+from tests.support.checkout import CHECKOUT
 
-SHIPPED = Path(__file__).parents[2] / "readmodels.toml"
+SHIPPED = CHECKOUT / "readmodels.toml"
 SETTINGS: Mapping[str, str] = {
     "SOURCE__URL": "postgresql://u:hidden@127.0.0.1/db",
     "SOURCE__ADMIN_URL": "postgresql://a:hidden@127.0.0.1/db",

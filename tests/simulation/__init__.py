@@ -1,7 +1,7 @@
 """The production worker in a simulated world: on virtual time, over simulated Kafka and stores, in a storm of faults.
 
-A seed decides a history of the source (`tests.histories`), the log that tells it, and everything that befalls it on the
-way. From the consumer to the bytes that go to a store, the production code runs: source, hand-over, decoding,
+A seed decides a history of the source (`tests.model_based`), the log that tells it, and everything that befalls it on
+the way. From the consumer to the bytes that go to a store, the production code runs: source, hand-over, decoding,
 projection, gathering, policy, sinks and scripts. Below the clients, everything is simulated: Kafka's consumer, HTTP to
 Elasticsearch, Redis' wire with the production Lua in an embedded interpreter; DuckDB is real, in files that are copied
 where a process is killed. Whatever the store holds is looked at whenever it may have changed.

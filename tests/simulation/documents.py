@@ -8,16 +8,16 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.project import DocumentProjection, Projection
+from pipeline.ingest.projection import DocumentProjection, Projection
 from sinks.batch import Batch, Mutations
-from sinks.fence import Fence
+from sinks.ordering.range_tombstone import Fence
 from sinks.shape import ROOT, Shape, scope
-from tests.histories.batches import part_table
-from tests.histories.connector import Record
-from tests.histories.database import Row
-from tests.histories.projection import DOCUMENTS, Name, part_changes
+from tests.model_based.batches import part_table
+from tests.model_based.connector import Record
+from tests.model_based.database import Row
+from tests.model_based.projection import DOCUMENTS, Name, part_changes
+from tests.simulation.invariant_checker import part_of
 from tests.simulation.log import CONTRACT
-from tests.simulation.witness import part_of
 
 SHAPES = CONTRACT.document_shapes()
 (SHAPE,) = SHAPES

@@ -1,4 +1,4 @@
-"""A history of `tests.histories` as Debezium and Kafka would hand it on: envelopes as bytes, in partitions with gaps.
+"""A history of `tests.model_based` as Debezium and Kafka would hand it on: envelopes as bytes, in partitions with gaps.
 
 What the connector streams comes in transactions, each of which ends with a control record in every partition that it
 touched. A truncate is a record without a key, anywhere among the others. Sweeps and repairs are not in the log.
@@ -16,18 +16,18 @@ from datetime import datetime
 from random import Random
 from typing import Any
 
-from connectors.decode import Decoder
+from connectors.decode.decoder import Decoder
 from connectors.envelope import Format, TableColumns
-from pipeline.contract import Collection, Contract, Document, Table
+from pipeline.definitions import Collection, Contract, Document, Table
 from sinks.batch import Shard
-from sinks.fence import Fence, FenceKind
-from sinks.register import NOWHERE
-from tests.histories.batches import COLUMNS, columns
-from tests.histories.choices import Choices
-from tests.histories.connector import TOPICS_BEFORE, Record, emit
-from tests.histories.database import Image, Row, Write
-from tests.histories.scenario import FAULT_BYTES, PROGRAM_BYTES
-from tests.histories.source import PARTITIONS, TABLES, Source
+from sinks.ordering.range_tombstone import Fence, FenceKind
+from sinks.ordering.register import NOWHERE
+from tests.model_based.batches import COLUMNS, columns
+from tests.model_based.connector import TOPICS_BEFORE, Record, emit
+from tests.model_based.database import Image, Row, Write
+from tests.model_based.scenario import FAULT_BYTES, PROGRAM_BYTES
+from tests.model_based.seeded_choices import Choices
+from tests.model_based.source import PARTITIONS, TABLES, Source
 
 CONTRACT = Contract(
     topic_prefix="cdc",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.simulation.duckdb_side import DuckdbSide
-from tests.simulation.elasticsearch_side import ElasticsearchSide
-from tests.simulation.redis_side import RedisSide
+from tests.simulation.duckdb_model import DuckdbSide
+from tests.simulation.elasticsearch_model import ElasticsearchSide
+from tests.simulation.redis_model import RedisSide
 from tests.simulation.world import MakeSide, Outcome, World
 
 SIDES: dict[str, MakeSide] = {"elasticsearch": ElasticsearchSide, "redis": RedisSide, "duckdb": DuckdbSide}

@@ -7,12 +7,12 @@ from unittest.mock import patch
 import pytest
 
 from sinks.batch import Batch, Span
-from sinks.elasticsearch_generation import GenerationIndex
+from sinks.elasticsearch.document_index import GenerationIndex
 from sinks.errors import ProgressLost
 from sinks.generation import Record
-from tests.simulation.elasticsearch_side import ElasticsearchSide
+from tests.simulation.elasticsearch_model import ElasticsearchSide
 from tests.simulation.log import SHARDS
-from tests.simulation.side import GENERATION
+from tests.simulation.store_model import GENERATION
 from tests.simulation.world import World
 
 SHARD = SHARDS[0]

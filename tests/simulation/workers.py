@@ -9,19 +9,20 @@ from typing import Protocol
 from unittest.mock import patch
 
 from connectors.kafka import KafkaSettings
-from pipeline.gather import Gathered, GatherSettings
-from pipeline.policy import GivenUp, Patience, Verdict, verdict
-from pipeline.source import BatchSettings, Source
-from pipeline.worker import Worker
+from pipeline.ingest.accumulator import Gathered
+from pipeline.ingest.retry import GivenUp, Patience, Verdict, verdict
+from pipeline.ingest.source import Source
+from pipeline.ingest.worker import Worker
+from pipeline.worker_settings import BatchSettings, GatherSettings
 from sinks.batch import Batch
 from sinks.sink import Store
 from tests.simulation.consumer import Consumer
+from tests.simulation.fault_state import Weather
 from tests.simulation.kafka import Group
 from tests.simulation.log import CONTRACT, decoder
 from tests.simulation.scheduler import Process, Scheduler
-from tests.simulation.side import GENERATION, Side
-from tests.simulation.standard_library import Event, Thread
-from tests.simulation.weather import Weather
+from tests.simulation.store_model import GENERATION, Side
+from tests.simulation.virtual_stdlib import Event, Thread
 
 STARTED_AGAIN_WITHIN_S = 3.0
 ERRANDS_EVERY_S = 0.5
@@ -102,7 +103,7 @@ class Place:
         )
         weather = self.employer.weather
         consumer = partial(Consumer, self.employer.group, scheduler, lots, lambda: not weather.is_stormy)
-        with patch("pipeline.source.Consumer", consumer):
+        with patch("pipeline.ingest.source.Consumer", consumer):
             source = Source(KafkaSettings(bootstrap_servers="kafka:9092"), "group", list(CONTRACT.topics), settings)
         max_bytes, max_wait_s, few = lots.choice((0, 2_000)), lots.choice((0.5, None)), lots.choice((1, 1_000))
         gathering = GatherSettings(

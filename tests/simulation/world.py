@@ -13,13 +13,13 @@ import structlog
 
 from sinks.batch import Batch
 from sinks.generation import Record
+from tests.simulation.fault_state import Weather
+from tests.simulation.invariant_checker import Witness, Wrong
 from tests.simulation.kafka import Broker, Group
 from tests.simulation.log import SHARDS, Story, story
 from tests.simulation.scheduler import Process, Scheduler
-from tests.simulation.side import GENERATION, Side
-from tests.simulation.standard_library import on_virtual_time
-from tests.simulation.weather import Weather
-from tests.simulation.witness import Witness, Wrong
+from tests.simulation.store_model import GENERATION, Side
+from tests.simulation.virtual_stdlib import on_virtual_time
 from tests.simulation.workers import Errand, Place
 
 CAUGHT_UP_WITHIN_S = 600.0

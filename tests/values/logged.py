@@ -12,10 +12,10 @@ import psycopg
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from connectors.decode import Decoder
+from connectors.decode.decoder import Decoder
 from connectors.envelope import TableColumns
 from connectors.records import Records
-from pipeline.contract import Contract, Document, Table
+from pipeline.definitions import Contract, Document, Table
 from stack.endpoints import Endpoints
 from tests.golden.recorder import PREFIX, ROLE, Recorder
 from tests.values.extremes import COLUMNS, SCHEMA, TABLE, rows

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from pipeline.verify.json_value import parsed, written
+from tests.support.checkout import CHECKOUT
 from tests.values.extremes import COLUMNS
 
-PAGE = Path(__file__).parents[2] / "docs" / "values.md"
+PAGE = CHECKOUT / "docs" / "values.md"
 _LONGEST_SHOWN = 60
 _MARK = "<!-- Made by tests/integration/test_values.py; what is above is written by hand. -->"
 

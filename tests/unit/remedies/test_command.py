@@ -125,7 +125,7 @@ def test_a_fault_is_written_to_the_file_that_the_remedy_names(shell: Shell, monk
     monkeypatch.setattr(Context, "settings", raising(KeyError("zebra4711")))
     remedy = failed(shell("status"), "unexpected KeyError")
     sent = Path(re.findall(r"Send (\S+) to its maintainers", remedy)[0]).read_text()
-    assert "pipeline/cli/look.py" in sent
+    assert "pipeline/cli/status.py" in sent
     assert "zebra4711" not in sent
 
 

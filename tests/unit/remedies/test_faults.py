@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.crash_report import FAULT_REMEDY
 from pipeline.health.checks import _carry_out
 from pipeline.health.problem import Problem
-from pipeline.heartbeat import reason_for
-from pipeline.unexpected import FAULT_REMEDY
+from pipeline.runtime.heartbeat import reason_for
 from sinks.batch import Batch
-from sinks.duckdb_elsewhere import DuckdbElsewhere
-from sinks.duckdb_inbox import Inbox
-from sinks.duckdb_sink import DuckdbSink
-from sinks.duckdb_store import DuckdbStore
+from sinks.duckdb.remote.client import DuckdbElsewhere
+from sinks.duckdb.remote.server import Inbox
+from sinks.duckdb.sink import DuckdbSink
+from sinks.duckdb.store import DuckdbStore
 from sinks.errors import SinkError
 from sinks.generation import Record
 from sinks.shape import RowShape

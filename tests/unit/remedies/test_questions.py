@@ -14,21 +14,22 @@ import duckdb
 import pytest
 
 from pipeline import read_models
-from pipeline.analytics import analytics
-from pipeline.as_of import NoPast, as_of
 from pipeline.config import Settings
 from pipeline.export.export import NoSuchTable
 from pipeline.export.manifest import ExportDiffers
-from pipeline.export.opening import opened
-from pipeline.export.place import ExportedMeanwhile, PlaceUnavailable
-from pipeline.incremental import SignalTooLong, WantedSnapshot
+from pipeline.export.open_target import opened
+from pipeline.export.target import ExportedMeanwhile, PlaceUnavailable
+from pipeline.postgres.incremental_snapshot import SignalTooLong, WantedSnapshot
+from pipeline.query.as_of import NoPast, as_of
+from pipeline.query.query import QueryFailed, ReadersNotServed, ask
 from pipeline.read_models import UnknownModel
-from pipeline.sql import QueryFailed, ReadersNotServed, ask
-from sinks.duckdb_query import AnyName, QueryRefused, require_reads
-from sinks.duckdb_readers import Served, files_of, load_extensions, serve
+from sinks.duckdb.analytics_views import shipped_views
+from sinks.duckdb.query_check import AnyName, QueryRefused, require_reads
+from sinks.duckdb.serving import Served, files_of, load_extensions, serve
 from tests.remedies.commands import settings as named_settings
-from tests.unit.exported_shop import Shop, settings_of, shown
-from tests.unit.quack import TOKEN, free_address
+from tests.support.checkout import CHECKOUT
+from tests.unit.pipeline.export.exported_shop import Shop, settings_of, shown
+from tests.unit.sinks.duckdb.quack import TOKEN, free_address
 
 THEN = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -54,7 +55,7 @@ def quoted(remedy: str) -> list[str]:
 
 def test_a_table_without_a_past_is_asked_by_its_plain_name(idle: Settings) -> None:
     def asked(query: str) -> int:
-        return len(ask(idle, as_of(query, THEN, ["orders"], analytics("UTC"))).to_pylist())
+        return len(ask(idle, as_of(query, THEN, ["orders"], shipped_views("UTC"))).to_pylist())
 
     with pytest.raises(NoPast) as refused:
         asked("FROM main.orders")
@@ -81,7 +82,7 @@ def test_a_refused_query_is_asked_with_one_select_of_the_functions_that_the_page
             require_reads(query, AnyName())
     assert "one SELECT statement" in refused.value.remedy
     [page] = re.findall(r"docs/\w+\.md", refused.value.remedy)
-    assert "SELECT" in (Path(__file__).parents[3] / page).read_text()
+    assert "SELECT" in (CHECKOUT / page).read_text()
     require_reads("SELECT upper(status) FROM orders", AnyName())
 
 

@@ -12,7 +12,16 @@ from connectors.errors import ContractBroken, InexactDecimal, MissingColumn, Uns
 from pipeline import read_models
 from pipeline.config import load
 from tests.remedies.commands import commands, settings
-from tests.unit.change_records import COLUMNS, ORDERS, ROW, MemorySchemas, batch, change, envelope_schema, framed
+from tests.unit.connectors.decode.change_records import (
+    COLUMNS,
+    ORDERS,
+    ROW,
+    MemorySchemas,
+    batch,
+    change,
+    envelope_schema,
+    framed,
+)
 
 DESCRIPTION = Path("readmodels.toml")
 IN_DOUBLES = {**COLUMNS, "total": "double"}

@@ -14,14 +14,14 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from connectors.connect import ConnectClient, ConnectError, ConnectUnavailable
 from connectors.errors import RegistryUnavailable, UnknownSchema
-from connectors.registry import SchemaRegistry
+from connectors.kafka_connect import ConnectClient, ConnectError, ConnectUnavailable
+from connectors.schema_registry import SchemaRegistry
 from pipeline.config import Settings, load
-from stack.home import free_ports
+from stack.paths import free_ports
 from tests.remedies.commands import settings
 from tests.remedies.shell import SHIPPED
-from tests.unit.change_records import envelope_schema
+from tests.unit.connectors.decode.change_records import envelope_schema
 
 SCHEMA = {"schema": json.dumps(envelope_schema())}
 Answer = Callable[[BaseHTTPRequestHandler], tuple[int, Any]]

@@ -14,17 +14,17 @@ from pathlib import Path
 import pytest
 from jgo.maven import MavenContext
 
-from stack import artifacts, home, programs
-from stack.account import Account, account_for
+from stack import artifacts, paths, programs
 from stack.artifacts import default_cache, fetch
 from stack.errors import ChecksumMismatch, DownloadFailed, JavaMissing, ProgramMissing, StackError, Unreachable
-from stack.home import free_ports
 from stack.java import find_java
+from stack.paths import free_ports
 from stack.programs import Programs
 from stack.progress import Silence
 from stack.server_folders import ServersFromEarlier, link_folders
+from stack.server_user import Account, account_for
 from tests.remedies.commands import commands
-from tests.unit.small_artifact import BYTES, SMALL
+from tests.unit.stack.small_artifact import BYTES, SMALL
 
 
 @pytest.fixture
@@ -152,7 +152,7 @@ def test_root_starts_servers_once_there_is_setpriv_and_an_ordinary_user_without_
 
 def test_ports_are_found_once_the_programs_that_listen_on_them_have_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     is_busy = True
-    monkeypatch.setattr(home, "is_free", lambda _: not is_busy)
+    monkeypatch.setattr(paths, "is_free", lambda _: not is_busy)
     with pytest.raises(StackError, match="loopback ports are free") as refused:
         free_ports(3)
     assert refused.value.remedy.startswith("End programs that listen on ports of that range")

@@ -14,23 +14,23 @@ import duckdb
 import pytest
 
 from pipeline.config import DuckdbSettings
-from pipeline.policy import Patience, Verdict, verdict
-from pipeline.rebuild.builders import BuilderStopped, building
-from sinks.duckdb_elsewhere import DuckdbElsewhere
-from sinks.duckdb_errors import FileHeld, MemoryShort, StoreDiskFull, translated
-from sinks.duckdb_inbox import Inbox, NoWriter, ask
-from sinks.duckdb_readers import ReadersRefused, Served, files_of, serve
-from sinks.duckdb_request import Request, Verb
-from sinks.duckdb_store import DuckdbStore, WriterElsewhere
-from sinks.elasticsearch_mapping import IndexSettings, ShapeRefused, index_of
+from pipeline.generations.builders import BuilderStopped, building
+from pipeline.ingest.retry import Patience, Verdict, verdict
+from sinks.duckdb.errors import FileHeld, MemoryShort, StoreDiskFull, translated
+from sinks.duckdb.remote.client import DuckdbElsewhere
+from sinks.duckdb.remote.messages import Request, Verb
+from sinks.duckdb.remote.server import Inbox, NoWriter, ask
+from sinks.duckdb.serving import ReadersRefused, Served, files_of, serve
+from sinks.duckdb.store import DuckdbStore, WriterElsewhere
+from sinks.elasticsearch.mapping import IndexSettings, ShapeRefused, index_of
 from sinks.errors import GenerationInUse, MutationRejected, StoreBroken
 from sinks.generation import Record
 from sinks.shape import DocumentShape, RowShape
-from tests.acceptance.waiting import wait_for
 from tests.remedies.commands import commands, settings
-from tests.unit.quack import TOKEN, free_address
-from tests.unit.row_changes import batch, streamed
-from tests.unit.test_duckdb_errors import HOLD
+from tests.support.waiting import wait_for
+from tests.unit.sinks.duckdb.quack import TOKEN, free_address
+from tests.unit.sinks.duckdb.test_errors import HOLD
+from tests.unit.sinks.ordering.row_changes import batch, streamed
 
 ORDERS = RowShape("orders", ("id",), {"id": "bigint", "note": "text"})
 

@@ -1,0 +1,81 @@
+"""Avro's arrays, over all records at once.
+
+An array is a series of blocks, each with the number of its items before them, and an empty one at the end. A negative
+number is followed by the block's size in bytes.
+"""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import numpy as np
+import pyarrow as pa
+
+from connectors.avro.cursor import FOREIGN, Column, Cursor, Lists, Step, Unreadable
+from connectors.avro.primitives import Ints
+
+LONGEST_ITEMS = 1_000
+"""Beyond so many items it is quicker to read the records one by one."""
+
+_Item = TypeVar("_Item")
+
+
+class ArrayStep:
+    """Reads the first items of all arrays at once, then the second ones, and so on."""
+
+    def __init__(self, item: Step) -> None:
+        self._item = item
+
+    def read(self, cursor: Cursor) -> Column:
+        """Read all items, and put them in the order of the records."""
+        counts, items, owners = self._walk(cursor, self._item.read)
+        if not items:
+            nothing = self._item.read(cursor.part(np.zeros(0, np.int64)))
+            return Lists(counts, nothing.arrow())
+        ordered = pa.concat_arrays([column.arrow() for column in items]).take(
+            pa.array(np.argsort(np.concatenate(owners), kind="stable"))
+        )
+        return Lists(counts, ordered)
+
+    def skip(self, cursor: Cursor) -> None:
+        """Step over all items."""
+        self._walk(cursor, self._item.skip)
+
+    def _walk(self, cursor: Cursor, step: Callable[[Cursor], _Item]) -> tuple[Ints, list[_Item], list[Ints]]:
+        counts = np.zeros(len(cursor), np.int64)
+        left = np.zeros(len(cursor), np.int64)
+        unfinished = np.arange(len(cursor))
+        items: list[_Item] = []
+        owners: list[Ints] = []
+        while len(unfinished):
+            if len(items) == LONGEST_ITEMS:
+                raise Unreadable(f"an array of more than {LONGEST_ITEMS} items")
+            heads = unfinished[left[unfinished] == 0]
+            if len(heads):
+                left[heads] = self._block(cursor, heads)
+                unfinished = unfinished[left[unfinished] > 0]
+            if len(unfinished):
+                part = cursor.part(unfinished)
+                items.append(step(part))
+                owners.append(unfinished)
+                cursor.rejoin(part, unfinished)
+                counts[unfinished] += 1
+                left[unfinished] -= 1
+        return counts, items, owners
+
+    @staticmethod
+    def _block(cursor: Cursor, heads: Ints) -> Ints:
+        """Return how many items the next block of each of these arrays has; none after the last block."""
+        part = cursor.part(heads)
+        lengths = part.longs()
+        sized = np.flatnonzero(lengths < 0)
+        if len(sized):
+            sizes = part.part(sized)
+            sizes.longs()
+            part.rejoin(sizes, sized)
+        lengths = np.abs(lengths)
+        outside = (lengths < 0) | (lengths > part.end - part.at)
+        if outside.any():
+            part.fail(outside, FOREIGN)
+            lengths = np.where(outside, 0, lengths)
+        cursor.rejoin(part, heads)
+        return lengths

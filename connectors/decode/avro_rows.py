@@ -1,0 +1,66 @@
+"""Avro bodies read one by one by fastavro: for schemas that cannot be read in columns, and as their measure."""
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import fastavro
+import numpy as np
+import pyarrow as pa
+
+from connectors.avro.primitives import Ints
+from connectors.avro.schema import plain
+from connectors.avro.wire_format import Frames
+from connectors.decode.raw_envelope import SOURCE_FIELDS, Image, Sent
+
+
+class RecordReader:
+    """Reads the bodies of one schema, and keeps the declared columns of their images."""
+
+    def __init__(self, schema: Any, columns: Sequence[str]) -> None:
+        """Take a resolved schema, and those declared columns that it has."""
+        self._schema = fastavro.parse_schema(plain(schema))
+        self._columns = columns
+
+    def read(self, frames: Frames, rows: Ints) -> Sent:
+        """Read the bodies at `rows`."""
+        data = memoryview(frames.data)
+        faults: dict[int, str] = {}
+        envelopes: list[dict[str, Any]] = []
+        kept: list[int] = []
+        for row in rows.tolist():
+            body = io.BytesIO(data[frames.starts[row] : frames.ends[row]])
+            fault = None
+            try:
+                envelope: Any = fastavro.schemaless_reader(body, self._schema, None)
+            except Exception as error:  # noqa: BLE001 - fastavro raises whatever the bytes happen to lead it into
+                fault = f"the body does not follow its schema: {type(error).__name__}"
+            else:
+                if body.read(1):
+                    fault = "bytes are left over after the body"
+            if fault:
+                faults[row] = fault
+            else:
+                kept.append(row)
+                envelopes.append(envelope)
+        return collected(envelopes, self._columns, kept, faults)
+
+
+def collected(envelopes: list[dict[str, Any]], columns: Sequence[str], rows: list[int], faults: dict[int, str]) -> Sent:
+    """Lay envelopes that are dictionaries out in columns."""
+    sources = [envelope["source"] for envelope in envelopes]
+    return Sent(
+        rows=np.array(rows, np.int64),
+        op=pa.array([envelope["op"] for envelope in envelopes], pa.string()),
+        source={name: pa.array([source.get(name) for source in sources], kind) for name, kind in SOURCE_FIELDS.items()},
+        before=_image([envelope.get("before") for envelope in envelopes], columns),
+        after=_image([envelope.get("after") for envelope in envelopes], columns),
+        faults=faults,
+    )
+
+
+def _image(images: list[dict[str, Any] | None], columns: Sequence[str]) -> Image:
+    return Image(
+        present=np.array([image is not None for image in images], bool),
+        columns={name: [image[name] if image else None for image in images] for name in columns},
+    )

@@ -1,0 +1,91 @@
+"""How the envelopes of one schema become those of one table."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import pyarrow as pa
+
+from connectors.envelope import TableColumns, envelope_schema
+from connectors.errors import ContractBroken, MissingColumn, WireTypeRefused
+from connectors.types.numeric import Decimals
+from connectors.types.pg_types import column_type
+from connectors.types.vectorized import ColumnReader
+from connectors.types.wire_types import Wire, assumed_wire
+
+
+@dataclass(frozen=True)
+class Substitute:
+    """The value that a column of an earlier record reads as, and the reason why it is not read from the record."""
+
+    value: pa.Scalar
+    reason: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The readers of a table's columns in one schema.
+
+    Attributes:
+        table: what is declared of the table.
+        readers: by declared column that is sent, in declared order.
+        broken: why there are none. It is raised only when a record proves to be this table's: a record that strayed
+            into the topic breaks no contract.
+        substitutes: by declared column that only earlier records may send like this, or not at all.
+    """
+
+    table: TableColumns
+    readers: Mapping[str, ColumnReader]
+    broken: ContractBroken | None = None
+    substitutes: Mapping[str, Substitute] = field(default_factory=dict)
+
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """The schema of the table's envelopes."""
+        return envelope_schema(self.table)
+
+    @property
+    def refusal(self) -> MissingColumn:
+        """The error of a later record that lacks what only earlier ones may lack."""
+        told = ", ".join(f"{name} ({one.reason})" for name, one in self.substitutes.items())
+        return MissingColumn(f"{self.table.table} is no longer sent with {told}")
+
+
+def plan(table: TableColumns, wires: Mapping[str, Wire], decimals: Decimals) -> Plan:
+    """Find a reader for every declared column in the forms in which they are sent, by name."""
+    values = table.earlier.values if table.earlier else {}
+    missing = [name for name in table.columns if name not in wires and name not in values]
+    if missing:
+        return Plan(table, {}, MissingColumn(f"{table.table} is sent without {', '.join(missing)}"))
+    readers = {}
+    substitutes = {}
+    for name, text in table.columns.items():
+        try:
+            if name in wires:
+                readers[name] = ColumnReader(name, wires[name], column_type(text), decimals)
+                continue
+            reason = "not sent"
+        except WireTypeRefused as error:
+            if name not in values:
+                return Plan(table, {}, type(error)(f"{table.table}.{name} {text}: {error}"))
+            reason = str(error)
+        substitutes[name] = Substitute(constant(name, text, values[name], decimals), reason)
+    return Plan(table, readers, substitutes=substitutes)
+
+
+def constant(name: str, text: str, value: Any, decimals: Decimals = Decimals.EXACT) -> pa.Scalar:
+    """Read one value of a column.
+
+    Args:
+        text: the column's PostgreSQL type.
+        value: in the form of `assumed_wire`.
+
+    Raises:
+        MissingColumn: it is no value of that type.
+    """
+    kind = column_type(text)
+    array, faults, _ = ColumnReader(name, assumed_wire(kind), kind, decimals).read([value])
+    if faults:
+        raise MissingColumn(f"the value noted for earlier records cannot be read: {faults[0]}")
+    return array[0]

@@ -1,0 +1,130 @@
+"""The bytes of change records become Arrow tables of envelopes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from connectors.decode.assemble import SNAPSHOT_ENDED, assemble
+from connectors.decode.avro_table import AvroTable
+from connectors.decode.json_table import JsonTable
+from connectors.envelope import Format, TableColumns, envelope_schema
+from connectors.errors import ContractBroken, SystemicError, UnknownSchema
+from connectors.records import Records
+from connectors.schema_lookup import Schemas
+from connectors.types.numeric import Decimals
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A record that cannot be read, where its neighbours can.
+
+    Attributes:
+        reason: what is wrong with it; never a value of the row.
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What became of a batch: each of its records is an envelope, a rejected one or a tombstone.
+
+    Attributes:
+        envelopes: one table per schema, see `envelope_schema`; in each, the records' order.
+        rejected: the records that cannot be read, in their order.
+        tombstones: how many records had a null value, which says nothing but to compaction.
+        substituted: by table of `envelopes`, the columns that were not read from the records, each with the reason.
+    """
+
+    envelopes: list[pa.Table]
+    rejected: list[Rejected]
+    tombstones: int
+    substituted: Sequence[Mapping[str, str]] = ()
+
+
+class Decoder:
+    """Decodes the change records of declared tables, a batch of one topic at a time."""
+
+    def __init__(
+        self, tables: Mapping[str, TableColumns], schemas: Schemas, decimals: Decimals = Decimals.EXACT
+    ) -> None:
+        """Take the tables by the names of their topics.
+
+        Raises:
+            UnsupportedType: a declared type cannot be kept exactly.
+        """
+        for table in tables.values():
+            envelope_schema(table)
+        self._tables = {
+            topic: AvroTable(table, schemas, decimals) if table.format is Format.AVRO else JsonTable(table, decimals)
+            for topic, table in tables.items()
+        }
+
+    def schema_ids(self, topic: str) -> frozenset[int]:
+        """The registry's ids of the schemas that a topic's records had so far; JSON has none."""
+        return self._tables[topic].schema_ids
+
+    def is_snapshot_ended(self, records: Records) -> bool:
+        """Whether one of these records is the last row of a snapshot that came to its end.
+
+        Debezium marks it, also where the last of the tables is empty.
+        """
+        sent = [one for one, _ in self._tables[records.topic].read(records.values).sent]
+        return any(pc.any(pc.equal(one.source["snapshot"], SNAPSHOT_ENDED)).as_py() for one in sent)
+
+    def decode(self, records: Records) -> Decoded:
+        """Decode one batch.
+
+        Raises:
+            ContractBroken: the source no longer sends what was declared; the message names the first such record.
+            SystemicError: the schema registry cannot be asked, or does not know a schema.
+        """
+        try:
+            return self._decoded(records)
+        except SystemicError as error:
+            if isinstance(error, UnknownSchema):
+                error.place = records.place(self._first_failing(records))
+            raise
+        except ContractBroken as error:
+            error.place = records.place(self._first_failing(records))
+            raise
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a record may break a library in ways that nobody foresaw
+            row = self._first_failing(records)
+            return Decoded([], [_rejected(records, row, f"{type(error).__name__} while it was read")], 0)
+
+    def _first_failing(self, records: Records) -> int:
+        """The row of the first record with which decoding fails, found by halving."""
+        good, bad = 0, len(records)
+        while bad - good > 1:
+            middle = (good + bad) // 2
+            try:
+                self._decoded(records.first(middle))
+            except Exception:  # noqa: BLE001 - it is asked for the place of an error that is raised already
+                bad = middle
+            else:
+                good = middle
+        return good
+
+    def _decoded(self, records: Records) -> Decoded:
+        batch = self._tables[records.topic].read(records.values)
+        faults = dict(batch.faults)
+        envelopes, substituted = [], []
+        for sent, plan in batch.sent:
+            table, table_faults = assemble(sent, plan, records)
+            faults.update(table_faults)
+            if len(table):
+                envelopes.append(table)
+                substituted.append({name: one.reason for name, one in plan.substitutes.items()})
+        rejected = [_rejected(records, row, reason) for row, reason in sorted(faults.items())]
+        return Decoded(envelopes, rejected, batch.tombstones, substituted)
+
+
+def _rejected(records: Records, row: int, reason: str) -> Rejected:
+    return Rejected(records.topic, int(records.partitions[row]), int(records.offsets[row]), reason)

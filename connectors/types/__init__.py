@@ -1,0 +1,1 @@
+"""Types of PostgreSQL and Kafka Connect, and the conversion of their values."""

@@ -1,0 +1,123 @@
+"""Exact decoding of one value at a time, and the reference for the fast one in `connectors.types.vectorized`."""
+
+import json
+import re
+from typing import Any
+
+from connectors.errors import BadRecord, TypeWidened, WireTypeRefused
+from connectors.types.array_item import item_reader
+from connectors.types.array_text import WIRE_NAME, items_of
+from connectors.types.numeric import Decimals, numeric_reader
+from connectors.types.pg_types import ColumnType, Kind
+from connectors.types.primitives import Reader, base64_bytes, floating, instance_of, integer, string
+from connectors.types.temporal import time_reader
+from connectors.types.wire_types import Wire
+
+_LOST = re.compile(r"\[+L[\w.$]+;@[0-9a-f]+", re.ASCII)
+"""What Debezium's own converter makes of the inner arrays of an array of several dimensions."""
+
+
+def value_reader(wire: Wire, column: ColumnType, decimals: Decimals) -> Reader:
+    """Make the function that reads this column's values in this form.
+
+    Raises:
+        WireTypeRefused: the form cannot carry the type exactly.
+    """
+    match column.kind, wire.form:
+        case Kind.INTEGER, "int" | "long" if wire.name is None:
+            return _integer(wire, column.arrow.bit_width)
+        case Kind.FLOAT, "float":
+            return floating
+        case Kind.FLOAT, "double" if column.arrow.bit_width == 64:
+            return floating
+        case Kind.BOOLEAN, "boolean":
+            return instance_of(bool)
+        case ((Kind.TEXT | Kind.HSTORE), "string"):
+            return string
+        case Kind.HSTORE, "map":
+            return _object_text
+        case Kind.BYTES, "bytes" | "base64" if wire.name is None:
+            return _octets(wire)
+        case Kind.BITS, "boolean" if column.scale == 1:
+            return _bit
+        case Kind.BITS, "bytes" | "base64":
+            return _bits(column.scale or 1, _octets(wire))
+        case Kind.NUMERIC, _:
+            return numeric_reader(wire, column.scale, decimals)
+        case ((Kind.DATE | Kind.TIME | Kind.TIMESTAMP | Kind.TIMESTAMPTZ), _):
+            return time_reader(wire, column)
+        case Kind.ARRAY, _ if column.item is not None:
+            return _array_reader(wire, column, column.item, decimals)
+    raise WireTypeRefused(f"sent as {wire.name or wire.form}")
+
+
+def _integer(wire: Wire, bits: int) -> Reader:
+    """Make the reader of an integer column; a form that holds more than the column is declared to hold was widened."""
+    read, read_wider = integer(bits), integer(64)
+
+    def read_or_refuse(value: Any) -> Any:
+        try:
+            return read(value)
+        except BadRecord:
+            if wire.form == "int":
+                raise
+            read_wider(value)
+            raise TypeWidened(f"a value beyond an integer of {bits} bits") from None
+
+    return read_or_refuse
+
+
+def _object_text(value: Any) -> str:
+    if not isinstance(value, dict):
+        raise BadRecord("not a map")
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _octets(wire: Wire) -> Reader:
+    return base64_bytes if wire.form == "base64" else instance_of(bytes)
+
+
+def _bit(value: Any) -> str:
+    return "1" if instance_of(bool)(value) else "0"
+
+
+def _bits(length: int, bytes_of: Reader) -> Reader:
+    def read(value: Any) -> str:
+        digits = f"{int.from_bytes(bytes_of(value), 'little'):0{length}b}"
+        if len(digits) > length:
+            raise BadRecord(f"more than {length} bits")
+        return digits
+
+    return read
+
+
+def _array_reader(wire: Wire, column: ColumnType, item: ColumnType, decimals: Decimals) -> Reader:
+    if wire.form == "string" and wire.name == WIRE_NAME:
+        return _array_text(item)
+    if wire.form == "array" and wire.item is not None and column.is_sent_as_list:
+        return _list(value_reader(wire.item, item, decimals), _array_text(item))
+    raise WireTypeRefused(f"sent as {wire.name or wire.form}")
+
+
+def _array_text(item: ColumnType) -> Reader:
+    read_item = item_reader(item)
+
+    def read(value: Any) -> list[Any]:
+        return items_of(string(value), read_item)
+
+    return read
+
+
+def _list(item: Reader, text: Reader) -> Reader:
+    """Read a list; JSON without a schema does not tell it from the text of an array."""
+
+    def read(value: Any) -> Any:
+        if isinstance(value, str):
+            return text(value)
+        if not isinstance(value, list):
+            raise BadRecord("not a list")
+        if any(isinstance(element, str) and _LOST.fullmatch(element) for element in value):
+            raise BadRecord("an array of several dimensions, which is lost without the connector's `converters`")
+        return [None if element is None else item(element) for element in value]
+
+    return read

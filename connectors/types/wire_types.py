@@ -1,0 +1,127 @@
+"""The form in which a column travels: its Avro or Connect type, and the name that says what is meant by it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from connectors.types.pg_types import ColumnType, Kind
+
+
+@dataclass(frozen=True)
+class Wire:
+    """One column's form.
+
+    Attributes:
+        form: an Avro type, or `base64` for the bytes of a JSON document.
+        name: the Connect schema's name, such as `io.debezium.time.MicroTimestamp`.
+        scale: digits after the point, where they are fixed outside the value: of a decimal in bytes by its
+            schema, of a decimal text without schema by the column.
+        item: the form of an array's elements.
+    """
+
+    form: str
+    name: str | None = None
+    scale: int | None = None
+    item: "Wire | None" = None
+
+
+def avro_wire(schema: Any) -> Wire:
+    """Describe the Avro schema of one field; that it may be null is no part of the form."""
+    if isinstance(schema, list):
+        others = [branch for branch in schema if branch != "null"]
+        return avro_wire(others[0]) if len(others) == 1 else Wire("union")
+    if isinstance(schema, str):
+        return Wire(schema)
+    form = schema["type"]
+    if not isinstance(form, str):
+        return avro_wire(form)
+    item = avro_wire(schema["items"]) if form == "array" else None
+    name = schema.get("connect.name") or _LOGICAL_NAMES.get(schema.get("logicalType"))
+    if form == "record" and name is None:
+        name = ".".join(part for part in (schema.get("namespace"), schema.get("name")) if part)
+    return Wire(form, name, schema.get("scale", 0) if schema.get("logicalType") == "decimal" else None, item)
+
+
+class ConnectSchema(msgspec.Struct):
+    """A schema as Connect's JSON converter sends it along.
+
+    Source: https://kafka.apache.org/documentation/#connect_developing (org.apache.kafka.connect.json.JsonSchema)
+    """
+
+    type: str
+    field: str | None = None
+    name: str | None = None
+    parameters: dict[str, str] | None = None
+    items: "ConnectSchema | None" = None
+    fields: "list[ConnectSchema]" = []
+
+
+def connect_wire(schema: ConnectSchema) -> Wire:
+    """Describe a field by its Connect schema."""
+    scale = (schema.parameters or {}).get("scale", "")
+    return Wire(
+        _CONNECT_FORMS.get(schema.type, schema.type),
+        schema.name,
+        int(scale) if scale.removeprefix("-").isdecimal() else None,
+        None if schema.items is None else connect_wire(schema.items),
+    )
+
+
+def assumed_wire(column: ColumnType) -> Wire:
+    """Say how a column travels in JSON without schemas, under the settings that the connector is pinned to.
+
+    Those are decimal.handling.mode=string, time.precision.mode=adaptive_time_microseconds,
+    interval.handling.mode=string and binary.handling.mode=bytes.
+    """
+    match column.kind:
+        case Kind.TIMESTAMP if column.fraction_digits <= 3:
+            return Wire("long", "io.debezium.time.Timestamp")
+        case Kind.NUMERIC:
+            return Wire("string", scale=column.scale or None)
+        case Kind.FLOAT if column.arrow.bit_width == 32:
+            return Wire("float")
+        case Kind.BITS:
+            return Wire("boolean") if column.scale == 1 else Wire("base64", "io.debezium.data.Bits")
+        case Kind.ARRAY if column.item is not None:
+            return Wire("array", item=assumed_wire(column.item))
+        case _:
+            return _ASSUMED[column.kind]
+
+
+_LOGICAL_NAMES = {
+    "decimal": "org.apache.kafka.connect.data.Decimal",
+    "date": "org.apache.kafka.connect.data.Date",
+    "time-millis": "org.apache.kafka.connect.data.Time",
+    "time-micros": "io.debezium.time.MicroTime",
+    "timestamp-millis": "org.apache.kafka.connect.data.Timestamp",
+    "timestamp-micros": "io.debezium.time.MicroTimestamp",
+}
+
+_CONNECT_FORMS = {
+    "int8": "int",
+    "int16": "int",
+    "int32": "int",
+    "int64": "long",
+    "float": "float",
+    "double": "double",
+    "boolean": "boolean",
+    "string": "string",
+    "bytes": "base64",
+    "array": "array",
+    "map": "map",
+    "struct": "record",
+}
+
+_ASSUMED = {
+    Kind.INTEGER: Wire("long"),
+    Kind.FLOAT: Wire("double"),
+    Kind.BOOLEAN: Wire("boolean"),
+    Kind.TEXT: Wire("string"),
+    Kind.BYTES: Wire("base64"),
+    Kind.HSTORE: Wire("string", "io.debezium.data.Json"),
+    Kind.DATE: Wire("int", "io.debezium.time.Date"),
+    Kind.TIME: Wire("long", "io.debezium.time.MicroTime"),
+    Kind.TIMESTAMP: Wire("long", "readmodels.PostgresTimestamp"),
+    Kind.TIMESTAMPTZ: Wire("string", "io.debezium.time.ZonedTimestamp"),
+}

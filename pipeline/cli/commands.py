@@ -1,0 +1,66 @@
+"""The verbs of the command. Each is imported when it is used: the clients of stores that it does not need cost time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+MODULES = {
+    "demo": "demo",
+    "up": "stack",
+    "down": "stack",
+    "init": "setup",
+    "run": "run",
+    "status": "status",
+    "verify": "verify",
+    "replay": "replay",
+    "generations": "generations",
+    "cutover": "generations",
+    "rollback": "generations",
+    "prune": "generations",
+    "snapshot": "snapshot",
+    "epoch": "epoch",
+    "sql": "sql",
+    "report": "report",
+    "export": "export",
+    "pause": "run",
+    "resume": "run",
+    "teardown": "setup",
+    "config": "status",
+    "work": "run",
+}
+"""In the order of `--help`."""
+
+HIDDEN = {"work"}
+
+
+class Verbs(TyperGroup):
+    """A group whose commands are functions, or groups of their own, named like the verb."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        # Their names are all that is asked of it: what they are is asked below.
+        self.commands = dict.fromkeys(MODULES)  # type: ignore[assignment]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - typer's signature
+        """Import a verb; None where there is no such one."""
+        if cmd_name not in MODULES:
+            return None
+        found = getattr(import_module(f"pipeline.cli.{MODULES[cmd_name]}"), cmd_name)
+        return _group(found, cmd_name) if isinstance(found, typer.Typer) else _command(found, cmd_name)
+
+
+def _group(verbs: typer.Typer, name: str) -> Any:
+    group = typer.main.get_group(verbs)
+    group.name = name
+    return group
+
+
+def _command(verb: Callable[..., object], name: str) -> Any:
+    alone = typer.Typer(add_completion=False, rich_markup_mode="rich")
+    alone.command(name, hidden=name in HIDDEN)(verb)
+    return typer.main.get_command(alone)

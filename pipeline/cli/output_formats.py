@@ -1,0 +1,167 @@
+"""The forms in which an answer of DuckDB is handed over."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from pipeline.ingest.json_text import values
+from pipeline.terminal_text import on_one_line
+
+_FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = r"\A[=+\-@\t\r]"
+
+
+class Format(StrEnum):
+    """A form."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+    PARQUET = "parquet"
+    ARROW = "arrow"
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether it is not for a terminal."""
+        return self in (Format.PARQUET, Format.ARROW)
+
+
+class FormatCannotHold(ValueError):
+    """A file of this form has no type for columns of the answer."""
+
+    def __init__(self, form: str, columns: Sequence[str]) -> None:
+        super().__init__(f"{form} has no type for {', '.join(columns)}")
+        casts = ", ".join(f"CAST({name} AS VARCHAR) AS {name}" for name in map(_quoted, columns))
+        self.remedy = f"Select {casts} in the query, or write another format: --format csv or --format arrow."
+
+
+def without_formulas(rows: pa.Table) -> pa.Table:
+    """Put an apostrophe before texts that a spreadsheet would carry out as formulas, and before such column names.
+
+    Source: https://owasp.org/www-community/attacks/CSV_Injection
+    """
+    columns = [
+        pc.replace_substring_regex(column, _FORMULA, r"'\0") if pa.types.is_string(column.type) else column
+        for column in rows.columns
+    ]
+    names = [f"'{name}" if name.startswith(_FORMULA_SIGNS) else name for name in rows.column_names]
+    return pa.table(columns, names=names)
+
+
+def written(rows: pa.Table, form: Format, width: int) -> bytes:
+    """An answer in one of the forms, as UTF-8 where it is text.
+
+    Args:
+        width: how many characters a line of a table may have.
+
+    Raises:
+        FormatCannotHold: a column's type is none of the form's.
+    """
+    return _WRITERS[form](rows, width)
+
+
+def _table(rows: pa.Table, width: int) -> bytes:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in rows.schema:
+        numeric = (
+            pa.types.is_integer(column.type) or pa.types.is_decimal(column.type) or pa.types.is_floating(column.type)
+        )
+        table.add_column(Text(on_one_line(column.name)), justify="right" if numeric else "left", overflow="fold")
+    for row in _rows(rows):
+        # As plain text: a value may look like markup.
+        table.add_row(*(Text("NULL" if value is None else on_one_line(str(value))) for value in row.values()))
+    text = io.StringIO()
+    Console(file=text, width=width, highlight=False).print(table)
+    return text.getvalue().encode()
+
+
+def _csv(rows: pa.Table, _width: int) -> bytes:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(rows.column_names)
+    writer.writerows(row.values() for row in _rows(rows))
+    return text.getvalue().encode()
+
+
+def _json(rows: pa.Table, _width: int) -> bytes:
+    return orjson.dumps(_rows(rows), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE, default=str)
+
+
+def _parquet(rows: pa.Table, _width: int) -> bytes:
+    sink = pa.BufferOutputStream()
+    try:
+        pq.write_table(rows.rename_columns(_told_apart(rows.column_names)), sink)
+    except pa.ArrowNotImplementedError as error:
+        raise FormatCannotHold(
+            "Parquet", [column.name for column in rows.schema if not _has_parquet(column)]
+        ) from error
+    return bytes(sink.getvalue())
+
+
+def _has_parquet(column: pa.Field) -> bool:
+    try:
+        pq.write_table(pa.schema([column]).empty_table(), pa.BufferOutputStream())
+    except pa.ArrowNotImplementedError:
+        return False
+    return True
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _arrow(rows: pa.Table, _width: int) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, rows.schema) as writer:
+        writer.write_table(rows)
+    return bytes(sink.getvalue())
+
+
+_WRITERS: dict[Format, Callable[[pa.Table, int], bytes]] = {
+    Format.TABLE: _table,
+    Format.CSV: _csv,
+    Format.JSON: _json,
+    Format.PARQUET: _parquet,
+    Format.ARROW: _arrow,
+}
+
+
+def _rows(rows: pa.Table) -> list[dict[str, Any]]:
+    """Rows as plain values, written as documents have them: exact, also where Python has no such date or number."""
+    columns = [_plain(column) for column in rows.columns]
+    names = _told_apart(rows.column_names)
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def _told_apart(names: Sequence[str]) -> list[str]:
+    """The second `id` of a join becomes `id_1`."""
+    earlier = [names[:at].count(name) for at, name in enumerate(names)]
+    return [f"{name}_{count}" if count else name for name, count in zip(names, earlier, strict=True)]
+
+
+def _plain(column: pa.ChunkedArray) -> list[Any]:
+    if _is_written_as_text(column.type):
+        texts = values(column.combine_chunks(), "").to_pylist()
+        return [None if text is None else orjson.loads(text) for text in texts]
+    return [str(value) if isinstance(value, Decimal) else value for value in column.to_pylist()]
+
+
+def _is_written_as_text(kind: pa.DataType) -> bool:
+    if pa.types.is_list(kind):
+        return _is_written_as_text(kind.value_type)
+    is_instant = pa.types.is_timestamp(kind) and kind.unit == "us"
+    is_clock = pa.types.is_time(kind) or pa.types.is_date(kind)
+    return bool(is_instant or is_clock or pa.types.is_binary(kind) or pa.types.is_floating(kind))

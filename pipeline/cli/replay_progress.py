@@ -1,0 +1,156 @@
+"""What is seen of a replay: a person gets bars on standard error and results on standard output, a script events."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any
+
+import orjson
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeRemainingColumn
+
+from pipeline.cli.context import err, out
+from pipeline.cli.output_streams import write_data
+from pipeline.generations.rebuild import Outcome
+from pipeline.generations.rebuild_target import Beginning
+from pipeline.postgres.watermark import Offsets
+from sinks.batch import Progress as Position
+
+MOST_LINES = 16
+"""Partitions that get a line of their own; those with the most to read come first."""
+
+
+class Bars:
+    """A line for all, and one for every partition, redrawn in place; what is done stays on standard output."""
+
+    def __init__(self, model: str, progress: Progress) -> None:
+        self._model = model
+        self._progress = progress
+        self._total = progress.add_task(model, total=None, rate="", state="")
+        self._partitions: dict[tuple[str, int], TaskID] = {}
+        self._sides: dict[str, TaskID] = {}
+        self._began: tuple[float, int] | None = None
+
+    def begun(self, where: Beginning) -> None:
+        words = "goes on with" if where.goes_on else "begins"
+        for number in where.dropped:
+            out.print(f"[green]✓[/] {self._model}: dropped generation {number}, which could not be gone on with")
+        out.print(f"[green]✓[/] {self._model}: {words} generation {where.generation}; readers see the live one")
+
+    def step(self, words: str) -> None:
+        self._progress.update(self._total, state=words)
+
+    def building(self, progress: Position, ends: Offsets) -> None:
+        lacks = progress.lag(ends)
+        done = sum(ends.values()) - sum(lacks.values())
+        if self._began is None:
+            self._began = (time.monotonic(), done)
+            self._draw_partitions(ends)
+        began_at, began_with = self._began
+        elapsed_s = time.monotonic() - began_at
+        rate = f"{(done - began_with) / elapsed_s:,.0f}/s" if elapsed_s > 1 else ""
+        self._progress.update(self._total, total=sum(ends.values()), completed=done, rate=rate)
+        for shard, line in self._partitions.items():
+            self._progress.update(line, completed=ends[shard] - lacks.get(shard, 0))
+        if not lacks:
+            for line in self._partitions.values():
+                self._progress.remove_task(line)
+            self._partitions.clear()
+            read = f"{done - began_with:,} offsets in {elapsed_s:.1f} s"
+            out.print(f"[green]✓[/] {self._model}: holds the log, {read}" + (f" ({rate})" if rate else ""))
+
+    def reading(self, side: str, count: int, expected: int | None) -> None:
+        if side not in self._sides:
+            self._sides[side] = self._progress.add_task(f"  {side}", total=expected, rate="", state="")
+        self._progress.update(self._sides[side], advance=count, total=expected)
+
+    def waiting(self, model: str, lacking_records: int) -> None:
+        words = f"{model} has {lacking_records:,} records to go" if lacking_records else ""
+        self._progress.update(self._total, state=words)
+
+    def _draw_partitions(self, ends: Offsets) -> None:
+        longest = sorted(ends, key=lambda shard: -ends[shard])[:MOST_LINES]
+        for topic, partition in sorted(longest):
+            name = f"  {topic}/{partition}"
+            line = self._progress.add_task(name, total=ends[topic, partition], rate="", state="")
+            self._partitions[topic, partition] = line
+
+
+@contextmanager
+def bars(model: str) -> Iterator[Bars]:
+    """Draw a replay on standard error."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description:<28}"),
+        BarColumn(bar_width=28),
+        TextColumn("{task.completed:>11,.0f}"),
+        TextColumn("{task.fields[rate]:>11}"),
+        TimeRemainingColumn(compact=True),
+        TextColumn("[dim]{task.fields[state]}[/]"),
+    )
+    with Progress(*columns, console=err, transient=True) as progress:
+        yield Bars(model, progress)
+
+
+class Events:
+    """One JSON object a line on standard output, for scripts; how far it has got about once a second."""
+
+    def __init__(self, model: str) -> None:
+        self._model = model
+        self._told_at = 0.0
+
+    def begun(self, where: Beginning) -> None:
+        self.tell("begun", asdict(where))
+
+    def step(self, words: str) -> None:
+        self.tell("step", {"step": words})
+
+    def building(self, progress: Position, ends: Offsets) -> None:
+        lacks = progress.lag(ends)
+        if lacks and time.monotonic() < self._told_at + 1.0:
+            return
+        self._told_at = time.monotonic()
+        places = [
+            {"topic": topic, "partition": partition, "offset": progress.of((topic, partition)), "end": end}
+            for (topic, partition), end in sorted(ends.items())
+        ]
+        self.tell("building", {"lacking": sum(lacks.values()), "end": sum(ends.values()), "partitions": places})
+
+    def reading(self, side: str, count: int, expected: int | None) -> None:
+        pass
+
+    def waiting(self, model: str, lacking_records: int) -> None:
+        pass
+
+    def tell(self, event: str, facts: Mapping[str, Any]) -> None:
+        """Print one event."""
+        write_data(orjson.dumps({"event": event, "model": self._model, **facts}, default=str) + b"\n")
+
+
+def say_outcome(model: str, outcome: Outcome, remedy: str) -> None:
+    """Say what the comparison found, and what readers see now; the remedy where it differs."""
+    verdict = outcome.verdict
+    if verdict is None:
+        out.print(f"[yellow]![/] {model}: generation {outcome.generation} was not compared with PostgreSQL")
+    elif verdict.is_equal:
+        compared = f"{verdict.documents:,} compared with PostgreSQL in {verdict.elapsed_s:.1f} s"
+        out.print(f"[green]✓[/] {model}: generation {outcome.generation} is equal, {compared}")
+    else:
+        out.print(f"[red]✗[/] {model}: generation {outcome.generation} differs from PostgreSQL, and is not shown")
+        out.print(f"  [dim]{escape(remedy)}[/]")
+
+
+def plain_outcome(outcome: Outcome, remedy: str) -> dict[str, Any]:
+    """The outcome as plain data."""
+    verdict, switched = outcome.verdict, outcome.switched
+    return {
+        "generation": outcome.generation,
+        "is_equal": None if verdict is None else verdict.is_equal,
+        "differences": None if verdict is None else {kind.value: count for kind, count in verdict.found.counts.items()},
+        "remedy": None if outcome.is_equal else remedy,
+        "live": None if switched is None else switched.now,
+        "kept": None if switched is None else switched.before,
+    }

@@ -1,0 +1,181 @@
+"""`run`: the workers, and the process of one of them; `pause` and `resume`."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from functools import partial
+from typing import Annotated
+
+import orjson
+import structlog
+import typer
+
+from connectors.kafka import KafkaUnavailable
+from connectors.topics import describe
+from pipeline import read_models
+from pipeline.cli.context import Context, complain, err, of, out, remedy_of
+from pipeline.config import Settings
+from pipeline.crash_report import told
+from pipeline.generations.readable import present
+from pipeline.ingest import control_topic
+from pipeline.ingest.retry import Verdict, verdict
+from pipeline.postgres.database import SourceUnavailable, connect
+from pipeline.postgres.source_check import require_whole
+from pipeline.postgres.source_history import SourceHistory
+from pipeline.postgres.watermark import MarkNotSeen, committed_end_offsets
+from pipeline.runtime.process import (
+    EXIT_AGAIN,
+    EXIT_STOPPED,
+    build_generation,
+    end_on_signals,
+    end_with_parent,
+    run_model,
+    write_duckdb,
+)
+from pipeline.runtime.supervisor import Supervisor
+from pipeline.setup.snapshots import require_snapshots
+from pipeline.setup.source import deployment_of
+from sinks.batch import Shard
+from sinks.errors import SinkError
+
+log = structlog.get_logger()
+Models = Annotated[
+    list[str] | None, typer.Argument(metavar="[MODEL]...", help="Read models; none, or `all`, is every one.")
+]
+
+
+def run(
+    context: typer.Context,
+    models: Models = None,
+    until_caught_up: Annotated[
+        bool, typer.Option("--until-caught-up", help="End once the models hold everything committed until now.")
+    ] = False,
+    processes: Annotated[int, typer.Option(min=1, help="Processes per model; they share the partitions.")] = 1,
+) -> None:
+    """Keep the read models in sync, one process per model, until you end it with ^C.
+
+    A store that is down delays its own model only; its worker waits and goes on by itself. More processes, on this or
+    other machines, share the work. DuckDB has one writer: another process of it stands by and takes over.
+
+    --until-caught-up exits with 1 if a captured table has rows that no snapshot has read: the models lack them.
+    """
+    chosen = read_models.named(models)
+    settings = of(context).settings()
+    _refuse_untrue_source(settings)
+    ends = _ends_to_reach(settings) if until_caught_up else None
+    until = threading.Event()
+    end_on_signals(until)
+    supervisor = Supervisor(lambda model: worker_command(of(context), model, ends), live=partial(_live, settings))
+    crew = [model for model in chosen for _ in range(1 if model == "duckdb" else processes)]
+    code = supervisor.run(crew, until)
+    if code:
+        raise typer.Exit(code)
+    if until_caught_up:
+        require_snapshots(settings)
+
+
+def _live(settings: Settings, model: str) -> int | None:
+    try:
+        with read_models.STORES[model](settings) as store:
+            return present(store).live
+    except SinkError:
+        return None
+
+
+def work(
+    context: typer.Context,
+    model: str,
+    ends: Annotated[str, typer.Option(help="Offsets at which to end, as JSON.")] = "",
+    generation: Annotated[int | None, typer.Option(help="Build this generation, and nothing else.")] = None,
+    is_writer: Annotated[bool, typer.Option("--writer", help="Write DuckDB's files for others only.")] = False,
+) -> None:
+    """Be the process of one model, for as long as standard input is open."""
+    until = threading.Event()
+    end_on_signals(until)
+    end_with_parent(until)
+    try:
+        settings = of(context).settings()
+        if is_writer:
+            write_duckdb(settings, until)
+        elif generation is None:
+            run_model(model, settings, until, _parsed(ends) if ends else None)
+        else:
+            build_generation(model, generation, settings, until)
+    except Exception as error:  # noqa: BLE001 - the policy: what it does not know stops the worker
+        remedy = remedy_of(error)
+        log.error("stopped", model=model, reason=told(error), remedy=remedy)
+        complain(error, remedy)
+        sys.stderr.flush()
+        # Threads of client libraries must not keep the process alive.
+        os._exit(EXIT_STOPPED if verdict(error) is Verdict.STOP else EXIT_AGAIN)
+
+
+def pause(context: typer.Context, models: Models = None) -> None:
+    """Let the workers of these models rest; they stay in their groups and lose nothing. Lasts until `resume`."""
+    _control(of(context), models, is_paused=True)
+
+
+def resume(context: typer.Context, models: Models = None) -> None:
+    """Let the workers of these models go on."""
+    _control(of(context), models, is_paused=False)
+
+
+def _control(context: Context, models: Sequence[str] | None, *, is_paused: bool) -> None:
+    settings = context.settings()
+    for model in read_models.named(list(models or [])):
+        control_topic.request(settings.kafka, model, is_paused=is_paused)
+        out.print(f"{model}: {'paused' if is_paused else 'resumed'}")
+
+
+def _refuse_untrue_source(settings: Settings) -> None:
+    """Look at the source before anything is carried; where it does not answer, the log is carried all the same."""
+    try:
+        with closing(connect(settings.source.url)) as connection:
+            history = SourceHistory(settings.kafka, settings.connector.name)
+            require_whole(connection, deployment_of(settings).capture, history)
+    except (SourceUnavailable, KafkaUnavailable) as error:
+        log.warning("source not checked", reason=str(error))
+
+
+def _ends_to_reach(settings: Settings) -> Mapping[Shard, int]:
+    try:
+        return captured_end_offsets(settings)
+    except MarkNotSeen:
+        # Nothing is streamed before the initial snapshot has ended, and that is the better answer.
+        require_snapshots(settings)
+        raise
+
+
+def captured_end_offsets(settings: Settings) -> Mapping[Shard, int]:
+    """Return the end offsets at which everything that is committed now is in the models.
+
+    These are the ends of every topic that is there, of described tables and of captured ones: a generation may be made
+    of tables that are no longer described.
+    """
+    wanted = describe(settings.kafka.admin(), {*settings.contract.topics, *settings.connector.table_topics})
+    err.print("[dim]waiting for what is committed now to reach Kafka…[/]")
+    return committed_end_offsets(settings, wanted)
+
+
+def builder_command(context: Context, model: str, generation: int | None) -> list[str]:
+    """The command line of a process that builds one generation; of None, that of one that writes for the builders."""
+    command = worker_command(context, model)
+    return [*command, "--writer"] if generation is None else [*command, "--generation", str(generation)]
+
+
+def worker_command(context: Context, model: str, ends: Mapping[Shard, int] | None = None) -> list[str]:
+    """The command line of one model's process."""
+    places = ["--config", str(context.file), "--home", str(context.home)]
+    command = [sys.executable, "-m", "pipeline.cli", *places, "work", model]
+    if ends is None:
+        return command
+    written = [[topic, partition, offset] for (topic, partition), offset in ends.items()]
+    return [*command, "--ends", orjson.dumps(written).decode()]
+
+
+def _parsed(ends: str) -> dict[Shard, int]:
+    return {(topic, partition): offset for topic, partition, offset in orjson.loads(ends)}

@@ -1,0 +1,61 @@
+"""The source tables as SQLAlchemy sees them; `sql/schema.sql` is what makes them, and a test compares the two."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, ClassVar
+
+from sqlalchemy import BigInteger, DateTime, Engine, Identity, MetaData, Numeric, Text, create_engine, func
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from pipeline.postgres.database import session
+
+STATUSES = ("pending", "paid", "shipped", "cancelled")
+
+
+class Base(DeclarativeBase):
+    """Python types and the PostgreSQL types that hold them."""
+
+    metadata = MetaData(schema="public")
+    type_annotation_map: ClassVar = {
+        str: Text(),
+        Decimal: Numeric(12, 2),
+        datetime: DateTime(timezone=True),
+        dict[str, Any]: JSONB(none_as_null=True),
+    }
+
+
+class Order(Base):
+    """One order; its items are the `OrderItem` rows with its id."""
+
+    __tablename__ = "orders"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    customer_id: Mapped[int] = mapped_column(BigInteger)
+    status: Mapped[str] = mapped_column(server_default="pending")
+    currency: Mapped[str] = mapped_column(server_default="EUR")
+    total: Mapped[Decimal] = mapped_column(server_default="0")
+    note: Mapped[str | None]
+    shipping_address: Mapped[dict[str, Any] | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class OrderItem(Base):
+    """One line of an order; it can move to another order."""
+
+    __tablename__ = "order_items"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    order_id: Mapped[int] = mapped_column(BigInteger, index=True)
+    sku: Mapped[str]
+    quantity: Mapped[int] = mapped_column(server_default="1")
+    unit_price: Mapped[Decimal] = mapped_column(server_default="0")
+    attributes: Mapped[dict[str, Any] | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+def open_engine(url: str) -> Engine:
+    """Make an engine for a libpq URL, whatever that URL holds: several hosts, TLS files, a service name."""
+    return create_engine("postgresql+psycopg://", creator=lambda: session(url, is_autocommit=False))

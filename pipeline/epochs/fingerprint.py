@@ -1,0 +1,51 @@
+"""By what a life of the log is known: the ids and partitions of its topics, and the system that writes its history."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from connectors.topics import Identity
+from pipeline.ingest.log_mismatch import Reason, Seen
+
+Fingerprint = Mapping[str, str]
+"""What was found, by what it is of. What nobody could look at is not in it."""
+
+SOURCE = "source system"
+_TOPIC = "topic "
+
+
+def of_topics(identities: Iterable[Identity]) -> dict[str, str]:
+    """The part of a fingerprint that Kafka tells."""
+    return {f"{_TOPIC}{one.name}": f"{one.topic_id}, {one.partitions} partitions" for one in identities}
+
+
+def topic_ids(fingerprint: Fingerprint) -> set[str]:
+    """The topics of a fingerprint with their ids, as `name id`."""
+    return {
+        f"{name.removeprefix(_TOPIC)} {found.partition(', ')[0]}"
+        for name, found in fingerprint.items()
+        if name.startswith(_TOPIC)
+    }
+
+
+def of_source(system_identifier: str) -> dict[str, str]:
+    """The part of a fingerprint that PostgreSQL tells."""
+    return {SOURCE: system_identifier}
+
+
+def changes(known: Fingerprint, found: Fingerprint) -> Iterator[Seen]:
+    """In what a log differs from the one that is known, as far as both were looked at."""
+    for name in sorted(known.keys() & found.keys()):
+        if known[name] == found[name]:
+            continue
+        if name == SOURCE:
+            sentence = f"the source's system identifier is {found[name]}, and was {known[name]}"
+            yield Seen(Reason.OTHER_SOURCE, sentence)
+        else:
+            yield _of_topic(name.removeprefix(_TOPIC), known[name].split(", "), found[name].split(", "))
+
+
+def _of_topic(topic: str, known: list[str], found: list[str]) -> Seen:
+    if known[0] != found[0]:
+        return Seen(Reason.TOPIC_REMADE, f"{topic} has the id {found[0]}, and had {known[0]}", topic)
+    return Seen(Reason.PARTITIONS_CHANGED, f"{topic} has {found[1]}, and had {known[1]}", topic)

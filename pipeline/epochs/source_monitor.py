@@ -1,0 +1,163 @@
+"""Looks at PostgreSQL, the slot and the connector while workers work: whether the log's history is still the same."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import closing
+from dataclasses import replace
+
+import psycopg
+import structlog
+
+from connectors.debezium import ConnectorConfiguration
+from connectors.errors import ContractBroken
+from connectors.kafka import KafkaUnavailable
+from connectors.kafka_connect import ConnectClient, ConnectError, ConnectorNotReady
+from pipeline.epochs.fingerprint import Fingerprint, changes, of_source
+from pipeline.ingest.log_mismatch import EpochEnded, Reason, Seen
+from pipeline.postgres.database import Connection, SourceError, SourceUnavailable, connect
+from pipeline.postgres.preconditions import SourceNotReady, reading_findings
+from pipeline.postgres.replication import read_slot
+from pipeline.postgres.server_state import read_facts
+from pipeline.postgres.slot_gap import gap, read_to
+from pipeline.postgres.source_check import as_seen, look_at, remembered
+from pipeline.postgres.source_history import History, SourceHistory
+from pipeline.setup.source import Deployment
+
+log = structlog.get_logger()
+
+LOOKS_EVERY_S = 5.0
+NOTES_EVERY_S = 60.0
+"""How often an unchanged source is noted: after a rest, what was changed is named as changed since then."""
+
+
+class SourceWatch:
+    """Looks every few seconds, on a thread of its own.
+
+    What makes the log incomplete is looked for with every look, and remembered (`pipeline.postgres.source_history`).
+
+    Kafka Connect is asked for what the connector has read only where somebody else reads the slot than before, or
+    nobody does: while one process reads it, nobody else can move it. A server that does not answer is left for the next
+    look: workers go on with what is in the log, and the operator is told that no more comes.
+
+    Args:
+        known: the fingerprint of the log that is fed from; empty where it is not to be compared.
+    """
+
+    def __init__(self, deployment: Deployment, known: Fingerprint) -> None:
+        self._deployment = deployment
+        self._known = known
+        self._reader: int | None = None
+        self._read_to: int | None = None
+        self._history = SourceHistory(deployment.kafka, deployment.connector.name)
+        self._known_source: History | None = None
+        self._last_moment = ""
+        self._noted_at = 0.0
+        self._failure: ContractBroken | None = None
+        self._flow = _Flow()
+
+    def look(self) -> list[Seen]:
+        """Look now, at what can be reached.
+
+        Raises:
+            ConfigurationRefused: the connector runs under settings that are refused.
+            SourceNotReady: something would keep a snapshot from reading rows.
+        """
+        try:
+            with closing(connect(self._deployment.source.url)) as connection:
+                return self._look(connection)
+        except (SourceUnavailable, ConnectError, KafkaUnavailable, psycopg.Error) as error:
+            self._flow.is_held_up(str(error), getattr(error, "remedy", SourceError.remedy))
+            return []
+
+    def require(self) -> None:
+        """Look now.
+
+        Raises:
+            EpochEnded: with everything that was seen.
+            ConfigurationRefused, SourceNotReady: what `look` raises.
+        """
+        if seen := self.look():
+            raise EpochEnded(seen)
+
+    def follow(self, until: threading.Event) -> None:
+        """Go on looking; ends with `until`, or with what `require_well` raises then."""
+        threading.Thread(target=self._follow, args=(until,), name="source watch", daemon=True).start()
+
+    def require_well(self) -> None:
+        """Raise what was found since.
+
+        Raises:
+            ContractBroken: what `require` raises.
+        """
+        if self._failure is not None:
+            raise self._failure
+
+    def _follow(self, until: threading.Event) -> None:
+        while not until.wait(LOOKS_EVERY_S) and self._failure is None:
+            try:
+                self.require()
+            except ContractBroken as broken:
+                self._failure = broken
+
+    def _look(self, connection: Connection) -> list[Seen]:
+        name = self._deployment.connector.slot
+        # The slot before the connector is asked, and how far PostgreSQL is after it: one at work moves on meanwhile.
+        slot, facts = read_slot(connection, name), read_facts(connection, name)
+        seen = list(changes(self._known, of_source(facts.system_identifier)))
+        if facts.reader is None or facts.reader != self._reader:
+            self._ask_connect()
+            self._reader = facts.reader
+            seen += filter(None, [gap(name, slot, self._read_to)])
+            facts = read_facts(connection, name)
+        if facts.reader is None:
+            self._flow.is_held_up(f"nobody reads slot {name}", ConnectorNotReady.remedy)
+        else:
+            self._flow.goes_on()
+        if self._read_to is not None and facts.current_lsn < self._read_to:
+            sentence = f"PostgreSQL writes at LSN {facts.current_lsn}, and the connector had read to {self._read_to}"
+            seen.append(Seen(Reason.LSN_BACK, sentence))
+        return [*seen, *self._look_at_source(connection)]
+
+    def _look_at_source(self, connection: Connection) -> list[Seen]:
+        capture = self._deployment.capture
+        look = look_at(connection, capture)
+        if self._known_source is None:
+            self._known_source = self._history.read()
+        known = self._known_source
+        if found := remembered(look, known, capture, self._history, self._last_moment):
+            return as_seen(found)
+        if wrong := reading_findings(look.source, capture):
+            raise SourceNotReady(wrong)
+        is_due = time.monotonic() > self._noted_at + NOTES_EVERY_S
+        if known.is_kept and (is_due or known.identity != look.identity):
+            self._history.note_whole(look.identity, look.moment)
+            self._known_source = replace(known, identity=look.identity, seen=look.moment)
+            self._noted_at = time.monotonic()
+        self._last_moment = look.moment
+        return []
+
+    def _ask_connect(self) -> None:
+        name = self._deployment.connector.name
+        with closing(ConnectClient(self._deployment.connect_url)) as client:
+            self._read_to = read_to(client.offsets(name))
+            running = ConnectorConfiguration(name, client.config(name))
+        running.require_safe(is_double_accepted=self._deployment.is_double_accepted)
+
+
+class _Flow:
+    """Tells when changes cease to come, and when they come again; what was over by the next look is not told."""
+
+    def __init__(self) -> None:
+        self._looks = 0
+
+    def is_held_up(self, reason: str, remedy: str) -> None:
+        self._looks += 1
+        if self._looks == 2:
+            log.warning("no changes come", reason=reason, remedy=remedy)
+
+    def goes_on(self) -> None:
+        if self._looks > 1:
+            log.info("changes come again")
+        self._looks = 0

@@ -1,0 +1,37 @@
+"""What lets DuckDB read an exported history as the model's own readers do: with `valid_from`, `valid_to` and `op`."""
+
+from __future__ import annotations
+
+from pipeline.terminal_text import on_one_line
+from sinks.duckdb.history import history_query
+from sinks.duckdb.sql_text import literal, quote
+from sinks.shape import RowShape
+
+SCRIPT = "history.sql"
+
+_FENCES = """(
+    SELECT unnest(from_json(json_extract(getvariable('manifest'), '$.fences'), '[{"scope": "VARCHAR", "kind": "VARCHAR",
+        "epoch": "INTEGER", "commit_lsn": "BIGINT", "lsn": "BIGINT", "started_at": "MAP(INTEGER, BIGINT)",
+        "committed_at": "TIMESTAMPTZ"}]'), max_depth := 2))"""
+
+
+def commented(text: str) -> str:
+    """Return a text that stays within its comment: a name may have line feeds, and what follows one is a statement."""
+    return on_one_line(text)
+
+
+def script(name: str, shape: RowShape) -> str:
+    """Statements that make a view of exactly the files that the manifest lists."""
+    history = history_query(shape, "read_parquet(getvariable('files'), hive_partitioning = true)", _FENCES)
+    return f"""\
+-- In DuckDB, with the folder or prefix in which this lies:
+--     SET VARIABLE export = {commented(literal(f"s3://bucket/prefix/{name}"))};
+--     .read history.sql
+--     FROM {commented(quote(name))};
+-- To see a later run of the export, read it again.
+SET VARIABLE manifest = (SELECT content FROM read_text(getvariable('export') || '/manifest.json'));
+SET VARIABLE files = (
+    SELECT list_transform(json_extract_string(getvariable('manifest'), '$.files[*].name'),
+        lambda name: getvariable('export') || '/' || name));
+CREATE OR REPLACE TEMP VIEW {quote(name)} AS{history};
+"""  # noqa: S608 - names are quoted

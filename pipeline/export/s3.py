@@ -1,0 +1,102 @@
+"""An export on S3, or on anything that speaks its protocol: who replaces the manifest second is refused.
+
+Credentials, region and endpoint come from where every tool of AWS takes them: the environment, a profile, or the
+machine's role.
+
+Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import boto3
+from boto3.exceptions import Boto3Error
+from botocore.exceptions import BotoCoreError, ClientError
+
+from pipeline.export.manifest import NAME
+from pipeline.export.target import S3, ExportedMeanwhile, Place, PlaceUnavailable, Written
+
+LISTED_WITHIN = timedelta(days=1)
+"""A file that no manifest lists may belong to a run that goes on; none takes as long as this."""
+
+_MISSING = ("NoSuchKey", "404")
+_NOT_THAT_ONE = ("PreconditionFailed", "ConditionalRequestConflict", "412", "409")
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """The files of one table.
+
+    Args:
+        prefix: of their keys, with a slash at its end.
+    """
+
+    client: Any
+    bucket: str
+    prefix: str
+    staging: Path
+
+    def manifest(self) -> Written | None:
+        try:
+            found = self.client.get_object(Bucket=self.bucket, Key=self.prefix + NAME)
+        except ClientError as error:
+            if _code(error) in _MISSING:
+                return None
+            raise
+        return Written(found["Body"].read(), found["ETag"])
+
+    def publish(self, file: Path, name: str) -> None:
+        self.client.upload_file(str(file), self.bucket, self.prefix + name)
+        file.unlink()
+
+    def replace_manifest(self, content: bytes, before: Written | None) -> None:
+        condition = {"IfNoneMatch": "*"} if before is None else {"IfMatch": before.tag}
+        key = self.prefix + NAME
+        try:
+            self.client.put_object(
+                Bucket=self.bucket, Key=key, Body=content, ContentType="application/json", **condition
+            )
+        except ClientError as error:
+            if _code(error) in _NOT_THAT_ONE:
+                raise ExportedMeanwhile(f"another process exported into {S3}{self.bucket}/{self.prefix}") from error
+            raise
+
+    def remove_others(self, names: Collection[str]) -> int:
+        oldest = datetime.now(UTC) - LISTED_WITHIN
+        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=self.prefix)
+        others = [
+            one["Key"]
+            for page in pages
+            for one in page.get("Contents", ())
+            if one["Key"].endswith(".parquet")
+            and one["Key"].removeprefix(self.prefix) not in names
+            and one["LastModified"] < oldest
+        ]
+        for key in others:
+            self.client.delete_object(Bucket=self.bucket, Key=key)
+        return len(others)
+
+
+@contextmanager
+def bucket(to: str, table: str) -> Iterator[Place]:
+    """Reach the bucket; unfinished files lie in the machine's folder for temporary ones."""
+    name, _, prefix = to.removeprefix(S3).partition("/")
+    keys = "/".join(filter(None, [prefix.strip("/"), table])) + "/"
+    try:
+        with TemporaryDirectory(prefix="readmodels-export-") as staging:
+            yield Bucket(boto3.session.Session().client("s3"), name, keys, Path(staging))
+    except ClientError as error:
+        raise PlaceUnavailable(f"{S3}{name}: {_code(error)}") from error
+    except (BotoCoreError, Boto3Error) as error:
+        raise PlaceUnavailable(f"{S3}{name}: {type(error).__name__}") from error
+
+
+def _code(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code", ""))

@@ -1,0 +1,143 @@
+"""Which generation readers see: the way forth, the way back, and the end of those that nobody needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import structlog
+
+from pipeline import read_models
+from pipeline.config import Settings
+from pipeline.epochs.offset_sink import sink_of
+from pipeline.generations.catch_up import Look, reach
+from pipeline.generations.readable import present
+from pipeline.ingest.groups import forget_group
+from pipeline.postgres.watermark import Offsets, committed_end_offsets, of_topics
+from sinks.errors import GenerationBroken, GenerationMissing
+from sinks.generation import Record, State, kept
+from sinks.sink import Store
+
+log = structlog.get_logger()
+
+
+class NotForReaders(Exception):
+    """Readers are not to see a generation: it is missing, unfinished, or differs from the source."""
+
+    remedy = (
+        "`readmodels generations` shows what there is; `readmodels replay all --execute` builds a new one, or goes on "
+        "with it."
+    )
+
+
+class NothingToGoBackTo(Exception):
+    """No generation is left that readers saw before the live one."""
+
+    remedy = "`readmodels replay all --execute` builds one from the log."
+
+
+@dataclass(frozen=True)
+class Switched:
+    """What readers saw before, and what they see now."""
+
+    model: str
+    before: int | None
+    now: int
+
+
+def newest(model: str, store: Store) -> int:
+    """The generation that a cutover means where none is named: the newest that readers may see.
+
+    Raises:
+        NotForReaders: there is none but the live one.
+    """
+    live = store.live()
+    able = (State.READY, State.KEPT)
+    found = [number for number, record in store.generations().items() if record.state(is_live=number == live) in able]
+    if not found:
+        raise NotForReaders(f"{model} has no complete generation beside the live one")
+    return max(found)
+
+
+def previous(model: str, store: Store) -> int:
+    """The generation that readers saw before the live one.
+
+    Raises:
+        NothingToGoBackTo: there is none.
+    """
+    found = kept(store.generations(), store.live())
+    if not found:
+        raise NothingToGoBackTo(f"{model} has no generation that was live before")
+    return found[0]
+
+
+def require_for_readers(model: str, generation: int, store: Store) -> None:
+    """Refuse a generation that readers must not see.
+
+    Raises:
+        NotForReaders: it is missing, unfinished or rejected.
+    """
+    record = store.generations().get(generation)
+    if record is None:
+        raise NotForReaders(f"{model} has no generation {generation}")
+    state = record.state(is_live=present(store).live == generation)
+    if state in (State.BUILDING, State.REJECTED):
+        raise NotForReaders(f"generation {generation} of {model} is {state}")
+
+
+def cut_over(model: str, generation: int, settings: Settings, look: Look, timeout_s: float) -> Switched:
+    """Let readers see a generation, once it holds all that is committed now and all that they have seen.
+
+    Raises:
+        NotForReaders: it is missing, unfinished or rejected.
+        GenerationBehind: it does not get there in time; readers see what they saw.
+    """
+    with read_models.STORES[model](settings) as store:
+        require_for_readers(model, generation, store)
+        before, sink = present(store).live, sink_of(store, generation)
+        own = read_models.settings_of(store.generations()[generation], settings)
+        reach(sink.progress, committed_end_offsets(own, own.contract.topics), look, timeout_s)
+        if before is not None and before != generation:
+            # Once more, against what readers see this moment, so that nothing they saw is taken back.
+            reach(sink.progress, of_topics(_shown(store, before), own.contract.topics), look, timeout_s)
+        sink.cutover()
+        return Switched(model, before, generation)
+
+
+def _shown(store: Store, live: int) -> Offsets:
+    """The progress of what readers see; nothing where that is broken, and readers see nothing of it."""
+    try:
+        return sink_of(store, live).progress().offsets
+    except (GenerationMissing, GenerationBroken) as error:
+        log.warning("the live generation is not compared with", generation=live, reason=str(error))
+        return {}
+
+
+def switch_at_once(model: str, generation: int, settings: Settings) -> Switched:
+    """Let readers see a generation as it is, however far it has got.
+
+    Raises:
+        NotForReaders: it is missing, unfinished or rejected.
+    """
+    with read_models.STORES[model](settings) as store:
+        require_for_readers(model, generation, store)
+        before = present(store).live
+        store.sink(generation).cutover()
+        return Switched(model, before, generation)
+
+
+def prunable(generations: Mapping[int, Record], live: int | None, keep: int) -> list[int]:
+    """What nobody needs: rejected generations, and all but the last `keep` of those that readers saw before."""
+    states = {number: record.state(is_live=number == live) for number, record in generations.items()}
+    rejected = [number for number, state in states.items() if state is State.REJECTED]
+    return sorted([*rejected, *kept(generations, live)[keep:]])
+
+
+def drop(model: str, generation: int, store: Store, settings: Settings) -> None:
+    """Remove a generation, and the consumer group that fed it.
+
+    Raises:
+        GenerationInUse: readers see it.
+    """
+    store.drop(generation)
+    forget_group(settings.kafka, read_models.group(model, generation))

@@ -1,0 +1,118 @@
+"""Whether there is room for another generation beside those that are there."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+
+import msgspec
+
+from pipeline import read_models
+from pipeline.config import Settings
+from pipeline.generations.readable import present
+from pipeline.log_scan.finding import Finding, Reason
+from sinks.errors import GenerationBroken, GenerationMissing
+
+COMFORTABLE = 2
+"""Times the size of a generation: while it is built, a store holds more than what is left in the end."""
+
+
+@dataclass(frozen=True)
+class Space:
+    """What a rebuild takes, and what there is.
+
+    Args:
+        needed_bytes: the size of the live generation, which the new one will have about; zero where there is none.
+        free_bytes: on Elasticsearch's roomiest node, in Redis's memory, or on DuckDB's disk.
+    """
+
+    model: str
+    needed_bytes: int
+    free_bytes: int
+
+    def findings(self) -> list[Finding]:
+        """What is wrong with it."""
+        told = f"{self.model} needs about {_mb(self.needed_bytes)} more, and has {_mb(self.free_bytes)}"
+        if self.free_bytes < self.needed_bytes:
+            return [Finding(Reason.SPACE_LACKING, told)]
+        if self.free_bytes < COMFORTABLE * self.needed_bytes:
+            return [Finding(Reason.SPACE_SCARCE, told)]
+        return []
+
+
+def space(model: str, settings: Settings) -> Space:
+    """Ask a model's store.
+
+    Raises:
+        SinkError: it does not answer.
+    """
+    with read_models.elsewhere(model, settings) as store:
+        live = present(store).live
+        try:
+            needed = 0 if live is None else store.size_bytes(live)
+        except (GenerationMissing, GenerationBroken):
+            needed = 0
+    return Space(model, needed, _FREE[model](settings))
+
+
+class _Disk(msgspec.Struct):
+    available_in_bytes: int
+
+
+class _Disks(msgspec.Struct):
+    total: _Disk
+
+
+class _Node(msgspec.Struct):
+    fs: _Disks
+
+
+class _Nodes(msgspec.Struct):
+    nodes: dict[str, _Node]
+
+
+def _of_elasticsearch(settings: Settings) -> int:
+    from sinks.elasticsearch.client import Cluster, connect
+
+    given = settings.elasticsearch
+    with connect(given.url, request_timeout_s=given.request_timeout_s) as client:
+        nodes = Cluster(client).ask("GET", "/_nodes/data:true/stats/fs", _Nodes).nodes
+    # A shard lies on one node.
+    return max((node.fs.total.available_in_bytes for node in nodes.values()), default=0)
+
+
+def _of_redis(settings: Settings) -> int:
+    from redis import Redis
+
+    from sinks.redis.connection import pool, translated
+
+    connections = pool(settings.redis.url)
+    with closing(Redis(connection_pool=connections)) as client, translated():
+        memory = client.info("memory")
+    connections.disconnect()
+    return memory_left(memory)
+
+
+def memory_left(memory: Mapping[str, int]) -> int:
+    """What a Redis server may still take, by its `INFO memory`: up to its own limit, or else to the machine's."""
+    if memory["maxmemory"]:
+        return max(0, memory["maxmemory"] - memory["used_memory"])
+    return max(0, memory["total_system_memory"] - memory["used_memory_rss"])
+
+
+def _of_duckdb(settings: Settings) -> int:
+    directory = settings.duckdb.directory.absolute()
+    return shutil.disk_usage(next(path for path in (directory, *directory.parents) if path.exists())).free
+
+
+_FREE: dict[str, Callable[[Settings], int]] = {
+    "elasticsearch": _of_elasticsearch,
+    "redis": _of_redis,
+    "duckdb": _of_duckdb,
+}
+
+
+def _mb(size: int) -> str:
+    return f"{size / 2**20:,.1f} MB"

@@ -1,0 +1,185 @@
+"""Columns that earlier records of the log lack, or have in another type: the value that they read as.
+
+A row that is older than its column shows the column's missing value: NULL, or the default that it was added with.
+PostgreSQL keeps that value for as long as the table is not rewritten, so it is noted in the new generation's contract.
+A default that is volatile, such as `random()`, and a new type rewrite the table, and no event tells of it: the older
+records then read as NULL, and the comparison with PostgreSQL decides.
+
+Source: https://www.postgresql.org/docs/current/catalog-pg-attribute.html
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import psycopg
+from psycopg.rows import class_row
+
+from connectors.decode.column_plan import constant
+from connectors.errors import ContractBroken
+from connectors.types.pg_types import ColumnType, Kind, column_type
+from pipeline.config import Settings
+from pipeline.definitions import Table
+from pipeline.log_scan.finding import Finding, Reason
+from pipeline.log_scan.scan import Survey
+from pipeline.postgres.capture import read_source
+from pipeline.postgres.database import Connection, connect, statement
+from pipeline.postgres.preconditions import column_findings
+from pipeline.postgres.watermark import Offsets
+from pipeline.setup.source import deployment_of
+
+Values = Mapping[str, Mapping[str, Any]]
+"""By table and column, the value of earlier records, in the form of `connectors.types.wire_types.assumed_wire`."""
+
+
+_THEN = "Then run `readmodels replay all --execute`."
+
+NOT_SENT = frozenset({"not sent"})
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """What is to be noted of earlier records, and what was found."""
+
+    values: Values = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Column:
+    name: str
+    type: str
+    is_not_null: bool
+    has_default: bool
+    missing: str | None
+
+
+def earlier(settings: Settings, survey: Survey | None) -> Earlier:
+    """Ask PostgreSQL for the values of the columns that some records lack, and for those that no record can tell.
+
+    Args:
+        survey: of the log; None where it is not read from its beginning.
+
+    Raises:
+        SourceUnavailable: it does not answer.
+    """
+    values: dict[str, dict[str, Any]] = {}
+    findings: list[Finding] = []
+    with closing(connect(settings.source.url)) as connection:
+        capture = deployment_of(settings).capture
+        untrue = column_findings(read_source(connection, capture), capture)
+        findings += [Finding(Reason.COLUMN_UNTRUE, one.problem, f"{one.remedy} {_THEN}") for one in untrue]
+        for topic, name in settings.contract.topics.items():
+            table = settings.tables[name]
+            there = _columns(connection, table)
+            findings += [_gone(table, column) for column in table.columns if column not in there]
+            for column, reasons in sorted((survey.earlier.get(topic, {}) if survey else {}).items()):
+                if column not in there:
+                    continue
+                if reasons != NOT_SENT and _is_misdescribed(table, there[column]):
+                    findings.append(_misdescribed(table, there[column], reasons))
+                else:
+                    value = _missing_value(connection, table, there[column])
+                    values.setdefault(name, {})[column] = value
+                    findings.append(_told(name, there[column], reasons, value))
+    return Earlier(values, tuple(findings))
+
+
+def noting(settings: Settings, values: Values, ends: Offsets) -> Settings:
+    """The settings with what is noted of earlier records.
+
+    Args:
+        ends: of the log, when all records were in it that were written before the columns were there.
+    """
+    tables = dict(settings.tables)
+    for name, of_table in values.items():
+        topic = settings.contract.topic(name)
+        found = {str(partition): end for (of_topic, partition), end in ends.items() if of_topic == topic}
+        tables[name] = replace(tables[name], earlier=dict(of_table), earlier_end=found)
+    return settings.model_copy(update={"tables": tables})
+
+
+def _columns(connection: Connection, table: Table) -> dict[str, _Column]:
+    schema, _, name = table.source.partition(".")
+    with connection.cursor(row_factory=class_row(_Column)) as cursor:
+        asked = {"schema": schema, "table": name, "columns": list(table.columns)}
+        return {one.name: one for one in cursor.execute(statement("described_columns.sql"), asked)}
+
+
+def _gone(table: Table, column: str) -> Finding:
+    return Finding(Reason.COLUMN_GONE, f"{table.source} has no column {column}, which readmodels.toml describes")
+
+
+def _is_misdescribed(table: Table, column: _Column) -> bool:
+    """Whether a column's described type means something else than its type in PostgreSQL."""
+    try:
+        return column_type(column.type).kind is not column_type(table.columns[column.name]).kind
+    except ContractBroken:
+        return True
+
+
+def _misdescribed(table: Table, column: _Column, reasons: frozenset[str]) -> Finding:
+    sentence = f"{table.source}.{column.name} is described as {table.columns[column.name]}"
+    told = f"PostgreSQL has it as {column.type}: {', '.join(sorted(reasons))}"
+    return Finding(Reason.CONTRACT_BROKEN, f"{sentence}, and {told}")
+
+
+def _told(table: str, column: _Column, reasons: frozenset[str], value: Any) -> Finding:
+    sentence = f"earlier records of {table} have no {column.name} of type {column.type} ({', '.join(sorted(reasons))})"
+    if column.missing is not None:
+        told = f"{sentence}: read as {value!r}, with which PostgreSQL added it"
+        return Finding(Reason.COLUMN_ADDED, told, table=table)
+    may_differ = column.is_not_null or column.has_default or reasons != NOT_SENT
+    doubt = ", although PostgreSQL may have given older rows other values without an event" if may_differ else ""
+    named = shlex.quote(table)
+    remedy = (
+        f"If the comparison finds differences, have the rows sent again: `readmodels snapshot {named} --execute`, then "
+        "`readmodels replay all --execute`."
+    )
+    return Finding(Reason.COLUMN_UNPROVED, f"{sentence}: read as NULL{doubt}", remedy, table)
+
+
+def _missing_value(connection: Connection, table: Table, column: _Column) -> Any:
+    """The value of rows that are older than a column; None also where it cannot be written as a record would."""
+    kind = column_type(table.columns[column.name])
+    form = _form(kind)
+    if column.missing is None or form is None:
+        return None
+    # The type's name is PostgreSQL's own, quoted where it has to be.
+    element = f"(%(missing)s::text::{column.type}[])[1]"
+    query = f"SELECT {form} FROM (SELECT {element} AS v) AS missing"  # noqa: S608
+    try:
+        [(value,)] = connection.execute(query.encode(), {"missing": column.missing}).fetchall()
+        constant(column.name, table.columns[column.name], value)
+    except (psycopg.Error, ContractBroken):
+        return None
+    return value
+
+
+def _form(kind: ColumnType) -> str | None:
+    """The SQL that writes a value `v` as the connector does in JSON without schemas; None where there is none."""
+    if kind.kind is Kind.TIMESTAMP and kind.fraction_digits <= 3:
+        return "to_jsonb((extract(epoch FROM v) * 1000)::bigint)"
+    if kind.kind is Kind.ARRAY and kind.item is not None:
+        item = _form(kind.item)
+        return None if item is None else f"(SELECT coalesce(jsonb_agg({item}), '[]') FROM unnest(v) AS items (v))"  # noqa: S608
+    return _FORMS.get(kind.kind)
+
+
+_FORMS: Mapping[Kind, str] = {
+    Kind.INTEGER: "to_jsonb(v)",
+    Kind.BOOLEAN: "to_jsonb(v)",
+    Kind.FLOAT: "to_jsonb(v)",
+    Kind.NUMERIC: "to_jsonb(v::numeric::text)",
+    Kind.TEXT: "to_jsonb(v::text)",
+    Kind.HSTORE: "to_jsonb(hstore_to_json(v)::text)",
+    Kind.BYTES: "to_jsonb(translate(encode(v, 'base64'), E'\\n', ''))",
+    Kind.DATE: "to_jsonb(v - DATE '1970-01-01')",
+    Kind.TIME: "to_jsonb((extract(epoch FROM v) * 1000000)::bigint)",
+    Kind.TIMESTAMP: "to_jsonb((extract(epoch FROM v) * 1000000)::bigint)",
+    Kind.TIMESTAMPTZ: """to_jsonb(to_char(v AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))""",
+}

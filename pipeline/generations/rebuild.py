@@ -1,0 +1,249 @@
+"""The replay of a model: filled from the log, proved equal to the source, and shown, beside the live generation.
+
+Each step may be interrupted at any moment. What was done stands in the store, so that a second replay finds it and goes
+on: with the log where the generation's own progress says, with the proof, or with the cutover.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Protocol
+
+from connectors.kafka import end_offsets
+from pipeline import read_models
+from pipeline.config import Settings
+from pipeline.epochs.offset_sink import sink_of
+from pipeline.generations.builders import Builders, building
+from pipeline.generations.catch_up import LOOK_EVERY_S, GenerationBehind, reach
+from pipeline.generations.cutover import Switched, cut_over, drop
+from pipeline.generations.duckdb_writer import writing
+from pipeline.generations.earlier_columns import Values, noting
+from pipeline.generations.readable import present
+from pipeline.generations.rebuild_target import Beginning, begin, beginning
+from pipeline.ingest.epoch_history import inherited
+from pipeline.ingest.groups import member_count
+from pipeline.postgres.incremental_snapshot import SnapshotProgress, WantedSnapshot
+from pipeline.postgres.watermark import Offsets, committed_end_offsets
+from pipeline.verify.result import Verdict
+from pipeline.verify.verify import Scope, Watcher, verify
+from sinks.batch import Progress
+from sinks.epoch import Epoch
+from sinks.errors import GenerationBroken, StoreUnavailable
+from sinks.ordering.range_tombstone import Fence
+from sinks.sink import Store
+
+JOINS_WITHIN_S = 60.0
+"""How long the model's own workers may take to join the group of a new generation."""
+
+
+class ReplayWatcher(Watcher, Protocol):
+    """Is told how a replay goes on."""
+
+    def begun(self, where: Beginning) -> None:
+        """A generation is there to be filled."""
+
+    def building(self, progress: Progress, ends: Offsets) -> None:
+        """How far it has got, of how far it has to get."""
+
+    def step(self, words: str) -> None:
+        """What is done now."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What a replay is to do.
+
+    Args:
+        fences: the sweeps that the log does not tell.
+        earlier: what is to be noted of the records that lack columns.
+        epochs: those of the log, for a model whose live generation no longer tells of them.
+        is_from_snapshot: whether it is filled from where the log ends now, and a snapshot of PostgreSQL, for the log's
+            beginning is gone.
+        is_verified, is_cut_over: whether it is proved, and shown.
+        starts_over: whether what an earlier replay left is dropped.
+        processes: how many share the partitions.
+        timeout_s: how long a generation may take to reach a mark once it has caught up.
+    """
+
+    model: str
+    fences: tuple[Fence, ...] = ()
+    epochs: tuple[Epoch, ...] = ()
+    earlier: Values = field(default_factory=dict)
+    is_from_snapshot: bool = False
+    is_verified: bool = True
+    is_cut_over: bool = True
+    starts_over: bool = False
+    processes: int = 1
+    timeout_s: float = 120.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a replay came to.
+
+    Args:
+        verdict: of the comparison; None where none was wanted.
+        switched: what readers see now; None where they were not to.
+        has_workers: whether the model's own workers keep it current.
+    """
+
+    generation: int
+    verdict: Verdict | None = None
+    switched: Switched | None = None
+    has_workers: bool = True
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether nothing was found to differ."""
+        return self.verdict is None or self.verdict.is_equal
+
+
+@dataclass(frozen=True)
+class Replay:
+    """One model's replay.
+
+    Args:
+        command: the command line of a process that builds a generation; of None, that of one that writes for it.
+        log_folder: where the words of those processes go.
+    """
+
+    settings: Settings
+    wanted: Wanted
+    command: Callable[[int | None], Sequence[str]]
+    log_folder: Path
+    watcher: ReplayWatcher
+
+    def run(self) -> Outcome:
+        """Do all of it.
+
+        Raises:
+            BuilderStopped: the log cannot be carried into the generation.
+            GenerationBehind: it did not catch up in time, or nobody keeps it current.
+            SinkError: the store does not answer.
+        """
+        with ExitStack() as stack:
+            store = stack.enter_context(read_models.elsewhere(self.wanted.model, self.settings))
+            processes, settings = [], self.settings
+            if self.wanted.model in read_models.SINGLE_WRITER:
+                self.watcher.step("waiting for a process that holds the files")
+                log_file = self.log_folder / f"replay-{self.wanted.model}-writer.log"
+                writer = stack.enter_context(writing(settings, lambda: self.command(None), log_file))
+                processes, settings = [writer.process], writer.settings
+            where = self._begin(store)
+            generation = where.generation
+            builders = stack.enter_context(self._built_by(generation))
+            processes.append(builders)
+            if self.wanted.is_from_snapshot:
+                self._take_snapshot(builders)
+            store.complete(generation, self._filled(store, generation, processes))
+            verdict = self._verified(generation, settings) if self.wanted.is_verified else None
+            if verdict is not None and not verdict.is_equal:
+                store.reject(generation)
+                return Outcome(generation, verdict)
+            has_workers = self._has_workers(present(store).live)
+            if has_workers:
+                self._hand_over(generation, builders)
+            if not self.wanted.is_cut_over:
+                return Outcome(generation, verdict, has_workers=has_workers)
+            return Outcome(generation, verdict, self._cut_over(generation), has_workers)
+
+    def _begin(self, store: Store) -> Beginning:
+        wanted = self.wanted
+        ends = committed_end_offsets(self.settings, self.settings.contract.topics) if wanted.earlier else {}
+        newborn = read_models.newborn(wanted.model, noting(self.settings, wanted.earlier, ends))
+        found = present(store)
+        starts = end_offsets(self.settings.kafka.admin(), self.settings.contract.topics)
+        record = replace(
+            newborn,
+            is_complete=False,
+            fences=wanted.fences,
+            seed_offsets=starts if wanted.is_from_snapshot else {},
+            epochs=inherited(found.alive.epochs or wanted.epochs),
+        )
+        where = beginning(found.generations, found.live, record, starts_over=wanted.starts_over)
+        try:
+            self._drop(store, where)
+            begin(store, where, record)
+        except GenerationBroken:
+            if not where.goes_on:
+                raise
+            # An interrupted replay left it, and its files were damaged since.
+            where = where.anew(found.generations)
+            self._drop(store, where)
+            begin(store, where, record)
+        self.watcher.begun(where)
+        return where
+
+    def _drop(self, store: Store, where: Beginning) -> None:
+        for number in where.dropped:
+            drop(self.wanted.model, number, store, self.settings)
+
+    def _built_by(self, generation: int) -> AbstractContextManager[Builders]:
+        log_file = self.log_folder / f"replay-{self.wanted.model}-{generation}.log"
+        names = [f"builder {number}" for number in range(1, self.wanted.processes + 1)]
+        return building(names, lambda _: self.command(generation), log_file)
+
+    def _take_snapshot(self, builders: Builders) -> None:
+        """Have every row come once more; asked for again where an earlier replay was interrupted, which is harmless."""
+
+        def tell(progress: SnapshotProgress) -> None:
+            builders.require_at_work()
+            self.watcher.step(f"snapshot of PostgreSQL, {progress.elapsed_s:.0f} s")
+
+        wanted = WantedSnapshot(tables=tuple(table.source for table in self.settings.tables.values()))
+        read_models.incremental(self.settings).take(wanted, tell)
+
+    def _filled(self, store: Store, generation: int, processes: Sequence[Builders]) -> float:
+        """Wait for the mark that was set after the generation began: it then holds all that was committed before.
+
+        Returns: offsets by seconds; zero where most was there before.
+        """
+        self.watcher.step("filling")
+        began, begun_with = time.monotonic(), sink_of(store, generation).progress()
+        ends = committed_end_offsets(self.settings, self.settings.contract.topics)
+
+        def require_at_work() -> None:
+            for one in processes:
+                one.require_at_work()
+
+        def look(progress: Progress) -> None:
+            require_at_work()
+            self.watcher.building(progress, ends)
+
+        def wait(error: StoreUnavailable) -> None:
+            require_at_work()
+            self.watcher.step(f"waiting: {error}")
+
+        reach(sink_of(store, generation).progress, ends, look, wait=wait)
+        offsets = sum(begun_with.lag(ends).values())
+        return offsets / (time.monotonic() - began) if offsets > sum(ends.values()) / 2 else 0.0
+
+    def _verified(self, generation: int, settings: Settings) -> Verdict:
+        self.watcher.step("comparing with PostgreSQL")
+        model = self.wanted.model
+        scope = Scope(timeout_s=self.wanted.timeout_s)
+        [verdict] = verify([model], settings, scope, self.watcher, {model: generation})
+        return verdict
+
+    def _has_workers(self, live: int | None) -> bool:
+        """Whether the model's own workers run: they are in the live generation's group."""
+        return live is not None and member_count(self.settings.kafka, read_models.group(self.wanted.model, live)) > 0
+
+    def _hand_over(self, generation: int, builders: Builders) -> None:
+        """Leave the generation to the model's own workers, which have joined its group since it is complete."""
+        self.watcher.step("handing over to the model's workers")
+        group = read_models.group(self.wanted.model, generation)
+        builders.end()
+        deadline = time.monotonic() + JOINS_WITHIN_S
+        while not member_count(self.settings.kafka, group):
+            if time.monotonic() > deadline:
+                raise GenerationBehind(f"nobody has taken over generation {generation} after {JOINS_WITHIN_S:g} s")
+            time.sleep(LOOK_EVERY_S)
+
+    def _cut_over(self, generation: int) -> Switched:
+        self.watcher.step("cutting over")
+        return cut_over(self.wanted.model, generation, self.settings, lambda _: None, self.wanted.timeout_s)

@@ -1,0 +1,1 @@
+"""Path of a change from Kafka to a sink: consume, decode, project, write, commit."""

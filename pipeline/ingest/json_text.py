@@ -1,0 +1,231 @@
+"""Arrow columns as JSON text, exactly: no number passes through a float, and no row through Python.
+
+A numeric is a string that holds the exact decimal, a timestamp with time zone is ISO 8601 in UTC with microseconds,
+jsonb is itself, bytea is base64. What JSON has no number for, such as NaN or infinity, is its name as a string.
+"""
+
+from __future__ import annotations
+
+import binascii
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from connectors.envelope import NESTED
+from connectors.types.array_item import item_reader
+from connectors.types.array_text import items_of, nested_places
+from connectors.types.pg_types import DATE_INFINITY, TIMESTAMP_INFINITY, column_type
+from connectors.types.timestamps import us_of
+from sinks.pg_type import parse
+
+_LATEST_PLAIN_US = 253_402_300_799_999_999
+_EARLIEST_PLAIN_US = -62_135_596_800_000_000
+_DAY_US = 86_400_000_000
+_LATEST_PLAIN_DAY = _LATEST_PLAIN_US // _DAY_US
+_EARLIEST_PLAIN_DAY = _EARLIEST_PLAIN_US // _DAY_US
+_NULL = pa.scalar("null")
+
+
+def objects(rows: pa.StructArray, columns: dict[str, str]) -> pa.Array:
+    """Each row as a JSON object; a row that is null becomes null.
+
+    Args:
+        rows: a struct of the columns.
+        columns: the PostgreSQL type of every column.
+    """
+    pieces: list[pa.Array | pa.Scalar] = []
+    nested = nested_arrays(field_of(rows, NESTED), columns) if rows.type.get_field_index(NESTED) >= 0 else {}
+    for name, text in columns.items():
+        label = ("," if pieces else "{") + orjson.dumps(name).decode() + ":"
+        found = values(field_of(rows, name), text)
+        if name in nested:
+            found = pc.coalesce(nested[name], found)
+        pieces += [pa.scalar(label), pc.coalesce(found, _NULL)]
+    joined = pc.binary_join_element_wise(*pieces, pa.scalar("}"), pa.scalar(""))
+    return pc.if_else(rows.is_valid(), joined, pa.scalar(None, pa.string()))
+
+
+def nested_arrays(nested: pa.Array, columns: Mapping[str, str]) -> dict[str, pa.Array]:
+    """Arrays of several dimensions as JSON text, by column; a column that has none is left out.
+
+    Args:
+        nested: the field `connectors.envelope.NESTED` of rows.
+        columns: the PostgreSQL type of every column.
+    """
+    if nested.null_count == len(nested):
+        return {}
+    printed = [{} if one is None else orjson.loads(one) for one in nested.to_pylist()]
+    names = dict.fromkeys(name for one in printed for name in one)
+    return {
+        name: pa.array([_nested(one[name], columns[name]) if name in one else None for one in printed], pa.string())
+        for name in names
+    }
+
+
+def _nested(printed: str, text: str) -> str:
+    item = column_type(text).item
+    assert item is not None
+    leaves: list[object] = []
+
+    def place_of(value: object) -> int:
+        leaves.append(value)
+        return len(leaves) - 1
+
+    places = nested_places(items_of(printed, item_reader(item)), place_of)
+    counted = pa.int32() if pa.types.is_date(item.arrow) else pa.int64()
+    array = pa.array(leaves, counted if pa.types.is_temporal(item.arrow) else item.arrow).cast(item.arrow)
+    return _joined(places, pc.coalesce(values(array, text.partition("[")[0]), _NULL).to_pylist())
+
+
+def _joined(places: list[Any], texts: list[str]) -> str:
+    return f"[{','.join([_joined(one, texts) if isinstance(one, list) else texts[one] for one in places])}]"
+
+
+def field_of(rows: pa.StructArray, name: str) -> pa.Array:
+    """One column of rows; where a row is null, so is its value. By place, since Arrow takes some names for paths."""
+    return pc.struct_field(rows, [rows.type.get_field_index(name)])
+
+
+def values(column: pa.Array, text: str) -> pa.Array:
+    """Each value as JSON text; null stays null.
+
+    Args:
+        text: the column's PostgreSQL type.
+    """
+    if pa.types.is_list(column.type):
+        return _lists(column, text)
+    if parse(text).name == "jsonb":
+        return column
+    if parse(text).name == "json":
+        return _on_one_line(column)
+    if parse(text).name == "numeric":
+        # Digits, a sign and a point, or the name of what is no number: nothing that JSON would escape.
+        return _quoted(column)
+    return _encoder(column.type)(column)
+
+
+def _lists(column: pa.ListArray, text: str) -> pa.Array:
+    items = pc.coalesce(values(column.flatten(), text.partition("[")[0]), _NULL)
+    lengths = pc.coalesce(pc.list_value_length(column), pa.scalar(0, pa.int32()))
+    offsets = pa.concat_arrays([pa.array([0], pa.int32()), pc.cumulative_sum(lengths).cast(pa.int32())])
+    joined = pc.binary_join(pa.ListArray.from_arrays(offsets, items), ",")
+    enclosed = pc.binary_join_element_wise(pa.scalar("["), joined, pa.scalar("]"), pa.scalar(""))
+    return pc.if_else(column.is_valid(), enclosed, pa.scalar(None, pa.string()))
+
+
+def _on_one_line(column: pa.Array) -> pa.Array:
+    """A `json` column keeps its author's line breaks, which JSON allows between values only."""
+    return pc.replace_substring_regex(column, pattern=r"[\r\n]+", replacement=" ")
+
+
+def _encoder(arrow: pa.DataType) -> Callable[[pa.Array], pa.Array]:
+    if pa.types.is_integer(arrow) or pa.types.is_boolean(arrow):
+        return lambda column: column.cast(pa.string())
+    if pa.types.is_floating(arrow):
+        return _floats
+    if pa.types.is_timestamp(arrow):
+        return _timestamps
+    if pa.types.is_date(arrow):
+        return _dates
+    if pa.types.is_time(arrow):
+        return _times
+    if pa.types.is_binary(arrow):
+        return partial(_each, encode=partial(_base64))
+    return partial(_each, encode=orjson.dumps)
+
+
+def _each(column: pa.Array, encode: Callable[[object], bytes]) -> pa.Array:
+    # Each text once: a status or a currency is the same few texts over and over.
+    distinct = column.dictionary_encode()
+    encoded = pa.array(list(map(encode, distinct.dictionary.to_pylist())), pa.binary()).cast(pa.string())
+    return encoded.take(distinct.indices)
+
+
+def _base64(value: bytes) -> bytes:
+    return b'"' + binascii.b2a_base64(value, newline=False) + b'"'
+
+
+def _floats(column: pa.Array) -> pa.Array:
+    names = pc.if_else(pc.is_nan(column), '"NaN"', pc.if_else(pc.greater(column, 0), '"Infinity"', '"-Infinity"'))
+    return pc.if_else(pc.is_finite(column), column.cast(pa.string()), names)
+
+
+def _timestamps(column: pa.Array) -> pa.Array:
+    micros = column.cast(pa.int64())
+    text = _plain_timestamps(column, micros)
+    infinite = pc.is_in(micros, value_set=pa.array([TIMESTAMP_INFINITY, -TIMESTAMP_INFINITY]))
+    return pc.if_else(infinite, _infinities(micros), text)
+
+
+def _plain_timestamps(column: pa.Array, micros: pa.Array) -> pa.Array:
+    zone = "Z" if column.type.tz else ""
+    years = pc.and_(pc.less_equal(micros, _LATEST_PLAIN_US), pc.greater_equal(micros, _EARLIEST_PLAIN_US))
+    printable = pc.if_else(years, micros, pa.scalar(None, pa.int64())).cast(pa.timestamp("us"))
+    text = _quoted(pc.strftime(printable, format=f"%Y-%m-%dT%H:%M:%S{zone}"))
+    if pc.all(pc.coalesce(years, pa.scalar(True))).as_py():
+        return text
+    return pc.coalesce(text, pa.array([_expanded_year(value, zone) for value in micros.to_pylist()], pa.string()))
+
+
+def _expanded_year(micros: int | None, zone: str) -> str | None:
+    """ISO 8601's expanded form, with a sign and at least six digits, for years that have not four digits."""
+    if micros is None:
+        return None
+    days, rest = divmod(us_of(micros), _DAY_US)
+    seconds, fraction = divmod(rest, 1_000_000)
+    clock = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}.{fraction:06}"
+    return f'"{_expanded_date(days)}T{clock}{zone}"'
+
+
+def _expanded_date(days: int) -> str:
+    year, month, day = _civil(days)
+    return f"{'-' if year < 0 else '+'}{abs(year):06}-{month:02}-{day:02}"
+
+
+def _civil(days: int) -> tuple[int, int, int]:
+    """The proleptic Gregorian date, with year zero, of a number of days since 1970-01-01.
+
+    Source: https://howardhinnant.github.io/date_algorithms.html#civil_from_days
+    """
+    era, day_of_era = divmod(days + 719_468, 146_097)
+    year_of_era = (day_of_era - day_of_era // 1460 + day_of_era // 36_524 - day_of_era // 146_096) // 365
+    day_of_year = day_of_era - (365 * year_of_era + year_of_era // 4 - year_of_era // 100)
+    shifted = (5 * day_of_year + 2) // 153
+    month = shifted + 3 if shifted < 10 else shifted - 9
+    return year_of_era + era * 400 + (month <= 2), month, day_of_year - (153 * shifted + 2) // 5 + 1
+
+
+def _dates(column: pa.Array) -> pa.Array:
+    days = column.cast(pa.int32())
+    infinite = pc.is_in(days, value_set=pa.array([DATE_INFINITY, -DATE_INFINITY], pa.int32()))
+    return pc.if_else(infinite, _infinities(days), _plain_dates(days))
+
+
+def _plain_dates(days: pa.Array) -> pa.Array:
+    years = pc.and_(pc.less_equal(days, _LATEST_PLAIN_DAY), pc.greater_equal(days, _EARLIEST_PLAIN_DAY))
+    printable = pc.if_else(years, days, pa.scalar(None, pa.int32())).cast(pa.date32())
+    text = printable.cast(pa.string())
+    if not pc.all(pc.coalesce(years, pa.scalar(True))).as_py():
+        expanded = [None if value is None else _expanded_date(value) for value in days.to_pylist()]
+        text = pc.coalesce(text, pa.array(expanded, pa.string()))
+    return _quoted(text)
+
+
+def _times(column: pa.Array) -> pa.Array:
+    """PostgreSQL's day ends at 24:00, which Arrow cannot print."""
+    micros = column.cast(pa.int64())
+    ends_day = pc.equal(micros, _DAY_US)
+    printable = pc.if_else(ends_day, pa.scalar(None, pa.int64()), micros).cast(column.type)
+    return pc.if_else(ends_day, '"24:00:00.000000"', _quoted(printable.cast(pa.string())))
+
+
+def _infinities(numbers: pa.Array) -> pa.Array:
+    return pc.if_else(pc.greater(numbers, 0), '"infinity"', '"-infinity"')
+
+
+def _quoted(text: pa.Array) -> pa.Array:
+    return pc.binary_join_element_wise(pa.scalar('"'), text, pa.scalar('"'), pa.scalar(""))

@@ -1,0 +1,175 @@
+"""A part of the log, read once from its beginning to an end that was fixed before; no group, and nothing committed."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import chain, compress
+
+import numpy as np
+from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+
+from connectors.errors import SystemicError
+from connectors.kafka import KafkaSettings
+from connectors.records import Records
+from pipeline.ingest.consumer import consumer_settings, failure_of
+from pipeline.ingest.partition_buffer import by_topic, offset_of, partition_of, topic_of
+from sinks.batch import Shard
+
+Offsets = Mapping[Shard, int]
+
+GROUP = "readmodels.survey"
+"""A group's name is asked for, but nobody joins it."""
+
+RECORDS_PER_CALL = 1000
+"""The fastest on a running broker: a call for more waits for what is not there yet."""
+POLL_S = 0.1
+PIECE_RECORDS = 50_000
+PIECE_BYTES = 32 * 2**20
+"""A piece is handed over once it has so many records, or its values so many bytes."""
+STALL_TIMEOUT_S = 60.0
+PROMPTLY = {"fetch.wait.max.ms": 20, "fetch.queue.backoff.ms": 20}
+"""By default, half a second passes before a partition's end is told, and one before a full queue is filled again."""
+
+
+class LogStalled(SystemicError):
+    """A partition cannot be read to its end: the brokers do not send, or a transaction there was never ended."""
+
+    remedy = (
+        "Look whether all brokers are up. If they are, a transaction hangs: `kafka-transactions.sh find-hanging` "
+        "names it, and `abort` ends it; a producer's own times out after `transaction.timeout.ms`."
+    )
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Some records, and the next offset of every partition after them."""
+
+    records: tuple[Records, ...]
+    reached: Offsets
+
+
+def pieces(
+    kafka: KafkaSettings, starts: Offsets, ends: Offsets, stall_timeout_s: float = STALL_TIMEOUT_S
+) -> Iterator[Piece]:
+    """Read every partition from its start to its end, committed records only.
+
+    Args:
+        stall_timeout_s: how long nothing may come before it counts as an error.
+
+    Raises:
+        LogStalled: nothing came for so long.
+        LogTruncated: the log was cut while it was read.
+        KafkaFailed: the consumer met an error that it cannot mend.
+    """
+    with closing(Consumer({**consumer_settings(kafka, GROUP, 10.0, 300.0), **PROMPTLY})) as consumer:
+        reading = _Reading(consumer, starts, ends, stall_timeout_s)
+        while reading.behind:
+            reading.poll()
+            if reading.has_piece or not reading.behind:
+                yield reading.take()
+
+
+class _Reading:
+    def __init__(self, consumer: Consumer, starts: Offsets, ends: Offsets, stall_timeout_s: float) -> None:
+        self._consumer = consumer
+        self._ends = ends
+        self._stall_timeout_s = stall_timeout_s
+        self._reached = dict(starts)
+        self._records: defaultdict[str, list[Records]] = defaultdict(list)
+        self._count = 0
+        self._bytes = 0
+        self._moved_at = time.monotonic()
+        self.behind = {shard for shard, end in ends.items() if starts[shard] < end}
+        consumer.assign([TopicPartition(*shard, starts[shard]) for shard in sorted(self.behind)])
+
+    @property
+    def has_piece(self) -> bool:
+        return self._count >= PIECE_RECORDS or self._bytes >= PIECE_BYTES
+
+    def poll(self) -> None:
+        polled = self._consumer.consume(RECORDS_PER_CALL, POLL_S)
+        errors = list(map(Message.error, polled))
+        reached = {}
+        if any(errors):
+            reached = self._met(polled, errors)
+            polled = [message for message, error in zip(polled, errors, strict=True) if error is None]
+        if polled:
+            shards = zip(map(topic_of, polled), map(partition_of, polled), strict=True)
+            last = dict(zip(shards, map(offset_of, polled), strict=True))
+            reached.update({shard: max(reached.get(shard, 0), offset + 1) for shard, offset in last.items()})
+            # At once, so that the messages die young: Python's collector would go through those that are kept.
+            for records in by_topic(polled):
+                self._records[records.topic].append(records)
+            self._count += len(polled)
+            self._bytes += sum(map(len, polled))
+        self._move(reached)
+
+    def take(self) -> Piece:
+        records = [self._within(_joined(some)) for some in self._records.values()]
+        self._records.clear()
+        self._count = self._bytes = 0
+        return Piece(tuple(filter(len, records)), dict(self._reached))
+
+    def _met(self, polled: list[Message], errors: list[KafkaError | None]) -> dict[Shard, int]:
+        ends = {}
+        for message, error in zip(polled, errors, strict=True):
+            if error is None:
+                continue
+            shard = (topic_of(message), partition_of(message))
+            if error.code() == KafkaError._PARTITION_EOF:
+                ends[shard] = offset_of(message)
+            elif failure := failure_of(error, f"{shard[0]}/{shard[1]}"):
+                raise failure
+        return ends
+
+    def _move(self, reached: Offsets) -> None:
+        for shard, offset in reached.items():
+            if offset > self._reached[shard]:
+                self._reached[shard] = min(offset, self._ends[shard])
+                self._moved_at = time.monotonic()
+        done = [shard for shard in reached if shard in self.behind and self._reached[shard] >= self._ends[shard]]
+        if done:
+            # Others may go on writing for ever.
+            self._consumer.pause([TopicPartition(*shard) for shard in done])
+            self.behind.difference_update(done)
+        if self.behind and time.monotonic() - self._moved_at > self._stall_timeout_s:
+            topic, partition = min(self.behind)
+            place = f"{topic}/{partition} at offset {self._reached[topic, partition]}"
+            raise LogStalled(f"nothing came for {self._stall_timeout_s:g} s, first of {len(self.behind)}: {place}")
+
+    def _within(self, records: Records) -> Records:
+        """The records that were there when the ends were fixed."""
+        ends = np.zeros(int(records.partitions.max()) + 1, np.int64)
+        for (topic, partition), end in self._ends.items():
+            if topic == records.topic and partition < len(ends):
+                ends[partition] = end
+        return chosen(records, records.offsets < ends[records.partitions])
+
+
+def _joined(some: list[Records]) -> Records:
+    """Records of one topic that follow each other, as one."""
+    return Records(
+        some[0].topic,
+        np.concatenate([one.partitions for one in some]),
+        np.concatenate([one.offsets for one in some]),
+        list(chain.from_iterable(one.keys for one in some)),
+        list(chain.from_iterable(one.values for one in some)),
+    )
+
+
+def chosen(records: Records, which: np.ndarray) -> Records:
+    """Those records at which a mask is true."""
+    if which.all():
+        return records
+    chosen_ones = which.tolist()
+    return Records(
+        records.topic,
+        records.partitions[which],
+        records.offsets[which],
+        list(compress(records.keys, chosen_ones)),
+        list(compress(records.values, chosen_ones)),
+    )

@@ -1,0 +1,217 @@
+"""From envelopes to mutations: rows for a row model, parts for a document model. Pure: no clock, client or log.
+
+Here, and only here, a child row that moved between documents becomes a deletion in one and an image in the other.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from connectors.envelope import NESTED
+from pipeline.definitions import Contract, Table
+from pipeline.ingest.epoch_history import NO_LIVES, Lives
+from pipeline.ingest.json_text import field_of, nested_arrays, objects
+from pipeline.ingest.key_text import key_text, part_text
+from sinks.batch import FACTS, PART, PLACE, SPECIAL, Mutations
+from sinks.ordering.fold import fold
+from sinks.ordering.range_tombstone import Fence, FenceKind
+from sinks.ordering.register import REWRITTEN
+from sinks.pg_type import ColumnType, parse
+from sinks.shape import scope
+
+
+@dataclass(frozen=True)
+class Projected:
+    """What a table of envelopes asks of a read model."""
+
+    mutations: tuple[Mutations, ...]
+    fences: tuple[Fence, ...]
+
+
+class Projection(Protocol):
+    """The shape of one kind of read model."""
+
+    def __call__(self, table: str, envelopes: pa.Table) -> Projected:
+        """Say what the envelopes of one table, named as in the contract, change."""
+
+
+@dataclass(frozen=True)
+class RowProjection:
+    """Rows, keyed by table and primary key; every version is passed on, for the history."""
+
+    contract: Contract
+    lives: Lives = NO_LIVES
+
+    def __call__(self, table: str, envelopes: pa.Table) -> Projected:
+        changes, truncates = _apart(_placed(envelopes, self.contract.topic(table), self.lives))
+        fences = _truncates(truncates, [table])
+        if not changes.num_rows:
+            return Projected((), fences)
+        shape = self.contract.tables[table]
+        deleted = pc.equal(changes["op"], "d")
+        after, before = changes["after"], changes["before"]
+        columns = {
+            name: pc.if_else(deleted, _gone(before, name, shape), field_of(after, name)) for name in shape.columns
+        }
+        if (special := _special(after, shape)) is not None:
+            columns[SPECIAL] = pc.if_else(deleted, pa.scalar(None, pa.string()), special)
+        facts = dict(zip(FACTS.names, (changes["op"], changes["committed_at"]), strict=True))
+        rows = pa.table({**_place(changes, deleted), **facts, **columns})
+        return Projected((Mutations(table, rows),), fences)
+
+
+def _special(images: pa.ChunkedArray, table: Table) -> pa.ChunkedArray | None:
+    """Per row, a JSON object of its arrays of several dimensions, which a column of lists cannot hold, or null."""
+    if images.type.get_field_index(NESTED) < 0:
+        return None
+    nested = nested_arrays(field_of(images, NESTED).combine_chunks(), table.columns)
+    if not nested:
+        return pa.chunked_array([pa.nulls(len(images), pa.string())])
+    rows = zip(*(texts.to_pylist() for texts in nested.values()), strict=True)
+    names = [json.dumps(name) for name in nested]
+    members = [[f"{name}:{text}" for name, text in zip(names, row, strict=True) if text is not None] for row in rows]
+    return pa.chunked_array([pa.array([f"{{{','.join(one)}}}" if one else None for one in members], pa.string())])
+
+
+def _gone(before: pa.ChunkedArray, name: str, table: Table) -> pa.ChunkedArray | pa.Scalar:
+    """What a deletion says of a column: the key, and nothing else."""
+    values = field_of(before, name)
+    return values if name in table.key else pa.scalar(None, values.type)
+
+
+@dataclass(frozen=True)
+class DocumentProjection:
+    """Parts, keyed by document and part; images are made only of what is left after folding."""
+
+    contract: Contract
+    lives: Lives = NO_LIVES
+
+    def __call__(self, table: str, envelopes: pa.Table) -> Projected:
+        changes, truncates = _apart(_placed(envelopes, self.contract.topic(table), self.lives))
+        mutations, scopes = [], []
+        for name, document in self.contract.documents.items():
+            if document.root == table:
+                scopes.append(scope(name, ""))
+                mutations.append(self._roots(name, table, changes))
+            for collection, child in document.collections.items():
+                if child.table == table:
+                    scopes.append(scope(name, collection))
+                    mutations.append(self._children(name, collection, child.parent, table, changes))
+        kept = tuple(mutation for mutation in mutations if mutation.changes.num_rows)
+        return Projected(kept, _truncates(truncates, scopes))
+
+    def _roots(self, document: str, table: str, changes: pa.Table) -> Mutations:
+        shape = self.contract.tables[table]
+        deleted = pc.equal(changes["op"], "d")
+        images = pc.if_else(deleted, changes["before"], changes["after"])
+        parts = pa.table(
+            {
+                **_place(changes, deleted, is_text_kept=is_text_kept(shape, shape.key)),
+                "key": key_of(images, shape, shape.key),
+                "part": pa.repeat("", changes.num_rows),
+                "_image": changes["after"],
+            }
+        )
+        return self._mutations(document, shape, parts)
+
+    def _children(
+        self, document: str, collection: str, parent: Sequence[str], table: str, changes: pa.Table
+    ) -> Mutations:
+        shape = self.contract.tables[table]
+        owner = key_of(changes["after"], shape, parent)
+        former = key_of(changes["before"], shape, parent)
+        has_left = pc.and_(former.is_valid(), pc.coalesce(pc.not_equal(owner, former), pa.scalar(True)))
+        sides = (
+            (owner.is_valid(), owner, "after", False),
+            (has_left, former, "before", True),
+        )
+        tables = []
+        for chosen, key, image, is_deleted in sides:
+            rows = changes.append_column("_key", key).filter(chosen)
+            part = pc.binary_join_element_wise(collection, part_of(rows[image], shape), "/")
+            deleted = pa.chunked_array([pa.repeat(is_deleted, rows.num_rows)])
+            tables.append(
+                pa.table(
+                    {
+                        **_place(rows, deleted, is_text_kept=is_text_kept(shape, shape.key)),
+                        "key": rows["_key"],
+                        "part": part,
+                        "_image": rows["after"],
+                    }
+                )
+            )
+        return self._mutations(document, shape, pa.concat_tables(tables))
+
+    def _mutations(self, document: str, shape: Table, parts: pa.Table) -> Mutations:
+        # Folded after the fan-out: a row's own last version says nothing of the documents that it passed through.
+        folded = fold(parts, ("key", "part"))
+        alive = pc.if_else(folded["_deleted"], pa.scalar(None, folded["_image"].type), folded["_image"])
+        images = objects(alive.combine_chunks(), dict(shape.columns))
+        changes = folded.drop_columns(["_image"]).append_column("image", images)
+        return Mutations(document, changes.select([*PLACE.names, *PART.names]))
+
+
+def key_of(images: pa.ChunkedArray, table: Table, key: Sequence[str]) -> pa.ChunkedArray:
+    """The key of the document that rows belong to, by the columns of the table that hold it."""
+    return key_text([field_of(images, name) for name in key], [table.columns[name] for name in key])
+
+
+def part_of(images: pa.ChunkedArray, table: Table) -> pa.ChunkedArray:
+    """A child row's own key, as it names a part of a document."""
+    return part_text([field_of(images, name) for name in table.key], [table.columns[name] for name in table.key])
+
+
+def _placed(envelopes: pa.Table, topic: str, lives: Lives) -> pa.Table:
+    """Envelopes with the epochs that lead their order, and offsets that go on growing from epoch to epoch."""
+    partitions, offsets = (envelopes[name].to_numpy().astype(np.int64) for name in ("partition", "offset"))
+    epochs, stored = lives.place(topic, partitions, offsets)
+    at = envelopes.schema.get_field_index("offset")
+    return envelopes.set_column(at, "offset", pa.array(stored)).append_column("epoch", pa.array(epochs, pa.int32()))
+
+
+def is_text_kept(table: Table, key: Sequence[str]) -> bool:
+    """Whether equal keys are sent as the same text, so that an update to an equal key is sent as an update."""
+    return all(parse(table.columns[name]) != ColumnType("numeric") for name in key)
+
+
+def _place(changes: pa.Table, deleted: pa.ChunkedArray, *, is_text_kept: bool = True) -> dict[str, pa.ChunkedArray]:
+    """The columns of PLACE.
+
+    Args:
+        is_text_kept: where it is not, `UPDATE … SET key = 1.00` of a key 1.0 is sent as a deletion and an insertion of
+            the same LSN, and both are of one document: the insertion has the higher tie-break.
+    """
+    tie = changes["snapshot"].cast(pa.int8())
+    if not is_text_kept:
+        tie = pc.if_else(deleted, tie, pa.scalar(REWRITTEN, pa.int8()))
+    columns = (
+        changes["epoch"],
+        changes["snapshot"],
+        changes["commit_lsn"],
+        changes["lsn"],
+        tie,
+        changes["offset"],
+        changes["partition"],
+        deleted,
+    )
+    return dict(zip(PLACE.names, columns, strict=True))
+
+
+def _apart(envelopes: pa.Table) -> tuple[pa.Table, pa.Table]:
+    """The changes of rows, and the truncates."""
+    is_truncate = pc.equal(envelopes["op"], "t")
+    if not pc.any(is_truncate).as_py():
+        return envelopes, envelopes.slice(0, 0)
+    return envelopes.filter(pc.invert(is_truncate)), envelopes.filter(is_truncate)
+
+
+def _truncates(truncates: pa.Table, scopes: Iterable[str]) -> tuple[Fence, ...]:
+    told = truncates.select(["epoch", "commit_lsn", "lsn", "committed_at"]).to_pylist()
+    return tuple(Fence(scope=name, kind=FenceKind.TRUNCATE, **one) for one in told for name in scopes)

@@ -1,0 +1,139 @@
+"""What follows from an error: try again, or stop. One table, so that nobody decides it twice."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from enum import Enum, auto
+from typing import Protocol, TypeVar
+
+import structlog
+import tenacity
+
+from connectors.errors import BadRecord, ContractBroken, SystemicError
+from pipeline.definitions import InvalidContract
+from pipeline.memory_limit import MemoryExhausted
+from sinks.errors import (
+    GenerationBroken,
+    GenerationMissing,
+    MutationRejected,
+    ProgressLost,
+    StoreBroken,
+    StoreUnavailable,
+)
+
+log = structlog.get_logger()
+Answer = TypeVar("Answer")
+
+LONGEST_PAUSE_S = 10.0
+SAID_EVERY_S = 10.0
+"""How often a worker says that it still waits; it tries more often than that."""
+
+
+class Verdict(Enum):
+    """What a worker does after an error."""
+
+    RETRY = auto()
+    """The cause is outside and passes: do the same again, later."""
+    REWIND = auto()
+    """The store has gone back: read again from where it stands."""
+    RESTART = auto()
+    """The process cannot go on, and a new one can."""
+    STOP = auto()
+    """Going on would lose or spoil something: stop, and say what the operator has to do."""
+
+
+_VERDICTS: dict[type[Exception], Verdict] = {
+    StoreUnavailable: Verdict.RETRY,
+    SystemicError: Verdict.RETRY,
+    StoreBroken: Verdict.RESTART,
+    MemoryError: Verdict.RESTART,
+    MemoryExhausted: Verdict.RESTART,
+    ProgressLost: Verdict.REWIND,
+    BadRecord: Verdict.STOP,
+    ContractBroken: Verdict.STOP,
+    InvalidContract: Verdict.STOP,
+    GenerationMissing: Verdict.STOP,
+    GenerationBroken: Verdict.STOP,
+    MutationRejected: Verdict.STOP,
+}
+
+
+def verdict(error: BaseException) -> Verdict:
+    """What follows from an error; a type that the table does not know stops the worker."""
+    for kind in type(error).__mro__:
+        if kind in _VERDICTS:
+            return _VERDICTS[kind]
+    return Verdict.STOP
+
+
+class GivenUp(Exception):
+    """The worker was told to end while it waited for something to come back; nothing is lost."""
+
+
+class NotesWaits(Protocol):
+    """Keeps note of an action that is being retried."""
+
+    def wait(self, action: str, error: BaseException) -> None:
+        """Note that an action is being retried, and why."""
+
+    def resume(self) -> None:
+        """Note that the action succeeded."""
+
+
+class Patience:
+    """Does a thing again while the policy says so, with growing and jittered pauses, until it is told to end.
+
+    Args:
+        until: ends the attempts.
+        activity: is told what is being retried.
+    """
+
+    def __init__(self, until: threading.Event, activity: NotesWaits | None = None) -> None:
+        self._until = until
+        self._activity = activity
+
+    def __call__(self, action: str, function: Callable[[], Answer]) -> Answer:
+        """Call `function` until it answers.
+
+        Raises:
+            GivenUp: `until` was set first.
+        """
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(lambda error: verdict(error) is Verdict.RETRY),
+            wait=tenacity.wait_random_exponential(multiplier=0.2, max=LONGEST_PAUSE_S),
+            sleep=tenacity.sleep_using_event(self._until),
+            stop=tenacity.stop_when_event_set(self._until),
+            before_sleep=_Waiting(action, self._activity),
+        )
+        try:
+            answer: Answer = retrying(function)
+        except tenacity.RetryError as error:
+            raise GivenUp(action) from error
+        if retrying.statistics.get("attempt_number", 1) > 1:
+            log.info("going on", action=action, after_s=round(retrying.statistics["idle_for"], 1))
+            if self._activity is not None:
+                self._activity.resume()
+        return answer
+
+
+class _Waiting:
+    """Says for what something waits: at once, where the reason changes, and then now and again."""
+
+    def __init__(self, action: str, activity: NotesWaits | None) -> None:
+        self._action = action
+        self._activity = activity
+        self._said = ""
+        self._said_at = 0.0
+
+    def __call__(self, state: tenacity.RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        if self._activity is not None and error is not None:
+            self._activity.wait(self._action, error)
+        reason, now = str(error), time.monotonic()
+        if reason == self._said and now - self._said_at < SAID_EVERY_S:
+            return
+        self._said, self._said_at = reason, now
+        remedy = getattr(error, "remedy", None)
+        log.warning("waiting", action=self._action, reason=reason, remedy=remedy, attempt=state.attempt_number)

@@ -1,0 +1,221 @@
+"""Can the log be rebuilt from? Pure: from a survey to what was found, and to the fences that the log does not tell.
+
+Offset zero must be there, nothing may have been taken out of the middle, every record must be readable, and of every
+row that is gone the log must say so. Three of these are plain; the last is about snapshots, and about compaction.
+
+**Snapshots.** A snapshot reads what is there, and says nothing of what is gone. So an attempt that was interrupted, and
+begun again, leaves the rows that were deleted in between, and so does a second snapshot. Where all is told, a sweep at
+the last snapshot's LSN puts that right: it beats the rows of earlier snapshots, and loses to the last one's and to what
+was streamed since. What was streamed *before* the last snapshot must be swept too, and for that the sweep has to say at
+which offsets the snapshot began. Offset zero is right if nothing was streamed before it: every streamed change was
+committed at or past its LSN, or lies behind one of its rows in the same partition, or the connector tells that no
+attempt before had come to its end (it streams nothing until one has). Else only a fence that was recorded when the
+snapshot was started knows.
+
+A table that no snapshot has read lacks its older rows in the log, though the snapshot has ended: the table was captured
+later, or the snapshot failed before its first row. An incremental snapshot of the table makes up for it.
+
+A snapshot has come to its end if its last row is in the log, which Debezium marks; if anything was streamed; or if the
+connector tells so. An attempt whose successor found no rows at all leaves the log without any of the later one's LSN:
+only the connector tells of that one, and the sweep stands just above the LSN that is known.
+
+**Compaction** is refused wherever a single offset is missing, even though transactions leave gaps of their own. It may
+have removed deletions after `delete.retention.ms`; and of a row that a snapshot has repeated it keeps the late repeat,
+and drops what beat it. A gap of one offset is a commit marker as well as a record that was removed, two are an aborted
+record and its marker as well as two that were removed, and markers are removed in their turn: no gap can be told from
+another. So only a log in which every offset still is a record proves that nothing was taken out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from connectors.topics import FOREVER, Topic
+from pipeline.log_scan.finding import Finding, Reason
+from pipeline.log_scan.scan import PartitionLog, Survey
+from sinks.ordering.range_tombstone import Fence, FenceKind, Fences
+from sinks.shape import ROOT, RowShape, Shape, scope
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Whether a model can be rebuilt.
+
+    Args:
+        findings: what was found, the fatal ones first.
+        fences: what the new generation is to be given before anything of the log.
+    """
+
+    findings: tuple[Finding, ...]
+    fences: tuple[Fence, ...] = ()
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether anything that was found is fatal."""
+        return any(finding.is_fatal for finding in self.findings)
+
+
+def scopes_of(shapes: Iterable[Shape]) -> list[str]:
+    """The scopes of the fences of a model that is made of these."""
+    scopes = []
+    for shape in shapes:
+        if isinstance(shape, RowShape):
+            scopes.append(shape.table)
+        else:
+            scopes += [scope(shape.name, collection) for collection in (ROOT, *shape.collections)]
+    return scopes
+
+
+def judge(
+    survey: Survey,
+    topics: Mapping[str, Topic],
+    scopes: Sequence[str],
+    recorded: Sequence[Fence] = (),
+    epoch: int = 0,
+) -> Judgement:
+    """Say whether a model can be rebuilt from a log, and with which fences.
+
+    Args:
+        topics: the topics as they are described, by name.
+        scopes: those of the model, see `scopes_of`.
+        recorded: fences that were kept by whoever started a snapshot, such as those of the live generation.
+        epoch: the one that the log is in.
+    """
+    kept = [fence for fence in recorded if _is_of(fence, scopes, epoch)]
+    swept, about_snapshots = judge_snapshots(survey, scopes, kept, epoch)
+    findings = [
+        *_topics(survey, topics),
+        *_starts(survey),
+        *_schemas(survey),
+        *_records(survey),
+        *about_snapshots,
+    ]
+    # Of two sweeps at one LSN the first counts, which knows where its snapshot began.
+    fences = Fences().joined([*kept, *swept])
+    return Judgement(tuple(sorted(findings, key=lambda finding: not finding.is_fatal)), tuple(fences))
+
+
+def _is_of(fence: Fence, scopes: Sequence[str], epoch: int) -> bool:
+    return fence.kind is FenceKind.SWEEP and fence.scope in scopes and fence.epoch == epoch
+
+
+def _topics(survey: Survey, topics: Mapping[str, Topic]) -> Iterator[Finding]:
+    for name in (*survey.missing, *survey.topics):
+        if name not in topics:
+            yield Finding(Reason.TOPIC_MISSING, f"{name} is not there")
+            continue
+        # Whether it still is the same topic, by its id and partitions, is to be asked here where epochs are kept.
+        config = topics[name].config
+        policies = config.get("cleanup.policy", "delete").split(",")
+        if "compact" in policies and not _is_whole(survey, name):
+            yield Finding(Reason.COMPACTED, f"{name} is compacted: deletions, or what beat a repeated row, may be gone")
+        limits = {key: config.get(key, FOREVER) for key in ("retention.ms", "retention.bytes")}
+        if "delete" in policies and any(limit != FOREVER for limit in limits.values()):
+            told = " and ".join(f"{key}={limit}" for key, limit in limits.items() if limit != FOREVER)
+            yield Finding(Reason.EXPIRES, f"{name} has {told}: it will lose its beginning")
+
+
+def _is_whole(survey: Survey, topic: str) -> bool:
+    """Whether every offset of a topic is a record that was read."""
+    logs = [one for (name, _), one in survey.partitions.items() if name == topic]
+    return all(one.records == one.end - one.earliest for one in logs)
+
+
+def _starts(survey: Survey) -> Iterator[Finding]:
+    gone = {shard: one.earliest for shard, one in sorted(survey.partitions.items()) if one.earliest > 0}
+    if gone:
+        places = ", ".join(f"{topic}/{partition} begins at {offset}" for (topic, partition), offset in gone.items())
+        yield Finding(Reason.OFFSET_ZERO_GONE, f"first segment deleted: offset zero is gone. {places}")
+
+
+def _schemas(survey: Survey) -> Iterator[Finding]:
+    for topic, ids in sorted(survey.unknown_schemas.items()):
+        named = ", ".join(map(str, sorted(ids)))
+        if ids:
+            yield Finding(Reason.SCHEMA_UNKNOWN, f"the registry does not know schema {named} of {topic}")
+
+
+def _records(survey: Survey) -> Iterator[Finding]:
+    for topic, error in sorted(survey.broken.items()):
+        yield Finding(Reason.CONTRACT_BROKEN, f"{topic}: {error}")
+    for topic, count in sorted(survey.unreadable_counts.items()):
+        first = next((one for one in survey.unreadable if one.topic == topic), None)
+        if first is not None:
+            others = f", and {count - 1} more" if count > 1 else ""
+            place = f"{topic}/{first.partition} offset {first.offset}"
+            yield Finding(Reason.RECORD_UNREADABLE, f"{place} cannot be read: {first.reason}{others}")
+
+
+def judge_snapshots(
+    survey: Survey, scopes: Sequence[str], recorded: Sequence[Fence], epoch: int
+) -> tuple[list[Fence], list[Finding]]:
+    """The sweeps that the log lacks, and what is wrong with its snapshots.
+
+    Every epoch but the first begins with a snapshot that has to sweep what was before it.
+    """
+    lsns, told = survey.snapshot_lsns, survey.told
+    last = lsns[-1] if lsns else None
+    logs = survey.partitions.values()
+    is_after_streamed = any(_streamed_before(last, one) for one in logs)
+    is_streamed_since = any(one.streamed for one in logs) and not is_after_streamed
+    has_its_end = last in survey.ended_snapshots
+    is_told_ended = told is not None and told.has_ended
+    if (last or told) and not (has_its_end or is_streamed_since or is_told_ended):
+        which = f"the snapshot at LSN {last}" if last else "the snapshot that the connector tells of"
+        return [], [Finding(Reason.SNAPSHOT_UNFINISHED, f"{which} has not ended")]
+    if survey.never_read:
+        named = ", ".join(survey.never_read)
+        return [], [Finding(Reason.SNAPSHOT_MISSING, f"no snapshot has read {named}: older rows are not in the log")]
+    if last is None and told is None and epoch > 0:
+        return [], [Finding(Reason.SNAPSHOT_UNFINISHED, f"the snapshot that begins epoch {epoch} has not begun")]
+    if last is None:
+        # Nothing is in the tables: below whatever will be streamed, and above every epoch before.
+        return ([] if epoch == 0 else _sweeps(scopes, epoch, 1)), []
+    doubts = [] if has_its_end or is_told_ended else [_no_end(last)]
+    is_followed_by_none = is_told_ended and _read_none(survey)
+    level = last + 1 if is_followed_by_none else last
+    if epoch == 0 and len(lsns) == 1 and level == last and not is_after_streamed:
+        return [], doubts
+    if {fence.scope for fence in recorded if fence.lsn >= level} >= {*scopes}:
+        return [], doubts
+    # Every epoch but the first begins with a connector that is at rest, and so with its snapshot.
+    is_placed = epoch > 0 or (not is_followed_by_none and all(_is_placed(last, one) for one in logs))
+    is_told_first = told is not None and told.is_first
+    if is_after_streamed or not (is_placed or is_told_first):
+        return [], [_ambiguous(lsns, is_followed_by_none=is_followed_by_none), *doubts]
+    return _sweeps(scopes, epoch, level), doubts
+
+
+def _sweeps(scopes: Iterable[str], epoch: int, lsn: int) -> list[Fence]:
+    return [Fence(scope=one, kind=FenceKind.SWEEP, epoch=epoch, commit_lsn=lsn, lsn=lsn) for one in scopes]
+
+
+def _ambiguous(lsns: Sequence[int], *, is_followed_by_none: bool) -> Finding:
+    known = f"there are rows of snapshots at LSN {', '.join(map(str, lsns))}"
+    later = ", a later one found no rows" if is_followed_by_none else ""
+    sentence = f"an aborted snapshot cannot be told apart: {known}{later}, and no record of where the last one began"
+    return Finding(Reason.SNAPSHOT_AMBIGUOUS, sentence)
+
+
+def _no_end(lsn: int) -> Finding:
+    sentence = f"the last row of the snapshot at LSN {lsn} is not in the log, and the connector tells nothing of it"
+    return Finding(Reason.SNAPSHOT_END_MISSING, f"{sentence}: a later one may have found no rows")
+
+
+def _read_none(survey: Survey) -> bool:
+    """Whether the last snapshot is told to have read all of these tables, and found no row in any."""
+    rows = survey.told.rows if survey.told else {}
+    told = {topic: [count for table, count in rows.items() if topic.endswith(f".{table}")] for topic in survey.topics}
+    return all(counts == [0] for counts in told.values())
+
+
+def _streamed_before(lsn: int | None, log: PartitionLog) -> bool:
+    """Whether a change was streamed before a row of this snapshot."""
+    rows = log.snapshots.get(lsn) if lsn is not None else None
+    return rows is not None and log.streamed is not None and log.streamed.first < rows.last
+
+
+def _is_placed(lsn: int, log: PartitionLog) -> bool:
+    """Whether everything that was streamed here is proved to have been so since this snapshot began."""
+    return log.streamed is None or log.streamed.least_lsn >= lsn or lsn in log.snapshots

@@ -1,0 +1,255 @@
+"""One look at the whole log before anything is built from it: where it begins, what is in it, and how fast it reads."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+import structlog
+
+from connectors import topics
+from connectors.avro.wire_format import frame
+from connectors.decode.decoder import Decoded, Decoder, Rejected
+from connectors.errors import ContractBroken, UnknownSchema
+from connectors.kafka import earliest_offsets, end_offsets
+from connectors.notifications import InitialSnapshot
+from connectors.records import Records
+from connectors.schema_lookup import AskedOnce
+from pipeline import read_models
+from pipeline.config import Settings
+from pipeline.ingest.epoch_history import NO_LIVES, Lives
+from pipeline.ingest.log_reader import Offsets, chosen, pieces
+from pipeline.log_scan.snapshot_status import told_of_snapshots
+from pipeline.log_scan.statistics import SnapshotRows, Streamed, Tally, last_rows
+from sinks.batch import Shard
+
+log = structlog.get_logger()
+
+MOST_NAMED = 100
+"""Unreadable records that are named; more are counted only."""
+
+
+class SurveyWatcher(Protocol):
+    """Is told how a survey goes on."""
+
+    def surveying(self, reached: Offsets, ends: Offsets) -> None:
+        """How far each partition has been read, of how far; both in offsets, of which some are no records."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartitionLog:
+    """One partition, from where it begins to where it ended when the survey began.
+
+    Args:
+        records: committed ones, tombstones included; control records are none.
+        value_bytes: of all values together, uncompressed.
+        snapshots: the rows of snapshots, by the snapshot's LSN.
+        streamed: what was streamed, or None where nothing was.
+    """
+
+    earliest: int
+    end: int
+    records: int = 0
+    value_bytes: int = 0
+    snapshots: Mapping[int, SnapshotRows] = field(default_factory=dict)
+    streamed: Streamed | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Survey:
+    """What a log holds.
+
+    Args:
+        missing: topics that are not there.
+        schema_ids: the ids of all schemas of values, by topic; JSON has none.
+        unknown_schemas: those among them that the registry does not know.
+        unreadable: the first records that cannot be read.
+        unreadable_counts: how many there are, by topic.
+        broken: why a topic's changes are not those of the described table; it was not read further.
+        ended_snapshots: the LSNs of the snapshots whose last row is in the log.
+        earlier: by topic, the columns that some records lack or have in a type that is not the described one, each
+            with the reasons.
+        told: what the connector itself tells of its first snapshot, or None where it tells nothing of these topics.
+        never_read: the described tables, each as `schema.table`, that no snapshot has read, though it has ended.
+        elapsed_s: what the survey took.
+        decode_s: what decoding took of it.
+    """
+
+    partitions: Mapping[Shard, PartitionLog]
+    missing: tuple[str, ...] = ()
+    schema_ids: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    unknown_schemas: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    unreadable: tuple[Rejected, ...] = ()
+    unreadable_counts: Mapping[str, int] = field(default_factory=dict)
+    broken: Mapping[str, ContractBroken] = field(default_factory=dict)
+    ended_snapshots: frozenset[int] = frozenset()
+    earlier: Mapping[str, Mapping[str, frozenset[str]]] = field(default_factory=dict)
+    told: InitialSnapshot | None = None
+    never_read: tuple[str, ...] = ()
+    elapsed_s: float = 0.0
+    decode_s: float = 0.0
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """The topics that were read."""
+        return tuple(sorted({topic for topic, _ in self.partitions}))
+
+    @property
+    def ends(self) -> dict[Shard, int]:
+        """Where each partition ended when the survey began."""
+        return {shard: one.end for shard, one in self.partitions.items()}
+
+    @property
+    def records(self) -> int:
+        """All records."""
+        return sum(one.records for one in self.partitions.values())
+
+    @property
+    def value_bytes(self) -> int:
+        """The size of all values, uncompressed."""
+        return sum(one.value_bytes for one in self.partitions.values())
+
+    @property
+    def snapshot_lsns(self) -> tuple[int, ...]:
+        """The LSNs of all snapshots of which rows are in the log, in ascending order."""
+        return tuple(sorted({lsn for one in self.partitions.values() for lsn in one.snapshots}))
+
+    @property
+    def records_per_s(self) -> float:
+        """How fast the log was read and decoded."""
+        return self.records / self.elapsed_s if self.elapsed_s else 0.0
+
+    @property
+    def decoded_per_s(self) -> float:
+        """How fast it was decoded alone."""
+        return self.records / self.decode_s if self.decode_s else 0.0
+
+
+def survey(settings: Settings, watcher: SurveyWatcher, lives: Lives = NO_LIVES) -> Survey:
+    """Read the topics of the described tables once, from their earliest offsets to where they end now.
+
+    It takes the memory of one piece of the log, whatever the log's length.
+
+    Args:
+        lives: the epochs of the log; snapshots and what was streamed are told of the history that is now.
+
+    Raises:
+        KafkaUnavailable: the brokers did not answer.
+        LogStalled: a partition cannot be read to its end.
+        RegistryUnavailable: the schema registry did not answer.
+    """
+    began = time.monotonic()
+    schemas = AskedOnce(read_models.registry(settings))
+    # Held by name: the answer of an admin client that is collected never comes.
+    admin = settings.kafka.admin()
+    # Before the ends are fixed: a snapshot that is told to have ended is then in what is read.
+    told = told_of_snapshots(settings, admin, schemas, lives.begins_at())
+    described = topics.describe(admin, settings.contract.topics)
+    names = [name for name in settings.contract.topics if name in described]
+    ends = end_offsets(admin, names) if names else {}
+    earliest = earliest_offsets(admin, names) if names else {}
+    found = Pass(read_models.decoder(settings, schemas, is_lenient=True), schemas, lives)
+    watcher.surveying(earliest, ends)
+    for piece in pieces(settings.kafka, earliest, ends):
+        for records in piece.records:
+            found.take(records)
+        watcher.surveying(piece.reached, ends)
+    return Survey(
+        missing=tuple(sorted(settings.contract.topics.keys() - described.keys())),
+        partitions={shard: found.partition(shard, earliest[shard], end) for shard, end in ends.items()},
+        schema_ids={name: found.schema_ids(name) for name in names},
+        unknown_schemas={name: frozenset(ids) for name, ids in found.unknown.items()},
+        unreadable=tuple(found.unreadable),
+        unreadable_counts=dict(found.unreadable_counts),
+        broken=found.broken,
+        ended_snapshots=frozenset(found.ended_snapshots),
+        earlier=found.earlier,
+        told=told,
+        never_read=told.lacks(table.source for table in settings.tables.values()) if told and told.has_ended else (),
+        elapsed_s=time.monotonic() - began,
+        decode_s=found.decode_s,
+    )
+
+
+class Pass:
+    """What one pass over the topics has found so far."""
+
+    def __init__(self, decoder: Decoder, schemas: AskedOnce, lives: Lives = NO_LIVES) -> None:
+        self._decoder = decoder
+        self._schemas = schemas
+        self._lives = lives
+        self._tallies: defaultdict[str, Tally] = defaultdict(Tally)
+        self.unknown: defaultdict[str, set[int]] = defaultdict(set)
+        self.unreadable: list[Rejected] = []
+        self.unreadable_counts: Counter[str] = Counter()
+        self.broken: dict[str, ContractBroken] = {}
+        self.ended_snapshots: set[int] = set()
+        self.earlier: dict[str, dict[str, frozenset[str]]] = {}
+        self.decode_s = 0.0
+
+    def take(self, records: Records) -> None:
+        """Take in some records of one topic, which follow those that were taken before."""
+        tally = self._tallies[records.topic]
+        tally.count(records)
+        if records.topic in self.broken:
+            return
+        began = time.monotonic()
+        try:
+            decoded, records = self._decoded(records)
+        except ContractBroken as error:
+            self.broken[records.topic] = error
+            return
+        finally:
+            self.decode_s += time.monotonic() - began
+        self.unreadable_counts[records.topic] += len(decoded.rejected)
+        self.unreadable += decoded.rejected[: MOST_NAMED - len(self.unreadable)]
+        self._note_earlier(records.topic, decoded)
+        for table in decoded.envelopes:
+            envelopes = self._lives.of_now(records.topic, table)
+            tally.add(envelopes)
+            for lsn, last in last_rows(envelopes, records).items():
+                if self._decoder.is_snapshot_ended(last):
+                    self.ended_snapshots.add(lsn)
+
+    def _note_earlier(self, topic: str, decoded: Decoded) -> None:
+        for substituted in decoded.substituted:
+            for column, reason in substituted.items():
+                columns = self.earlier.setdefault(topic, {})
+                columns[column] = columns.get(column, frozenset()) | {reason}
+
+    def schema_ids(self, topic: str) -> frozenset[int]:
+        """The ids of all schemas that a topic's values name."""
+        return self._decoder.schema_ids(topic) | self.unknown[topic]
+
+    def partition(self, shard: Shard, earliest: int, end: int) -> PartitionLog:
+        """What is known of one partition."""
+        tally, partition = self._tallies[shard[0]], shard[1]
+        return PartitionLog(
+            earliest=earliest,
+            end=end,
+            records=tally.records[partition],
+            value_bytes=tally.value_bytes[partition],
+            snapshots=tally.snapshots[partition],
+            streamed=tally.streamed.get(partition),
+        )
+
+    def _decoded(self, records: Records) -> tuple[Decoded, Records]:
+        """Decode what can be, and leave out the records of unknown schemas, each of which is met once this way."""
+        while True:
+            readable = self._without_unknown(records)
+            try:
+                return self._decoder.decode(readable), readable
+            except UnknownSchema:
+                log.info("schema unknown", topic=records.topic, known_to_be=sorted(self._schemas.unknown))
+
+    def _without_unknown(self, records: Records) -> Records:
+        if not self._schemas.unknown:
+            return records
+        ids = frame(records.values).schema_ids
+        is_unknown = np.isin(ids, list(self._schemas.unknown))
+        self.unknown[records.topic].update(np.unique(ids[is_unknown]).tolist())
+        return chosen(records, ~is_unknown)

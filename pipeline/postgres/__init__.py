@@ -1,0 +1,1 @@
+"""Source database: connections, preconditions, replication slot, watermarks and snapshots."""

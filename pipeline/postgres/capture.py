@@ -1,0 +1,108 @@
+"""Capture: which tables the connector captures for which read models, and what PostgreSQL's catalog says of them."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from psycopg.rows import class_row
+
+from connectors.debezium import ConnectorConfiguration
+from pipeline.definitions import Contract
+from pipeline.postgres.database import Connection, statement
+from pipeline.postgres.replication import Slot, read_slot
+
+
+@dataclass(frozen=True)
+class Capture:
+    """What is captured, by whom, and what of it the read models are made of.
+
+    Args:
+        role: the one as which the connector reads.
+        columns: the described columns of each described table, by `schema.table`. Other columns, and other tables', may
+            hold what they like: no model shows them.
+        contract: what the read models are made of; None where there are none, so that no key names anything.
+    """
+
+    connector: ConnectorConfiguration
+    role: str
+    columns: Mapping[str, Collection[str]] = field(default_factory=dict)
+    contract: Contract | None = None
+
+    def describes(self, table: str, column: str) -> bool:
+        """Whether a model holds the column, and the connector sends it."""
+        return column in self.columns.get(table, ()) and self.connector.captures_column(table, column)
+
+
+@dataclass(frozen=True)
+class SourceDatabase:
+    """The server, the database and the publication, as far as they matter here.
+
+    Args:
+        publication_identity: its oid; empty where there is none.
+        publication_version: the transaction that wrote its catalog row.
+        publication_content: a digest of that row.
+    """
+
+    wal_level: str
+    encoding: str
+    is_published: bool
+    is_every_operation_published: bool
+    published_tables: list[str]
+    partly_published_tables: list[str]
+    publication_identity: str = ""
+    publication_version: str = ""
+    publication_content: str = ""
+
+
+@dataclass(frozen=True)
+class CapturedTable:
+    """A table whose changes are captured, as far as it matters here.
+
+    Args:
+        table_name: as `schema.table`, as the catalog has it.
+        quoted_name, quoted_schema: the same as SQL needs it.
+        is_row_secured: row security hides rows from the connector's role.
+        is_schema_usable, is_readable: the connector's role may use the schema, and read the table.
+        table_identity, key_identity: oids of the table and of its primary key; empty where there is none.
+        unpublished_stored_columns, unpublished_virtual_columns: generated columns for which PostgreSQL refuses to
+            change the table's rows; none before PostgreSQL 18.
+        publication_entries: what puts the table into the publication, each with its oid.
+    """
+
+    table_name: str
+    quoted_name: str
+    quoted_schema: str
+    is_present: bool
+    is_plain: bool
+    is_identity_full: bool
+    is_row_secured: bool
+    is_schema_usable: bool
+    is_readable: bool
+    is_keyed: bool
+    is_key_deferrable: bool
+    generated_columns: list[str]
+    nullable_columns_with_default: list[str]
+    table_identity: str = ""
+    key_identity: str = ""
+    unpublished_stored_columns: list[str] = field(default_factory=list)
+    unpublished_virtual_columns: list[str] = field(default_factory=list)
+    publication_entries: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Everything that was read at the source, at one moment."""
+
+    database: SourceDatabase
+    tables: list[CapturedTable]
+    slot: Slot | None
+
+
+def read_source(connection: Connection, capture: Capture) -> Source:
+    """Read what the preconditions are about; nothing is changed."""
+    connector = capture.connector
+    named = {"tables": list(connector.tables), "publication": connector.publication, "role": capture.role}
+    with connection.cursor(row_factory=class_row(SourceDatabase)) as cursor:
+        database = next(iter(cursor.execute(statement("source_database.sql"), named)))
+    with connection.cursor(row_factory=class_row(CapturedTable)) as cursor:
+        tables = cursor.execute(statement("captured_tables.sql"), named).fetchall()
+    return Source(database, tables, read_slot(connection, connector.slot))

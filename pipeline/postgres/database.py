@@ -1,0 +1,137 @@
+"""The source's side of the setup: its tables, its publication, and what the connector may do there."""
+
+import contextlib
+from dataclasses import dataclass
+from importlib.resources import files
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.rows import class_row
+
+from connectors.source_session import LATER_SETTINGS, OPTIONS
+
+CONNECT_TIMEOUT_S = 10
+
+Connection = psycopg.Connection[tuple[object, ...]]
+
+
+class SourceError(Exception):
+    """The source database did not do what it was asked."""
+
+    remedy = (
+        "Correct what PostgreSQL names in this message, such as an object of the same name, then repeat the command."
+    )
+
+
+class SourceUnavailable(SourceError):
+    """The source database does not let us in."""
+
+    remedy = "Start PostgreSQL, or correct `source.url` and `source.admin_url`."
+
+
+class SourceRightsMissing(SourceError):
+    """The role we connect as may not do something that the setup needs."""
+
+    remedy = (
+        "Let `source.url` name the owner of the tables, with CREATE on the database, and `source.admin_url` "
+        "a role that may create a role with REPLICATION."
+    )
+
+
+@dataclass(frozen=True)
+class Presence:
+    """Which parts of the setup are there already."""
+
+    is_schema_present: bool
+    is_publication_present: bool
+    is_granted: bool
+
+
+def connect(url: str) -> Connection:
+    """Open a connection on which every statement is a transaction.
+
+    Raises:
+        SourceUnavailable: the server does not answer, or refuses the login.
+    """
+    try:
+        return session(url, is_autocommit=True)
+    except psycopg.OperationalError as error:
+        raise SourceUnavailable(str(error).strip()) from error
+
+
+def session(url: str, *, is_autocommit: bool) -> Connection:
+    """Open a connection with the settings that everything here relies on.
+
+    Raises:
+        psycopg.OperationalError: the server does not answer, or refuses the login.
+    """
+    own = conninfo_to_dict(url).get("options") or ""
+    *newer, oldest = (f"{own} {options}" for options in OPTIONS)
+    for options in newer:
+        try:
+            return _session(url, options, is_autocommit=is_autocommit)
+        except psycopg.OperationalError as error:
+            if not any(name in str(error) for name in LATER_SETTINGS):
+                raise
+    return _session(url, oldest, is_autocommit=is_autocommit)
+
+
+def _session(url: str, options: str, *, is_autocommit: bool) -> Connection:
+    timeout_s = conninfo_to_dict(url).get("connect_timeout") or CONNECT_TIMEOUT_S
+    return psycopg.connect(
+        url, options=options, client_encoding="UTF8", connect_timeout=timeout_s, autocommit=is_autocommit
+    )
+
+
+def statement(name: str) -> str:
+    """Read one file of `sql/`."""
+    return files("sql").joinpath(name).read_text(encoding="utf-8")
+
+
+def presence(connection: Connection, role: str) -> Presence:
+    """Look which parts of the setup are there already, for this replication role."""
+    with connection.cursor(row_factory=class_row(Presence)) as cursor:
+        return next(iter(cursor.execute(statement("source_setup.sql"), {"role": role})))
+
+
+def create_schema(connection: Connection) -> None:
+    """Create the tables that are missing, and let change events carry the whole old row."""
+    run(connection, "schema.sql")
+
+
+def grant(connection: Connection, role: str) -> None:
+    """Let the replication role read the captured tables, and write its heartbeat and its signals."""
+    run(connection, "grants.sql", role=sql.Identifier(role))
+
+
+def let_read(connection: Connection, table: str, role: str) -> None:
+    """Let a role read one table, as `schema.table`, as far as the role of this connection may grant it."""
+    schema, _, name = table.partition(".")
+    rights = ("USAGE ON SCHEMA {schema}", "SELECT ON {table}")
+    parts = {"schema": sql.Identifier(schema), "table": sql.Identifier(schema, name), "role": sql.Identifier(role)}
+    for right in rights:
+        with contextlib.suppress(psycopg.errors.InsufficientPrivilege):
+            # The preconditions name a right that is still missing, with the GRANT that somebody else has to give.
+            connection.execute(sql.SQL(f"GRANT {right} TO {{role}}").format(**parts))
+
+
+def create_publication(connection: Connection) -> None:
+    """Publish every operation on the captured tables, the heartbeat and the signals."""
+    run(connection, "publication.sql")
+
+
+def run(connection: Connection, name: str, **parts: sql.Composable) -> None:
+    """Run one file of `sql/` as one transaction, its `{names}` replaced by quoted parts.
+
+    Raises:
+        SourceRightsMissing: the role of this connection may not do it.
+        SourceError: the database refused for another reason.
+    """
+    text = sql.SQL(statement(name))
+    try:
+        connection.execute(text.format(**parts) if parts else text)
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise SourceRightsMissing(f"{name}: {error.diag.message_primary}") from error
+    except psycopg.Error as error:
+        raise SourceError(f"{name}: {error.diag.message_primary or error}") from error

@@ -1,0 +1,260 @@
+"""Preconditions: what must be true of the source for its log to be trusted, each with its remedy.
+
+They are checked at every start, and every few seconds while workers run (`pipeline.epochs.source_monitor`). Some make
+the log incomplete or untrue for as long as they are broken: these are gaps. The others keep a snapshot from reading
+rows.
+"""
+
+from dataclasses import dataclass
+
+from psycopg import sql
+
+from connectors.debezium import ConnectorConfiguration
+from connectors.errors import ContractBroken
+from pipeline.postgres.capture import Capture, CapturedTable, Source, SourceDatabase, read_source
+from pipeline.postgres.database import Connection
+from pipeline.postgres.key_columns import key_rules
+from pipeline.postgres.replication import Slot
+
+Rule = tuple[bool, str, str]
+"""Whether something is broken, what it would be called, and its remedy."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong with the source, and what puts it right."""
+
+    problem: str
+    remedy: str
+
+
+class SourceNotReady(ContractBroken):
+    """The source is set up so that the read models would silently become wrong."""
+
+    def __init__(self, findings: list[Finding]) -> None:
+        super().__init__("; ".join(finding.problem for finding in findings))
+        self.findings = findings
+        self.remedy = " ".join(finding.remedy for finding in findings)
+
+
+def findings(source: Source, capture: Capture) -> list[Finding]:
+    """Name everything that would make the log incomplete or untrue, or keep a snapshot from reading it."""
+    rules = [*_of_database(source.database), *_of_signals(source.database, capture)]
+    for table in source.tables:
+        rules += [*_of_reading(table, capture), *_of_writing(table, capture)]
+    if source.slot:
+        rules += _of_slot(source.slot, capture.connector)
+    return [*gaps(source, capture), *_broken(rules)]
+
+
+def gaps(source: Source, capture: Capture) -> list[Finding]:
+    """Name everything that makes the log incomplete or untrue for as long as it lasts."""
+    rules = _of_publication(source.database, capture)
+    for table in source.tables:
+        rules += _of_table(table)
+        rules += _of_published(table, source.database, capture)
+        rules += _of_columns(table, capture)
+    return _broken(rules)
+
+
+def column_findings(source: Source, capture: Capture) -> list[Finding]:
+    """Name every described column whose values the connector does not send, or sends as another value."""
+    return _broken([rule for table in source.tables for rule in _of_columns(table, capture)])
+
+
+def reading_findings(source: Source, capture: Capture) -> list[Finding]:
+    """Name everything that keeps a snapshot from reading all rows."""
+    return _broken([rule for table in source.tables for rule in _of_reading(table, capture)])
+
+
+def require_ready(connection: Connection, capture: Capture) -> None:
+    """Refuse a source in which anything was found.
+
+    Raises:
+        SourceNotReady: with every finding.
+    """
+    found = findings(read_source(connection, capture), capture)
+    if capture.contract is not None:
+        found += _broken(key_rules(connection, capture.contract))
+    if found:
+        raise SourceNotReady(found)
+
+
+def _broken(rules: list[Rule]) -> list[Finding]:
+    return [Finding(problem, remedy) for is_broken, problem, remedy in rules if is_broken]
+
+
+def _of_database(database: SourceDatabase) -> list[Rule]:
+    return [
+        (
+            database.wal_level != "logical",
+            f"wal_level is {database.wal_level}: the WAL does not hold rows",
+            "ALTER SYSTEM SET wal_level = logical; then restart PostgreSQL.",
+        ),
+        (
+            database.encoding != "UTF8",
+            f"the database's encoding is {database.encoding}: Debezium reads UTF-8 only",
+            "Move the tables to a database that is made by CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0; and "
+            "let `source.url` and `source.admin_url` name it.",
+        ),
+    ]
+
+
+def _of_publication(database: SourceDatabase, capture: Capture) -> list[Rule]:
+    name = capture.connector.publication
+    if not database.is_published:
+        return [(True, f"there is no publication {name}", "Run `readmodels init`.")]
+    return [
+        (
+            not database.is_every_operation_published,
+            f"publication {name} leaves out an operation",
+            f"ALTER PUBLICATION {name} SET (publish = 'insert, update, delete, truncate');",
+        )
+    ]
+
+
+def _of_published(table: CapturedTable, database: SourceDatabase, capture: Capture) -> list[Rule]:
+    name, quoted = capture.connector.publication, table.quoted_name
+    if not database.is_published or not table.is_present:
+        return []
+    return [
+        (
+            table.table_name not in database.published_tables,
+            f"publication {name} leaves out {table.table_name}",
+            f"ALTER PUBLICATION {name} ADD TABLE {quoted};",
+        ),
+        (
+            table.table_name in database.partly_published_tables,
+            f"publication {name} leaves out rows or columns of {table.table_name}",
+            f"ALTER PUBLICATION {name} DROP TABLE {quoted}; ALTER PUBLICATION {name} ADD TABLE {quoted};",
+        ),
+    ]
+
+
+def _of_signals(database: SourceDatabase, capture: Capture) -> list[Rule]:
+    name, table = capture.connector.publication, capture.connector.signal_table
+    return [
+        (
+            database.is_published and table not in database.published_tables,
+            f"publication {name} leaves out {table}, through which snapshots are asked for",
+            f"ALTER PUBLICATION {name} ADD TABLE {table};",
+        )
+    ]
+
+
+def _of_table(table: CapturedTable) -> list[Rule]:
+    name, quoted = table.table_name, table.quoted_name
+    if not table.is_present:
+        return [(True, f"there is no table {name}", f"Create {name}, or take it out of readmodels.toml.")]
+    return [
+        (
+            not table.is_plain,
+            f"{name} is not an ordinary logged table",
+            "If it is partitioned, name its partitions in readmodels.toml instead. If it is unlogged: ALTER TABLE "
+            f"{quoted} "
+            "SET LOGGED;",
+        ),
+        (
+            not table.is_identity_full,
+            f"{name} does not log whole old rows: Debezium would invent values for them",
+            f"ALTER TABLE {quoted} REPLICA IDENTITY FULL;",
+        ),
+        (
+            not table.is_keyed,
+            f"{name} has no primary key",
+            f"ALTER TABLE {quoted} ADD PRIMARY KEY (…); with the columns of its key in the parentheses.",
+        ),
+        (
+            table.is_key_deferrable,
+            f"the primary key of {name} is deferrable: one key could be two rows in the log",
+            f"ALTER TABLE {quoted} DROP CONSTRAINT …, ADD PRIMARY KEY (…) NOT DEFERRABLE; with the name of its primary "
+            "key after CONSTRAINT, and the columns of the key in the parentheses.",
+        ),
+    ]
+
+
+def _of_reading(table: CapturedTable, capture: Capture) -> list[Rule]:
+    name, role = table.table_name, sql.Identifier(capture.role).as_string()
+    if not table.is_present:
+        return []
+    return [
+        (
+            not table.is_schema_usable,
+            f"role {capture.role} may not use the schema of {name}: a snapshot of it fails",
+            f"GRANT USAGE ON SCHEMA {table.quoted_schema} TO {role};",
+        ),
+        (
+            not table.is_readable,
+            f"role {capture.role} may not read {name}: a snapshot of it fails",
+            f"GRANT SELECT ON {table.quoted_name} TO {role};",
+        ),
+        (
+            table.is_row_secured,
+            f"{name} has row level security: a snapshot would miss the rows that it hides from {capture.role}",
+            f"ALTER ROLE {role} BYPASSRLS;",
+        ),
+    ]
+
+
+def _of_writing(table: CapturedTable, capture: Capture) -> list[Rule]:
+    # Since PostgreSQL 18, and with the whole old row only, it refuses to change rows that are not published whole.
+    name, publication = table.table_name, sql.Identifier(capture.connector.publication).as_string()
+    stored, virtual = table.unpublished_stored_columns, table.unpublished_virtual_columns
+    dropped = ", ".join(f"DROP COLUMN {sql.Identifier(column).as_string()}" for column in virtual)
+    refused = "PostgreSQL refuses every UPDATE and DELETE of the table"
+    return [
+        (
+            bool(stored),
+            f"publication {capture.connector.publication} leaves out generated columns of {name}: {refused}",
+            f"ALTER PUBLICATION {publication} SET (publish_generated_columns = stored);",
+        ),
+        (
+            bool(virtual),
+            f"{name} has virtual generated columns, which cannot be published: {refused}",
+            f"ALTER TABLE {table.quoted_name} {dropped}; add them again as GENERATED ALWAYS AS (…) STORED.",
+        ),
+    ]
+
+
+def _of_columns(table: CapturedTable, capture: Capture) -> list[Rule]:
+    name = table.table_name
+    generated = [
+        (
+            capture.describes(name, column),
+            f"{name}.{column} is generated: snapshots would carry it, changes would not",
+            f"Take {column} out of the columns of {name} in readmodels.toml.",
+        )
+        for column in table.generated_columns
+    ]
+    nullable_with_default = [
+        (
+            capture.describes(name, column) and not capture.connector.has_json_values,
+            f"{name}.{column} may be NULL and has a default: in Avro, NULL would arrive as the default",
+            f"ALTER TABLE {table.quoted_name} ALTER COLUMN {sql.Identifier(column).as_string()} DROP DEFAULT;",
+        )
+        for column in table.nullable_columns_with_default
+    ]
+    return generated + nullable_with_default
+
+
+def _of_slot(slot: Slot, configuration: ConnectorConfiguration) -> list[Rule]:
+    begin_anew = "Run `readmodels epoch open --resnapshot`: the log must go on with a new slot and a snapshot."
+    return [
+        (
+            slot.plugin != configuration.settings["plugin.name"],
+            f"slot {slot.name} belongs to the decoder {slot.plugin}",
+            begin_anew,
+        ),
+        (
+            slot.wal_status == "lost",
+            f"slot {slot.name} has lost WAL that it needed: changes are missing for ever",
+            begin_anew,
+        ),
+        (
+            slot.wal_status == "unreserved",
+            f"slot {slot.name} loses WAL at the next checkpoint ({slot.safe_wal_bytes} bytes are left)",
+            "Run `readmodels init` now, which starts the connector; or: ALTER SYSTEM SET max_slot_wal_keep_size = "
+            "-1; then "
+            "SELECT pg_reload_conf();",
+        ),
+    ]

@@ -1,0 +1,130 @@
+"""The connector's role at the source, and its slot."""
+
+import time
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+from psycopg.rows import class_row
+
+from pipeline.postgres.database import Connection, SourceError, SourceRightsMissing, connect, run, session, statement
+from pipeline.service_addresses import SourceSettings
+
+POLL_INTERVAL_S = 0.1
+MADE_BY = "created by readmodels init"
+"""The comment on a replication role that `init` created."""
+
+
+class SlotInUse(SourceError):
+    """The replication slot is still being read, so it cannot be dropped.
+
+    Args:
+        name: of the slot.
+    """
+
+    def __init__(self, problem: str, name: str) -> None:
+        super().__init__(problem)
+        end = sql.SQL("SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = {};").format(
+            sql.Literal(name)
+        )
+        self.remedy = (
+            f"End the connector or program that reads the slot, or its session: {end.as_string()} Then repeat the "
+            "command."
+        )
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A replication slot. LSNs are byte positions in the WAL; `safe_wal_bytes` is None where WAL is not limited."""
+
+    name: str
+    database: str
+    plugin: str
+    is_active: bool
+    wal_status: str | None
+    safe_wal_bytes: int | None
+    restart_lsn: int | None
+    confirmed_flush_lsn: int | None
+    retained_wal_bytes: int | None
+
+
+def can_replicate(settings: SourceSettings) -> bool:
+    """Whether the replication role can log in from here with its password, and may replicate."""
+    url = make_conninfo(settings.url, user=settings.replication_role, password=settings.replication_password)
+    try:
+        with session(url, is_autocommit=True) as connection:
+            found = connection.execute("SELECT rolreplication FROM pg_roles WHERE rolname = current_user").fetchone()
+            return found == (True,)
+    except psycopg.OperationalError:
+        return False
+
+
+def create_role(settings: SourceSettings) -> None:
+    """Create the replication role, or give it its right and its password again.
+
+    The server is sent a SCRAM verifier, never the password: no log and no error can hold it.
+
+    Raises:
+        SourceRightsMissing: the admin role may not create this role.
+    """
+    role = settings.replication_role
+    with connect(settings.admin_url) as connection:
+        verifier = connection.pgconn.encrypt_password(
+            settings.replication_password.encode(), role.encode(), b"scram-sha-256"
+        )
+        run(
+            connection,
+            "replication_role.sql",
+            role_name=sql.Literal(role),
+            role=sql.Identifier(role),
+            verifier=sql.Literal(verifier.decode()),
+            made_by=sql.Literal(MADE_BY),
+        )
+
+
+def read_slot(connection: Connection, name: str) -> Slot | None:
+    """Read where a replication slot stands; None if there is none of that name."""
+    with connection.cursor(row_factory=class_row(Slot)) as cursor:
+        return cursor.execute(statement("replication_slot.sql"), {"slot": name}).fetchone()
+
+
+def drop_slot(connection: Connection, name: str, timeout_s: float) -> bool:
+    """Drop a replication slot once nobody reads it. A forgotten slot fills the source's disk with WAL.
+
+    Returns: whether there was one.
+
+    Raises:
+        SlotInUse: it was still read after `timeout_s`.
+    """
+    deadline = time.monotonic() + timeout_s
+    while (slot := read_slot(connection, name)) and slot.is_active:
+        if time.monotonic() > deadline:
+            raise SlotInUse(f"slot {name} is still read after {timeout_s:g} s", name)
+        time.sleep(POLL_INTERVAL_S)
+    if slot is None:
+        return False
+    try:
+        connection.execute("SELECT pg_drop_replication_slot(%s)", [name])
+    except psycopg.errors.ObjectInUse as error:
+        raise SlotInUse(f"slot {name} is read again", name) from error
+    return True
+
+
+def signal(connection: Connection, table: str, signal_id: str, kind: str, data: str) -> None:
+    """Ask the connector for something, through its signal table.
+
+    Args:
+        table: the signal table, as `schema.table`.
+        data: what is wanted, as Debezium's signal of this kind has it.
+
+    Raises:
+        SourceRightsMissing: the role of this connection may not write there.
+
+    Source: https://debezium.io/documentation/reference/3.6/configuration/signalling.html
+    """
+    query = sql.SQL("INSERT INTO {} (id, type, data) VALUES (%s, %s, %s)").format(sql.Identifier(*table.split(".")))
+    try:
+        connection.execute(query, [signal_id, kind, data])
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise SourceRightsMissing(f"{table}: {error.diag.message_primary}") from error

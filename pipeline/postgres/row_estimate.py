@@ -1,0 +1,59 @@
+"""Conditions on the rows of a source table: checked by PostgreSQL, and counted without reading the rows."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import psycopg
+from psycopg import sql
+
+from pipeline.postgres.database import Connection, SourceError
+
+
+class ConditionRefused(SourceError):
+    """A condition is not one expression on the columns of its table."""
+
+    remedy = (
+        "Write the condition as after WHERE, with columns of the table, and without a subquery: `id BETWEEN 1 AND "
+        "1000`."
+    )
+
+
+def count_about(connection: Connection, table: str, where: str | None) -> int:
+    """About how many rows of a table there are, or for which a condition is true, as PostgreSQL's planner has it.
+
+    Args:
+        table: as `schema.table`.
+        where: a condition in SQL; None for every row.
+
+    Raises:
+        ConditionRefused: the condition is none.
+    """
+    name = sql.Identifier(*table.split("."))
+    if where is None:
+        return int(_plan(connection, sql.SQL("SELECT * FROM {}").format(name))["Plan Rows"])
+    condition = sql.SQL(cast("Any", where))
+    try:
+        plan = _plan(connection, sql.SQL("SELECT * FROM {} WHERE ({})").format(name, condition))
+        # Debezium puts a condition into parentheses. One that closes them, as `true) or (true`, has none to close here.
+        _plan(connection, sql.SQL("SELECT (ARRAY[{}])[1] FROM {}").format(condition, name))
+    except psycopg.Error as error:
+        raise ConditionRefused(f"{where}: {error.diag.message_primary or error}") from error
+    if _reads_more(plan):
+        raise ConditionRefused(f"{where}: it has a subquery")
+    return int(plan["Plan Rows"])
+
+
+def _plan(connection: Connection, query: sql.Composable) -> dict[str, Any]:
+    """The plan of a query, which is not carried out."""
+    with connection.transaction():
+        connection.execute("SET TRANSACTION READ ONLY")
+        # Prepared: PostgreSQL takes one statement then, so that a condition cannot bring others along.
+        [(plans,)] = connection.execute(sql.SQL("EXPLAIN (FORMAT JSON) ") + query, prepare=True).fetchall()
+    plan: dict[str, Any] = cast("Any", plans)[0]["Plan"]
+    return plan
+
+
+def _reads_more(plan: dict[str, Any]) -> bool:
+    """Whether a plan has a subquery, by itself or joined to the table."""
+    return "Subplan Name" in plan or "Join Type" in plan or any(_reads_more(one) for one in plan.get("Plans", ()))

@@ -1,0 +1,68 @@
+"""Whether the replication slot still holds everything that the connector has not read."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from connectors.errors import ContractBroken
+from pipeline.ingest.log_mismatch import Reason, Seen
+from pipeline.postgres.replication import Slot
+
+
+class LogBroken(ContractBroken):
+    """Changes between what the connector has read and what the slot still holds are missing for ever."""
+
+    remedy = (
+        "End the workers, then run `readmodels epoch open --resnapshot --execute`: it begins a new epoch, with a new "
+        "slot and a snapshot of PostgreSQL. Or begin log and models anew: run `readmodels teardown --execute`, then "
+        "`readmodels init`."
+    )
+
+
+def require_unbroken(name: str, slot: Slot | None, offsets: Iterable[Mapping[str, Any]]) -> None:
+    """Refuse a slot that begins behind the place to which the connector has read; Debezium would skip the gap silently.
+
+    Args:
+        name: the slot's.
+        slot: as it stood before `offsets` were read; the other way round, a connector at work would seem broken.
+        offsets: what Kafka Connect has recorded for the connector. Before its first streamed change, nothing is held
+            against the slot.
+
+    Raises:
+        LogBroken: the slot is gone, or is ahead.
+    """
+    found = gap(name, slot, read_to(offsets))
+    if found is not None:
+        raise LogBroken(found.sentence)
+
+
+def gap(name: str, slot: Slot | None, lsn: int | None) -> Seen | None:
+    """What is missing between a slot and a connector.
+
+    Args:
+        lsn: to which the connector has read; None before its first streamed change.
+    """
+    if lsn is None:
+        return None
+    if slot is None:
+        return Seen(Reason.SLOT_GONE, f"slot {name} is gone, and the connector had read to LSN {lsn}")
+    if slot.wal_status == "lost":
+        return Seen(
+            Reason.SLOT_GONE, f"slot {name} has lost WAL that it needed, and the connector had read to LSN {lsn}"
+        )
+    if slot.confirmed_flush_lsn is not None and slot.confirmed_flush_lsn > lsn:
+        sentence = f"slot {name} begins at LSN {slot.confirmed_flush_lsn}, the connector had read to {lsn}"
+        return Seen(Reason.SLOT_AHEAD, sentence)
+    return None
+
+
+def read_to(offsets: Iterable[Mapping[str, Any]]) -> int | None:
+    """The LSN to which a connector has read, as Kafka Connect has it; None before its first streamed change."""
+    return max((place for entry in offsets if (place := _streamed_to(entry)) is not None), default=None)
+
+
+def _streamed_to(entry: Mapping[str, Any]) -> int | None:
+    # Debezium confirms `lsn_commit` to the slot, the commit before the transaction that it is in, or `lsn_proc`, its
+    # last change, where it knows of no commit. Either may be the higher: a change of a transaction that commits late
+    # lies below a commit before it. Nothing else commits between the two, so that a slot up to either lost nothing.
+    places = [(entry["offset"] or {}).get(field) for field in ("lsn_proc", "lsn_commit")]
+    return max((int(place) for place in places if place is not None), default=None)

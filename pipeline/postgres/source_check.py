@@ -1,0 +1,95 @@
+"""A look at the source: what is wrong with it now, and what was wrong since the epoch began."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from pipeline.ingest.log_mismatch import EpochEnded, Reason, Seen
+from pipeline.postgres.capture import Capture, Source, read_source
+from pipeline.postgres.database import Connection
+from pipeline.postgres.preconditions import Finding, findings, gaps, require_ready
+from pipeline.postgres.source_history import Gap, History, SourceHistory
+from pipeline.postgres.source_identity import Identity, altered, identity_of
+
+_MOMENT = "SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'), pg_current_wal_lsn()::text"
+
+
+@dataclass(frozen=True)
+class Look:
+    """What was read at the source, and when: by the source's clock, and where its WAL ended."""
+
+    source: Source
+    moment: str
+
+    @property
+    def identity(self) -> Identity:
+        """By what the source is known."""
+        return identity_of(self.source)
+
+
+def look_at(connection: Connection, capture: Capture) -> Look:
+    """Look at the source; nothing is changed."""
+    source = read_source(connection, capture)
+    [(time, lsn)] = connection.execute(_MOMENT).fetchall()
+    return Look(source, f"{time} UTC (LSN {lsn})")
+
+
+def gaps_of(look: Look, known: History, capture: Capture, last: str = "") -> list[Gap]:
+    """Name the gaps of the log: those that last, those that left traces, and those that are remembered.
+
+    A source of which nothing is known yet has no gaps: nothing was captured from it.
+
+    Args:
+        last: the moment of the last look; that which is known by default.
+    """
+    if known.identity is None:
+        return []
+    since = f"since a moment between {last or known.seen} and {look.moment}"
+    found = [
+        *(Gap(finding.problem, since, finding.remedy) for finding in gaps(look.source, capture)),
+        *(Gap(problem, since) for problem in altered(known.identity, look.identity)),
+    ]
+    first_seen = {gap.problem: known.gaps.get(gap.problem, gap).since for gap in found}
+    return list({**known.gaps, **{gap.problem: replace(gap, since=first_seen[gap.problem]) for gap in found}}.values())
+
+
+def source_findings(look: Look, known: History, capture: Capture) -> list[Finding]:
+    """Name everything that is wrong with the source, or was since the epoch began, with its remedy."""
+    found = gaps_of(look, known, capture)
+    if not found:
+        return findings(look.source, capture)
+    named = {gap.problem for gap in found}
+    others = [finding for finding in findings(look.source, capture) if finding.problem not in named]
+    ended = [EpochEnded([seen]) for seen in as_seen(found)]
+    return [*(Finding(str(one), one.remedy) for one in ended), *others]
+
+
+def as_seen(found: list[Gap]) -> list[Seen]:
+    """Turn gaps into what ends an epoch."""
+    return [Seen(Reason.INCOMPLETE, f"{gap.problem}, {gap.since}", remedy=gap.remedy) for gap in found]
+
+
+def require_whole(connection: Connection, capture: Capture, history: SourceHistory) -> None:
+    """Refuse a source that is not ready, or whose log has gaps; what was seen is kept.
+
+    Raises:
+        EpochEnded: changes are missing in the log, or wrong.
+        SourceNotReady: something else was found.
+        KafkaUnavailable: the history cannot be read or kept.
+    """
+    look, known = look_at(connection, capture), history.read()
+    found = remembered(look, known, capture, history)
+    if found:
+        raise EpochEnded(as_seen(found))
+    require_ready(connection, capture)
+    if known.is_kept:
+        history.note_whole(look.identity, look.moment)
+
+
+def remembered(look: Look, known: History, capture: Capture, history: SourceHistory, last: str = "") -> list[Gap]:
+    """Name the gaps of the log, and keep those that are new."""
+    found = gaps_of(look, known, capture, last)
+    for gap in found:
+        if gap.problem not in known.gaps:
+            history.note_gap(gap)
+    return found

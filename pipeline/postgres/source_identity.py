@@ -1,0 +1,62 @@
+"""Identity of what is captured: by it a source is known to be the same that it was at the last look.
+
+What was changed and changed back leaves traces in PostgreSQL's catalog. A table that was made again has another oid,
+and so have a primary key and an entry of a publication. If an operation was left out and published again, the
+publication's row is of another transaction, and else the same.
+
+Of a table's own row in `pg_class` only the oid counts. A GRANT that changes nothing writes that row too, as a replica
+identity does that was changed and changed back, so its transaction proves nothing. New columns, indexes, VACUUM FULL,
+CLUSTER and TRUNCATE leave the oid as it is, and REINDEX that of a primary key's constraint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from pipeline.postgres.capture import Source
+
+Identity = Mapping[str, str]
+
+PUBLICATION = "publication"
+PUBLICATION_ROW = "publication row"
+_TABLE, _KEY, _ENTRIES = "table ", "key ", "entries "
+
+
+def identity_of(source: Source) -> dict[str, str]:
+    """Derive the identity of what is captured; what is not there is not in it."""
+    database = source.database
+    found = {
+        PUBLICATION: database.publication_identity,
+        PUBLICATION_ROW: f"{database.publication_version} {database.publication_content}",
+    }
+    for table in source.tables:
+        found[f"{_TABLE}{table.table_name}"] = table.table_identity
+        found[f"{_KEY}{table.table_name}"] = table.key_identity
+        found[f"{_ENTRIES}{table.table_name}"] = ",".join(table.publication_entries)
+    return {name: value for name, value in found.items() if value.strip()}
+
+
+def altered(known: Identity, found: Identity) -> Iterator[str]:
+    """Name what was changed and changed back since a source was known, as far as it left changes out."""
+    changed = {name for name in known.keys() & found.keys() if known[name] != found[name]}
+    if PUBLICATION in changed:
+        yield "the publication was dropped and made again"
+    elif PUBLICATION_ROW in changed and _content(known) == _content(found):
+        yield "the publication's operations were changed and set back"
+    remade = {name.removeprefix(_TABLE) for name in changed if name.startswith(_TABLE)}
+    yield from (f"{table} was dropped and made again" for table in sorted(remade))
+    for table in sorted({name.partition(" ")[2] for name in changed} - remade):
+        if f"{_KEY}{table}" in changed:
+            yield f"the primary key of {table} was dropped and made again"
+        if f"{_ENTRIES}{table}" in changed and PUBLICATION not in changed and not _shares_entry(table, known, found):
+            yield f"{table} was taken out of the publication and put back"
+
+
+def _shares_entry(table: str, known: Identity, found: Identity) -> bool:
+    """Whether an entry of the publication stayed. A table may be in it twice, such as by its schema."""
+    before, after = (set(one[f"{_ENTRIES}{table}"].split(",")) for one in (known, found))
+    return not before.isdisjoint(after)
+
+
+def _content(identity: Identity) -> str:
+    return identity[PUBLICATION_ROW].partition(" ")[2]

@@ -1,0 +1,98 @@
+"""Types and values of described columns that a read model cannot have whole, found before the log begins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from psycopg import sql
+
+from connectors.errors import UnsupportedType
+from connectors.types.pg_types import column_type
+from pipeline.definitions import Contract, Table
+from pipeline.postgres.database import Connection
+from pipeline.postgres.preconditions import Finding, SourceNotReady
+from sinks.pg_type import parse
+
+_LOST = {
+    "interval": (
+        "NOT isfinite({c}) OR abs(extract(hour FROM {c})) >= 2147483648",
+        "an infinite interval, which would arrive as zero, or one of 2147483648 hours, at which the connector fails",
+    ),
+    "date": (
+        "{c} BETWEEN '1582-10-05' AND '1582-10-14'",
+        "a date from 1582-10-05 to 1582-10-14, which a snapshot moves by ten days",
+    ),
+}
+
+_LOST_IN_KEYS = {
+    name: (
+        f"{{c}} > '294247-01-10 04:00:54.775806{zone}' AND isfinite({{c}})",
+        "a timestamp after 294247-01-10 04:00:54.775806, for which DuckDB has no value that could be a key",
+    )
+    for name, zone in (("timestamp", ""), ("timestamptz", "+00"))
+}
+
+_OF_EXTENSIONS = ("hstore", "ltree", "citext")
+"""Types beside PostgreSQL's own and its enums that the connector knows."""
+
+_FOREIGN = """
+    SELECT attribute.attname::text
+    FROM pg_catalog.pg_attribute AS attribute
+    JOIN pg_catalog.pg_type AS type ON type.oid = attribute.atttypid
+    WHERE attribute.attrelid = {table}::regclass AND attribute.attnum > 0 AND NOT attribute.attisdropped
+      AND type.typnamespace <> 'pg_catalog'::regnamespace AND type.typtype NOT IN ('e', 'd')
+      AND type.typcategory <> 'A' AND type.typname <> ALL ({known})"""
+
+
+def require_sendable(connection: Connection, contract: Contract) -> None:
+    """Refuse described columns of which the connector would lose a value.
+
+    Raises:
+        SourceNotReady: with every finding.
+    """
+    if found := list(unsendable(connection, contract)):
+        raise SourceNotReady(found)
+
+
+def unsendable(connection: Connection, contract: Contract) -> Iterator[Finding]:
+    """Name every described column whose type, or a value in it, cannot arrive whole in every read model."""
+    for table in contract.tables.values():
+        foreign = _foreign(connection, table)
+        for name, text in table.columns.items():
+            if problem := _problem(connection, table, name, is_foreign=name in foreign):
+                remedy = f"Leave {name} out of the columns of {table.source} in `readmodels.toml`."
+            elif name in table.key and (problem := _held(connection, table, name, _LOST_IN_KEYS)):
+                remedy = f"Change or delete these rows, or take {table.source} out of `readmodels.toml`."
+            else:
+                continue
+            yield Finding(f"{table.source}.{name} {text}: {problem}", remedy)
+
+
+def _problem(connection: Connection, table: Table, name: str, *, is_foreign: bool) -> str | None:
+    try:
+        column_type(table.columns[name])
+    except UnsupportedType as error:
+        return str(error)
+    if is_foreign:
+        return "the connector does not send values of this type"
+    return _held(connection, table, name, _LOST)
+
+
+def _held(connection: Connection, table: Table, name: str, lost: Mapping[str, tuple[str, str]]) -> str | None:
+    """Say which value the column holds that its type does not carry everywhere; None where it holds none."""
+    kind = parse(table.columns[name])
+    if kind.is_array or kind.name not in lost:
+        return None
+    condition, words = lost[kind.name]
+    source = sql.Identifier(*table.source.split(".", 1))
+    query = sql.SQL("SELECT EXISTS (SELECT FROM {} WHERE {})").format(
+        source, sql.SQL(condition).format(c=sql.Identifier(name))
+    )
+    [(is_held,)] = connection.execute(query).fetchall()
+    return f"it holds {words}" if is_held else None
+
+
+def _foreign(connection: Connection, table: Table) -> set[str]:
+    source = sql.Identifier(*table.source.split(".", 1)).as_string(connection)
+    query = sql.SQL(_FOREIGN).format(table=sql.Literal(source), known=sql.Literal(list(_OF_EXTENSIONS)))
+    return {str(name) for (name,) in connection.execute(query)}

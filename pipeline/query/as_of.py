@@ -1,0 +1,90 @@
+"""A question about now, asked of a moment that has passed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from datetime import datetime
+
+from sinks.duckdb.analytics_views import Analytics
+from sinks.duckdb.history import as_of_name
+from sinks.duckdb.query_check import parsed, select_of, unparsed
+from sinks.duckdb.sql_text import literal, quote
+
+
+class NoPast(ValueError):
+    """The question is about something of which only the present is known."""
+
+    remedy = (
+        "Name a table alone, as in `FROM orders`. For a history, which has `valid_from` and `valid_to`, leave out "
+        "--as-of."
+    )
+
+
+def as_of(query: str, moment: datetime, tables: Collection[str], analytics: Analytics) -> str:
+    """The same SELECT over the tables as they were.
+
+    Each table that it names becomes a common table expression of that name, and so does each view of these tables.
+
+    Args:
+        moment: with its time zone.
+        tables: those that have a history.
+
+    Raises:
+        QueryRefused: it is no SELECT.
+        NoPast: it names something else than those tables, those views and its own common table expressions.
+    """
+    tree = select_of(query)
+    own = set(_expressions(tree))
+    if taken := sorted(own & {name.lower() for name in tables}):
+        raise NoPast(f"{', '.join(taken)} is a table here, and cannot be the name of a common table expression")
+    past = dict(_past(moment, tables, analytics))
+    named = set(_tables(tree)) - own
+    if unknown := sorted(named - past.keys()):
+        raise NoPast(f"{', '.join(unknown)} is not known as of a moment")
+    if not named:
+        return query
+    # Tables before the views that are made of them; DuckDB computes none that is not asked for.
+    prefix = ", ".join(f"{quote(name)} AS ({past[name]})" for name in past)
+    ours = parsed(f"WITH {prefix} SELECT 1")["statements"][0]["node"]["cte_map"]["map"]
+    tree["statements"][0]["node"]["cte_map"]["map"][:0] = ours
+    return unparsed(tree)
+
+
+def _past(moment: datetime, tables: Iterable[str], analytics: Analytics) -> Iterator[tuple[str, str]]:
+    known = {name.lower(): name for name in tables}
+    for name, table in known.items():
+        yield name, f"FROM {quote(as_of_name(table))}({literal(moment.isoformat())})"
+    for view in analytics.views:
+        if (
+            view.name not in known
+            and set(_tables(tree := parsed(view.query))) - set(_expressions(tree)) <= known.keys()
+        ):
+            yield view.name, view.query
+
+
+def _tables(tree: object) -> Iterator[str]:
+    """The tables and views of a parsed query, with whatever they are qualified by, in lower case."""
+    if isinstance(tree, dict):
+        kind = tree.get("type")
+        if kind == "SHOW_REF":
+            yield "a description"
+        if kind == "BASE_TABLE":
+            path = (tree["catalog_name"], tree["schema_name"], tree["table_name"])
+            yield ".".join(filter(None, path)).lower()
+        for branch in tree.values():
+            yield from _tables(branch)
+    elif isinstance(tree, list):
+        for branch in tree:
+            yield from _tables(branch)
+
+
+def _expressions(tree: object) -> Iterator[str]:
+    """The names of all common table expressions of a parsed query, in lower case."""
+    if isinstance(tree, dict):
+        if isinstance(found := tree.get("cte_map"), dict):
+            yield from (entry["key"].lower() for entry in found["map"])
+        for branch in tree.values():
+            yield from _expressions(branch)
+    elif isinstance(tree, list):
+        for branch in tree:
+            yield from _expressions(branch)

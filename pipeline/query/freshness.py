@@ -1,0 +1,43 @@
+"""How far behind PostgreSQL an answer of DuckDB is."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from connectors.kafka import KafkaSettings, KafkaUnavailable, end_offsets
+from sinks.batch import Shard
+from sinks.duckdb.progress_query import Place
+
+
+class Ends:
+    """The ends of the log, asked for while DuckDB answers: Kafka may take its time, or not answer at all."""
+
+    def __init__(self, kafka: KafkaSettings, topics: Iterable[str]) -> None:
+        self._found: Mapping[Shard, int] | None = None
+        self._asking = threading.Thread(target=self._ask, args=(kafka, list(topics)), name="ends", daemon=True)
+        self._asking.start()
+
+    def after(self, wait_s: float) -> Mapping[Shard, int] | None:
+        """What Kafka said, after a last wait; None where it said nothing."""
+        self._asking.join(wait_s)
+        return self._found
+
+    def _ask(self, kafka: KafkaSettings, topics: list[str]) -> None:
+        try:
+            self._found = end_offsets(kafka.admin(), topics)
+        except KafkaUnavailable:
+            self._found = None
+
+
+def freshness(place: Place, ends: Mapping[Shard, int] | None, now: datetime) -> str:
+    """One sentence for a reader."""
+    if place.newest is None:
+        newest = "no change taken in yet"
+    else:
+        age_s = (now - place.newest).total_seconds()
+        newest = f"newest change committed at {place.newest.isoformat(timespec='milliseconds')}, {age_s:.1f} s ago"
+    if ends is None:
+        return f"{newest}; how many records are not read yet is not known, for Kafka did not answer in time"
+    return f"{newest}; {place.lag_records(ends)} records not read yet"

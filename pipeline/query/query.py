@@ -1,0 +1,140 @@
+"""Questions to DuckDB, whether or not a worker is writing it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as TookTooLong
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import duckdb
+import pyarrow as pa
+
+from pipeline.config import DuckdbSettings, Settings
+from pipeline.epochs.offset_sink import lives_of
+from pipeline.ingest.epoch_history import Lives
+from pipeline.query.as_of import as_of
+from pipeline.read_models import open_duckdb
+from sinks.duckdb.analytics_views import shipped_views
+from sinks.duckdb.progress_query import Place, place_of, place_query
+from sinks.duckdb.quack.proxy import REFUSED
+from sinks.duckdb.query_check import AnyName, QueryRefused, require_reads
+from sinks.duckdb.serving import LiveCatalog, load_extensions
+from sinks.duckdb.store import DuckdbStore, WriterElsewhere, catalog
+from sinks.errors import GenerationMissing
+
+PLACE_WAIT_S = 0.5
+"""How long a question waits for what is to be said of the freshness of its answer."""
+
+
+class QueryFailed(Exception):
+    """DuckDB could not answer the statement."""
+
+    remedy = "Correct the statement: `SHOW ALL TABLES` and `DESCRIBE orders` list the tables and the columns of one."
+
+
+class ReadersNotServed(Exception):
+    """A worker holds DuckDB, but does not let readers in."""
+
+    remedy = "Set `duckdb.serve` and `duckdb.token` for the worker and for this command, and restart the worker."
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Rows, and how far the generation had got that they are of; None where that was not told in time."""
+
+    rows: pa.Table
+    place: Place | None
+
+    def in_log(self, lives: Lives) -> Answer:
+        """The same with its place in the log's own offsets."""
+        if self.place is None:
+            return self
+        return replace(self, place=replace(self.place, offsets=lives.all_in_log(self.place.offsets)))
+
+
+def ask(settings: Settings, query: str, moment: datetime | None = None) -> pa.Table:
+    """Answer a SELECT over the live tables; see `answer`."""
+    return answer(settings, query, moment).rows
+
+
+def answer(settings: Settings, query: str, moment: datetime | None = None) -> Answer:
+    """Answer a SELECT over the live tables.
+
+    Args:
+        moment: where given, the tables are those of that moment.
+
+    Raises:
+        QueryRefused: it is something else, or beyond a bound.
+        QueryFailed: DuckDB's own objection, in its words.
+        NoPast: it cannot be asked of a moment.
+        ReadersNotServed: a worker holds DuckDB and serves nobody.
+        GenerationMissing: there is no DuckDB model yet.
+    """
+    require_reads(query, AnyName(), settings.duckdb.max_query_bytes)
+    if moment is not None:
+        query = as_of(query, moment, settings.tables, shipped_views(settings.duckdb.time_zone))
+    store = open_duckdb(settings)
+    live = store.live()
+    if live is None:
+        raise GenerationMissing(f"DuckDB has no generation yet in {settings.duckdb.directory}")
+    place, lives = place_query(catalog(live), settings.tables), lives_of(store, live)
+    try:
+        store.open()
+    except WriterElsewhere:
+        return _ask_worker(settings.duckdb, query, place).in_log(lives)
+    try:
+        connection = _locked_down(store)
+        require_reads(query, LiveCatalog(store.instance()))
+        rows = _answer(lambda: connection.execute(query).to_arrow_table())
+        return Answer(rows, place_of(connection.execute(place))).in_log(lives)
+    finally:
+        store.close()
+
+
+def _locked_down(store: DuckdbStore) -> duckdb.DuckDBPyConnection:
+    connection = store.instance().cursor()
+    connection.execute("SET enable_external_access = false")
+    return connection
+
+
+def _ask_worker(served: DuckdbSettings, query: str, place: str) -> Answer:
+    if not served.serve:
+        raise ReadersNotServed("a worker holds DuckDB and serves no readers")
+
+    def send(connection: duckdb.DuckDBPyConnection, text: str) -> duckdb.DuckDBPyConnection:
+        return connection.execute("FROM quack_query(?, ?, token := ?)", [served.serve, text, served.token])
+
+    with duckdb.connect() as connection:
+        load_extensions(connection)
+        asking = ThreadPoolExecutor(1)
+        where = asking.submit(lambda: place_of(send(connection.cursor(), place)))
+        try:
+            # First, for an answer must not be older than is said of it; what comes later may be of a later place.
+            told = _in_time(where)
+            return Answer(_answer(lambda: send(connection, query).to_arrow_table()), told)
+        except duckdb.IOException as error:
+            raise ReadersNotServed(f"nobody answers at {served.serve}") from error
+        finally:
+            connection.interrupt()
+            asking.shutdown()
+
+
+def _in_time(where: Future[Place]) -> Place | None:
+    try:
+        return where.result(PLACE_WAIT_S)
+    except (TookTooLong, duckdb.Error):
+        return None
+
+
+def _answer(execute: Callable[[], pa.Table]) -> pa.Table:
+    try:
+        return execute()
+    except duckdb.IOException:
+        raise
+    except duckdb.Error as error:
+        _, is_refused, reason = str(error).partition(REFUSED)
+        if is_refused:
+            raise QueryRefused(reason.partition("\n")[0]) from error
+        raise QueryFailed(str(error)) from error

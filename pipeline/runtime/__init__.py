@@ -1,0 +1,1 @@
+"""Worker processes: supervision, watchdog, heartbeats and memory limits."""

@@ -1,0 +1,76 @@
+"""A worker, and what is seen to beside it for as long as it works."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Sequence
+from contextvars import copy_context
+from typing import Protocol
+
+from pipeline.epochs.guard import Gate
+from pipeline.ingest.consumer import LogTruncated
+from pipeline.ingest.worker import Worker
+from pipeline.runtime.activity import Activity
+from sinks.batch import Shard
+from sinks.sink import Sink
+
+
+class Beside(Protocol):
+    """Sees to something of a generation while its worker works."""
+
+    def follow(self, over: threading.Event, held: Callable[[], Collection[Shard]]) -> None:
+        """Do it until it is done, or `over` is set.
+
+        Args:
+            held: answers with the shards that this process reads.
+        """
+
+
+class Attended:
+    """A worker, and what is seen to on threads of their own meanwhile.
+
+    Args:
+        gate: the one that its records pass.
+        beside: such as the sweeps; none of those for a generation that is being rebuilt, which was given them at its
+            birth.
+        activity: is told what the worker does.
+    """
+
+    def __init__(self, worker: Worker, gate: Gate, beside: Sequence[Beside], activity: Activity) -> None:
+        self._worker = worker
+        self._gate = gate
+        self._beside = beside
+        self._activity = activity
+
+    def run(self, until: threading.Event, is_done: Callable[[Sink], bool] = lambda _: False) -> None:
+        """Work until `until` is set or `is_done` says so.
+
+        Raises:
+            Exception: what the worker stops at.
+        """
+        with self._activity.of_work():
+            self._run(until, is_done)
+
+    def _run(self, until: threading.Event, is_done: Callable[[Sink], bool]) -> None:
+        over = threading.Event()
+        threads = [
+            threading.Thread(
+                target=copy_context().run,
+                args=(one.follow, over, self._worker.held),
+                name=type(one).__name__,
+                daemon=True,
+            )
+            for one in self._beside
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            self._worker.run(until, is_done, self._activity)
+        except LogTruncated:
+            # A topic that was made anew lacks offsets too, and that is the better answer.
+            self._gate.require_same()
+            raise
+        finally:
+            over.set()
+            for thread in threads:
+                thread.join()

@@ -1,0 +1,56 @@
+"""Copies of the live tables that DuckDB's worker publishes while it runs."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import structlog
+
+from pipeline.config import Settings
+from sinks.duckdb.analytics_views import shipped_views
+from sinks.duckdb.removal import note_copy
+from sinks.duckdb.serving import Copies
+from sinks.duckdb.store import DuckdbStore
+from sinks.errors import SinkError
+
+log = structlog.get_logger()
+
+ENDS_WITHIN_S = 20.0
+"""How long a worker that ends waits for the copy in hand."""
+
+
+@contextmanager
+def publishing(store: DuckdbStore, settings: Settings) -> Iterator[None]:
+    """Publish copies while the block runs, where they are wanted."""
+    if not settings.duckdb.copy_to:
+        yield
+        return
+    note_copy(settings.duckdb.directory, Path(settings.duckdb.copy_to))
+    copies = Copies(
+        Path(settings.duckdb.copy_to),
+        list(settings.tables),
+        settings.duckdb.copy_every_s,
+        shipped_views(settings.duckdb.time_zone),
+        int(settings.duckdb.copy_mode, base=8),
+    )
+    stop = threading.Event()
+    thread = threading.Thread(target=_publish, args=(copies, store, stop), name="copies", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        # It would open the store again, and DuckDB aborts a process that ends meanwhile.
+        stop.set()
+        thread.join(ENDS_WITHIN_S)
+
+
+def _publish(copies: Copies, store: DuckdbStore, stop: threading.Event) -> None:
+    while not stop.is_set():
+        try:
+            copies.publish_if_due(store.instance())
+        except SinkError as error:
+            log.warning("copy not published", reason=str(error), remedy=error.remedy)
+        stop.wait(0.5)

@@ -1,0 +1,156 @@
+"""One process per model, so that a slow, broken or restarted store disturbs no other."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import structlog
+
+from pipeline.runtime.process import EXIT_STOPPED
+
+log = structlog.get_logger()
+
+LONGEST_PAUSE_S = 30.0
+STEADY_S = 60.0
+"""After this long a process counts as well started, and its next crash as its first."""
+
+LOOK_EVERY_S = 5.0
+"""How soon another live generation of a model whose process stopped is noticed."""
+
+Live = Callable[[str], int | None]
+"""The live generation of a model; None while its store cannot tell."""
+
+_FAILED = (EXIT_STOPPED, -signal.SIGKILL)
+
+
+@dataclass
+class Child:
+    """A process to keep running."""
+
+    model: str
+    command: Sequence[str]
+    process: subprocess.Popen[bytes] | None = None
+    crashes: int = 0
+    started_at: float = 0.0
+    starts_again_at: float = 0.0
+    exit_code: int | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """It ended for good: well, or with something that only an operator can mend."""
+        return self.exit_code is not None
+
+
+@dataclass
+class Supervisor:
+    """Starts children, starts those again that crash or have another generation to feed, and ends them together.
+
+    Args:
+        command: the command line of a model's process.
+        log_file: where the processes' words go; None is where ours go.
+        environment: what the processes find in their environment beside ours.
+        live: is asked for a model whose process stopped; once a rebuild has made another generation live, the process
+            is started again.
+        look_every_s: how often it is asked.
+    """
+
+    command: Callable[[str], Sequence[str]]
+    log_file: Path | None = None
+    grace_s: float = 60.0
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    children: list[Child] = field(default_factory=list)
+    live: Live | None = None
+    look_every_s: float = LOOK_EVERY_S
+
+    def run(self, models: Sequence[str], until: threading.Event) -> int:
+        """Run until `until` is set or every child is over.
+
+        Returns:
+            The exit code: 0, or 1 where a child stopped for an operator, or had to be killed. One that was just
+            starting, or about to be started again, has ended well.
+        """
+        self.children = [Child(model, self.command(model)) for model in models]
+        try:
+            while not until.is_set() and not all(child.is_over for child in self.children):
+                for child in self.children:
+                    self._look_after(child, until)
+                until.wait(0.2)
+        finally:
+            self._end()
+        return EXIT_STOPPED if any(child.exit_code in _FAILED for child in self.children) else 0
+
+    def _look_after(self, child: Child, until: threading.Event) -> None:
+        if child.is_over:
+            return
+        if child.process is None:
+            if time.monotonic() >= child.starts_again_at:
+                self._start(child)
+            return
+        code = child.process.poll()
+        if code is None:
+            return
+        child.process = None
+        if code in (0, EXIT_STOPPED):
+            child.exit_code = code
+            if code:
+                log.error("worker stopped", model=child.model, others="go on")
+                if self.live is not None:
+                    # On a thread: a store that does not answer must not keep the others waiting.
+                    watch = threading.Thread(target=self._await_another, args=(child, self.live, until), daemon=True)
+                    watch.start()
+        else:
+            self._schedule(child, code)
+
+    def _await_another(self, child: Child, live: Live, until: threading.Event) -> None:
+        """Let a stopped process be started again once its model has another live generation."""
+        before = live(child.model)
+        while not until.wait(self.look_every_s):
+            now = live(child.model)
+            if now not in {None, before}:
+                log.info("another generation is live", model=child.model, generation=now)
+                child.exit_code = None
+                return
+
+    def _start(self, child: Child) -> None:
+        # The pipe is the leash: its other end closes with this process, however that ends.
+        with self.log_file.open("ab") if self.log_file else contextlib.nullcontext() as words:
+            child.process = subprocess.Popen(  # noqa: S603
+                child.command,
+                env={**os.environ, **self.environment},
+                stdin=subprocess.PIPE,
+                stdout=words,
+                stderr=words,
+                start_new_session=True,
+            )
+        child.started_at = time.monotonic()
+        log.info("worker started", model=child.model, pid=child.process.pid)
+
+    def _schedule(self, child: Child, code: int) -> None:
+        lived_s = time.monotonic() - child.started_at
+        child.crashes = 1 if lived_s > STEADY_S else child.crashes + 1
+        pause_s = min(LONGEST_PAUSE_S, 0.5 * 2**child.crashes)
+        child.starts_again_at = time.monotonic() + pause_s
+        log.error("worker crashed", model=child.model, exit_code=code, starts_again_in_s=pause_s)
+
+    def _end(self) -> None:
+        running = [child for child in self.children if child.process is not None]
+        for child in running:
+            assert child.process is not None
+            child.process.terminate()
+        deadline = time.monotonic() + self.grace_s
+        for child in running:
+            assert child.process is not None
+            try:
+                child.exit_code = child.process.wait(max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                log.error("worker does not end, killing it", model=child.model)
+                child.process.kill()
+                child.exit_code = child.process.wait()

@@ -1,0 +1,136 @@
+"""Workers of a deployment, as the control topic knows them: their last heartbeats, and the requests to pause."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from connectors.kafka import KafkaSettings
+from pipeline.ingest.control_topic import Kept, is_pause, read_control
+from pipeline.runtime.heartbeat import MISSING_AFTER_S, PREFIX, Heartbeat, WorkerState, heartbeat_from
+
+
+@dataclass(frozen=True)
+class Worker:
+    """One worker process.
+
+    Args:
+        heard_at: when its last heartbeat was stored.
+        silent_s: how long ago that was.
+    """
+
+    last: Heartbeat
+    heard_at: datetime
+    silent_s: float
+
+    @property
+    def is_missing(self) -> bool:
+        """It neither ended nor stopped, and is silent."""
+        return self.last.state is not WorkerState.STOPPED and self.silent_s > MISSING_AFTER_S
+
+    @property
+    def is_running(self) -> bool:
+        """It was heard of lately."""
+        return self.last.state not in {WorkerState.STOPPED, WorkerState.RESTARTING} and not self.is_missing
+
+    @property
+    def place(self) -> str:
+        """Where it runs or ran."""
+        return f"{self.last.host}, process {self.last.pid}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Convert to plain data."""
+        seen = {"is_running": self.is_running, "heard_at": self.heard_at, "silent_s": round(self.silent_s, 1)}
+        return {**msgspec.to_builtins(self.last, str_keys=True), **seen}
+
+
+@dataclass(frozen=True)
+class Control:
+    """The control topic's content.
+
+    Args:
+        workers: those that run, and those that stopped or are missing, until a later one runs in their place.
+        paused_since: the models that are to pause, and when each was asked to.
+    """
+
+    workers: tuple[Worker, ...]
+    paused_since: Mapping[str, datetime]
+
+    def of(self, model: str) -> list[Worker]:
+        """The workers of one model."""
+        return [worker for worker in self.workers if worker.last.model == model]
+
+
+def read_workers(kafka: KafkaSettings) -> Control:
+    """Read the control topic.
+
+    Raises:
+        ControlTopicMissing: the topic does not exist.
+        KafkaUnavailable: the brokers did not answer.
+    """
+    return control_from(read_control(kafka), datetime.now(UTC))
+
+
+def control_from(kept: Mapping[str, Kept], now: datetime) -> Control:
+    """Interpret the last record of every key.
+
+    Args:
+        now: by a clock that agrees with the brokers' to a few seconds.
+    """
+    heard = [
+        Worker(heartbeat, one.stored_at, max(0.0, (now - one.stored_at).total_seconds()))
+        for key, one in kept.items()
+        if key.startswith(PREFIX) and (heartbeat := _heartbeat(one.value)) is not None
+    ]
+    paused = {key: one.stored_at for key, one in kept.items() if not key.startswith(PREFIX) and is_pause(one.value)}
+    return Control(tuple(sorted(_current(heard), key=lambda worker: worker.last.key)), paused)
+
+
+def replaced_by(key: str, kept: Mapping[str, Kept], now: datetime) -> list[str]:
+    """The keys of workers that are gone, and in whose place the worker of a key was started.
+
+    Args:
+        kept: the control topic's last record of every key.
+        now: by a clock that agrees with the brokers' to a few seconds.
+    """
+    own = _heartbeat(kept[key].value) if key in kept else None
+    if own is None:
+        return []
+    current = {worker.last.key for worker in control_from(kept, now).of(own.model)}
+    of_model = {one: beat.model == own.model for one in kept if (beat := _heartbeat(kept[one].value)) is not None}
+    return [one for one, is_of_model in of_model.items() if is_of_model and one not in current]
+
+
+def restarting_before(own: Heartbeat, kept: Mapping[str, Kept]) -> list[Heartbeat]:
+    """The last heartbeats of this model's workers on this host that ended to be started again, the latest last."""
+    found = filter(None, (_heartbeat(one.value) for key, one in kept.items() if key.startswith(PREFIX)))
+    ended = (
+        last for last in found if (last.model, last.host, last.state) == (own.model, own.host, WorkerState.RESTARTING)
+    )
+    return sorted(ended, key=lambda last: last.since)
+
+
+def _current(workers: Iterable[Worker]) -> list[Worker]:
+    """Leave out a worker that is gone, and in whose place a later one was started, whatever became of that."""
+    found = list(workers)
+    return [
+        worker
+        for worker in found
+        if worker.is_running
+        or not any(
+            other is not worker and other.last.model == worker.last.model and other.last.started_at > worker.heard_at
+            for other in found
+        )
+    ]
+
+
+def _heartbeat(value: bytes) -> Heartbeat | None:
+    try:
+        return heartbeat_from(value)
+    except msgspec.MsgspecError:
+        # A heartbeat of another version of this program, of which nothing can be said.
+        return None

@@ -1,0 +1,100 @@
+"""Addresses of the services, as they are configured."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from urllib.parse import SplitResult, parse_qs, urlsplit
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+_UNKNOWN_PARAMETER = re.compile(r'(?:invalid URI query parameter: |invalid connection option )"(\w+)"')
+_NO_URL = "is no libpq URL: postgresql://user:password@host:port/database, where %40 stands for @ in a password"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceSettings:
+    """Where a service answers, as a URL."""
+
+    url: str = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RedisSettings(ServiceSettings):
+    """The cache.
+
+    Args:
+        url: as `redis://user:password@host:port/0`, `rediss://…` for TLS, or `unix:///path`.
+    """
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.url)
+        if parts.scheme not in ("redis", "rediss", "unix"):
+            raise ValueError("the URL begins with redis://, rediss:// or unix://")
+        path = "" if parts.scheme == "unix" else parts.path.strip("/")
+        for database in (path, *parse_qs(parts.query).get("db", ())):
+            if database not in ("", "0"):
+                raise ValueError(
+                    f"the URL names database {database}: the model uses every database of its server, and readers find "
+                    "it in database 0"
+                )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ElasticsearchSettings:
+    """The index.
+
+    Args:
+        url: of a node, as `https://user:password@host:port/base/path`; the path is that of a proxy before it.
+        request_timeout_s: after which a request counts as unanswered.
+    """
+
+    url: str = field(repr=False)
+    request_timeout_s: float = 30.0
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("the URL begins with http:// or https://, and a host follows")
+        if _port(parts) is None:
+            raise ValueError(f"the URL names no port: add :9200, or :{443 if parts.scheme == 'https' else 80}")
+        if parts.query or parts.fragment:
+            raise ValueError("the URL ends with the path: Elasticsearch's client takes no parameters from it")
+
+
+def _port(parts: SplitResult) -> int | None:
+    try:
+        return parts.port
+    except ValueError:
+        raise ValueError("the URL's port is not a number from 0 to 65535") from None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceSettings:
+    """How to reach the source.
+
+    `url` is a libpq URL of the tables' owner. `admin_url` is one of a role that may create roles; it is used for the
+    replication role and its slot, and for nothing else.
+    """
+
+    url: str = field(repr=False)
+    admin_url: str = field(repr=False)
+    replication_password: str = field(repr=False)
+    replication_role: str = "debezium"
+
+    def __post_init__(self) -> None:
+        for name, url in (("url", self.url), ("admin_url", self.admin_url)):
+            if problem := _problem_of(url):
+                raise ValueError(f"{name} {problem}")
+
+
+def _problem_of(url: str) -> str | None:
+    """Why a URL cannot be used; None if libpq can read it. The words hold no part of it that may be secret."""
+    try:
+        host = str(conninfo_to_dict(url).get("host") or "")
+    except psycopg.ProgrammingError as error:
+        parameter = _UNKNOWN_PARAMETER.search(str(error))
+        return f"has the parameter {parameter[1]!r}, which libpq does not know" if parameter else _NO_URL
+    # What follows an @ within a password is taken for the host; one that begins with @ is an abstract socket.
+    return _NO_URL if "@" in host[1:] else None

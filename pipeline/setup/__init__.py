@@ -1,0 +1,1 @@
+"""Setup of a deployment: source, connector, topics and first generations."""

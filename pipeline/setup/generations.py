@@ -1,0 +1,65 @@
+"""The first generation of every read model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+
+from pipeline import read_models
+from pipeline.config import Settings
+from pipeline.ingest.store_directories import note_directory, noted_directories
+from pipeline.setup.source import UNCHANGED, Step
+from sinks.generation import Record
+from sinks.sink import Store
+
+NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+def first_generation_steps(settings: Settings) -> list[Step]:
+    """A step per model that creates its first generation where it has none, and one that notes where files will be."""
+    records = {model: read_models.newborn(model, settings) for model in read_models.MODELS}
+    noted = Step("duckdb directory", lambda: _note_directory(settings))
+    return [
+        noted,
+        *(
+            _step(model, f"{model} model", settings, partial(_create_first, record=record))
+            for model, record in records.items()
+        ),
+    ]
+
+
+def _step(model: str, name: str, settings: Settings, act: Callable[[Store], str]) -> Step:
+    def carry_out() -> str:
+        with read_models.STORES[model](settings) as store:
+            return act(store)
+
+    return Step(name, carry_out)
+
+
+def _create_first(store: Store, record: Record) -> str:
+    live, generations = store.live(), store.generations()
+    if live in generations:
+        return UNCHANGED
+    # Not the number of one that was removed by hand: something of it may be left.
+    generation = max(_fit_for_readers(generations), default=(NEVER, max([live or 0, *generations]) + 1))[1]
+    store.create(generation, replace(record, is_complete=False))
+    store.sink(generation).cutover()
+    return f"generation {generation} is live"
+
+
+def _fit_for_readers(generations: Mapping[int, Record]) -> Iterator[tuple[datetime, int]]:
+    """Yield the generations that may be shown, each after the moment when readers last began to see it."""
+    for number, record in generations.items():
+        if record.is_followed and not record.is_rejected:
+            yield record.shown_at or NEVER, number
+
+
+def _note_directory(settings: Settings) -> str:
+    """Note the directory before there is anything in it, so that `teardown` finds it whatever is configured then."""
+    directory = settings.duckdb.directory.absolute()
+    if directory in noted_directories(settings.kafka):
+        return UNCHANGED
+    note_directory(settings.kafka, directory)
+    return "noted"

@@ -1,0 +1,152 @@
+"""Snapshots that a deployment needs: every captured table is read once, from beginning to end.
+
+The connector's initial snapshot reads a table. An incremental one does later if the table was captured only then, or if
+the initial snapshot failed before its first row, which the connector takes for a snapshot that has ended. All changes
+since the table was captured are streamed in either case, so an incremental snapshot makes the log whole.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import closing
+
+from connectors.errors import ContractBroken
+from connectors.kafka_connect import ConnectClient, ConnectorFailed
+from connectors.notifications import InitialSnapshot
+from connectors.schema_lookup import AskedOnce
+from pipeline import read_models
+from pipeline.config import Settings
+from pipeline.log_scan.snapshot_status import told_of_snapshots
+from pipeline.postgres.incremental_snapshot import SnapshotProgress, WantedSnapshot
+from pipeline.postgres.preconditions import Finding
+from pipeline.setup.source import UNCHANGED
+
+WAIT_S = 60.0
+"""How long set-up waits for the initial snapshot. A large one goes on by itself."""
+LOOK_EVERY_S = 1.0
+
+RESNAPSHOT = "`readmodels epoch open --resnapshot --execute`"
+
+
+class SnapshotIncomplete(ContractBroken):
+    """Tables have rows that are not in the log."""
+
+    def __init__(self, findings: list[Finding]) -> None:
+        super().__init__("; ".join(finding.problem for finding in findings))
+        self.remedy = " ".join(finding.remedy for finding in findings)
+
+
+def read_snapshots(settings: Settings) -> InitialSnapshot | None:
+    """Read what the connector tells of its snapshots; None if it tells of none, or some notifications are gone.
+
+    Raises:
+        KafkaUnavailable: the brokers did not answer.
+        RegistryUnavailable: the schema registry did not answer.
+    """
+    # Keep a reference: a garbage-collected AdminClient never completes its futures.
+    admin = settings.kafka.admin()
+    return told_of_snapshots(settings, admin, AskedOnce(read_models.registry(settings)))
+
+
+def snapshot_findings(told: InitialSnapshot | None, settings: Settings) -> list[Finding]:
+    """Name the captured tables that no snapshot has read, and a snapshot that has not ended."""
+    connector = settings.connector
+    if told is None:
+        problem = f"topic {connector.notification_topic} does not tell whether a snapshot has read the tables"
+        remedy = f"Run `readmodels init`, which waits for the snapshot. If it has begun long ago: {RESNAPSHOT}."
+        return [Finding(problem, remedy)]
+    if not told.has_ended:
+        again = f", in attempt {told.attempts}" if told.attempts > 1 else ""
+        problem = f"the initial snapshot has not ended{again}: {_progress(told, settings)}"
+        remedy = (
+            "Wait for it. If it begins again and again, `readmodels init` names a missing right, and Kafka Connect's "
+            "log any other cause."
+        )
+        return [Finding(problem, remedy)]
+    return [
+        Finding(
+            f"no snapshot has read {table}: its rows from before it was captured are in no read model",
+            "Run `readmodels init`, which has the connector read what is missing.",
+        )
+        for table in told.lacks(connector.tables)
+    ]
+
+
+def require_snapshots(settings: Settings) -> None:
+    """Refuse a log that lacks rows.
+
+    Raises:
+        SnapshotIncomplete: a table was not read, or not yet.
+        KafkaUnavailable, RegistryUnavailable: they did not answer.
+    """
+    if found := snapshot_findings(read_snapshots(settings), settings):
+        raise SnapshotIncomplete(found)
+
+
+def complete_snapshots(settings: Settings, tell: Callable[[str], None]) -> str:
+    """Wait for the initial snapshot, then have the connector read the tables that it has not read.
+
+    Args:
+        tell: is called with a table before the connector is asked to read it.
+
+    Returns:
+        What was done, in words.
+
+    Raises:
+        ConnectorFailed: the connector failed.
+        SnapshotIncomplete: the initial snapshot began again, or did not begin.
+        SnapshotNotTaken: the connector could not read a table.
+    """
+    if not snapshot_findings(read_snapshots(settings), settings):
+        return UNCHANGED
+    told = _ended(settings)
+    if not told.has_ended:
+        return f"under way: {_progress(told, settings)}"
+    missing = told.lacks(settings.connector.tables)
+    for table in missing:
+        tell(table)
+        read_models.incremental(settings).take(WantedSnapshot(tables=(table,)), _Watch(settings))
+    return f"taken of {', '.join(missing)}" if missing else "complete"
+
+
+def _progress(told: InitialSnapshot, settings: Settings) -> str:
+    failed = f", and could not read {told.failed_at}" if told.failed_at else ""
+    return f"it has read {len(told.rows)} of {len(settings.connector.tables)} tables{failed}"
+
+
+def _ended(settings: Settings) -> InitialSnapshot:
+    """Wait until the initial snapshot has ended, or for as long as it makes progress in its first attempt."""
+    require_at_work, deadline, begun_with = _Watch(settings), time.monotonic() + WAIT_S, None
+    while True:
+        told = read_snapshots(settings)
+        if told is not None and told.has_ended:
+            return told
+        begun_with = begun_with or (told.attempts if told else None)
+        is_again = told is not None and told.attempts > (begun_with or 0)
+        is_late = time.monotonic() > deadline
+        if (told is None and is_late) or is_again:
+            raise SnapshotIncomplete(snapshot_findings(told, settings))
+        if told is not None and is_late:
+            return told
+        require_at_work()
+        time.sleep(LOOK_EVERY_S)
+
+
+class _Watch:
+    """Raises once the connector has failed, so that nobody waits for it for ever."""
+
+    EVERY_S = 5.0
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._looks_at = time.monotonic() + self.EVERY_S
+
+    def __call__(self, _: SnapshotProgress | None = None) -> None:
+        if time.monotonic() < self._looks_at:
+            return
+        self._looks_at = time.monotonic() + self.EVERY_S
+        with closing(ConnectClient(self._settings.connect.url)) as client:
+            status = client.status(self._settings.connector.name)
+        if status.has_failed:
+            raise ConnectorFailed(str(status))

@@ -1,0 +1,237 @@
+"""Set-up of everything between the orders and the log, in steps that can be repeated."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+
+from connectors import topics
+from connectors.debezium import ConnectorConfiguration
+from connectors.kafka import KafkaSettings, end_offsets
+from connectors.kafka_connect import ConnectClient
+from connectors.topics import TopicSettings, WantedTopic
+from pipeline.config import DecimalMode, Settings
+from pipeline.definitions import Contract
+from pipeline.ingest import control_topic
+from pipeline.postgres import database, replication
+from pipeline.postgres.capture import Capture, read_source
+from pipeline.postgres.slot_gap import require_unbroken
+from pipeline.postgres.source_check import require_whole
+from pipeline.postgres.source_history import SourceHistory
+from pipeline.postgres.unsendable import require_sendable
+from pipeline.service_addresses import SourceSettings
+
+UNCHANGED = "unchanged"
+CONNECTOR_START_TIMEOUT_S = 120.0
+CONNECTOR_STOP_TIMEOUT_S = 60.0
+SLOT_RELEASE_TIMEOUT_S = 60.0
+
+Report = Callable[[str, str], None]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing to do. It may be repeated; it answers with what it changed, or `UNCHANGED`."""
+
+    name: str
+    carry_out: Callable[[], str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployment:
+    """Everything that set-up and teardown touch.
+
+    `worker_topics` are topics that the workers need beside the connector's; `is_double_accepted` takes decimals as
+    binary doubles, which lose cents. `columns` are those that the models are made of, and `contract` is all that they
+    are made of, see `preconditions.Capture`.
+    """
+
+    source: SourceSettings
+    kafka: KafkaSettings
+    topics: TopicSettings
+    connect_url: str
+    connector: ConnectorConfiguration
+    is_double_accepted: bool = False
+    columns: Mapping[str, Collection[str]] = field(default_factory=dict)
+    contract: Contract | None = None
+    worker_topics: tuple[WantedTopic, ...] = (control_topic.wanted_topic(replication_factor=None),)
+
+    @property
+    def capture(self) -> Capture:
+        """What is captured, and by whom."""
+        return Capture(self.connector, self.source.replication_role, self.columns, self.contract)
+
+
+def deployment_of(settings: Settings) -> Deployment:
+    """Return everything that set-up and teardown touch."""
+    return replace(bare_deployment_of(settings), contract=settings.contract)
+
+
+def bare_deployment_of(settings: Settings) -> Deployment:
+    """Return the same without the definitions, which may contradict themselves in `readmodels.toml`."""
+    return Deployment(
+        source=settings.source,
+        kafka=settings.kafka,
+        topics=settings.topics,
+        connect_url=settings.connect.url,
+        connector=settings.connector,
+        is_double_accepted=settings.envelopes.decimals is DecimalMode.DOUBLE,
+        columns={table.source: frozenset(table.columns) for table in settings.tables.values()},
+    )
+
+
+def carry_out(steps: Iterable[Step], report: Report) -> None:
+    """Do the steps in order, and report each by its name and outcome; the first that fails ends it."""
+    for step in steps:
+        report(step.name, step.carry_out())
+
+
+def init_steps(deployment: Deployment) -> list[Step]:
+    """The steps from bare servers to a log that fills. The topics exist before the connector writes to them."""
+    return [
+        Step("tables", lambda: _tables(deployment.source)),
+        Step("replication role", lambda: _role(deployment.source)),
+        Step("grants", lambda: _grants(deployment)),
+        Step("publication", lambda: _publication(deployment.source)),
+        Step("preconditions", lambda: _preconditions(deployment)),
+        Step("topics", lambda: _topics(deployment)),
+        connector_step(deployment),
+    ]
+
+
+def connector_step(deployment: Deployment) -> Step:
+    """The step that creates the connector, or lets it go on."""
+    return Step("connector", lambda: _connector(deployment))
+
+
+def missing_topics_step(deployment: Deployment) -> Step:
+    """The step that makes the topics that are not there, and leaves the others as they are."""
+    return Step("missing topics", lambda: _missing_topics(deployment))
+
+
+def _tables(source: SourceSettings) -> str:
+    with database.connect(source.url) as connection:
+        if database.presence(connection, source.replication_role).is_schema_present:
+            return UNCHANGED
+        database.create_schema(connection)
+        return "created"
+
+
+def _role(source: SourceSettings) -> str:
+    if replication.can_replicate(source):
+        return UNCHANGED
+    replication.create_role(source)
+    return f"{source.replication_role} may log in and replicate"
+
+
+def _grants(deployment: Deployment) -> str:
+    source = deployment.source
+    with database.connect(source.url) as connection:
+        is_granted = database.presence(connection, source.replication_role).is_granted
+        if not is_granted:
+            database.grant(connection, source.replication_role)
+        lacking = [
+            table
+            for table in read_source(connection, deployment.capture).tables
+            if table.is_present and not (table.is_schema_usable and table.is_readable)
+        ]
+        for table in lacking:
+            database.let_read(connection, table.table_name, source.replication_role)
+    return UNCHANGED if is_granted and not lacking else f"granted to {source.replication_role}"
+
+
+def _publication(source: SourceSettings) -> str:
+    with database.connect(source.url) as connection:
+        if database.presence(connection, source.replication_role).is_publication_present:
+            return UNCHANGED
+        database.create_publication(connection)
+        return "created"
+
+
+def _preconditions(deployment: Deployment) -> str:
+    deployment.connector.require_safe(is_double_accepted=deployment.is_double_accepted)
+    with database.connect(deployment.source.url) as connection:
+        require_whole(connection, deployment.capture, SourceHistory(deployment.kafka, deployment.connector.name))
+        if deployment.capture.contract is not None:
+            require_sendable(connection, deployment.capture.contract)
+    return "all hold"
+
+
+def _topics(deployment: Deployment) -> str:
+    wanted = all_topics(deployment)
+    admin = deployment.kafka.admin()
+    created, tuned = topics.create_missing(admin, wanted), topics.tune(admin, wanted)
+    changes = [f"created {', '.join(created)}"] if created else []
+    changes += [f"changed settings of {', '.join(tuned)}"] if tuned else []
+    return "; ".join(changes) or UNCHANGED
+
+
+def _missing_topics(deployment: Deployment) -> str:
+    admin, wanted = deployment.kafka.admin(), all_topics(deployment)
+    present = topics.describe(admin, [topic.name for topic in wanted])
+    created = topics.create_missing(admin, [topic for topic in wanted if topic.name not in present])
+    return f"created {', '.join(created)}" if created else UNCHANGED
+
+
+def all_topics(deployment: Deployment) -> list[WantedTopic]:
+    """List the topics of the connector and of the workers, as set-up makes them."""
+    replicas = deployment.topics.replication_factor
+    workers = [replace(topic, replication_factor=replicas) for topic in deployment.worker_topics]
+    return topics.wanted_topics(deployment.connector, deployment.topics) + workers
+
+
+def _connector(deployment: Deployment) -> str:
+    name = deployment.connector.name
+    with database.connect(deployment.source.url) as connection:
+        version = connection.info.server_version // 10_000
+    wanted = dict(deployment.connector.for_server(version).settings)
+    with closing(ConnectClient(deployment.connect_url)) as client:
+        is_new = name not in client.names()
+        if is_new:
+            # Kafka Connect may remember the offsets of a connector of this name that was deleted.
+            client.create_stopped(name, wanted)
+            client.wait_until_stopped(name, CONNECTOR_STOP_TIMEOUT_S)
+            if client.offsets(name) and not _has_records(deployment):
+                # The offsets would keep the connector from the snapshot that an empty log needs.
+                client.forget_offsets(name)
+        _require_unbroken(deployment, client)
+        # Before its settings are changed: while Kafka Connect takes them up, it does not say that a connector rests.
+        is_at_rest = client.status(name).is_at_rest
+        outcome = "created" if is_new else UNCHANGED
+        if not is_new and client.config(name) != {**wanted, "name": name}:
+            client.put_config(name, wanted)
+            outcome = "settings changed"
+        status = client.status(name)
+        if status.has_failed:
+            client.restart_failed(name)
+            outcome = "restarted" if outcome == UNCHANGED else outcome
+        elif is_at_rest or status.is_at_rest:
+            client.resume(name)
+            outcome = "resumed" if outcome == UNCHANGED else outcome
+        client.wait_until_running(name, CONNECTOR_START_TIMEOUT_S)
+        return f"{outcome}, running"
+
+
+def _has_records(deployment: Deployment) -> bool:
+    return any(end_offsets(deployment.kafka.admin(), deployment.connector.table_topics).values())
+
+
+def _require_unbroken(deployment: Deployment, client: ConnectClient) -> None:
+    with database.connect(deployment.source.url) as connection:
+        slot = replication.read_slot(connection, deployment.connector.slot)
+    require_unbroken(deployment.connector.slot, slot, client.offsets(deployment.connector.name))
+
+
+def bring_to_rest(client: ConnectClient, name: str) -> None:
+    """Stop a connector, and wait until its tasks have ended.
+
+    Raises:
+        ConnectorMissing: there is none of this name.
+    """
+    client.stop(name)
+    client.wait_until_stopped(name, CONNECTOR_STOP_TIMEOUT_S)
+
+
+def drop_slot(deployment: Deployment) -> bool:
+    """Drop the connector's slot as soon as nobody reads it; whether there was one."""
+    with database.connect(deployment.source.admin_url) as connection:
+        return replication.drop_slot(connection, deployment.connector.slot, SLOT_RELEASE_TIMEOUT_S)

@@ -1,0 +1,1 @@
+"""Read models as their readers see them, one module per store."""

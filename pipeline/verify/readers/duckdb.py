@@ -1,0 +1,159 @@
+"""What readers of DuckDB see: a SELECT, to the worker that holds the store, or to its files where none does.
+
+A generation that is not live is asked for its own tables, which the live names would lead to.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+
+import duckdb
+import pyarrow as pa
+
+from pipeline.config import Settings
+from pipeline.epochs.offset_sink import in_log, sink_of
+from pipeline.query.query import ReadersNotServed
+from pipeline.read_models import open_duckdb
+from pipeline.verify.comparison_set import Subject, tables
+from pipeline.verify.readers.duckdb_text import json_text, key_text
+from sinks.batch import Shard
+from sinks.duckdb.errors import unavailable
+from sinks.duckdb.remote.client import DuckdbElsewhere
+from sinks.duckdb.serving import load_extensions
+from sinks.duckdb.sql_text import literal, quote
+from sinks.duckdb.store import WriterElsewhere, catalog
+from sinks.errors import GenerationMissing
+from sinks.sink import Sink, Store
+
+PAGE_ROWS = 100_000
+MAX_KEYS_BYTES = 50_000
+"""Length of the keys in one query; the rest of `Bounds.max_query_bytes` is for the names of the columns."""
+
+QUIET = "SET enable_progress_bar = false"
+"""DuckDB would draw a bar on standard output when a query takes long."""
+
+Ask = Callable[[str], duckdb.DuckDBPyConnection]
+
+
+@dataclass(frozen=True)
+class DuckdbShown:
+    """The live tables, or those of a generation.
+
+    Args:
+        store: this process', or the worker's.
+        generation: None for the live one.
+        ask: runs a SELECT where the tables are.
+    """
+
+    subjects: tuple[Subject, ...]
+    store: Store
+    generation: int | None
+    ask: Ask
+
+    def sink(self) -> Sink:
+        return sink_of(self.store, _number(self.store, self.generation))
+
+    def progress(self) -> Mapping[Shard, int]:
+        number = _number(self.store, self.generation)
+        books = f"{catalog(number)}.readmodels.progress"
+        rows = self.ask(f"SELECT topic, partition, next_offset FROM {books}").fetchall()  # noqa: S608 - our own name
+        return in_log(self.store, number, {(topic, partition): offset for topic, partition, offset in rows})
+
+    def pages(self, subject: Subject) -> Iterator[pa.Table]:
+        # Digested where it is read: its texts would only be carried to be digested here.
+        query = f"SELECT key, md5(text) AS digest FROM ({self._select(subject)})"  # noqa: S608 - a query of our own
+        reader = self.ask(query).to_arrow_reader(PAGE_ROWS)
+        for batch in reader:
+            yield pa.Table.from_batches([batch])
+
+    def some(self, subject: Subject, keys: Sequence[str]) -> dict[str, str]:
+        found: defaultdict[str, list[str]] = defaultdict(list)
+        for wanted in _listed(keys):
+            rows = self.ask(f"{self._select(subject)} WHERE {key_text(subject.root)} IN ({wanted})").fetchall()
+            for key, text in rows:
+                found[key].append(text)
+        # A table has no primary key here: a row that is there twice is the text of both, which is that of no row.
+        return {key: "\n".join(texts) for key, texts in found.items()}
+
+    def rejected(self, subject: Subject, keys: Sequence[str]) -> Mapping[str, str]:  # noqa: ARG002
+        return {}
+
+    def _select(self, subject: Subject) -> str:
+        table = quote(subject.name)
+        name = table if self.generation is None else f"{catalog(self.generation)}.main.{table}"
+        key, text = key_text(subject.root), json_text(subject.root)
+        return f"SELECT {key} AS key, {text} AS text FROM {name}"  # noqa: S608 - names are quoted
+
+
+def _listed(keys: Sequence[str]) -> Iterator[str]:
+    """Lists of keys for queries whose text a worker takes, see `sinks.duckdb.reader_limits`."""
+    some: list[str] = []
+    length = 0
+    for one in map(literal, keys):
+        length += len(one.encode())
+        if some and length > MAX_KEYS_BYTES:
+            yield ", ".join(some)
+            some, length = [], len(one.encode())
+        some.append(one)
+    if some:
+        yield ", ".join(some)
+
+
+@contextmanager
+def duckdb_shown(settings: Settings, generation: int | None = None) -> Iterator[DuckdbShown]:
+    """Open the analytics store as its readers do; where a generation is given, its own tables.
+
+    Raises:
+        GenerationMissing: there is no such generation, or none is live.
+        ReadersNotServed: a worker holds it and serves nobody.
+    """
+    subjects = tables(settings.contract)
+    with closing(open_duckdb(settings)) as store:
+        number = _number(store, generation)
+        try:
+            store.open()
+        except WriterElsewhere:
+            with _through_worker(settings) as ask:
+                yield DuckdbShown(subjects, DuckdbElsewhere(settings.duckdb.directory), generation, ask)
+        else:
+            store.attach(number)
+            with store.instance().cursor() as connection:
+                connection.execute(QUIET)
+                yield DuckdbShown(subjects, store, generation, _translated(connection.execute))
+
+
+def _number(store: Store, generation: int | None) -> int:
+    number = store.live() if generation is None else generation
+    if number is None:
+        raise GenerationMissing("no generation of duckdb is live")
+    if number not in store.generations():
+        raise GenerationMissing(f"DuckDB has no generation {number}")
+    return number
+
+
+@contextmanager
+def _through_worker(settings: Settings) -> Iterator[Ask]:
+    address, token = settings.duckdb.serve, settings.duckdb.token
+    if not address:
+        raise ReadersNotServed("a worker holds DuckDB and serves no readers")
+    with duckdb.connect() as connection:
+        load_extensions(connection)
+        connection.execute(QUIET)
+        yield _translated(
+            lambda query: connection.execute("FROM quack_query(?, ?, token := ?)", [address, query, token])
+        )
+
+
+def _translated(ask: Ask) -> Ask:
+    def asked(query: str) -> duckdb.DuckDBPyConnection:
+        try:
+            return ask(query)
+        except duckdb.IOException as error:
+            raise ReadersNotServed("nobody answers for DuckDB") from error
+        except duckdb.Error as error:
+            raise unavailable("duckdb", error) from error
+
+    return asked

@@ -1,0 +1,63 @@
+"""Rows of DuckDB's types as JSON text, written by DuckDB itself, as PostgreSQL writes its own."""
+
+from __future__ import annotations
+
+import json
+
+from pipeline.definitions import Table
+from pipeline.ingest.key_text import key_type
+from sinks.duckdb.sql_text import quote
+from sinks.duckdb.types import duckdb_type
+
+_STRING = "to_json({c}::VARCHAR)::VARCHAR"
+_QUOTED = "'\"' || {c}::VARCHAR || '\"'"
+_PLAIN = "{c}::VARCHAR"
+_FLOAT = """CASE WHEN isnan({c}) THEN '"NaN"' WHEN {c} = 'inf' THEN '"Infinity"' WHEN {c} = '-inf' THEN '"-Infinity"'
+    ELSE {c}::VARCHAR END"""
+# First what nearly every value is; with a margin, since the session's time zone has a say in where a year begins.
+_CALENDAR = """CASE WHEN {c} BETWEEN '0002-01-01' AND '9998-12-31' THEN strftime({u}, '"%Y-{rest}"')
+    WHEN NOT isfinite({c}) THEN '"' || {c}::VARCHAR || '"'
+    WHEN year({u}) BETWEEN 1 AND 9999 THEN strftime({u}, '"%Y-{rest}"')
+    ELSE '"' || CASE WHEN year({u}) < 0 THEN '-' ELSE '+' END
+         || lpad(abs(year({u}))::VARCHAR, greatest(6, length(abs(year({u}))::VARCHAR))::INTEGER, '0')
+         || strftime({u}, '-{rest}"') END"""
+_CLOCK = "T%H:%M:%S.%f"
+
+_TEMPLATES = {
+    **dict.fromkeys(("SMALLINT", "INTEGER", "BIGINT", "BOOLEAN"), _PLAIN),
+    **dict.fromkeys(("FLOAT", "DOUBLE"), _FLOAT),
+    "UUID": _QUOTED,
+    "BLOB": "'\"' || base64({c}) || '\"'",
+    "DATE": _CALENDAR.replace("{u}", "{c}").replace("{rest}", "%m-%d"),
+    "TIMESTAMP": _CALENDAR.replace("{u}", "{c}").replace("{rest}", f"%m-%d{_CLOCK}"),
+    # A timestamp of the same microseconds, so that no session's time zone is asked.
+    "TIMESTAMPTZ": _CALENDAR.replace("{u}", "make_timestamp(epoch_us({c}))").replace("{rest}", f"%m-%d{_CLOCK}Z"),
+    "TIME": """CASE WHEN {c} = '24:00:00' THEN '"24:00:00.000000"'
+        ELSE '"' || strftime(DATE '2000-01-01' + {c}, '%H:%M:%S.%f') || '"' END""",
+}
+
+
+def json_text(table: Table) -> str:
+    """An expression for a row as a JSON object, column by column."""
+    pieces: list[str] = []
+    for name, text in table.columns.items():
+        label = f"{',' if pieces else '{'}{json.dumps(name, ensure_ascii=False)}:".replace("'", "''")
+        pieces.append(f"'{label}', coalesce({_value(quote(name), duckdb_type(text))}, 'null')")
+    return f"concat({', '.join(pieces)}, '}}')"
+
+
+def key_text(table: Table) -> str:
+    """An expression for a row's key: its columns' text, joined by `:` where there are several."""
+    texts = [key_type(table.columns[name]).duckdb.replace("{c}", quote(name)) for name in table.key]
+    if len(texts) == 1:
+        return texts[0]
+    return " || ':' || ".join(rf"replace(replace({text}, '\', '\\'), ':', '\:')" for text in texts)
+
+
+def _value(column: str, kind: str) -> str:
+    if kind.endswith("[]"):
+        item = _value("item", kind.removesuffix("[]"))
+        items = f"list_transform({column}, lambda item: coalesce({item}, 'null'))"
+        return f"'[' || array_to_string({items}, ',') || ']'"
+    template = _QUOTED if kind.startswith("DECIMAL") else _TEMPLATES.get(kind, _STRING)
+    return template.replace("{c}", column)

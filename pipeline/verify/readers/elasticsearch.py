@@ -1,0 +1,109 @@
+"""What readers of Elasticsearch see: a search through the alias, which shows living documents only.
+
+A generation that is not live is searched in its own index, with the filter that the alias would have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+
+from pipeline.config import Settings
+from pipeline.epochs.offset_sink import sink_of
+from pipeline.ingest.key_text import UnfitKey
+from pipeline.verify.comparison_set import Subject, documents
+from pipeline.verify.json_value import Malformed, parsed
+from pipeline.verify.readers.reader import page
+from pipeline.verify.readers.row_key import key_of_shown
+from sinks.batch import Shard
+from sinks.elasticsearch.client import Cluster
+from sinks.elasticsearch.codec import REJECTED, RESERVED, VISIBLE, id_of, refused_of
+from sinks.elasticsearch.mapping import OURS
+from sinks.elasticsearch.scan import REJECTION, Hit, by_id, of_kind, scan
+from sinks.elasticsearch.store import ElasticsearchStore, connect, index_name
+from sinks.errors import GenerationMissing
+from sinks.sink import Sink
+
+_KEPT = f',"{OURS}":{{"kind":"{VISIBLE}"'.encode()
+"""How what the sink keeps beside a document begins; it is the last of its fields."""
+
+
+@dataclass(frozen=True)
+class ElasticsearchShown:
+    """The documents behind the aliases, or in the indices of a generation.
+
+    Args:
+        generation: None for the live one.
+    """
+
+    subjects: tuple[Subject, ...]
+    cluster: Cluster
+    store: ElasticsearchStore
+    generation: int | None
+
+    def sink(self) -> Sink:
+        generation = self.store.live() if self.generation is None else self.generation
+        if generation is None:
+            raise GenerationMissing("no generation of elasticsearch is live")
+        return sink_of(self.store, generation)
+
+    def progress(self) -> Mapping[Shard, int]:
+        return self.sink().progress().offsets
+
+    def pages(self, subject: Subject) -> Iterator[pa.Table]:
+        for hits in scan(self.cluster, self._index(subject), self._filter):
+            yield page([_key(hit, subject) for hit in hits], [_content(bytes(hit.source)) for hit in hits])
+
+    def some(self, subject: Subject, keys: Sequence[str]) -> dict[str, str]:
+        hits = by_id(self.cluster, self._index(subject), list(map(id_of, keys)), self._filter)
+        return {_key(hit, subject): _content(bytes(hit.source)) for hit in hits}
+
+    def rejected(self, subject: Subject, keys: Sequence[str]) -> Mapping[str, str]:
+        generation = self.store.live() if self.generation is None else self.generation
+        if generation is None:
+            return {}
+        ids = {id_of(key): key for key in keys}
+        hits = by_id(self.cluster, index_name(subject.name, generation), list(ids), of_kind(REJECTED), [REJECTION])
+        return {ids[hit.id]: refused_of(bytes(hit.source)).reason for hit in hits}
+
+    def _index(self, subject: Subject) -> str:
+        return subject.name if self.generation is None else index_name(subject.name, self.generation)
+
+    @property
+    def _filter(self) -> dict[str, Any] | None:
+        return None if self.generation is None else of_kind(VISIBLE)
+
+
+@contextmanager
+def elasticsearch_shown(settings: Settings, generation: int | None = None) -> Iterator[ElasticsearchShown]:
+    """Open the index as its readers do; where a generation is given, its own index."""
+    timeout_s = settings.elasticsearch.request_timeout_s
+    with connect(settings.elasticsearch.url, request_timeout_s=timeout_s) as client:
+        store = ElasticsearchStore(client, settings.contract.document_shapes())
+        yield ElasticsearchShown(documents(settings.contract), Cluster(client), store, generation)
+
+
+def _key(hit: Hit, subject: Subject) -> str:
+    """The document's key: its id, unless that stands for a key that cannot be one."""
+    if hit.id.startswith(RESERVED):
+        try:
+            return key_of_shown(parsed(bytes(hit.source).decode()), subject.root)
+        except (Malformed, UnfitKey):
+            return hit.id
+    return hit.id
+
+
+def _content(source: bytes) -> str:
+    """What readers see of a document, without what the sink keeps beside it."""
+    content, _, kept = source.rpartition(_KEPT)
+    if content and kept.endswith(b"}}"):
+        return str(content, "utf-8") + "}"
+    # Written by somebody else, who ordered the fields in another way.
+    fields = msgspec.json.decode(source, type=dict[str, msgspec.Raw])
+    fields.pop(OURS, None)
+    return msgspec.json.encode(fields).decode()

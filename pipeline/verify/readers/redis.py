@@ -1,0 +1,138 @@
+"""What readers of Redis see: a GET by key, in logical database 0.
+
+A generation that is not live is read in the database that it is in. A cutover moves it, so each answer comes with the
+marker of the database, asked for in the same transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pyarrow as pa
+from redis import Redis
+
+from pipeline.config import Settings
+from pipeline.epochs.offset_sink import sink_of
+from pipeline.verify.comparison_set import Subject, documents
+from pipeline.verify.readers.reader import page
+from sinks.batch import Shard
+from sinks.errors import GenerationMissing, SinkError
+from sinks.redis.connection import translated
+from sinks.redis.generation import MARKER
+from sinks.redis.store import RedisStore
+from sinks.sink import Sink
+
+PAGE_KEYS = 2_000
+LIVE_DATABASE = 0
+
+
+class GenerationMoved(SinkError):
+    """The generation that was being read is not where it was: it was cut over to, back from, or dropped meanwhile."""
+
+    remedy = "Run `readmodels verify redis` again, which reads the live generation."
+
+
+@dataclass(frozen=True)
+class RedisShown:
+    """The documents in one logical database.
+
+    Args:
+        client: of that database.
+        generation: None for the live one.
+        marker: of the generation, where one was given.
+    """
+
+    subjects: tuple[Subject, ...]
+    client: Redis
+    store: RedisStore
+    generation: int | None
+    marker: bytes | None
+
+    def sink(self) -> Sink:
+        generation = self.store.live() if self.generation is None else self.generation
+        if generation is None:
+            raise GenerationMissing("no generation of redis is live")
+        return sink_of(self.store, generation)
+
+    def progress(self) -> Mapping[Shard, int]:
+        return self.sink().progress().offsets
+
+    def pages(self, subject: Subject) -> Iterator[pa.Table]:
+        cursor = 0
+        while True:
+            cursor, names = self._asked("SCAN", cursor, "MATCH", f"{subject.name}:*", "COUNT", PAGE_KEYS)
+            if names:
+                yield _page(names, self._asked("MGET", *names), len(subject.name) + 1)
+            if cursor == 0:
+                return
+
+    def some(self, subject: Subject, keys: Sequence[str]) -> dict[str, str]:
+        return self._got(subject, keys)
+
+    def rejected(self, subject: Subject, keys: Sequence[str]) -> Mapping[str, str]:  # noqa: ARG002
+        return {}
+
+    def _got(self, subject: Subject, keys: Sequence[str]) -> dict[str, str]:
+        if not keys:
+            return {}
+        values = self._asked("MGET", *(f"{subject.name}:{key}" for key in keys))
+        return {key: _text(value) for key, value in zip(keys, values, strict=True) if value is not None}
+
+    def _asked(self, *command: str | bytes | int) -> Any:
+        with translated():
+            if self.generation is None:
+                return self.client.execute_command(*command)  # type: ignore[no-untyped-call]
+            with self.client.pipeline(transaction=True) as together:
+                together.get(MARKER)
+                together.execute_command(*command)  # type: ignore[no-untyped-call]
+                marker, answer = together.execute()
+        if marker != self.marker:
+            raise GenerationMoved(f"generation {self.generation} of redis has moved while it was read")
+        return answer
+
+
+@contextmanager
+def redis_shown(settings: Settings, generation: int | None = None) -> Iterator[RedisShown]:
+    """Open the cache as its readers do; where a generation is given, the database that it is in.
+
+    Raises:
+        GenerationMissing: there is no such generation.
+    """
+    with (
+        closing(RedisStore(settings.redis.url, settings.contract.document_shapes())) as store,
+        Redis.from_url(settings.redis.url) as client,
+    ):
+        database = LIVE_DATABASE if generation is None else store.database(generation)
+        client.connection_pool.connection_kwargs["db"] = database
+        shown = RedisShown(documents(settings.contract), client, store, generation, None)
+        yield shown if generation is None else replace(shown, marker=_marker(client, generation))
+
+
+def _page(names: list[bytes], values: list[bytes | None], prefix: int) -> pa.Table:
+    # A scan may name a key that has gone since, or that holds no string.
+    found = [(name[prefix:], value) for name, value in zip(names, values, strict=True) if value is not None]
+    keys, texts = [name for name, _ in found], [value for _, value in found]
+    try:
+        return pa.table({"key": _utf8(keys), "text": _utf8(texts)})
+    except pa.ArrowInvalid:
+        return page(list(map(_text, keys)), list(map(_text, texts)))
+
+
+def _utf8(texts: list[bytes]) -> pa.Array:
+    return pa.array(texts, pa.binary()).cast(pa.string())
+
+
+def _marker(client: Redis, generation: int) -> bytes:
+    with translated():
+        found = client.get(MARKER)
+    marker = found if isinstance(found, bytes) else b""
+    if marker.partition(b" ")[0] != str(generation).encode():
+        raise GenerationMoved(f"generation {generation} of redis has moved while it was looked for")
+    return marker
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode(errors="backslashreplace") if isinstance(value, bytes) else value

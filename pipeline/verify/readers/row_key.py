@@ -1,0 +1,117 @@
+"""Keys of rows that a read model shows, whose columns were read from its JSON."""
+
+from __future__ import annotations
+
+from binascii import Error as MalformedBase64
+from binascii import a2b_base64
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from connectors.envelope import TableColumns, image_type
+from connectors.types.iso8601 import days_of, timestamp_us_of
+from connectors.types.pg_types import DATE_INFINITY, TIMESTAMP_INFINITY
+from connectors.types.timestamps import stored_us
+from pipeline.definitions import Table
+from pipeline.ingest.json_text import field_of
+from pipeline.ingest.key_text import UnfitKey, key_type
+from pipeline.ingest.projection import key_of, part_of
+
+_INFINITE = {"infinity": 1, "-infinity": -1}
+
+
+def label_of(fields: Mapping[str, Any], key: Sequence[str]) -> str | None:
+    """A text that tells a row from the others beside it, of its key as it is shown.
+
+    None where a column is missing or null.
+    """
+    texts = [fields.get(name) for name in key]
+    if any(text is None for text in texts):
+        return None
+    if len(texts) == 1:
+        return str(texts[0])
+    return ":".join(str(text).replace("\\", "\\\\").replace(":", "\\:") for text in texts)
+
+
+def key_of_shown(fields: Mapping[str, Any], table: Table) -> str:
+    """The key of the document whose root row this is.
+
+    Raises:
+        UnfitKey: it has none.
+    """
+    return str(key_of(_chunked(fields, table), table, table.key)[0].as_py())
+
+
+def part_of_shown(fields: Mapping[str, Any], table: Table) -> str:
+    """A child row's own key, as it names a part of a document.
+
+    Raises:
+        UnfitKey: it has none.
+    """
+    return str(part_of(_chunked(fields, table), table)[0].as_py())
+
+
+def columns_of_shown(fields: Mapping[str, Any], table: Table) -> dict[str, str]:
+    """The texts of a row's key, by column.
+
+    Raises:
+        UnfitKey: it has none.
+    """
+    images = key_images(table, [fields])
+    return {name: str(key_type(table.columns[name]).arrow(field_of(images, name))[0].as_py()) for name in table.key}
+
+
+def key_images(table: Table, keys: Sequence[Mapping[str, Any]]) -> pa.StructArray:
+    """Images of which only the key is known.
+
+    Args:
+        keys: the columns of each key, as JSON has them.
+
+    Raises:
+        UnfitKey: a value cannot be one of its column.
+    """
+    types = image_type(TableColumns(table.source, table.columns))
+    arrays = [
+        _typed(field.name, [key.get(field.name) for key in keys], field.type)
+        if field.name in table.key
+        else pa.nulls(len(keys), field.type)
+        for field in types
+    ]
+    return pa.StructArray.from_arrays(arrays, fields=list(types))
+
+
+def _chunked(fields: Mapping[str, Any], table: Table) -> pa.ChunkedArray:
+    return pa.chunked_array([key_images(table, [fields])])
+
+
+def _typed(name: str, values: list[Any], arrow: pa.DataType) -> pa.Array:
+    if any(value is None or isinstance(value, dict | list) for value in values):
+        raise UnfitKey(f"{name} is not shown")
+    try:
+        if pa.types.is_boolean(arrow):
+            return pa.array(values, arrow)
+        texts = list(map(str, values))
+        if pa.types.is_integer(arrow):
+            return pa.array(list(map(int, texts)), arrow)
+        if pa.types.is_binary(arrow):
+            return pa.array([a2b_base64(text, strict_mode=True) for text in texts], arrow)
+        if pa.types.is_temporal(arrow):
+            return pa.array([_count(text, arrow) for text in texts], pa.int64()).cast(_counted(arrow)).cast(arrow)
+        return pa.array(texts, pa.string()).cast(arrow)
+    except (pa.ArrowException, ValueError, TypeError, OverflowError, MalformedBase64) as error:
+        raise UnfitKey(f"{name} is not shown as a value of its type") from error
+
+
+def _count(text: str, arrow: pa.DataType) -> int:
+    """Days or microseconds, as the type counts them."""
+    if pa.types.is_time(arrow):
+        return timestamp_us_of(f"1970-01-01T{text}")
+    last = DATE_INFINITY if pa.types.is_date(arrow) else TIMESTAMP_INFINITY
+    if text in _INFINITE:
+        return _INFINITE[text] * last
+    return days_of(text) if pa.types.is_date(arrow) else stored_us(timestamp_us_of(text))
+
+
+def _counted(arrow: pa.DataType) -> pa.DataType:
+    return pa.int32() if pa.types.is_date(arrow) else pa.int64()

@@ -1,0 +1,112 @@
+"""A second look at what seemed to differ, and a third where it changed meanwhile: nothing is excused.
+
+A look reads the rows in PostgreSQL, sets a mark, waits for the model to reach it, reads the model, and reads the rows
+again. Where a row has the same `xmin` both times, nobody wrote it in between, and the model had taken in all of it: if
+it shows something else, that stands. Where `xmin` differs, the model may show either version, or one between them. A
+row that is written all the time is watched: both sides are read in quick turns, and once the model shows what
+PostgreSQL held a moment before, the model is right about it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from pipeline.postgres.watermark import Mark
+from pipeline.verify.catch_up import Arrival, Tell
+from pipeline.verify.comparison_set import Subject
+from pipeline.verify.difference import Difference, Kind, differences
+from pipeline.verify.readers.reader import Shown
+from pipeline.verify.repair import Finding
+from pipeline.verify.source.reader import SourceSide
+from pipeline.verify.staging import Scratch, digest
+
+LOOKS = 10
+"""After so many, a row that was written during each of them stays undecided."""
+WATCHED_S = 3.0
+WATCHED_EVERY_S = 0.05
+WATCHED_KEYS = 500
+"""Rows that are watched at a time; more of them are looked at again first, since few are written all the time."""
+
+
+@dataclass(frozen=True)
+class Looks:
+    """Looks at the keys in dispute between PostgreSQL and one model."""
+
+    model: str
+    source: SourceSide
+    shown: Shown
+    scratch: Scratch
+    arrival: Arrival
+
+    def settle(self, tell: Tell) -> Iterator[list[Finding]]:
+        """Decide every key in dispute; what is wrong is named as it is found, some keys of one subject at a time."""
+        for _ in range(LOOKS):
+            if not self.scratch.count_disputed():
+                return
+            self._note()
+            mark = self.arrival.mark()
+            self.arrival.wait(self.model, self.shown, self.arrival.ends(mark), tell)
+            for subject in self.shown.subjects:
+                for keys in self.scratch.disputed(subject):
+                    if wrong := self._judge(subject, keys, mark):
+                        yield wrong
+            if self.scratch.count_disputed() <= WATCHED_KEYS:
+                self._watch()
+        for subject in self.shown.subjects:
+            for keys in self.scratch.disputed(subject):
+                self.scratch.settle(subject, keys)
+                yield [_undecided(subject, key) for key in keys]
+
+    def _watch(self) -> None:
+        """Read both sides of what is still in dispute in quick turns, after the model has reached the mark."""
+        for subject in self.shown.subjects:
+            for keys in self.scratch.disputed(subject):
+                held: dict[str, set[str | None]] = {key: set() for key in keys}
+                ends_at = time.monotonic() + WATCHED_S
+                while held and time.monotonic() < ends_at:
+                    rows = self.source.some(subject, list(held))
+                    for key, known in held.items():
+                        known.add(digest(rows[key].text) if key in rows else None)
+                    shown = self.shown.some(subject, list(held))
+                    alike = [key for key, known in held.items() if _digest(shown.get(key)) in known]
+                    self.scratch.settle(subject, alike)
+                    for key in alike:
+                        del held[key]
+                    time.sleep(WATCHED_EVERY_S)
+
+    def _note(self) -> None:
+        self.scratch.forget_noted()
+        for subject in self.shown.subjects:
+            for keys in self.scratch.disputed(subject):
+                self.scratch.note(subject, self.source.some(subject, keys))
+
+    def _judge(self, subject: Subject, keys: Sequence[str], mark: Mark) -> list[Finding]:
+        noted = self.scratch.noted(subject, keys)
+        shown = self.shown.some(subject, keys)
+        held = self.source.some(subject, keys)
+        refused = self.shown.rejected(subject, [key for key in keys if key in held and key not in shown])
+        settled, found = [], []
+        for key in keys:
+            before_version, before_digest = noted.get(key, (None, None))
+            now, seen = held.get(key), shown.get(key)
+            wrong = differences(subject, key, now.text if now else None, seen)
+            if wrong and key in refused:
+                wrong = [Difference(Kind.REJECTED, subject.name, key, reason=refused[key])]
+            is_unchanged = before_version == (now.version if now else None)
+            was_seen_before = before_digest == _digest(seen)
+            if is_unchanged or was_seen_before or not wrong:
+                settled.append(key)
+            if is_unchanged and wrong:
+                found.append(Finding(subject, key, tuple(wrong), mark, before_version, seen))
+        self.scratch.settle(subject, settled)
+        return found
+
+
+def _digest(text: str | None) -> str | None:
+    return None if text is None else digest(text)
+
+
+def _undecided(subject: Subject, key: str) -> Finding:
+    return Finding(subject, key, (Difference(Kind.UNDECIDED, subject.name, key),))

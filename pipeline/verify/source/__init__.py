@@ -1,0 +1,1 @@
+"""Rows of PostgreSQL, as each read model must show them."""

@@ -1,0 +1,144 @@
+"""Values as JSON text, written by PostgreSQL itself: what a read model must show, in a way that shares no code with it.
+
+An equal row is then an equal text, and is never taken apart. Where two texts differ, their values are compared.
+"""
+
+from __future__ import annotations
+
+from psycopg import sql
+
+from pipeline.verify.comparison_set import Form
+from sinks.duckdb.types import duckdb_type
+from sinks.pg_type import parse
+
+_QUOTED_CONCAT = "CASE WHEN {c} IS NOT NULL THEN to_json(concat({c}))::text END"
+"""Not {c}::text, which would cut the blanks off a character(5)."""
+
+_PLAIN = "{c}::text"
+_FLOAT = "CASE WHEN {c} IN ('NaN', 'Infinity', '-Infinity') THEN '\"' || {c}::text || '\"' ELSE {c}::text END"
+_NUMERIC = "'\"' || {c}::numeric::text || '\"'"
+_NO_NAN = "CASE WHEN {c} <> 'NaN' THEN '\"' || {c}::text || '\"' END"
+_STRING = "to_json({c})::text"
+_INTERVAL = """CASE WHEN NOT isfinite({c}) THEN '"' || {c}::text || '"' WHEN {c} IS NOT NULL
+    THEN concat('"P', extract(year FROM {c}), 'Y', extract(month FROM {c}), 'M',
+    extract(day FROM {c}), 'DT', extract(hour FROM {c}), 'H', extract(minute FROM {c}), 'M',
+    trim_scale(extract(second FROM {c})), 'S"') END"""
+
+_TEMPLATES = {
+    **dict.fromkeys(("smallint", "integer", "bigint", "oid", "boolean", "jsonb"), _PLAIN),
+    **dict.fromkeys(("real", "double precision"), _FLOAT),
+    **dict.fromkeys(("numeric", "money"), _NUMERIC),
+    **dict.fromkeys(("text", "varchar", "char"), _STRING),
+    "json": r"regexp_replace({c}::text, '[\r\n]+', ' ', 'g')",
+    "bytea": "'\"' || translate(encode({c}, 'base64'), E'\\n', '') || '\"'",
+    "interval": _INTERVAL,
+    "time": "'\"' || to_char({c}::interval, 'HH24:MI:SS.US') || '\"'",
+    "timetz": "'\"' || ({c} AT TIME ZONE 'UTC')::time::text || 'Z\"'",
+    "hstore": """to_json(replace(replace({c}::json::text, '": ', '":'), ', "', ',"'))::text""",
+}
+
+_CALENDAR = """
+    CASE WHEN {c} >= '0001-01-01' AND {c} < '10000-01-01' THEN to_char({c}::timestamp, {plain})
+         WHEN NOT isfinite({c}) THEN '"' || {c}::text || '"'
+         ELSE (SELECT '"' || CASE WHEN year < 0 THEN '-' ELSE '+' END
+                      || lpad(abs(year)::text, greatest(6, length(abs(year)::text)), '0')
+                      || to_char(extract(month FROM {c}), 'FM"-"00') || to_char(extract(day FROM {c}), 'FM"-"00')
+                      || {clock} || '"'
+               FROM (SELECT (extract(year FROM {c}) + CASE WHEN extract(year FROM {c}) < 0 THEN 1 ELSE 0 END)::bigint)
+                    AS counted (year))
+    END"""
+"""ISO 8601, in its expanded form where a year has not four digits; it counts a year 0, which PostgreSQL does not."""
+
+_CLOCKS = {"date": "", "timestamp": '"T"HH24:MI:SS.US', "timestamptz": '"T"HH24:MI:SS.US"Z"'}
+
+_BEYOND_DUCKDB = sql.Literal("294247-01-10 04:00:54.775807")
+"""The first timestamp, in UTC, that DuckDB's type cannot hold."""
+
+_MAX_DIMENSIONS = 6
+"""How many dimensions an array of PostgreSQL may have."""
+
+
+def json_text(column: sql.Composable, text: str, form: Form) -> sql.Composable:
+    """An expression for a column's value as JSON text; NULL where the column is.
+
+    In a row, what DuckDB's type cannot hold is NULL: that is what readers of the table see. That is NaN in a DECIMAL (a
+    numeric with a precision cannot be infinite), a timestamp beyond DuckDB's, and an array of several dimensions. JSON
+    is a string in a row, so that its null is told from NULL.
+
+    Args:
+        text: the column's PostgreSQL type.
+    """
+    kind = parse(text)
+    if kind.is_array:
+        return _array(column, text.partition("[")[0], form)
+    if kind.name in ("timestamp", "timestamptz") and form is Form.ROW:
+        held = sql.SQL("CASE WHEN {c} < {last} OR {c} = 'infinity' THEN {c} END").format(c=column, last=_BEYOND_DUCKDB)
+        return _calendar(sql.SQL("({})").format(held), kind.name)
+    if kind.name in ("date", "timestamp", "timestamptz"):
+        return _calendar(column, kind.name)
+    return sql.SQL(_template(kind.name, text, form)).format(c=column)
+
+
+def _array(column: sql.Composable, item_type: str, form: Form) -> sql.Composable:
+    """An expression for an array of any dimensions; a row has no value where it has several."""
+    item = json_text(sql.Identifier("item", "value"), item_type, form)
+    is_nested = sql.SQL("array_ndims({c}) > 1").format(c=column)
+    if form is Form.ROW:
+        return sql.SQL("CASE WHEN {c} IS NOT NULL AND ({is_nested}) IS NOT TRUE THEN {flat} END").format(
+            c=column, is_nested=is_nested, flat=_items(column, item, sql.SQL("''"), sql.SQL("''"))
+        )
+    opening, closing = (
+        sql.SQL("CASE WHEN {} THEN repeat({}, {}) ELSE '' END").format(
+            is_nested, sql.Literal(bracket), _count_inner(column, place)
+        )
+        for bracket, place in (("[", sql.SQL("item.place - 1")), ("]", sql.SQL("item.place")))
+    )
+    return sql.SQL("CASE WHEN {c} IS NOT NULL THEN {items} END").format(
+        c=column, items=_items(column, item, opening, closing)
+    )
+
+
+def _items(
+    column: sql.Composable, item: sql.Composable, opening: sql.Composable, closing: sql.Composable
+) -> sql.Composed:
+    return sql.SQL(
+        "'[' || coalesce((SELECT string_agg({opening} || coalesce({item}, 'null') || {closing}, ','"
+        " ORDER BY item.place) FROM unnest({c}) WITH ORDINALITY AS item (value, place)), '') || ']'"
+    ).format(c=column, item=item, opening=opening, closing=closing)
+
+
+def _count_inner(column: sql.Composable, place: sql.Composable) -> sql.Composed:
+    """An expression for how many inner arrays begin, or end, at a place of the flattened array."""
+    counts = []
+    for outermost in range(2, _MAX_DIMENSIONS + 1):
+        lengths = sql.SQL(" * ").join(
+            sql.SQL("coalesce(array_length({}, {}), 1)").format(column, sql.Literal(dimension))
+            for dimension in range(outermost, _MAX_DIMENSIONS + 1)
+        )
+        counts.append(
+            sql.SQL("CASE WHEN array_ndims({c}) >= {n} AND ({place}) % ({lengths}) = 0 THEN 1 ELSE 0 END").format(
+                c=column, n=sql.Literal(outermost), place=place, lengths=lengths
+            )
+        )
+    return sql.SQL("({})").format(sql.SQL(" + ").join(counts))
+
+
+def _template(name: str, text: str, form: Form) -> str:
+    if form is Form.ROW:
+        if name in ("json", "jsonb"):
+            return "to_json({c}::text)::text"
+        if name == "numeric" and duckdb_type(text).startswith("DECIMAL"):
+            return _NO_NAN
+        if name == "oid":
+            return _QUOTED_CONCAT
+    return _TEMPLATES.get(name, _QUOTED_CONCAT)
+
+
+def _calendar(column: sql.Composable, name: str) -> sql.Composable:
+    # A cast from timestamptz is one to the session's time zone, which is UTC.
+    clock: sql.Composable = sql.SQL("''")
+    if _CLOCKS[name]:
+        # A date may lie beyond every timestamp, so only what has a clock is made one.
+        clock = sql.SQL("to_char({c}::timestamp, {clock})").format(c=column, clock=sql.Literal(_CLOCKS[name]))
+    plain = sql.Literal(rf"\"YYYY-MM-DD{_CLOCKS[name]}\"")
+    return sql.SQL(_CALENDAR).format(c=column, plain=plain, clock=clock)

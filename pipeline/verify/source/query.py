@@ -1,0 +1,229 @@
+"""The query that has PostgreSQL write documents or rows as read models must show them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from psycopg import sql
+
+from pipeline.definitions import Table
+from pipeline.ingest.key_text import columns_of, integer_of, key_type
+from pipeline.verify.comparison_set import Children, Form, Subject
+from pipeline.verify.source.json_text import json_text
+from pipeline.verify.source.row_images import image_columns
+from sinks.pg_type import parse
+from sinks.shape import ROOT
+
+_INTEGERS = ("smallint", "integer", "bigint")
+_MOMENTS = ("timestamp", "timestamptz", "date")
+
+ChildFilter = Callable[[Sequence[str], Table], sql.Composable]
+"""What chooses child rows by the columns that hold their parent's key."""
+
+
+@dataclass(frozen=True)
+class SourceQuery:
+    """Queries for one subject.
+
+    Every row of an answer is (key, text, version, rows): the key as the model has it, the whole document as JSON text,
+    what changes whenever a row of it does (`xmin`), and how many rows of the source it is made of.
+    """
+
+    subject: Subject
+
+    def all(self) -> sql.Composed:
+        """Everything, in no order, as a COPY of key, digest and rows: a digest costs less than its text to carry."""
+        return sql.SQL(
+            "COPY (SELECT key, md5(text), rows FROM ({everything}) AS found (key, text, version, rows))"
+            " TO STDOUT (FORMAT csv)"
+        ).format(everything=self.texts())
+
+    def texts(self) -> sql.Composed:
+        """Everything, in no order."""
+        return self._select(sql.SQL("true"), lambda _columns, _table: sql.SQL("true"))
+
+    def some(self, keys: Sequence[str]) -> sql.Composed:
+        """What has these keys; one that cannot be a key of the table is not there."""
+        root = self.subject.root
+        return self._select(
+            _is_among("root", root.key, root, keys),
+            lambda columns, table: _is_among("child", columns, table, keys),
+        )
+
+    def images(self, collection: str, keys: Sequence[str]) -> sql.Composed:
+        """The rows of one collection, or of the root, that belong to these keys: the key, and every column's value."""
+        table, owner = self._tables()[collection]
+        return sql.SQL("SELECT {key}, {columns} FROM {table} AS image WHERE {filter}").format(
+            key=_key("image", owner, table),
+            columns=sql.SQL(", ").join(image_columns(table, "image")),
+            table=_named(table),
+            filter=_is_among("image", owner, table, keys),
+        )
+
+    def any_keys(self, count: int) -> sql.Composed:
+        """The keys of some rows, chosen at random."""
+        return sql.SQL("SELECT {key} FROM {table} AS root ORDER BY random() LIMIT {count}").format(
+            key=_key("root", self.subject.root.key, self.subject.root),
+            table=_named(self.subject.root),
+            count=sql.Literal(count),
+        )
+
+    def keys_since(self, since: str) -> sql.Composed | None:
+        """The keys of what has a row of which any moment is at or after `since`; None where no table has a moment."""
+        found = [
+            sql.SQL("SELECT {key} FROM {table} AS changed WHERE {moments}").format(
+                key=_key("changed", key, table),
+                table=_named(table),
+                moments=sql.SQL(" OR ").join(
+                    sql.SQL("{} >= {}").format(column, sql.Literal(since)) for column in _in("changed", _moments(table))
+                ),
+            )
+            for table, key in self._tables().values()
+            if _moments(table)
+        ]
+        return sql.SQL(" UNION ").join(found) if found else None
+
+    def is_held(self, collection: str, key: str, row_key: Mapping[str, str]) -> sql.Composed:
+        """Whether a table has this very row, by the equality of its columns' types.
+
+        Args:
+            collection: where the row stands, or the root.
+            key: of the document or row that it belongs to.
+            row_key: of a child row, the texts of its own key by column.
+
+        Raises:
+            UnfitKey: the key has not as many columns.
+        """
+        table, owner = self._tables()[collection]
+        texts = [*zip(owner, columns_of(key, len(owner)), strict=True), *row_key.items()]
+        return sql.SQL("SELECT EXISTS (SELECT FROM {table} AS held WHERE {equal})").format(
+            table=_named(table),
+            equal=sql.SQL(" AND ").join(
+                sql.SQL("{} = {}").format(
+                    sql.Identifier("held", name), sql.Literal(key_type(table.columns[name]).literal(text))
+                )
+                for name, text in texts
+            ),
+        )
+
+    def _tables(self) -> dict[str, tuple[Table, tuple[str, ...]]]:
+        """By collection, its table and the columns that hold the document's key."""
+        children = {name: (child.table, child.parent) for name, child in self.subject.collections.items()}
+        return {ROOT: (self.subject.root, self.subject.root.key), **children}
+
+    def _select(self, root_filter: sql.Composable, child_filter: ChildFilter) -> sql.Composed:
+        subject = self.subject
+        arrays = {name: sql.Identifier(f"collection {place}") for place, name in enumerate(subject.collections)}
+        return sql.SQL("SELECT {key}, {text}, {version}, {rows} FROM {table} AS root {joins} WHERE {filter}").format(
+            key=_key("root", subject.root.key, subject.root),
+            text=_object(subject.root, "root", subject.form, arrays),
+            version=_joined([sql.SQL("root.xmin::text"), *(_of(array, "version") for array in arrays.values())]),
+            rows=sql.SQL(" + ").join(
+                [sql.SQL("1"), *(sql.SQL("coalesce({}, 0)").format(_of(array, "rows")) for array in arrays.values())]
+            ),
+            table=_named(subject.root),
+            joins=sql.SQL(" ").join(
+                _join(subject.root, child, arrays[name], child_filter(child.parent, child.table))
+                for name, child in subject.collections.items()
+            ),
+            filter=root_filter,
+        )
+
+
+def _join(root: Table, child: Children, array: sql.Identifier, child_filter: sql.Composable) -> sql.Composed:
+    # Aggregated apart, and joined once: an index on the parent's columns helps, but is not needed.
+    own = _in("child", child.parent)
+    names = [sql.Identifier(f"parent {place}") for place in range(len(own))]
+    return sql.SQL(
+        "LEFT JOIN (SELECT {parents}, string_agg({text}, ',' ORDER BY {order}) AS text, count(*) AS rows,"
+        " string_agg({key} || ' ' || child.xmin::text, ',' ORDER BY {order}) AS version"
+        " FROM {table} AS child WHERE {filter} GROUP BY {own}) AS {array} ON {on}"
+    ).format(
+        parents=sql.SQL(", ").join(
+            sql.SQL("{} AS {}").format(column, name) for column, name in zip(own, names, strict=True)
+        ),
+        text=_object(child.table, "child", Form.DOCUMENT, {}),
+        order=_part_order("child", child.table),
+        key=_key("child", child.table.key, child.table),
+        table=_named(child.table),
+        filter=child_filter,
+        own=sql.SQL(", ").join(own),
+        array=array,
+        on=sql.SQL(" AND ").join(
+            sql.SQL("{}.{} = {}").format(array, name, column)
+            for name, column in zip(names, _in("root", root.key), strict=True)
+        ),
+    )
+
+
+def _object(table: Table, alias: str, form: Form, arrays: Mapping[str, sql.Identifier]) -> sql.Composed:
+    pieces: list[sql.Composable] = []
+    for name, text in table.columns.items():
+        value = json_text(sql.Identifier(alias, name), text, form)
+        pieces += [_label(name, not pieces), sql.SQL("coalesce({}, 'null')").format(value)]
+    for name, array in arrays.items():
+        pieces += [_label(name, not pieces), sql.SQL("'[' || coalesce({}, '') || ']'").format(_of(array, "text"))]
+    return sql.SQL("{} || '}}'").format(sql.SQL(" || ").join(pieces))
+
+
+def _label(name: str, is_first: bool) -> sql.Literal:
+    return sql.Literal(f"{'{' if is_first else ','}{json.dumps(name, ensure_ascii=False)}:")
+
+
+def _key(alias: str, names: Sequence[str], table: Table) -> sql.Composable:
+    """A key as the models write it: its columns' text, joined by `:` where there are several."""
+    return _escaped(_key_texts(alias, names, table), ":") if len(names) > 1 else _key_texts(alias, names, table)[0]
+
+
+def _key_texts(alias: str, names: Sequence[str], table: Table) -> list[sql.Composed]:
+    return [sql.SQL(key_type(table.columns[name]).postgresql).format(c=sql.Identifier(alias, name)) for name in names]
+
+
+def _escaped(texts: Sequence[sql.Composable], separator: str) -> sql.Composed:
+    escape = sql.SQL(r"replace(replace({text}, '\', '\\'), {separator}, {escaped})")
+    joint = sql.SQL(f" || '{separator}' || ")
+    return joint.join(
+        escape.format(text=text, separator=sql.Literal(separator), escaped=sql.Literal(f"\\{separator}"))
+        for text in texts
+    )
+
+
+def _part_order(alias: str, table: Table) -> sql.Composed:
+    """Child rows as documents sort them, which is by the texts of their keys where those are no integers."""
+    texts = [
+        sql.Identifier(alias, name)
+        if parse(table.columns[name]).name in _INTEGERS
+        else sql.SQL('({}) COLLATE "C"').format(text)
+        for name, text in zip(table.key, _key_texts(alias, table.key, table), strict=True)
+    ]
+    return sql.SQL(", ").join(texts)
+
+
+def _is_among(alias: str, names: Sequence[str], table: Table, keys: Sequence[str]) -> sql.Composed:
+    if len(names) == 1 and parse(table.columns[names[0]]).name in _INTEGERS:
+        # An index serves this; the text of a number would not find it.
+        numbers = [number for key in keys if (number := integer_of(key)) is not None]
+        return sql.SQL("{} = ANY({}::bigint[])").format(sql.Identifier(alias, names[0]), sql.Literal(numbers))
+    return sql.SQL("{} = ANY({}::text[])").format(_key(alias, names, table), sql.Literal(list(keys)))
+
+
+def _in(alias: str, names: Sequence[str]) -> list[sql.Identifier]:
+    return [sql.Identifier(alias, name) for name in names]
+
+
+def _of(array: sql.Identifier, field: str) -> sql.Composed:
+    return sql.SQL("{}.{}").format(array, sql.Identifier(field))
+
+
+def _joined(texts: Sequence[sql.Composable]) -> sql.Composed:
+    return sql.SQL("concat_ws('/', {})").format(sql.SQL(", ").join(texts))
+
+
+def _named(table: Table) -> sql.Identifier:
+    return sql.Identifier(*table.source.split("."))
+
+
+def _moments(table: Table) -> list[str]:
+    return [name for name, text in table.columns.items() if parse(text).name in _MOMENTS and not parse(text).is_array]

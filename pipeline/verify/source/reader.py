@@ -1,0 +1,188 @@
+"""PostgreSQL's side of the comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from typing import NamedTuple
+
+import psycopg
+import pyarrow as pa
+from psycopg import sql
+from pyarrow import csv
+
+from pipeline.ingest.key_text import UnfitKey
+from pipeline.postgres.database import Connection, SourceError, connect
+from pipeline.verify.comparison_set import Subject
+from pipeline.verify.source.query import SourceQuery
+from pipeline.verify.source.row_images import images
+from sinks.shape import ROOT
+
+PAGE_ROWS = 50_000
+_PAGE = pa.schema([("key", pa.string()), ("digest", pa.string()), ("rows", pa.int64())])
+_READ = csv.ReadOptions(column_names=_PAGE.names, use_threads=False)
+_PARSE = csv.ParseOptions(newlines_in_values=True)
+_CONVERT = csv.ConvertOptions(
+    column_types=_PAGE, null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=False
+)
+"""An empty key is written as `""`, and is one."""
+
+
+class Expected(NamedTuple):
+    """What PostgreSQL holds under a key.
+
+    Args:
+        text: the document or row as JSON.
+        version: another whenever one of its rows was written.
+        rows: how many rows of the source it is made of.
+    """
+
+    key: str
+    text: str
+    version: str
+    rows: int
+
+
+class Images(NamedTuple):
+    """Rows of one table, each with the key of the document or row that it belongs to.
+
+    Args:
+        rows: a struct array in the type of an envelope's images.
+    """
+
+    keys: list[str]
+    rows: pa.StructArray
+
+
+class NoSuchMoment(ValueError):
+    """Rows changed since some time were asked for, where there is no such time, or no column that would tell."""
+
+    remedy = (
+        "Give a time as PostgreSQL reads it: `2026-01-02T03:04:05Z`. For a table without a time, leave out --since."
+    )
+
+
+@dataclass(frozen=True)
+class SourceSide:
+    """The source, as read by `verify`; it writes nothing.
+
+    Args:
+        url: of the source.
+        connection: one on which every statement is a transaction.
+    """
+
+    url: str
+    connection: Connection
+
+    def some(self, subject: Subject, keys: Sequence[str]) -> dict[str, Expected]:
+        """What PostgreSQL holds under these keys now, all of it as of one moment."""
+        found = _answered(self.connection, SourceQuery(subject).some(keys)).fetchall()
+        return {str(row[0]): Expected._make(row) for row in found}
+
+    @contextmanager
+    def moment(self) -> Iterator[None]:
+        """Answer every question until the end as of the first one's moment."""
+        with self.connection.transaction():
+            _answered(self.connection, sql.SQL("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"))
+            yield
+
+    def images(self, subject: Subject, keys: Sequence[str]) -> tuple[dict[str, Expected], dict[str, Images]]:
+        """What PostgreSQL holds under these keys now, and by collection its rows, as envelopes have them.
+
+        The root's rows are those of the collection ROOT.
+        """
+        query = SourceQuery(subject)
+        held = self.some(subject, keys)
+        tables = {ROOT: subject.root, **{name: child.table for name, child in subject.collections.items()}}
+        rows = {name: _answered(self.connection, query.images(name, keys)).fetchall() for name in tables}
+        return held, {
+            name: Images([str(row[0]) for row in rows[name]], images(table, [row[1:] for row in rows[name]]))
+            for name, table in tables.items()
+        }
+
+    def is_held(self, subject: Subject, collection: str, key: str, row_key: Mapping[str, str]) -> bool:
+        """Whether PostgreSQL holds this very row, by the equality of the types of its key.
+
+        Args:
+            collection: where the row stands, or ROOT.
+            key: of the document or row that it belongs to.
+            row_key: of a child row, the texts of its own key by column.
+
+        Raises:
+            UnfitKey: a text cannot be a value of its column.
+        """
+        try:
+            with self.connection.transaction():
+                found = _answered(self.connection, SourceQuery(subject).is_held(collection, key, row_key)).fetchone()
+        except psycopg.DataError as error:
+            raise UnfitKey(error.diag.message_primary or "not a key of the table") from error
+        return found == (True,)
+
+    def any_keys(self, subject: Subject, count: int) -> list[str]:
+        """The keys of some rows, chosen at random."""
+        return [str(row[0]) for row in _answered(self.connection, SourceQuery(subject).any_keys(count))]
+
+    def keys_since(self, subject: Subject, since: str) -> list[str]:
+        """The keys of what has a row of which any date or timestamp is at or after `since`.
+
+        Raises:
+            NoSuchMoment: `since` is no time, or the subject has no column of one.
+        """
+        query = SourceQuery(subject).keys_since(since)
+        if query is None:
+            raise NoSuchMoment(f"{subject.name} has no column that tells when a row changed")
+        try:
+            return [str(row[0]) for row in _answered(self.connection, query) if row[0] is not None]
+        except psycopg.DataError as error:
+            raise NoSuchMoment(f"{since!r}: {error.diag.message_primary}") from error
+
+
+class Snapshot:
+    """Everything that was committed at one moment, in pages, whatever has been committed since."""
+
+    def __init__(self, connection: psycopg.Connection[tuple[object, ...]]) -> None:
+        self._connection = connection
+
+    def pages(self, subject: Subject) -> Iterator[pa.Table]:
+        """Everything of one subject, as tables of key, digest (md5 of the text) and rows.
+
+        Raises:
+            SourceError: PostgreSQL cannot be read.
+        """
+        try:
+            with self._connection.cursor() as cursor, cursor.copy(SourceQuery(subject).all()) as answer:
+                lines = map(bytes, answer)
+                while page := b"".join(islice(lines, PAGE_ROWS)):
+                    yield csv.read_csv(pa.BufferReader(page), _READ, _PARSE, _CONVERT)
+        except psycopg.Error as error:
+            raise SourceError(f"the source cannot be read: {error.diag.message_primary or error}") from error
+
+
+@contextmanager
+def source_side(url: str) -> Iterator[SourceSide]:
+    """Open the source for questions about the present."""
+    with connect(url) as connection:
+        yield SourceSide(url, connection)
+
+
+@contextmanager
+def snapshot(url: str) -> Iterator[Snapshot]:
+    """Hold a snapshot of the source, which is taken here."""
+    with connect(url) as connection:
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        connection.read_only = True
+        with connection.transaction():
+            # A snapshot is taken by the first query of a transaction.
+            connection.execute("SELECT 1")
+            yield Snapshot(connection)
+
+
+def _answered(connection: Connection, query: sql.SQL | sql.Composed) -> psycopg.Cursor[tuple[object, ...]]:
+    try:
+        return connection.execute(query)
+    except psycopg.DataError:
+        raise
+    except psycopg.Error as error:
+        raise SourceError(f"the source cannot be read: {error.diag.message_primary or error}") from error

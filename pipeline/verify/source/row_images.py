@@ -1,0 +1,112 @@
+"""Rows of PostgreSQL as images in the types of envelopes, so that a repair goes the way of any other change.
+
+What the connector sends and the decoder makes of it, PostgreSQL writes here itself: each value in a form that the
+column's Arrow type can be made of without loss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+from psycopg import sql
+
+from connectors.envelope import TableColumns, image_type
+from connectors.types.pg_types import DATE_INFINITY, TIMESTAMP_INFINITY, ColumnType, Kind, column_type
+from connectors.types.timestamps import SHIFT_US
+from pipeline.definitions import Table
+from sinks.pg_type import parse
+
+_PLAIN = "{c}"
+_TEXT = "CASE WHEN {c} IS NOT NULL THEN concat({c}) END"
+"""Not {c}::text, which would cut the blanks off a character(5)."""
+
+_COUNTED = """CASE WHEN isfinite({{c}}) THEN {finite}
+    WHEN {{c}} = 'infinity' THEN {last} WHEN {{c}} = '-infinity' THEN -{last} END"""
+_CENTURY_US = 876_600 * 3_600_000_000
+_MICROSECONDS = _COUNTED.format(
+    finite=f"""(CASE WHEN {{c}} < '294247-01-10+00' THEN extract(epoch FROM {{c}}) * 1000000
+        ELSE extract(epoch FROM {{c}} - interval '876600 hours') * 1000000 + {_CENTURY_US}
+            - CASE WHEN {{c}} >= '294247-01-10 04:00:54.775807+00' THEN {SHIFT_US} ELSE 0 END
+        END)::bigint""",
+    last=TIMESTAMP_INFINITY,
+)
+"""Those beyond 64 bits as `connectors.types.timestamps.stored_us` has them; their epoch is rounded by PostgreSQL 18.
+
+So it is asked for that of a century before.
+"""
+
+_BY_KIND = {
+    **dict.fromkeys((Kind.INTEGER, Kind.FLOAT, Kind.BOOLEAN, Kind.BYTES), _PLAIN),
+    Kind.NUMERIC: "{c}::numeric::text",
+    Kind.BITS: "{c}::text",
+    Kind.HSTORE: """replace(replace({c}::json::text, '": ', '":'), ', "', ',"')""",
+    Kind.DATE: _COUNTED.format(finite="{c} - DATE '1970-01-01'", last=DATE_INFINITY),
+    Kind.TIME: "(extract(epoch FROM {c}) * 1000000)::bigint",
+    **dict.fromkeys((Kind.TIMESTAMP, Kind.TIMESTAMPTZ), _MICROSECONDS),
+}
+
+_BY_NAME = {
+    "timetz": "({c} AT TIME ZONE 'UTC')::time::text || 'Z'",
+    "interval": """CASE WHEN NOT isfinite({c}) THEN {c}::text WHEN {c} IS NOT NULL
+        THEN concat('P', extract(year FROM {c}), 'Y', extract(month FROM {c}), 'M',
+        extract(day FROM {c}), 'DT', extract(hour FROM {c}), 'H', extract(minute FROM {c}), 'M',
+        trim_scale(extract(second FROM {c})), 'S') END""",
+}
+
+
+def image_columns(table: Table, alias: str) -> list[sql.Composable]:
+    """An expression for each column of a table, in their order."""
+    columns = {name: sql.Identifier(alias, name) for name in table.columns}
+    found = [_value(columns[name], text) for name, text in table.columns.items()]
+    arrays = [name for name, text in table.columns.items() if parse(text).is_array]
+    return [*found, _nested({name: columns[name] for name in arrays})] if arrays else found
+
+
+def images(table: Table, rows: Sequence[Sequence[Any]]) -> pa.StructArray:
+    """Rows that were selected by `image_columns`, in the type of an envelope's images."""
+    types = image_type(TableColumns(table.source, table.columns))
+    columns = list(zip(*rows, strict=True)) if rows else [()] * types.num_fields
+    arrays = [_array(values, field.type) for values, field in zip(columns, types, strict=True)]
+    return pa.StructArray.from_arrays(arrays, fields=list(types))
+
+
+def _value(column: sql.Composable, text: str) -> sql.Composable:
+    kind = column_type(text)
+    if kind.item is None:
+        return sql.SQL(_template(kind, text)).format(c=column)
+    item = sql.SQL(_template(kind.item, text)).format(c=sql.Identifier("item", "value"))
+    return sql.SQL(
+        "CASE WHEN {c} IS NOT NULL AND (array_ndims({c}) > 1) IS NOT TRUE"
+        " THEN ARRAY(SELECT {item} FROM unnest({c}) WITH ORDINALITY AS item (value, place)"
+        " ORDER BY item.place) END"
+    ).format(c=column, item=item)
+
+
+def _nested(columns: Mapping[str, sql.Composable]) -> sql.Composable:
+    """An expression for the texts of those arrays that have several dimensions, as `connectors.envelope.NESTED`."""
+    members = sql.SQL(", ").join(
+        sql.SQL("{}::text, CASE WHEN array_ndims({c}) > 1 THEN {c}::text END").format(sql.Literal(name), c=column)
+        for name, column in columns.items()
+    )
+    return sql.SQL("nullif(json_strip_nulls(json_build_object({}))::text, '{{}}')").format(members)
+
+
+def _template(kind: ColumnType, text: str) -> str:
+    if kind.kind is Kind.TEXT:
+        return _BY_NAME.get(parse(text).name, _TEXT)
+    return _BY_KIND[kind.kind]
+
+
+def _array(values: Sequence[Any], arrow: pa.DataType) -> pa.Array:
+    return pa.array(values, _counts(arrow)).cast(arrow)
+
+
+def _counts(arrow: pa.DataType) -> pa.DataType:
+    """The type in which PostgreSQL sends it: moments are counted, since Python's own end with the year 9999."""
+    if pa.types.is_list(arrow):
+        return pa.list_(_counts(arrow.value_type))
+    if pa.types.is_date(arrow):
+        return pa.int32()
+    return pa.int64() if pa.types.is_temporal(arrow) else arrow

@@ -1,0 +1,199 @@
+"""The comparison of two sides that come in different orders, and may be larger than memory.
+
+Both sides go into a database of its own, a digest for each text, in the order in which they come. DuckDB joins them,
+on disk where they do not fit. The digests are made here of what was read just now; none is ever asked of a store.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from hashlib import md5
+
+import duckdb
+import pyarrow as pa
+
+from pipeline.verify.comparison_set import Form, Subject
+from pipeline.verify.source.reader import Expected
+
+MEMORY_LIMIT = "256MB"
+PAGE_KEYS = 1_000
+HELD_ROWS = 50_000
+HELD_BYTES = 16 * 2**20
+"""What a side holds back before it is stored."""
+
+
+class _Side:
+    """One side, which takes in pages of any size and stores many at a time: an insertion has a cost of its own."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, table: str) -> None:
+        self._connection = connection
+        self._table = table
+        self._held: list[pa.Table] = []
+        self._subject: Subject | None = None
+
+    def take_in(self, subject: Subject, page: pa.Table) -> None:
+        """Take in a page of key, and of text or its digest."""
+        if subject is not self._subject:
+            self.flush()
+            self._subject = subject
+        self._held.append(page)
+        if sum(one.num_rows for one in self._held) >= HELD_ROWS or sum(one.nbytes for one in self._held) >= HELD_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Store what was taken in."""
+        if self._subject is None or not self._held:
+            return
+        page, self._held = pa.concat_tables(self._held), []
+        digest = "digest" if "digest" in page.column_names else "md5(text)"
+        with _given(self._connection, page):
+            self._connection.execute(
+                f"INSERT INTO {self._table} SELECT $1, key, {digest}::UUID FROM page",  # noqa: S608 - our own names
+                [self._subject.label],
+            )
+
+
+class Scratch:
+    """The two sides of every subject, and the keys that are in dispute between them."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+        # DuckDB would draw it on standard output.
+        connection.execute("SET enable_progress_bar = false")
+        connection.execute("CREATE TABLE expected (subject VARCHAR, key VARCHAR, digest UUID)")
+        connection.execute("CREATE TABLE shown (subject VARCHAR, key VARCHAR, digest UUID)")
+        connection.execute("CREATE TABLE disputed (subject VARCHAR, key VARCHAR)")
+        connection.execute("CREATE TABLE mended (subject VARCHAR, key VARCHAR)")
+        connection.execute("CREATE TABLE noted (subject VARCHAR, key VARCHAR, version VARCHAR, digest VARCHAR)")
+        # PostgreSQL's side comes on another thread.
+        self._expected = _Side(connection.cursor(), "expected")
+        self._shown = _Side(connection, "shown")
+
+    def expect(self, subject: Subject, page: pa.Table) -> None:
+        """Take in a page of PostgreSQL's side; may be called by another thread than all else."""
+        self._expected.take_in(subject, page)
+
+    def expected_all(self) -> None:
+        """Say that a subject's pages of PostgreSQL's side have all come; by the thread that brought them."""
+        self._expected.flush()
+
+    def show(self, subject: Subject, page: pa.Table) -> None:
+        """Take in a page of the store's side."""
+        self._shown.take_in(subject, page)
+
+    def compare(self, subject: Subject) -> None:
+        """Put the keys in dispute whose texts are not the same, or that one side lacks; forget the store's side."""
+        self._shown.flush()
+        # A scan may return a document twice; a table returns a row as often as it is there.
+        most = 1 if subject.form is Form.ROW else None
+        self._connection.execute(
+            """
+            INSERT INTO disputed
+            SELECT DISTINCT $1, key
+            FROM (SELECT key, digest FROM expected WHERE subject = $1) AS expected
+            FULL JOIN (SELECT key, digest FROM shown WHERE subject = $1) AS shown USING (key)
+            WHERE expected.digest IS DISTINCT FROM shown.digest
+            UNION SELECT $1, key FROM shown WHERE subject = $1 GROUP BY key HAVING count(*) > $2
+            """,
+            [subject.label, most],
+        )
+        self._connection.execute("DELETE FROM shown WHERE subject = $1", [subject.label])
+
+    def dispute(self, subject: Subject, keys: Iterable[str]) -> None:
+        """Put these keys in dispute."""
+        self._insert_keys("disputed", subject, keys)
+
+    def mend(self, subject: Subject, keys: Iterable[str]) -> None:
+        """Remember that these keys are to be looked at once more."""
+        self._insert_keys("mended", subject, keys)
+
+    def dispute_mended(self) -> None:
+        """Put the keys in dispute that were to be looked at once more."""
+        self._connection.execute("INSERT INTO disputed FROM mended; DELETE FROM mended")
+
+    def disputed(self, subject: Subject) -> Iterator[list[str]]:
+        """The keys in dispute, page by page; those of a page may be settled before the next is asked for."""
+        after: str | None = None
+        while keys := self._disputed_after(subject, after):
+            yield keys
+            after = keys[-1]
+
+    def _disputed_after(self, subject: Subject, after: str | None) -> list[str]:
+        found = self._connection.execute(
+            "SELECT key FROM disputed WHERE subject = $1 AND ($2 IS NULL OR key > $2) ORDER BY key LIMIT $3",
+            [subject.label, after, PAGE_KEYS],
+        )
+        return [key for (key,) in found.fetchall()]
+
+    def settle(self, subject: Subject, keys: Sequence[str]) -> None:
+        """Take keys out of dispute."""
+        self._connection.execute(
+            "DELETE FROM disputed WHERE subject = $1 AND key IN (SELECT unnest($2::VARCHAR[]))",
+            [subject.label, list(keys)],
+        )
+
+    def count_disputed(self) -> int:
+        """How many keys are in dispute, of all subjects."""
+        [(count,)] = self._connection.execute("SELECT count(*) FROM disputed").fetchall()
+        return int(count)
+
+    def note(self, subject: Subject, found: Mapping[str, Expected]) -> None:
+        """Remember what PostgreSQL held when a look began."""
+        page = pa.table(
+            {
+                "key": pa.array(found, pa.string()),
+                "version": pa.array([one.version for one in found.values()], pa.string()),
+                "digest": pa.array([digest(one.text) for one in found.values()], pa.string()),
+            }
+        )
+        with _given(self._connection, page):
+            self._connection.execute("INSERT INTO noted SELECT $1, key, version, digest FROM page", [subject.label])
+
+    def noted(self, subject: Subject, keys: Sequence[str]) -> dict[str, tuple[str, str]]:
+        """Version and digest of what was noted under these keys; a key that PostgreSQL did not hold is left out."""
+        found = self._connection.execute(
+            "SELECT key, version, digest FROM noted WHERE subject = $1 AND key IN (SELECT unnest($2::VARCHAR[]))",
+            [subject.label, list(keys)],
+        )
+        return {key: (version, made) for key, version, made in found.fetchall()}
+
+    def forget_noted(self) -> None:
+        """Begin another look."""
+        self._connection.execute("DELETE FROM noted")
+
+    def _insert_keys(self, table: str, subject: Subject, keys: Iterable[str]) -> None:
+        page = pa.table({"key": pa.array(dict.fromkeys(keys), pa.string())})
+        with _given(self._connection, page):
+            self._connection.execute(
+                f"INSERT INTO {table} SELECT $1, key FROM page",  # noqa: S608 - one of two names
+                [subject.label],
+            )
+
+
+@contextmanager
+def _given(connection: duckdb.DuckDBPyConnection, page: pa.Table) -> Iterator[None]:
+    connection.register("page", page)
+    try:
+        yield
+    finally:
+        connection.unregister("page")
+
+
+def digest(text: str) -> str:
+    """A digest that tells two texts apart."""
+    return md5(text.encode(), usedforsecurity=False).hexdigest()
+
+
+@contextmanager
+def scratch() -> Iterator[Scratch]:
+    """An empty one; what does not fit in memory goes to a folder that is removed afterwards."""
+    with tempfile.TemporaryDirectory(prefix="readmodels-verify-") as folder:
+        config: Mapping[str, str | bool] = {
+            "memory_limit": MEMORY_LIMIT,
+            "temp_directory": folder,
+            "preserve_insertion_order": False,
+        }
+        with duckdb.connect(config=dict(config)) as connection:
+            yield Scratch(connection)

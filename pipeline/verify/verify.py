@@ -1,0 +1,225 @@
+"""`verify`: read models against PostgreSQL, at one mark, while writes go on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, replace
+from functools import partial
+from importlib import import_module
+from types import MappingProxyType
+from typing import Protocol
+
+from pipeline import read_models
+from pipeline.config import Settings
+from pipeline.ingest.epoch_history import Lives
+from pipeline.postgres.database import connect
+from pipeline.postgres.watermark import Marks
+from pipeline.verify.catch_up import Arrival
+from pipeline.verify.comparison_set import Subject, documents, tables
+from pipeline.verify.readers.reader import Shown
+from pipeline.verify.recheck import Looks
+from pipeline.verify.repair import Finding, Mending, repairs_of
+from pipeline.verify.result import Found, Mended, Verdict
+from pipeline.verify.source.background_read import Expectation
+from pipeline.verify.source.reader import SourceSide, snapshot, source_side
+from pipeline.verify.staging import Scratch, scratch
+from sinks.errors import GenerationMissing
+
+Opener = Callable[[Settings, int | None], AbstractContextManager[Shown]]
+
+LIVE: Mapping[str, int] = MappingProxyType({})
+"""The live generation of every model."""
+
+
+class Watcher(Protocol):
+    """Is told how a verification goes on, by several threads."""
+
+    def reading(self, side: str, count: int, expected: int | None) -> None:
+        """So many more documents and rows of `postgresql`, or of a model, were read, of so many, if that is known."""
+
+    def waiting(self, model: str, lacking_records: int) -> None:
+        """The model has still to take in so many records; zero when it need not be waited for any more."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scope:
+    """What to look at.
+
+    Args:
+        sample: so many documents and so many rows of each table, chosen at random in PostgreSQL; None for everything.
+        since: what has a row with any date or timestamp at or after this time; None for everything.
+        timeout_s: how long a model may take to reach a mark.
+    """
+
+    sample: int | None = None
+    since: str | None = None
+    timeout_s: float = 120.0
+
+    @property
+    def is_everything(self) -> bool:
+        """Whether every row and document is compared; else what only the model has is not looked for."""
+        return self.sample is None and self.since is None
+
+
+def opener(model: str) -> Opener:
+    """What reads a generation of a model, the live one where None is named, as its readers do."""
+    opened: Opener = getattr(import_module(f"pipeline.verify.readers.{model}"), f"{model}_shown")
+    return opened
+
+
+def verify(
+    models: Iterable[str],
+    settings: Settings,
+    scope: Scope,
+    watcher: Watcher,
+    generations: Mapping[str, int] = LIVE,
+    mending: Mending | None = None,
+) -> Iterator[Verdict]:
+    """Compare models with PostgreSQL, one after the other.
+
+    Args:
+        generations: which one of a model, by its name; the live one where it is not named, read as its readers read.
+        mending: what to do about what differs; None for nothing.
+
+    Raises:
+        ModelBehind: a model did not reach the mark in time.
+        MarkNotSeen: nor did the connector.
+        SinkError: a store cannot be read.
+        SourceError: PostgreSQL cannot be read.
+    """
+    asked = [_asked(model, settings, generations.get(model)) for model in models]
+    topics = {topic for one in asked for topic in one.settings.contract.topics}
+    marks = Marks(settings.kafka, settings.connector, settings.connect.url, topics)
+    with ExitStack() as open_ones:
+        source = open_ones.enter_context(source_side(settings.source.url))
+        arrival = Arrival(marks, open_ones.enter_context(connect(settings.source.url)), scope.timeout_s)
+        sides = open_ones.enter_context(scratch())
+        verification = _Verification(source, arrival, sides, watcher, mending)
+        if scope.is_everything:
+            yield from verification.of_everything(asked)
+        else:
+            for one in asked:
+                yield verification.of_some(one, scope)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A model, and which generation of it.
+
+    Args:
+        settings: those under which that generation is fed.
+        epoch: the one that leads the order of what comes to it now.
+    """
+
+    model: str
+    generation: int | None
+    settings: Settings
+    epoch: int
+
+    def shown(self) -> AbstractContextManager[Shown]:
+        return opener(self.model)(self.settings, self.generation)
+
+    @property
+    def subjects(self) -> tuple[Subject, ...]:
+        return (tables if self.model == "duckdb" else documents)(self.settings.contract)
+
+
+def _asked(model: str, settings: Settings, generation: int | None) -> _Asked:
+    with read_models.STORES[model](settings) as store:
+        number = store.live() if generation is None else generation
+        record = store.generations().get(number) if number is not None else None
+    if record is None:
+        lacks = "no generation is live" if generation is None else f"there is no generation {generation}"
+        raise GenerationMissing(f"{model}: {lacks}")
+    return _Asked(model, generation, read_models.settings_of(record, settings), Lives(record.epochs).leading)
+
+
+@dataclass
+class _Verification:
+    source: SourceSide
+    arrival: Arrival
+    scratch: Scratch
+    watcher: Watcher
+    mending: Mending | None
+
+    def of_everything(self, asked: list[_Asked]) -> Iterator[Verdict]:
+        began = time.monotonic()
+        with snapshot(self.source.url) as then:
+            # Set after the snapshot was taken: what a model holds at the mark is at least that.
+            mark = self.arrival.mark()
+            expectation = Expectation(then, self.scratch, lambda count: self.watcher.reading("postgresql", count, None))
+            with expectation.reading(subject for one in asked for subject in one.subjects):
+                ends = self.arrival.ends(mark)
+                for one in asked:
+                    with one.shown() as shown:
+                        arrival = self._arrival(one)
+                        arrival.wait(one.model, shown, ends, partial(self.watcher.waiting, one.model))
+                        yield self._settled(self._compared(one, shown, expectation), one, shown, began)
+                    began = time.monotonic()
+
+    def _compared(self, one: _Asked, shown: Shown, expectation: Expectation) -> Verdict:
+        verdict = Verdict(one.model, one.generation)
+        for subject in shown.subjects:
+            for page in shown.pages(subject):
+                self.scratch.show(subject, page)
+                self.watcher.reading(one.model, page.num_rows, expectation.documents(shown.subjects))
+        for subject in shown.subjects:
+            documents, rows = expectation.of(subject)
+            verdict.documents += documents
+            verdict.rows += rows
+            self.scratch.compare(subject)
+        return verdict
+
+    def of_some(self, one: _Asked, scope: Scope) -> Verdict:
+        began = time.monotonic()
+        verdict = Verdict(one.model, one.generation)
+        with one.shown() as shown:
+            for subject in shown.subjects:
+                keys = self._chosen(subject, scope)
+                self.scratch.dispute(subject, keys)
+                verdict.documents += len(keys)
+            return self._settled(verdict, one, shown, began)
+
+    def _arrival(self, one: _Asked) -> Arrival:
+        return replace(self.arrival, topics=frozenset(one.settings.contract.topics))
+
+    def _chosen(self, subject: Subject, scope: Scope) -> list[str]:
+        if scope.since is None:
+            return self.source.any_keys(subject, scope.sample or 0)
+        keys = self.source.keys_since(subject, scope.since)
+        return keys if scope.sample is None else keys[: scope.sample]
+
+    def _settled(self, verdict: Verdict, one: _Asked, shown: Shown, began: float) -> Verdict:
+        looks = Looks(verdict.model, self.source, shown, self.scratch, self._arrival(one))
+        tell = partial(self.watcher.waiting, verdict.model)
+        verdict.mended = Mended(self.mending.is_executed) if self.mending is not None else None
+        for findings in looks.settle(tell):
+            _add(findings, verdict.found)
+            if self.mending is not None and verdict.mended is not None:
+                self._mend(findings, verdict.mended, self.mending, one, shown)
+        if verdict.mended is not None and verdict.mended.is_executed:
+            self.scratch.dispute_mended()
+            for findings in looks.settle(tell):
+                _add(findings, verdict.mended.remaining)
+        verdict.elapsed_s = time.monotonic() - began
+        return verdict
+
+    def _mend(self, findings: list[Finding], mended: Mended, mending: Mending, one: _Asked, shown: Shown) -> None:
+        if mending.is_executed:
+            # Also what was not decided: it may be by then.
+            self.scratch.mend(findings[0].subject, [finding.key for finding in findings])
+        mark = findings[0].mark
+        if mark is None:
+            return
+        repairs, batch = repairs_of(findings, mark, self.source, one.settings.contract, one.epoch)
+        if mending.is_executed:
+            shown.sink().write(batch)
+        mended.add(repairs)
+
+
+def _add(findings: list[Finding], found: Found) -> None:
+    for finding in findings:
+        for difference in finding.differences:
+            found.add(difference)

@@ -1,0 +1,1 @@
+"""DuckDB store: tables, histories, live views, and serving of readers."""

@@ -1,0 +1,121 @@
+"""Which changes are new beyond doubt, so that they need not be compared with what the table holds.
+
+Per partition a generation remembers the highest streamed change and the latest snapshot that it has taken in. Every
+register of the partition lies at or below them; what is above both, and above the table's fences and repairs, wins
+every join. A repair itself is always in doubt: it lies in no partition, and the row's next change may be there already.
+
+A row keeps its partition only for as long as its topic keeps their number. Once it has gone to another, older changes
+of it may still be waiting in the partition that it left, above all that came from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import reduce
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from sinks.ordering.range_tombstone import FenceKind, Fences
+from sinks.ordering.register import NOWHERE
+
+Order = tuple[int, int, int, int]
+"""Epoch, commit LSN, LSN and tie-break."""
+
+_LOWEST: Order = (-1, -1, -1, -1)
+_Numbers = npt.NDArray[np.int64]
+
+
+class Newness(Enum):
+    """What the high waters prove of changes."""
+
+    NONE = "a register may hold what beats them"
+    IN_PARTITION = "they beat what registers of their own partitions hold"
+    IN_TABLE = "they beat what any register holds"
+
+
+@dataclass(frozen=True)
+class HighWater:
+    """The highest change of each side that a partition of a table has seen."""
+
+    streamed: Order = _LOWEST
+    snapshot: Order = _LOWEST
+
+    def raised_to(self, other: HighWater) -> HighWater:
+        """The higher of two, side by side."""
+        return HighWater(max(self.streamed, other.streamed), max(self.snapshot, other.snapshot))
+
+
+@dataclass(frozen=True)
+class HighWaters:
+    """The high water of every partition of one table."""
+
+    marks: Mapping[int, HighWater] = field(default_factory=dict)
+
+    def raised_by(self, changes: pa.Table) -> HighWaters:
+        """These marks, raised by changes."""
+        marks = dict(self.marks)
+        orders, partitions = _orders(changes), changes["_partition"].to_numpy()
+        is_snapshot = changes["_is_snapshot"].to_numpy()
+        for partition in np.unique(partitions).tolist():
+            mine = partitions == partition
+            raised = HighWater(_highest(orders, mine & ~is_snapshot), _highest(orders, mine & is_snapshot))
+            marks[partition] = self._of(partition).raised_to(raised)
+        return HighWaters(marks)
+
+    def prove(self, changes: pa.Table, fences: Fences, scope: str) -> Newness:
+        """Say what changes of one table are proved to beat; NONE where any of them is a snapshot row or a repair."""
+        partitions = changes["_partition"].to_numpy()
+        if changes["_is_snapshot"].to_numpy().any() or (partitions == NOWHERE).any():
+            return Newness.NONE
+        orders, floor = _orders(changes), self._of(NOWHERE).raised_to(_fenced(fences, scope))
+        for partition in np.unique(partitions).tolist():
+            mine = [column[partitions == partition] for column in orders]
+            if not _beat(mine, floor.raised_to(self._of(partition))):
+                return Newness.NONE
+        highest = reduce(HighWater.raised_to, self.marks.values(), floor)
+        return Newness.IN_TABLE if _beat(orders, highest) else Newness.IN_PARTITION
+
+    def _of(self, partition: int) -> HighWater:
+        return self.marks.get(partition, HighWater())
+
+
+def _fenced(fences: Fences, scope: str) -> HighWater:
+    truncate, sweep = (fences.known.get((scope, kind)) for kind in (FenceKind.TRUNCATE, FenceKind.SWEEP))
+    return HighWater(
+        (truncate.epoch, truncate.commit_lsn, truncate.lsn, 0) if truncate else _LOWEST,
+        (sweep.epoch, sweep.commit_lsn, sweep.lsn, 0) if sweep else _LOWEST,
+    )
+
+
+def _beat(orders: list[_Numbers], mark: HighWater) -> bool:
+    return bool((_above(orders, mark.streamed) & _outlive(orders, mark.snapshot)).all())
+
+
+def _orders(changes: pa.Table) -> list[_Numbers]:
+    return [changes[name].to_numpy().astype(np.int64) for name in ("_epoch", "_commit_lsn", "_lsn", "_tie")]
+
+
+def _highest(orders: list[_Numbers], rows: npt.NDArray[np.bool_]) -> Order:
+    if not rows.any():
+        return _LOWEST
+    epoch, commit_lsn, lsn, tie = (column[rows] for column in orders)
+    last = np.lexsort((tie, lsn, commit_lsn, epoch))[-1]
+    return (int(epoch[last]), int(commit_lsn[last]), int(lsn[last]), int(tie[last]))
+
+
+def _above(orders: list[_Numbers], mark: Order) -> npt.NDArray[np.bool_]:
+    above = np.zeros(len(orders[0]), dtype=bool)
+    for column, limit in zip(reversed(orders), reversed(mark), strict=True):
+        above = (column > limit) | ((column == limit) & above)
+    return above
+
+
+def _outlive(orders: list[_Numbers], snapshot: Order) -> npt.NDArray[np.bool_]:
+    epoch, commit_lsn, lsn, _ = orders
+    proved = np.maximum(commit_lsn, lsn) >= snapshot[2]
+    outlives: npt.NDArray[np.bool_] = (epoch > snapshot[0]) | ((epoch == snapshot[0]) & proved)
+    return outlives

@@ -1,0 +1,154 @@
+"""What became of every row: one line per version, from the source's commit that began it to the one that ended it.
+
+The versions of a row follow each other by the rule of `sinks.ordering.register`, never by time or offset alone. A
+streamed change comes after every snapshot that it is proved to outlive, and after every snapshot row that was emitted
+before it. A snapshot never comes after a later one. What is left over is the order of either side. So the last version
+of a row is the one that its register shows, and the same changes end in the same history, in whatever order they came
+in.
+
+Deletions, truncates and the sweep of a snapshot end a version, and are none. A version's time is the source's commit
+time, except where clocks went back: then it begins where the one before it began.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import duckdb
+
+from sinks.duckdb.analytics_views import Columns
+from sinks.duckdb.sql_text import listed, literal, quote
+from sinks.ordering.range_tombstone import Fence
+from sinks.ordering.register import UNPLACED
+from sinks.shape import RowShape
+
+CREATE_FENCES = """
+    CREATE TABLE IF NOT EXISTS readmodels.fences (
+        scope VARCHAR NOT NULL, kind VARCHAR NOT NULL, epoch INTEGER NOT NULL, commit_lsn BIGINT NOT NULL,
+        lsn BIGINT NOT NULL, started_at MAP(INTEGER, BIGINT) NOT NULL, committed_at TIMESTAMPTZ);
+"""
+"""Every fence that came in: the books keep the highest only, which is enough for what is shown now."""
+
+FACTS = ("valid_from", "valid_to", "op")
+
+
+def keep_fences(connection: duckdb.DuckDBPyConnection, fences: Iterable[Fence]) -> None:
+    """Remember fences, each once."""
+    for fence in fences:
+        place = [fence.scope, fence.kind.value, fence.epoch, fence.commit_lsn, fence.lsn]
+        partitions, offsets = list(fence.started_at), list(fence.started_at.values())
+        connection.execute(
+            """
+            INSERT INTO readmodels.fences
+            SELECT $1, $2, $3, $4, $5, map(CAST($6 AS INTEGER[]), CAST($7 AS BIGINT[])), $8
+            WHERE NOT EXISTS (
+                FROM readmodels.fences WHERE (scope, kind, epoch, commit_lsn, lsn) = ($1, $2, $3, $4, $5))
+            """,
+            [*place, partitions, offsets, fence.committed_at],
+        )
+
+
+def history_name(table: str) -> str:
+    """The view of what became of a table's rows."""
+    return f"{table}_history"
+
+
+def as_of_name(table: str) -> str:
+    """The macro that answers with a table's rows at a moment."""
+    return f"{table}_as_of"
+
+
+def fact_name(shape: RowShape, fact: str) -> str:
+    """How a fact of ours, as `valid_from`, is called beside the table's own columns, which may have such a name."""
+    taken = {name.lower() for name in shape.columns}
+    return f"_{fact}" if fact in taken else fact
+
+
+def history_view(shape: RowShape) -> str:
+    """Create the view of a table's history, in the file that holds its versions."""
+    query = history_query(shape, f"versions.{quote(shape.table)}", "readmodels.fences")
+    return f"CREATE OR REPLACE VIEW {quote(history_name(shape.table))} AS {query};"
+
+
+def history_query(shape: RowShape, versions: str, fences: str) -> str:
+    """The SELECT that tells a table's history.
+
+    Args:
+        versions, fences: what follows FROM, to read the table's versions, and the fences of all tables.
+    """
+    key, columns = listed(shape.key), listed(shape.columns)
+    same_row = " AND ".join(f"earlier.{quote(name)} = later.{quote(name)}" for name in shape.key)
+    valid_from, valid_to, op = (quote(fact_name(shape, fact)) for fact in FACTS)
+    return f"""
+        WITH fences AS NOT MATERIALIZED (
+            SELECT epoch AS _epoch, kind = 'sweep' AS _is_snapshot, commit_lsn AS _commit_lsn, lsn AS _lsn,
+                started_at AS _started_at, coalesce(committed_at, (
+                    SELECT min(_committed_at) FROM {versions}
+                    WHERE _is_snapshot AND _epoch = epoch AND _lsn = lsn)) AS _committed_at
+            FROM {fences} WHERE scope = {literal(shape.table)}
+        ),
+        told AS NOT MATERIALIZED (
+            FROM {versions}
+            UNION ALL BY NAME
+            SELECT {key}, _epoch, _is_snapshot, _commit_lsn, _lsn, CAST(0 AS TINYINT) AS _tie, true AS _deleted,
+                _committed_at,
+                -- Of the row's partitions, for a repair lies in none.
+                CASE WHEN _is_snapshot
+                    THEN list_max(list_transform(_partitions, lambda one: coalesce(_started_at[one], 0) - 1))
+                    ELSE {UNPLACED} END AS _offset
+            FROM (
+                SELECT {key}, list(DISTINCT _partition) AS _partitions FROM {versions}
+                -- Without fences, the keys need not be found.
+                WHERE EXISTS (FROM fences) GROUP BY {key})
+            CROSS JOIN fences
+            -- A sweep says nothing of the rows that its snapshot emitted.
+            ANTI JOIN (SELECT {key}, _epoch, _is_snapshot, _lsn FROM {versions} WHERE _is_snapshot)
+                USING ({key}, _epoch, _is_snapshot, _lsn)
+        ),
+        snapshots AS (
+            SELECT _epoch, max(_lsn) AS _newest FROM told WHERE _is_snapshot GROUP BY _epoch
+        ),
+        sided AS NOT MATERIALIZED (
+            SELECT told.*, greatest(_commit_lsn, _lsn) AS _proved, NOT _is_snapshot AND _proved < _newest AS _in_doubt
+            FROM told LEFT JOIN snapshots USING (_epoch)
+        ),
+        placed AS NOT MATERIALIZED (
+            SELECT *, CASE WHEN _is_snapshot THEN _lsn ELSE {2**63 - 1} END AS _place
+            FROM sided WHERE _in_doubt IS NOT true
+            UNION ALL BY NAME
+            SELECT * EXCLUDE (_seen), min(greatest(_proved, _seen)) OVER (
+                PARTITION BY {key}, _epoch ORDER BY _commit_lsn, _lsn, _tie
+                ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING) AS _place
+            FROM (
+                SELECT *, (
+                    SELECT max(earlier._lsn) FROM told AS earlier
+                    WHERE {same_row} AND earlier._epoch = later._epoch AND earlier._is_snapshot
+                        AND earlier._lsn > later._proved AND earlier._offset < later._offset) AS _seen
+                FROM sided AS later WHERE _in_doubt)
+        )
+        SELECT * EXCLUDE (_deleted) FROM (
+            SELECT {columns}, _special, _deleted, max(_committed_at) OVER following AS {valid_from},
+                CASE WHEN lead(_lsn) OVER following IS NOT NULL
+                    THEN greatest(max(_committed_at) OVER following, lead(_committed_at) OVER following)
+                END AS {valid_to}, _op AS {op}
+            FROM placed
+            WINDOW following AS (
+                PARTITION BY {key}
+                ORDER BY _epoch, _place, _is_snapshot DESC, _commit_lsn, _lsn, _tie ROWS UNBOUNDED PRECEDING))
+        WHERE NOT _deleted
+    """
+
+
+def as_of_macro(table: str, columns: Columns, history: Columns) -> str:
+    """Create the macro that answers with the rows of a table as the source held them at a moment.
+
+    Args:
+        columns, history: those of the table and of its history, both under their live names.
+    """
+    valid_from, valid_to = (quote(name) for name, _ in history[len(columns) + 1 :][:2])
+    moment = "CAST(_moment AS TIMESTAMPTZ)"
+    return f"""
+        CREATE OR REPLACE MACRO memory.main.{quote(as_of_name(table))}(_moment) AS TABLE
+        SELECT {listed(name for name, _ in columns)} FROM memory.main.{quote(history_name(table))}
+        WHERE {valid_from} <= {moment} AND ({valid_to} IS NULL OR {moment} < {valid_to})
+    """

@@ -1,0 +1,59 @@
+"""The names under which readers know DuckDB's tables: views over the live generation's file, changed all at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import duckdb
+
+from sinks.duckdb.analytics_views import Analytics, Columns
+from sinks.duckdb.history import as_of_macro, as_of_name, history_name
+from sinks.duckdb.sql_text import quote
+
+_COLUMNS = """
+    SELECT table_name, list((column_name, data_type) ORDER BY ordinal_position)
+    FROM information_schema.columns WHERE table_catalog = ? AND table_schema = 'main' GROUP BY table_name
+"""
+_MACROS = (
+    "SELECT function_name FROM duckdb_functions() WHERE database_name = 'memory' AND function_type = 'table_macro'"
+)
+
+
+def show_tables_of(catalog: str | None, instance: duckdb.DuckDBPyConnection, analytics: Analytics) -> None:
+    """Let the live names lead to the tables of one generation's file, or to nothing, and make beside them what answers
+    questions about these tables.
+
+    Args:
+        catalog: the name under which the file is attached.
+    """
+    with instance.cursor() as connection:
+        connection.execute("BEGIN")
+        made = tables_in(connection, catalog) if catalog is not None else {}
+        _forget(connection, made)
+        for name in made:
+            query = f"SELECT * FROM {catalog}.main.{quote(name)}"
+            connection.execute(f"CREATE OR REPLACE VIEW memory.main.{quote(name)} AS {query}")
+        for name in _with_history(made):
+            connection.execute(as_of_macro(name, made[name], made[history_name(name)]))
+        for statement in analytics.statements(made.items()):
+            connection.execute(statement)
+        connection.execute("COMMIT")
+
+
+def tables_in(connection: duckdb.DuckDBPyConnection, catalog: str) -> dict[str, Columns]:
+    """The tables and views of a database, and their columns."""
+    found = connection.execute(_COLUMNS, [catalog]).fetchall()
+    return {name: tuple(map(tuple, columns)) for name, columns in sorted(found)}
+
+
+def _forget(connection: duckdb.DuckDBPyConnection, made: Mapping[str, Columns]) -> None:
+    """Drop the live names that are not among those, and whatever was made beside them."""
+    for name in sorted(tables_in(connection, "memory").keys() - made.keys()):
+        connection.execute(f"DROP VIEW memory.main.{quote(name)}")
+    known = {name for (name,) in connection.execute(_MACROS).fetchall()}
+    for name in sorted(known - set(map(as_of_name, _with_history(made)))):
+        connection.execute(f"DROP MACRO TABLE memory.main.{quote(name)}")
+
+
+def _with_history(made: Mapping[str, Columns]) -> list[str]:
+    return [name for name in made if history_name(name) in made]

@@ -1,0 +1,1 @@
+"""Proxy in front of DuckDB's Quack server, which checks and limits readers' requests."""

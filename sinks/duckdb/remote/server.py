@@ -1,0 +1,188 @@
+"""The folder beside DuckDB's files into which other processes put what they want of the one that holds them."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from uuid import uuid4
+
+import structlog
+
+from sinks.batch import Progress
+from sinks.duckdb.errors import MemoryShort, translated
+from sinks.duckdb.remote.messages import Reply, Request, Verb
+from sinks.errors import MemoryRefused, SinkError, StoreUnavailable
+from sinks.sink import Store
+
+FOLDER = "inbox"
+FOLDER_MODE = 0o700
+LOCK = "writer.lock"
+LOOK_EVERY_S = 0.02
+IS_HELD_EVERY_S = 1.0
+TAKEN_OVER_WITHIN_S = 15.0
+"""How long a process that stands by may take to hold the files of one that has ended, and to open them."""
+ANSWERED_WITHIN_S = 600.0
+"""After this long a writer that holds the files and says nothing counts as gone; the largest batch takes a fraction."""
+
+log = structlog.get_logger()
+
+
+class NoWriter(StoreUnavailable):
+    """No process holds DuckDB's files, or the one that held them has ended."""
+
+    remedy = "Run `readmodels run duckdb`; the command that waits for it goes on by itself."
+
+
+class Inbox:
+    """The side of the process that holds the files.
+
+    Args:
+        directory: where the files are; this process holds its lock.
+    """
+
+    def __init__(self, directory: Path, store: Store) -> None:
+        self._folder = directory / FOLDER
+        self._folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
+        self._folder.chmod(FOLDER_MODE)
+        self._store = store
+        # What is there was asked of a process that is gone: whoever waits for it asks again, others are gone too.
+        for stale in self._folder.iterdir():
+            if stale.is_file():
+                stale.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def answering(self) -> Iterator[None]:
+        """Answer requests on a thread of its own while the block runs; the request in hand is finished."""
+        stop = threading.Event()
+        thread = threading.Thread(target=self._follow, args=(stop,), name="inbox", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+
+    def answer(self, stop: threading.Event | None = None) -> int:
+        """Answer requests in the order in which they came, until `stop` is set, and return their number."""
+        found = (path for path in self._folder.glob("*.request") if path.is_file())
+        requests = sorted(found, key=lambda path: path.name)
+        for path in requests:
+            if stop is not None and stop.is_set():
+                break
+            # Whoever has given up takes the request away.
+            with contextlib.suppress(FileNotFoundError):
+                self._answered(path).write(path.with_suffix(".reply"))
+            path.unlink(missing_ok=True)
+        return len(requests)
+
+    def _follow(self, stop: threading.Event) -> None:
+        while not stop.is_set():
+            if not self.answer(stop):
+                stop.wait(LOOK_EVERY_S)
+
+    def _answered(self, path: Path) -> Reply:
+        try:
+            request = Request.read(path)
+            with translated(f"generation {request.generation}"):
+                if request.verb is Verb.PROGRESS:
+                    return Reply(self._store.sink(request.generation).progress())
+                self._actions(request)[request.verb]()
+        except FileNotFoundError:
+            raise
+        except (MemoryError, MemoryRefused):
+            return Reply(error=MemoryShort("the kernel refused memory to DuckDB's writer"))
+        except SinkError as error:
+            return Reply(error=error)
+        except Exception as error:  # noqa: BLE001 - a request that nobody can carry out must not silence the others
+            # Not its words: they may quote a row.
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            reason = f"{type(error).__name__} at {Path(place.filename).name}:{place.lineno}"
+            log.error("request not carried out", reason=reason)
+            return Reply(error=SinkError(f"DuckDB's writer could not carry out {path.name}: {reason}"))
+        return Reply()
+
+    def _actions(self, request: Request) -> Mapping[Verb, Callable[[], None]]:
+        store, generation = self._store, request.generation
+        sink = store.sink(generation)
+        return {
+            Verb.PREPARE: sink.prepare,
+            Verb.WRITE: lambda: sink.write(request.batch),
+            Verb.CUTOVER: sink.cutover,
+            Verb.CREATE: lambda: store.create(generation, request.record),
+            Verb.COMPLETE: lambda: store.complete(generation, request.record.filled_per_s),
+            Verb.REJECT: lambda: store.reject(generation),
+            Verb.NOTE: lambda: store.note(generation, *request.record.epochs),
+            Verb.DROP: lambda: store.drop(generation),
+            Verb.CLEAR: store.clear,
+        }
+
+
+def ask(directory: Path, request: Request, taken_over_within_s: float = TAKEN_OVER_WITHIN_S) -> Progress:
+    """Ask the process that holds the files in a directory, and wait for as long as there is one.
+
+    Every request may be carried out twice: one whose writer has ended is sent again to the process that takes over.
+
+    Raises:
+        NoWriter: there is none, and no process has taken over in time.
+        SinkError: what the request ended with there.
+    """
+    deadline = time.monotonic() + taken_over_within_s
+    while True:
+        try:
+            return _asked_once(directory, request)
+        except NoWriter:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(LOOK_EVERY_S)
+
+
+def _asked_once(directory: Path, request: Request) -> Progress:
+    folder = directory / FOLDER
+    # By time, so that they are answered in the order in which they came.
+    path = folder / f"{time.time_ns():020}-{uuid4().hex}.request"
+    reply = path.with_suffix(".reply")
+    if not is_held(directory):
+        raise NoWriter(f"no process holds DuckDB in {directory}")
+    folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
+    try:
+        request.write(path)
+        _await(reply, path, directory)
+        answer = Reply.read(reply)
+    finally:
+        path.unlink(missing_ok=True)
+        reply.unlink(missing_ok=True)
+    if answer.error is not None:
+        raise answer.error
+    return answer.progress
+
+
+def is_held(directory: Path) -> bool:
+    """Whether a process holds the files of a directory."""
+    try:
+        with (directory / LOCK).open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        return False
+    return False
+
+
+def _await(reply: Path, path: Path, directory: Path) -> None:
+    """Return once the reply is there: it comes before the request goes."""
+    began = looked_at = time.monotonic()
+    while not reply.exists():
+        if not path.exists() and not reply.exists():
+            raise NoWriter("DuckDB's writer was replaced")
+        if time.monotonic() > looked_at + IS_HELD_EVERY_S:
+            if not is_held(directory):
+                raise NoWriter(f"the process that held DuckDB in {directory} has ended")
+            looked_at = time.monotonic()
+            if looked_at > began + ANSWERED_WITHIN_S:
+                raise StoreUnavailable(f"DuckDB's writer has not answered for {ANSWERED_WITHIN_S:g} s")
+        time.sleep(LOOK_EVERY_S / 4)

@@ -1,0 +1,108 @@
+"""Files that DuckDB's worker keeps in its directory, and their removal."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from sinks.atomic_file import pending_of, write_whole
+from sinks.duckdb.catalog import NAME, generations_in
+from sinks.duckdb.errors import DuckdbBroken
+from sinks.duckdb.remote.client import DuckdbElsewhere
+from sinks.duckdb.remote.server import FOLDER, LOCK, is_held
+from sinks.errors import StoreUnavailable
+from sinks.generation import Record
+
+COPIES = "copies.json"
+SPILL = "spill"
+"""The folder into which DuckDB writes what does not fit into memory."""
+_GENERATION = re.compile(r"\d{6,}\.duckdb(\.wal)?")
+_RELEASED_WITHIN_S = 20.0
+"""How long a worker may take to end once its generations are gone."""
+
+
+class DirectoryInUse(StoreUnavailable):
+    """A worker still holds DuckDB's directory, although its generations are gone."""
+
+    remedy = "End the worker (`readmodels run`), then repeat the command."
+
+
+def records_in(directory: Path) -> list[Record]:
+    """Read the records of the generations in a directory; none where the file that keeps them is damaged."""
+    try:
+        return [*generations_in(directory).values()]
+    except DuckdbBroken:
+        return []
+
+
+def files_in(directory: Path) -> list[Path]:
+    """List the files and folders in a directory that DuckDB's worker made there, by name."""
+    if not directory.is_dir():
+        return []
+    replaced = {directory / NAME, directory / COPIES}
+    made = {directory / name for name in (FOLDER, SPILL, LOCK)} | replaced | set(map(pending_of, replaced))
+    return [path for path in sorted(directory.iterdir()) if path in made or _GENERATION.fullmatch(path.name)]
+
+
+def remove_files(directory: Path) -> None:
+    """Remove what DuckDB's worker made in a directory, and the directory itself if nothing else is in it.
+
+    Raises:
+        DirectoryInUse: a worker holds it, and does not end although its generations are gone.
+        StoreUnavailable: the worker that holds it does not answer.
+    """
+    if is_held(directory):
+        DuckdbElsewhere(directory).clear()
+    with _held(directory):
+        for path in files_in(directory):
+            # Last, so that nobody else holds the directory while a part of the files is there.
+            if path.name != LOCK:
+                _remove(path)
+        (directory / LOCK).unlink()
+    with contextlib.suppress(OSError):
+        # Something of somebody else is in it.
+        directory.rmdir()
+
+
+def note_copy(directory: Path, target: Path) -> None:
+    """Note a file that is going to be published, so that it can be removed when no setting names it any more."""
+    noted = {*copies_noted(directory), target.absolute()}
+    write_whole(directory / COPIES, json.dumps(sorted(map(str, noted))))
+
+
+def copies_noted(directory: Path) -> list[Path]:
+    """List the files that were published from a directory."""
+    try:
+        return [Path(path) for path in json.loads((directory / COPIES).read_text())]
+    except FileNotFoundError:
+        return []
+    except ValueError as error:
+        raise DuckdbBroken(f"{directory / COPIES} is damaged") from error
+
+
+@contextlib.contextmanager
+def _held(directory: Path) -> Iterator[None]:
+    deadline = time.monotonic() + _RELEASED_WITHIN_S
+    with (directory / LOCK).open("a") as lock:
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as error:
+                if time.monotonic() > deadline:
+                    raise DirectoryInUse(f"a worker holds {directory} after {_RELEASED_WITHIN_S:g} s") from error
+                time.sleep(0.1)
+        yield
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,287 @@
+"""What readers of DuckDB get while one process writes: Quack, and a published copy of the live tables.
+
+Quack is DuckDB's client-server protocol. A reader shows the token, and may send one SELECT at a time: everything else
+is refused before it runs. The published copy is a file that is replaced as a whole, for tools that embed DuckDB.
+
+Source: https://duckdb.org/docs/current/quack/overview
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import secrets
+import socket
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import duckdb
+
+from sinks.duckdb.analytics_views import NONE, Analytics
+from sinks.duckdb.catalog import generation_path, generations_in
+from sinks.duckdb.errors import translated
+from sinks.duckdb.live_views import tables_in
+from sinks.duckdb.quack.proxy import Front
+from sinks.duckdb.query_check import QueryRefused, require_reads
+from sinks.duckdb.reader_limits import BOUNDS, Bounds
+from sinks.duckdb.sql_text import literal, quote
+from sinks.errors import SinkError, StoreUnavailable
+
+EXTENSIONS = ("httpfs", "quack")
+AUTHORIZATION = "readmodels_authorize"
+LOOPBACK = "127.0.0.1"
+DEFAULT_PORT = 9494
+MIN_TOKEN_LENGTH = 16
+NEW_GENERATIONS = 1000
+"""Rebuilds for which a worker can open the files before it has to be started again."""
+
+_SUFFIXES = ("", ".wal", ".wal.checkpoint", ".wal.recovery")
+"""Files that DuckDB makes for a database."""
+
+
+_ADDRESS = re.compile(r"quack:(//)?(?P<host>\[[0-9a-fA-F:.]+\]|[^:/\[\]]+)(:(?P<port>\d{1,5}))?/?")
+
+
+class ReadersRefused(SinkError):
+    """DuckDB cannot be served under the given address."""
+
+    remedy = (
+        "Set `duckdb.serve` to a free address of this machine, as `quack:127.0.0.1:9494`, and `duckdb.token` to at "
+        "least 16 characters. Let other machines in through a reverse proxy with TLS, or, in a network that you trust, "
+        "set `duckdb.serve_insecure = true`."
+    )
+
+
+def load_extensions(connection: duckdb.DuckDBPyConnection) -> None:
+    """Load what Quack needs from the installed packages; nothing is downloaded.
+
+    Raises:
+        ReadersRefused: a package is missing.
+    """
+    for name in EXTENSIONS:
+        spec = find_spec(f"duckdb_extension_{name}")
+        files = sorted(Path(spec.origin).parent.rglob("*.duckdb_extension")) if spec and spec.origin else []
+        if not files:
+            raise ReadersRefused(f"the package duckdb-extension-{name} is not installed")
+        connection.execute(f"LOAD {literal(str(files[-1]))}")
+
+
+@dataclass(frozen=True)
+class LiveCatalog:
+    """The names that an instance knows at the moment at which it is asked."""
+
+    instance: duckdb.DuckDBPyConnection
+
+    def has_macro(self, name: str) -> bool:
+        return self._finds(_MACRO, [name])
+
+    def has_relation(self, path: tuple[str, str, str]) -> bool:
+        return self._finds(_RELATION, list(path))
+
+    def _finds(self, query: str, names: list[str]) -> bool:
+        with self.instance.cursor() as connection:
+            return bool(connection.execute(query, names).fetchall())
+
+
+_MACRO = """
+    SELECT function_name FROM duckdb_functions()
+    WHERE database_name = 'memory' AND NOT internal AND lower(function_name) = lower(?)
+"""
+_RELATION = """
+    SELECT name FROM (
+        SELECT database_name, schema_name, table_name AS name FROM duckdb_tables()
+        UNION ALL SELECT database_name, schema_name, view_name FROM duckdb_views()
+    )
+    WHERE lower(name) = lower($3) AND CASE
+        WHEN $1 <> '' THEN lower(database_name) = lower($1) AND lower(schema_name) = lower($2)
+        WHEN $2 <> '' THEN
+            (database_name IN ('memory', 'system') AND lower(schema_name) = lower($2))
+            OR (lower(database_name) = lower($2) AND schema_name = 'main')
+        ELSE database_name IN ('memory', 'system')
+    END
+"""
+
+
+def files_of(directory: Path, copy_to: str = "") -> list[Path]:
+    """List the files that an instance may open while it serves readers: generations, the published copy, their logs.
+
+    Nothing can be added to them later, so that the generations that may still come are among them.
+    """
+    last = max(generations_in(directory), default=0)
+    databases = [generation_path(directory, number) for number in range(1, last + NEW_GENERATIONS + 1)]
+    if copy_to:
+        databases += [Path(copy_to), pending_path(Path(copy_to))]
+    return [path.with_name(path.name + suffix) for path in databases for suffix in _SUFFIXES]
+
+
+@dataclass(frozen=True)
+class Served:
+    """How readers are served.
+
+    Args:
+        address: as `quack:127.0.0.1:9494`.
+        token: the password of all readers.
+        files: the only ones that the instance may open from now on.
+        is_insecure: whether an address that other machines reach is served without TLS.
+    """
+
+    address: str
+    token: str
+    files: Iterable[Path]
+    bounds: Bounds = BOUNDS
+    is_insecure: bool = False
+
+
+def serve(instance: duckdb.DuckDBPyConnection, served: Served) -> Front:
+    """Let readers in until the front is closed; the instance's configuration cannot be changed any more.
+
+    Raises:
+        ReadersRefused: the address is taken, malformed or not private, or the token is too short.
+    """
+    host, port = _host_and_port(served.address)
+    if len(served.token) < MIN_TOKEN_LENGTH:
+        raise ReadersRefused(f"duckdb.token has {len(served.token)} characters, and needs {MIN_TOKEN_LENGTH}")
+    if not served.is_insecure and not _is_loopback(host):
+        raise ReadersRefused(f"{served.address} can be reached from other machines, and readers are served without TLS")
+    load_extensions(instance)
+    catalog, reasons = LiveCatalog(instance), dict[str, str]()
+
+    def authorize(session: str, query: str) -> bool:
+        try:
+            require_reads(query, catalog, served.bounds.max_query_bytes)
+        except QueryRefused as refusal:
+            reasons[session] = str(refusal)
+            return False
+        return True
+
+    instance.create_function(AUTHORIZATION, authorize, ["VARCHAR", "VARCHAR"], "BOOLEAN")
+    instance.execute(f"SET GLOBAL quack_authorization_function = '{AUTHORIZATION}'")
+    private_token, private_port = secrets.token_urlsafe(24), _free_port()
+    instance.execute("CALL quack_serve(?, token := ?)", [f"quack:{LOOPBACK}:{private_port}", private_token])
+    front = Front(
+        (LOOPBACK, private_port),
+        served.token,
+        private_token,
+        served.bounds,
+        lambda session: reasons.pop(session, "it does more than read"),
+    )
+    try:
+        front.open(host, port)
+    except OSError as error:
+        front.close()
+        raise ReadersRefused(f"DuckDB cannot be served at {served.address}: {error.strerror}") from error
+    instance.execute(f"SET max_temp_directory_size = {literal(served.bounds.max_spill)}")
+    instance.execute(f"SET allowed_paths = [{', '.join(literal(str(path.absolute())) for path in served.files)}]")
+    instance.execute("SET enable_external_access = false")
+    instance.execute("SET lock_configuration = true")
+    return front
+
+
+def memory_bytes(instance: duckdb.DuckDBPyConnection, headroom: str) -> tuple[int, int]:
+    """Convert an instance's memory limit, and a size as `2GB`, to bytes."""
+    query = "SELECT parse_formatted_bytes(current_setting('memory_limit')), parse_formatted_bytes(?)"
+    with instance.cursor() as connection:
+        [(limit_bytes, headroom_bytes)] = connection.execute(query, [headroom]).fetchall()
+    return int(limit_bytes), int(headroom_bytes)
+
+
+def _host_and_port(address: str) -> tuple[str, int]:
+    found = _ADDRESS.fullmatch(address)
+    if found is None:
+        raise ReadersRefused(f"{address} is no address as quack:127.0.0.1:{DEFAULT_PORT}")
+    return found["host"].strip("[]"), int(found["port"] or DEFAULT_PORT)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _free_port() -> int:
+    with socket.create_server((LOOPBACK, 0)) as free:
+        port: int = free.getsockname()[1]
+    return port
+
+
+def pending_path(target: Path) -> Path:
+    """Name the file in which a copy is made before it takes its place."""
+    return target.with_name(target.name + ".new")
+
+
+class Copies:
+    """Publishes the live tables as a file, as often as it is due and at a bounded cost.
+
+    Args:
+        target: the file that readers open; replaced as a whole, so that one who has it open keeps what he has.
+        analytics: what is made beside the tables; it costs nothing until it is asked.
+        every_s: the shortest time between two copies; a copy that takes long makes the next wait longer.
+        mode: of the file.
+    """
+
+    _SHARE_OF_TIME = 0.05
+
+    def __init__(
+        self,
+        target: Path,
+        tables: Sequence[str],
+        every_s: float,
+        analytics: Analytics = NONE,
+        mode: int = 0o600,
+    ) -> None:
+        self._target = target
+        self._tables = tuple(tables)
+        self._every_s = every_s
+        self._analytics = analytics
+        self._mode = mode
+        self._due_at = 0.0
+
+    def publish_if_due(self, instance: duckdb.DuckDBPyConnection) -> bool:
+        """Publish if the time has come; says whether it did.
+
+        Raises:
+            StoreUnavailable: the copy cannot be written now; it is due again after the usual time.
+        """
+        if time.monotonic() < self._due_at:
+            return False
+        began = time.monotonic()
+        try:
+            with translated("the published copy"):
+                self.publish(instance)
+        except OSError as error:
+            raise StoreUnavailable(f"cannot write {self._target}: {error.strerror}") from error
+        finally:
+            took_s = time.monotonic() - began
+            self._due_at = time.monotonic() + max(self._every_s, took_s / self._SHARE_OF_TIME)
+        return True
+
+    def publish(self, instance: duckdb.DuckDBPyConnection) -> None:
+        """Write all tables as of one moment, and put them in place in one step."""
+        pending = pending_path(self._target)
+        pending.parent.mkdir(parents=True, exist_ok=True)
+        pending.unlink(missing_ok=True)
+        with instance.cursor() as connection:
+            # Hidden, since a reader who lists all tables meanwhile would keep the file attached, and so locked, for as
+            # long as he reads.
+            connection.execute(f"ATTACH {literal(str(pending))} AS published (HIDDEN)")
+            try:
+                connection.execute("BEGIN")
+                # Their columns are those of the live names: a hidden database lists none.
+                named = tables_in(connection, "memory")
+                # One snapshot for all tables; a transaction writes one file only, and this is the one.
+                for table in self._tables:
+                    source = f"memory.main.{quote(table)}"
+                    connection.execute(f"CREATE TABLE published.main.{quote(table)} AS SELECT * FROM {source}")
+                connection.execute("USE published")
+                for statement in self._analytics.statements((name, named[name]) for name in self._tables):
+                    connection.execute(statement)
+                connection.execute("COMMIT")
+            finally:
+                connection.execute("USE memory")
+                connection.execute("DETACH published")
+        pending.chmod(self._mode)
+        pending.replace(self._target)

@@ -1,0 +1,119 @@
+"""Values that no DuckDB type of their column holds: named beside the row, never lost silently.
+
+PostgreSQL's numeric knows NaN and infinities, a DECIMAL does not. Its timestamps end with the year 294276, DuckDB's in
+January 294247. The column itself is NULL there; in an array the item is, and the whole array is named.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sinks.batch import SPECIAL
+from sinks.duckdb.types import duckdb_type
+from sinks.errors import MutationRejected
+
+_NOT_DECIMAL = pa.array(["NaN", "Infinity", "-Infinity"])
+
+_TURN_US = 2**64 - 1_000_000
+FAR_US = (2**63 - 1 - _TURN_US, 9_224_318_015_999_999_999 - _TURN_US)
+"""The lowest and the highest number of microseconds that stands for a timestamp beyond 64 bits.
+
+Such a timestamp comes `_TURN_US` lower than it is, where PostgreSQL has no other.
+"""
+
+_DAY_US = 86_400_000_000
+
+
+def with_special(rows: pa.Table, columns: Mapping[str, str], key: Collection[str] = ()) -> pa.Table:
+    """Return the rows as DuckDB can hold them, with a column `SPECIAL` that names what it cannot.
+
+    Args:
+        rows: with a column `SPECIAL` already where somebody before found values that no column holds.
+        columns: the PostgreSQL type of every column.
+        key: the columns by which rows are told apart.
+
+    Raises:
+        MutationRejected: a column of the key holds a timestamp that DuckDB has not.
+    """
+    found: dict[int, dict[str, Any]] = {}
+    for name, text in columns.items():
+        kind = duckdb_type(text)
+        if kind.startswith("DECIMAL"):
+            for row in _owners(rows[name], _is_no_decimal):
+                found.setdefault(row, {})[name] = rows[name][row].as_py()
+        elif kind.startswith("TIMESTAMP"):
+            far = _owners(rows[name], _is_far)
+            if far and name in key:
+                raise MutationRejected(
+                    f"the key column {name} holds a timestamp after 294247-01-10 04:00:54.775806, for which DuckDB has "
+                    "no value: change or delete that row in PostgreSQL first",
+                    "duckdb",
+                )
+            for row in far:
+                found.setdefault(row, {})[name] = _shown(rows[name][row])
+            at = rows.column_names.index(name)
+            rows = rows.set_column(at, rows.schema.field(at), _without_far(rows[name]))
+    known = rows[SPECIAL] if SPECIAL in rows.column_names else pa.chunked_array([pa.nulls(rows.num_rows, pa.string())])
+    if found:
+        texts = known.to_pylist()
+        for row, values in found.items():
+            texts[row] = json.dumps({**json.loads(texts[row] or "{}"), **values})
+        known = pa.chunked_array([pa.array(texts, pa.string())])
+    if SPECIAL in rows.column_names:
+        return rows.set_column(rows.column_names.index(SPECIAL), SPECIAL, known)
+    return rows.append_column(SPECIAL, known)
+
+
+def _owners(values: pa.ChunkedArray, is_special: Any) -> list[int]:
+    """The rows whose value, or an item of it, is special."""
+    if pa.types.is_list(values.type):
+        owners, items = pc.list_parent_indices(values), pc.list_flatten(values)
+        found = owners.filter(is_special(items)).to_numpy()
+    else:
+        found = np.flatnonzero(pc.fill_null(is_special(values), False).to_numpy())
+    return [int(row) for row in np.unique(found)]
+
+
+def _is_no_decimal(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.is_in(values, value_set=_NOT_DECIMAL)
+
+
+def _is_far(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    numbers = values.cast(pa.int64())
+    return pc.and_(pc.greater_equal(numbers, FAR_US[0]), pc.less_equal(numbers, FAR_US[1]))
+
+
+def _without_far(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    if not pa.types.is_list(values.type):
+        is_far = _is_far(values)
+        return pc.if_else(is_far, pa.scalar(None, values.type), values) if pc.any(is_far).as_py() else values
+    return pa.chunked_array([_list_without_far(chunk) for chunk in values.chunks], values.type)
+
+
+def _list_without_far(lists: pa.ListArray) -> pa.ListArray:
+    items = lists.values
+    is_far = _is_far(items)
+    if not pc.any(is_far).as_py():
+        return lists
+    kept = pc.if_else(is_far, pa.scalar(None, items.type), items)
+    # The offsets of a slice begin behind zero, and those of `values` do not.
+    mask = pc.is_null(lists) if lists.null_count else None
+    return pa.ListArray.from_arrays(lists.offsets, kept, mask=mask)
+
+
+def _shown(value: pa.Scalar) -> Any:
+    if isinstance(value, pa.ListScalar):
+        return [_shown(item) for item in value]
+    if not value.is_valid:
+        return None
+    if not FAR_US[0] <= value.value <= FAR_US[1]:
+        return value.cast(pa.string()).as_py()
+    days, rest = divmod(value.value + _TURN_US, _DAY_US)
+    clock = np.datetime64(rest, "us").astype(str).partition("T")[2]
+    return f"+{np.datetime64(days, 'D')}T{clock}{'Z' if value.type.tz else ''}"

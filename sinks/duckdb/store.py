@@ -1,0 +1,300 @@
+"""All generations of the DuckDB model: a file each in one directory, and the one process that may write them.
+
+A DuckDB file that is held cannot be opened by any other process. So one process holds the directory's lock and all
+files; which generation is live stands in a small file beside them, which anybody can read (`sinks.duckdb.catalog`), and
+what others want of it they ask it for (`sinks.duckdb.remote.server`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import IO
+
+import duckdb
+import structlog
+
+from sinks.duckdb.analytics_views import NONE, Analytics
+from sinks.duckdb.catalog import Ledger, generation_path, generations_in, mend_ledger, read_ledger, size_bytes
+from sinks.duckdb.errors import DuckdbBroken, translated
+from sinks.duckdb.live_views import show_tables_of
+from sinks.duckdb.sink import DuckdbSink
+from sinks.duckdb.sql_text import literal
+from sinks.epoch import Epoch
+from sinks.errors import GenerationInUse, GenerationMissing, StoreBroken, StoreUnavailable
+from sinks.generation import UNKNOWN, Record, now
+from sinks.rejection import NO_REJECTIONS, Rejections
+from sinks.shape import RowShape, Shape
+
+CHECKPOINT_THRESHOLD = "1GB"
+"""WAL size at which DuckDB checkpoints by itself; at its default of 16 MB, a small batch pays for one each time."""
+
+
+log = structlog.get_logger()
+
+
+class WriterElsewhere(StoreUnavailable):
+    """Another process holds the directory; a store has one writer."""
+
+    remedy = "Nothing to do: this worker stands by and takes over when the other ends. Its process is named above."
+
+
+class FileReplaced(StoreBroken):
+    """Another file took the place of a generation's, such as a backup; this process would write into the old one."""
+
+    remedy = "Nothing to do: the worker is started again, opens the new file and reads the log from where it stands."
+
+
+class DuckdbStore:
+    """A directory of generations; its methods may be called by several threads.
+
+    Args:
+        directory: where the files are; created where it is missing.
+        shapes: the tables of a generation.
+        memory_limit: what DuckDB may take, as in "2GB".
+        analytics: what readers find beside the tables.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        shapes: Sequence[RowShape],
+        memory_limit: str = "2GB",
+        analytics: Analytics = NONE,
+    ) -> None:
+        self._directory = directory
+        self._shapes = tuple(shapes)
+        self._memory_limit = memory_limit
+        self._analytics = analytics
+        self._lock: IO[str] | None = None
+        self._instance: duckdb.DuckDBPyConnection | None = None
+        self._attached: dict[int, int] = {}
+        """The inode of every file that is held: a file of the same name may take its place."""
+        self._files = threading.RLock()
+        self._writing: defaultdict[int, threading.Lock] = defaultdict(threading.Lock)
+
+    def generations(self) -> dict[int, Record]:
+        return generations_in(self._directory)
+
+    def live(self) -> int | None:
+        return read_ledger(self._directory).live
+
+    def path(self, generation: int) -> Path:
+        """The file of one generation."""
+        return generation_path(self._directory, generation)
+
+    def sink(self, generation: int) -> DuckdbSink:
+        made_of = rows_of(self.generations().get(generation, UNKNOWN).shapes)
+        return DuckdbSink(self, generation, made_of or self._shapes)
+
+    def create(self, generation: int, record: Record) -> None:
+        if not self.path(generation).exists():
+            # Before the file: one that is there, and of which nothing is noted, would pass for complete.
+            self._note(lambda ledger: ledger.noting(generation, record))
+            self._attach(generation)
+        DuckdbSink(self, generation, rows_of(record.shapes) or self._shapes).prepare()
+
+    def complete(self, generation: int, filled_per_s: float = 0.0) -> None:
+        self._note(lambda ledger: ledger.noting(generation, ledger.of(generation).completed(filled_per_s)))
+
+    def reject(self, generation: int) -> None:
+        self._note(lambda ledger: ledger.noting(generation, replace(ledger.of(generation), is_rejected=True)))
+
+    def note(self, generation: int, epoch: Epoch) -> None:
+        self._note(lambda ledger: ledger.noting(generation, ledger.of(generation).noting(epoch)))
+
+    def drop(self, generation: int) -> None:
+        if generation == self.live():
+            raise GenerationInUse(f"generation {generation} of duckdb is live")
+        self._remove(generation)
+        self._note(lambda ledger: ledger.without(generation))
+
+    def clear(self) -> None:
+        self.mend()
+        self._show(None)
+        self._note(lambda _: Ledger())
+        for generation in self.generations():
+            self._remove(generation)
+
+    def size_bytes(self, generation: int) -> int:
+        return size_bytes(self._directory, generation)
+
+    def mend(self) -> None:
+        """Hold the files also where the ledger is damaged: see `sinks.duckdb.catalog.mend_ledger`."""
+        self.open()
+        with self._files:
+            mend_ledger(self._directory)
+
+    def rejections(self, generation: int) -> Rejections:  # noqa: ARG002
+        return NO_REJECTIONS
+
+    def writing(self, generation: int) -> threading.Lock:
+        """The lock of whoever writes a generation: DuckDB would refuse the second of two transactions."""
+        return self._writing[generation]
+
+    def _note(self, change: Callable[[Ledger], Ledger]) -> None:
+        self.open()
+        with self._files:
+            change(read_ledger(self._directory)).write(self._directory)
+
+    def _remove(self, generation: int) -> None:
+        self.open()
+        with self.writing(generation), self._files:
+            if generation in self._attached:
+                self.instance().execute(f"DETACH {catalog(generation)}")
+                del self._attached[generation]
+            for suffix in ("", ".wal"):
+                self.path(generation).with_name(self.path(generation).name + suffix).unlink(missing_ok=True)
+
+    def open(self) -> None:
+        """Take the directory's lock, and show readers the live generation.
+
+        Raises:
+            WriterElsewhere: another process has the lock.
+        """
+        if self._lock is None:
+            self._lock = self._locked()
+        if self._instance is None:
+            self._instance = self._connected()
+            try:
+                self._show_live()
+            except BaseException:
+                # Opened by half, it would count as open, and readers would find no tables.
+                self.close()
+                raise
+
+    def instance(self) -> duckdb.DuckDBPyConnection:
+        """The connection that serves readers; a thread that uses it takes a cursor of its own."""
+        self.open()
+        assert self._instance is not None
+        return self._instance
+
+    def connection(self, generation: int) -> duckdb.DuckDBPyConnection:
+        """A connection of its own to one generation.
+
+        Raises:
+            GenerationMissing: it has no file.
+            FileReplaced: another file took the place of the one that this process holds.
+            DuckdbBroken: its file is damaged, or gone although readers should see it.
+        """
+        inode = self._inode(generation)
+        if inode is None:
+            self._require_file(generation)
+            raise GenerationMissing(f"DuckDB has no generation {generation} in {self._directory}")
+        if self._attached.get(generation, inode) != inode:
+            raise FileReplaced(f"{self.path(generation)} was replaced while this process held it")
+        self.attach(generation)
+        cursor = self.instance().cursor()
+        cursor.execute(f"USE {catalog(generation)}")
+        return cursor
+
+    def attach(self, generation: int) -> None:
+        """Hold a generation's file, which is created where it is missing and nothing is noted of it.
+
+        Raises:
+            DuckdbBroken: it is damaged, or gone.
+        """
+        self._require_file(generation)
+        self._attach(generation)
+
+    def _require_file(self, generation: int) -> None:
+        """Refuse to make an empty file in the place of one that is lost: its readers would see nothing, or half."""
+        if generation in self.generations() and not self.path(generation).exists():
+            raise DuckdbBroken(f"the file of generation {generation} is gone: {self.path(generation)}")
+
+    def _attach(self, generation: int) -> None:
+        self.open()
+        with self._files:
+            if generation not in self._attached:
+                with translated(f"generation {generation}"):
+                    self.instance().execute(f"ATTACH {literal(str(self.path(generation)))} AS {catalog(generation)}")
+                self._attached[generation] = self.path(generation).stat().st_ino
+
+    def show(self, generation: int) -> None:
+        """Make a generation live: on disk, then for the readers who are connected."""
+        self.connection(generation).close()
+        moment = now()
+        self._note(lambda ledger: ledger.showing(generation, moment))
+        self._show(catalog(generation))
+
+    def prepared(self, generation: int) -> None:
+        """Its tables are there now: where it is live, readers see them."""
+        if generation == self.live():
+            self._show(catalog(generation))
+
+    def close(self) -> None:
+        """Write everything into the files, and give up the lock; may be called again."""
+        if self._instance is not None:
+            for generation in sorted(self._attached):
+                # What cannot be checkpointed is in the WAL, which the next open replays.
+                with contextlib.suppress(duckdb.Error):
+                    self._instance.execute(f"CHECKPOINT {catalog(generation)}")
+            self._instance.close()
+            self._instance = None
+        self._attached.clear()
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def _inode(self, generation: int) -> int | None:
+        try:
+            return self.path(generation).stat().st_ino
+        except FileNotFoundError:
+            return None
+
+    def _connected(self) -> duckdb.DuckDBPyConnection:
+        connection = duckdb.connect(
+            config={"memory_limit": self._memory_limit, "temp_directory": str(self._directory / "spill")}
+        )
+        connection.execute(f"SET checkpoint_threshold = '{CHECKPOINT_THRESHOLD}'")
+        # A table's name in a query must never find a variable of this program.
+        connection.execute("SET python_enable_replacements = false")
+        return connection
+
+    def _show_live(self) -> None:
+        """Show readers the live generation. Where it is broken they see nothing, and others can still be built."""
+        try:
+            live = self.live()
+            if live is not None:
+                self.attach(live)
+                with translated(f"generation {live}"):
+                    self._show(catalog(live))
+        except DuckdbBroken as error:
+            log.error("readers see nothing", model="duckdb", reason=str(error), remedy=error.remedy)
+
+    def _show(self, name: str | None) -> None:
+        show_tables_of(name, self.instance(), self._analytics)
+
+    def _locked(self) -> IO[str]:
+        self._directory.mkdir(parents=True, exist_ok=True)
+        if self._directory.stat().st_uid == os.geteuid():
+            # Its files hold the rows for which readers need a token.
+            self._directory.chmod(0o700)
+        lock = (self._directory / "writer.lock").open("a+")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            lock.seek(0)
+            holder = lock.read().strip() or "unknown"
+            lock.close()
+            raise WriterElsewhere(f"process {holder} writes DuckDB in {self._directory}") from error
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        return lock
+
+
+def catalog(generation: int) -> str:
+    """The name under which a generation's file is attached."""
+    return f"generation_{generation:06}"
+
+
+def rows_of(shapes: Iterable[Shape]) -> tuple[RowShape, ...]:
+    """The shapes that are tables."""
+    return tuple(shape for shape in shapes if isinstance(shape, RowShape))

@@ -1,0 +1,1 @@
+"""Elasticsearch store: one index per document type and generation."""

@@ -1,0 +1,265 @@
+"""Optimistic writes of many documents in one request: each says which version of its document it replaces."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import msgspec
+
+from sinks.elasticsearch.client import TOO_LONG, Cluster, Reason, failure
+from sinks.elasticsearch.document_cache import Stored
+from sinks.errors import SinkError
+
+_REQUEST_BYTES = 8 * 2**20
+_REQUEST_WRITES = 2000
+"""Large enough to keep the cluster busy, and far below the 100 MB that it takes in one request."""
+
+_UNDER_WAY = 3
+"""Requests that may wait for their answers while the next one is made: a shard serves each on one core."""
+
+_ATTEMPTS_ALONE = 3
+_PAUSE_ALONE_S = 0.5
+"""How often, and how far apart, one write is sent with nothing else under way, where the cluster tells no sizes."""
+
+_ANSWER = "items.*._seq_no,items.*._primary_term,items.*.status,items.*.error"
+_CONFLICT = 409
+_TOO_LONG = 413
+_TOO_MANY = 429
+_REFUSED = frozenset({400, _TOO_LONG})
+_PROBE = b'{"delete":{"_id":"readmodels:probe"}}\n'
+"""The smallest write, of a document that is never there."""
+
+
+@dataclass(frozen=True)
+class Write:
+    """The new source of one document.
+
+    Args:
+        replaces: the version that the source was made from, or None where there was no document.
+    """
+
+    id: str
+    source: bytes
+    replaces: Stored | None
+
+    def line(self) -> bytes:
+        """The two lines of a bulk request."""
+        return self._action() + self.source + b"\n"
+
+    def _action(self) -> bytes:
+        id_ = msgspec.json.encode(self.id)
+        if self.replaces is None:
+            return b'{"create":{"_id":%b}}\n' % id_
+        place = (id_, self.replaces.seq_no, self.replaces.primary_term)
+        return b'{"index":{"_id":%b,"if_seq_no":%d,"if_primary_term":%d}}\n' % place
+
+
+class _Item(msgspec.Struct, rename={"seq_no": "_seq_no", "primary_term": "_primary_term"}):
+    status: int
+    seq_no: int = 0
+    primary_term: int = 0
+    error: Reason | None = None
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A write that was not carried out, and why."""
+
+    write: Write
+    status: int
+    reason: Reason
+
+    @property
+    def is_of_write(self) -> bool:
+        """Whether the write is refused for what it is, so that it is refused again."""
+        if self.status == _TOO_MANY:
+            return self.reason.is_of_memory and self.reason.can_ever_fit is False
+        return self.status in _REFUSED and not self.reason.is_of_index
+
+    @property
+    def is_of_size(self) -> bool:
+        """Whether another source of about the same length would be refused as well."""
+        return self.status in (_TOO_LONG, _TOO_MANY)
+
+    def error(self, alias: str) -> SinkError:
+        """The sink's own error for it."""
+        return failure(self.status, self.reason, f"{alias}, document {self.write.id!r}")
+
+
+@dataclass
+class Outcomes:
+    """What became of the writes of one bulk request.
+
+    Args:
+        done: what is now stored, by id.
+        conflicts: writes whose document somebody has changed meanwhile.
+        refused: writes that will never be accepted as they are.
+        failed: writes that the cluster could not serve now, or that found no index.
+    """
+
+    done: dict[str, Stored] = field(default_factory=dict)
+    conflicts: list[Write] = field(default_factory=list)
+    refused: list[Refusal] = field(default_factory=list)
+    failed: list[Refusal] = field(default_factory=list)
+
+    def add(self, write: Write, item: _Item) -> None:
+        """Sort the answer to one write."""
+        if item.status < 300:
+            self.done[write.id] = Stored(write.source, item.seq_no, item.primary_term)
+            return
+        refusal = _refusal(write, item)
+        if item.status == _CONFLICT:
+            self.conflicts.append(write)
+        elif refusal.is_of_write:
+            self.refused.append(refusal)
+        else:
+            self.failed.append(refusal)
+
+
+class _Answer(msgspec.Struct):
+    items: list[dict[str, _Item]] = []
+
+
+def send(cluster: Cluster, alias: str, writes: Iterable[Write]) -> Outcomes:
+    """Send writes in as many bulk requests as their size asks for, and sort the answers.
+
+    While some requests are on their way, the writes of the next are made. No two may be of one document. Writes that
+    the cluster has no memory for are sent again with nothing else under way: one that is refused alone, while the
+    cluster takes others, is refused for what it is.
+
+    Args:
+        alias: a write alias. An index of that name would be made by the cluster where it is missing; an alias is not.
+
+    Raises:
+        StoreUnavailable: no answer came to a request; its writes may have been carried out all the same.
+    """
+    outcomes = Outcomes()
+    unfit: list[list[Write]] = []
+    with ThreadPoolExecutor(max_workers=_UNDER_WAY) as wire:
+        under_way: deque[tuple[list[Write], Future[_Answer | Reason]]] = deque()
+        for request in _requests(writes):
+            under_way.append((request, wire.submit(_ask, cluster, alias, request)))
+            if len(under_way) > _UNDER_WAY:
+                some, answer = under_way.popleft()
+                unfit += _sort(some, answer.result(), outcomes)
+        for some, answer in under_way:
+            unfit += _sort(some, answer.result(), outcomes)
+    for some in unfit:
+        _send_apart(cluster, alias, some, outcomes)
+    return outcomes
+
+
+def _requests(writes: Iterable[Write]) -> Iterator[list[Write]]:
+    some: list[Write] = []
+    size_bytes = 0
+    for write in writes:
+        if some and (len(some) == _REQUEST_WRITES or size_bytes + len(write.source) > _REQUEST_BYTES):
+            yield some
+            some, size_bytes = [], 0
+        some.append(write)
+        size_bytes += len(write.source)
+    if some:
+        yield some
+
+
+def _ask(cluster: Cluster, alias: str, writes: Sequence[Write]) -> _Answer | Reason:
+    """Send one request; a reason is the answer where the cluster refused all of it for its size or want of memory."""
+    return _sent(cluster, alias, b"".join([write.line() for write in writes]))
+
+
+def _sent(cluster: Cluster, alias: str, body: bytes) -> _Answer | Reason:
+    if len(body) > 2 * _REQUEST_BYTES and len(body) > cluster.longest_request_bytes:
+        return Reason(TOO_LONG)
+    path, params = f"/{alias}/_bulk", {"require_alias": "true", "filter_path": _ANSWER}
+    answer = cluster.answer("POST", path, body, params)
+    if answer.status == _TOO_LONG:
+        return Reason(TOO_LONG)
+    if answer.status == _TOO_MANY and answer.reason.is_of_memory:
+        return answer.reason
+    if answer.status >= 300:
+        raise failure(answer.status, answer.reason, f"POST {path}")
+    return answer.read(_Answer, f"POST {path}")
+
+
+def _sort(writes: list[Write], answered: _Answer | Reason, outcomes: Outcomes) -> list[list[Write]]:
+    """Sort the answer to a request, and return the writes that are to be sent again with nothing else under way."""
+    if isinstance(answered, Reason) and len(writes) > 1:
+        return _halves(writes) if answered.can_ever_fit is False else [writes]
+    apart = []
+    for write, item in _items(writes, answered):
+        if _can_fit(item) is not False:
+            apart.append([write])
+        else:
+            outcomes.add(write, item)
+    return apart
+
+
+def _halves(writes: list[Write]) -> list[list[Write]]:
+    half = len(writes) // 2
+    return [writes[:half], writes[half:]]
+
+
+def _items(writes: Sequence[Write], answered: _Answer | Reason) -> list[tuple[Write, _Item]]:
+    if isinstance(answered, Reason):
+        status = _TOO_LONG if answered.type == TOO_LONG else _TOO_MANY
+        return [(write, _Item(status, error=answered)) for write in writes]
+    return [(write, next(iter(named.values()))) for write, named in zip(writes, answered.items, strict=True)]
+
+
+def _can_fit(item: _Item) -> bool | None:
+    """Whether the cluster lacked memory for a write that it may take at another time; None where it does not say.
+
+    False is a write that was carried out, was refused for another reason, or can never fit.
+    """
+    if item.error is None or not item.error.is_of_memory:
+        return False
+    return item.error.can_ever_fit
+
+
+def _send_apart(cluster: Cluster, alias: str, writes: list[Write], outcomes: Outcomes) -> None:
+    """Send writes that the cluster had no memory for, in ever smaller parts, until it takes or refuses each alone."""
+    if outcomes.failed:
+        # It has no memory for others either. The batch is repeated, and these writes are made anew.
+        return
+    answered = _ask(cluster, alias, writes)
+    if len(writes) == 1:
+        _settle_alone(cluster, alias, writes, answered, outcomes)
+        return
+    parts = _halves(writes) if isinstance(answered, Reason) else _sort(writes, answered, outcomes)
+    for part in parts:
+        _send_apart(cluster, alias, part, outcomes)
+
+
+def _settle_alone(
+    cluster: Cluster, alias: str, alone: list[Write], answered: _Answer | Reason, outcomes: Outcomes
+) -> None:
+    """Decide whether one write, sent alone, is refused for what it is, or for what else the cluster has to do."""
+    for attempt in range(1, _ATTEMPTS_ALONE + 1):
+        [(write, item)] = _items(alone, answered)
+        can_fit = _can_fit(item)
+        if can_fit is False:
+            outcomes.add(write, item)
+            return
+        if can_fit or not _takes_others(cluster, alias):
+            outcomes.failed.append(_refusal(write, item))
+            return
+        if attempt < _ATTEMPTS_ALONE:
+            time.sleep(_PAUSE_ALONE_S)
+            answered = _ask(cluster, alias, alone)
+    outcomes.refused.append(_refusal(write, item))
+
+
+def _takes_others(cluster: Cluster, alias: str) -> bool:
+    """Whether the cluster has memory for the smallest write."""
+    answered = _sent(cluster, alias, _PROBE)
+    return not isinstance(answered, Reason) and not any(
+        item.error is not None for named in answered.items for item in named.values()
+    )
+
+
+def _refusal(write: Write, item: _Item) -> Refusal:
+    return Refusal(write, item.status, item.error or Reason("no reason given"))

@@ -1,0 +1,279 @@
+"""The Elasticsearch sink: one search document per root row, one index per document and generation.
+
+    orders-000007         the index: documents, and beside them progress and fences
+    orders-000007-write   its write alias: a write can never bring an index into being that was deleted
+    orders                the readers' alias, to the index of the live generation; it shows living documents only
+
+A GET by id through the readers' alias does not apply its filter, and finds a dead document too, without content: ask
+by search, or look at `readmodels.kind`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+from elasticsearch import Elasticsearch
+
+from sinks.batch import Batch, Progress
+from sinks.elasticsearch.client import Cluster, connect, failure
+from sinks.elasticsearch.codec import VISIBLE
+from sinks.elasticsearch.document_index import GenerationIndex
+from sinks.elasticsearch.mapping import IndexSettings, ShapeRefused
+from sinks.elasticsearch.metadata import records
+from sinks.elasticsearch.scan import of_kind
+from sinks.elasticsearch.versioned_index import Tally
+from sinks.epoch import Epoch
+from sinks.errors import GenerationInUse, GenerationMissing, SinkError
+from sinks.generation import UNKNOWN, Record, now
+from sinks.rejection import Rejections
+from sinks.shape import DocumentShape, Shape
+
+__all__ = ["ElasticsearchSink", "ElasticsearchStore", "IndexSettings", "ShapeRefused", "Tally", "connect"]
+
+_NOT_FOUND = 404
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,199}")
+_DEFAULTS = IndexSettings()
+
+
+class _Bytes(msgspec.Struct):
+    size_in_bytes: int
+
+
+class _Store(msgspec.Struct):
+    store: _Bytes
+
+
+class _Total(msgspec.Struct):
+    total: _Store
+
+
+class _Stats(msgspec.Struct, rename={"all": "_all"}):
+    all: _Total
+
+
+class AliasesAstray(GenerationMissing):
+    """A readers' alias leads to an index that is not of the newest generation that is shown.
+
+    Args:
+        astray: each such index, with its alias.
+    """
+
+    def __init__(self, astray: Sequence[tuple[str, str]]) -> None:
+        super().__init__(f"alias leads astray: {', '.join(f'{alias} to {index}' for index, alias in astray)}")
+        requests = ", ".join(f"DELETE /{index}/_alias/{alias}" for index, alias in astray)
+        self.remedy = f"Send Elasticsearch {requests}. Then run `readmodels init`, and start the worker again."
+
+
+class AliasTaken(SinkError):
+    """An index has the name of a readers' alias, such as one that a write to the missing alias created.
+
+    Args:
+        alias: the name.
+    """
+
+    def __init__(self, alias: str) -> None:
+        super().__init__(f"an index has the name of the alias {alias}")
+        self.remedy = (
+            f"If nobody needs the index, send Elasticsearch `DELETE /{alias}`; else reindex it under another name "
+            "before. "
+            "Then run `readmodels init`."
+        )
+
+
+class ElasticsearchStore:
+    """All generations of some documents in one cluster.
+
+    Args:
+        client: from `connect`.
+        shapes: the documents.
+        settings: for every index made from now on.
+
+    Raises:
+        ShapeRefused: a document's name cannot be the name of an index.
+    """
+
+    def __init__(
+        self,
+        client: Elasticsearch,
+        shapes: Sequence[DocumentShape],
+        settings: IndexSettings = _DEFAULTS,
+    ) -> None:
+        self._cluster = Cluster(client)
+        self._settings = settings
+        self._shapes = {f"{settings.prefix}{shape.name}": shape for shape in shapes}
+        for alias in self._shapes:
+            if not _NAME.fullmatch(alias):
+                raise ShapeRefused(f"{alias!r} cannot be the name of an index")
+
+    def generations(self) -> dict[int, Record]:
+        found: dict[int, list[Record]] = {}
+        for alias in self._shapes:
+            for index, record in records(self._cluster, f"{alias}-*").items():
+                number = _generation_of(index, alias)
+                if number is not None:
+                    found.setdefault(number, []).append(record)
+        return {number: _of_all(found[number]) for number in sorted(found)}
+
+    def live(self) -> int | None:
+        shown = {alias: indices_shown(self._cluster, alias) for alias in self._shapes}
+        numbers = {index: _generation_of(index, alias) for alias, indices in shown.items() for index in indices}
+        newest = max((number for number in numbers.values() if number is not None), default=None)
+        if others := [index for index, number in numbers.items() if number is None or number != newest]:
+            raise AliasesAstray([(index, alias) for alias in shown for index in shown[alias] if index in others])
+        hidden = [alias for alias, indices in shown.items() if newest is not None and not indices]
+        # An alias without an index is of a document that was described after this generation was made.
+        return None if any(self._is_there(index_name(alias, newest or 0)) for alias in hidden) else newest
+
+    def sink(self, generation: int) -> ElasticsearchSink:
+        made_of = self.generations().get(generation, UNKNOWN).shapes
+        return self._sink(generation, made_of or tuple(self._shapes.values()))
+
+    def _sink(self, generation: int, shapes: Iterable[Shape]) -> ElasticsearchSink:
+        indices = {}
+        for shape in shapes:
+            assert isinstance(shape, DocumentShape)
+            alias = f"{self._settings.prefix}{shape.name}"
+            indices[alias] = GenerationIndex(self._cluster, index_name(alias, generation), shape, self._settings)
+        return ElasticsearchSink(self._cluster, indices)
+
+    def create(self, generation: int, record: Record) -> None:
+        self._sink(generation, record.shapes or self._shapes.values()).prepare(record)
+
+    def complete(self, generation: int, filled_per_s: float = 0.0) -> None:
+        for alias in self._shapes:
+            settings = {"index": self._settings.of_complete()}
+            self._cluster.ask("PUT", f"/{index_name(alias, generation)}/_settings", dict[str, Any], settings)
+        self.sink(generation).complete(filled_per_s)
+
+    def reject(self, generation: int) -> None:
+        self.sink(generation).note(lambda record: replace(record, is_rejected=True))
+
+    def note(self, generation: int, epoch: Epoch) -> None:
+        self.sink(generation).note(lambda record: record.noting(epoch))
+
+    def drop(self, generation: int) -> None:
+        if generation == self.live():
+            raise GenerationInUse(f"generation {generation} of elasticsearch is live")
+        self._remove(generation)
+
+    def clear(self) -> None:
+        for generation in self.generations():
+            self._remove(generation)
+
+    def size_bytes(self, generation: int) -> int:
+        names = ",".join(index_name(alias, generation) for alias in self._shapes)
+        return self._cluster.ask("GET", f"/{names}/_stats/store", _Stats).all.total.store.size_in_bytes
+
+    def rejections(self, generation: int) -> Rejections:
+        found = self.sink(generation).rejections()
+        return Rejections(sum(one.count for one in found), tuple(one for some in found for one in some.first))
+
+    def _remove(self, generation: int) -> None:
+        for alias in self._shapes:
+            name = index_name(alias, generation)
+            answer = self._cluster.answer("DELETE", f"/{name}")
+            if answer.status >= 300 and not answer.reason.is_of_index:
+                raise failure(answer.status, answer.reason, name)
+
+    def _is_there(self, index: str) -> bool:
+        return self._cluster.answer("GET", f"/{index}/_alias").status < 300
+
+
+class ElasticsearchSink:
+    """One generation: an index for each document, each with a progress of its own.
+
+    Args:
+        indices: by the alias under which readers know the document.
+    """
+
+    def __init__(self, cluster: Cluster, indices: Mapping[str, GenerationIndex]) -> None:
+        self._cluster = cluster
+        self._indices = dict(indices)
+
+    @property
+    def tallies(self) -> dict[str, Tally]:
+        """Per index, what was written, left as it was, and met by another writer."""
+        return {one.index.name: one.index.tally for one in self._indices.values()}
+
+    def prepare(self, record: Record | None = None) -> None:
+        for index in self._indices.values():
+            index.prepare(record)
+
+    def progress(self) -> Progress:
+        known = [index.progress() for index in self._indices.values()]
+        shards = {shard for progress in known for shard in progress.offsets}
+        return Progress({shard: min(progress.of(shard) for progress in known) for shard in shards})
+
+    def write(self, batch: Batch) -> None:
+        for index in self._indices.values():
+            index.write(batch)
+
+    def rejections(self) -> list[Rejections]:
+        """The documents that each index refuses."""
+        return [index.rejections() for index in self._indices.values()]
+
+    def note(self, change: Callable[[Record], Record]) -> None:
+        """Change the record of this generation."""
+        for index in self._indices.values():
+            index.note(change)
+
+    def complete(self, filled_per_s: float) -> None:
+        """Let readers find everything, then note that this generation is complete."""
+        for index in self._indices.values():
+            index.refresh()
+        self.note(lambda record: record.completed(filled_per_s))
+
+    def cutover(self) -> None:
+        for index in self._indices.values():
+            index.refresh_at_intervals()
+            index.refresh()
+        actions: list[dict[str, Any]] = []
+        for alias, index in self._indices.items():
+            # By name besides: the pattern does not find an index that is closed.
+            for name in (f"{alias}-*", *indices_shown(self._cluster, alias)):
+                actions.append({"remove": {"index": name, "alias": alias, "must_exist": False}})
+            shown = {"index": index.index.name, "alias": alias, "filter": of_kind(VISIBLE), "is_write_index": False}
+            actions.append({"add": shown})
+        answer = self._cluster.answer("POST", "/_aliases", {"actions": actions})
+        if answer.status >= 300:
+            if answer.reason.type == "invalid_alias_name_exception":
+                taken = [alias for alias in self._indices if f"[{alias}]" in (answer.reason.reason or "")]
+                raise AliasTaken(",".join(taken or self._indices))
+            raise failure(answer.status, answer.reason, "/_aliases")
+        moment = now()
+        self.note(lambda record: replace(record, shown_at=moment))
+
+
+def indices_shown(cluster: Cluster, alias: str) -> list[str]:
+    """The indices to which a readers' alias leads."""
+    path = f"/_alias/{alias}"
+    answer = cluster.answer("GET", path)
+    if answer.status == _NOT_FOUND:
+        return []
+    if answer.status >= 300:
+        raise failure(answer.status, answer.reason, path)
+    return list(answer.read(dict[str, msgspec.Raw], path))
+
+
+def index_name(alias: str, generation: int) -> str:
+    """The index of the documents that readers know by this alias, in one generation."""
+    return f"{alias}-{generation:06d}"
+
+
+def _generation_of(index: str, alias: str) -> int | None:
+    found = re.fullmatch(rf"{re.escape(alias)}-(\d{{6,}})", index)
+    return int(found[1]) if found else None
+
+
+def _of_all(records: Sequence[Record]) -> Record:
+    """The record of a generation out of those of its indices, which are written one after the other."""
+    return replace(
+        records[0],
+        is_complete=all(record.is_complete for record in records),
+        is_rejected=any(record.is_rejected for record in records),
+        epochs=min((record.epochs for record in records), key=len),
+    )

@@ -1,0 +1,56 @@
+"""Documents without joins: a document is a map from part to register, and merging two maps joins them part by part.
+
+Events of a root row and of its children may arrive in any order, repeatedly, or through several workers; the document
+converges. It is visible only while its root part is alive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sinks.ordering.range_tombstone import Fences
+from sinks.ordering.register import NOTHING, Register, join
+from sinks.shape import ROOT, DocumentShape, collection_of, scope
+
+Parts = dict[str, Register]
+"""What is known of a document: per part its register, whose images are JSON objects as text."""
+
+
+def merge(known: Mapping[str, Register], incoming: Mapping[str, Register], fences: Fences, document: str) -> Parts:
+    """Join two maps of parts, and the fences of the document into every part."""
+    merged = {**known}
+    for part, register in incoming.items():
+        merged[part] = join(merged.get(part, NOTHING), register)
+    if fences:
+        return {part: _fenced(register, part, fences, document) for part, register in merged.items()}
+    return merged
+
+
+def _fenced(register: Register, part: str, fences: Fences, document: str) -> Register:
+    change = register.streamed or register.snapshot
+    if change is None:
+        return register
+    return join(register, fences.of(scope(document, collection_of(part)), change.partition))
+
+
+def is_visible(parts: Mapping[str, Register]) -> bool:
+    """Whether readers see the document: its root row is alive."""
+    return parts.get(ROOT, NOTHING).is_alive
+
+
+def render(parts: Mapping[str, Register], shape: DocumentShape) -> str | None:
+    """Write the document as readers see it, or None where it is not visible.
+
+    The root's image, then every collection as an array of its living parts' images, in order of part. Images go
+    through as text, so that no number is ever rounded.
+    """
+    root = parts.get(ROOT, NOTHING).shown
+    if root is None or root.deleted:
+        return None
+    arrays: dict[str, list[str]] = {name: [] for name in shape.collections}
+    for part in sorted(parts):
+        shown = parts[part].shown
+        if part != ROOT and shown is not None and not shown.deleted:
+            arrays[collection_of(part)].append(str(shown.image))
+    fields = [f'"{name}":[{",".join(images)}]' for name, images in arrays.items()]
+    return ",".join([str(root.image)[:-1], *fields]) + "}"

@@ -1,0 +1,145 @@
+"""The rule of order over Arrow tables: many changes become at most two per register, those that a join would keep."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sinks.ordering.register import NOTHING, Change, Register
+
+Integers = npt.NDArray[np.int64]
+
+DOCUMENTS_PER_PAGE = 20_000
+
+
+def fold(changes: pa.Table, identity: Sequence[str]) -> pa.Table:
+    """Keep the highest change of every register and side, in the order of the log.
+
+    A plain "last per key" is wrong where a batch holds a repeat: a re-emitted older change would win.
+    """
+    if changes.num_rows < 2:
+        return changes
+    ascending = np.lexsort(
+        (
+            -_integers(changes, "_offset"),
+            _integers(changes, "_tie"),
+            _integers(changes, "_lsn"),
+            _integers(changes, "_commit_lsn"),
+            _integers(changes, "_epoch"),
+        )
+    )
+    sides = [*identity, "_is_snapshot"]
+    ranked = changes.select(sides).take(ascending).append_column("_index", pa.array(ascending))
+    # Threads would lose the order that `last` depends on.
+    last = ranked.group_by(sides, use_threads=False).aggregate([("_index", "last")])["_index_last"].to_numpy()
+    if len(last) == changes.num_rows:
+        return changes
+    return changes.take(np.sort(last))
+
+
+def in_pages(folded: pa.Table, count: int) -> Iterator[pa.Table]:
+    """All changes of some documents, then all of the next.
+
+    What a store is sent takes several times the memory of a change in Arrow; so only that of a page does.
+
+    Args:
+        folded: changes of documents (`sinks.batch.PART`).
+        count: the most documents of a page.
+    """
+    if not folded.num_rows:
+        return
+    number = folded["key"].combine_chunks().dictionary_encode().indices.to_numpy()
+    starts = np.arange(count, number.max() + 1, count)
+    if not len(starts):
+        yield folded
+        return
+    order = np.argsort(number, kind="stable")
+    for rows in np.split(order, np.searchsorted(number[order], starts)):
+        yield folded.take(rows)
+
+
+def settle(folded: pa.Table, identity: Sequence[str]) -> pa.Table:
+    """Decide between the sides of every register, and drop what is decided against for good.
+
+    Args:
+        folded: the answer of `fold`: at most one change per register and side.
+
+    Returns:
+        The changes that remain, with a column `_shown`: the version that readers see.
+    """
+    side = folded["_is_snapshot"].to_numpy()
+    rows = pa.array(np.arange(folded.num_rows))
+    if not side.any() or side.all():
+        return folded.append_column("_shown", pa.array(np.ones(folded.num_rows, dtype=bool)))
+    numbered = folded.select(list(identity)).append_column("_index", rows)
+    pairs = numbered.filter(pc.invert(folded["_is_snapshot"])).join(
+        numbered.filter(folded["_is_snapshot"]),
+        keys=list(identity),
+        right_suffix="_of_snapshot",
+        join_type="inner",
+    )
+    streamed, snapshot = pairs["_index"].to_numpy(), pairs["_index_of_snapshot"].to_numpy()
+    outlives, follows, older = _decide(folded, streamed, snapshot)
+    keep = np.ones(folded.num_rows, dtype=bool)
+    keep[snapshot[outlives]] = False
+    keep[streamed[older]] = False
+    shown = np.ones(folded.num_rows, dtype=bool)
+    shown[snapshot[follows]] = False
+    shown[streamed[~follows]] = False
+    return folded.append_column("_shown", pa.array(shown)).filter(pa.array(keep))
+
+
+def registers(
+    changes: pa.Table, identity: Sequence[str], image: Sequence[str]
+) -> Iterator[tuple[tuple[object, ...], Register]]:
+    """Fold changes and yield every register, one Python object at a time.
+
+    Args:
+        image: the columns that make up a change's image: one column's value, or a dictionary of several.
+    """
+    folded = fold(changes, identity)
+    known: dict[tuple[object, ...], Register] = {}
+    for row in folded.to_pylist():
+        value = None if row["_deleted"] else _image(row, image)
+        change = Change(
+            row["_epoch"],
+            row["_commit_lsn"],
+            row["_lsn"],
+            row["_tie"],
+            row["_offset"],
+            row["_partition"],
+            row["_deleted"],
+            value,
+        )
+        name = tuple(row[column] for column in identity)
+        register = known.get(name, NOTHING)
+        known[name] = (
+            Register(register.streamed, change) if row["_is_snapshot"] else Register(change, register.snapshot)
+        )
+    yield from known.items()
+
+
+def _image(row: dict[str, object], columns: Sequence[str]) -> object:
+    return row[columns[0]] if len(columns) == 1 else {column: row[column] for column in columns}
+
+
+def _integers(changes: pa.Table, column: str) -> Integers:
+    values: Integers = changes[column].to_numpy().astype(np.int64, copy=False)
+    return values
+
+
+def _decide(
+    folded: pa.Table, streamed: Integers, snapshot: Integers
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """For pairs of rows: does the streamed one outlive, is it shown, is its epoch earlier (see `register.py`)."""
+    epoch, lsn, offset = (_integers(folded, column) for column in ("_epoch", "_lsn", "_offset"))
+    newest = np.maximum(_integers(folded, "_commit_lsn"), lsn)
+    same = epoch[streamed] == epoch[snapshot]
+    later = epoch[streamed] > epoch[snapshot]
+    outlives = np.where(same, newest[streamed] >= lsn[snapshot], later)
+    follows = np.where(same, outlives | (offset[streamed] > offset[snapshot]), later)
+    return outlives, follows, ~same & ~later

@@ -1,0 +1,1 @@
+"""Redis store: documents as JSON strings, applied by Lua scripts."""

@@ -1,0 +1,148 @@
+"""Talking to Redis: one connection for a whole undertaking, scripts by their digest, and its errors as ours."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.resources import files
+from typing import Any
+
+from redis import ConnectionPool
+from redis.backoff import NoBackoff
+from redis.connection import AbstractConnection
+from redis.exceptions import AuthenticationError, ConnectionError, NoScriptError, ResponseError, TimeoutError
+from redis.retry import Retry
+
+from sinks.errors import MutationRejected, StoreBlocked, StoreUnavailable
+from sinks.redis.resp import Wire, wire
+
+_ANSWER_WITHIN_S = 30.0
+_NOT_NOW = {
+    *("BUSY", "CLUSTERDOWN", "DENIED", "LOADING", "MASTERDOWN", "MISCONF", "NOAUTH", "NOPERM", "NOREPLICAS"),
+    *("OOM", "READONLY", "TRYAGAIN", "WRONGPASS"),
+}
+"""Codes of errors that are about the server, or the user's rights, and not about what was asked."""
+_USER = (
+    "Correct the user and the password in READMODELS_REDIS__URL, and let the user do everything that the sink does: "
+    "`redis-cli ACL SETUSER readmodels on ~* &* +@all`, with the name of the user."
+)
+_REMEDIES = {
+    "OOM": "Raise maxmemory, and in redis.conf too: `redis-cli CONFIG SET maxmemory 0` is no limit.",
+    "MISCONF": (
+        "Free space on the disk of the Redis server, then run `redis-cli BGSAVE`: the server refuses writes until it "
+        "has saved."
+    ),
+    "READONLY": (
+        "This server is a replica. Set READMODELS_REDIS__URL to the address of the primary, or make this server the "
+        "primary: `redis-cli REPLICAOF NO ONE`."
+    ),
+    "NOAUTH": _USER,
+    "NOPERM": _USER,
+    "WRONGPASS": _USER,
+}
+"""What an operator has to change, by code; a server with another one comes back by itself."""
+_CODE = re.compile(r"(?:^|: -)([A-Z]{2,})\b")
+"""The code at the beginning of an error; up to Redis 6.2, that of an error inside a script follows `: -`."""
+
+
+@dataclass(frozen=True)
+class Script:
+    """A Lua script, put together from constant files of `sinks/redis/lua`; its last file is what it does."""
+
+    names: tuple[str, ...]
+
+    @cached_property
+    def text(self) -> bytes:
+        """The script's source."""
+        folder = files("sinks.redis") / "lua"
+        return b"\n".join((folder / f"{name}.lua").read_bytes() for name in self.names)
+
+    @cached_property
+    def digest(self) -> str:
+        """The name by which the server knows the script once it is loaded."""
+        return hashlib.sha1(self.text, usedforsecurity=False).hexdigest()
+
+
+def pool(url: str) -> ConnectionPool:
+    """Connections that report every failure instead of trying again by themselves.
+
+    Args:
+        url: as `redis://user:password@host:port/0`, `rediss://…` for TLS, or `unix:///path`.
+    """
+    return ConnectionPool.from_url(
+        url,
+        protocol=2,
+        retry=Retry(NoBackoff(), 0),
+        socket_timeout=_ANSWER_WITHIN_S,
+        socket_connect_timeout=_ANSWER_WITHIN_S,
+    )
+
+
+class Link:
+    """One connection, never renewed.
+
+    A server that is killed may come back without its last second of writes. Where the connection has outlived a whole
+    batch, the server has, too, so progress cannot be moved over writes that were lost in between.
+    """
+
+    def __init__(self, connection: AbstractConnection) -> None:
+        self._connection = connection
+
+    def call(self, script: Script, keys: Sequence[Wire], arguments: Sequence[Wire]) -> Any:
+        """Run a script, and load it first where the server does not know it.
+
+        Raises:
+            StoreUnavailable: the server does not answer, or cannot serve now.
+            MutationRejected: the server refused the script.
+        """
+        names = sum(key.count for key in keys)
+        count = 3 + names + sum(argument.count for argument in arguments)
+        pieces = [wire("EVALSHA", script.digest, names), *keys, *arguments]
+        command = [b"*%d\r\n" % count, *(piece.data for piece in pieces)]
+        with translated():
+            try:
+                return self._ask(command)
+            except NoScriptError:
+                self._ask([b"*3\r\n", wire("SCRIPT", "LOAD", script.text).data])
+                return self._ask(command)
+
+    def _ask(self, command: list[bytes | memoryview]) -> Any:
+        if not self._connection.is_connected:
+            raise ConnectionError("the connection was lost")
+        self._connection.send_packed_command(command, check_health=False)  # type: ignore[no-untyped-call]
+        return self._connection.read_response()
+
+
+@contextmanager
+def link(connections: ConnectionPool) -> Iterator[Link]:
+    """Take a connection for one undertaking, and give it back."""
+    with translated():
+        connection = connections.get_connection()
+    try:
+        yield Link(connection)
+    finally:
+        connections.release(connection)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn the client's errors into the sink's, without the server's words where they could quote a value."""
+    try:
+        yield
+    except AuthenticationError as error:
+        # To the client it is a connection error; its words hold no password.
+        raise StoreBlocked(f"Redis refuses the login: {error}", _USER) from error
+    except (ConnectionError, TimeoutError) as error:
+        raise StoreUnavailable(f"Redis does not answer: {error}") from error
+    except ResponseError as error:
+        codes = {error.status_code, *_CODE.findall(str(error))} - {None}
+        told = ", ".join(sorted(codes)) or type(error).__name__
+        if code := next(iter(codes & _REMEDIES.keys()), None):
+            raise StoreBlocked(f"Redis refuses writes: {told}", _REMEDIES[code]) from error
+        if codes & _NOT_NOW:
+            raise StoreUnavailable(f"Redis cannot serve now: {told}") from error
+        raise MutationRejected(f"Redis refused a command: {told}", "redis") from error

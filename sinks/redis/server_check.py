@@ -1,0 +1,72 @@
+"""What a Redis server must be like to hold a read model, and what to do where it is not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from redis import Redis
+
+from sinks.redis.connection import translated
+
+_OLDEST = (6, 2)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something about a server that an operator should change.
+
+    Args:
+        problem: what is so.
+        remedy: what to do about it.
+        is_fatal: True where the read model would be wrong, or could not be written.
+    """
+
+    problem: str
+    remedy: str
+    is_fatal: bool
+
+
+def check(client: Redis) -> list[Finding]:
+    """Find what is wrong with a server; an empty list is a clean bill.
+
+    Raises:
+        StoreUnavailable: the server does not answer, or does not let this user ask (`INFO`).
+    """
+    with translated():
+        told = client.info()
+    findings = []
+    version = str(told.get("redis_version", "0"))
+    if tuple(int(number) for number in version.split(".")[:2]) < _OLDEST:
+        findings.append(
+            Finding(
+                f"Redis {version} is too old",
+                "Set READMODELS_REDIS__URL to a server of Redis 6.2 or later, or of Valkey.",
+                is_fatal=True,
+            )
+        )
+    if told.get("cluster_enabled"):
+        findings.append(
+            Finding(
+                "the server is part of a Redis Cluster, which has one database and no SWAPDB",
+                "Set READMODELS_REDIS__URL to a server with `cluster-enabled no`.",
+                is_fatal=True,
+            )
+        )
+    policy = str(told.get("maxmemory_policy", ""))
+    if policy.startswith("allkeys-"):
+        findings.append(
+            Finding(
+                f"maxmemory-policy {policy} evicts registers, and old changes would be taken for new ones",
+                "Run `redis-cli CONFIG SET maxmemory-policy noeviction`, and set it in redis.conf too.",
+                is_fatal=True,
+            )
+        )
+    if not told.get("aof_enabled"):
+        findings.append(
+            Finding(
+                "appendonly is off: a restart loses what was written since the last snapshot file, to be read again",
+                "Run `redis-cli CONFIG SET appendonly yes`, and set it in redis.conf too.",
+                is_fatal=False,
+            )
+        )
+    return findings

@@ -1,0 +1,192 @@
+"""Documents in Redis: `GET orders:42` is a document as one JSON string; `{orders:42}:r` holds the registers behind it.
+
+Readers use logical database 0. Another generation is built in another database and takes its place by SWAPDB. Each
+script looks for its generation first, so that after a cutover nobody writes into the wrong one.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
+
+from redis import ConnectionPool, Redis
+
+from sinks.batch import Batch, Progress
+from sinks.epoch import Epoch
+from sinks.errors import GenerationInUse, GenerationMissing, MutationRejected
+from sinks.generation import UNKNOWN, Record, now
+from sinks.redis.connection import Script, link, pool
+from sinks.redis.errors import RedisUnfit
+from sinks.redis.generation import MARKER, RECORD, Generation, Pace, find, record_of
+from sinks.redis.resp import wire
+from sinks.redis.server_check import check
+from sinks.rejection import NO_REJECTIONS, Rejections
+from sinks.shape import DocumentShape, Shape
+
+LIST = Script(("databases", "list"))
+CREATE = Script(("databases", "create"))
+
+_CANNOT_CREATE = {
+    b"occupied": (
+        "database 0 holds keys of somebody else, which a cutover would take away from its readers",
+        "Give the read model a Redis server of its own. If the keys are left over from this read model, remove them: "
+        "`redis-cli -n 0 FLUSHDB`.",
+    ),
+    b"full": (
+        "no database is empty, so there is nowhere to build another generation",
+        "Prune a generation that is kept, or raise `databases` in the server's configuration.",
+    ),
+}
+
+
+class RedisStore:
+    """The generations of documents in one Redis server.
+
+    Args:
+        url: as `redis://user:password@host:port/0`, `rediss://…` for TLS, or `unix:///path`. The live generation is in
+            database 0, whichever this names.
+        shapes: the documents of the read model.
+    """
+
+    def __init__(self, url: str, shapes: Sequence[DocumentShape]) -> None:
+        self._connections = pool(url)
+        self._shapes = tuple(shapes)
+
+    def generations(self) -> dict[int, Record]:
+        found = {one[0]: one[1] for one in self._databases() if one is not None}
+        return {number: found[number] for number in sorted(found)}
+
+    def live(self) -> int | None:
+        shown = self._databases()[0]
+        return shown[0] if shown is not None else None
+
+    def sink(self, generation: int) -> RedisSink:
+        made_of = self.generations().get(generation, UNKNOWN).shapes
+        return RedisSink(self._connections, made_of or self._shapes, generation)
+
+    def create(self, generation: int, record: Record) -> None:
+        RedisSink(self._connections, record.shapes or self._shapes, generation).prepare(record)
+
+    def complete(self, generation: int, filled_per_s: float = 0.0) -> None:
+        self.sink(generation).note(lambda record: record.completed(filled_per_s))
+
+    def reject(self, generation: int) -> None:
+        self.sink(generation).note(lambda record: replace(record, is_rejected=True))
+
+    def note(self, generation: int, epoch: Epoch) -> None:
+        self.sink(generation).note(lambda record: record.noting(epoch))
+
+    def drop(self, generation: int) -> None:
+        if generation == self.live():
+            raise GenerationInUse(f"generation {generation} of redis is live")
+        if generation in self.generations():
+            with link(self._connections) as server:
+                find(server, generation).empty_database()
+
+    def clear(self) -> None:
+        for generation in self.generations():
+            self.remove(generation)
+
+    def remove(self, generation: int, documents: Collection[str] = ()) -> None:
+        """Remove a generation, also the live one, and leave every key that is not its own.
+
+        Args:
+            documents: names of documents that it may hold beside those that its record names.
+        """
+        record = self.generations().get(generation)
+        if record is None:
+            return
+        # By what it was made of: the description may have other documents by now.
+        made_of = {shape.name for shape in record.shapes if isinstance(shape, DocumentShape)}
+        described = {shape.name for shape in self._shapes}
+        with link(self._connections) as server:
+            find(server, generation).remove_keys(sorted({*documents, *described, *made_of}))
+
+    def close(self) -> None:
+        """Close all connections, also those of its sinks."""
+        self._connections.disconnect()
+
+    def size_bytes(self, generation: int) -> int:
+        with link(self._connections) as server:
+            return find(server, generation).size_bytes()
+
+    def rejections(self, generation: int) -> Rejections:  # noqa: ARG002
+        return NO_REJECTIONS
+
+    def database(self, generation: int) -> int:
+        """The logical database in which a generation is now; a cutover moves it.
+
+        Raises:
+            GenerationMissing: no database holds it.
+        """
+        for number, found in enumerate(self._databases()):
+            if found is not None and found[0] == generation:
+                return number
+        raise GenerationMissing(f"generation {generation} is not in Redis")
+
+    def _databases(self) -> list[tuple[int, Record] | None]:
+        """What every database holds: the number and the record of a generation, or None."""
+        with link(self._connections) as server:
+            answer = server.call(LIST, [wire(MARKER, RECORD)], [])
+        return [
+            (int(marker.partition(b" ")[0]), record_of(record)) if marker else None
+            for marker, record in zip(answer[::2], answer[1::2], strict=True)
+        ]
+
+
+class RedisSink:
+    """One generation of documents in Redis."""
+
+    def __init__(self, connections: ConnectionPool, shapes: Sequence[Shape], generation: int) -> None:
+        self._connections = connections
+        self._shapes = {shape.target: shape for shape in shapes if isinstance(shape, DocumentShape)}
+        self._number = generation
+        self._pace = Pace()
+
+    def prepare(self, record: Record = UNKNOWN) -> None:
+        for finding in check(Redis(connection_pool=self._connections)):
+            if finding.is_fatal:
+                raise RedisUnfit(finding.problem, finding.remedy)
+        marker = f"{self._number} {secrets.token_hex(8)}"
+        with link(self._connections) as server:
+            answer = server.call(CREATE, [wire(MARKER, RECORD)], [wire(self._number, marker, record.to_json())])
+        if answer in _CANNOT_CREATE:
+            raise RedisUnfit(*_CANNOT_CREATE[answer])
+
+    def progress(self) -> Progress:
+        with link(self._connections) as server:
+            return find(server, self._number).progress
+
+    def write(self, batch: Batch) -> None:
+        with link(self._connections) as server:
+            generation = find(server, self._number)
+            generation.progress.require(batch.span)
+            self._fence(generation, batch)
+            self._merge(generation, batch)
+            generation.move_progress(batch.span)
+
+    def note(self, change: Callable[[Record], Record]) -> None:
+        """Change the record of this generation."""
+        with link(self._connections) as server:
+            generation = find(server, self._number)
+            generation.note(change(generation.record))
+
+    def cutover(self) -> None:
+        with link(self._connections) as server:
+            find(server, self._number).show()
+        self.note(lambda record: replace(record, shown_at=now()))
+
+    def _fence(self, generation: Generation, batch: Batch) -> None:
+        for fence in batch.fences:
+            generation.raise_fence(fence)
+        for document in {fence.scope.rpartition("/")[0] for fence in batch.fences}:
+            generation.join_fences(self._shapes[document])
+
+    def _merge(self, generation: Generation, batch: Batch) -> None:
+        rejected: list[str] = []
+        for target in dict.fromkeys(mutations.target for mutations in batch.mutations):
+            rejected += generation.merge(self._shapes[target], batch.changes_of(target), self._pace)
+        if rejected:
+            words = f"these keys hold something else than registers: {', '.join(rejected[:20])}"
+            raise MutationRejected(words, "redis")

@@ -1,0 +1,106 @@
+"""Account that the servers run as.
+
+PostgreSQL and Elasticsearch refuse to run as root, so root's stack runs as a user without rights, and without any
+capability of root.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from stack.errors import ProgramMissing, Unreachable
+from stack.paths import write_privately
+
+_ROOT = 0
+
+
+@dataclass(frozen=True)
+class Account:
+    """User and group of the servers.
+
+    Attributes:
+        uid: the user id that owns the data.
+        gid: its group id.
+        prefix: what to put before a command so that it runs as this user; empty if we are that user.
+    """
+
+    uid: int
+    gid: int
+    prefix: tuple[str, ...] = ()
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether the servers run as the user who starts them."""
+        return not self.prefix
+
+    def own(self, path: Path) -> Path:
+        """Give a file or folder to this user."""
+        if self.prefix:
+            os.chown(path, self.uid, self.gid)
+        return path
+
+    def folder(self, path: Path) -> Path:
+        """Return the folder `path`, which only this user may open. It is created if it is missing."""
+        if not path.exists():
+            path.mkdir(parents=True, mode=0o700)
+            self.own(path)
+        return path
+
+    def write(self, path: Path, text: str) -> Path:
+        """Write a file that only this user reads."""
+        write_privately(path, text)
+        return self.own(path)
+
+    def can_read(self, path: Path) -> bool:
+        """Whether this user may read a file, or enter a folder and list it."""
+        test = "-r" if path.is_file() else "-x"
+        return self.is_ours or subprocess.run([*self.prefix, "test", test, path], check=False).returncode == 0
+
+    def require_readable(self, path: Path) -> None:
+        """Refuse a program that the servers cannot read.
+
+        Raises:
+            Unreachable: this user cannot read it.
+        """
+        if not self.can_read(path):
+            raise Unreachable(f"The servers run as user {self.uid}, who may not read {path}.")
+
+
+def account_for(data: Path) -> Account:
+    """Return the account that runs the servers whose data lies in `data`.
+
+    That is the caller. For root it is the owner of the data, or the system's `nobody` if there is no data yet.
+
+    Raises:
+        ProgramMissing: we are root, and `setpriv` is not installed.
+    """
+    if os.geteuid() != _ROOT:
+        return Account(os.geteuid(), os.getegid())
+    if shutil.which("setpriv") is None:
+        raise ProgramMissing(
+            "As root, the servers run as an ordinary user, for which setpriv is needed.",
+            remedy="Install the package util-linux, which has setpriv, or run the command as an ordinary user.",
+        )
+    uid, gid = _user(data)
+    return Account(uid, gid, _without_rights(uid, gid))
+
+
+def _user(data: Path) -> tuple[int, int]:
+    if data.exists() and data.stat().st_uid != _ROOT:
+        return data.stat().st_uid, data.stat().st_gid
+    nobody = pwd.getpwnam("nobody")
+    return nobody.pw_uid, nobody.pw_gid
+
+
+def _without_rights(uid: int, gid: int) -> tuple[str, ...]:
+    """The command that becomes another user and gives up every capability for good.
+
+    Source: https://man7.org/linux/man-pages/man1/setpriv.1.html
+    """
+    identity = (f"--reuid={uid}", f"--regid={gid}", "--clear-groups")
+    return ("setpriv", *identity, "--inh-caps=-all", "--ambient-caps=-all", "--no-new-privs", "--")

@@ -1,0 +1,214 @@
+"""A whole pipeline of a test's own on the shared servers: database, connector, topics and read models; to be broken."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+
+from connectors.kafka_connect import ConnectClient
+from pipeline import read_models
+from pipeline.cli.context import local_defaults
+from pipeline.config import load
+from pipeline.epochs.offset_sink import sink_of
+from pipeline.postgres import database as source_database
+from pipeline.postgres.database import Connection
+from pipeline.postgres.watermark import Marks
+from pipeline.setup.generations import first_generation_steps
+from pipeline.setup.source import carry_out, connector_step, deployment_of, init_steps
+from sinks.batch import Shard
+from sinks.errors import SinkError
+from tests.acceptance.cli_runner import MODELS, Command, Run
+from tests.acceptance.expected import contents
+from tests.acceptance.models import found_in_elasticsearch, got_from_redis, selected_from_duckdb
+from tests.acceptance.pipeline_fixture import SETTLES_WITHIN_S, Pipeline, missing, require_equal
+from tests.integration.isolated_source import own_database, teardown_steps
+from tests.support.redis_server import OwnServer
+from tests.support.waiting import wait_for
+
+STOPS_WITHIN_S = 60.0
+SLOWLY = "SELECT * FROM public.orders WHERE pg_sleep(0.008) IS NOT NULL"
+"""A snapshot of some thousand orders lasts long enough to be met in its midst."""
+
+
+class OwnPipeline:
+    """Read models called `name` of a database of that name, by a connector of that name.
+
+    Args:
+        pipeline: whose servers are used, but for Redis; its workers rest, for both have the same groups.
+        source: a connection to the database, whose tables are there.
+        folder: where its description, DuckDB's files and the logs are.
+        more: what its description has beside that of the orders; it begins among the settings of the connector.
+    """
+
+    def __init__(
+        self, pipeline: Pipeline, name: str, source: Connection, redis: OwnServer, folder: Path, more: str = ""
+    ) -> None:
+        pipeline.end()
+        self.name = name
+        self.stack = pipeline.stack
+        self.source = source
+        self._endpoints = pipeline.endpoints
+        self._redis = redis
+        self._runs: list[Run] = []
+        self._logs = (folder / f"run-{number}.log" for number in count(1))
+        own = {
+            "source": {
+                "url": _at(pipeline.endpoints.postgres, name),
+                "admin_url": _at(pipeline.endpoints.postgres_admin, name),
+            },
+            "redis": {"url": redis.url},
+            "duckdb": {"directory": str(folder / "duckdb"), "serve": "", "copy_to": ""},
+        }
+        config = folder / "readmodels.toml"
+        config.write_text(_described(pipeline.command.config.read_text(), name) + more)
+        environment = {
+            f"READMODELS_{section}__{key}".upper(): value
+            for section, values in own.items()
+            for key, value in values.items()
+        }
+        self.command = Command(pipeline.stack.home, config, environment)
+        self.settings = load(config, local_defaults(pipeline.endpoints, pipeline.stack.home), _merged(pipeline, own))
+        self.connect = ConnectClient(pipeline.endpoints.connect)
+        self.admin = self.settings.kafka.admin()
+        self._marks = Marks(self.settings.kafka, self.settings.connector, self.settings.connect.url)
+
+    def succeeds(self, *words: str) -> str:
+        """Run a verb, which ends well, and return what it said."""
+        done = self.command(*words)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def start(self) -> Run:
+        """Start workers of all three models."""
+        self._runs.append(self.command.start(next(self._logs), "run"))
+        return self._runs[-1]
+
+    def set_up_all_but_connector(self) -> None:
+        """Set up the rest, and the models."""
+        *before, _ = init_steps(deployment_of(self.settings))
+        carry_out([*before, *first_generation_steps(self.settings)], lambda *_: None)
+
+    def set_up_connector(self) -> None:
+        """Have the connector begin."""
+        carry_out([connector_step(deployment_of(self.settings))], lambda *_: None)
+
+    def stop_connector(self) -> None:
+        """Stop the connector; its slot stays."""
+        self.connect.stop(self.name)
+        self.connect.wait_until_stopped(self.name, STOPS_WITHIN_S)
+
+    def resume_connector(self) -> None:
+        """Let it go on; whether it can is another matter."""
+        self.connect.resume(self.name)
+
+    def sql(self, query: str, *values: object) -> None:
+        """Change the source."""
+        self.source.execute(query, values or None)
+
+    def progress(self, model: str) -> Mapping[Shard, int]:
+        """How far the live generation of a model has got, in the log's offsets; nothing while its store is held."""
+        try:
+            with read_models.STORES[model](self.settings) as store:
+                return sink_of(store, store.live() or 1).progress().offsets
+        except SinkError:
+            return {}
+
+    def declare(self, column: str, before: str, now: str) -> None:
+        """Change the declared type of a column."""
+        described = self.command.config.read_text()
+        assert f'{column} = "{before}"' in described
+        self.command.config.write_text(described.replace(f'{column} = "{before}"', f'{column} = "{now}"'))
+
+    def ends(self) -> Mapping[Shard, int]:
+        """The ends of the log once everything that is committed now is in it."""
+        return self._marks.await_in_log(self._marks.set(self.source), SETTLES_WITHIN_S).end_offsets
+
+    def settle(self, run: Run) -> None:
+        """Wait until all workers are at work, and the models hold everything that is committed now."""
+        run.is_working()
+        ends = self.ends()
+
+        def lacking() -> dict[str, dict[Shard, int]]:
+            return {model: lacks for model in MODELS if (lacks := missing(self.progress(model), ends))}
+
+        wait_for(lambda: not lacking(), SETTLES_WITHIN_S, lambda: f"{lacking()}\n{run.end_of_log()}")
+
+    def stopped(self, run: Run, *words: str) -> None:
+        """Wait until all workers have stopped, and said these words and a remedy."""
+        for model in MODELS:
+            [said, *_] = run.says("event=stopped", f"model={model}", *words)
+            assert "remedy=" in said
+        assert run.process.wait(STOPS_WITHIN_S) == 1
+
+    def end_equal(self, run: Run) -> None:
+        """End the workers once they hold everything, and prove that every model equals the source, value by value."""
+        self.settle(run)
+        assert run.end() == 0
+        expected = contents(self.source)
+        orders, items = selected_from_duckdb(self.settings)
+        require_equal("Elasticsearch", found_in_elasticsearch(self._endpoints, self.name), expected.documents)
+        require_equal("Redis", got_from_redis(self._redis.url, self.name), expected.documents)
+        require_equal("DuckDB's orders", orders, expected.orders)
+        require_equal("DuckDB's order_items", items, expected.items)
+
+    def remove(self) -> None:
+        """Remove connector, slot, topics and models; the database and the Redis server are their owners'."""
+        for run in self._runs:
+            if run.is_running:
+                run.kill_all()
+        for model in MODELS:
+            with read_models.STORES[model](self.settings) as store:
+                store.clear()
+        # The topic of requests is the other pipeline's too, and so is the role.
+        steps = teardown_steps(replace(deployment_of(self.settings), worker_topics=()))
+        carry_out([step for step in steps if step.name != "replication role"], lambda *_: None)
+        self.connect.close()
+
+
+@contextmanager
+def own_pipeline(pipeline: Pipeline, name: str, folder: Path, more: str = "") -> Iterator[OwnPipeline]:
+    """A pipeline whose database has the tables; nothing else is set up, and everything is removed."""
+    redis = OwnServer().start()
+    try:
+        with (
+            own_database(pipeline.endpoints, name) as database,
+            closing(source_database.connect(database.url)) as source,
+        ):
+            source_database.create_schema(source)
+            own = OwnPipeline(pipeline, name, source, redis, folder, more)
+            try:
+                yield own
+            finally:
+                own.remove()
+    finally:
+        redis.stop()
+
+
+def _at(url: str, database: str) -> str:
+    return url.rpartition("/")[0] + f"/{database}"
+
+
+def _described(text: str, name: str) -> str:
+    """The description of the read models under another name, with a connector that can be met in mid-snapshot."""
+    connector = {
+        "name": name,
+        "database.dbname": name,
+        "topic.prefix": name,
+        "slot.name": name,
+        "notification.sink.topic.name": f"{name}.notification",
+        "max.batch.size": "20",
+        "max.queue.size": "40",
+        "snapshot.fetch.size": "50",
+        "snapshot.select.statement.overrides": "public.orders",
+        "snapshot.select.statement.overrides.public.orders": SLOWLY,
+    }
+    settings = "\n".join(f'"{key}" = "{value}"' for key, value in connector.items())
+    described = text.replace('topic_prefix = "cdc"', f'topic_prefix = "{name}"')
+    return described.replace("[documents.orders", f"[documents.{name}") + f"\n[envelopes.connector]\n{settings}\n"
+
+
+def _merged(pipeline: Pipeline, own: Mapping[str, Mapping[str, str]]) -> dict[str, Mapping[str, str]]:
+    return {**own, "source": {**own["source"], "replication_password": pipeline.endpoints.replication_password}}

@@ -1,0 +1,77 @@
+"""The DuckDB sink under the contract, read through the views that its readers use."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from sinks.duckdb.remote.client import DuckdbElsewhere
+from sinks.duckdb.remote.server import Inbox
+from sinks.duckdb.sql_text import quote
+from sinks.duckdb.store import DuckdbStore
+from sinks.shape import RowShape, Shape
+from sinks.sink import Store
+from tests.contract.store_harness import Contents, Form
+
+
+class DuckdbSubject:
+    """A directory of its own."""
+
+    form = Form.ROWS
+
+    def __init__(self) -> None:
+        self._directory = tempfile.TemporaryDirectory()
+        self._store: DuckdbStore | None = None
+
+    @property
+    def directory(self) -> Path:
+        """Where the files are."""
+        return Path(self._directory.name)
+
+    def store(self, shapes: Sequence[Shape]) -> Store:
+        return self.held(shapes)
+
+    def held(self, shapes: Sequence[Shape]) -> DuckdbStore:
+        """The store of the process that holds the files."""
+        self._store = DuckdbStore(self.directory, [shape for shape in shapes if isinstance(shape, RowShape)])
+        return self._store
+
+    def read(self, shapes: Sequence[Shape]) -> Contents:
+        assert self._store is not None
+        contents: Contents = {}
+        for shape in shapes:
+            assert isinstance(shape, RowShape)
+            reader = self._store.instance().cursor()
+            texts = ", ".join(
+                quote(name) if text in ("bigint", "integer") else f"CAST({quote(name)} AS VARCHAR) AS {quote(name)}"
+                for name, text in shape.columns.items()
+            )
+            rows = reader.execute(f"SELECT {texts} FROM {quote(shape.target)}").to_arrow_table().to_pylist()
+            assert len({row[shape.key[0]] for row in rows}) == len(rows), "a key is shown twice"
+            contents[shape.target] = {str(row[shape.key[0]]): row for row in rows}
+        return contents
+
+    def close(self) -> None:
+        if self._store is not None:
+            self._store.close()
+        self._directory.cleanup()
+
+
+class DuckdbElsewhereSubject(DuckdbSubject):
+    """A directory whose files are held by one side, and asked for by the other through the inbox."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._answering = ExitStack()
+
+    def store(self, shapes: Sequence[Shape]) -> Store:
+        holder = self.held(shapes)
+        holder.open()
+        self._answering.enter_context(Inbox(self.directory, holder).answering())
+        return DuckdbElsewhere(self.directory)
+
+    def close(self) -> None:
+        self._answering.close()
+        super().close()

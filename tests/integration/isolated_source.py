@@ -1,0 +1,92 @@
+"""A database, a role and a connector of a test's own, so that no other test meets them."""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from connectors.debezium import ConnectorConfiguration, shipped_configuration
+from connectors.kafka import KafkaSettings
+from connectors.topics import TopicSettings, WantedTopic
+from pipeline.postgres import database, replication
+from pipeline.postgres.database import connect
+from pipeline.service_addresses import SourceSettings
+from pipeline.setup.source import Deployment, Step
+from pipeline.teardown.connectors import find_connectors
+from pipeline.teardown.log import find_log
+from pipeline.teardown.teardown import deployment_areas
+from pipeline.teardown.traces import Traces
+from stack.endpoints import Endpoints
+
+
+@contextmanager
+def own_database(endpoints: Endpoints, name: str, encoding: str = "UTF8") -> Iterator[SourceSettings]:
+    """Create an empty database `name` with the owner that the endpoints name, and drop it at the end."""
+    owner = str(conninfo_to_dict(endpoints.postgres)["user"])
+    create = sql.SQL("CREATE DATABASE {} OWNER {} ENCODING {} LOCALE 'C' TEMPLATE template0").format(
+        sql.Identifier(name), sql.Identifier(owner), sql.Literal(encoding)
+    )
+    with connect(endpoints.postgres_admin) as admin:
+        admin.execute(create)
+        try:
+            yield SourceSettings(
+                url=make_conninfo(endpoints.postgres, dbname=name),
+                admin_url=make_conninfo(endpoints.postgres_admin, dbname=name),
+                replication_password=secrets.token_urlsafe(),
+                replication_role=f"{name}_replication",
+            )
+        finally:
+            admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+            admin.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(f"{name}_replication")))
+
+
+@contextmanager
+def own_shop(endpoints: Endpoints, name: str) -> Iterator[SourceSettings]:
+    """Create a database with the orders, the connector's role and the publication, and drop it at the end."""
+    with own_database(endpoints, name) as source:
+        replication.create_role(source)
+        with connect(source.url) as connection:
+            database.create_schema(connection)
+            database.grant(connection, source.replication_role)
+            database.create_publication(connection)
+        yield source
+
+
+def own_connector(name: str, source: SourceSettings) -> ConnectorConfiguration:
+    """The shipped connector, but for another database and under names of its own."""
+    shipped = shipped_configuration()
+    settings = {
+        **shipped.settings,
+        "database.dbname": str(conninfo_to_dict(source.url)["dbname"]),
+        "database.user": source.replication_role,
+        "database.password": source.replication_password,
+        "topic.prefix": name,
+        "slot.name": name,
+        "notification.sink.topic.name": f"{name}.notification",
+    }
+    return ConnectorConfiguration(name, settings)
+
+
+def own_deployment(
+    endpoints: Endpoints, name: str, source: SourceSettings, worker_topics: tuple[WantedTopic, ...] = ()
+) -> Deployment:
+    """Everything from that database to topics of its own."""
+    return Deployment(
+        source=source,
+        kafka=KafkaSettings(bootstrap_servers=endpoints.kafka),
+        topics=TopicSettings(),
+        connect_url=endpoints.connect,
+        connector=own_connector(name, source),
+        worker_topics=worker_topics,
+    )
+
+
+def teardown_steps(deployment: Deployment) -> list[Step]:
+    """Look for what exists between source and log, and return the steps that remove it; there are no read models."""
+    described = Traces(prefixes=frozenset({deployment.connector.prefix}))
+    connectors = find_connectors(deployment, described, Traces())
+    traces = described | connectors.traces
+    topics, _ = find_log(deployment, traces, connectors)
+    return [Step(area.name, area.carry_out) for area in deployment_areas(deployment, traces, connectors, topics)]

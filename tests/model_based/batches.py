@@ -1,0 +1,87 @@
+"""What arrives as a batch for a sink: Arrow tables of mutations, of rows or of document parts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import pyarrow as pa
+
+from sinks.batch import FACTS, PART, PLACE, Batch, Mutations
+from sinks.shape import ROOT, DocumentShape, RowShape, scope
+from tests.model_based.database import Image, Row
+from tests.model_based.delivery import Arrivals
+from tests.model_based.projection import Name, Sided, part_changes, row_changes
+from tests.model_based.source import TABLES
+
+COLUMNS = {"id": "bigint", "order_id": "bigint", "value": "bigint"}
+ROW_SHAPES = tuple(RowShape(table, ("id",), COLUMNS) for table in TABLES)
+DOCUMENT = DocumentShape("orders", COLUMNS, {"items": COLUMNS})
+
+FIRST_PART = 2**63
+"""What a child's key is raised by in the name of its part, so that names sort as numbers do."""
+
+ROW_SCHEMA = pa.schema([*PLACE, *FACTS, *(pa.field(name, pa.int64()) for name in COLUMNS)])
+PART_SCHEMA = pa.schema([*PLACE, *PART])
+
+
+def row_batch(batch: Arrivals) -> Batch:
+    """The batch for a row model."""
+    changes = list(row_changes(batch.records))
+    tables = {table: [change for change in changes if change.name.row.table == table] for table in TABLES}
+    mutations = tuple(Mutations(table, row_table(of_table)) for table, of_table in tables.items() if of_table)
+    return Batch(mutations, tuple(batch.fences))
+
+
+def part_batch(batch: Arrivals) -> Batch:
+    """The batch for a document model."""
+    changes = list(part_changes(batch.records))
+    mutations = (Mutations(DOCUMENT.target, part_table(changes)),) if changes else ()
+    return Batch(mutations, tuple(replace(fence, scope=_scope(fence.scope)) for fence in batch.fences))
+
+
+def row_table(changes: Iterable[Sided]) -> pa.Table:
+    """Changes of rows of one table."""
+    rows = [{**_place(told), **_facts(told), **columns(told.name.row, told.change.image)} for told in changes]
+    return pa.Table.from_pylist(rows, schema=ROW_SCHEMA)
+
+
+def part_table(changes: Iterable[Sided]) -> pa.Table:
+    """Changes of parts of documents."""
+    rows = [
+        {**_place(told), "key": str(told.name.order), "part": part(told.name), "image": image(told)} for told in changes
+    ]
+    return pa.Table.from_pylist(rows, schema=PART_SCHEMA)
+
+
+def part(name: Name) -> str:
+    """The part of a document that a row is."""
+    return ROOT if name.row.table == "orders" else f"{name.row.table}/{name.row.key + FIRST_PART:020}"
+
+
+def columns(row: Row, known: object) -> dict[str, int | None]:
+    """A row's columns; of a deletion only the key."""
+    if isinstance(known, Image):
+        return {"id": row.key, "order_id": known.parent, "value": known.value}
+    return {"id": row.key}
+
+
+def image(told: Sided) -> str | None:
+    """A part's image as a JSON object."""
+    return None if told.change.deleted else json.dumps(columns(told.name.row, told.change.image))
+
+
+def _place(told: Sided) -> dict[str, Any]:
+    place = {f"_{name}": value for name, value in told.change._asdict().items() if name != "image"}
+    return {**place, "_is_snapshot": told.is_snapshot}
+
+
+def _facts(told: Sided) -> dict[str, Any]:
+    kind = "r" if told.is_snapshot else "d" if told.change.deleted else "u"
+    return {"_op": kind, "_committed_at": told.committed_at}
+
+
+def _scope(table: str) -> str:
+    return scope(DOCUMENT.name, ROOT if table == "orders" else table)

@@ -1,0 +1,76 @@
+"""What must hold of a read model at every moment, whatever happens to it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from sinks.batch import Shard
+from sinks.ordering.range_tombstone import Fence
+from sinks.ordering.register import NOTHING, Change, Register
+from tests.model_based.connector import Log, Record
+from tests.model_based.database import Image, Row
+from tests.model_based.projection import Name, order_of
+from tests.model_based.readmodel import register_of
+from tests.model_based.sink_model import Target
+
+
+class Watch:
+    """Looks at a read model after every step.
+
+    Of every name it knows the earliest version of the source that the model may be showing, and every look must find
+    that one or a later. So no version goes back, and nothing is deleted that the source did not delete.
+
+    Args:
+        versions: what every row of the source has been, one after the other.
+    """
+
+    def __init__(self, target: Target, log: Log, versions: Mapping[Row, list[Image | None]]) -> None:
+        self._target = target
+        self._log = log
+        self._versions = versions
+        self._reached: dict[Name, int] = {}
+        self._offsets: dict[Shard, int] = {}
+
+    def look(self, unsure: Collection[Row]) -> None:
+        """Look at everything but the rows of which the log does not tell enough for now."""
+        registers = self._target.registers()
+        for name, register in registers.items():
+            if name.row not in unsure:
+                self._reach(name, image_of(self._target.rule.shown(register)))
+        self._compare_progress(registers, unsure)
+
+    def _reach(self, name: Name, image: Image | None) -> None:
+        reached = self._reached.get(name, 0)
+        versions = [of_part(name, version) for version in self._versions[name.row]]
+        assert image in versions[reached:], f"{name} went back to {image}, from {versions[reached]}"
+        self._reached[name] = versions.index(image, reached)
+
+    def _compare_progress(self, registers: Mapping[Name, Register], unsure: Collection[Row]) -> None:
+        """Everything below the progress is in the model: joined once more, it changes nothing."""
+        progress = self._target.progress()
+        for shard, entries in self._log.shards.items():
+            reached, self._offsets[shard] = self._offsets.get(shard, 0), progress.of(shard)
+            for offset, unit in entries:
+                if reached <= offset < progress.of(shard) and not (isinstance(unit, Record) and unit.row in unsure):
+                    assert self._holds(unit, registers), f"{shard} is at {progress.of(shard)}, without {unit}"
+
+    def _holds(self, unit: Record | Fence, registers: Mapping[Name, Register]) -> bool:
+        if isinstance(unit, Fence):
+            return self._target.fences().joined([unit]) == self._target.fences()
+        return all(
+            self._target.rule.join(known, register_of(told)) == known
+            for told in self._target.projection.changes([unit])
+            for known in [registers.get(told.name, NOTHING)]
+        )
+
+
+def of_part(name: Name, version: Image | None) -> Image | None:
+    """A version of a row, as the part of a document that is named."""
+    return version if version is not None and name.order in (None, order_of(name.row, version)) else None
+
+
+def image_of(change: Change | None) -> Image | None:
+    """The image of what is shown."""
+    image = change.image if change is not None else None
+    assert image is None or isinstance(image, Image)
+    return image

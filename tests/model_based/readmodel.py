@@ -1,0 +1,110 @@
+"""A read model in memory that keeps to a rule of order, of which a test may replace a piece by a wrong one."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from sinks.ordering.range_tombstone import Fence, Fences
+from sinks.ordering.register import NOTHING, Change, Register, join
+from tests.model_based.database import Image
+from tests.model_based.delivery import Arrivals, Delivery
+from tests.model_based.projection import Name, Projection, Sided, Visible
+
+Joining = Callable[..., Register]
+Kept = TypeVar("Kept")
+
+
+def shown(register: Register) -> Change | None:
+    """The version that readers see."""
+    return register.shown
+
+
+@dataclass(frozen=True)
+class Rule:
+    """The rule of order in pieces.
+
+    Args:
+        join: one register of several.
+        fold: the same for the changes that one batch holds of a name, in order of arrival.
+        shown: the version that readers see.
+        fences: the fences of a batch, as they are joined.
+    """
+
+    join: Joining = join
+    fold: Joining = join
+    shown: Callable[[Register], Change | None] = shown
+    fences: Callable[[Iterable[Fence]], Iterable[Fence]] = tuple
+
+
+@dataclass
+class ReadModel:
+    """Registers and fences, written in batches, and merged with what another worker wrote."""
+
+    rule: Rule
+    registers: dict[Name, Register] = field(default_factory=dict)
+    fences: Fences = field(default_factory=Fences)
+
+    def write(self, batch: Arrivals, projection: Projection) -> None:
+        """Fold a batch, and join it."""
+        self.merge(self.fold(batch, projection), self.rule.fences(batch.fences))
+
+    def fold(self, batch: Arrivals, projection: Projection) -> dict[Name, Register]:
+        """What a batch says of every name."""
+        told: dict[Name, list[Register]] = defaultdict(list)
+        for change in projection.changes(batch.records):
+            told[change.name].append(register_of(change))
+        return {name: self.rule.fold(*registers) for name, registers in told.items()}
+
+    def merge(self, registers: Mapping[Name, Register], fences: Iterable[Fence]) -> None:
+        """Join registers and fences into what is known; new fences concern every register, also those known before."""
+        before = self.fences
+        self.fences = before.joined(fences)
+        for name, register in registers.items():
+            self.registers[name] = self.rule.join(self.registers.get(name, NOTHING), register)
+        for name in registers if self.fences == before else self.registers:
+            self.registers[name] = self.rule.join(self.registers[name], self._fence(name))
+
+    def visible(self) -> Visible:
+        """What readers see: rows, or the parts of documents whose root is alive."""
+        return visible(self.registers, self.rule)
+
+    def _fence(self, name: Name) -> Register:
+        known = self.registers[name]
+        change = known.streamed or known.snapshot
+        return self.fences.of(name.row.table, change.partition) if change else NOTHING
+
+
+def visible(registers: Mapping[Name, Register], rule: Rule) -> Visible:
+    """What readers see of registers: rows, or the parts of documents whose root is alive."""
+    seen = {name: rule.shown(register) for name, register in registers.items()}
+    images = {name: change.image for name, change in seen.items() if change is not None}
+    return {
+        name: image for name, image in images.items() if isinstance(image, Image) and images.get(name.root) is not None
+    }
+
+
+def read_model(delivery: Delivery, projection: Projection, rule: Rule) -> ReadModel:
+    """What several workers have written in the end, merged."""
+    merged = ReadModel(rule)
+    for batches in delivery:
+        worker = ReadModel(rule)
+        for batch in batches:
+            worker.write(batch, projection)
+        merged.merge(worker.registers, worker.fences)
+    return merged
+
+
+def register_of(told: Sided) -> Register:
+    """A change as the register that knows nothing else."""
+    return Register(snapshot=told.change) if told.is_snapshot else Register(streamed=told.change)
+
+
+def versions(registers: Mapping[Kept, Register]) -> dict[Kept, tuple[object, ...]]:
+    """What is kept of every name, shown or not; without offsets, for a sweep has that of the row's partition."""
+    return {
+        name: tuple(change and (*change.order[:4], change.image) for change in register)
+        for name, register in registers.items()
+    }

@@ -1,0 +1,75 @@
+"""What a worker writes in a simulation, and the purest form of it: a read model that keeps to a rule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
+from typing import Protocol
+
+from sinks.batch import Progress, Span
+from sinks.ordering.range_tombstone import Fences
+from sinks.ordering.register import Register
+from tests.model_based.delivery import Arrivals
+from tests.model_based.projection import DOCUMENTS, ROWS, Name, Projection
+from tests.model_based.readmodel import ReadModel, Rule
+
+Step = Callable[[], None]
+"""A part of a write, after which a worker may die."""
+
+BOTH = Projection(
+    changes=lambda records: chain.from_iterable(form.changes(records) for form in (ROWS, DOCUMENTS)),
+    of=lambda source: {**ROWS.of(source), **DOCUMENTS.of(source)},
+)
+"""Rows and documents in one read model; no name of the one is a name of the other."""
+
+
+class Target(Protocol):
+    """One read model, which any number of workers write. Its registers hold images."""
+
+    rule: Rule
+    projection: Projection
+
+    def progress(self) -> Progress:
+        """How far it has got."""
+
+    def steps(self, batch: Arrivals, span: Span) -> Iterable[Step]:
+        """What writing a batch consists of."""
+
+    def registers(self) -> Mapping[Name, Register]:
+        """What it keeps."""
+
+    def fences(self) -> Fences:
+        """The fences that it knows, by table."""
+
+
+class Pure:
+    """Registers, joined by a rule, of which a test may replace a piece by a wrong one."""
+
+    def __init__(self, rule: Rule, projection: Projection = BOTH) -> None:
+        self.rule = rule
+        self.projection = projection
+        self.model = ReadModel(rule)
+        self._progress = Progress()
+
+    def progress(self) -> Progress:
+        return self._progress
+
+    def steps(self, batch: Arrivals, span: Span) -> Sequence[Step]:
+        self._progress.require(span)
+        folded = self.model.fold(batch, self.projection)
+        fences = list(self.rule.fences(batch.fences))
+        halves = [dict(list(folded.items())[start::2]) for start in range(2)]
+        return [
+            *(lambda half=half: self.model.merge(half, []) for half in halves),
+            lambda: self.model.merge({}, fences),
+            lambda: self._move(span),
+        ]
+
+    def registers(self) -> Mapping[Name, Register]:
+        return self.model.registers
+
+    def fences(self) -> Fences:
+        return self.model.fences
+
+    def _move(self, span: Span) -> None:
+        self._progress = self._progress.moved_to(span.end)

@@ -1,0 +1,134 @@
+"""Workers that carry a log into a read model, each of which may die, or wake up late, between any two steps."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Mapping
+
+from sinks.batch import Shard, Span
+from sinks.ordering.range_tombstone import Fence, FenceKind
+from tests.model_based.connector import Log, Record
+from tests.model_based.database import Row
+from tests.model_based.delivery import Arrivals
+from tests.model_based.emission import Connector, SnapshotEnd
+from tests.model_based.seeded_choices import Choices
+from tests.model_based.sink_model import Step, Target
+
+EVERYTHING = 10_000
+"""More records than a log holds."""
+
+
+class Model:
+    """A read model, the worker in charge of it, and those that were replaced and still write.
+
+    Args:
+        unsure: rows of which a record was parked, and that no repair has made up for yet.
+        taken: the snapshot rows that it was given.
+    """
+
+    def __init__(self, target: Target, log: Log) -> None:
+        self.target = target
+        self.log = log
+        self.unsure: set[Row] = set()
+        self.taken: set[tuple[Row, int, int]] = set()
+        self.zombies: list[Worker] = []
+        self.worker = Worker(self)
+
+    def crash(self) -> None:
+        """The worker dies, and another begins at the stored progress."""
+        self.worker = Worker(self)
+
+    def replace(self) -> None:
+        """Another worker is put in charge; the one before does not know yet."""
+        self.zombies.append(self.worker)
+        self.worker = Worker(self)
+
+    def repair(self, record: Record) -> None:
+        """Write what was found in the source at a mark."""
+        self._write(Arrivals([record]))
+
+    def sweep(self, end: SnapshotEnd) -> None:
+        """End a snapshot, once the model has taken in all of it."""
+        progress = self.target.progress()
+        if all(progress.of(shard) >= offset for shard, offset in end.ends.items()):
+            self._write(Arrivals([], end.sweeps))
+
+    def untold(self, connector: Connector) -> set[Row]:
+        """The rows of which the log tells too little: one was parked, or is of a snapshot given up and not swept."""
+        fences = self.target.fences().known
+        swept = {scope: (fence.epoch, fence.lsn) for (scope, kind), fence in fences.items() if kind is FenceKind.SWEEP}
+        return self.unsure | {
+            row
+            for row, epoch, lsn in self.taken
+            if connector.is_outdated(epoch, lsn) and swept.get(row.table, (0, 0)) <= (epoch, lsn)
+        }
+
+    def _write(self, batch: Arrivals) -> None:
+        for step in self.target.steps(batch, Span({}, {})):
+            step()
+
+
+class Worker:
+    """One consumer: it reads a batch, and writes it step by step. It begins where the model's progress says."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._positions: dict[Shard, int] = dict(model.target.progress().offsets)
+        self._steps: deque[Step] = deque()
+
+    def read(self, choices: Choices, *, is_parking: bool = False) -> None:
+        """Read a few records of some partitions, unless a batch is in hand; park the first of them if told to."""
+        if self._steps:
+            return
+        self._take({shard: choices.below(6) for shard in self._model.log.all_ends}, is_parking)
+
+    def read_all(self) -> None:
+        """Read all that there is, unless a batch is in hand."""
+        if not self._steps:
+            self._take(dict.fromkeys(self._model.log.all_ends, EVERYTHING))
+
+    def act(self, choices: Choices) -> None:
+        """Go on with the batch in hand, or read one."""
+        if self._steps:
+            self.proceed()
+        else:
+            self.read(choices)
+
+    def proceed(self) -> None:
+        """Do what comes next with the batch in hand."""
+        if self._steps:
+            self._steps.popleft()()
+
+    def finish(self) -> None:
+        """Write the batch in hand whole."""
+        while self._steps:
+            self.proceed()
+
+    def rewind(self, choices: Choices) -> None:
+        """Read again from an earlier record, once the batch in hand is written."""
+        for shard, entries in self._model.log.shards.items():
+            if entries:
+                offset = choices.of(entries).offset
+                self._positions[shard] = min(self._positions.get(shard, 0), offset)
+
+    def _take(self, counts: Mapping[Shard, int], is_parking: bool = False) -> None:
+        """Read so many records of every partition; where that is all, its end is reached also past empty topics."""
+        begin: dict[Shard, int] = {}
+        end: dict[Shard, int] = {}
+        units: list[Record | Fence] = []
+        for shard, count in counts.items():
+            entries, position = self._model.log.shards[shard], self._positions.get(shard, 0)
+            first = bisect_left(entries, position, key=lambda entry: entry.offset)
+            reached = entries[first + count].offset if first + count < len(entries) else self._model.log.end(shard)
+            if reached > position:
+                begin[shard], end[shard] = position, reached
+                units += [entry.unit for entry in entries[first : first + count]]
+        records = [unit for unit in units if isinstance(unit, Record)]
+        if is_parking and records:
+            self._model.unsure.add(records.pop(0).row)
+        self._model.taken |= {(record.row, record.epoch, record.lsn) for record in records if record.is_snapshot}
+        fences = [unit for unit in units if isinstance(unit, Fence)]
+        self._positions |= end
+        if end:
+            self._steps.extend(self._model.target.steps(Arrivals(records, fences), Span(begin, end)))

@@ -1,0 +1,148 @@
+"""What the hot path is measured with: records as a connector writes them, and a count of Python's calls."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any, cast
+
+from confluent_kafka import Message
+
+from bench.envelopes import Envelopes, recorded
+from bench.history import History, history
+from connectors.decode.decoder import Decoder
+from connectors.envelope import TableColumns
+from pipeline.config import Settings, load
+from pipeline.ingest.buffer import Handover, RawBatch
+from pipeline.ingest.projection import Projection
+from pipeline.ingest.source import Source
+from pipeline.ingest.worker import Worker
+from sinks.batch import Progress, Shard
+from sinks.sink import Sink
+from tests.support.checkout import CHECKOUT
+
+PARTITIONS = 6
+SCHEMA_IDS = {"orders": 1, "order_items": 2}
+NOWHERE = "http://127.0.0.1:9"
+
+
+@cache
+def settings() -> Settings:
+    """The shipped description of the read models; no server is asked for anything."""
+    service = {"url": NOWHERE}
+    source = {"url": "postgresql://", "admin_url": "postgresql://", "replication_password": ""}
+    defaults: dict[str, Any] = {
+        "source": source,
+        "kafka": {"bootstrap_servers": "127.0.0.1:9"},
+        **dict.fromkeys(("connect", "schema_registry", "elasticsearch"), service),
+        "redis": {"url": "redis://127.0.0.1:9/0"},
+    }
+    return load(CHECKOUT / "readmodels.toml", defaults)
+
+
+@cache
+def envelopes() -> Mapping[str, Envelopes]:
+    """What a connector wrote."""
+    return recorded()
+
+
+@cache
+def told(count: int) -> History:
+    """A history of about so many records."""
+    return history(count, {table: one.rows for table, one in envelopes().items()})
+
+
+@cache
+def messages(count: int) -> list[Message]:
+    """The records of that history, as a consumer polls them."""
+    topics = {table: topic for topic, table in settings().contract.topics.items()}
+    next_offset: Counter[Shard] = Counter()
+    polled = []
+    for change in told(count).changes:
+        shard = (topics[change.table], int(change.key[6:-1]) % PARTITIONS)
+        value = envelopes()[change.table].value(change, SCHEMA_IDS[change.table])
+        for one in (value, None) if change.after is None else (value,):
+            polled.append(
+                Message(topic=shard[0], partition=shard[1], offset=next_offset[shard], key=change.key, value=one)
+            )
+            next_offset[shard] += 1
+    return polled
+
+
+class KnownSchemas:
+    """The recorded schemas by id, as a registry that was asked before."""
+
+    def schema(self, schema_id: int) -> Any:
+        (table,) = (name for name, known in SCHEMA_IDS.items() if known == schema_id)
+        return envelopes()[table].schema
+
+
+class PolledBefore:
+    """A source whose records were polled already; they go through the real hand-over."""
+
+    def __init__(self, polled: list[Message]) -> None:
+        self._polled = polled
+
+    def batches(self, _until: threading.Event, after: Callable[[], Progress]) -> Iterator[RawBatch]:
+        progress = after()
+        handover = Handover(max_records=len(self._polled))
+        for topic in settings().contract.topics:
+            for partition in range(PARTITIONS):
+                handover.begin((topic, partition), progress.of((topic, partition)))
+        handover.add(self._polled, {})
+        yield handover.take(0, threading.Event())
+
+    def commit(self, batch: RawBatch) -> None:
+        pass
+
+    def lag(self) -> int:
+        return 0
+
+    def positions(self) -> dict[Shard, int]:
+        return {}
+
+
+def carry(count: int, sink: Sink, projection: Projection) -> None:
+    """Let a worker carry so many records into a sink, in one batch."""
+    contract = settings().contract
+    tables = {
+        topic: TableColumns(contract.tables[name].source, contract.tables[name].columns)
+        for topic, name in contract.topics.items()
+    }
+    source = cast("Source", PolledBefore(messages(count)))
+    Worker(source, Decoder(tables, KnownSchemas()), projection, sink, contract.topics).run(threading.Event())
+
+
+def calls(function: Callable[[], object]) -> Counter[str]:
+    """Run something, and count the calls of functions that are written in Python, by their names.
+
+    A generator that goes on counts as one, too.
+    """
+    counted: Counter[CodeType] = Counter()
+    # What earlier tests left behind is not finalized on this one's account.
+    gc.collect()
+
+    def count(frame: FrameType, event: str, _argument: object) -> None:
+        if event == "call":
+            counted[frame.f_code] += 1
+
+    sys.setprofile(count)
+    try:
+        function()
+    finally:
+        sys.setprofile(None)
+    names: Counter[str] = Counter()
+    for code, number in counted.items():
+        names[f"{Path(code.co_filename).stem}.{code.co_qualname}"] += number
+    return names
+
+
+def grown(few: Counter[str], many: Counter[str], by: int) -> dict[str, int]:
+    """The functions whose calls grew by at least so many."""
+    return {name: number - few[name] for name, number in many.items() if number - few[name] >= by}

@@ -1,0 +1,92 @@
+"""Records that are older than a column, or than its type: they read as the value that was noted for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from connectors.decode.column_plan import constant
+from connectors.decode.decoder import Decoded
+from connectors.envelope import EarlierRecords, Format, TableColumns
+from connectors.errors import MissingColumn
+from tests.unit.connectors.decode.change_records import (
+    COLUMNS,
+    ORDERS,
+    ROW,
+    change,
+    decode,
+    envelope_schema,
+    framed,
+    inserted,
+    rows,
+)
+from tests.unit.connectors.decode.test_json_table import bare
+
+EARLIER = EarlierRecords({"channel": "web"}, {0: 1})
+WIDER = TableColumns(ORDERS.table, {**ORDERS.columns, "channel": "text"}, earlier=EARLIER)
+WITH_CHANNEL = {**ROW, "channel": "app"}
+
+
+def decoded_json(*envelopes: Any, table: TableColumns = WIDER) -> Decoded:
+    return decode([bare(envelope) for envelope in envelopes], replace(table, format=Format.JSON), {})
+
+
+def channels(decoded: Decoded) -> list[Any]:
+    assert decoded.rejected == []
+    return [row["after"]["channel"] for row in rows(decoded)]
+
+
+def test_a_record_from_before_a_column_reads_as_its_missing_value() -> None:
+    decoded = decoded_json(inserted(), change("c", after=WITH_CHANNEL))
+    assert sorted(channels(decoded)) == ["app", "web"]
+    assert {"channel": "not sent"} in decoded.substituted
+
+
+def test_both_images_of_an_earlier_record_read_so_in_avro_as_in_json() -> None:
+    earlier = change("u", before=ROW, after={**ROW, "status": "sent"})
+    avro = decode([framed(earlier)], WIDER)
+    assert rows(avro) == rows(decoded_json(earlier))
+    assert rows(avro)[0]["before"]["channel"] == "web"
+
+
+def test_a_later_record_that_lacks_the_column_stops_the_worker_with_the_remedy() -> None:
+    with pytest.raises(MissingColumn, match="no longer sent with channel") as stopped:
+        decoded_json(change("c", after=WITH_CHANNEL), inserted())
+    assert "readmodels replay all --execute" in stopped.value.remedy
+
+
+def test_a_partition_of_which_nothing_was_noted_has_no_earlier_records() -> None:
+    with pytest.raises(MissingColumn):
+        decoded_json(inserted(), table=replace(WIDER, earlier=EarlierRecords({"channel": "web"}, {})))
+
+
+def test_a_record_that_has_the_column_in_another_type_reads_as_the_noted_value() -> None:
+    wider = {**COLUMNS, "channel": "int"}
+    schemas: Mapping[int, Any] = {7: envelope_schema(wider)}
+    old = framed(change("c", after={**ROW, "channel": 7}), schema=schemas[7])
+    decoded = decode([old], WIDER, schemas)
+    assert channels(decoded) == ["web"]
+    assert decoded.substituted == [{"channel": "sent as int"}]
+
+
+def test_a_decimal_from_before_a_wider_scale_has_the_new_one() -> None:
+    wider = TableColumns(ORDERS.table, {**ORDERS.columns, "total": "numeric(14,4)"})
+    assert [row["after"]["total"] for row in rows(decoded_json(inserted(), table=wider))] == ["12.3000"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "read"),
+    [
+        ("text", None, None),
+        ("boolean", True, True),
+        ("bigint", 5, 5),
+        ("numeric(12,2)", "1.50", "1.50"),
+        ("jsonb", '{"a": 1}', '{"a": 1}'),
+        ("text[]", ["a"], ["a"]),
+    ],
+)
+def test_a_missing_value_is_noted_in_the_form_in_which_json_records_have_it(kind: str, value: Any, read: Any) -> None:
+    assert constant("one", kind, value).as_py() == read

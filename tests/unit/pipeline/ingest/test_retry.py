@@ -1,0 +1,88 @@
+"""What follows from an error."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+import structlog
+
+from connectors.errors import MissingColumn, RegistryUnavailable
+from pipeline.ingest.retry import GivenUp, Patience, Verdict, verdict
+from sinks.duckdb.store import WriterElsewhere
+from sinks.errors import GenerationMissing, MutationRejected, ProgressLost, StoreBroken, StoreUnavailable
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (StoreUnavailable("down"), Verdict.RETRY),
+        (WriterElsewhere("held"), Verdict.RETRY),
+        (RegistryUnavailable("silent"), Verdict.RETRY),
+        (StoreBroken("gone"), Verdict.RESTART),
+        (ProgressLost({("orders", 0): 3}), Verdict.REWIND),
+        (MissingColumn("total"), Verdict.STOP),
+        (MutationRejected("orders"), Verdict.STOP),
+        (GenerationMissing("none"), Verdict.STOP),
+        (ZeroDivisionError(), Verdict.STOP),
+    ],
+)
+def test_every_error_has_one_verdict(error: Exception, expected: Verdict) -> None:
+    assert verdict(error) is expected
+
+
+class Immediate(threading.Event):
+    """An event on which nobody really waits."""
+
+    def wait(self, timeout: float | None = None) -> bool:  # noqa: ARG002
+        return self.is_set()
+
+
+def test_what_passes_is_tried_again_until_it_answers() -> None:
+    failures = iter([StoreUnavailable("down"), RegistryUnavailable("silent")])
+
+    def attempt() -> str:
+        for failure in failures:
+            raise failure
+        return "done"
+
+    assert Patience(Immediate())("write", attempt) == "done"
+
+
+def test_what_is_waited_for_is_said_once_and_again_where_it_changes() -> None:
+    failures = iter([*[StoreUnavailable("down")] * 5, *[RegistryUnavailable("silent")] * 5])
+
+    def attempt() -> None:
+        for failure in failures:
+            raise failure
+
+    with structlog.testing.capture_logs() as lines:
+        Patience(Immediate())("write", attempt)
+    assert [(line["event"], line.get("reason"), line.get("attempt")) for line in lines] == [
+        ("waiting", "down", 1),
+        ("waiting", "silent", 6),
+        ("going on", None, None),
+    ]
+
+
+def test_what_does_not_pass_is_raised_at_once() -> None:
+    attempts = []
+
+    def attempt() -> None:
+        attempts.append(1)
+        raise MutationRejected("orders")
+
+    with pytest.raises(MutationRejected):
+        Patience(Immediate())("write", attempt)
+    assert len(attempts) == 1
+
+
+def test_waiting_ends_when_the_worker_is_told_to_end() -> None:
+    until = Immediate()
+
+    def attempt() -> None:
+        until.set()
+        raise StoreUnavailable("down")
+
+    with pytest.raises(GivenUp):
+        Patience(until)("write", attempt)

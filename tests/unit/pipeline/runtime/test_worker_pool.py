@@ -1,0 +1,224 @@
+"""The workers of one model in one process, as generations come and go."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import cast
+
+import pytest
+
+from pipeline.ingest.worker import Worker
+from pipeline.runtime.worker_pool import Crew, IsDone, LiveGenerationGone
+from sinks.errors import GenerationMissing, MutationRejected, StoreBroken, StoreUnavailable
+from sinks.generation import Record
+from sinks.memory import MemoryStore
+from sinks.sink import Sink
+from tests.support.waiting import wait_for
+
+BUILDING = Record(is_complete=False)
+
+
+@dataclass
+class ScriptedWorker:
+    """Works until it is told to end, or fails."""
+
+    generation: int
+    is_working: threading.Event = field(default_factory=threading.Event)
+    fails_with: Exception | None = None
+    fails: threading.Event = field(default_factory=threading.Event)
+
+    def run(self, until: threading.Event, is_done: IsDone) -> None:
+        self.is_working.set()
+        try:
+            while not until.wait(0.01):
+                if self.fails.is_set() and self.fails_with is not None:
+                    raise self.fails_with
+                if is_done(cast("Sink", self)):
+                    return
+        finally:
+            self.is_working.clear()
+
+
+class Office:
+    """Hires scripted workers, and remembers whom."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self.store = store
+        self.hired: list[ScriptedWorker] = []
+        self.raised: Exception | None = None
+
+    def hire(self, generation: int) -> Worker:
+        self.hired.append(ScriptedWorker(generation))
+        return cast("Worker", self.hired[-1])
+
+    def working(self) -> list[int]:
+        return sorted(one.generation for one in self.hired if one.is_working.is_set())
+
+    def of(self, generation: int) -> ScriptedWorker:
+        return next(one for one in reversed(self.hired) if one.generation == generation)
+
+    @contextmanager
+    def at_work(self, is_done: IsDone = lambda _: False) -> Iterator[threading.Thread]:
+        until = threading.Event()
+        crew = Crew(self.store, self.hire, lambda _: is_done)
+
+        def run() -> None:
+            try:
+                crew.run(until)
+            except Exception as error:  # noqa: BLE001 - looked at by the test
+                self.raised = error
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        try:
+            yield thread
+        finally:
+            until.set()
+            thread.join()
+
+    def becomes(self, *generations: int) -> None:
+        wait_for(lambda: self.working() == [*generations], 10, lambda: f"{self.working()} work")
+
+
+@pytest.fixture
+def office(monkeypatch: pytest.MonkeyPatch) -> Office:
+    monkeypatch.setattr("pipeline.runtime.worker_pool.FOLLOW_EVERY_S", 0.02)
+    monkeypatch.setattr("pipeline.runtime.worker_pool.LOOK_EVERY_S", 0.01)
+    store = MemoryStore([])
+    store.create(1, Record())
+    store.sink(1).cutover()
+    return Office(store)
+
+
+def test_every_complete_generation_has_a_worker_and_a_building_one_has_none(office: Office) -> None:
+    with office.at_work():
+        office.becomes(1)
+        office.store.create(2, BUILDING)
+        office.store.create(3, Record())
+        office.becomes(1, 3)
+        office.store.complete(2)
+        office.becomes(1, 2, 3)
+    assert office.working() == [], "all ended with the crew"
+
+
+def test_a_building_generation_that_readers_see_or_saw_has_a_worker(office: Office) -> None:
+    office.store.create(2, BUILDING)
+    with office.at_work():
+        office.becomes(1)
+        office.store.sink(2).cutover()
+        office.becomes(1, 2)
+        office.store.sink(1).cutover()
+        office.becomes(1, 2)
+    assert [one.generation for one in office.hired] == [1, 2]
+
+
+def test_a_cutover_ends_no_worker_and_a_dropped_generation_ends_its_own(office: Office) -> None:
+    office.store.create(2, Record())
+    with office.at_work():
+        office.becomes(1, 2)
+        office.store.sink(2).cutover()
+        office.store.drop(1)
+        office.becomes(2)
+    assert [one.generation for one in office.hired] == [1, 2]
+
+
+@pytest.mark.parametrize("is_another_left", [True, False])
+def test_where_readers_see_no_generation_any_more_the_process_stops(office: Office, is_another_left: bool) -> None:
+    if is_another_left:
+        office.store.create(2, Record())
+    with office.at_work() as thread:
+        office.becomes(*([1, 2] if is_another_left else [1]))
+        office.store.shown = None
+        office.store.drop(1)
+        thread.join(10)
+    assert isinstance(office.raised, LiveGenerationGone)
+    assert "readmodels init" in office.raised.remedy
+
+
+def test_a_worker_whose_live_generation_is_gone_stops_the_process_with_what_its_store_said(office: Office) -> None:
+    with office.at_work() as thread:
+        office.becomes(1)
+        office.of(1).fails_with = GenerationMissing("orders-000001: 404")
+        office.of(1).fails.set()
+        thread.join(10)
+    assert str(office.raised) == "orders-000001: 404"
+
+
+def test_a_worker_that_finds_its_generation_pruned_after_a_cutover_stops_nobody(office: Office) -> None:
+    office.store.create(2, Record())
+    with office.at_work() as thread:
+        office.becomes(1, 2)
+        office.of(1).fails_with = GenerationMissing("orders-000001: 404")
+        office.store.sink(2).cutover()
+        office.store.drop(1)
+        office.of(1).fails.set()
+        office.becomes(2)
+        assert thread.is_alive()
+    assert office.raised is None
+
+
+def test_what_the_live_generation_stops_at_ends_the_process(office: Office) -> None:
+    with office.at_work() as thread:
+        office.becomes(1)
+        office.of(1).fails_with = MutationRejected("no")
+        office.of(1).fails.set()
+        thread.join(10)
+    assert isinstance(office.raised, MutationRejected)
+
+
+def test_what_another_generation_stops_at_disturbs_no_reader_until_it_is_shown(office: Office) -> None:
+    office.store.create(2, Record())
+    with office.at_work():
+        office.becomes(1, 2)
+        office.of(2).fails_with = MutationRejected("no")
+        office.of(2).fails.set()
+        wait_for(lambda: len(office.hired) == 2 and not _is_alive(office, 2), 10, lambda: "generation 2 works on")
+        assert office.raised is None
+        office.store.sink(2).cutover()
+        wait_for(lambda: len(office.hired) == 3, 10, lambda: "it was not tried again")
+        office.becomes(1, 2)
+    assert office.raised is None
+
+
+def test_a_store_that_cannot_go_on_in_this_process_ends_it_whichever_generation_met_it(office: Office) -> None:
+    office.store.create(2, Record())
+    with office.at_work() as thread:
+        office.becomes(1, 2)
+        office.of(2).fails_with = StoreBroken("fatal")
+        office.of(2).fails.set()
+        thread.join(10)
+    assert isinstance(office.raised, StoreBroken)
+
+
+def test_the_crew_ends_once_all_are_done(office: Office) -> None:
+    office.store.create(2, Record())
+    with office.at_work(is_done=lambda _: True) as thread:
+        thread.join(10)
+        assert not thread.is_alive()
+    assert [one.generation for one in office.hired] == [1, 2]
+
+
+def test_a_store_that_does_not_answer_is_asked_again(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = _failing_once(office.store.live)
+    monkeypatch.setattr(office.store, "live", answers)
+    with office.at_work():
+        office.becomes(1)
+    assert office.raised is None
+
+
+def _is_alive(office: Office, generation: int) -> bool:
+    return any(thread.name == f"generation {generation}" for thread in threading.enumerate())
+
+
+def _failing_once(answer: Callable[[], int | None]) -> Callable[[], int | None]:
+    failures = [StoreUnavailable("down")]
+
+    def ask() -> int | None:
+        if failures:
+            raise failures.pop()
+        return answer()
+
+    return ask

@@ -1,0 +1,102 @@
+"""What `readmodels.toml` may say of the read models, and what it is refused for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+
+from pipeline.definitions import Collection, Contract, Document, InvalidContract, Table
+from sinks.shape import DocumentShape, RowShape
+
+ORDERS = Table(source="public.orders", key=("id",), columns={"id": "bigint", "total": "numeric(12,2)"})
+ITEMS = Table(source="shop.items", key=("order_id", "line"), columns={"order_id": "bigint", "line": "integer"})
+DOCUMENT = Document(root="orders", collections={"items": Collection(table="items", parent=("order_id",))})
+
+
+def contract(tables: Mapping[str, Table] | None = None, **documents: Document) -> Contract:
+    return Contract(
+        topic_prefix="cdc",
+        tables=tables or {"orders": ORDERS, "items": ITEMS},
+        documents=documents or {"all": DOCUMENT},
+    )
+
+
+def test_every_table_has_the_topic_of_its_source() -> None:
+    assert contract().topics == {"cdc.public.orders": "orders", "cdc.shop.items": "items"}
+
+
+def test_shapes_are_what_the_stores_need_to_know() -> None:
+    assert contract().row_shapes() == [
+        RowShape("orders", ("id",), ORDERS.columns),
+        RowShape("items", ("order_id", "line"), ITEMS.columns),
+    ]
+    assert contract().document_shapes() == [DocumentShape("all", ORDERS.columns, {"items": ITEMS.columns})]
+
+
+@pytest.mark.parametrize(
+    ("key", "columns", "complaint"),
+    [
+        ((), {"id": "bigint"}, r"public.orders: the key \[\] is not among"),
+        (("id", "no"), {"id": "bigint"}, r"\['id', 'no'\] is not among"),
+        (("id",), {"id": "bigint", "_offset": "bigint"}, r"\['_offset'\] are ours"),
+        (("id",), {"id": "bigint", "_Shown": "boolean"}, r"\['_Shown'\] are ours"),
+        (("id",), {"id": "bigint", "_op": "text"}, r"\['_op'\] are ours"),
+        (("rowid",), {"rowid": "bigint"}, r"\['rowid'\] are ours"),
+        (("id",), {"id": "bigint", "ID": "bigint"}, "differ in case only"),
+    ],
+)
+def test_a_table_that_cannot_be_kept_is_refused(key: tuple[str, ...], columns: dict[str, str], complaint: str) -> None:
+    with pytest.raises(InvalidContract, match=complaint):
+        Table(source="public.orders", key=key, columns=columns)
+
+
+@pytest.mark.parametrize(
+    ("tables", "complaint"),
+    [
+        ({"one": ORDERS, "other": ORDERS}, "same source"),
+        ({"orders": ORDERS, "Orders": ITEMS}, "one name in DuckDB"),
+        ({"orders": ORDERS, "orders_history": ITEMS}, r"one name in DuckDB: \['orders_history'\]"),
+    ],
+)
+def test_tables_that_would_be_one_are_refused(tables: dict[str, Table], complaint: str) -> None:
+    with pytest.raises(InvalidContract, match=complaint):
+        Contract(topic_prefix="cdc", tables=tables, documents={})
+
+
+@pytest.mark.parametrize("name", ["", "Orders", "_orders", "o/rders", "o" * 101, "readmodels", "orders*"])
+def test_a_document_is_named_as_every_store_can_name_things(name: str) -> None:
+    with pytest.raises(InvalidContract, match="document"):
+        Contract(topic_prefix="cdc", tables={"orders": ORDERS, "items": ITEMS}, documents={name: DOCUMENT})
+
+
+@pytest.mark.parametrize(
+    ("document", "complaint"),
+    [
+        (Document(root="nothing"), "there is no table nothing"),
+        (replace(DOCUMENT, collections={"items": Collection(table="no", parent=("id",))}), "all.items: there is no"),
+        (replace(DOCUMENT, collections={"items": Collection(table="items", parent=("id",))}), "does not hold the key"),
+        (
+            replace(DOCUMENT, collections={"items": Collection(table="items", parent=("order_id", "line"))}),
+            "does not hold the key of orders",
+        ),
+        *(
+            (
+                replace(DOCUMENT, collections={name: Collection(table="items", parent=("order_id",))}),
+                "cannot be the name",
+            )
+            for name in ("total", "a/b", "", "readmodels")
+        ),
+    ],
+)
+def test_a_document_that_cannot_be_made_is_refused(document: Document, complaint: str) -> None:
+    with pytest.raises(InvalidContract, match=complaint):
+        contract(all=document)
+
+
+def test_a_root_column_may_not_take_the_place_of_what_is_ours() -> None:
+    table = replace(ORDERS, columns={**ORDERS.columns, "readmodels": "text"})
+    assert Contract(topic_prefix="cdc", tables={"orders": table}, documents={}).tables == {"orders": table}
+    with pytest.raises(InvalidContract, match="readmodels is ours"):
+        Contract(topic_prefix="cdc", tables={"orders": table}, documents={"orders": Document(root="orders")})

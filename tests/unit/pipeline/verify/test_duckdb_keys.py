@@ -1,0 +1,34 @@
+"""Keys that verify asks a worker for: as many queries as the length of their text asks for."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import duckdb
+import pytest
+
+from pipeline.definitions import Table
+from pipeline.verify.comparison_set import Form, Subject
+from pipeline.verify.readers.duckdb import DuckdbShown
+from sinks.duckdb.reader_limits import BOUNDS
+from sinks.sink import Store
+
+TABLE = Table(source="public.notes", key=("name",), columns={"name": "text"})
+NOTES = Subject("notes", TABLE, Form.ROW)
+
+
+@pytest.mark.parametrize("length", [1, 300, 2_700])
+def test_keys_of_any_length_are_all_found_by_queries_that_a_worker_takes(length: int) -> None:
+    keys = [f"{number}'ü".ljust(length, "x") for number in range(1_000)]
+    asked: list[str] = []
+    with duckdb.connect() as connection:
+        connection.execute("CREATE TABLE notes (name VARCHAR)")
+        connection.execute("INSERT INTO notes SELECT unnest($1::VARCHAR[])", [keys])
+
+        def ask(query: str) -> duckdb.DuckDBPyConnection:
+            asked.append(query)
+            return connection.execute(query)
+
+        found = DuckdbShown((NOTES,), cast(Store, cast(Any, None)), None, ask).some(NOTES, [*keys, "absent"])
+    assert found.keys() == set(keys)
+    assert max(len(query.encode()) for query in asked) < BOUNDS.max_query_bytes

@@ -1,0 +1,111 @@
+"""Rows that are written during every look: decided by watching both sides, and never excused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from pipeline.definitions import Table
+from pipeline.verify.catch_up import Arrival
+from pipeline.verify.comparison_set import Form, Subject
+from pipeline.verify.difference import Difference, Kind
+from pipeline.verify.readers.reader import Shown
+from pipeline.verify.recheck import Looks
+from pipeline.verify.source.reader import Expected, SourceSide
+from pipeline.verify.staging import scratch
+
+TABLE = Table(source="public.things", key=("id",), columns={"id": "text", "n": "bigint"})
+THINGS = Subject("things", TABLE, Form.DOCUMENT)
+
+
+def thing(n: int) -> str:
+    return json.dumps({"id": "a", "n": n})
+
+
+class Written:
+    """PostgreSQL, where somebody writes the row between any two looks at it."""
+
+    def __init__(self) -> None:
+        self.n = 0
+
+    def some(self, _subject: Subject, keys: Sequence[str]) -> dict[str, Expected]:
+        self.n += 1
+        return {key: Expected(key, thing(self.n), str(self.n), 1) for key in keys}
+
+
+class Showing:
+    """A model that shows what it is told to, given what PostgreSQL holds."""
+
+    subjects = (THINGS,)
+    refused: Mapping[str, str] = {}
+
+    def __init__(self, written: Written, show: Callable[[int], str | None]) -> None:
+        self._written = written
+        self._show = show
+
+    def rejected(self, _subject: Subject, keys: Sequence[str]) -> dict[str, str]:
+        return {key: self.refused[key] for key in keys if key in self.refused}
+
+    def some(self, _subject: Subject, keys: Sequence[str]) -> dict[str, str]:
+        text = self._show(self._written.n)
+        return {} if text is None else dict.fromkeys(keys, text)
+
+
+ARRIVAL = SimpleNamespace(mark=lambda: None, ends=lambda _: {}, wait=lambda *_: None)
+
+
+@pytest.fixture(autouse=True)
+def briefly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.verify.recheck.WATCHED_S", 0.05)
+    monkeypatch.setattr("pipeline.verify.recheck.WATCHED_EVERY_S", 0.001)
+
+
+def settled(written: Written, showing: Showing) -> list[Difference]:
+    with scratch() as sides:
+        sides.dispute(THINGS, ["a"])
+        looks = Looks("redis", cast("SourceSide", written), cast("Shown", showing), sides, cast("Arrival", ARRIVAL))
+        found = [
+            one for findings in looks.settle(lambda _: None) for finding in findings for one in finding.differences
+        ]
+        assert not sides.count_disputed()
+        return found
+
+
+def found(show: Callable[[int], str | None]) -> list[Kind]:
+    written = Written()
+    return [one.kind for one in settled(written, Showing(written, show))]
+
+
+def test_a_model_that_follows_a_row_that_never_rests_is_right_about_it() -> None:
+    assert found(lambda n: thing(n - 3)) == []
+
+
+@pytest.mark.parametrize(
+    "show",
+    [
+        lambda _: thing(0),
+        lambda n: thing(-n),
+        lambda _: None,
+    ],
+    ids=["it stands still", "it shows what never was", "it shows nothing"],
+)
+def test_a_model_that_does_not_follow_it_is_never_excused(show: Callable[[int], str | None]) -> None:
+    assert found(show) == [Kind.UNDECIDED]
+
+
+class Resting(Written):
+    """PostgreSQL, where nobody writes the row."""
+
+    def some(self, _subject: Subject, keys: Sequence[str]) -> dict[str, Expected]:
+        return {key: Expected(key, thing(1), "1", 1) for key in keys}
+
+
+def test_a_document_that_the_store_refused_is_rejected_for_its_reason_and_not_missing() -> None:
+    showing = Showing(Resting(), lambda _: None)
+    assert [one.kind for one in settled(Resting(), showing)] == [Kind.MISSING]
+    showing.refused = {"a": "too long"}
+    assert settled(Resting(), showing) == [Difference(Kind.REJECTED, "things", "a", reason="too long")]

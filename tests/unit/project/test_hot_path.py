@@ -1,0 +1,127 @@
+"""No Python runs per record between poll and bulk write: not to DuckDB, and not to the bytes that Redis is sent."""
+
+from __future__ import annotations
+
+import math
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from connectors.schema_lookup import AskedOnce
+from pipeline import read_models
+from pipeline.ingest.partition_buffer import by_topic
+from pipeline.ingest.projection import DocumentProjection, RowProjection
+from pipeline.log_scan.scan import Pass
+from sinks.batch import Batch, Progress
+from sinks.duckdb.store import DuckdbStore
+from sinks.memory import MemoryStore
+from sinks.redis.resp import documents
+from tests.support.hot_path import PARTITIONS, KnownSchemas, calls, carry, grown, messages, settings, told
+
+FEW, MANY = 1_000, 10_000
+NOT_PER_RECORD = (MANY - FEW) // 100
+"""Calls that may be added by 9,000 records without being one per record: larger arrays come in more pieces."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _prepared(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The records are there, and what is imported at the first use is no cost of a record."""
+    for count in (FEW, MANY):
+        assert len(messages(count)) >= count
+    _into_duckdb(FEW, tmp_path_factory.mktemp("first"))
+
+
+@pytest.fixture(autouse=True)
+def _never_looks_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How often a worker reads the store's progress depends on the time that a carry takes, not on its records."""
+    monkeypatch.setattr("pipeline.ingest.worker.LOOK_BACK_EVERY_S", math.inf)
+
+
+@dataclass
+class Encoded:
+    """Takes batches as far as the bytes that Redis is sent, and keeps nothing."""
+
+    document_count: int = field(default=0)
+
+    def prepare(self) -> None:
+        pass
+
+    def progress(self) -> Progress:
+        return Progress()
+
+    def write(self, batch: Batch) -> None:
+        for mutations in batch.mutations:
+            self.document_count += len(documents(mutations.target, mutations.changes))
+
+    def cutover(self) -> None:
+        pass
+
+
+def test_no_python_call_is_made_per_record_from_poll_to_duckdb(tmp_path: Path) -> None:
+    few, many = (calls(partial(_into_duckdb, count, tmp_path / str(count))) for count in (FEW, MANY))
+    assert grown(few, many, by=NOT_PER_RECORD) == {}
+    assert many.total() - few.total() < NOT_PER_RECORD
+
+
+def test_the_records_that_were_counted_are_the_rows_of_duckdb(tmp_path: Path) -> None:
+    with closing(_store(tmp_path)) as store:
+        carry(MANY, store.sink(1), RowProjection(settings().contract))
+        store.show(1)
+        for table, living in (("orders", told(MANY).orders), ("order_items", told(MANY).items)):
+            [(count,)] = store.instance().execute(f"SELECT count(*) FROM {table}").fetchall()
+            assert count == len(living)
+
+
+def test_no_python_call_is_made_per_record_from_poll_to_what_redis_is_sent() -> None:
+    few, many = (calls(partial(_into_bytes, count)) for count in (FEW, MANY))
+    assert grown(few, many, by=NOT_PER_RECORD) == {}
+    assert many.total() - few.total() < NOT_PER_RECORD
+
+
+def test_a_call_per_record_would_be_seen() -> None:
+    few, many = (calls(partial(_into_memory, count)) for count in (FEW, MANY))
+    assert "register.join" in grown(few, many, by=NOT_PER_RECORD)
+
+
+def _into_duckdb(count: int, folder: Path) -> None:
+    with closing(_store(folder)) as store:
+        carry(count, store.sink(1), RowProjection(settings().contract))
+
+
+def _store(folder: Path) -> DuckdbStore:
+    return DuckdbStore(folder, settings().contract.row_shapes())
+
+
+def _into_bytes(count: int) -> None:
+    sink = Encoded()
+    carry(count, sink, DocumentProjection(settings().contract))
+    assert sink.document_count > 0
+
+
+def _into_memory(count: int) -> None:
+    contract = settings().contract
+    carry(count, MemoryStore(contract.document_shapes()).sink(1), DocumentProjection(contract))
+
+
+def test_no_python_call_is_made_per_record_of_a_survey() -> None:
+    few, many = (calls(partial(_surveyed, count)) for count in (FEW, MANY))
+    assert grown(few, many, by=NOT_PER_RECORD) == {}
+    assert many.total() - few.total() < NOT_PER_RECORD
+
+
+def test_the_records_that_were_surveyed_are_those_of_the_log() -> None:
+    found = _surveyed(MANY)
+    shards = [(topic, partition) for topic in settings().contract.topics for partition in range(PARTITIONS)]
+    assert sum(found.partition(shard, 0, 0).records for shard in shards) == len(messages(MANY))
+    assert not found.unreadable
+
+
+def _surveyed(count: int) -> Pass:
+    schemas = AskedOnce(KnownSchemas())
+    found = Pass(read_models.decoder(settings(), schemas), schemas)
+    for records in by_topic(messages(count)):
+        found.take(records)
+    return found

@@ -1,0 +1,67 @@
+"""The table of cases against DuckDB, change by change and all at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+
+import pyarrow as pa
+import pytest
+
+from sinks.batch import FACTS, PLACE, Batch, Mutations
+from sinks.duckdb.store import DuckdbStore
+from sinks.shape import RowShape
+from tests.unit.sinks.ordering.cases import CASES, SCOPE, Case, Side, Sided
+
+SHAPE = RowShape(SCOPE, ("id",), {"id": "bigint", "image": "text"})
+SCHEMA = pa.schema([*PLACE, *FACTS, ("id", pa.int64()), ("image", pa.string())])
+
+
+class Shelf:
+    """One store, in which every attempt gets a generation of its own."""
+
+    def __init__(self, store: DuckdbStore) -> None:
+        self._store = store
+        self._generation = 0
+
+    def holding(self, batches: Sequence[Batch]) -> tuple[list[str], list[bool]]:
+        """The images that a generation shows after these batches, and of what is kept, whether it is a snapshot's."""
+        self._generation += 1
+        sink = self._store.sink(self._generation)
+        sink.prepare()
+        for batch in batches:
+            sink.write(batch)
+        with self._store.connection(self._generation) as connection:
+            shown = connection.execute(f"SELECT image FROM {SCOPE}").fetchall()
+            kept = connection.execute(f"SELECT _is_snapshot FROM registers.{SCOPE} ORDER BY ALL").fetchall()
+        self._store.drop(self._generation)
+        return [image for (image,) in shown], [is_snapshot for (is_snapshot,) in kept]
+
+
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shelf]:
+    with closing(DuckdbStore(tmp_path_factory.mktemp("shelf"), [SHAPE])) as store:
+        yield Shelf(store)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_a_row_in_duckdb_is_what_its_case_says(shelf: Shelf, case: Case) -> None:
+    one_by_one = [*(Batch((changes_of([each]),)) for each in case.changes), *(Batch(fences=(f,)) for f in case.fences)]
+    expected = ([case.shown] if case.shown else [], [side is Side.SNAPSHOT for side in case.kept])
+    assert shelf.holding(one_by_one) == expected
+    assert shelf.holding(one_by_one[::-1]) == expected
+    assert shelf.holding([Batch((changes_of(case.changes),), case.fences)]) == expected
+
+
+def changes_of(several: Sequence[Sided]) -> Mutations:
+    """Changes of the one row, as DuckDB is handed them."""
+    rows = [
+        {
+            **{f"_{name}": value for name, value in change._asdict().items() if name != "image"},
+            "_is_snapshot": side is Side.SNAPSHOT,
+            "id": 1,
+            "image": change.image,
+        }
+        for side, change in several
+    ]
+    return Mutations(SCOPE, pa.Table.from_pylist(rows, schema=SCHEMA))

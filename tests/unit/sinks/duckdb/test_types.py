@@ -1,0 +1,143 @@
+"""What becomes of PostgreSQL's types in DuckDB."""
+
+from __future__ import annotations
+
+import json
+
+import duckdb
+import pyarrow as pa
+import pytest
+
+from sinks.duckdb.special_values import FAR_US, with_special
+from sinks.duckdb.types import duckdb_type, stored
+from sinks.errors import MutationRejected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("smallint", "SMALLINT"),
+        ("int8", "BIGINT"),
+        ("real", "FLOAT"),
+        ("double precision", "DOUBLE"),
+        ("boolean", "BOOLEAN"),
+        ("numeric(12,2)", "DECIMAL(12,2)"),
+        ("numeric(7)", "DECIMAL(7,0)"),
+        ("numeric(38,38)", "DECIMAL(38,38)"),
+        ("date", "DATE"),
+        ("timestamp(3) without time zone", "TIMESTAMP"),
+        ("timestamp with time zone", "TIMESTAMPTZ"),
+        ("time", "TIME"),
+        ("bytea", "BLOB"),
+        ("uuid", "UUID"),
+        ("jsonb", "JSON"),
+        ("text[]", "VARCHAR[]"),
+        ("numeric(12,2)[]", "DECIMAL(12,2)[]"),
+    ],
+)
+def test_a_type_that_duckdb_has_is_kept_as_it(text: str, expected: str) -> None:
+    assert duckdb_type(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "numeric",
+        "numeric(39,2)",
+        "numeric(3,5)",
+        "numeric(3,-2)",
+        "text",
+        "varchar(20)",
+        "interval",
+        "timetz",
+        "status",
+    ],
+)
+def test_a_type_that_no_type_of_duckdb_holds_whole_is_kept_as_text(text: str) -> None:
+    assert duckdb_type(text) == "VARCHAR"
+
+
+@pytest.mark.parametrize("text", ["numeric(12,2)", "bigint[]", "numeric(38,10)[]", "jsonb", "timestamptz", "uuid"])
+def test_duckdb_knows_every_type_that_is_named(text: str) -> None:
+    with duckdb.connect() as connection:
+        [(known,)] = connection.execute(f"SELECT typeof(CAST(NULL AS {duckdb_type(text)}))").fetchall()
+        connection.execute(f"CREATE TABLE one (kept {duckdb_type(text)})")
+    assert known in (duckdb_type(text), "TIMESTAMP WITH TIME ZONE")
+
+
+def test_a_decimal_is_stored_to_its_last_digit() -> None:
+    digits = "9" * 28 + "." + "1234567891"
+    assert cast_to("numeric(38,10)", digits) == digits
+
+
+def cast_to(text: str, value: str) -> str | None:
+    """A value as DuckDB holds it, as text."""
+    with duckdb.connect() as connection:
+        connection.register("incoming", pa.table({"it": [value]}))
+        [(kept,)] = connection.execute(f"SELECT CAST({stored('it', text)} AS VARCHAR) FROM incoming").fetchall()
+    return None if kept is None else str(kept)
+
+
+def test_what_a_decimal_cannot_be_is_null_and_named_beside_it() -> None:
+    rows = pa.table({"price": ["1.00", "NaN", None, "-Infinity"], "fee": ["NaN", "NaN", None, "2.00"]})
+    columns = {"price": "numeric(12,2)", "fee": "numeric(12,2)"}
+    assert cast_to("numeric(12,2)", "NaN") is None
+    assert special(rows, columns) == [
+        {"fee": "NaN"},
+        {"price": "NaN", "fee": "NaN"},
+        None,
+        {"price": "-Infinity"},
+    ]
+
+
+def test_an_array_with_what_a_decimal_cannot_be_is_named_whole() -> None:
+    rows = pa.table({"prices": pa.array([["1.00"], ["1.00", "NaN", None], None, []], pa.list_(pa.string()))})
+    assert special(rows, {"prices": "numeric(12,2)[]"}) == [None, {"prices": ["1.00", "NaN", None]}, None, None]
+
+
+def test_rows_without_such_values_have_nothing_beside_them() -> None:
+    rows = pa.table({"price": ["1.00", None], "word": ["NaN", "Infinity"]})
+    columns = {"price": "numeric(12,2)", "word": "text"}
+    assert special(rows, columns) == [None, None]
+    assert with_special(rows, columns)["_special"].type == pa.string()
+
+
+def test_a_column_that_is_text_in_duckdb_needs_nothing_beside_it() -> None:
+    assert special(pa.table({"any": ["NaN"]}), {"any": "numeric"}) == [None]
+
+
+def test_a_timestamp_beyond_duckdbs_is_null_and_named_beside_it() -> None:
+    numbers = [0, FAR_US[0], FAR_US[1], None]
+    moments = pa.array(numbers, pa.int64()).cast(pa.timestamp("us", "UTC"))
+    lists = pa.ListArray.from_arrays(pa.array([0, 1, 3, 3, 4]), moments)
+    columns = {"at": "timestamp with time zone", "ats": "timestamp with time zone[]"}
+    rows = with_special(pa.table({"at": moments, "ats": lists}), columns)
+    assert rows["at"].cast(pa.int64()).to_pylist() == [0, None, None, None]
+    assert [len(one) for one in rows["ats"].to_pylist()] == [1, 2, 0, 1]
+    first, last = "+294247-01-10T04:00:54.775807Z", "+294276-12-31T23:59:59.999999Z"
+    assert special(pa.table({"at": moments, "ats": lists}), columns) == [
+        None,
+        {"at": first, "ats": [first, last]},
+        {"at": last},
+        None,
+    ]
+
+
+def test_a_key_that_duckdb_cannot_hold_is_refused_by_the_name_of_its_column() -> None:
+    columns = {"device": "text", "at": "timestamp with time zone"}
+    moments = pa.array([0, FAR_US[0], None], pa.int64()).cast(pa.timestamp("us", "UTC"))
+    rows = pa.table({"device": ["a", "b", "c"], "at": moments})
+    with_special(rows, columns, ["device"])
+    with_special(rows.slice(0, 1), columns, ["device", "at"])
+    with pytest.raises(MutationRejected, match="key column at holds a timestamp after 294247-01-10"):
+        with_special(rows, columns, ["device", "at"])
+
+
+def test_what_was_named_before_stays_named() -> None:
+    rows = pa.table({"price": ["NaN"], "_special": ['{"matrix": [[1, 2]]}']})
+    assert special(rows, {"price": "numeric(12,2)"}) == [{"matrix": [[1, 2]], "price": "NaN"}]
+
+
+def special(rows: pa.Table, columns: dict[str, str]) -> list[object]:
+    found = with_special(rows, columns)["_special"].to_pylist()
+    return [None if text is None else json.loads(text) for text in found]

@@ -1,0 +1,127 @@
+"""A search that lacks a shard is an error: what that shard holds must not be taken for missing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from pipeline.definitions import Table
+from pipeline.verify.comparison_set import Form, Subject
+from pipeline.verify.readers.elasticsearch import ElasticsearchShown
+from sinks.elasticsearch.client import Cluster, connect
+from sinks.elasticsearch.scan import AnswerSize, by_id, count, of_kind, refresh, scan
+from sinks.elasticsearch.store import ElasticsearchStore
+from sinks.errors import StoreUnavailable
+from tests.support.elasticsearch_stub import ClusterAnswers
+
+WELL = {"total": 2, "successful": 2, "failed": 0}
+HALF = {"total": 2, "successful": 1, "failed": 1}
+DOCUMENT = {"_id": "1", "_seq_no": 1, "_primary_term": 1, "_source": {"id": 1}, "sort": [1]}
+
+TABLE = Table(source="public.orders", key=("id",), columns={"id": "bigint"})
+ORDERS = Subject("orders", TABLE, Form.DOCUMENT)
+
+UNASKED = ElasticsearchStore(connect("http://127.0.0.1:1", request_timeout_s=1), [])
+
+Query = Callable[[Cluster, str], object]
+
+
+@pytest.fixture
+def answers() -> Iterator[ClusterAnswers]:
+    """A cluster of which every shard answers: the index holds one document."""
+    with ClusterAnswers() as made:
+        made.answers |= {
+            "_refresh": {"_shards": WELL},
+            "_pit": {"_shards": WELL, "id": "moment"},
+            "_search": {"_shards": WELL, "timed_out": False, "hits": {"hits": [DOCUMENT]}},
+            "_count": {"_shards": WELL, "count": 1},
+        }
+        yield made
+
+
+@pytest.fixture
+def cluster(answers: ClusterAnswers) -> Iterator[Cluster]:
+    with connect(answers.url, request_timeout_s=5) as client:
+        yield Cluster(client)
+
+
+QUERIES: dict[str, Query] = {
+    "scan": lambda cluster, index: next(scan(cluster, index)),
+    "by id": lambda cluster, index: list(by_id(cluster, index, ["1", "2"])),
+    "count": lambda cluster, index: count(cluster, index, of_kind("visible")),
+    "refresh": refresh,
+    "verify": lambda cluster, _: list(compared(cluster).pages(ORDERS)),
+    "second look of verify": lambda cluster, _: compared(cluster).some(ORDERS, ["1", "2"]),
+}
+
+
+def compared(cluster: Cluster) -> ElasticsearchShown:
+    """The live generation, as `verify` reads it."""
+    return ElasticsearchShown((ORDERS,), cluster, UNASKED, None)
+
+
+@pytest.mark.parametrize(
+    ("query", "path", "answer"),
+    [
+        ("scan", "_refresh", {"_shards": HALF}),
+        ("scan", "_pit", {"_shards": HALF, "id": "moment"}),
+        ("scan", "_search", {"_shards": HALF, "timed_out": False, "hits": {"hits": []}}),
+        ("scan", "_search", {"_shards": WELL, "timed_out": True, "hits": {"hits": [DOCUMENT]}}),
+        ("by id", "_refresh", {"_shards": HALF}),
+        ("by id", "_search", {"_shards": HALF, "timed_out": False, "hits": {"hits": [DOCUMENT]}}),
+        ("by id", "_search", {"_shards": WELL, "timed_out": True, "hits": {"hits": [DOCUMENT]}}),
+        ("count", "_count", {"_shards": HALF, "count": 1}),
+        ("refresh", "_refresh", {"_shards": HALF}),
+        ("verify", "_refresh", {"_shards": HALF}),
+        ("verify", "_search", {"_shards": HALF, "timed_out": False, "hits": {"hits": []}}),
+        ("second look of verify", "_search", {"_shards": HALF, "timed_out": False, "hits": {"hits": []}}),
+    ],
+)
+def test_an_answer_that_lacks_a_shard_is_an_error(
+    cluster: Cluster, answers: ClusterAnswers, query: str, path: str, answer: dict[str, Any]
+) -> None:
+    answers.answers[path] = answer
+    with pytest.raises(StoreUnavailable, match="orders"):
+        QUERIES[query](cluster, "orders")
+
+
+def test_every_search_forbids_partial_results(cluster: Cluster, answers: ClusterAnswers) -> None:
+    next(scan(cluster, "orders"))
+    list(by_id(cluster, "orders", ["1"]))
+    searches = [path for path, _ in answers.requests if "_search" in path]
+    assert len(searches) == 2
+    assert all("allow_partial_search_results=false" in path for path in searches)
+
+
+def test_a_scan_closes_its_point_in_time_and_says_what_it_met_where_that_fails(
+    cluster: Cluster, answers: ClusterAnswers
+) -> None:
+    pages = scan(cluster, "orders")
+    next(pages)
+    answers.answers["_search"] = {"_shards": HALF, "timed_out": False, "hits": {"hits": []}}
+    answers.statuses["DELETE _pit"] = 503
+    with pytest.raises(StoreUnavailable, match="1 shards failed"):
+        next(pages)
+    assert answers.requests[-1] == ("/_pit", {"id": "moment"})
+
+
+def test_more_ids_than_one_search_may_ask_for_are_asked_for_in_turn(cluster: Cluster, answers: ClusterAnswers) -> None:
+    list(by_id(cluster, "orders", [str(number) for number in range(30_000)]))
+    asked = [json.loads(json.dumps(body)) for path, body in answers.requests if "_search" in path]
+    found = [one["query"]["bool"]["filter"][0]["ids"]["values"] for one in asked]
+    assert [id_ for some in found for id_ in some] == [str(number) for number in range(30_000)]
+    assert all(len(some) <= 10_000 for some in found)
+
+
+def test_large_documents_are_asked_for_a_few_at_a_time() -> None:
+    size = AnswerSize()
+    size.took(200, 200 * 8 * 2**20)
+    assert size.documents == 2
+    size.took(2, 400 * 2**20)
+    assert size.documents == 1
+    for _ in range(10):
+        size.took(size.documents, size.documents * 500)
+    assert size.documents == 5_000

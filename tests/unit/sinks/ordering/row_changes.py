@@ -1,0 +1,139 @@
+"""Changes of rows of any shape, as a row model is handed them, and what its DuckDB file then holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from connectors.types.pg_types import column_type
+from sinks.batch import FACTS, PLACE, Batch, Mutations, Span
+from sinks.duckdb.analytics_views import NONE, Analytics
+from sinks.duckdb.store import DuckdbStore
+from sinks.ordering.range_tombstone import Fence, FenceKind
+from sinks.ordering.register import NOWHERE, REPAIRED, SNAPSHOT_ROW, UNPLACED
+from sinks.shape import RowShape
+
+
+@dataclass(frozen=True)
+class Change:
+    """One change of one row; of a deletion, `row` holds the key only."""
+
+    at: tuple[int, int]
+    row: dict[str, Any] = field(default_factory=dict)
+    op: str = "u"
+    offset: int = 0
+    partition: int = 0
+    epoch: int = 0
+
+
+def streamed(at: tuple[int, int], offset: int = 0, **row: Any) -> Change:
+    """A change at (last commit LSN, LSN)."""
+    return Change(at, row, "u", offset)
+
+
+def deleted(at: tuple[int, int], offset: int = 0, **key: Any) -> Change:
+    """A deletion at (last commit LSN, LSN)."""
+    return Change(at, key, "d", offset)
+
+
+def snapshot(lsn: int, offset: int = 0, **row: Any) -> Change:
+    """A row that a snapshot read."""
+    return Change((lsn, lsn), row, "r", offset)
+
+
+def repaired(lsn: int, **row: Any) -> Change:
+    """A row as it was found in the source at a mark."""
+    return Change((lsn, lsn), row, "repair", UNPLACED, NOWHERE)
+
+
+def truncate(table: str, commit_lsn: int, lsn: int) -> Fence:
+    """A truncate of a table."""
+    return Fence(scope=table, kind=FenceKind.TRUNCATE, epoch=0, commit_lsn=commit_lsn, lsn=lsn)
+
+
+def sweep(table: str, lsn: int, started_at: int = 0) -> Fence:
+    """The end of a snapshot, begun where partition 0 ended."""
+    first = {0: started_at}
+    return Fence(scope=table, kind=FenceKind.SWEEP, epoch=0, commit_lsn=lsn, lsn=lsn, started_at=first)
+
+
+def mutations(shape: RowShape, changes: Sequence[Change]) -> Mutations:
+    """The changes of one table, in the types in which the source's decoder hands them over."""
+    columns = [pa.field(name, column_type(text).arrow) for name, text in shape.columns.items()]
+    rows = [{**_place(change), **_facts(change), **change.row} for change in changes]
+    return Mutations(shape.table, pa.Table.from_pylist(rows, schema=pa.schema([*PLACE, *FACTS, *columns])))
+
+
+def batch(shape: RowShape, changes: Sequence[Change], fences: Sequence[Fence] = ()) -> Batch:
+    """The changes of one table as a batch; its span begins at zero and ends after the last of them."""
+    end: dict[tuple[str, int], int] = {}
+    for change in changes:
+        shard = (shape.table, change.partition)
+        end[shard] = max(end.get(shard, 0), change.offset + 1)
+    written = (mutations(shape, changes),) if changes else ()
+    return Batch(written, tuple(fences), Span(dict.fromkeys(end, 0), end))
+
+
+def _place(change: Change) -> dict[str, Any]:
+    is_snapshot = change.op == "r"
+    ties = {"r": SNAPSHOT_ROW, "repair": REPAIRED}
+    return {
+        "_epoch": change.epoch,
+        "_is_snapshot": is_snapshot,
+        "_commit_lsn": change.at[0],
+        "_lsn": change.at[1],
+        "_tie": ties.get(change.op, 0),
+        "_offset": change.offset,
+        "_partition": change.partition,
+        "_deleted": change.op == "d",
+    }
+
+
+def _facts(change: Change) -> dict[str, Any]:
+    return {"_op": change.op, "_committed_at": change.at[0]}
+
+
+@dataclass(frozen=True)
+class Model:
+    """A DuckDB store of one table whose first generation is live."""
+
+    store: DuckdbStore
+    shape: RowShape
+
+    def write(self, *changes: Change, fences: Sequence[Fence] = ()) -> None:
+        """Write one batch."""
+        self.store.sink(1).write(batch(self.shape, changes, fences))
+
+    def ask(self, query: str) -> list[tuple[Any, ...]]:
+        """The rows of an answer, as readers get it."""
+        return list(self.store.instance().cursor().execute(query).fetchall())
+
+    def versions(self, columns: str) -> list[tuple[Any, ...]]:
+        """What the live generation keeps of every change, in the order of the log."""
+        with self.store.connection(1) as connection:
+            return list(
+                connection.execute(f"SELECT {columns} FROM versions.{self.shape.table} ORDER BY _offset").fetchall()
+            )
+
+    def registers(self) -> list[tuple[Any, ...]]:
+        """What the live generation keeps, shown or not."""
+        with self.store.connection(1) as connection:
+            places = "_is_snapshot, _commit_lsn, _lsn, _deleted, _shown"
+            return list(
+                connection.execute(f"SELECT {places} FROM registers.{self.shape.table} ORDER BY ALL").fetchall()
+            )
+
+
+@contextmanager
+def model(directory: Path, shape: RowShape, analytics: Analytics = NONE) -> Iterator[Model]:
+    """Open a store of one table, empty where the directory is."""
+    with closing(DuckdbStore(directory, [shape], analytics=analytics)) as store:
+        sink = store.sink(1)
+        sink.prepare()
+        sink.cutover()
+        yield Model(store, shape)

@@ -1,0 +1,107 @@
+"""The table of cases against the rule's Python and Arrow forms, and against the sink that is its contract."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import permutations
+
+import pyarrow as pa
+import pytest
+
+from sinks.batch import PART, PLACE, Batch, Mutations
+from sinks.memory import MemoryStore
+from sinks.ordering.fold import fold, settle
+from sinks.ordering.range_tombstone import FenceKind
+from sinks.ordering.register import NOTHING, Register, join, newest
+from sinks.shape import ROOT, DocumentShape, scope
+from tests.unit.sinks.ordering.cases import CASES, SCOPE, Case, Side, Sided
+
+every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+
+SCHEMA = pa.schema([*PLACE, *PART])
+ORDERS = DocumentShape(SCOPE, {})
+SIDE_OF_FENCE = {FenceKind.TRUNCATE: Side.STREAMED, FenceKind.SWEEP: Side.SNAPSHOT}
+
+
+@every_case
+def test_a_row_is_what_its_case_says_in_any_order_and_grouping(case: Case) -> None:
+    whole = [register_of(sided) for sided in with_fences(case)]
+    for registers in permutations(whole):
+        for cut in range(len(registers) + 1):
+            joined = join(join(*registers[:cut]), join(*registers[cut:]))
+            assert image_shown(joined) == case.shown
+            assert sides_of(joined) == case.kept
+            assert join(joined, *whole) == joined
+
+
+@every_case
+def test_a_row_is_shown_the_same_before_anything_is_dropped(case: Case) -> None:
+    registers = [register_of(sided) for sided in with_fences(case)]
+    whole = Register(
+        newest(register.streamed for register in registers), newest(register.snapshot for register in registers)
+    )
+    assert image_shown(whole) == case.shown
+
+
+@every_case
+def test_a_table_of_changes_settles_to_what_its_case_says(case: Case) -> None:
+    for changes in permutations(with_fences(case)):
+        settled = settle(fold(table_of(changes), ORDERS.identity), ORDERS.identity)
+        shown = settled.filter(settled["_shown"]).to_pylist()
+        assert [row["image"] for row in shown] == [case.shown]
+        assert [row["_deleted"] for row in shown] == [case.shown is None]
+        assert settled["_is_snapshot"].to_pylist().count(True) == case.kept.count(Side.SNAPSHOT)
+        assert settled["_is_snapshot"].to_pylist().count(False) == case.kept.count(Side.STREAMED)
+
+
+@every_case
+def test_a_sink_keeps_what_its_case_says_in_any_order_of_batches(case: Case) -> None:
+    changes = [Batch((Mutations(SCOPE, table_of([sided])),)) for sided in case.changes]
+    fences = [Batch(fences=(replace(fence, scope=scope(SCOPE, ROOT)),)) for fence in case.fences]
+    for batches in permutations([*changes, *fences]):
+        store = MemoryStore([ORDERS])
+        sink = store.sink(1)
+        sink.prepare()
+        for batch in batches:
+            sink.write(batch)
+        kept = store.held[1].registers[SCOPE, "1", ROOT]
+        assert image_shown(kept) == case.shown
+        assert sides_of(kept) == case.kept
+
+
+def with_fences(case: Case) -> list[Sided]:
+    """The changes of a case, and its fences as the changes that they are for the row's partition."""
+    return [*case.changes, *((SIDE_OF_FENCE[fence.kind], fence.change(partition=0)) for fence in case.fences)]
+
+
+def register_of(sided: Sided) -> Register:
+    """A change as the register that knows nothing else."""
+    side, change = sided
+    return Register(streamed=change) if side is Side.STREAMED else Register(snapshot=change)
+
+
+def sides_of(register: Register) -> tuple[Side, ...]:
+    """The sides that a register holds."""
+    return tuple(side for side, change in zip(Side, register, strict=True) if change is not None)
+
+
+def image_shown(register: Register) -> object:
+    """What readers see of a row, or None."""
+    assert register != NOTHING
+    return register.shown.image if register.shown else None
+
+
+def table_of(changes: Iterable[Sided]) -> pa.Table:
+    """Changes of the one row as a table of mutations."""
+    rows = [
+        {
+            **{f"_{name}": value for name, value in change._asdict().items() if name != "image"},
+            "_is_snapshot": side is Side.SNAPSHOT,
+            "key": "1",
+            "part": ROOT,
+            "image": change.image,
+        }
+        for side, change in changes
+    ]
+    return pa.Table.from_pylist(rows, schema=SCHEMA)

@@ -1,0 +1,39 @@
+"""A change's place as text compares as the change does, and reads back as it."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sinks.ordering.register import UNPLACED, Change
+from sinks.ordering.version_text import ORDER_LENGTH, decode, encode
+from tests.support.profiles import times
+
+HIGHEST = 2**63 - 1
+"""The highest LSN and offset that an Arrow table holds."""
+
+positions = st.sampled_from([0, 1, 2**53, 2**53 + 1, HIGHEST]) | st.integers(0, HIGHEST)
+changes = st.builds(
+    Change,
+    epoch=st.integers(0, 2) | st.integers(0, 2**31 - 1),
+    commit_lsn=positions,
+    lsn=positions,
+    tie=st.integers(0, 1),
+    offset=st.just(UNPLACED) | positions,
+    partition=st.integers(0, 2**31 - 1),
+    deleted=st.booleans(),
+)
+
+
+@times(5)
+@given(one=changes, other=changes)
+def test_a_version_as_text_compares_as_its_change_does(one: Change, other: Change) -> None:
+    texts = encode(one)[:ORDER_LENGTH], encode(other)[:ORDER_LENGTH]
+    assert (texts[0] < texts[1]) == (one.order < other.order)
+    assert (texts[0] == texts[1]) == (one.order == other.order)
+
+
+@times(5)
+@given(change=changes, image=st.none() | st.text())
+def test_a_version_as_text_reads_back_as_the_change_that_was_written(change: Change, image: str | None) -> None:
+    assert decode(encode(change), image) == change._replace(image=image)
