@@ -31,7 +31,7 @@ from sinks.sink import Generations, Sink
 log = structlog.get_logger()
 
 ASKS_EVERY_S = 0.5
-HELD_S = 10.0
+HELD_S = 60.0
 """Longest time that a change is held back, so that readers see something of a long snapshot.
 
 Every write during the snapshot takes time from it, and a document whose children come later is written again.

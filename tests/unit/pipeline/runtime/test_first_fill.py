@@ -144,5 +144,5 @@ def test_an_answer_that_keeps_the_fill_from_being_checked_does_not_end_the_check
 def test_changes_are_gathered_by_the_bytes_of_a_rebuild_and_held_for_seconds_at_most() -> None:
     rebuild = replace(SETTINGS.rebuild, max_bytes=1234)
     held, after = (gathering(rebuild, is_snapshot_over=is_over) for is_over in (False, True))
-    assert (held.max_bytes, held.few_records, held.max_wait_s) == (1234, 0, 10.0)
+    assert (held.max_bytes, held.few_records, held.max_wait_s) == (1234, 0, 60.0)
     assert after == replace(held, few_records=rebuild.few_records)
