@@ -60,8 +60,8 @@ _REMEDIES = {
     Reason.SNAPSHOT_MISSING: "Run `readmodels init`, which has the connector read what is missing.",
     Reason.SNAPSHOT_END_MISSING: "Nothing, if `readmodels verify` finds the new generation equal to PostgreSQL.",
     Reason.SNAPSHOT_AMBIGUOUS: f"Leave the log aside: {_SNAPSHOT}.",
-    Reason.SPACE_LACKING: "Free space, add some, or drop generations that nobody needs: `readmodels prune`.",
-    Reason.SPACE_SCARCE: "Watch the space while the model is rebuilt, or `readmodels prune` before.",
+    Reason.SPACE_LACKING: "Free space, add some, or drop generations that nobody needs: `readmodels prune --execute`.",
+    Reason.SPACE_SCARCE: "Watch the space while the model is rebuilt, or run `readmodels prune --execute` before.",
     Reason.COLUMN_GONE: (
         "Correct the table's columns in readmodels.toml: take out a column that was dropped, or give a renamed one its "
         "new name. Then run `readmodels replay all --execute`."

@@ -238,7 +238,9 @@ def _of_columns(table: CapturedTable, capture: Capture) -> list[Rule]:
 
 
 def _of_slot(slot: Slot, configuration: ConnectorConfiguration) -> list[Rule]:
-    begin_anew = "Run `readmodels epoch open --resnapshot`: the log must go on with a new slot and a snapshot."
+    begin_anew = (
+        "Run `readmodels epoch open --resnapshot --execute`: the log continues with a new slot and a new snapshot."
+    )
     return [
         (
             slot.plugin != configuration.settings["plugin.name"],

@@ -141,7 +141,7 @@ def _documents(record: Record) -> str:
 def _of_others(directory: Path) -> LeftAlone:
     return LeftAlone(
         f"directory {directory} stays: its generations are fed from topics of another deployment",
-        "Correct duckdb.directory, then run `readmodels teardown` again.",
+        "Correct `duckdb.directory`, then run `readmodels teardown --execute` again.",
     )
 
 

@@ -129,7 +129,7 @@ def _object(source: SourceSettings, kind: str, name: str) -> Found:
 def _shared(beside: Collection[str]) -> LeftAlone:
     return LeftAlone(
         f"publication readmodels, schema readmodels and role stay: connector {', '.join(beside)} reads this database",
-        "Tear down the other deployment, then run `readmodels teardown` again.",
+        "Tear down the other deployment, then run `readmodels teardown --execute` again.",
     )
 
 
@@ -171,12 +171,13 @@ def _not_dropped(role: _Role) -> LeftAlone:
     if role.is_made_by_init:
         return LeftAlone(
             f"role {role.name} stays: it has rights in {', '.join(role.other_databases)}",
-            "Run `readmodels teardown` for the deployment of that database, then again for this one.",
+            "Run `readmodels teardown --execute` for the deployment of that database, then again for this one.",
         )
     quoted = '"' + role.name.replace('"', '""') + '"'
     return LeftAlone(
         f"role {role.name} stays: `init` did not create it",
-        f"If nobody needs it, drop it: DROP ROLE {quoted};",
+        f"If nobody needs it, drop it. In every database in which it has rights: REASSIGN OWNED BY {quoted} TO "
+        f"CURRENT_USER; DROP OWNED BY {quoted}; then, in one of them: DROP ROLE {quoted};",
     )
 
 

@@ -20,9 +20,10 @@ from pipeline.cli.context import local_defaults
 from pipeline.config import Settings, load
 from pipeline.epochs import opening
 from pipeline.epochs.opening import Standing, WorkersAtWork, require_no_workers
-from pipeline.ingest import control_topic
+from pipeline.ingest import control_topic, groups
 from pipeline.ingest.control_topic import ControlTopicMissing, read_control
 from pipeline.ingest.epoch_history import Lives
+from pipeline.ingest.groups import GroupInUse, remove_group
 from pipeline.service_addresses import SourceSettings
 from pipeline.setup.source import Deployment, carry_out, init_steps
 from stack.endpoints import Endpoints
@@ -98,3 +99,21 @@ def test_an_epoch_is_opened_once_the_workers_have_ended(settings: Settings, monk
             require_no_workers(standing, settings)
         assert refused.value.remedy.startswith("End `readmodels run`")
     require_no_workers(standing, settings)
+
+
+@pytest.mark.usefixtures("admin")
+def test_a_consumer_group_is_removed_once_its_workers_have_ended(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    group = read_models.group("redis", GENERATION)
+    with closing(Consumer(settings.kafka.with_client(group_id=group))) as worker, monkeypatch.context() as impatient:
+        worker.subscribe([NAME])
+        while not worker.assignment():
+            worker.poll(0.1)
+        impatient.setattr(groups, "EXPIRES_WITHIN_S", 0.0)
+        with pytest.raises(GroupInUse) as refused:
+            remove_group(settings.kafka, group)
+        assert refused.value.remedy == "End the workers (`readmodels run`), then repeat the command."
+    remove_group(settings.kafka, group)
+    admin = settings.kafka.admin()
+    assert group not in {one.group_id for one in admin.list_consumer_groups().result().valid}

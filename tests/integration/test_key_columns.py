@@ -5,15 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+import pyarrow as pa
 import pytest
 from psycopg import sql
 
 from pipeline.definitions import Collection, Contract, Document, Table
+from pipeline.ingest.key_text import UnfitKey, key_text
 from pipeline.postgres.database import Connection, connect
 from pipeline.postgres.key_columns import key_rules
 from stack.endpoints import Endpoints
 from tests.integration.isolated_source import own_database
 from tests.integration.test_key_text import VALUES
+from tests.remedies.commands import commands, statements
 
 SCHEMA = """
 CREATE EXTENSION citext; CREATE EXTENSION hstore;
@@ -103,6 +106,19 @@ def test_a_column_that_cannot_be_a_key_is_named_with_what_makes_it_one(
         database.execute(remedy.encode())
         [*rest] = broken(database, described)
         assert not [told for told, _ in rest if "is a key, and" in told]
+
+
+def test_a_key_that_workers_refuse_is_named_by_init_with_what_makes_it_one(database: Connection) -> None:
+    with pytest.raises(UnfitKey) as refused:
+        key_text([pa.chunked_array([["a"]])], ["citext"])
+    assert commands(refused.value.remedy) == [["init"]]
+    [(problem, remedy)] = broken(database, table("quoted", "Key", Key="citext"))
+    assert problem.startswith('"public"."quoted"."Key" is a key, and of type citext')
+    with database.transaction(force_rollback=True):
+        [statement] = statements(remedy)
+        database.execute(statement.encode())
+        assert broken(database, table("quoted", "Key", Key="text")) == []
+    assert key_text([pa.chunked_array([["a"]])], ["text"]).to_pylist() == ["a"]
 
 
 def test_domains_are_what_they_are_made_of_and_enums_their_labels(database: Connection) -> None:

@@ -9,6 +9,8 @@ from dataclasses import replace
 import pytest
 from redis import Redis
 
+from pipeline.config import load
+from pipeline.verify.readers.redis import GenerationMoved, redis_shown
 from sinks.errors import GenerationInUse, GenerationMissing, ProgressLost
 from sinks.generation import Record
 from sinks.ordering.range_tombstone import Fence, FenceKind
@@ -17,6 +19,8 @@ from sinks.redis.generation import MARKER
 from sinks.redis.store import RedisStore
 from sinks.shape import ROOT, scope
 from tests.contract.redis_changes import ORDERS, batch, streamed
+from tests.remedies.commands import commands
+from tests.remedies.shell import SETTINGS, SHIPPED
 from tests.support.redis_server import OwnServer, shared_server
 
 SHARD = ("orders", 0)
@@ -63,6 +67,26 @@ def test_a_sink_writes_on_into_its_own_generation_across_cutovers(store: RedisSt
         own, other = ("built", "kept") if show is built else ("kept", "built")
         assert redis.get(f"orders:{own}") == f'{{"number":{number},"items":[]}}'.encode()
         assert redis.get(f"orders:{other}") is None
+
+
+def test_a_generation_that_moved_while_it_was_verified_is_read_where_readers_see_it(
+    store: RedisStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in SETTINGS.items():
+        monkeypatch.setenv(f"READMODELS_{name}", value)
+    settings = load(SHIPPED, {}, {"redis": {"url": shared_server().url}})
+    for number in (1, 2):
+        store.sink(number).prepare()
+        store.sink(number).write(batch(streamed("1", 10, f'{{"id":{number}}}')))
+    with redis_shown(settings, 2) as shown:
+        [subject] = shown.subjects
+        assert shown.some(subject, ["1"])
+        store.sink(2).cutover()
+        with pytest.raises(GenerationMoved) as moved:
+            shown.some(subject, ["1"])
+    assert commands(moved.value.remedy) == [["verify", "redis"]]
+    with redis_shown(settings) as shown:
+        assert shown.some(subject, ["1"]) == {"1": '{"id":2,"items":[]}'}
 
 
 def test_readers_see_one_generation_or_the_other_and_writers_never_mix_them(store: RedisStore, redis: Redis) -> None:

@@ -22,11 +22,13 @@ from pipeline.postgres.preconditions import Finding, findings
 from pipeline.postgres.replication import SlotInUse, drop_slot, read_slot
 from pipeline.postgres.row_estimate import ConditionRefused, count_about
 from pipeline.service_addresses import SourceSettings
+from pipeline.setup import source as setup
+from pipeline.setup.source import init_steps
 from pipeline.verify.comparison_set import Form, Subject
 from pipeline.verify.source.reader import NoSuchMoment, source_side
 from stack.endpoints import Endpoints
-from tests.integration.isolated_source import own_database, own_shop
-from tests.remedies.commands import settings, statements
+from tests.integration.isolated_source import own_database, own_deployment, own_shop
+from tests.remedies.commands import commands, settings, statements
 
 CONFIGURATION = shipped_configuration().with_settings({"slot.name": "source_remedies"})
 ROLE = "source_remedies_replication"
@@ -84,6 +86,16 @@ def test_a_source_is_ready_once_the_statements_of_the_remedy_are_executed(
         remedy = remedy.replace("…", word, 1)
     carry_out(admin, remedy)
     assert found(admin) == []
+
+
+def test_a_publication_that_is_gone_is_made_by_init(source: SourceSettings, endpoints: Endpoints) -> None:
+    with closing(database.connect(source.admin_url)) as connection:
+        connection.execute("DROP PUBLICATION readmodels")
+        [finding] = found(connection)
+        assert commands(finding.remedy) == [["init"]]
+        steps = init_steps(own_deployment(endpoints, "source_remedies", source))
+        setup.carry_out([step for step in steps if step.name in ("tables", "publication")], lambda *_: None)
+        assert found(connection) == []
 
 
 def test_an_unlogged_table_is_logged_and_a_partitioned_one_captured_by_its_partitions(admin: Connection) -> None:

@@ -19,9 +19,17 @@ from pipeline.teardown.log import find_log
 from pipeline.teardown.source import find_role, find_setup, find_slots
 from pipeline.teardown.traces import Traces
 from stack.endpoints import Endpoints
-from tests.integration.isolated_source import own_database, own_deployment, teardown_steps
+from tests.integration.isolated_source import (
+    own_connector,
+    own_database,
+    own_deployment,
+    own_shop,
+    teardown_steps,
+)
+from tests.remedies.commands import commands, statements
 
 NAME = "teardown_test"
+PREPARED = "prepared_test"
 NOBODY = Connectors(Area("connector"))
 
 
@@ -97,18 +105,77 @@ def test_a_slot_that_nothing_reads_is_named_and_its_remedy_drops_it(deployed: De
         assert replication.read_slot(admin, "forgotten") is None
 
 
-def test_a_schema_that_holds_a_table_of_somebody_else_stays(deployed: Deployment) -> None:
-    with connect(deployed.source.url) as owner:
+@pytest.fixture
+def prepared(endpoints: Endpoints) -> Iterator[Deployment]:
+    """A deployment of which only the source is prepared."""
+    with own_shop(endpoints, PREPARED) as source:
+        yield own_deployment(endpoints, PREPARED, source)
+
+
+def execute_remedy(url: str, remedy: str) -> None:
+    """Execute the statements of a remedy."""
+    with connect(url) as connection:
+        for one in statements(remedy):
+            connection.execute(one.encode())
+
+
+def test_a_schema_that_holds_a_table_of_somebody_else_stays_until_it_is_dropped(prepared: Deployment) -> None:
+    with connect(prepared.source.url) as owner:
         owner.execute("CREATE TABLE readmodels.mine (id bigint)")
-        area = find_setup(deployed, Traces(), NOBODY)
+        area = find_setup(prepared, Traces(), NOBODY)
         assert names(area) == ["publication readmodels", "table readmodels.heartbeat", "table readmodels.signal"]
-        assert [left.problem for left in area.left] == [
-            "schema readmodels stays: it holds mine, which `init` did not create"
-        ]
+        [left] = area.left
+        assert left.problem == "schema readmodels stays: it holds mine, which `init` did not create"
+        assert left.remedy.startswith("Move them to another schema, or drop them; then ")
+        area.carry_out()
         owner.execute("DROP TABLE readmodels.mine")
+    execute_remedy(prepared.source.url, left.remedy)
+    area = find_setup(prepared, Traces(), NOBODY)
+    assert (area.found, area.left) == ([], [])
 
 
-def test_a_role_that_init_did_not_create_loses_only_what_init_granted(endpoints: Endpoints) -> None:
+def test_a_publication_that_init_did_not_create_stays_until_it_is_dropped(prepared: Deployment) -> None:
+    with connect(prepared.source.url) as owner:
+        owner.execute('CREATE PUBLICATION "Shop" FOR TABLE orders')
+    traces = Traces(publications=frozenset({"Shop"}))
+    [left] = find_setup(prepared, traces, NOBODY).left
+    execute_remedy(prepared.source.url, left.remedy)
+    assert find_setup(prepared, traces, NOBODY).left == []
+
+
+def test_what_two_deployments_share_goes_with_the_last_of_them(prepared: Deployment) -> None:
+    other = own_connector("other", prepared.source)
+    shared = find_setup(prepared, Traces(), replace(NOBODY, others=[other]))
+    [left] = shared.left
+    assert shared.found == []
+    assert left.remedy.startswith("Tear down the other deployment, then run")
+    assert commands(left.remedy) == [["teardown", "--execute"]]
+    find_setup(prepared, Traces(), NOBODY).carry_out()
+    area = find_setup(prepared, Traces(), NOBODY)
+    assert (area.found, area.left) == ([], [])
+
+
+def test_a_role_goes_with_the_deployment_of_the_last_database_in_which_it_has_rights(
+    prepared: Deployment, endpoints: Endpoints
+) -> None:
+    with own_database(endpoints, f"{PREPARED}_too") as second:
+        shared = replace(second, replication_role=prepared.source.replication_role)
+        with connect(shared.url) as owner:
+            database.create_schema(owner)
+            database.grant(owner, shared.replication_role)
+        [left] = find_role(prepared, Traces(), NOBODY).left
+        assert left.problem.endswith(f"it has rights in {PREPARED}_too")
+        assert left.remedy.endswith("for the deployment of that database, then again for this one.")
+        find_role(replace(prepared, source=shared), Traces(), NOBODY).carry_out()
+        area = find_role(prepared, Traces(), NOBODY)
+        assert (names(area), area.left) == ([f"role {shared.replication_role}"], [])
+        area.carry_out()
+        assert find_role(prepared, Traces(), NOBODY).found == []
+
+
+def test_a_role_that_init_did_not_create_loses_what_init_granted_and_stays_until_it_is_dropped(
+    endpoints: Endpoints,
+) -> None:
     with own_database(endpoints, "role_test") as source, connect(source.admin_url) as admin:
         role = source.replication_role
         admin.execute(f'CREATE ROLE "{role}"'.encode())
@@ -119,7 +186,10 @@ def test_a_role_that_init_did_not_create_loses_only_what_init_granted(endpoints:
             owner.execute("CREATE TABLE mine (id bigint)")
             owner.execute(f'GRANT SELECT ON mine TO "{role}"'.encode())
         area = find_role(deployment, Traces(), NOBODY)
-        assert [left.problem for left in area.left] == [f"role {role} stays: `init` did not create it"]
+        [left] = area.left
+        assert left.problem == f"role {role} stays: `init` did not create it"
         assert area.carry_out().startswith(f"removed rights of role {role} on readmodels, public.order_items")
         right = "SELECT has_table_privilege(%s, 'orders', 'SELECT'), has_table_privilege(%s, 'mine', 'SELECT')"
         assert admin.execute(right, [role, role]).fetchone() == (False, True)
+        execute_remedy(source.admin_url, left.remedy)
+        assert find_role(deployment, Traces(), NOBODY).left == []

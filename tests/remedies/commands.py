@@ -19,7 +19,7 @@ _QUOTED = re.compile(r"`([^`]+)`")
 _PLACEHOLDER = re.compile(r"\{[^}]*\}")
 _SETTING = re.compile(r"`([a-z_]+)\.([a-z_]+)`")
 _VARIABLE = re.compile(r"READMODELS_([A-Z_]+)__([A-Z_]+)")
-_STATEMENT = re.compile(r"\b(?:ALTER|CREATE|DROP|GRANT|REVOKE)\s[^;]+;")
+_STATEMENT = re.compile(r"\b(?:ALTER|CREATE|DROP|GRANT|REASSIGN|REVOKE)\s[^;]+;")
 
 _EXAMPLES = {**dict.fromkeys(("model", "one.model", "self.model", "self.wanted.model"), "redis"), "table": "orders"}
 """What stands in a command for a value that is known only when the remedy is printed."""

@@ -13,13 +13,18 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from pipeline.config import DuckdbSettings
+from pipeline.config import DuckdbSettings, load
 from pipeline.generations.builders import BuilderStopped, building
 from pipeline.ingest.retry import Patience, Verdict, verdict
+from pipeline.teardown.found import Area
+from pipeline.teardown.models import find_duckdb
+from pipeline.teardown.traces import of_record
+from sinks.duckdb import removal
 from sinks.duckdb.errors import FileHeld, MemoryShort, StoreDiskFull, translated
 from sinks.duckdb.remote.client import DuckdbElsewhere
 from sinks.duckdb.remote.messages import Request, Verb
 from sinks.duckdb.remote.server import Inbox, NoWriter, ask
+from sinks.duckdb.removal import DirectoryInUse
 from sinks.duckdb.serving import ReadersRefused, Served, files_of, serve
 from sinks.duckdb.store import DuckdbStore, WriterElsewhere
 from sinks.elasticsearch.mapping import IndexSettings, ShapeRefused, index_of
@@ -28,6 +33,7 @@ from sinks.generation import Record
 from sinks.shape import DocumentShape, RowShape
 from tests.remedies.commands import commands, settings
 from tests.support.waiting import wait_for
+from tests.unit.pipeline.teardown.test_teardown import OURS, record
 from tests.unit.sinks.duckdb.quack import TOKEN, free_address
 from tests.unit.sinks.duckdb.test_errors import HOLD
 from tests.unit.sinks.ordering.row_changes import batch, streamed
@@ -84,6 +90,44 @@ def test_a_generation_in_use_is_removed_after_a_cutover_to_another(store: Duckdb
     store.sink(2).cutover()
     store.drop(1)
     assert list(store.generations()) == [2]
+
+
+def test_a_directory_is_removed_once_the_worker_that_holds_it_has_ended(
+    store: DuckdbStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.open()
+    with Inbox(tmp_path, store).answering():
+        with monkeypatch.context() as impatient:
+            impatient.setattr(removal, "_RELEASED_WITHIN_S", 0.0)
+            with pytest.raises(DirectoryInUse) as refused:
+                removal.remove_files(tmp_path)
+        assert refused.value.remedy == "End the worker (`readmodels run`), then repeat the command."
+    store.close()
+    removal.remove_files(tmp_path)
+    assert not tmp_path.exists()
+
+
+@pytest.mark.usefixtures("described")
+def test_files_of_another_deployment_are_left_alone_until_the_directory_is_corrected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = {"own": record(OURS), "others": record({"topic cdc.public.orders": "theirs"})}
+    for name, one in held.items():
+        with closing(DuckdbStore(tmp_path / name, [ORDERS])) as made:
+            made.create(1, one)
+
+    def found(directory: Path) -> Area:
+        monkeypatch.setenv("READMODELS_DUCKDB__DIRECTORY", str(directory))
+        area, _ = find_duckdb(load(Path("readmodels.toml"), {}), of_record(held["own"]), "7")
+        return area
+
+    area = found(tmp_path / "others")
+    [left] = area.left
+    assert (area.found, settings(left.remedy)) == ([], [("duckdb", "directory")])
+    assert commands(left.remedy) == [["teardown", "--execute"]]
+    corrected = found(tmp_path / "own")
+    corrected.carry_out()
+    assert (corrected.left, (tmp_path / "own").exists(), (tmp_path / "others").exists()) == ([], False, True)
 
 
 def test_a_full_disk_takes_the_batch_once_it_has_room(store: DuckdbStore, monkeypatch: pytest.MonkeyPatch) -> None:
