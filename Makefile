@@ -24,11 +24,12 @@ demo: $(INSTALLED) ## Start every server here and watch orders reach the three r
 test: $(INSTALLED) ## Run every test, on real servers: two of each, for much of a test is waiting
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-check: $(INSTALLED) ## Format, lint, types and layers
+check: $(INSTALLED) ## Format, lint, types, layers and class names
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m tests.tools.class_names
 
 chaos: $(INSTALLED) ## Kill, stop and cut off servers and workers under load, and add what was seen to docs/reliability.md
 	$(BIN)/python -m tests.chaos $(ARGS)

@@ -18,10 +18,10 @@ import urllib3
 from redis import Redis
 
 from pipeline.config import Settings
-from sinks.duckdb.sql_text import quote
+from sinks.duckdb.sql_text import quote_identifier
 from sinks.duckdb.store import CHECKPOINT_THRESHOLD
 from sinks.duckdb.types import duckdb_type
-from sinks.elasticsearch.mapping import IndexSettings, index_of
+from sinks.elasticsearch.mapping import IndexSettings, index_body
 
 DOCUMENTS_PER_CALL = 1000
 _INDEX = "bulk-load"
@@ -49,7 +49,7 @@ def load_redis(settings: Settings, documents: Mapping[str, dict[str, Any]]) -> f
 
 def load_elasticsearch(settings: Settings, documents: Mapping[str, dict[str, Any]]) -> float:
     """Load documents by `_bulk` into a new index with the mapping and settings of a generation; returns seconds."""
-    (shape,) = settings.contract.document_shapes()
+    (shape,) = settings.definitions.document_shapes()
     lines = [
         b'{"create":{"_id":%b}}\n%b\n' % (orjson.dumps(key), orjson.dumps(document))
         for key, document in documents.items()
@@ -58,7 +58,7 @@ def load_elasticsearch(settings: Settings, documents: Mapping[str, dict[str, Any
     place = f"{settings.elasticsearch.url}/{_INDEX}"
     with urllib3.PoolManager(headers={"content-type": "application/x-ndjson"}) as http:
         http.request("DELETE", place)
-        _require(http.request("PUT", place, json=index_of(shape, IndexSettings())))
+        _require(http.request("PUT", place, json=index_body(shape, IndexSettings())))
         began = time.perf_counter()
         for body in bodies:
             _require(http.request("POST", f"{place}/_bulk?filter_path=errors,items.*.error", body=body))
@@ -76,16 +76,20 @@ def load_duckdb(folder: Path, tables: Mapping[str, pa.Table], columns: Mapping[s
     with closing(duckdb.connect(folder / "bulk.duckdb")) as connection:
         connection.execute(f"SET checkpoint_threshold = '{CHECKPOINT_THRESHOLD}'")
         for name in tables:
-            declared = ", ".join(f"{quote(column)} {duckdb_type(text)}" for column, text in columns[name].items())
-            connection.execute(f"CREATE TABLE {quote(name)} ({declared})")
+            declared = ", ".join(
+                f"{quote_identifier(column)} {duckdb_type(text)}" for column, text in columns[name].items()
+            )
+            connection.execute(f"CREATE TABLE {quote_identifier(name)} ({declared})")
         began = time.perf_counter()
         connection.execute("BEGIN")
         for name, table in tables.items():
             connection.register("incoming", table)
-            connection.execute(f"INSERT INTO {quote(name)} SELECT * FROM incoming")
+            connection.execute(f"INSERT INTO {quote_identifier(name)} SELECT * FROM incoming")
         connection.execute("COMMIT")
         elapsed_s = time.perf_counter() - began
-        counts = [connection.execute(f"SELECT count(*) FROM {quote(name)}").fetchall()[0][0] for name in tables]
+        counts = [
+            connection.execute(f"SELECT count(*) FROM {quote_identifier(name)}").fetchall()[0][0] for name in tables
+        ]
     if counts != [table.num_rows for table in tables.values()]:
         raise BulkLoadRefused(f"DuckDB holds {counts} rows")
     return elapsed_s

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from bench.log import Log
 from pipeline import read_models
 from pipeline.config import Settings
-from pipeline.ingest.accumulator import Gathered
+from pipeline.ingest.accumulator import BatchAccumulator
 from pipeline.ingest.projection import RowProjection
-from pipeline.ingest.source import Source
+from pipeline.ingest.source import KafkaSource
 from pipeline.ingest.worker import Worker
-from sinks.batch import Batch, Progress, Shard
-from sinks.ordering.fold import fold
+from sinks.batch import Batch, Progress, TopicPartition
+from sinks.ordering.fold import compact
 from sinks.sink import Sink
 
 GENERATION = 1
@@ -58,7 +58,7 @@ class Timed:
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
         self.clock = Clock()
-        self.reached: dict[Shard, int] = {}
+        self.reached: dict[TopicPartition, int] = {}
 
     def prepare(self) -> None:
         self._sink.prepare()
@@ -91,7 +91,7 @@ class Nowhere:
         return self._progress
 
     def write(self, batch: Batch) -> None:
-        self._progress = self._progress.moved_to(batch.span.end)
+        self._progress = self._progress.advance(batch.span.end)
 
     def cutover(self) -> None:
         pass
@@ -102,11 +102,11 @@ class Folding(Nowhere):
 
     def __init__(self, settings: Settings) -> None:
         super().__init__()
-        self._tables = settings.contract.tables
+        self._tables = settings.definitions.tables
 
     def write(self, batch: Batch) -> None:
         for mutations in batch.mutations:
-            fold(mutations.changes, self._tables[mutations.target].key)
+            compact(mutations.changes, self._tables[mutations.target].key)
         super().write(batch)
 
 
@@ -118,16 +118,16 @@ def carry(model: str, sink: Sink, settings: Settings, log: Log) -> Duration:
     """
     timed = Timed(sink)
     projection = (
-        read_models.projection(model, settings) if model in read_models.MODELS else RowProjection(settings.contract)
+        read_models.projection(model, settings) if model in read_models.MODELS else RowProjection(settings.definitions)
     )
     group = f"bench.{model}.{uuid.uuid4()}"
-    source = Source(settings.kafka, group, list(log.topics), settings.batches)
-    shapes = read_models.shapes(model, settings) if model in read_models.MODELS else settings.contract.row_shapes()
-    gathered = Gathered(settings.catch_up, shapes)
-    worker = Worker(source, read_models.decoder(settings), projection, timed, settings.contract.topics, gathered)
+    source = KafkaSource(settings.kafka, group, list(log.topics), settings.batches)
+    shapes = read_models.shapes(model, settings) if model in read_models.MODELS else settings.definitions.row_shapes()
+    accumulator = BatchAccumulator(settings.catch_up, shapes)
+    worker = Worker(source, read_models.decoder(settings), projection, timed, settings.definitions.topics, accumulator)
     worker.run(threading.Event(), lambda _: _has_reached(timed.reached, log.ends))
     return timed.clock.duration
 
 
-def _has_reached(reached: Mapping[Shard, int], ends: Mapping[Shard, int]) -> bool:
-    return all(reached.get(shard, 0) >= end for shard, end in ends.items())
+def _has_reached(reached: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]) -> bool:
+    return all(reached.get(topic_partition, 0) >= end for topic_partition, end in ends.items())

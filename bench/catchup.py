@@ -108,12 +108,12 @@ def _caught_up(model: str, settings: Settings, log: Log) -> float:
         with closing(Redis.from_url(settings.redis.url)) as redis:
             redis.flushall()
     with read_models.STORES[model](settings) as store:
-        store.clear()
+        store.drop_all()
         sink = store.sink(GENERATION)
         sink.prepare()
         sink.cutover()
         took_s = carry(model, sink, settings, log).elapsed_s
-        store.clear()
+        store.drop_all()
     return took_s
 
 

@@ -35,15 +35,15 @@ from connectors.kafka import end_offsets
 from pipeline import logging, read_models
 from pipeline.cli.context import Context
 from pipeline.config import Settings
-from pipeline.epochs.offset_sink import sink_of
-from pipeline.generations.catch_up import reach
+from pipeline.epochs.offset_sink import open_sink
+from pipeline.generations.catch_up import wait_until_caught_up
 from pipeline.postgres.database import connect
 from pipeline.runtime.heartbeat import WorkerState
 from pipeline.runtime.workers import read_workers
 from pipeline.setup import snapshots
 from pipeline.setup import source as setup
 from pipeline.setup.generations import first_generation_steps
-from pipeline.setup.source import Step, carry_out, deployment_of
+from pipeline.setup.source import SetupStep, deployment_of, run_steps
 from pipeline.verify.verify import Scope, verify
 
 WITHIN_S = 1800.0
@@ -119,19 +119,19 @@ def _fill(settings: Settings, samples: Samples) -> None:
     ended.set()
     for thread in threads:
         thread.join()
-    for verdict in verify(read_models.MODELS, settings, Scope(timeout_s=WITHIN_S), _Silent()):
-        if not verdict.is_equal:
-            raise NotEqual(f"{verdict.model}: {dict(verdict.found.counts)}")
+    for result in verify(read_models.MODELS, settings, Scope(timeout_s=WITHIN_S), _Silent()):
+        if not result.is_equal:
+            raise NotEqual(f"{result.model}: {dict(result.found.counts)}")
 
 
 def _time_fill(model: str, settings: Settings, began: float, ended: threading.Event, samples: Samples) -> None:
     """Note how long a model takes to hold what is in the log once the snapshot has ended, and to be complete."""
     ended.wait()
-    ends = end_offsets(settings.kafka.admin(), settings.contract.topics)
-    with read_models.elsewhere(model, settings) as store:
+    ends = end_offsets(settings.kafka.admin(), settings.definitions.topics)
+    with read_models.open_shared(model, settings) as store:
         live = store.live()
         assert live is not None
-        reach(sink_of(store, live).progress, ends, lambda _: None, WITHIN_S)
+        wait_until_caught_up(open_sink(store, live).progress, ends, lambda _: None, WITHIN_S)
         while not store.generations()[live].is_complete:
             time.sleep(LOOK_EVERY_S)
     samples.filled_s[model].append(time.monotonic() - began)
@@ -140,7 +140,7 @@ def _time_fill(model: str, settings: Settings, began: float, ended: threading.Ev
 def _snapshot_s(settings: Settings) -> float:
     """Start the connector, and time it until it tells that its snapshot has ended."""
     began = time.monotonic()
-    carry_out([setup.connector_step(deployment_of(settings))], lambda *_: None)
+    run_steps([setup.connector_step(deployment_of(settings))], lambda *_: None)
     while True:
         told = snapshots.read_snapshots(settings)
         if told is not None and told.has_ended:
@@ -152,7 +152,7 @@ def _snapshot_s(settings: Settings) -> float:
 def _tables(settings: Settings, orders: int) -> Iterator[None]:
     """The rows, made anew, and dropped at the end."""
     remove(settings, with_tables=True)
-    carry_out(setup.init_steps(deployment_of(settings))[:1], lambda *_: None)
+    run_steps(setup.init_steps(deployment_of(settings))[:1], lambda *_: None)
     with closing(connect(settings.source.url)) as source:
         source.execute(sql.SQL(FILL).format(orders=sql.Literal(orders)))
         source.execute("ANALYZE")
@@ -163,10 +163,10 @@ def _tables(settings: Settings, orders: int) -> Iterator[None]:
 
 
 @contextmanager
-def _deployed(settings: Settings, further: Sequence[Step]) -> Iterator[None]:
+def _deployed(settings: Settings, further: Sequence[SetupStep]) -> Iterator[None]:
     """Everything up to the connector, which is still to be started, and taken down again."""
     *prepared, _ = setup.init_steps(deployment_of(settings))
-    carry_out([*prepared, *further], lambda *_: None)
+    run_steps([*prepared, *further], lambda *_: None)
     try:
         yield
     finally:

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bench.history import STATUSES
-from sinks.batch import Batch, Mutations, Shard, Span
+from sinks.batch import Batch, Mutations, OffsetRange, TopicPartition
 
 PARTITIONS = 6
 CHANGES_PER_TRANSACTION = 8
@@ -96,7 +96,7 @@ class Shop:
         self.tables = {name: Table() for name in _SHARES}
         self._chance = np.random.default_rng(1)
         self._changes = 0
-        self._offsets: dict[Shard, int] = {}
+        self._offsets: dict[TopicPartition, int] = {}
 
     @property
     def versions(self) -> int:
@@ -107,7 +107,14 @@ class Shop:
         """The next changes: about so many, for parts of them are rounded down."""
         begin = dict(self._offsets)
         mutations = tuple(self._mutations(name, shares, changes) for name, shares in _SHARES.items())
-        return Batch(mutations, (), Span({shard: begin.get(shard, 0) for shard in self._offsets}, dict(self._offsets)))
+        return Batch(
+            mutations,
+            (),
+            OffsetRange(
+                {topic_partition: begin.get(topic_partition, 0) for topic_partition in self._offsets},
+                dict(self._offsets),
+            ),
+        )
 
     def _mutations(self, name: str, shares: Shares, changes: int) -> Mutations:
         table = self.tables[name]

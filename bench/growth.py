@@ -33,11 +33,11 @@ from bench.servers import DESCRIPTION
 from bench.throughput import Report
 from pipeline import definitions
 from pipeline.config import DuckdbSettings, Settings
-from pipeline.ingest.accumulator import Gathered
+from pipeline.ingest.accumulator import BatchAccumulator
 from sinks.duckdb.analytics_views import shipped_views
-from sinks.duckdb.progress_query import place_query
-from sinks.duckdb.serving import Copies
-from sinks.duckdb.store import DuckdbStore, catalog
+from sinks.duckdb.progress_query import position_query
+from sinks.duckdb.serving import PublishedCopy
+from sinks.duckdb.store import DuckdbStore, catalog_name
 from sinks.shape import RowShape
 from sinks.sink import Sink
 
@@ -117,7 +117,7 @@ class _Growing:
         self._report("published copy")
         settings, target = DuckdbSettings(), self._folder / "copy" / "published.duckdb"
         tables = [shape.table for shape in shapes()]
-        copies = Copies(target, tables, settings.copy_every_s, shipped_views(settings.time_zone))
+        copies = PublishedCopy(target, tables, settings.copy_every_s, shipped_views(settings.time_zone))
         began = time.perf_counter()
         copies.publish(store.instance())
         size.copy_s = time.perf_counter() - began
@@ -127,16 +127,19 @@ class _Growing:
         sink = store.sink(REBUILT)
         sink.prepare()
         again = Shop()
-        gathered = Gathered(Settings.model_fields["rebuild"].default, shapes())
+        accumulator = BatchAccumulator(Settings.model_fields["rebuild"].default, shapes())
         with peak_memory(own_resident) as peak:
             for number, changes in enumerate(self._batches):
                 if number % 20 == 0:
                     self._report(f"rebuilding: {again.versions:,} of {self._shop.versions:,} versions")
                 before = again.versions
                 batch = again.batch(changes)
-                _timed(lambda batch=batch: gathered.add(batch), again.versions - before, self._growth.rebuild)  # type: ignore[misc]
-                if gathered.is_due(CHANGES_PER_BATCH, CHANGES_PER_BATCH) or again.versions == self._shop.versions:
-                    _timed(lambda: sink.write(gathered.take()), 0, self._growth.rebuild)
+                _timed(lambda batch=batch: accumulator.add(batch), again.versions - before, self._growth.rebuild)  # type: ignore[misc]
+                if (
+                    accumulator.should_flush(CHANGES_PER_BATCH, CHANGES_PER_BATCH)
+                    or again.versions == self._shop.versions
+                ):
+                    _timed(lambda: sink.write(accumulator.flush()), 0, self._growth.rebuild)
             self._growth.rebuild_peak_bytes = peak()
         self._require_right(store, REBUILT)
 
@@ -161,7 +164,8 @@ def open_store(directory: Path) -> DuckdbStore:
 def shapes() -> list[RowShape]:
     """The tables of `readmodels.toml`."""
     tables = {
-        name: definitions.Table(**table) for name, table in tomllib.loads(DESCRIPTION.read_text())["tables"].items()
+        name: definitions.TableDefinition(**table)
+        for name, table in tomllib.loads(DESCRIPTION.read_text())["tables"].items()
     }
     return [RowShape(name, tuple(table.key), table.columns) for name, table in tables.items()]
 
@@ -175,7 +179,7 @@ def questions(store: DuckdbStore) -> dict[str, str]:
         **{view.name: f"FROM {view.name}" for view in shipped_views("UTC").views},
         "orders_as_of(…)": f"SELECT status, count(*), sum(total) FROM orders_as_of('{moment}') GROUP BY ALL",
         "orders_history of one order": f"FROM orders_history WHERE id = {row}",
-        "freshness": place_query(catalog(LIVE), [shape.table for shape in shapes()]),
+        "freshness": position_query(catalog_name(LIVE), [shape.table for shape in shapes()]),
     }
 
 

@@ -30,9 +30,9 @@ from bench.envelopes import Envelopes
 from bench.log import Log
 from pipeline.config import Settings
 from pipeline.ingest.consumer import BACKOFF_MS
-from sinks.duckdb.sql_text import quote
+from sinks.duckdb.sql_text import quote_identifier
 from sinks.duckdb.types import duckdb_type
-from sinks.elasticsearch.mapping import IndexSettings, index_of
+from sinks.elasticsearch.mapping import IndexSettings, index_body
 from sinks.shape import DocumentShape
 
 RECORDS_PER_BATCH = 10_000
@@ -65,7 +65,7 @@ def catch_up(
     """
     clock = Clock()
     schemas = {table: fastavro.parse_schema(one.schema) for table, one in envelopes.items()}
-    tables = dict(settings.contract.topics)
+    tables = dict(settings.definitions.topics)
 
     def assigned(consumer: Consumer, places: list[TopicPartition]) -> None:
         consumer.assign([TopicPartition(place.topic, place.partition, 0) for place in places])
@@ -101,7 +101,7 @@ def catch_up(
 
 @contextmanager
 def _elasticsearch(settings: Settings) -> Iterator[Store]:
-    names = {table: f"handwritten-{table.replace('_', '-')}" for table in settings.contract.tables}
+    names = {table: f"handwritten-{table.replace('_', '-')}" for table in settings.definitions.tables}
     with Elasticsearch(settings.elasticsearch.url, request_timeout=120) as client:
 
         def write(left: Left) -> None:
@@ -118,9 +118,9 @@ def _elasticsearch(settings: Settings) -> Iterator[Store]:
             client.indices.refresh(index=list(names.values()))
             return {table: client.count(index=name)["count"] for table, name in names.items()}
 
-        for table, one in settings.contract.tables.items():
+        for table, one in settings.definitions.tables.items():
             client.indices.delete(index=names[table], ignore_unavailable=True)
-            body = index_of(DocumentShape(table, one.columns), IndexSettings())
+            body = index_body(DocumentShape(table, one.columns), IndexSettings())
             client.indices.create(index=names[table], settings=body["settings"], mappings=body["mappings"])
         yield Store(write, count)
         client.indices.delete(index=list(names.values()))
@@ -141,7 +141,9 @@ def _redis(settings: Settings) -> Iterator[Store]:
                 pipeline.execute()
 
         def count() -> dict[str, int]:
-            return {table: sum(1 for _ in client.scan_iter(f"{table}:*", 5000)) for table in settings.contract.tables}
+            return {
+                table: sum(1 for _ in client.scan_iter(f"{table}:*", 5000)) for table in settings.definitions.tables
+            }
 
         client.flushall()
         yield Store(write, count)
@@ -157,7 +159,7 @@ def _duckdb(settings: Settings) -> Iterator[Store]:
             for table, rows in left.items():
                 if not rows:
                     continue
-                name, columns = quote(table), settings.contract.tables[table].columns
+                name, columns = quote_identifier(table), settings.definitions.tables[table].columns
                 keys = pa.table({"id": list(rows)})
                 alive = [{column: row[column] for column in columns} for row in rows.values() if row is not None]
                 store.register("keys", keys)
@@ -169,13 +171,15 @@ def _duckdb(settings: Settings) -> Iterator[Store]:
 
         def count() -> dict[str, int]:
             return {
-                table: store.execute(f"SELECT count(*) FROM {quote(table)}").fetchall()[0][0]
-                for table in settings.contract.tables
+                table: store.execute(f"SELECT count(*) FROM {quote_identifier(table)}").fetchall()[0][0]
+                for table in settings.definitions.tables
             }
 
-        for table, one in settings.contract.tables.items():
-            declared = ", ".join(f"{quote(column)} {duckdb_type(text)}" for column, text in one.columns.items())
-            store.execute(f"CREATE TABLE {quote(table)} ({declared})")
+        for table, one in settings.definitions.tables.items():
+            declared = ", ".join(
+                f"{quote_identifier(column)} {duckdb_type(text)}" for column, text in one.columns.items()
+            )
+            store.execute(f"CREATE TABLE {quote_identifier(table)} ({declared})")
         yield Store(write, count)
 
 

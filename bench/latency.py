@@ -16,12 +16,12 @@ from pipeline.cli.context import Context
 from pipeline.cli.run import worker_command
 from pipeline.config import Settings
 from pipeline.demo import latency_probe
-from pipeline.demo.latency_probe import Delays
+from pipeline.demo.latency_probe import VisibilityDelays
 from pipeline.demo.readers import OrdersReader, open_readers
 from pipeline.demo.tables import Order, open_engine
 from pipeline.runtime.supervisor import Supervisor
 from pipeline.setup.generations import first_generation_steps
-from pipeline.setup.source import carry_out, deployment_of, init_steps
+from pipeline.setup.source import deployment_of, init_steps, run_steps
 from pipeline.teardown.teardown import find_teardown
 
 _READY_WITHIN_S = 120.0
@@ -31,7 +31,7 @@ class WorkersNotReady(RuntimeError):
     """The workers did not show an order in time."""
 
 
-def measure(context: Context, probes: int, report: Report) -> dict[str, Delays]:
+def measure(context: Context, probes: int, report: Report) -> dict[str, VisibilityDelays]:
     """Set everything up, let workers run, and place one order after the other; take everything down again.
 
     Args:
@@ -45,7 +45,7 @@ def measure(context: Context, probes: int, report: Report) -> dict[str, Delays]:
             report(f"latency of {probes} orders")
             until = threading.Event()
             threading.Timer(probes * latency_probe.PROBE_EVERY_S, until.set).start()
-            return latency_probe.watch(engine, readers, until)
+            return latency_probe.measure(engine, readers, until)
         finally:
             engine.dispose()
 
@@ -55,7 +55,7 @@ def set_up(settings: Settings, report: Report) -> Iterator[None]:
     """Make everything anew between source and models, and take it down again, with the orders."""
     remove(settings)
     steps = [*init_steps(deployment_of(settings)), *first_generation_steps(settings)]
-    carry_out(steps, lambda name, outcome: report(f"{name}: {outcome}"))
+    run_steps(steps, lambda name, outcome: report(f"{name}: {outcome}"))
     try:
         yield
     finally:

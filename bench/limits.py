@@ -23,10 +23,10 @@ from bench.throughput import Report
 from pipeline import read_models
 from pipeline.config import DuckdbSettings, Settings
 from sinks.batch import Batch
-from sinks.duckdb.sql_text import quote
+from sinks.duckdb.sql_text import quote_identifier
 from sinks.duckdb.store import CHECKPOINT_THRESHOLD
-from sinks.duckdb.types import duckdb_type, stored
-from sinks.ordering.fold import fold
+from sinks.duckdb.types import cast_expression, duckdb_type
+from sinks.ordering.fold import compact
 from sinks.sink import Sink
 
 
@@ -104,14 +104,16 @@ def _timed(sink: Sink, batches: Sequence[Batch]) -> float:
 
 def _duckdb_least(settings: Settings, batches: Sequence[Batch]) -> float:
     """DELETE … IN and INSERT of each batch's last version per key, a transaction each."""
-    shapes = {shape.table: shape for shape in settings.contract.row_shapes()}
+    shapes = {shape.table: shape for shape in settings.definitions.row_shapes()}
     with TemporaryDirectory(prefix="bench-") as folder, duckdb.connect(Path(folder) / "least.duckdb") as connection:
         connection.execute(f"SET checkpoint_threshold = '{CHECKPOINT_THRESHOLD}'")
         for shape in shapes.values():
-            declared = ", ".join(f"{quote(column)} {duckdb_type(text)}" for column, text in shape.columns.items())
-            connection.execute(f"CREATE TABLE {quote(shape.table)} ({declared})")
+            declared = ", ".join(
+                f"{quote_identifier(column)} {duckdb_type(text)}" for column, text in shape.columns.items()
+            )
+            connection.execute(f"CREATE TABLE {quote_identifier(shape.table)} ({declared})")
         folded = [
-            [(one.target, fold(one.changes, shapes[one.target].key)) for one in batch.mutations] for batch in batches
+            [(one.target, compact(one.changes, shapes[one.target].key)) for one in batch.mutations] for batch in batches
         ]
         began = time.perf_counter()
         for changes in folded:
@@ -123,10 +125,10 @@ def _duckdb_least(settings: Settings, batches: Sequence[Batch]) -> float:
 
 
 def _replace(connection: duckdb.DuckDBPyConnection, table: str, rows: pa.Table, columns: Mapping[str, str]) -> None:
-    values = ", ".join(stored(quote(column), text) for column, text in columns.items())
+    values = ", ".join(cast_expression(quote_identifier(column), text) for column, text in columns.items())
     connection.register("incoming", rows)
-    connection.execute(f"DELETE FROM {quote(table)} WHERE id IN (SELECT id FROM incoming)")
-    connection.execute(f"INSERT INTO {quote(table)} SELECT {values} FROM incoming WHERE NOT _deleted")
+    connection.execute(f"DELETE FROM {quote_identifier(table)} WHERE id IN (SELECT id FROM incoming)")
+    connection.execute(f"INSERT INTO {quote_identifier(table)} SELECT {values} FROM incoming WHERE NOT _deleted")
 
 
 def _redis_least(settings: Settings, batches: Sequence[Batch], documents: Mapping[str, dict[str, Any]]) -> float:

@@ -16,9 +16,9 @@ from bench.envelopes import Change, Envelopes
 from bench.history import History
 from connectors import topics
 from connectors.kafka import end_offsets
-from connectors.topics import WantedTopic
+from connectors.topics import TopicSpec
 from pipeline.config import Settings
-from sinks.batch import Shard
+from sinks.batch import TopicPartition
 
 CHANGES_PER_TRANSACTION = 2048
 """As many as the connector writes at most in one transaction, with its default `max.batch.size`."""
@@ -37,7 +37,7 @@ class Log:
     """
 
     topics: tuple[str, ...]
-    ends: Mapping[Shard, int]
+    ends: Mapping[TopicPartition, int]
     record_count: int
     value_bytes: int
 
@@ -45,9 +45,9 @@ class Log:
 @contextmanager
 def written(settings: Settings, told: History | Iterable[History], envelopes: Mapping[str, Envelopes]) -> Iterator[Log]:
     """Write a history, or several that follow each other, into new topics, which are deleted at the end."""
-    names = {table: topic for topic, table in settings.contract.topics.items()}
+    names = {table: topic for topic, table in settings.definitions.topics.items()}
     wanted = [
-        WantedTopic(name, settings.topics.partitions, settings.topics.replication_factor, settings.topics.kafka_config)
+        TopicSpec(name, settings.topics.partitions, settings.topics.replication_factor, settings.topics.kafka_config)
         for name in names.values()
     ]
     admin = settings.kafka.admin()

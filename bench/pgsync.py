@@ -102,7 +102,7 @@ def _drop(admin: Connection) -> None:
 
 def _schema(settings: Settings) -> dict[str, Any]:
     """The document of the shipped description, in pgsync's words."""
-    tables = settings.contract.tables
+    tables = settings.definitions.tables
     items = {
         "table": "order_items",
         "label": "items",

@@ -15,7 +15,7 @@ from redis import Redis
 
 from pipeline.config import Settings
 from pipeline.verify.comparison_set import documents, tables
-from pipeline.verify.readers.duckdb import duckdb_shown
+from pipeline.verify.readers.duckdb import open_duckdb_reader
 from pipeline.verify.source.query import SourceQuery
 
 _PAGE = 5_000
@@ -23,13 +23,13 @@ _PAGE = 5_000
 
 def read_source(model: str, settings: Settings, source: psycopg.Connection[Any]) -> None:
     """Read from PostgreSQL what a model must show, in the form in which it shows it."""
-    for subject in (tables if model == "duckdb" else documents)(settings.contract):
+    for subject in (tables if model == "duckdb" else documents)(settings.definitions):
         _copy(source, sql.SQL("COPY ({}) TO STDOUT").format(SourceQuery(subject).texts()))
 
 
 def read_tables(settings: Settings, source: psycopg.Connection[Any]) -> None:
     """Read the tables themselves, with which nothing can be compared."""
-    for table in settings.contract.tables.values():
+    for table in settings.definitions.tables.values():
         _copy(source, sql.SQL("COPY {} TO STDOUT").format(sql.Identifier(*table.source.split("."))))
 
 
@@ -43,8 +43,8 @@ def _copy(source: psycopg.Connection[Any], query: sql.Composed) -> None:
 def store_reader(model: str, settings: Settings) -> Iterator[Callable[[], object]]:
     """Open a store, and yield what reads all of it in the store's own fastest way."""
     if model == "duckdb":
-        with duckdb_shown(settings) as shown:
-            yield lambda: [shown.ask(f'FROM "{table}"').to_arrow_table() for table in settings.contract.tables]
+        with open_duckdb_reader(settings) as shown:
+            yield lambda: [shown.ask(f'FROM "{table}"').to_arrow_table() for table in settings.definitions.tables]
     elif model == "redis":
         with Redis.from_url(settings.redis.url) as client:
             yield lambda: _read_redis(client, settings)
@@ -54,7 +54,7 @@ def store_reader(model: str, settings: Settings) -> Iterator[Callable[[], object
 
 
 def _read_redis(client: Redis, settings: Settings) -> None:
-    for name in settings.contract.documents:
+    for name in settings.definitions.documents:
         cursor = 0
         while True:
             cursor, keys = client.scan(cursor, match=f"{name}:*", count=_PAGE)
@@ -78,7 +78,7 @@ class _Answer(msgspec.Struct):
 
 def _read_elasticsearch(http: urllib3.PoolManager, settings: Settings) -> None:
     url = settings.elasticsearch.url
-    for name in settings.contract.documents:
+    for name in settings.definitions.documents:
         http.request("POST", f"{url}/{name}/_refresh")
         moment = orjson.loads(http.request("POST", f"{url}/{name}/_pit?keep_alive=5m").data)["id"]
         after: dict[str, Any] = {}

@@ -38,7 +38,7 @@ from bench.throughput import Report
 from bench.unrelated import processor_time, unrelated
 from pipeline.config import DuckdbSettings
 from sinks.duckdb.analytics_views import shipped_views
-from sinks.duckdb.serving import Copies, Served, files_of, serve
+from sinks.duckdb.serving import PublishedCopy, ServingSettings, files_of, serve
 from sinks.duckdb.store import DuckdbStore
 from stack.paths import LOOPBACK, free_ports
 
@@ -102,7 +102,7 @@ def measure(versions: int, rounds: int, report: Report) -> Contention:
         report(f"loading {versions:,} versions")
         writer.load(versions)
         writer.publish()
-        served = Served(place.address, TOKEN, files_of(Path(folder) / "duckdb", place.copy))
+        served = ServingSettings(place.address, TOKEN, files_of(Path(folder) / "duckdb", place.copy))
         with closing(serve(store.instance(), served)), readers(place, found.readers) as reading:
             for number in range(1, rounds + 1):
                 report(f"{number}/{rounds}  readers alone")
@@ -147,7 +147,7 @@ class _Writer:
         self._sink.cutover()
         settings = DuckdbSettings()
         tables = [shape.table for shape in shapes()]
-        self._copies = Copies(copy, tables, settings.copy_every_s, shipped_views(settings.time_zone))
+        self._copies = PublishedCopy(copy, tables, settings.copy_every_s, shipped_views(settings.time_zone))
 
     def load(self, versions: int) -> None:
         while self._shop.versions < versions:

@@ -38,11 +38,11 @@ from pipeline import logging, read_models
 from pipeline.cli.context import Context, local_defaults
 from pipeline.cli.run import builder_command
 from pipeline.config import Settings, load
-from pipeline.generations.builders import building
-from pipeline.generations.catch_up import reach
-from pipeline.verify.readers.reader import Shown
-from pipeline.verify.verify import opener
-from sinks.duckdb.remote.server import NoWriter
+from pipeline.generations.builders import running_builders
+from pipeline.generations.catch_up import wait_until_caught_up
+from pipeline.verify.readers.reader import ModelReader
+from pipeline.verify.verify import reader_for
+from sinks.duckdb.remote.server import WriterNotRunning
 from stack.endpoints import Endpoints
 
 PIECE = 1_000_000
@@ -67,7 +67,7 @@ class Left:
     def add(self, told: History, settings: Settings) -> None:
         """What one piece leaves."""
         self.documents.update(truth.documents(told))
-        for shape in settings.contract.row_shapes():
+        for shape in settings.definitions.row_shapes():
             self.rows.setdefault(shape.table, []).append(truth.rows(told, shape))
 
     def tables(self) -> dict[str, pa.Table]:
@@ -94,7 +94,7 @@ def main(
     ),
 ) -> None:
     """Measure rebuilds of one log."""
-    chosen = read_models.named(models)
+    chosen = read_models.parse_names(models)
     with servers(home) as endpoints, (home / "log" / "bench.log").open("a") as words:
         logging.configure(words)
         settings = _settings(endpoints, home)
@@ -108,7 +108,7 @@ def main(
                 err.print(f"[dim]{repetition}/{repetitions}[/]")
                 consumed.append(consume(settings, log).elapsed_s)
                 for model, sample in samples.items():
-                    builders = processes or read_models.builders(model)
+                    builders = processes or read_models.default_builders(model)
                     _measure(model, settings, Context(DESCRIPTION, home), log, left, builders, sample)
     _print(log, left, median(consumed), samples)
 
@@ -129,44 +129,44 @@ def _measure(
         os.environ["READMODELS_DUCKDB__COPY_TO"] = ""
         own = settings.model_copy(update={"duckdb": replace(settings.duckdb, directory=Path(folder), copy_to="")})
         with read_models.STORES[model](own) as store:
-            store.clear()
+            store.drop_all()
             # One that has nothing to do, so that what is timed is the other.
-            store.create(LIVE, replace(read_models.newborn(model, own), seed_offsets=log.ends))
-            store.sink(LIVE).write(store.generations()[LIVE].seed)
+            store.create(LIVE, replace(read_models.new_metadata(model, own), seed_offsets=log.ends))
+            store.sink(LIVE).write(store.generations()[LIVE].initial_batch)
             store.sink(LIVE).cutover()
         command, words = partial(builder_command, context, model), context.home / "log" / f"rebuild-{model}.log"
         if model == "duckdb":
-            stack.enter_context(building(["writer"], lambda _: command(None), words.with_suffix(".writer.log")))
+            stack.enter_context(running_builders(["writer"], lambda _: command(None), words.with_suffix(".writer.log")))
             _await_writer(own)
-        with read_models.elsewhere(model, own) as store, peak_memory(workers_resident) as peak:
+        with read_models.open_shared(model, own) as store, peak_memory(workers_resident) as peak:
             began = time.perf_counter()
-            store.create(NEW, replace(read_models.newborn(model, own), is_complete=False))
+            store.create(NEW, replace(read_models.new_metadata(model, own), is_complete=False))
             names = [f"builder {number}" for number in range(builders)]
-            with building(names, lambda _: command(NEW), words) as running:
-                reach(store.sink(NEW).progress, log.ends, lambda _: running.require_at_work())
-                store.complete(NEW)
+            with running_builders(names, lambda _: command(NEW), words) as running:
+                wait_until_caught_up(store.sink(NEW).progress, log.ends, lambda _: running.raise_if_stopped())
+                store.mark_complete(NEW)
                 sample.rebuild_s.append(time.perf_counter() - began)
             sample.memory_bytes.append(peak())
-            with opener(model)(own, NEW) as shown:
+            with reader_for(model)(own, NEW) as shown:
                 _require_whole(model, shown, left)
         with read_models.STORES[model](own) as store:
-            store.clear()
+            store.drop_all()
     sample.load_s.append(_loaded(model, settings, left))
 
 
 def _await_writer(settings: Settings) -> None:
     """Return once DuckDB's writer answers; what is asked of it while it starts is thrown away."""
     while True:
-        with suppress(NoWriter), read_models.elsewhere("duckdb", settings) as store:
+        with suppress(WriterNotRunning), read_models.open_shared("duckdb", settings) as store:
             store.sink(LIVE).progress()
             return
         time.sleep(0.1)
 
 
-def _require_whole(model: str, shown: Shown, left: Left) -> None:
+def _require_whole(model: str, shown: ModelReader, left: Left) -> None:
     """Count what readers would find."""
     wanted = sum(table.num_rows for table in left.tables().values()) if model == "duckdb" else len(left.documents)
-    found = sum(page.num_rows for subject in shown.subjects for page in shown.pages(subject))
+    found = sum(page.num_rows for subject in shown.subjects for page in shown.scan(subject))
     if found != wanted:
         raise Miscounted(f"{model} holds {found:,} documents or rows, not {wanted:,}")
 
@@ -176,7 +176,7 @@ def _loaded(model: str, settings: Settings, left: Left) -> float:
         return bulk.load_redis(settings, left.documents)
     if model == "elasticsearch":
         return bulk.load_elasticsearch(settings, left.documents)
-    columns = {name: table.columns for name, table in settings.contract.tables.items()}
+    columns = {name: table.columns for name, table in settings.definitions.tables.items()}
     with TemporaryDirectory(prefix="load-") as folder:
         return bulk.load_duckdb(Path(folder), left.tables(), columns)
 

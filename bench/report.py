@@ -14,7 +14,7 @@ from bench.history import History
 from bench.limits import Pair
 from bench.log import Log
 from bench.throughput import CONSUME, FOLD, Samples
-from pipeline.demo.latency_probe import Delays
+from pipeline.demo.latency_probe import VisibilityDelays
 
 
 def print_throughput(console: Console, samples: Samples, log: Log, history: History) -> None:
@@ -54,7 +54,7 @@ def print_limits(console: Console, pairs: Mapping[str, Pair]) -> None:
     console.print(table)
 
 
-def print_latency(console: Console, delays: Mapping[str, Delays]) -> None:
+def print_latency(console: Console, delays: Mapping[str, VisibilityDelays]) -> None:
     """Print how long a commit took to be seen."""
     table = _table("median ms", "99th percentile ms", "orders", "never seen")
     for model, one in delays.items():
@@ -69,7 +69,7 @@ def limits_json(pairs: Mapping[str, Pair]) -> dict[str, Any]:
     return {model: asdict(pair) for model, pair in pairs.items()}
 
 
-def latency_json(delays: Mapping[str, Delays]) -> dict[str, Any]:
+def latency_json(delays: Mapping[str, VisibilityDelays]) -> dict[str, Any]:
     """Every delay."""
     return {model: asdict(one) for model, one in delays.items()}
 

@@ -56,7 +56,7 @@ def measure(settings: Settings, log: Log, history: History, repetitions: int, re
             report(f"{repetition}/{repetitions}  {name}")
             step()
     with read_models.STORES["elasticsearch"](settings) as store:
-        store.clear()
+        store.drop_all()
     return samples
 
 
@@ -67,7 +67,7 @@ class _Bench:
         self._history = history
         self._samples = samples
         self._documents = truth.documents(history)
-        self._rows = {shape.table: truth.rows(history, shape) for shape in settings.contract.row_shapes()}
+        self._rows = {shape.table: truth.rows(history, shape) for shape in settings.definitions.row_shapes()}
 
     def steps(self) -> list[tuple[str, Callable[[], None]]]:
         """One round."""
@@ -91,7 +91,7 @@ class _Bench:
             with closing(open_duckdb(settings)) as store:
                 self._samples.add("duckdb", carry("duckdb", store.sink(GENERATION), settings, self._log))
                 self._note("duckdb", truth.difference_of_duckdb(store, settings, self._history))
-            columns = {name: table.columns for name, table in settings.contract.tables.items()}
+            columns = {name: table.columns for name, table in settings.definitions.tables.items()}
             self._note_bulk("duckdb", bulk.load_duckdb(Path(folder), self._rows, columns))
 
     def _redis(self) -> None:
@@ -102,7 +102,7 @@ class _Bench:
 
     def _elasticsearch(self) -> None:
         with read_models.STORES["elasticsearch"](self._settings) as store:
-            store.clear()
+            store.drop_all()
         self._documents_into("elasticsearch", lambda: truth.read_elasticsearch(self._settings))
         self._note_bulk("elasticsearch", bulk.load_elasticsearch(self._settings, self._documents))
 

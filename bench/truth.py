@@ -44,7 +44,7 @@ def rows(history: History, shape: RowShape) -> pa.Table:
 def difference_of_duckdb(store: DuckdbStore, settings: Settings, history: History) -> str | None:
     """Say how the live rows and the number of versions differ from the truth, or None."""
     with closing(store.connection(GENERATION)) as connection:
-        for shape in settings.contract.row_shapes():
+        for shape in settings.definitions.row_shapes():
             found = connection.execute(f'SELECT * FROM "{shape.table}" ORDER BY id').to_arrow_table()
             expected = rows(history, shape)
             if not found.cast(expected.schema).equals(expected):

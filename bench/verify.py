@@ -115,11 +115,11 @@ def _take(sample: Sample, model: str, settings: Settings, source: psycopg.Connec
     sample.source_s.append(_timed(lambda: read_source(model, settings, source)))
     with store_reader(model, settings) as read:
         sample.store_s.append(_timed(read))
-    (verdict,) = verify([model], settings, Scope(), _Silent())
-    if not verdict.is_equal:
-        raise NotEqual(f"{model}: {dict(verdict.found.counts)}")
-    sample.rows = verdict.rows
-    sample.verify_s.append(verdict.elapsed_s)
+    (result,) = verify([model], settings, Scope(), _Silent())
+    if not result.is_equal:
+        raise NotEqual(f"{model}: {dict(result.found.counts)}")
+    sample.rows = result.rows
+    sample.verify_s.append(result.elapsed_s)
     sample.bare_s.append(_timed(lambda: read_tables(settings, source)))
 
 

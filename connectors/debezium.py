@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from importlib.resources import files
 
-from connectors.errors import ContractBroken
+from connectors.errors import SourceContractViolation
 from connectors.source_session import OPTIONS, startup_options
 
 SHIPPED = "postgres-orders-cdc.json"
 
-MUST_BE: Mapping[str, tuple[str, str]] = {
+REQUIRED_SETTINGS: Mapping[str, tuple[str, str]] = {
     "plugin.name": ("pgoutput", "it is the decoder that every PostgreSQL has built in"),
     "publication.autocreate.mode": ("disabled", "the connector may not widen what is published"),
     "snapshot.mode": ("initial", "a connector that snapshots again by itself leaves deleted rows in the log"),
@@ -33,12 +33,12 @@ MUST_BE: Mapping[str, tuple[str, str]] = {
 }
 """The settings that correctness rests on, each with its only value and the reason."""
 
-MUST_BE_ABSENT: Mapping[str, str] = {
+FORBIDDEN_SETTINGS: Mapping[str, str] = {
     "message.key.columns": "a key that is not the primary key gives several rows one identity",
     "transforms": "a transformed record is no longer an envelope",
 }
 
-MARK_PREFIX = "readmodels"
+WATERMARK_PREFIX = "readmodels"
 
 JSON_VALUES: Mapping[str, str] = {
     "value.converter": "org.apache.kafka.connect.json.JsonConverter",
@@ -47,7 +47,7 @@ JSON_VALUES: Mapping[str, str] = {
 }
 
 
-class ConfigurationRefused(ContractBroken):
+class ConfigurationRefused(SourceContractViolation):
     """A connector configuration under which the read models could silently become wrong."""
 
     remedy = (
@@ -131,7 +131,7 @@ class ConnectorConfiguration:
         excluded = self.settings.get("column.exclude.list", "").split(",")
         return not any(re.fullmatch(pattern.strip(), f"{table}.{column}", re.IGNORECASE) for pattern in excluded)
 
-    def require_safe(self, *, is_double_accepted: bool = False) -> None:
+    def validate(self, *, is_double_accepted: bool = False) -> None:
         """Refuse settings under which changes could be lost, reordered or rounded.
 
         Args:
@@ -142,11 +142,11 @@ class ConnectorConfiguration:
         """
         refusals = [
             f"{key} must be {wanted!r}, not {self.settings.get(key)!r}: {reason}"
-            for key, (wanted, reason) in MUST_BE.items()
+            for key, (wanted, reason) in REQUIRED_SETTINGS.items()
             if self.settings.get(key) != wanted
         ]
         refusals += [
-            f"{key} must not be set: {reason}" for key, reason in MUST_BE_ABSENT.items() if key in self.settings
+            f"{key} must not be set: {reason}" for key, reason in FORBIDDEN_SETTINGS.items() if key in self.settings
         ]
         if self.settings.get("driver.options") not in OPTIONS:
             refusals.append(
@@ -182,7 +182,7 @@ class ConnectorConfiguration:
         return replace(self, name=changes.get("name", self.name), settings={**self.settings, **kept})
 
 
-def shipped_configuration() -> ConnectorConfiguration:
+def default_configuration() -> ConnectorConfiguration:
     """Read the configuration that is shipped; it holds references to secrets, never secrets."""
     document = json.loads(files("connectors").joinpath(SHIPPED).read_text(encoding="utf-8"))
     return ConnectorConfiguration(document["name"], document["config"])

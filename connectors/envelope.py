@@ -7,10 +7,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from connectors.types.pg_types import Kind, column_type
+from connectors.types.pg_types import TypeKind, parse_column_type
 
 
-class Format(Enum):
+class ValueEncoding(Enum):
     """How the values of a topic are written; it is declared, never guessed."""
 
     AVRO = auto()
@@ -26,7 +26,7 @@ class EarlierRecords:
 
     Attributes:
         values: by column, the value that such a record reads as, in the form of
-            `connectors.types.wire_types.assumed_wire`.
+            `connectors.types.wire_types.default_json`.
         end: by partition, the offset from which on every record has the columns; None for all of the log.
     """
 
@@ -35,7 +35,7 @@ class EarlierRecords:
 
 
 @dataclass(frozen=True)
-class TableColumns:
+class SourceTable:
     """What is declared of one source table.
 
     Attributes:
@@ -47,7 +47,7 @@ class TableColumns:
 
     table: str
     columns: Mapping[str, str]
-    format: Format = Format.AVRO
+    format: ValueEncoding = ValueEncoding.AVRO
     earlier: EarlierRecords | None = None
 
 
@@ -55,7 +55,7 @@ NESTED = "_nested"
 """The field of an image that holds arrays of several dimensions, for which Arrow has no one type."""
 
 
-def image_type(table: TableColumns) -> pa.StructType:
+def image_type(table: SourceTable) -> pa.StructType:
     """Return the type of a row image: the declared columns, in their order, each in its one Arrow type.
 
     Where a column is an array, `NESTED` follows: a JSON object with the text, as PostgreSQL prints it, of each array
@@ -64,14 +64,14 @@ def image_type(table: TableColumns) -> pa.StructType:
     Raises:
         UnsupportedType: a declared type cannot be kept exactly.
     """
-    types = {name: column_type(text) for name, text in table.columns.items()}
+    types = {name: parse_column_type(text) for name, text in table.columns.items()}
     fields = [pa.field(name, kind.arrow) for name, kind in types.items()]
-    if any(kind.kind is Kind.ARRAY for kind in types.values()):
+    if any(kind.kind is TypeKind.ARRAY for kind in types.values()):
         fields.append(pa.field(NESTED, pa.string()))
     return pa.struct(fields)
 
 
-def envelope_schema(table: TableColumns) -> pa.Schema:
+def envelope_schema(table: SourceTable) -> pa.Schema:
     """Return the schema of a table's decoded envelopes, one row per record.
 
     Columns:

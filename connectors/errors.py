@@ -26,13 +26,13 @@ class OfRecord:
         return f"{self.place}: {message}" if self.place else message
 
 
-class ContractBroken(OfRecord, Exception):
+class SourceContractViolation(OfRecord, Exception):
     """The source no longer sends what was agreed: going on would store something wrong. Each kind has its remedy."""
 
     remedy: str
 
 
-class UnsupportedType(ContractBroken):
+class UnsupportedType(SourceContractViolation):
     """A declared column has a type of which the connector does not send every value whole."""
 
     remedy = (
@@ -41,7 +41,7 @@ class UnsupportedType(ContractBroken):
     )
 
 
-class MissingColumn(ContractBroken):
+class MissingColumn(SourceContractViolation):
     """A declared column is not in the records that the source sends."""
 
     remedy = (
@@ -50,7 +50,7 @@ class MissingColumn(ContractBroken):
     )
 
 
-class BeforeMissing(ContractBroken):
+class MissingBeforeImage(SourceContractViolation):
     """An update or a deletion came without the row as it was before."""
 
     def __init__(self, message: str, table: str) -> None:
@@ -61,7 +61,7 @@ class BeforeMissing(ContractBroken):
         )
 
 
-class WireTypeRefused(ContractBroken):
+class WireTypeRefused(SourceContractViolation):
     """A column travels in a form that does not carry its declared type exactly."""
 
     remedy = (
@@ -87,13 +87,13 @@ class ScaleExceeded(WireTypeRefused):
     """A numeric has more digits after its point than the contract file declares."""
 
 
-class SystemicError(Exception):
+class DependencyUnavailable(Exception):
     """Nothing is wrong with the records, but they cannot be read now. Each kind has its remedy."""
 
     remedy: str
 
 
-class RegistryUnavailable(SystemicError):
+class RegistryUnavailable(DependencyUnavailable):
     """The schema registry gave no answer, or failed to answer."""
 
     remedy = (
@@ -102,7 +102,7 @@ class RegistryUnavailable(SystemicError):
     )
 
 
-class UnknownSchema(OfRecord, SystemicError):
+class UnknownSchema(OfRecord, DependencyUnavailable):
     """The schema registry does not know the schema id that a record names."""
 
     remedy = (
@@ -111,7 +111,7 @@ class UnknownSchema(OfRecord, SystemicError):
     )
 
 
-class BadRecord(Exception):
+class UnreadableRecord(Exception):
     """One record cannot be read; its neighbours can. The message never holds row values."""
 
     remedy = _BEGIN_BEHIND

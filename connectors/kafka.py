@@ -11,7 +11,7 @@ import structlog
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from connectors.errors import SystemicError
+from connectors.errors import DependencyUnavailable
 
 log = structlog.get_logger()
 
@@ -31,7 +31,7 @@ _ELECTING = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABL
 _ELECTED_AFTER_S = 0.1
 
 
-class KafkaUnavailable(SystemicError):
+class KafkaUnavailable(DependencyUnavailable):
     """The brokers did not answer, or refused the request."""
 
     remedy = "Start the brokers, or correct `kafka.bootstrap_servers` and the user and password in `kafka.client`."
@@ -62,7 +62,7 @@ class KafkaSettings:
             **self.client,
             **named,
             "logger": _ClientLog(),
-            "error_cb": _trouble(self.bootstrap_servers),
+            "error_cb": _outage_log(self.bootstrap_servers),
         }
 
     def admin(self) -> AdminClient:
@@ -80,7 +80,7 @@ class _ClientLog:
         log.debug("kafka client", words=str(record))
 
 
-class _Trouble:
+class _OutageLog:
     """Says that a cluster cannot be reached, once for all clients of this process that find it out together.
 
     A client calls it where it is polled, and goes on trying by itself.
@@ -107,11 +107,11 @@ class _Trouble:
         )
 
 
-_trouble = cache(_Trouble)
+_outage_log = cache(_OutageLog)
 """One for each cluster."""
 
 
-def reason_of(error: KafkaException) -> str:
+def error_text(error: KafkaException) -> str:
     """What Kafka or its client said, in words."""
     return str(error.args[0].str())
 
@@ -168,4 +168,6 @@ def _offsets(admin: AdminClient, names: list[str], which: OffsetSpec, called: st
     try:
         return retry_while_electing(request)
     except KafkaException as error:
-        raise KafkaUnavailable(f"cannot read the {called} offsets of {', '.join(names)}: {reason_of(error)}") from error
+        raise KafkaUnavailable(
+            f"cannot read the {called} offsets of {', '.join(names)}: {error_text(error)}"
+        ) from error

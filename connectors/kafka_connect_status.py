@@ -32,7 +32,7 @@ class ConnectorStatus:
         return self.state == "STOPPED" and not self.tasks
 
     @property
-    def is_at_rest(self) -> bool:
+    def is_paused_or_stopped(self) -> bool:
         """The connector was paused or stopped, and waits to be resumed."""
         return self.state in {"PAUSED", "STOPPED"}
 
@@ -43,11 +43,11 @@ class ConnectorStatus:
 
     def __str__(self) -> str:
         tasks = ", ".join(f"task {task.task_id} {task.state}" for task in self.tasks) or "no tasks"
-        traces = [reason(trace) for trace in (self.trace, *(task.trace for task in self.tasks)) if trace]
+        traces = [summarize_trace(trace) for trace in (self.trace, *(task.trace for task in self.tasks)) if trace]
         return "; ".join([f"connector {self.name} is {self.state} ({tasks})", *traces])
 
 
-def reason(trace: str) -> str:
+def summarize_trace(trace: str) -> str:
     """Shorten a Java stack trace to its first line and its innermost cause."""
     lines = [line.strip() for line in trace.splitlines() if line.strip()]
     causes = [line for line in lines if line.startswith("Caused by: ")]

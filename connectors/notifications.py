@@ -18,11 +18,11 @@ from dataclasses import dataclass, field, replace
 import fastavro
 import msgspec
 
-from connectors.avro.schema import plain
-from connectors.avro.wire_format import HEADER_BYTES, frame
-from connectors.envelope import Format
-from connectors.errors import BadRecord
-from connectors.schema_lookup import Schemas
+from connectors.avro.schema import strip_logical_types
+from connectors.avro.wire_format import HEADER_BYTES, parse_frames
+from connectors.envelope import ValueEncoding
+from connectors.errors import UnreadableRecord
+from connectors.schema_lookup import SchemaLookup
 
 INITIAL_SNAPSHOT = "Initial Snapshot"
 INCREMENTAL_SNAPSHOT = "Incremental Snapshot"
@@ -52,7 +52,7 @@ class Notification(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True)
-class InitialSnapshot:
+class SnapshotStatus:
     """The last attempt at an initial snapshot, and the attempts before it.
 
     Args:
@@ -76,22 +76,22 @@ class InitialSnapshot:
         return tuple(table for table in tables if table not in self.rows and table not in self.filled)
 
 
-def read_notification(value: bytes, form: Format, schemas: Schemas) -> Notification:
+def read_notification(value: bytes, form: ValueEncoding, schemas: SchemaLookup) -> Notification:
     """Read one value of the topic.
 
     Raises:
-        BadRecord: it is no notification.
-        SystemicError: the schema registry cannot be asked, or does not know the schema.
+        UnreadableRecord: it is no notification.
+        DependencyUnavailable: the schema registry cannot be asked, or does not know the schema.
     """
     try:
-        if form is Format.JSON:
+        if form is ValueEncoding.JSON:
             return msgspec.json.decode(value, type=Notification)
         return msgspec.convert(_read_avro(value, schemas), Notification)
     except msgspec.MsgspecError as error:
-        raise BadRecord(f"not a notification: {error}") from error
+        raise UnreadableRecord(f"not a notification: {error}") from error
 
 
-def initial_snapshot(notifications: Iterable[Notification]) -> InitialSnapshot | None:
+def snapshot_status(notifications: Iterable[Notification]) -> SnapshotStatus | None:
     """Fold notifications, in their order; None if they tell of no initial snapshot."""
     known = None
     for one in notifications:
@@ -99,7 +99,7 @@ def initial_snapshot(notifications: Iterable[Notification]) -> InitialSnapshot |
             is_first = known is None or (known.is_first and not known.has_ended)
             failed_at = known.failed_at if known and not known.has_ended else ""
             attempts = known.attempts + 1 if known else 1
-            known = InitialSnapshot(is_first=is_first, attempts=attempts, failed_at=failed_at)
+            known = SnapshotStatus(is_first=is_first, attempts=attempts, failed_at=failed_at)
         elif known is not None and one.aggregate_type == INITIAL_SNAPSHOT:
             known = _further(known, one)
         elif known is not None and one.aggregate_type == INCREMENTAL_SNAPSHOT:
@@ -108,7 +108,7 @@ def initial_snapshot(notifications: Iterable[Notification]) -> InitialSnapshot |
     return known
 
 
-def _further(known: InitialSnapshot, one: Notification) -> InitialSnapshot:
+def _further(known: SnapshotStatus, one: Notification) -> SnapshotStatus:
     if one.type in ("COMPLETED", "SKIPPED"):
         return replace(known, has_ended=True)
     if one.table_read:
@@ -120,12 +120,12 @@ def _further(known: InitialSnapshot, one: Notification) -> InitialSnapshot:
     return known
 
 
-def _read_avro(value: bytes, schemas: Schemas) -> object:
-    faults = frame([value]).faults
+def _read_avro(value: bytes, schemas: SchemaLookup) -> object:
+    faults = parse_frames([value]).faults
     if faults:
-        raise BadRecord(faults[0])
-    schema = fastavro.parse_schema(plain(schemas.schema(int.from_bytes(value[1:HEADER_BYTES], "big"))))
+        raise UnreadableRecord(faults[0])
+    schema = fastavro.parse_schema(strip_logical_types(schemas.schema(int.from_bytes(value[1:HEADER_BYTES], "big"))))
     try:
         return fastavro.schemaless_reader(io.BytesIO(value[HEADER_BYTES:]), schema, None)
     except Exception as error:  # fastavro raises whatever the bytes happen to lead it into
-        raise BadRecord(f"the body does not follow its schema: {type(error).__name__}") from error
+        raise UnreadableRecord(f"the body does not follow its schema: {type(error).__name__}") from error

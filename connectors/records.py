@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 
 @dataclass(frozen=True)
-class Records:
+class RecordBatch:
     """Records of one topic, in the order in which they were polled.
 
     Several partitions may be interleaved; all five columns have one entry per record.
@@ -26,8 +26,8 @@ class Records:
         """A record's topic, partition and offset, for a message."""
         return f"{self.topic}/{self.partitions[row]} offset {self.offsets[row]}"
 
-    def first(self, count: int) -> "Records":
+    def first(self, count: int) -> "RecordBatch":
         """So many records from the beginning."""
-        return Records(
+        return RecordBatch(
             self.topic, self.partitions[:count], self.offsets[:count], self.keys[:count], self.values[:count]
         )

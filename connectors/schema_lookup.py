@@ -5,7 +5,7 @@ from typing import Any, Protocol
 from connectors.errors import UnknownSchema
 
 
-class Schemas(Protocol):
+class SchemaLookup(Protocol):
     """Where schemas are looked up."""
 
     def schema(self, schema_id: int) -> Any:
@@ -18,14 +18,14 @@ class Schemas(Protocol):
         """
 
 
-class AskedOnce:
+class NegativeCache:
     """Schemas of a registry, of which also those that it does not know are asked for only once.
 
     Args:
         schemas: whom to ask.
     """
 
-    def __init__(self, schemas: Schemas) -> None:
+    def __init__(self, schemas: SchemaLookup) -> None:
         self._schemas = schemas
         self.unknown: dict[int, UnknownSchema] = {}
 

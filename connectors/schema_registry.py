@@ -5,8 +5,8 @@ from typing import Any
 import orjson
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient, SchemaRegistryError
 
-from connectors.avro.schema import UnresolvedSchema, resolved
-from connectors.errors import RegistryUnavailable, SystemicError, UnknownSchema
+from connectors.avro.schema import UnresolvedSchema, inline_types
+from connectors.errors import DependencyUnavailable, RegistryUnavailable, UnknownSchema
 
 
 class SchemaRegistry:
@@ -28,7 +28,7 @@ class SchemaRegistry:
         if schema_id not in self._known:
             try:
                 self._known[schema_id] = self._standing_alone(self._client.get_schema(schema_id))
-            except (SystemicError, UnresolvedSchema):
+            except (DependencyUnavailable, UnresolvedSchema):
                 raise
             except SchemaRegistryError as error:
                 raise _translated(error, schema_id) from error
@@ -45,10 +45,10 @@ class SchemaRegistry:
                 raise RegistryUnavailable("the registry answered with a reference that names no schema")
             referenced = self._client.get_version(reference.subject, reference.version)
             types[reference.name] = self._standing_alone(referenced.schema)
-        return resolved(orjson.loads(registered.schema_str or "null"), types)
+        return inline_types(orjson.loads(registered.schema_str or "null"), types)
 
 
-def _translated(error: SchemaRegistryError, schema_id: int) -> SystemicError:
+def _translated(error: SchemaRegistryError, schema_id: int) -> DependencyUnavailable:
     if error.http_status_code == 404:
         return UnknownSchema(f"the registry does not know schema {schema_id}")
     return RegistryUnavailable(f"the registry answered {error.http_status_code} about schema {schema_id}")

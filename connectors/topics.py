@@ -8,14 +8,14 @@ from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
 
 from connectors.debezium import ConnectorConfiguration
-from connectors.errors import ContractBroken
-from connectors.kafka import REQUEST_TIMEOUT_S, KafkaUnavailable, reason_of
+from connectors.errors import SourceContractViolation
+from connectors.kafka import REQUEST_TIMEOUT_S, KafkaUnavailable, error_text
 
 FEWEST_PARTITIONS, MOST_PARTITIONS = 6, 100
-FOREVER = "-1"
+UNLIMITED = "-1"
 
 
-class TopicContractBroken(ContractBroken):
+class TopicContractBroken(SourceContractViolation):
     """A topic exists, and is not what a rebuild from offset zero needs."""
 
     remedy = (
@@ -74,7 +74,7 @@ class TopicSettings:
 
 
 @dataclass(frozen=True)
-class WantedTopic:
+class TopicSpec:
     """One topic as it should be; `replication_factor` None is the brokers' default.
 
     Args:
@@ -90,7 +90,7 @@ class WantedTopic:
 
 
 @dataclass(frozen=True)
-class Identity:
+class TopicIdentity:
     """By what a topic is known: its id changes when it is deleted and made again."""
 
     name: str
@@ -109,14 +109,13 @@ class Topic:
     config: Mapping[str, str]
 
 
-def wanted_topics(configuration: ConnectorConfiguration, settings: TopicSettings) -> list[WantedTopic]:
+def topic_specs(configuration: ConnectorConfiguration, settings: TopicSettings) -> list[TopicSpec]:
     """Every topic the connector writes to. All but the tables' have one partition: their order matters."""
     config = settings.kafka_config
-    service_config = config | {"cleanup.policy": CleanupPolicy.DELETE.value, "retention.ms": FOREVER}
+    service_config = config | {"cleanup.policy": CleanupPolicy.DELETE.value, "retention.ms": UNLIMITED}
     return [
-        WantedTopic(name, settings.partitions, settings.replication_factor, config)
-        for name in configuration.table_topics
-    ] + [WantedTopic(name, 1, settings.replication_factor, service_config) for name in configuration.service_topics]
+        TopicSpec(name, settings.partitions, settings.replication_factor, config) for name in configuration.table_topics
+    ] + [TopicSpec(name, 1, settings.replication_factor, service_config) for name in configuration.service_topics]
 
 
 def describe(admin: AdminClient, names: Iterable[str]) -> dict[str, Topic]:
@@ -133,7 +132,7 @@ def describe(admin: AdminClient, names: Iterable[str]) -> dict[str, Topic]:
             found[name] = answer.result()
         except KafkaException as error:
             if _code(error) != KafkaError.UNKNOWN_TOPIC_OR_PART:
-                raise KafkaUnavailable(f"cannot describe topic {name}: {reason_of(error)}") from error
+                raise KafkaUnavailable(f"cannot describe topic {name}: {error_text(error)}") from error
     configs = _configs(admin, list(found))
     return {
         name: Topic(
@@ -147,14 +146,14 @@ def describe(admin: AdminClient, names: Iterable[str]) -> dict[str, Topic]:
     }
 
 
-class Asked:
+class TopicIdentityRequest:
     """A question for the identities of topics that is on its way to the brokers."""
 
     def __init__(self, admin: AdminClient, names: Iterable[str]) -> None:
         self.names = list(names)
         self._answers = admin.describe_topics(TopicCollection(self.names), request_timeout=REQUEST_TIMEOUT_S)
 
-    def answer(self) -> list[Identity]:
+    def result(self) -> list[TopicIdentity]:
         """Wait for the answer. Topics that are not there are left out.
 
         Raises:
@@ -166,13 +165,13 @@ class Asked:
                 topic = answer.result()
             except KafkaException as error:
                 if _code(error) != KafkaError.UNKNOWN_TOPIC_OR_PART:
-                    raise KafkaUnavailable(f"cannot describe topic {name}: {reason_of(error)}") from error
+                    raise KafkaUnavailable(f"cannot describe topic {name}: {error_text(error)}") from error
                 continue
-            found.append(Identity(name, str(topic.topic_id), len(topic.partitions)))
+            found.append(TopicIdentity(name, str(topic.topic_id), len(topic.partitions)))
         return found
 
 
-def create_missing(admin: AdminClient, topics: Iterable[WantedTopic]) -> list[str]:
+def create_missing(admin: AdminClient, topics: Iterable[TopicSpec]) -> list[str]:
     """Create the topics that do not exist, and verify those that do.
 
     Returns: the names of the created topics.
@@ -183,7 +182,7 @@ def create_missing(admin: AdminClient, topics: Iterable[WantedTopic]) -> list[st
     """
     wanted = {topic.name: topic for topic in topics}
     existing = describe(admin, wanted)
-    differences = [line for name, topic in existing.items() for line in differences_of(wanted[name], topic)]
+    differences = [line for name, topic in existing.items() for line in diff(wanted[name], topic)]
     if differences:
         raise TopicContractBroken("; ".join(differences))
     missing = [topic for name, topic in wanted.items() if name not in existing]
@@ -192,7 +191,7 @@ def create_missing(admin: AdminClient, topics: Iterable[WantedTopic]) -> list[st
     return [topic.name for topic in missing]
 
 
-def tune(admin: AdminClient, topics: Iterable[WantedTopic]) -> list[str]:
+def tune(admin: AdminClient, topics: Iterable[TopicSpec]) -> list[str]:
     """Give existing topics the tuning that they lack.
 
     Returns: the names of the changed topics.
@@ -216,11 +215,11 @@ def tune(admin: AdminClient, topics: Iterable[WantedTopic]) -> list[str]:
         for answer in answers.values():
             answer.result()
     except KafkaException as error:
-        raise KafkaUnavailable(f"cannot change the settings of topics: {reason_of(error)}") from error
+        raise KafkaUnavailable(f"cannot change the settings of topics: {error_text(error)}") from error
     return [resource.name for resource in resources]
 
 
-def differences_of(wanted: WantedTopic, topic: Topic) -> list[str]:
+def diff(wanted: TopicSpec, topic: Topic) -> list[str]:
     """Say in what a topic differs from the one that is wanted, one line for each difference."""
     differences = []
     if topic.partitions != wanted.partitions:
@@ -251,11 +250,11 @@ def delete(admin: AdminClient, names: Iterable[str]) -> list[str]:
             deleted.append(name)
         except KafkaException as error:
             if _code(error) != KafkaError.UNKNOWN_TOPIC_OR_PART:
-                raise KafkaUnavailable(f"cannot delete topic {name}: {reason_of(error)}") from error
+                raise KafkaUnavailable(f"cannot delete topic {name}: {error_text(error)}") from error
     return [name for name in wanted if name in deleted]
 
 
-def _create(admin: AdminClient, topics: list[WantedTopic]) -> None:
+def _create(admin: AdminClient, topics: list[TopicSpec]) -> None:
     asked = admin.create_topics(
         [
             NewTopic(
@@ -274,7 +273,7 @@ def _create(admin: AdminClient, topics: list[WantedTopic]) -> None:
             answer.result()
         except KafkaException as error:
             if _code(error) != KafkaError.TOPIC_ALREADY_EXISTS:
-                raise KafkaUnavailable(f"cannot create topic {name}: {reason_of(error)}") from error
+                raise KafkaUnavailable(f"cannot create topic {name}: {error_text(error)}") from error
 
 
 def _configs(admin: AdminClient, names: list[str]) -> dict[str, dict[str, str]]:
@@ -288,7 +287,7 @@ def _configs(admin: AdminClient, names: list[str]) -> dict[str, dict[str, str]]:
             for resource, answer in answers.items()
         }
     except KafkaException as error:
-        raise KafkaUnavailable(f"cannot read the settings of topics: {reason_of(error)}") from error
+        raise KafkaUnavailable(f"cannot read the settings of topics: {error_text(error)}") from error
 
 
 def _code(error: KafkaException) -> int:

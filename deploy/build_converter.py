@@ -11,7 +11,7 @@ from pathlib import Path
 from stack.artifacts import default_cache
 from stack.java import find_java
 from stack.programs import CONVERTER, install
-from stack.progress import Silence
+from stack.progress import NullReport
 
 SOURCE = Path(__file__).parent / "converter" / "readmodels" / "PostgresConverter.java"
 RELEASE = "17"
@@ -29,10 +29,10 @@ def manifest() -> str:
 
 def build(jar: Path) -> None:
     """Compile the source against the locked Debezium, and write the jar."""
-    programs = install(default_cache(), Silence())
+    programs = install(default_cache(), NullReport())
     class_path = f"{programs.connect_plugins / 'debezium'}/*:{programs.kafka_classpath}"
     with tempfile.TemporaryDirectory() as folder:
-        javac = find_java(Silence()) / "bin" / "javac"
+        javac = find_java(NullReport()) / "bin" / "javac"
         subprocess.run([javac, "--release", RELEASE, "-cp", class_path, "-d", folder, SOURCE], check=True)  # noqa: S603 - a JDK's own compiler
         compiled = Path(folder, _CLASS).read_bytes()
     with zipfile.ZipFile(jar, "w", zipfile.ZIP_DEFLATED) as file:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from stack.artifacts import fetch, locked
 from stack.programs import CONVERTER
-from stack.progress import Silence
+from stack.progress import NullReport
 
 PROGRAMS = ("avro-converter", "debezium")
 """The programs of the lock that are plugins; the rest of Connect comes with Kafka."""
@@ -24,7 +24,7 @@ def lay_out(folder: Path) -> None:
     """
     wanted = [artifact for artifact in locked() if artifact.program in PROGRAMS]
     with tempfile.TemporaryDirectory() as cache:
-        for artifact, file in fetch(wanted, Path(cache), Silence()).items():
+        for artifact, file in fetch(wanted, Path(cache), NullReport()).items():
             place = folder / artifact.program
             place.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, place / artifact.file)

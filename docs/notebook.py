@@ -15,11 +15,11 @@ with app.setup:
     import marimo as mo
 
     from pipeline.cli.context import Context
-    from pipeline.query.as_of import NoPast
-    from pipeline.query.freshness import Ends, freshness
-    from pipeline.query.query import QueryFailed, answer
+    from pipeline.query.as_of import NoHistory
+    from pipeline.query.freshness import EndOffsetsRequest, freshness
+    from pipeline.query.query import QueryFailed, query_with_position
     from pipeline.report.page import page
-    from pipeline.report.queries import Answers, asked
+    from pipeline.report.queries import QueryResults, run_queries
     from sinks.duckdb.query_check import QueryRefused
 
 
@@ -41,9 +41,9 @@ def _():
 @app.cell
 def _(refresh, settings):
     refresh.value
-    ends = Ends(settings.kafka, settings.contract.topics)
-    rows, reached = asked(settings)
-    report = page(Answers(rows, reached, datetime.now(UTC), settings.duckdb.time_zone, ends.after(0.3)))
+    ends = EndOffsetsRequest(settings.kafka, settings.definitions.topics)
+    rows, reached = run_queries(settings)
+    report = page(QueryResults(rows, reached, datetime.now(UTC), settings.duckdb.time_zone, ends.result(0.3)))
     mo.iframe(report, height="900px")
     return ends, report
 
@@ -59,10 +59,12 @@ def _():
 @app.cell
 def _(ends, moment, query, settings):
     try:
-        found = answer(settings, query.value, datetime.fromisoformat(moment.value) if moment.value else None)
-        told = freshness(found.place, ends.after(0), datetime.now(UTC)) if found.place else "not known how fresh"
+        found = query_with_position(
+            settings, query.value, datetime.fromisoformat(moment.value) if moment.value else None
+        )
+        told = freshness(found.place, ends.result(0), datetime.now(UTC)) if found.place else "not known how fresh"
         answered = mo.vstack([mo.ui.table(found.rows.to_pylist(), selection=None), mo.md(told)])
-    except (NoPast, QueryFailed, QueryRefused, ValueError) as error:
+    except (NoHistory, QueryFailed, QueryRefused, ValueError) as error:
         found, answered = None, mo.callout(str(error), kind="warn")
     answered
     return (found,)

@@ -24,14 +24,14 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from connectors.debezium import ConnectorConfiguration, shipped_configuration
+from connectors.debezium import ConnectorConfiguration, default_configuration
 from connectors.kafka import KafkaSettings
 from connectors.topics import TopicSettings
-from pipeline.definitions import Contract, Document, Table
+from pipeline.definitions import DocumentDefinition, ModelDefinitions, TableDefinition
 from pipeline.invalid_config import InvalidConfig, remedy_of
 from pipeline.service_addresses import ElasticsearchSettings, RedisSettings, ServiceSettings, SourceSettings
-from pipeline.worker_settings import BatchSettings, GatherSettings, WatchdogSettings
-from sinks.duckdb.reader_limits import BOUNDS, Bounds
+from pipeline.worker_settings import AccumulatorSettings, BatchSettings, WatchdogSettings
+from sinks.duckdb.reader_limits import DEFAULT_LIMITS, ReaderLimits
 
 MASK = "********"
 _FILE_MODE = re.compile(r"0?[67][0-7]{2}")
@@ -100,17 +100,17 @@ class DuckdbSettings:
     copy_every_s: float = 5.0
     copy_mode: str = "0600"
     memory_limit: str = "2GB"
-    max_query_bytes: int = BOUNDS.max_query_bytes
-    max_result_bytes: int = BOUNDS.max_result_bytes
-    max_readers: int = BOUNDS.max_readers
-    memory_headroom: str = BOUNDS.memory_headroom
-    max_spill: str = BOUNDS.max_spill
+    max_query_bytes: int = DEFAULT_LIMITS.max_query_bytes
+    max_result_bytes: int = DEFAULT_LIMITS.max_result_bytes
+    max_readers: int = DEFAULT_LIMITS.max_readers
+    memory_headroom: str = DEFAULT_LIMITS.memory_headroom
+    max_spill: str = DEFAULT_LIMITS.max_spill
     time_zone: str = "UTC"
 
     @property
-    def bounds(self) -> Bounds:
+    def bounds(self) -> ReaderLimits:
         """The limits of readers' queries."""
-        return Bounds(**{one.name: getattr(self, one.name) for one in fields(Bounds)})
+        return ReaderLimits(**{one.name: getattr(self, one.name) for one in fields(ReaderLimits)})
 
     def __post_init__(self) -> None:
         if self.time_zone not in available_timezones():
@@ -139,21 +139,23 @@ class Settings(BaseSettings):
     envelopes: EnvelopeSettings = EnvelopeSettings()
     batches: BatchSettings = BatchSettings()
     watchdog: WatchdogSettings = WatchdogSettings()
-    catch_up: GatherSettings = GatherSettings(max_bytes=64 * 2**20, max_wait_s=2.0, max_wait_far_behind_s=30.0)
-    rebuild: GatherSettings = GatherSettings(max_bytes=128 * 2**20)
+    catch_up: AccumulatorSettings = AccumulatorSettings(
+        max_bytes=64 * 2**20, max_wait_s=2.0, max_wait_far_behind_s=30.0
+    )
+    rebuild: AccumulatorSettings = AccumulatorSettings(max_bytes=128 * 2**20)
     topic_prefix: str
-    tables: dict[str, Table]
-    documents: dict[str, Document] = {}
+    tables: dict[str, TableDefinition]
+    documents: dict[str, DocumentDefinition] = {}
 
     @property
-    def contract(self) -> Contract:
+    def definitions(self) -> ModelDefinitions:
         """What the read models are made of."""
-        return Contract(topic_prefix=self.topic_prefix, tables=self.tables, documents=self.documents)
+        return ModelDefinitions(topic_prefix=self.topic_prefix, tables=self.tables, documents=self.documents)
 
     @property
     def connector(self) -> ConnectorConfiguration:
         """The connector's configuration."""
-        shipped = shipped_configuration()
+        shipped = default_configuration()
         written = shipped.with_json_values() if self.envelopes.format is ValueFormat.JSON else shipped
         given = self.envelopes.connector
         if "topic.prefix" in given:
@@ -171,7 +173,7 @@ def load(file: Path, defaults: Mapping[str, Any], flags: Mapping[str, Any] | Non
 
     Raises:
         InvalidConfig: a setting is missing or wrong; the message names each, never its value.
-        InvalidContract: the description contradicts itself.
+        InvalidDefinitions: the description contradicts itself.
     """
     if not file.exists():
         raise InvalidConfig(
@@ -209,17 +211,17 @@ def load(file: Path, defaults: Mapping[str, Any], flags: Mapping[str, Any] | Non
             f"{file} cannot be read: {error}", remedy=f"Correct {file} where the message says, as TOML is written."
         ) from error
     # The contract is made here, so that a description that contradicts itself is refused by every command.
-    _ = settings.contract
+    _ = settings.definitions
     return settings
 
 
-def shown(settings: Settings, is_secret_shown: bool) -> dict[str, Any]:
+def to_plain(settings: Settings, is_secret_shown: bool) -> dict[str, Any]:
     """The settings as plain data, in sections; secrets are masked unless they are asked for."""
     sections = {name: getattr(settings, name) for name in Settings.model_fields}
     return {name: _plain(value, "", is_secret_shown) for name, value in sections.items()}
 
 
-def masked(url: str) -> str:
+def mask_secrets(url: str) -> str:
     """A URL or a list of `name=value` without its passwords, wherever they stand."""
     return _SECRET_PARAMETER.sub(rf"\1{MASK}", _PASSWORD_IN_URL.sub(rf"\1:{MASK}@", url))
 
@@ -235,4 +237,4 @@ def _plain(value: Any, name: str, is_secret_shown: bool) -> Any:
         return value.value
     if not isinstance(value, str | Path) or is_secret_shown:
         return value if isinstance(value, int | float | None) else str(value)
-    return MASK if value and _SECRET_NAME.search(name) else masked(str(value))
+    return MASK if value and _SECRET_NAME.search(name) else mask_secrets(str(value))

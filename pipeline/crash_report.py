@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from sinks.batch import Shard, Span
+from sinks.batch import OffsetRange, TopicPartition
 
 _LIBRARIES = ("confluent-kafka", "duckdb", "elasticsearch", "psycopg", "pyarrow", "redis")
 _ABOUT_CODE = (AttributeError, ImportError, NameError, NotImplementedError, OSError, RecursionError, TypeError)
@@ -35,19 +35,22 @@ def is_expected(error: BaseException) -> bool:
     return bool(getattr(error, "remedy", None))
 
 
-def name_records(error: BaseException, span: Span) -> None:
+def name_records(error: BaseException, span: OffsetRange) -> None:
     """Have `told` name the records that were being written when an exception was raised."""
-    spans = ((shard, span.begin.get(shard, end), end) for shard, end in sorted(span.end.items()))
+    spans = (
+        (topic_partition, span.begin.get(topic_partition, end), end)
+        for topic_partition, end in sorted(span.end.items())
+    )
     error.add_note(_RECORDS + ", ".join(_offsets(*one) for one in spans))
 
 
-def _offsets(shard: Shard, begin: int, end: int) -> str:
+def _offsets(topic_partition: TopicPartition, begin: int, end: int) -> str:
     """Name the records of a partition from `begin` to before `end`."""
     offsets = f"offset {begin}" if end - begin <= 1 else f"offsets {begin} to {end - 1}"
-    return f"{shard[0]}/{shard[1]} {offsets}"
+    return f"{topic_partition[0]}/{topic_partition[1]} {offsets}"
 
 
-def told(error: BaseException) -> str:
+def describe_error(error: BaseException) -> str:
     """Return one sentence about an exception, without row values."""
     # A library's notes may quote a row.
     records = [note for note in getattr(error, "__notes__", ()) if note.startswith(_RECORDS)]

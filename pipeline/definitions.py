@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from sinks.batch import FACTS, PLACE
+from sinks.batch import HISTORY_COLUMNS, ORDER_COLUMNS
 from sinks.shape import DocumentShape, RowShape
 
 _DOCUMENT_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")
@@ -17,7 +17,17 @@ _DOCUMENT_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")
 
 
 _RESERVED = {
-    *(*PLACE.names, *FACTS.names, "_special", "_shown", "_row", "_index", "_held", "_was_shown", "rowid"),
+    *(
+        *ORDER_COLUMNS.names,
+        *HISTORY_COLUMNS.names,
+        "_special",
+        "_shown",
+        "_row",
+        "_index",
+        "_held",
+        "_was_shown",
+        "rowid",
+    ),
     *(
         "_valid_from",
         "_valid_to",
@@ -37,14 +47,14 @@ _OURS = "readmodels"
 """The field of a document that is not the source's."""
 
 
-class InvalidContract(ValueError):
+class InvalidDefinitions(ValueError):
     """The description of the read models contradicts itself."""
 
     remedy = "Correct `readmodels.toml`: the message names the table, the document or the column."
 
 
 @dataclass(frozen=True, kw_only=True)
-class Table:
+class TableDefinition:
     """A source table.
 
     Args:
@@ -65,16 +75,18 @@ class Table:
     def __post_init__(self) -> None:
         unknown = [name for name in self.key if name not in self.columns]
         if not self.key or unknown:
-            raise InvalidContract(f"{self.source}: the key {list(self.key)} is not among its columns")
+            raise InvalidDefinitions(f"{self.source}: the key {list(self.key)} is not among its columns")
         reserved = [name for name in self.columns if name.lower() in _RESERVED]
         if reserved:
-            raise InvalidContract(f"{self.source}: the column names {sorted(reserved)} are ours")
+            raise InvalidDefinitions(f"{self.source}: the column names {sorted(reserved)} are ours")
         if alike := _alike(self.columns):
-            raise InvalidContract(f"{self.source}: the column names {alike} differ in case only, which DuckDB ignores")
+            raise InvalidDefinitions(
+                f"{self.source}: the column names {alike} differ in case only, which DuckDB ignores"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
-class Collection:
+class CollectionDefinition:
     """The child rows of a document: their table, and the columns that hold the root's key."""
 
     table: str
@@ -82,40 +94,40 @@ class Collection:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Document:
+class DocumentDefinition:
     """A document: its root table, and its collections by field name."""
 
     root: str
-    collections: Mapping[str, Collection] = field(default_factory=dict)
+    collections: Mapping[str, CollectionDefinition] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Contract:
+class ModelDefinitions:
     """Tables and documents by name, and the topics in which the tables' changes travel."""
 
     topic_prefix: str
-    tables: Mapping[str, Table]
-    documents: Mapping[str, Document]
+    tables: Mapping[str, TableDefinition]
+    documents: Mapping[str, DocumentDefinition]
 
     def __post_init__(self) -> None:
         if len(self.topics) < len(self.tables):
-            raise InvalidContract("two tables have the same source")
+            raise InvalidDefinitions("two tables have the same source")
         if alike := _alike(
             [*self.tables, *(f"{name}_{suffix}" for name in self.tables for suffix in ("history", "as_of"))]
         ):
-            raise InvalidContract(f"tables, or their histories, would have one name in DuckDB: {alike}")
+            raise InvalidDefinitions(f"tables, or their histories, would have one name in DuckDB: {alike}")
         for name, document in self.documents.items():
             if not _DOCUMENT_NAME.fullmatch(name) or name == _OURS:
-                raise InvalidContract(f"document {name!r}: a name has lower-case letters, digits, `_` and `-` only")
+                raise InvalidDefinitions(f"document {name!r}: a name has lower-case letters, digits, `_` and `-` only")
             if document.root not in self.tables:
-                raise InvalidContract(f"document {name}: there is no table {document.root}")
+                raise InvalidDefinitions(f"document {name}: there is no table {document.root}")
             taken = {*self.tables[document.root].columns, _OURS, ""}
             if _OURS in self.tables[document.root].columns:
-                raise InvalidContract(f"document {name}: the column name {_OURS} is ours")
+                raise InvalidDefinitions(f"document {name}: the column name {_OURS} is ours")
             for field_name, collection in document.collections.items():
                 self._require_child(f"{name}.{field_name}", document, collection)
                 if field_name in taken or "/" in field_name:
-                    raise InvalidContract(f"document {name}: {field_name} cannot be the name of a collection")
+                    raise InvalidDefinitions(f"document {name}: {field_name} cannot be the name of a collection")
 
     def topic(self, table: str) -> str:
         """The topic of a table's changes."""
@@ -127,10 +139,10 @@ class Contract:
         return {self.topic(name): name for name in self.tables}
 
     def to_json(self) -> str:
-        """A JSON object that `contract_from` reads back."""
+        """A JSON object that `parse_definitions` reads back."""
         return json.dumps(asdict(self), sort_keys=True)
 
-    def without_ends(self) -> Contract:
+    def without_ends(self) -> ModelDefinitions:
         """The contract of any replay of the same description, whenever it began."""
         tables = {name: replace(table, earlier_end={}) for name, table in self.tables.items()}
         return replace(self, tables=tables)
@@ -150,26 +162,28 @@ class Contract:
             for name, document in self.documents.items()
         ]
 
-    def _require_child(self, place: str, document: Document, collection: Collection) -> None:
+    def _require_child(self, place: str, document: DocumentDefinition, collection: CollectionDefinition) -> None:
         if collection.table not in self.tables:
-            raise InvalidContract(f"{place}: there is no table {collection.table}")
+            raise InvalidDefinitions(f"{place}: there is no table {collection.table}")
         child = self.tables[collection.table]
         missing = [name for name in collection.parent if name not in child.columns]
         if missing or len(collection.parent) != len(self.tables[document.root].key):
-            raise InvalidContract(f"{place}: {list(collection.parent)} does not hold the key of {document.root}")
+            raise InvalidDefinitions(f"{place}: {list(collection.parent)} does not hold the key of {document.root}")
 
 
-def contract_from(text: str) -> Contract:
-    """Read what `Contract.to_json` wrote."""
+def parse_definitions(text: str) -> ModelDefinitions:
+    """Read what `ModelDefinitions.to_json` wrote."""
     plain = json.loads(text)
-    return Contract(
+    return ModelDefinitions(
         topic_prefix=plain["topic_prefix"],
-        tables={name: Table(**{**table, "key": tuple(table["key"])}) for name, table in plain["tables"].items()},
+        tables={
+            name: TableDefinition(**{**table, "key": tuple(table["key"])}) for name, table in plain["tables"].items()
+        },
         documents={
-            name: Document(
+            name: DocumentDefinition(
                 root=document["root"],
                 collections={
-                    field_name: Collection(table=child["table"], parent=tuple(child["parent"]))
+                    field_name: CollectionDefinition(table=child["table"], parent=tuple(child["parent"]))
                     for field_name, child in document["collections"].items()
                 },
             )

@@ -7,7 +7,7 @@ from typing import TextIO
 
 import structlog
 
-from pipeline.terminal_text import visible
+from pipeline.terminal_text import escape_controls
 
 
 def configure(stream: TextIO = sys.stderr) -> None:
@@ -34,4 +34,4 @@ def configure(stream: TextIO = sys.stderr) -> None:
 
 def _with_escapes(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
     """Show what would command a terminal as escapes: names and messages come from others."""
-    return {key: visible(value) if isinstance(value, str) else value for key, value in event.items()}
+    return {key: escape_controls(value) if isinstance(value, str) else value for key, value in event.items()}

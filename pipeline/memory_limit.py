@@ -32,7 +32,7 @@ class MemoryExhausted(Exception):
     """The kernel refused memory to this process; a new process takes its place.
 
     Args:
-        is_bounded: whether the bound is that of `MemoryBound`.
+        is_bounded: whether the bound is that of `MemoryLimit`.
     """
 
     def __init__(self, problem: str, *, is_bounded: bool) -> None:
@@ -46,7 +46,7 @@ class MemoryExhausted(Exception):
 
 
 @dataclass(frozen=True)
-class MemoryBound:
+class MemoryLimit:
     """A bound of the data of this process, in bytes."""
 
     limit_bytes: int
@@ -88,7 +88,7 @@ def named_exhaustion() -> Iterator[None]:
         taken_bytes = data_bytes()
         soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
         resource.setrlimit(resource.RLIMIT_DATA, (hard, hard))
-        # `ulimit -d` sets both limits, and `MemoryBound` the soft one.
+        # `ulimit -d` sets both limits, and `MemoryLimit` the soft one.
         is_bounded = soft != hard
         setting = "`duckdb.memory_headroom`" if is_bounded else "`ulimit -d`"
         bound = "no bound" if soft == resource.RLIM_INFINITY else f"a bound of {soft:,} bytes by {setting}"

@@ -11,15 +11,15 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from connectors.decode.decoder import Decoder
-from connectors.envelope import EarlierRecords, Format, TableColumns
-from connectors.schema_lookup import Schemas
-from connectors.types.numeric import Decimals
+from connectors.envelope import EarlierRecords, SourceTable, ValueEncoding
+from connectors.schema_lookup import SchemaLookup
+from connectors.types.numeric import DecimalPolicy
 from pipeline.config import DecimalMode, Settings, ValueFormat
-from pipeline.definitions import Table, contract_from
-from pipeline.ingest.epoch_history import NO_LIVES, Lives
+from pipeline.definitions import TableDefinition, parse_definitions
+from pipeline.ingest.epoch_history import NO_EPOCHS, EpochHistory
 from pipeline.ingest.projection import DocumentProjection, Projection, RowProjection
-from pipeline.postgres.incremental_snapshot import Asked
-from sinks.generation import Record, now
+from pipeline.postgres.incremental_snapshot import IncrementalSnapshots
+from sinks.generation import GenerationMetadata, utc_now
 from sinks.shape import Shape
 from sinks.sink import Store
 
@@ -42,36 +42,36 @@ def _elasticsearch(settings: Settings) -> Iterator[Store]:
 
     timeout_s = settings.elasticsearch.request_timeout_s
     with elasticsearch.connect(settings.elasticsearch.url, request_timeout_s=timeout_s) as client:
-        yield elasticsearch.ElasticsearchStore(client, settings.contract.document_shapes())
+        yield elasticsearch.ElasticsearchStore(client, settings.definitions.document_shapes())
 
 
 @contextlib.contextmanager
 def _redis(settings: Settings) -> Iterator[Store]:
     from sinks.redis import store as redis
 
-    with contextlib.closing(redis.RedisStore(settings.redis.url, settings.contract.document_shapes())) as store:
+    with contextlib.closing(redis.RedisStore(settings.redis.url, settings.definitions.document_shapes())) as store:
         yield store
 
 
 @contextlib.contextmanager
 def _duckdb(settings: Settings) -> Iterator[Store]:
-    from sinks.duckdb.remote.client import DuckdbElsewhere
-    from sinks.duckdb.remote.server import is_held
+    from sinks.duckdb.remote.client import RemoteDuckdbStore
+    from sinks.duckdb.remote.server import is_writer_running
 
-    if is_held(settings.duckdb.directory):
-        yield DuckdbElsewhere(settings.duckdb.directory)
+    if is_writer_running(settings.duckdb.directory):
+        yield RemoteDuckdbStore(settings.duckdb.directory)
         return
     with contextlib.closing(open_duckdb(settings)) as store:
         yield store
 
 
 @contextlib.contextmanager
-def elsewhere(model: str, settings: Settings) -> Iterator[Store]:
+def open_shared(model: str, settings: Settings) -> Iterator[Store]:
     """A store for one of several processes that write a model: DuckDB's files stay with its own worker."""
     if model == "duckdb":
-        from sinks.duckdb.remote.client import DuckdbElsewhere
+        from sinks.duckdb.remote.client import RemoteDuckdbStore
 
-        yield DuckdbElsewhere(settings.duckdb.directory)
+        yield RemoteDuckdbStore(settings.duckdb.directory)
         return
     with STORES[model](settings) as store:
         yield store
@@ -83,7 +83,7 @@ def open_duckdb(settings: Settings) -> DuckdbStore:
     from sinks.duckdb.store import DuckdbStore
 
     duckdb = settings.duckdb
-    shapes = settings.contract.row_shapes()
+    shapes = settings.definitions.row_shapes()
     return DuckdbStore(duckdb.directory, shapes, duckdb.memory_limit, shipped_views(duckdb.time_zone))
 
 
@@ -96,7 +96,7 @@ SINGLE_WRITER = frozenset({"duckdb"})
 """The models whose store only one process may write; others ask that one."""
 
 
-def named(models: list[str] | None) -> list[str]:
+def parse_names(models: list[str] | None) -> list[str]:
     """Model names as given on a command line; none, or `all`, means every one.
 
     Raises:
@@ -110,33 +110,40 @@ def named(models: list[str] | None) -> list[str]:
     return list(dict.fromkeys(models))
 
 
-def projection(model: str, settings: Settings, lives: Lives = NO_LIVES) -> Projection:
+def projection(model: str, settings: Settings, epoch_history: EpochHistory = NO_EPOCHS) -> Projection:
     """How envelopes become the mutations of a model, for a generation that has been through these epochs."""
-    return (RowProjection if model == "duckdb" else DocumentProjection)(settings.contract, lives)
+    return (RowProjection if model == "duckdb" else DocumentProjection)(settings.definitions, epoch_history)
 
 
 def shapes(model: str, settings: Settings) -> Sequence[Shape]:
     """What a model is made of."""
-    return settings.contract.row_shapes() if model == "duckdb" else settings.contract.document_shapes()
+    return settings.definitions.row_shapes() if model == "duckdb" else settings.definitions.document_shapes()
 
 
-def newborn(model: str, settings: Settings) -> Record:
+def new_metadata(model: str, settings: Settings) -> GenerationMetadata:
     """The record of a generation that is made now, of what the settings describe."""
-    return Record(
-        created_at=now(), shapes=tuple(shapes(model, settings)), contract=settings.contract.to_json(), is_complete=True
+    return GenerationMetadata(
+        created_at=utc_now(),
+        shapes=tuple(shapes(model, settings)),
+        contract=settings.definitions.to_json(),
+        is_complete=True,
     )
 
 
-def settings_of(record: Record, settings: Settings) -> Settings:
+def settings_for(record: GenerationMetadata, settings: Settings) -> Settings:
     """The settings under which a generation is fed: it stays what it was made of, whatever is described since."""
     if not record.contract:
         return settings
-    contract = contract_from(record.contract)
-    made_of = {"topic_prefix": contract.topic_prefix, "tables": contract.tables, "documents": contract.documents}
+    definitions = parse_definitions(record.contract)
+    made_of = {
+        "topic_prefix": definitions.topic_prefix,
+        "tables": definitions.tables,
+        "documents": definitions.documents,
+    }
     return settings.model_copy(update=made_of)
 
 
-def builders(model: str) -> int:
+def default_builders(model: str) -> int:
     """How many processes fill a new generation, unless somebody says.
 
     One for every core. Of Elasticsearch, one for every two: builders hold different partitions, and so different parts
@@ -147,7 +154,7 @@ def builders(model: str) -> int:
     return max(1, cores // 2) if model == "elasticsearch" else cores
 
 
-def group(model: str, generation: int) -> str:
+def consumer_group(model: str, generation: int) -> str:
     """The consumer group that feeds a generation."""
     return f"readmodels.{model}.{generation}"
 
@@ -159,31 +166,33 @@ def registry(settings: Settings) -> SchemaRegistry:
     return SchemaRegistry.at(settings.schema_registry.url)
 
 
-def incremental(settings: Settings) -> Asked:
+def incremental_snapshots(settings: Settings) -> IncrementalSnapshots:
     """Where incremental snapshots are asked for."""
     source = settings.source
-    return Asked(settings.kafka, settings.connector, source.url, source.replication_role, registry(settings))
+    return IncrementalSnapshots(
+        settings.kafka, settings.connector, source.url, source.replication_role, registry(settings)
+    )
 
 
-def decoder(settings: Settings, schemas: Schemas | None = None, *, is_lenient: bool = False) -> Decoder:
+def decoder(settings: Settings, schemas: SchemaLookup | None = None, *, is_lenient: bool = False) -> Decoder:
     """What turns the topics' records into envelopes.
 
     Args:
         schemas: where schemas are looked up; None for the registry.
         is_lenient: whether any record may lack columns, or have them in another type; they then read as NULL.
     """
-    contract, envelopes = settings.contract, settings.envelopes
-    form = Format.JSON if envelopes.format is ValueFormat.JSON else Format.AVRO
-    decimals = Decimals.ALLOW_DOUBLE if envelopes.decimals is DecimalMode.DOUBLE else Decimals.EXACT
+    definitions, envelopes = settings.definitions, settings.envelopes
+    form = ValueEncoding.JSON if envelopes.format is ValueFormat.JSON else ValueEncoding.AVRO
+    decimals = DecimalPolicy.ALLOW_DOUBLE if envelopes.decimals is DecimalMode.DOUBLE else DecimalPolicy.EXACT
     tables = {
-        topic: TableColumns(table.source, table.columns, form, _earlier(table, is_lenient=is_lenient))
-        for topic, name in contract.topics.items()
-        for table in [contract.tables[name]]
+        topic: SourceTable(table.source, table.columns, form, _earlier(table, is_lenient=is_lenient))
+        for topic, name in definitions.topics.items()
+        for table in [definitions.tables[name]]
     }
     return Decoder(tables, schemas or registry(settings), decimals)
 
 
-def _earlier(table: Table, *, is_lenient: bool) -> EarlierRecords | None:
+def _earlier(table: TableDefinition, *, is_lenient: bool) -> EarlierRecords | None:
     if is_lenient:
         return EarlierRecords({name: None for name in table.columns if name not in table.key})
     if not table.earlier:

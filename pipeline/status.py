@@ -15,7 +15,7 @@ from pipeline.health.checks import find_problems
 from pipeline.health.lag import PartitionLag
 from pipeline.health.observation import Observation
 from pipeline.health.problem import Problem
-from pipeline.runtime.workers import Worker
+from pipeline.runtime.workers import KnownWorker
 
 Fact = TypeVar("Fact")
 
@@ -42,7 +42,7 @@ class ModelStatus:
     staleness_s: float | None = None
     partitions: tuple[PartitionLag, ...] = ()
     paused_since: datetime | None = None
-    workers: tuple[Worker, ...] = ()
+    workers: tuple[KnownWorker, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Convert to plain data."""
@@ -78,7 +78,7 @@ class Status:
         return {"problem": first.problem if first else None, "remedy": first.remedy if first else None}
 
 
-def look(
+def collect(
     settings: Settings, models: Sequence[str] = read_models.MODELS, max_staleness_s: float | None = None
 ) -> Status:
     """Read the facts and carry out the checks. A server that does not answer is a problem, not an error.

@@ -14,7 +14,7 @@ _COMMAND = re.compile(f"[{_COMMANDS}]")
 _COMMAND_OR_BREAK = re.compile(rf"[{_COMMANDS}\t\n]")
 
 
-def visible(text: str) -> str:
+def escape_controls(text: str) -> str:
     """Replace characters that command a terminal, or change the order in which it shows others, by escapes.
 
     Line feeds and tabs stay.

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-FEW = 1_000
+CAUGHT_UP_RECORDS = 1_000
 """Records: a worker that is given fewer at once, or that lags by fewer, has caught up."""
 
 
-MANY = 50_000
+FAR_BEHIND_RECORDS = 50_000
 """Records: a worker that lags by as many shows a state that is seconds old, and fewer writes make it current sooner."""
 
 
 @dataclass(frozen=True)
-class GatherSettings:
+class AccumulatorSettings:
     """How much is gathered before it is written, as long as more records wait.
 
     Args:
@@ -29,8 +29,8 @@ class GatherSettings:
     max_bytes: int = 0
     max_wait_s: float | None = None
     max_wait_far_behind_s: float | None = None
-    few_records: int = FEW
-    many_records: int = MANY
+    few_records: int = CAUGHT_UP_RECORDS
+    many_records: int = FAR_BEHIND_RECORDS
 
     def __post_init__(self) -> None:
         limits = (self.max_bytes, self.max_wait_s or 0, self.max_wait_far_behind_s or 0)
@@ -38,7 +38,7 @@ class GatherSettings:
             raise ValueError(f"no limit of what is gathered may be below zero: {self}")
 
 
-NOTHING_GATHERED = GatherSettings()
+NO_ACCUMULATION = AccumulatorSettings()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +78,6 @@ class WatchdogSettings:
         if min(self.elasticsearch_s, self.redis_s, self.duckdb_s) <= 0:
             raise ValueError(f"every budget must be above zero: {self}")
 
-    def of(self, model: str) -> float:
+    def budget_for(self, model: str) -> float:
         """The budget of a model's store."""
         return {"elasticsearch": self.elasticsearch_s, "redis": self.redis_s, "duckdb": self.duckdb_s}[model]

@@ -8,16 +8,16 @@ from typing import Any
 
 import pyarrow as pa
 
-from sinks.errors import ProgressLost
-from sinks.ordering.range_tombstone import Fence
+from sinks.errors import OffsetGap
+from sinks.ordering.range_tombstone import RangeTombstone
 
-Shard = tuple[str, int]
+TopicPartition = tuple[str, int]
 """A topic and one of its partitions."""
 
 OffsetRows = Sequence[Sequence[Any]]
 """Offsets as JSON holds them: rows of topic, partition and offset."""
 
-PLACE = pa.schema(
+ORDER_COLUMNS = pa.schema(
     [
         pa.field("_epoch", pa.int32(), nullable=False),
         pa.field("_is_snapshot", pa.bool_(), nullable=False),
@@ -34,7 +34,7 @@ PLACE = pa.schema(
 The underscore keeps them apart from a source's own columns, of which a soft `deleted` is common.
 """
 
-PART = pa.schema(
+PART_COLUMNS = pa.schema(
     [
         pa.field("key", pa.string(), nullable=False),
         pa.field("part", pa.string(), nullable=False),
@@ -44,10 +44,10 @@ PART = pa.schema(
 """The columns of a change to a document: its key, the part of it, and the part's image as a JSON object."""
 
 
-FACTS = pa.schema([pa.field("_op", pa.string()), pa.field("_committed_at", pa.timestamp("us", tz="UTC"))])
+HISTORY_COLUMNS = pa.schema([pa.field("_op", pa.string()), pa.field("_committed_at", pa.timestamp("us", tz="UTC"))])
 """What a row's history says of a change: Debezium's `op`, and when the source committed it."""
 
-SPECIAL = "_special"
+SPECIAL_COLUMNS = "_special"
 """A column that rows may have: a JSON object of the values that no column of the row can hold, by column, or null."""
 
 
@@ -66,11 +66,11 @@ class Mutations:
 
 
 @dataclass(frozen=True)
-class Span:
+class OffsetRange:
     """The part of the log that a batch covers: per shard its first offset, and the next offset after it."""
 
-    begin: Mapping[Shard, int]
-    end: Mapping[Shard, int]
+    begin: Mapping[TopicPartition, int]
+    end: Mapping[TopicPartition, int]
 
 
 @dataclass(frozen=True)
@@ -78,12 +78,12 @@ class Batch:
     """Mutations and fences, and the span of the log that they are the whole content of."""
 
     mutations: tuple[Mutations, ...] = ()
-    fences: tuple[Fence, ...] = ()
-    span: Span = field(default_factory=lambda: Span({}, {}))
+    range_tombstones: tuple[RangeTombstone, ...] = ()
+    span: OffsetRange = field(default_factory=lambda: OffsetRange({}, {}))
 
-    def changes_of(self, document: str) -> pa.Table:
+    def part_changes(self, document: str) -> pa.Table:
         """The changes of all parts of a document as one table: what was changed together is written together."""
-        parts = pa.schema([*PLACE, *PART])
+        parts = pa.schema([*ORDER_COLUMNS, *PART_COLUMNS])
         found = [one.changes.select(parts.names) for one in self.mutations if one.target == document]
         return pa.concat_tables(found) if found else parts.empty_table()
 
@@ -92,36 +92,52 @@ class Batch:
 class Progress:
     """The next offset of every shard that a generation has not yet taken in; zero where it has taken in nothing."""
 
-    offsets: Mapping[Shard, int] = field(default_factory=dict)
+    offsets: Mapping[TopicPartition, int] = field(default_factory=dict)
 
-    def of(self, shard: Shard) -> int:
+    def next_offset(self, topic_partition: TopicPartition) -> int:
         """The next offset of one shard."""
-        return self.offsets.get(shard, 0)
+        return self.offsets.get(topic_partition, 0)
 
-    def lag(self, ends: Mapping[Shard, int]) -> dict[Shard, int]:
+    def lag(self, ends: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
         """Return how many offsets are missing up to these ends, for every shard that has not reached its end."""
-        return {shard: end - self.of(shard) for shard, end in ends.items() if self.of(shard) < end}
+        return {
+            topic_partition: end - self.next_offset(topic_partition)
+            for topic_partition, end in ends.items()
+            if self.next_offset(topic_partition) < end
+        }
 
-    def require(self, span: Span) -> None:
+    def require_contiguous(self, span: OffsetRange) -> None:
         """Refuse a span that begins beyond this progress: what lies between would be lost.
 
         Raises:
-            ProgressLost: a shard of the span begins beyond the stored offset.
+            OffsetGap: a shard of the span begins beyond the stored offset.
         """
-        lost = {shard: self.of(shard) for shard, begin in span.begin.items() if begin > self.of(shard)}
+        lost = {
+            topic_partition: self.next_offset(topic_partition)
+            for topic_partition, begin in span.begin.items()
+            if begin > self.next_offset(topic_partition)
+        }
         if lost:
-            raise ProgressLost(lost)
+            raise OffsetGap(lost)
 
-    def moved_to(self, end: Mapping[Shard, int]) -> Progress:
+    def advance(self, end: Mapping[TopicPartition, int]) -> Progress:
         """Merge per shard, never downward: another worker may be further."""
-        return Progress({**self.offsets, **{shard: max(self.of(shard), offset) for shard, offset in end.items()}})
+        return Progress(
+            {
+                **self.offsets,
+                **{
+                    topic_partition: max(self.next_offset(topic_partition), offset)
+                    for topic_partition, offset in end.items()
+                },
+            }
+        )
 
 
-def offsets_to_json(offsets: Mapping[Shard, int]) -> OffsetRows:
+def offsets_to_json(offsets: Mapping[TopicPartition, int]) -> OffsetRows:
     """Return offsets as rows of topic, partition and offset."""
-    return [[*shard, offset] for shard, offset in offsets.items()]
+    return [[*topic_partition, offset] for topic_partition, offset in offsets.items()]
 
 
-def offsets_from_json(rows: OffsetRows) -> dict[Shard, int]:
+def offsets_from_json(rows: OffsetRows) -> dict[TopicPartition, int]:
     """Read the offsets that `offsets_to_json` wrote."""
     return {(topic, partition): offset for topic, partition, offset in rows}

@@ -11,8 +11,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sinks.batch import Shard, offsets_from_json, offsets_to_json
-from sinks.ordering.range_tombstone import Fence
+from sinks.batch import TopicPartition, offsets_from_json, offsets_to_json
+from sinks.ordering.range_tombstone import RangeTombstone
 
 
 class EpochKind(StrEnum):
@@ -43,7 +43,7 @@ class Epoch:
         is_settled: whether the snapshot that it begins with has ended, and what it left is swept. One that was
             continued is as settled as the one before it.
         snapshot_lsn: that of the snapshot once it is settled; zero where it found no rows, or none was looked for.
-        fences: the sweeps that settled it.
+        range_tombstones: the sweeps that settled it.
     """
 
     number: int
@@ -51,50 +51,52 @@ class Epoch:
     fingerprint: Mapping[str, str]
     opened_at: datetime
     reason: str = ""
-    begins_at: Mapping[Shard, int] = field(default_factory=dict)
-    resumes_at: Mapping[Shard, int] = field(default_factory=dict)
+    begins_at: Mapping[TopicPartition, int] = field(default_factory=dict)
+    resumes_at: Mapping[TopicPartition, int] = field(default_factory=dict)
     is_settled: bool = False
     snapshot_lsn: int = 0
-    fences: tuple[Fence, ...] = ()
+    fences: tuple[RangeTombstone, ...] = ()
 
-    def settled(self, snapshot_lsn: int, fences: tuple[Fence, ...]) -> Epoch:
+    def with_snapshot_complete(self, snapshot_lsn: int, range_tombstones: tuple[RangeTombstone, ...]) -> Epoch:
         """This epoch once its snapshot has ended."""
-        return replace(self, is_settled=True, snapshot_lsn=snapshot_lsn, fences=fences)
+        return replace(self, is_settled=True, snapshot_lsn=snapshot_lsn, fences=range_tombstones)
 
-    def joined(self, other: Epoch) -> Epoch:
+    def merge(self, other: Epoch) -> Epoch:
         """What is known of one epoch, by two who noted it: how it began stands, and that it is settled."""
         known = {**other.fingerprint, **self.fingerprint}
         settled = self if self.is_settled else other
         return replace(
-            self.settled(settled.snapshot_lsn, settled.fences), fingerprint=known, is_settled=settled.is_settled
+            self.with_snapshot_complete(settled.snapshot_lsn, settled.fences),
+            fingerprint=known,
+            is_settled=settled.is_settled,
         )
 
-    def to_plain(self) -> dict[str, Any]:
-        """An object of JSON, but for times, that `epoch_from` reads back."""
+    def to_json(self) -> dict[str, Any]:
+        """An object of JSON, but for times, that `parse_epoch` reads back."""
         return {
             **asdict(self),
             "begins_at": offsets_to_json(self.begins_at),
             "resumes_at": offsets_to_json(self.resumes_at),
-            "fences": [fence.to_json() for fence in self.fences],
+            "fences": [range_tombstone.to_json() for range_tombstone in self.fences],
         }
 
 
-def noting(epochs: tuple[Epoch, ...], epoch: Epoch) -> tuple[Epoch, ...]:
+def upsert(epochs: tuple[Epoch, ...], epoch: Epoch) -> tuple[Epoch, ...]:
     """These epochs and one more, or more of one that is known; one that skips a number is left out."""
     if epoch.number > len(epochs):
         return epochs
     if epoch.number == len(epochs):
         return (*epochs, epoch)
-    return tuple(one.joined(epoch) if one.number == epoch.number else one for one in epochs)
+    return tuple(one.merge(epoch) if one.number == epoch.number else one for one in epochs)
 
 
-def epoch_from(plain: Mapping[str, Any]) -> Epoch:
-    """Read what `to_plain` wrote."""
+def parse_epoch(plain: Mapping[str, Any]) -> Epoch:
+    """Read what `to_json` wrote."""
     read = {
         "kind": EpochKind(plain["kind"]),
         "opened_at": datetime.fromisoformat(plain["opened_at"]),
         "begins_at": offsets_from_json(plain["begins_at"]),
         "resumes_at": offsets_from_json(plain["resumes_at"]),
-        "fences": tuple(map(Fence.from_json, plain["fences"])),
+        "fences": tuple(map(RangeTombstone.from_json, plain["fences"])),
     }
     return Epoch(**{**plain, **read})

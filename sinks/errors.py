@@ -35,13 +35,13 @@ class StoreBlocked(StoreUnavailable):
         self.remedy = remedy
 
 
-class StoreBroken(SinkError):
+class StoreNeedsRestart(SinkError):
     """The store cannot go on in this process; what it holds on disk is whole, and a new process opens it again."""
 
     remedy = "The worker restarts by itself. If the error recurs, free space on the disk that `duckdb.directory` names."
 
 
-class MemoryRefused(StoreBroken):
+class MemoryRefused(StoreNeedsRestart):
     """The kernel refused memory to a store that runs in this process."""
 
 
@@ -82,7 +82,7 @@ class GenerationInUse(SinkError):
     )
 
 
-class ProgressLost(SinkError):
+class OffsetGap(SinkError):
     """The store's progress lies before the batch: it lost writes that it had acknowledged.
 
     Args:

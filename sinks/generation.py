@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from sinks.batch import Batch, Shard, Span
-from sinks.epoch import Epoch, epoch_from, noting
-from sinks.ordering.range_tombstone import Fence
-from sinks.shape import Shape, shape_from
+from sinks.batch import Batch, OffsetRange, TopicPartition
+from sinks.epoch import Epoch, parse_epoch, upsert
+from sinks.ordering.range_tombstone import RangeTombstone
+from sinks.shape import Shape, parse_shape
 
 
-class State(StrEnum):
+class GenerationState(StrEnum):
     """Where a generation stands.
 
     Attributes:
@@ -34,7 +34,7 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Record:
+class GenerationMetadata:
     """What a store keeps of a generation, in the store.
 
     Args:
@@ -47,7 +47,7 @@ class Record:
         filled_per_s: offsets of the log by the seconds that they took when it was filled; zero where nobody timed it.
         shown_at: when readers last began to see it; None where they never did.
         seed_offsets: where its log begins, per shard that does not begin at zero.
-        fences: those that its log does not tell.
+        range_tombstones: those that its log does not tell.
         epochs: the lives of its log; empty where nobody has fed it yet.
         is_unreadable: whether the store's metadata cannot be read; then nothing else here is known.
     """
@@ -59,28 +59,28 @@ class Record:
     is_rejected: bool = False
     filled_per_s: float = 0.0
     shown_at: datetime | None = None
-    seed_offsets: Mapping[Shard, int] = field(default_factory=dict)
-    fences: tuple[Fence, ...] = ()
+    seed_offsets: Mapping[TopicPartition, int] = field(default_factory=dict)
+    fences: tuple[RangeTombstone, ...] = ()
     epochs: tuple[Epoch, ...] = ()
     is_unreadable: bool = False
 
-    def state(self, *, is_live: bool) -> State:
+    def state(self, *, is_live: bool) -> GenerationState:
         """Where the generation stands, given whether readers see it."""
         if not self.is_complete and (is_live or not self.shown_at):
-            return State.BUILDING
+            return GenerationState.BUILDING
         if is_live:
-            return State.LIVE
+            return GenerationState.LIVE
         if self.is_rejected:
-            return State.REJECTED
-        return State.KEPT if self.shown_at else State.READY
+            return GenerationState.REJECTED
+        return GenerationState.KEPT if self.shown_at else GenerationState.READY
 
-    def completed(self, filled_per_s: float) -> Record:
+    def as_complete(self, filled_per_s: float) -> GenerationMetadata:
         """This record, of a generation that is complete; how fast it was stands where nothing new is known of it."""
         return replace(self, is_complete=True, filled_per_s=filled_per_s or self.filled_per_s)
 
-    def noting(self, epoch: Epoch) -> Record:
+    def with_epoch(self, epoch: Epoch) -> GenerationMetadata:
         """This record, with what is known of one epoch."""
-        return replace(self, epochs=noting(self.epochs, epoch))
+        return replace(self, epochs=upsert(self.epochs, epoch))
 
     @property
     def is_followed(self) -> bool:
@@ -88,23 +88,23 @@ class Record:
         return self.is_complete or self.shown_at is not None
 
     @property
-    def seed(self) -> Batch:
+    def initial_batch(self) -> Batch:
         """What a generation is given before anything of the log; it may be given again."""
-        return Batch(fences=self.fences, span=Span({}, self.seed_offsets))
+        return Batch(range_tombstones=self.fences, span=OffsetRange({}, self.seed_offsets))
 
     def to_json(self) -> str:
         """A JSON object that `from_json` reads back."""
         plain = {
             **asdict(self),
             "shapes": [asdict(shape) for shape in self.shapes],
-            "seed_offsets": [[*shard, offset] for shard, offset in self.seed_offsets.items()],
-            "fences": [fence.to_json() for fence in self.fences],
-            "epochs": [epoch.to_plain() for epoch in self.epochs],
+            "seed_offsets": [[*topic_partition, offset] for topic_partition, offset in self.seed_offsets.items()],
+            "fences": [range_tombstone.to_json() for range_tombstone in self.fences],
+            "epochs": [epoch.to_json() for epoch in self.epochs],
         }
         return json.dumps(plain, default=datetime.isoformat)
 
     @classmethod
-    def from_json(cls, text: str | bytes) -> Record:
+    def from_json(cls, text: str | bytes) -> GenerationMetadata:
         """Read what `to_json` wrote."""
         plain: dict[str, Any] = json.loads(text)
         read = {name: _READERS[name](value) for name, value in plain.items() if name in _READERS}
@@ -117,44 +117,44 @@ def _moment(text: str | None) -> datetime | None:
 
 _READERS: Mapping[str, Callable[[Any], Any]] = {
     "created_at": _moment,
-    "shapes": lambda shapes: tuple(map(shape_from, shapes)),
+    "shapes": lambda shapes: tuple(map(parse_shape, shapes)),
     "contract": str,
     "is_complete": bool,
     "is_rejected": bool,
     "filled_per_s": float,
     "shown_at": _moment,
     "seed_offsets": lambda places: {(topic, partition): offset for topic, partition, offset in places},
-    "fences": lambda fences: tuple(map(Fence.from_json, fences)),
-    "epochs": lambda epochs: tuple(map(epoch_from, epochs)),
+    "fences": lambda range_tombstones: tuple(map(RangeTombstone.from_json, range_tombstones)),
+    "epochs": lambda epochs: tuple(map(parse_epoch, epochs)),
 }
 """How the fields of a record are read; one that another version of this program wrote beside them is left alone."""
 
 
-UNKNOWN = Record()
+NO_METADATA = GenerationMetadata()
 """The record of a generation of which nothing was noted: one that was prepared, and filled, without ceremony."""
 
-UNREADABLE = Record(is_unreadable=True, is_rejected=True)
+UNREADABLE_METADATA = GenerationMetadata(is_unreadable=True, is_rejected=True)
 """The record of a generation whose metadata is damaged; as a rejected one, no cutover shows it."""
 
 
-def readable(text: str | bytes) -> Record:
-    """Read a record as a store keeps it; `UNREADABLE` where it is damaged."""
+def readable(text: str | bytes) -> GenerationMetadata:
+    """Read a record as a store keeps it; `UNREADABLE_METADATA` where it is damaged."""
     try:
-        return Record.from_json(text)
+        return GenerationMetadata.from_json(text)
     except (ValueError, TypeError, KeyError, AttributeError):
-        return UNREADABLE
+        return UNREADABLE_METADATA
 
 
-def now() -> datetime:
+def utc_now() -> datetime:
     """This moment, as records have it."""
     return datetime.now(UTC)
 
 
-def kept(generations: Mapping[int, Record], live: int | None) -> list[int]:
+def rollback_candidates(generations: Mapping[int, GenerationMetadata], live: int | None) -> list[int]:
     """The generations that readers saw before the live one, the last of them first."""
     seen = {
         number: record.shown_at
         for number, record in generations.items()
-        if number != live and record.shown_at and record.state(is_live=False) is State.KEPT
+        if number != live and record.shown_at and record.state(is_live=False) is GenerationState.KEPT
     }
     return sorted(seen, key=lambda number: seen[number], reverse=True)

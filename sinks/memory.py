@@ -5,28 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from sinks.batch import FACTS, PLACE, SPECIAL, Batch, Mutations, Progress
+from sinks.batch import HISTORY_COLUMNS, ORDER_COLUMNS, SPECIAL_COLUMNS, Batch, Mutations, Progress
 from sinks.epoch import Epoch
 from sinks.errors import GenerationInUse
-from sinks.generation import UNKNOWN, Record, now
-from sinks.ordering.fold import registers
-from sinks.ordering.range_tombstone import Fences
-from sinks.ordering.register import NOTHING, Register, join
+from sinks.generation import NO_METADATA, GenerationMetadata, utc_now
+from sinks.ordering.fold import iter_registers
+from sinks.ordering.range_tombstone import RangeTombstones
+from sinks.ordering.register import EMPTY_REGISTER, Register, merge_registers
 from sinks.rejection import NO_REJECTIONS, Rejections
-from sinks.shape import DocumentShape, Shape, collection_of, scope
+from sinks.shape import DocumentShape, Shape, collection_of, tombstone_scope
 
 Name = tuple[object, ...]
 """A target, and the values of its identity."""
 
 
 @dataclass
-class Generation:
+class MemoryGeneration:
     """What a generation holds."""
 
     registers: dict[Name, Register] = field(default_factory=dict)
-    fences: Fences = field(default_factory=Fences)
+    range_tombstones: RangeTombstones = field(default_factory=RangeTombstones)
     progress: Progress = field(default_factory=Progress)
-    record: Record = UNKNOWN
+    record: GenerationMetadata = NO_METADATA
 
 
 class MemoryStore:
@@ -34,10 +34,10 @@ class MemoryStore:
 
     def __init__(self, shapes: Iterable[Shape]) -> None:
         self.shapes = {shape.target: shape for shape in shapes}
-        self.held: dict[int, Generation] = {}
+        self.held: dict[int, MemoryGeneration] = {}
         self.shown: int | None = None
 
-    def generations(self) -> dict[int, Record]:
+    def generations(self) -> dict[int, GenerationMetadata]:
         return {number: self.held[number].record for number in sorted(self.held)}
 
     def live(self) -> int | None:
@@ -46,24 +46,24 @@ class MemoryStore:
     def sink(self, generation: int) -> MemorySink:
         return MemorySink(self, generation)
 
-    def create(self, generation: int, record: Record) -> None:
-        self.held.setdefault(generation, Generation(record=record))
+    def create(self, generation: int, record: GenerationMetadata) -> None:
+        self.held.setdefault(generation, MemoryGeneration(record=record))
 
-    def complete(self, generation: int, filled_per_s: float = 0.0) -> None:
-        self.held[generation].record = self.held[generation].record.completed(filled_per_s)
+    def mark_complete(self, generation: int, filled_per_s: float = 0.0) -> None:
+        self.held[generation].record = self.held[generation].record.as_complete(filled_per_s)
 
-    def reject(self, generation: int) -> None:
+    def mark_rejected(self, generation: int) -> None:
         self.held[generation].record = replace(self.held[generation].record, is_rejected=True)
 
-    def note(self, generation: int, epoch: Epoch) -> None:
-        self.held[generation].record = self.held[generation].record.noting(epoch)
+    def record_epoch(self, generation: int, epoch: Epoch) -> None:
+        self.held[generation].record = self.held[generation].record.with_epoch(epoch)
 
     def drop(self, generation: int) -> None:
         if generation == self.shown:
             raise GenerationInUse(f"generation {generation} is live")
         self.held.pop(generation, None)
 
-    def clear(self) -> None:
+    def drop_all(self) -> None:
         self.held.clear()
         self.shown = None
 
@@ -82,7 +82,7 @@ class MemorySink:
         self._generation = generation
 
     def prepare(self) -> None:
-        self._store.held.setdefault(self._generation, Generation())
+        self._store.held.setdefault(self._generation, MemoryGeneration())
 
     @property
     def _shapes(self) -> Mapping[str, Shape]:
@@ -94,35 +94,43 @@ class MemorySink:
 
     def write(self, batch: Batch) -> None:
         generation = self._store.held[self._generation]
-        generation.progress.require(batch.span)
-        generation.fences = generation.fences.joined(batch.fences)
-        if batch.fences:
+        generation.progress.require_contiguous(batch.span)
+        generation.range_tombstones = generation.range_tombstones.merge(batch.range_tombstones)
+        if batch.range_tombstones:
             for name, register in generation.registers.items():
-                generation.registers[name] = join(register, self._fence(generation.fences, name, register))
+                generation.registers[name] = merge_registers(
+                    register, self._fence(generation.range_tombstones, name, register)
+                )
         for mutations in batch.mutations:
             shape = self._shapes[mutations.target]
-            for identity, register in registers(mutations.changes, shape.identity, image_columns(mutations)):
+            for identity, register in iter_registers(mutations.changes, shape.register_key, image_columns(mutations)):
                 name = (mutations.target, *identity)
                 # A deletion stays as a register: without it, a replayed image would revive the row.
-                known = generation.registers.get(name, NOTHING)
-                generation.registers[name] = join(known, register, self._fence(generation.fences, name, register))
-        generation.progress = generation.progress.moved_to(batch.span.end)
+                known = generation.registers.get(name, EMPTY_REGISTER)
+                generation.registers[name] = merge_registers(
+                    known, register, self._fence(generation.range_tombstones, name, register)
+                )
+        generation.progress = generation.progress.advance(batch.span.end)
 
     def cutover(self) -> None:
         held = self._store.held[self._generation]
-        held.record = replace(held.record, shown_at=now())
+        held.record = replace(held.record, shown_at=utc_now())
         self._store.shown = self._generation
 
-    def _fence(self, fences: Fences, name: Name, register: Register) -> Register:
+    def _fence(self, range_tombstones: RangeTombstones, name: Name, register: Register) -> Register:
         shape = self._shapes[str(name[0])]
-        place = scope(shape.name, collection_of(str(name[2]))) if isinstance(shape, DocumentShape) else shape.table
+        place = (
+            tombstone_scope(shape.name, collection_of(str(name[2])))
+            if isinstance(shape, DocumentShape)
+            else shape.table
+        )
         change = register.streamed or register.snapshot
-        return fences.of(place, change.partition) if change else NOTHING
+        return range_tombstones.for_row(place, change.partition) if change else EMPTY_REGISTER
 
 
 def image_columns(mutations: Mutations) -> list[str]:
     """The columns of mutations that make up an image."""
     if "image" in mutations.changes.column_names:
         return ["image"]
-    without = {*PLACE.names, *FACTS.names, SPECIAL}
+    without = {*ORDER_COLUMNS.names, *HISTORY_COLUMNS.names, SPECIAL_COLUMNS}
     return [name for name in mutations.changes.column_names if name not in without]

@@ -30,7 +30,7 @@ _TYPE = re.compile(r"^(?P<head>[^(]*)(?:\((?P<arguments>[\d\s,-]*)\))?(?P<tail>[
 
 
 @dataclass(frozen=True)
-class ColumnType:
+class PgType:
     """One type.
 
     Args:
@@ -44,12 +44,12 @@ class ColumnType:
     is_array: bool = False
 
 
-def parse(text: str) -> ColumnType:
+def parse_pg_type(text: str) -> PgType:
     """Take a type apart as `format_type` prints it; what does not look like one keeps its text as the name."""
     item, brackets, _ = text.lower().partition("[")
     found = _TYPE.match(item)
     if found is None:
-        return ColumnType(text)
+        return PgType(text)
     name = " ".join(f"{found['head']} {found['tail']}".split())
     arguments = tuple(int(number) for number in (found["arguments"] or "").split(",") if number.strip())
-    return ColumnType(_ALIASES.get(name, name), arguments, is_array=bool(brackets))
+    return PgType(_ALIASES.get(name, name), arguments, is_array=bool(brackets))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-MOST_NAMED = 20
+MAX_NAMED = 20
 """Rejected documents that a store names; more are counted only."""
 
 REMEDY = (

@@ -30,7 +30,7 @@ class RowShape:
         return self.table
 
     @property
-    def identity(self) -> tuple[str, ...]:
+    def register_key(self) -> tuple[str, ...]:
         """The columns of its mutations that say which register a change belongs to."""
         return self.key
 
@@ -55,7 +55,7 @@ class DocumentShape:
         return self.name
 
     @property
-    def identity(self) -> tuple[str, ...]:
+    def register_key(self) -> tuple[str, ...]:
         """The columns of its mutations that say which register a change belongs to."""
         return ("key", "part")
 
@@ -63,7 +63,7 @@ class DocumentShape:
 Shape = RowShape | DocumentShape
 
 
-def shape_from(plain: Mapping[str, Any]) -> Shape:
+def parse_shape(plain: Mapping[str, Any]) -> Shape:
     """A shape out of its fields, as `dataclasses.asdict` gives them and JSON keeps them."""
     return RowShape(**{**plain, "key": tuple(plain["key"])}) if "table" in plain else DocumentShape(**plain)
 
@@ -73,6 +73,6 @@ def collection_of(part: str) -> str:
     return part.partition("/")[0]
 
 
-def scope(document: str, collection: str) -> str:
+def tombstone_scope(document: str, collection: str) -> str:
     """The name under which fences of one collection of a document are kept."""
     return f"{document}/{collection}"

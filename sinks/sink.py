@@ -7,7 +7,7 @@ from typing import Protocol
 
 from sinks.batch import Batch, Progress
 from sinks.epoch import Epoch
-from sinks.generation import Record
+from sinks.generation import GenerationMetadata
 from sinks.rejection import Rejections
 
 
@@ -24,7 +24,7 @@ class Sink(Protocol):
         """Join the batch durably, then move progress to the end of its span.
 
         Raises:
-            ProgressLost: the batch begins beyond the stored progress; the source must seek back.
+            OffsetGap: the batch begins beyond the stored progress; the source must seek back.
             StoreUnavailable: the store cannot serve now; the same batch may be written again.
             GenerationMissing: this generation is not there.
         """
@@ -33,10 +33,10 @@ class Sink(Protocol):
         """Show this generation to readers, in one step they cannot see half of."""
 
 
-class Generations(Protocol):
+class WorkerStore(Protocol):
     """What whoever feeds the generations of one read model asks of their store. Every method is safe to repeat."""
 
-    def generations(self) -> Mapping[int, Record]:
+    def generations(self) -> Mapping[int, GenerationMetadata]:
         """The generations that exist, by ascending number, and what is kept of each."""
 
     def live(self) -> int | None:
@@ -45,23 +45,23 @@ class Generations(Protocol):
     def sink(self, generation: int) -> Sink:
         """The sink of one generation, which need not exist yet."""
 
-    def note(self, generation: int, epoch: Epoch) -> None:
+    def record_epoch(self, generation: int, epoch: Epoch) -> None:
         """Note a life of the log that a generation is fed from, or more of one that is noted."""
 
-    def complete(self, generation: int, filled_per_s: float = 0.0) -> None:
+    def mark_complete(self, generation: int, filled_per_s: float = 0.0) -> None:
         """Give a generation the settings of one that readers see, and note that it is complete, and how fast it was."""
 
 
-class Store(Generations, Protocol):
+class Store(WorkerStore, Protocol):
     """All generations of one read model, in one store."""
 
-    def create(self, generation: int, record: Record) -> None:
+    def create(self, generation: int, record: GenerationMetadata) -> None:
         """Create a generation with its record, and with the settings of one that is being built.
 
         Nothing happens where it exists.
         """
 
-    def reject(self, generation: int) -> None:
+    def mark_rejected(self, generation: int) -> None:
         """Note that a generation differs from the source."""
 
     def drop(self, generation: int) -> None:
@@ -71,7 +71,7 @@ class Store(Generations, Protocol):
             GenerationInUse: readers see it.
         """
 
-    def clear(self) -> None:
+    def drop_all(self) -> None:
         """Remove every generation, also the live one, and the readers' names."""
 
     def size_bytes(self, generation: int) -> int:

@@ -56,7 +56,7 @@ class Connect(Server):
         settings = _SETTINGS.format(
             host=LOOPBACK,
             port=self.port,
-            kafka_port=self._site.way_to("kafka"),
+            kafka_port=self._site.port_of("kafka"),
             plugins=self._site.programs.connect_plugins,
         )
         self._site.account.write(self.data / "worker.properties", settings)
@@ -84,10 +84,10 @@ class Connect(Server):
     def _credentials(self) -> dict[str, str]:
         settings = {
             "DATABASE_HOSTNAME": LOOPBACK,
-            "DATABASE_PORT": str(self._site.way_to("postgres")),
+            "DATABASE_PORT": str(self._site.port_of("postgres")),
             "DATABASE_NAME": DATABASE,
             "DATABASE_USER": REPLICATION_USER,
             "DATABASE_PASSWORD": self._site.secrets.replication_password,
-            "REGISTRY_URL": f"http://{LOOPBACK}:{self._site.way_to('registry')}/apis/registry/v2",
+            "REGISTRY_URL": f"http://{LOOPBACK}:{self._site.port_of('registry')}/apis/registry/v2",
         }
         return {f"READMODELS_CONNECTOR_{name}": value for name, value in settings.items()}

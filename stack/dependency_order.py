@@ -7,7 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 
-def in_order(after: Mapping[str, Sequence[str]], act: Callable[[str], None], interrupted: threading.Event) -> None:
+def run_in_dependency_order(
+    after: Mapping[str, Sequence[str]], act: Callable[[str], None], interrupted: threading.Event
+) -> None:
     """Call `act` for every name at once, but for each only after it returned for the names that it waits for.
 
     Waits for all of them, then raises the first error, if any.

@@ -85,7 +85,7 @@ class Elasticsearch(Server):
             folder=home,
         )
 
-    def settle(self) -> None:
+    def post_start(self) -> None:
         # Elasticsearch creates it for its group as well.
         (self.data / "config/elasticsearch.keystore").chmod(0o600)
 

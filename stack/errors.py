@@ -97,7 +97,7 @@ _SIGNS_OF_A_FULL_DISK = ("No space left on device", "Check free disk space")
 """The system's own words, and PostgreSQL's."""
 
 
-def death(server: str, log_tail: str) -> StackError:
+def startup_error(server: str, log_tail: str) -> StackError:
     """Return the error for a server that ended before it was ready, by what its log says last."""
     if any(sign in log_tail for sign in _SIGNS_OF_A_FULL_DISK):
         return DiskFull(f"{server} ended because the disk is full.", log_tail=log_tail)

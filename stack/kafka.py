@@ -11,7 +11,7 @@ from uuid import uuid4
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from stack.errors import death
+from stack.errors import startup_error
 from stack.paths import LOOPBACK
 from stack.process import Command
 from stack.server import Server
@@ -54,7 +54,7 @@ class Kafka(Server):
         listens, advertised = {"BROKER": port, "CONTROLLER": controller_port}, {"BROKER": port}
         if self.name in self._site.relays:
             # A client goes where the broker says it is: who comes through the relay is sent back through it.
-            listens["RELAYED"], advertised["RELAYED"] = relayed_port, self._site.way_to(self.name)
+            listens["RELAYED"], advertised["RELAYED"] = relayed_port, self._site.port_of(self.name)
         logs = self.data / "logs"
         settings = _SETTINGS.format(
             host=LOOPBACK,
@@ -95,7 +95,7 @@ class Kafka(Server):
             check=False,
         )
         if made.returncode != 0:
-            raise death(self.name, (made.stdout + made.stderr).strip())
+            raise startup_error(self.name, (made.stdout + made.stderr).strip())
 
     def _java(self, main: str, *flags: str) -> tuple[str, ...]:
         return self.java(

@@ -12,24 +12,24 @@ from pathlib import Path
 
 from stack.artifacts import default_cache
 from stack.connect import Connect
-from stack.dependency_order import in_order
+from stack.dependency_order import run_in_dependency_order
 from stack.elasticsearch import Elasticsearch
 from stack.endpoints import Endpoints
 from stack.errors import StackBusy
 from stack.java import find_java
 from stack.kafka import Kafka
-from stack.paths import LOOPBACK, Home, write_privately
+from stack.paths import LOOPBACK, StackPaths, write_private_file
 from stack.postgres import Postgres
 from stack.preconditions import room_on_disk
-from stack.process import alive
+from stack.process import running_process
 from stack.programs import install
-from stack.progress import Report, Silence
+from stack.progress import NullReport, Report
 from stack.redis import Redis
 from stack.registry import Registry
-from stack.server import Server, Site
+from stack.server import Server, ServerContext
 from stack.server_folders import link_folders
-from stack.server_user import account_for
-from stack.startup import Boot
+from stack.server_user import server_user
+from stack.startup import Startup
 
 SERVERS: dict[str, type[Server]] = {
     kind.name: kind for kind in (Postgres, Kafka, Redis, Elasticsearch, Registry, Connect)
@@ -65,11 +65,11 @@ class LocalStack:
             relays: ports of "kafka", "postgres" or "registry" at which servers that are started from now on reach them,
                 so that a test can stand between. Kafka's relay leads to its port "kafka-relayed".
         """
-        self._home = Home(home.resolve())
+        self._home = StackPaths(home.resolve())
         self._lock = lock
         self._cache = cache or default_cache()
         self._relays = dict(relays or {})
-        self._site: Site | None = None
+        self._site: ServerContext | None = None
 
     @property
     def home(self) -> Path:
@@ -85,26 +85,26 @@ class LocalStack:
         Raises:
             StackError: with the remedy, and with the end of the log where a server failed.
         """
-        report = report or Silence()
+        report = report or NullReport()
         with self._alone() as guard, room_on_disk(self._home.root):
             site = self._ground(report)
-            boot = Boot(self._home, report, guard)
-            in_order(
+            boot = Startup(self._home, report, guard)
+            run_in_dependency_order(
                 {name: SERVERS[name].needs for name in servers},
-                lambda name: boot.bring_up(SERVERS[name](site)),
+                lambda name: boot.start(SERVERS[name](site)),
                 boot.interrupted,
             )
             endpoints = self._describe(site)
-            write_privately(self._home.endpoints, endpoints.to_json())
+            write_private_file(self._home.endpoints, endpoints.to_json())
         return endpoints
 
     def down(self, report: Report | None = None) -> None:
         """Stop every server that `up` started, those that others need last. Data stays."""
-        report = report or Silence()
+        report = report or NullReport()
         if not self._home.root.exists():
             return
         with self._alone():
-            in_order(_NEEDED_BY, lambda name: self._bring_down(name, report), threading.Event())
+            run_in_dependency_order(_NEEDED_BY, lambda name: self._bring_down(name, report), threading.Event())
 
     def endpoints(self) -> Endpoints | None:
         """Return where the servers of the last `up` are, or None before the first; starts nothing."""
@@ -113,28 +113,28 @@ class LocalStack:
     def start(self, server: str) -> None:
         """Start one server and return when it answers; nothing is done where it runs."""
         with self._alone() as guard, room_on_disk(self._home.root):
-            Boot(self._home, Silence(), guard).bring_up(SERVERS[server](self._ground(Silence())))
+            Startup(self._home, NullReport(), guard).start(SERVERS[server](self._ground(NullReport())))
 
     def stop(self, server: str) -> None:
         """Stop one server as `down` does."""
         with self._alone():
-            self._bring_down(server, Silence())
+            self._bring_down(server, NullReport())
 
     def kill(self, server: str) -> None:
         """End one server at once, with SIGKILL, as a crash would."""
-        if running := alive(self._home.record(server)):
+        if running := running_process(self._home.record(server)):
             running.kill()
 
     def pid(self, server: str) -> int | None:
         """Return the process id of a server, or None where it does not run."""
-        running = alive(self._home.record(server))
+        running = running_process(self._home.record(server))
         return running.pid if running else None
 
-    def _ground(self, report: Report) -> Site:
+    def _ground(self, report: Report) -> ServerContext:
         """Find or make everything that the servers stand on."""
         if self._site is None:
             self._home.prepare()
-            account = account_for(self._home.data)
+            account = server_user(self._home.data)
             if not account.is_ours:
                 link_folders(self._home.root, account, is_running=any(map(self.pid, SERVERS)))
             account.folder(self._home.data)
@@ -144,17 +144,17 @@ class LocalStack:
             for needed in (programs.root, programs.postgres, programs.redis_server, java):
                 account.require_readable(needed)
             ports, secrets = self._home.ports(), self._home.secrets()
-            self._site = Site(self._home, account, programs, java, ports, secrets, self._relays)
+            self._site = ServerContext(self._home, account, programs, java, ports, secrets, self._relays)
         return self._site
 
     def _bring_down(self, name: str, report: Report) -> None:
         began = time.monotonic()
-        if running := alive(self._home.record(name)):
+        if running := running_process(self._home.record(name)):
             running.stop(SERVERS[name].stop_signal, SERVERS[name].stop_patience_s)
             report.stopped(name, time.monotonic() - began)
         self._home.record(name).unlink(missing_ok=True)
 
-    def _describe(self, site: Site) -> Endpoints:
+    def _describe(self, site: ServerContext) -> Endpoints:
         postgres = Postgres(site)
         return Endpoints(
             postgres=postgres.url,

@@ -48,7 +48,7 @@ class Secrets:
 
 
 @dataclass(frozen=True)
-class Home:
+class StackPaths:
     """The folder `root` of one stack."""
 
     root: Path
@@ -105,7 +105,7 @@ class Home:
         missing = [name for name in PORT_NAMES if name not in kept]
         if missing:
             kept |= zip(missing, free_ports(len(missing), taken=kept.values()), strict=True)
-            write_privately(self.ports_file, json.dumps(kept, indent=2))
+            write_private_file(self.ports_file, json.dumps(kept, indent=2))
         return kept
 
     def secrets(self) -> Secrets:
@@ -115,11 +115,11 @@ class Home:
         missing = [field.name for field in fields(Secrets) if field.name not in kept]
         if missing:
             kept |= {name: secrets.token_urlsafe(24) for name in missing}
-            write_privately(file, json.dumps(kept))
+            write_private_file(file, json.dumps(kept))
         return Secrets(**kept)
 
 
-def write_privately(file: Path, text: str) -> None:
+def write_private_file(file: Path, text: str) -> None:
     """Replace a file in one step with one that only its owner reads."""
     # A temporary file is private from its first byte on.
     with tempfile.NamedTemporaryFile("w", dir=file.parent, prefix=f".{file.name}-", delete=False) as fresh:

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import psycopg
 from psycopg import sql
 
-from stack.errors import death
+from stack.errors import startup_error
 from stack.paths import LOOPBACK
 from stack.process import Command
 from stack.server import Server
@@ -75,7 +75,7 @@ class Postgres(Server):
         except psycopg.OperationalError:
             return False
 
-    def settle(self) -> None:
+    def post_start(self) -> None:
         secrets = self._site.secrets
         with self._connect("postgres") as admin:
             for role, password, database in (
@@ -112,7 +112,7 @@ class Postgres(Server):
         made = subprocess.run(arguments, capture_output=True, text=True, cwd=self.data, check=False)
         password.unlink()
         if made.returncode != 0:
-            raise death(self.name, made.stderr.strip())
+            raise startup_error(self.name, made.stderr.strip())
         fresh.rename(self.data / "cluster")
 
     def _connect(self, database: str) -> psycopg.Connection[tuple[object, ...]]:

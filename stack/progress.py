@@ -40,7 +40,7 @@ class Report(Protocol):
         """A server has ended."""
 
 
-class Silence:
+class NullReport:
     """Tells nobody."""
 
     def downloading(self, files: int, total_bytes: int) -> None: ...

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
-from stack.paths import LOOPBACK, Home, Secrets
+from stack.paths import LOOPBACK, Secrets, StackPaths
 from stack.process import Command
 from stack.programs import Programs
-from stack.server_user import Account
+from stack.server_user import ServerUser
 
 
 @dataclass(frozen=True)
-class Site:
+class ServerContext:
     """All that a server needs to know of where it runs.
 
     Attributes:
@@ -25,15 +25,15 @@ class Site:
         relays: the port under which another server is reached, where something stands between.
     """
 
-    home: Home
-    account: Account
+    home: StackPaths
+    account: ServerUser
     programs: Programs
     java: Path
     ports: Mapping[str, int]
     secrets: Secrets
     relays: Mapping[str, int] = field(default_factory=dict)
 
-    def way_to(self, server: str) -> int:
+    def port_of(self, server: str) -> int:
         """The port at which one server reaches another: that of a relay, where there is one."""
         return self.relays.get(server, self.ports[server])
 
@@ -49,7 +49,7 @@ class Server(ABC):
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
     stop_patience_s: ClassVar[float] = 60
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: ServerContext) -> None:
         self._site = site
 
     @property
@@ -105,5 +105,5 @@ class Server(ABC):
     def is_ready(self) -> bool:
         """Say whether the server answers its clients now."""
 
-    def settle(self) -> None:  # noqa: B027 — nothing to do for most servers
+    def post_start(self) -> None:  # noqa: B027 — nothing to do for most servers
         """Bring a server that answers into the state that the stack promises."""

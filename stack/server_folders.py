@@ -12,7 +12,7 @@ import shutil
 from pathlib import Path
 
 from stack.errors import StackError
-from stack.server_user import Account
+from stack.server_user import ServerUser
 
 SYSTEM_FOLDER = Path("/var/lib/readmodels")
 """Source: https://refspecs.linuxfoundation.org/FHS_3.0/fhs/ch05s08.html"""
@@ -24,7 +24,7 @@ class ServersFromEarlier(StackError):
     """Servers still run on data that has to be moved."""
 
 
-def link_folders(home: Path, account: Account, is_running: bool) -> None:
+def link_folders(home: Path, account: ServerUser, is_running: bool) -> None:
     """Let `data` and `classes` of a home lead to folders that the servers' account owns and reaches.
 
     Data of an earlier version, which lies in the home itself, is moved.
@@ -50,14 +50,14 @@ def link_folders(home: Path, account: Account, is_running: bool) -> None:
         account.folder(target)
 
 
-def servers_folder(home: Path, account: Account) -> Path:
+def servers_folder(home: Path, account: ServerUser) -> Path:
     """Return the folder in which the servers of a home keep what they store."""
     if account.can_read(home.parent):
         return home.with_name(f"{home.name}.servers")
     return SYSTEM_FOLDER / hashlib.sha256(str(home).encode()).hexdigest()[:16]
 
 
-def _create(own: Path, account: Account) -> None:
+def _create(own: Path, account: ServerUser) -> None:
     if own.parent == SYSTEM_FOLDER:
         SYSTEM_FOLDER.mkdir(parents=True, exist_ok=True)
         SYSTEM_FOLDER.chmod(0o711)

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stack.errors import ProgramMissing, Unreachable
-from stack.paths import write_privately
+from stack.paths import write_private_file
 
 _ROOT = 0
 
 
 @dataclass(frozen=True)
-class Account:
+class ServerUser:
     """User and group of the servers.
 
     Attributes:
@@ -53,7 +53,7 @@ class Account:
 
     def write(self, path: Path, text: str) -> Path:
         """Write a file that only this user reads."""
-        write_privately(path, text)
+        write_private_file(path, text)
         return self.own(path)
 
     def can_read(self, path: Path) -> bool:
@@ -71,7 +71,7 @@ class Account:
             raise Unreachable(f"The servers run as user {self.uid}, who may not read {path}.")
 
 
-def account_for(data: Path) -> Account:
+def server_user(data: Path) -> ServerUser:
     """Return the account that runs the servers whose data lies in `data`.
 
     That is the caller. For root it is the owner of the data, or the system's `nobody` if there is no data yet.
@@ -80,14 +80,14 @@ def account_for(data: Path) -> Account:
         ProgramMissing: we are root, and `setpriv` is not installed.
     """
     if os.geteuid() != _ROOT:
-        return Account(os.geteuid(), os.getegid())
+        return ServerUser(os.geteuid(), os.getegid())
     if shutil.which("setpriv") is None:
         raise ProgramMissing(
             "As root, the servers run as an ordinary user, for which setpriv is needed.",
             remedy="Install the package util-linux, which has setpriv, or run the command as an ordinary user.",
         )
     uid, gid = _user(data)
-    return Account(uid, gid, _without_rights(uid, gid))
+    return ServerUser(uid, gid, _without_rights(uid, gid))
 
 
 def _user(data: Path) -> tuple[int, int]:

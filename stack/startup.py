@@ -6,10 +6,10 @@ import threading
 import time
 from dataclasses import dataclass, field
 
-from stack.errors import ServerSilent, death
-from stack.paths import Home
+from stack.errors import ServerSilent, startup_error
+from stack.paths import StackPaths
 from stack.preconditions import require_free
-from stack.process import Running, alive, spawn
+from stack.process import Running, running_process, spawn
 from stack.progress import Report
 from stack.server import Server
 
@@ -19,7 +19,7 @@ _LOG_TAIL_LINES = 20
 
 
 @dataclass(frozen=True)
-class Boot:
+class Startup:
     """One start of a stack.
 
     Attributes:
@@ -29,12 +29,12 @@ class Boot:
         interrupted: set when the start is to end early.
     """
 
-    home: Home
+    home: StackPaths
     report: Report
     guard: int
     interrupted: threading.Event = field(default_factory=threading.Event)
 
-    def bring_up(self, server: Server) -> None:
+    def start(self, server: Server) -> None:
         """Start a server unless it runs, wait for its answer, and settle it.
 
         Raises:
@@ -43,13 +43,13 @@ class Boot:
             ServerSilent: it did not answer in time.
         """
         began = time.monotonic()
-        if running := alive(self.home.record(server.name)):
+        if running := running_process(self.home.record(server.name)):
             self._await_answer(server, running)
-            server.settle()
+            server.post_start()
             self.report.found(server.name, server.address)
             return
         self._await_answer(server, self._start(server))
-        server.settle()
+        server.post_start()
         self.report.ready(server.name, server.address, time.monotonic() - began)
 
     def _start(self, server: Server) -> Running:
@@ -65,7 +65,7 @@ class Boot:
         deadline = time.monotonic() + _BOOT_WITHIN_S
         while not server.is_ready():
             if not running.is_alive:
-                raise death(server.name, self._log_tail(server.name))
+                raise startup_error(server.name, self._log_tail(server.name))
             if self.interrupted.wait(_POLL_S):
                 raise ServerSilent(f"The start was interrupted; {server.name} may still become ready.")
             if time.monotonic() > deadline:

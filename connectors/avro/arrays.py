@@ -10,31 +10,31 @@ from typing import TypeVar
 import numpy as np
 import pyarrow as pa
 
-from connectors.avro.cursor import FOREIGN, Column, Cursor, Lists, Step, Unreadable
+from connectors.avro.cursor import SCHEMA_MISMATCH, Column, Cursor, FieldReader, ListColumn, NotColumnar
 from connectors.avro.primitives import Ints
 
-LONGEST_ITEMS = 1_000
+MAX_ITEMS = 1_000
 """Beyond so many items it is quicker to read the records one by one."""
 
 _Item = TypeVar("_Item")
 
 
-class ArrayStep:
+class ArrayReader:
     """Reads the first items of all arrays at once, then the second ones, and so on."""
 
-    def __init__(self, item: Step) -> None:
+    def __init__(self, item: FieldReader) -> None:
         self._item = item
 
     def read(self, cursor: Cursor) -> Column:
         """Read all items, and put them in the order of the records."""
         counts, items, owners = self._walk(cursor, self._item.read)
         if not items:
-            nothing = self._item.read(cursor.part(np.zeros(0, np.int64)))
-            return Lists(counts, nothing.arrow())
+            nothing = self._item.read(cursor.select(np.zeros(0, np.int64)))
+            return ListColumn(counts, nothing.arrow())
         ordered = pa.concat_arrays([column.arrow() for column in items]).take(
             pa.array(np.argsort(np.concatenate(owners), kind="stable"))
         )
-        return Lists(counts, ordered)
+        return ListColumn(counts, ordered)
 
     def skip(self, cursor: Cursor) -> None:
         """Step over all items."""
@@ -47,17 +47,17 @@ class ArrayStep:
         items: list[_Item] = []
         owners: list[Ints] = []
         while len(unfinished):
-            if len(items) == LONGEST_ITEMS:
-                raise Unreadable(f"an array of more than {LONGEST_ITEMS} items")
+            if len(items) == MAX_ITEMS:
+                raise NotColumnar(f"an array of more than {MAX_ITEMS} items")
             heads = unfinished[left[unfinished] == 0]
             if len(heads):
                 left[heads] = self._block(cursor, heads)
                 unfinished = unfinished[left[unfinished] > 0]
             if len(unfinished):
-                part = cursor.part(unfinished)
+                part = cursor.select(unfinished)
                 items.append(step(part))
                 owners.append(unfinished)
-                cursor.rejoin(part, unfinished)
+                cursor.merge(part, unfinished)
                 counts[unfinished] += 1
                 left[unfinished] -= 1
         return counts, items, owners
@@ -65,17 +65,17 @@ class ArrayStep:
     @staticmethod
     def _block(cursor: Cursor, heads: Ints) -> Ints:
         """Return how many items the next block of each of these arrays has; none after the last block."""
-        part = cursor.part(heads)
+        part = cursor.select(heads)
         lengths = part.longs()
         sized = np.flatnonzero(lengths < 0)
         if len(sized):
-            sizes = part.part(sized)
+            sizes = part.select(sized)
             sizes.longs()
-            part.rejoin(sizes, sized)
+            part.merge(sizes, sized)
         lengths = np.abs(lengths)
         outside = (lengths < 0) | (lengths > part.end - part.at)
         if outside.any():
-            part.fail(outside, FOREIGN)
+            part.fail(outside, SCHEMA_MISMATCH)
             lengths = np.where(outside, 0, lengths)
-        cursor.rejoin(part, heads)
+        cursor.merge(part, heads)
         return lengths

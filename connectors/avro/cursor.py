@@ -12,14 +12,14 @@ from typing import Any, Protocol
 import numpy as np
 import pyarrow as pa
 
-from connectors.avro.primitives import Ints, Mask, Octets
+from connectors.avro.primitives import AvroBuffer, Ints, Mask
 
-CUT_SHORT = "the body ends before its schema does"
-LEFT_OVER = "bytes are left over after the body"
-FOREIGN = "the body does not follow its schema"
+TRUNCATED = "the body ends before its schema does"
+TRAILING_BYTES = "bytes are left over after the body"
+SCHEMA_MISMATCH = "the body does not follow its schema"
 
 
-class Unreadable(ValueError):
+class NotColumnar(ValueError):
     """Something cannot be read in columns, or not sensibly."""
 
 
@@ -34,36 +34,36 @@ class Cursor:
         faults: what was first found wrong, by row of all records.
     """
 
-    def __init__(self, data: Octets, at: Ints, end: Ints, rows: Ints, faults: dict[int, str]) -> None:
+    def __init__(self, data: AvroBuffer, at: Ints, end: Ints, rows: Ints, faults: dict[int, str]) -> None:
         self.data, self.at, self.end, self.rows, self.faults = data, at, end, rows, faults
 
     def __len__(self) -> int:
         return len(self.at)
 
-    def part(self, chosen: Ints) -> "Cursor":
+    def select(self, chosen: Ints) -> "Cursor":
         """Return a cursor over some of these records; `rejoin` brings it back."""
         return Cursor(self.data, self.at[chosen], self.end[chosen], self.rows[chosen], self.faults)
 
-    def rejoin(self, part: "Cursor", chosen: Ints) -> None:
+    def merge(self, part: "Cursor", chosen: Ints) -> None:
         self.at[chosen] = part.at
 
     def require(self, lengths: Ints | int) -> None:
         """Hold every record to its bounds: fail those with fewer than `lengths` bytes left."""
         outside = self.at + lengths > self.end
         if outside.any():
-            self.fail(outside, CUT_SHORT)
+            self.fail(outside, TRUNCATED)
 
     def longs(self) -> Ints:
         self.require(1)
         values, self.at = self.data.longs(self.at)
         return values
 
-    def stretches(self) -> tuple[Ints, Ints]:
+    def byte_ranges(self) -> tuple[Ints, Ints]:
         """Step over a byte string, and return where it starts and how long it is."""
         lengths = self.longs()
         outside = (lengths < 0) | (lengths > self.end - self.at)
         if outside.any():
-            self.fail(outside, CUT_SHORT)
+            self.fail(outside, TRUNCATED)
             lengths = np.where(outside, 0, lengths)
         starts = self.at
         self.at = starts + lengths
@@ -83,36 +83,36 @@ def _spread_mask(valid: Mask | None, chosen: Ints, count: int) -> Mask:
 
 
 @dataclass(frozen=True)
-class Numbers:
+class NumberColumn:
     """Integers, floats or booleans."""
 
     values: Any
     kind: pa.DataType
     valid: Mask | None = None
 
-    def spread(self, chosen: Ints, count: int) -> "Numbers":
+    def scatter(self, chosen: Ints, count: int) -> "NumberColumn":
         values = np.zeros(count, self.values.dtype)
         values[chosen] = self.values
-        return Numbers(values, self.kind, _spread_mask(self.valid, chosen, count))
+        return NumberColumn(values, self.kind, _spread_mask(self.valid, chosen, count))
 
     def arrow(self) -> pa.Array:
         return pa.array(self.values, self.kind, mask=None if self.valid is None else ~self.valid)
 
 
 @dataclass(frozen=True)
-class Texts:
+class TextColumn:
     """Strings of characters or bytes, still where they were sent."""
 
-    data: Octets
+    data: AvroBuffer
     starts: Ints
     lengths: Ints
     kind: pa.DataType
     valid: Mask | None = None
 
-    def spread(self, chosen: Ints, count: int) -> "Texts":
+    def scatter(self, chosen: Ints, count: int) -> "TextColumn":
         starts, lengths = np.zeros(count, np.int64), np.zeros(count, np.int64)
         starts[chosen], lengths[chosen] = self.starts, self.lengths
-        return Texts(self.data, starts, lengths, self.kind, _spread_mask(self.valid, chosen, count))
+        return TextColumn(self.data, starts, lengths, self.kind, _spread_mask(self.valid, chosen, count))
 
     def arrow(self) -> pa.Array:
         """Copy the strings out.
@@ -124,16 +124,16 @@ class Texts:
 
 
 @dataclass(frozen=True)
-class Fields:
+class RecordColumn:
     """Records, or as many of their fields as are wanted."""
 
     columns: Mapping[str, "Column"]
     count: int
     valid: Mask | None = None
 
-    def spread(self, chosen: Ints, count: int) -> "Fields":
-        columns = {name: column.spread(chosen, count) for name, column in self.columns.items()}
-        return Fields(columns, count, _spread_mask(self.valid, chosen, count))
+    def scatter(self, chosen: Ints, count: int) -> "RecordColumn":
+        columns = {name: column.scatter(chosen, count) for name, column in self.columns.items()}
+        return RecordColumn(columns, count, _spread_mask(self.valid, chosen, count))
 
     def arrow(self) -> pa.Array:
         arrays = [column.arrow() for column in self.columns.values()]
@@ -142,17 +142,17 @@ class Fields:
 
 
 @dataclass(frozen=True)
-class Lists:
+class ListColumn:
     """Arrays: how many items each has, and all items in order."""
 
     counts: Ints
     items: pa.Array
     valid: Mask | None = None
 
-    def spread(self, chosen: Ints, count: int) -> "Lists":
+    def scatter(self, chosen: Ints, count: int) -> "ListColumn":
         counts = np.zeros(count, np.int64)
         counts[chosen] = self.counts
-        return Lists(counts, self.items, _spread_mask(self.valid, chosen, count))
+        return ListColumn(counts, self.items, _spread_mask(self.valid, chosen, count))
 
     def arrow(self) -> pa.Array:
         offsets = np.zeros(len(self.counts) + 1, np.int32)
@@ -161,21 +161,21 @@ class Lists:
         return pa.ListArray.from_arrays(pa.array(offsets), self.items, mask=mask)
 
 
-Column = Numbers | Texts | Fields | Lists
+Column = NumberColumn | TextColumn | RecordColumn | ListColumn
 """What was read of one field, one entry per record of the cursor.
 
 Each can `spread` into more entries, itself at the chosen ones and null elsewhere, and become an `arrow` array.
 """
 
 
-class Step(Protocol):
+class FieldReader(Protocol):
     """Reads one field, or steps over it."""
 
     def read(self, cursor: Cursor, /) -> Column:
         """Move the cursor past the field and return what was there.
 
         Raises:
-            Unreadable: there is no column for such a field.
+            NotColumnar: there is no column for such a field.
         """
 
     def skip(self, cursor: Cursor, /) -> None:

@@ -6,8 +6,17 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from connectors.avro.arrays import ArrayStep
-from connectors.avro.cursor import FOREIGN, Column, Cursor, Fields, Numbers, Step, Texts, Unreadable
+from connectors.avro.arrays import ArrayReader
+from connectors.avro.cursor import (
+    SCHEMA_MISMATCH,
+    Column,
+    Cursor,
+    FieldReader,
+    NotColumnar,
+    NumberColumn,
+    RecordColumn,
+    TextColumn,
+)
 from connectors.avro.primitives import Ints
 
 
@@ -21,10 +30,10 @@ class _Integer:
         if self._limit == 1 << 31:
             outside = (values >= self._limit) | (values < -self._limit)
             if outside.any():
-                cursor.fail(outside, FOREIGN)
+                cursor.fail(outside, SCHEMA_MISMATCH)
                 values = np.where(outside, 0, values)
             values = values.astype(np.int32)
-        return Numbers(values, self._kind)
+        return NumberColumn(values, self._kind)
 
     def skip(self, cursor: Cursor) -> None:
         cursor.longs()
@@ -39,7 +48,7 @@ class _Float:
         cursor.require(self._width)
         values = cursor.data.floats(cursor.at, f"<f{self._width}")
         cursor.at = cursor.at + self._width
-        return Numbers(values, self._kind)
+        return NumberColumn(values, self._kind)
 
     def skip(self, cursor: Cursor) -> None:
         cursor.at = cursor.at + self._width
@@ -52,8 +61,8 @@ class _Boolean:
         cursor.at = cursor.at + 1
         wrong = values > 1
         if wrong.any():
-            cursor.fail(wrong, FOREIGN)
-        return Numbers(values.astype(bool), pa.bool_())
+            cursor.fail(wrong, SCHEMA_MISMATCH)
+        return NumberColumn(values.astype(bool), pa.bool_())
 
     def skip(self, cursor: Cursor) -> None:
         cursor.at = cursor.at + 1
@@ -64,11 +73,11 @@ class _Text:
         self._kind = kind
 
     def read(self, cursor: Cursor) -> Column:
-        starts, lengths = cursor.stretches()
-        return Texts(cursor.data, starts, lengths, self._kind)
+        starts, lengths = cursor.byte_ranges()
+        return TextColumn(cursor.data, starts, lengths, self._kind)
 
     def skip(self, cursor: Cursor) -> None:
-        cursor.stretches()
+        cursor.byte_ranges()
 
 
 class _Fixed:
@@ -76,7 +85,7 @@ class _Fixed:
         self._size = size
 
     def read(self, _: Cursor) -> Column:
-        raise Unreadable("fixed")
+        raise NotColumnar("fixed")
 
     def skip(self, cursor: Cursor) -> None:
         cursor.require(self._size)
@@ -85,30 +94,30 @@ class _Fixed:
 
 class _Null:
     def read(self, _: Cursor) -> Column:
-        raise Unreadable("null")
+        raise NotColumnar("null")
 
     def skip(self, _: Cursor) -> None:
         return
 
 
 class _Union:
-    def __init__(self, branches: list[Step], null: int | None) -> None:
+    def __init__(self, branches: list[FieldReader], null: int | None) -> None:
         self._branches = branches
         self._null = null
 
     def read(self, cursor: Cursor) -> Column:
         if self._null is None or len(self._branches) != 2:
-            raise Unreadable("union")
+            raise NotColumnar("union")
         other = 1 - self._null
         branches = cursor.longs()
         chosen = np.flatnonzero(branches == other)
         if len(chosen) == len(cursor):
             return self._branches[other].read(cursor)
         self._refuse_others(cursor, branches)
-        part = cursor.part(chosen)
+        part = cursor.select(chosen)
         column = self._branches[other].read(part)
-        cursor.rejoin(part, chosen)
-        return column.spread(chosen, len(cursor))
+        cursor.merge(part, chosen)
+        return column.scatter(chosen, len(cursor))
 
     def skip(self, cursor: Cursor) -> None:
         branches = cursor.longs()
@@ -120,18 +129,18 @@ class _Union:
             if len(chosen) == len(cursor):
                 branch.skip(cursor)
             elif len(chosen):
-                part = cursor.part(chosen)
+                part = cursor.select(chosen)
                 branch.skip(part)
-                cursor.rejoin(part, chosen)
+                cursor.merge(part, chosen)
 
     def _refuse_others(self, cursor: Cursor, branches: Ints) -> None:
         wrong = (branches < 0) | (branches >= len(self._branches))
         if wrong.any():
-            cursor.fail(wrong, FOREIGN)
+            cursor.fail(wrong, SCHEMA_MISMATCH)
 
 
 class _Record:
-    def __init__(self, fields: Mapping[str, Step], wanted: frozenset[str]) -> None:
+    def __init__(self, fields: Mapping[str, FieldReader], wanted: frozenset[str]) -> None:
         self._fields = fields
         self._wanted = wanted
 
@@ -142,7 +151,7 @@ class _Record:
                 columns[name] = step.read(cursor)
             else:
                 step.skip(cursor)
-        return Fields(columns, len(cursor))
+        return RecordColumn(columns, len(cursor))
 
     def skip(self, cursor: Cursor) -> None:
         for step in self._fields.values():
@@ -150,17 +159,17 @@ class _Record:
 
 
 class _Map:
-    def __init__(self, entries: Step) -> None:
+    def __init__(self, entries: FieldReader) -> None:
         self._entries = entries
 
     def read(self, _: Cursor) -> Column:
-        raise Unreadable("map")
+        raise NotColumnar("map")
 
     def skip(self, cursor: Cursor) -> None:
         self._entries.skip(cursor)
 
 
-_PRIMITIVES: Mapping[str, Step] = {
+_PRIMITIVES: Mapping[str, FieldReader] = {
     "null": _Null(),
     "boolean": _Boolean(),
     "int": _Integer(32),
@@ -172,11 +181,11 @@ _PRIMITIVES: Mapping[str, Step] = {
     "enum": _Integer(32),
 }
 
-Wanted = Mapping[str, "Wanted | None"]
+FieldSelection = Mapping[str, "FieldSelection | None"]
 """The fields of a record to keep, each with its own; None keeps a field whole."""
 
 
-def step(schema: Any, wanted: Wanted | None = None) -> Step:
+def field_reader(schema: Any, wanted: FieldSelection | None = None) -> FieldReader:
     """Return the step for a resolved schema.
 
     Args:
@@ -186,18 +195,20 @@ def step(schema: Any, wanted: Wanted | None = None) -> Step:
         return _PRIMITIVES[schema]
     if isinstance(schema, list):
         null = schema.index("null") if "null" in schema else None
-        return _Union([step(branch, wanted) for branch in schema], null)
+        return _Union([field_reader(branch, wanted) for branch in schema], null)
     match schema["type"]:
         case "record" | "error":
-            fields = {f["name"]: step(f["type"], (wanted or {}).get(f["name"])) for f in schema["fields"]}
+            fields = {f["name"]: field_reader(f["type"], (wanted or {}).get(f["name"])) for f in schema["fields"]}
             return _Record(fields, frozenset(fields if wanted is None else wanted))
         case "array":
-            return ArrayStep(step(schema["items"]))
+            return ArrayReader(field_reader(schema["items"]))
         case "map":
             return _Map(
-                ArrayStep(_Record({"key": _PRIMITIVES["string"], "value": step(schema["values"])}, frozenset()))
+                ArrayReader(
+                    _Record({"key": _PRIMITIVES["string"], "value": field_reader(schema["values"])}, frozenset())
+                )
             )
         case "fixed":
             return _Fixed(schema["size"])
         case kind:
-            return step(kind, wanted)
+            return field_reader(kind, wanted)

@@ -36,7 +36,7 @@ _INLINE_BYTES = 12
 _LOW_BYTES: Words = np.array([(1 << 8 * count) - 1 for count in range(9)], np.uint64)
 
 
-class Octets:
+class AvroBuffer:
     """A buffer whose last PADDING_BYTES belong to no value."""
 
     def __init__(self, buffer: pa.Buffer) -> None:

@@ -14,7 +14,7 @@ class UnresolvedSchema(ValueError):
     """A schema is not Avro, names a type that is defined nowhere, or contains itself."""
 
 
-def resolved(schema: Any, types: Mapping[str, Any] | None = None) -> Any:
+def inline_types(schema: Any, types: Mapping[str, Any] | None = None) -> Any:
     """Copy a schema with the type itself, under its full name, in every place where a type is named.
 
     Args:
@@ -66,7 +66,7 @@ def _full_name(name: str, namespace: str) -> str:
     return name if "." in name or not namespace else f"{namespace}.{name}"
 
 
-def plain(schema: Any) -> Any:
+def strip_logical_types(schema: Any) -> Any:
     """Copy a resolved schema so that fastavro reads it as it is on the wire: without logical types, each type once."""
     return _plain(schema, set())
 
@@ -91,12 +91,12 @@ def _plain(schema: Any, defined: set[str]) -> Any:
     return copy
 
 
-def fields_of(schema: Any) -> dict[str, Any]:
+def record_fields(schema: Any) -> dict[str, Any]:
     """Return the types of a record's fields by name, of a nullable record too; nothing of any other type."""
     if isinstance(schema, list):
-        return next((fields_of(branch) for branch in schema if branch != "null"), {})
+        return next((record_fields(branch) for branch in schema if branch != "null"), {})
     if isinstance(schema, str):
         return {}
     if not isinstance(schema["type"], str):
-        return fields_of(schema["type"])
+        return record_fields(schema["type"])
     return {field["name"]: field["type"] for field in schema.get("fields", [])}

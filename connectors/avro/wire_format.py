@@ -17,7 +17,7 @@ _PADDING = bytes(PADDING_BYTES)
 
 
 @dataclass(frozen=True)
-class Frames:
+class FramedValues:
     """The values of one batch, laid end to end.
 
     Attributes:
@@ -36,7 +36,7 @@ class Frames:
     faults: dict[int, str]
 
 
-def frame(values: list[bytes | None]) -> Frames:
+def parse_frames(values: list[bytes | None]) -> FramedValues:
     """Take the values of a batch out of their frames, none of them by itself."""
     joined = pa.array([*values, _PADDING], pa.large_binary())
     offsets = np.frombuffer(joined.buffers()[1], np.int64)[: len(values) + 2]
@@ -51,7 +51,7 @@ def frame(values: list[bytes | None]) -> Frames:
         schema_ids[framed] = (schema_ids[framed] if byte > 1 else 0) << 8 | octets[starts[framed] + byte]
     unframed = np.flatnonzero(present & ~framed)
     faults = {int(row): _fault(values[row] or b"") for row in unframed}
-    return Frames(data, starts + HEADER_BYTES, ends, schema_ids, int(len(values) - present.sum()), faults)
+    return FramedValues(data, starts + HEADER_BYTES, ends, schema_ids, int(len(values) - present.sum()), faults)
 
 
 def _fault(value: bytes) -> str:

@@ -8,12 +8,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from connectors.decode.column_plan import Plan
-from connectors.decode.raw_envelope import Image, Sent
-from connectors.decode.sequence import lsns
+from connectors.decode.column_plan import ColumnPlan
+from connectors.decode.raw_envelope import RawEnvelopes, RawImage
+from connectors.decode.sequence import parse_lsns
 from connectors.envelope import NESTED
-from connectors.errors import BeforeMissing
-from connectors.records import Records
+from connectors.errors import MissingBeforeImage
+from connectors.records import RecordBatch
 
 Mask = npt.NDArray[np.bool_]
 
@@ -25,10 +25,10 @@ SNAPSHOT_ENDED = "last"
 _SNAPSHOT = pa.array(["true", "first", "first_in_data_collection", "last_in_data_collection", SNAPSHOT_ENDED])
 
 
-class _Sieve:
+class _RowFilter:
     """Which of the envelopes are good, and why the others are not."""
 
-    def __init__(self, sent: Sent) -> None:
+    def __init__(self, sent: RawEnvelopes) -> None:
         self._rows = sent.rows
         self.good: Mask = np.ones(len(sent.rows), bool)
         self.faults = dict(sent.faults)
@@ -45,20 +45,20 @@ class _Sieve:
                 self.faults[int(self._rows[place])] = reason
 
 
-def assemble(sent: Sent, plan: Plan, records: Records) -> tuple[pa.Table, dict[int, str]]:
+def assemble(sent: RawEnvelopes, plan: ColumnPlan, records: RecordBatch) -> tuple[pa.Table, dict[int, str]]:
     """Make the table of envelopes, in the order of the records, and say of each other record why it is not in it.
 
     Raises:
-        ContractBroken: a declared column is not sent, or not exactly; or a change came without its `before`.
+        SourceContractViolation: a declared column is not sent, or not exactly; or a change came without its `before`.
     """
-    sieve = _Sieve(sent)
+    sieve = _RowFilter(sent)
     sieve.reject(~_is_of(plan.table.table, sent), f"a change to another table than {plan.table.table}")
     sieve.reject(~_mask(pc.is_in(sent.op, _OPERATIONS)), "an operation other than c, u, d, r and t")
     if sieve.good.any():
         _require_contract(sent, plan, records, sieve.good)
     without_after = _mask(pc.is_in(sent.op, _WITH_AFTER)) & ~sent.after.present
     sieve.reject(without_after, "an insert, update or snapshot row without its `after`")
-    commit_lsn, lsn = _place(sent)
+    commit_lsn, lsn = _lsn_columns(sent)
     sieve.reject(_mask(pc.is_null(lsn)), "no place in the WAL: neither source.sequence nor source.lsn")
     before, before_faults = _image(sent.before, plan)
     after, after_faults = _image(sent.after, plan)
@@ -80,21 +80,21 @@ def assemble(sent: Sent, plan: Plan, records: Records) -> tuple[pa.Table, dict[i
     return table if sieve.good.all() else table.filter(pa.array(sieve.good)), sieve.faults
 
 
-def _is_of(table: str, sent: Sent) -> Mask:
+def _is_of(table: str, sent: RawEnvelopes) -> Mask:
     schema, _, name = table.rpartition(".")
     return _mask(pc.and_(pc.equal(sent.source["schema"], schema), pc.equal(sent.source["table"], name)))
 
 
-def _require_contract(sent: Sent, plan: Plan, records: Records, good: Mask) -> None:
+def _require_contract(sent: RawEnvelopes, plan: ColumnPlan, records: RecordBatch, good: Mask) -> None:
     if plan.broken is not None:
         raise plan.broken
     _require_earlier(sent, plan, records, good)
     missing = _mask(pc.is_in(sent.op, _WITH_BEFORE)) & ~sent.before.present & good
     if missing.any():
-        raise BeforeMissing(f"{plan.table.table}: a change without the row before it", plan.table.table)
+        raise MissingBeforeImage(f"{plan.table.table}: a change without the row before it", plan.table.table)
 
 
-def _require_earlier(sent: Sent, plan: Plan, records: Records, good: Mask) -> None:
+def _require_earlier(sent: RawEnvelopes, plan: ColumnPlan, records: RecordBatch, good: Mask) -> None:
     """Refuse records that lack columns, and are too late for it."""
     ends = plan.table.earlier.end if plan.table.earlier else None
     if not plan.substitutes or ends is None:
@@ -109,19 +109,19 @@ def _mask(booleans: pa.Array) -> Mask:
     return mask
 
 
-def _place(sent: Sent) -> tuple[pa.Array, pa.Array]:
+def _lsn_columns(sent: RawEnvelopes) -> tuple[pa.Array, pa.Array]:
     """Return the last commit's LSN and the change's own; the latter stands in where there was no commit."""
-    commit, own = lsns(sent.source["sequence"])
+    commit, own = parse_lsns(sent.source["sequence"])
     lsn = pc.coalesce(own, sent.source["lsn"])
     return pc.coalesce(commit, lsn), lsn
 
 
-def _committed_at(sent: Sent) -> pa.Array:
+def _committed_at(sent: RawEnvelopes) -> pa.Array:
     us = pc.coalesce(sent.source["ts_us"], pc.multiply(sent.source["ts_ms"], 1000))
     return us.cast(pa.timestamp("us", "UTC"))
 
 
-def _image(image: Image, plan: Plan) -> tuple[pa.Array, dict[int, str]]:
+def _image(image: RawImage, plan: ColumnPlan) -> tuple[pa.Array, dict[int, str]]:
     kind = plan.schema.field("after").type
     if plan.broken is not None:
         return pa.nulls(len(image.present), kind), {}

@@ -9,20 +9,20 @@ import numpy as np
 import pyarrow as pa
 
 from connectors.avro.primitives import Ints
-from connectors.avro.schema import plain
-from connectors.avro.wire_format import Frames
-from connectors.decode.raw_envelope import SOURCE_FIELDS, Image, Sent
+from connectors.avro.schema import strip_logical_types
+from connectors.avro.wire_format import FramedValues
+from connectors.decode.raw_envelope import SOURCE_FIELDS, RawEnvelopes, RawImage
 
 
-class RecordReader:
+class RowReader:
     """Reads the bodies of one schema, and keeps the declared columns of their images."""
 
     def __init__(self, schema: Any, columns: Sequence[str]) -> None:
         """Take a resolved schema, and those declared columns that it has."""
-        self._schema = fastavro.parse_schema(plain(schema))
+        self._schema = fastavro.parse_schema(strip_logical_types(schema))
         self._columns = columns
 
-    def read(self, frames: Frames, rows: Ints) -> Sent:
+    def read(self, frames: FramedValues, rows: Ints) -> RawEnvelopes:
         """Read the bodies at `rows`."""
         data = memoryview(frames.data)
         faults: dict[int, str] = {}
@@ -43,13 +43,15 @@ class RecordReader:
             else:
                 kept.append(row)
                 envelopes.append(envelope)
-        return collected(envelopes, self._columns, kept, faults)
+        return to_columns(envelopes, self._columns, kept, faults)
 
 
-def collected(envelopes: list[dict[str, Any]], columns: Sequence[str], rows: list[int], faults: dict[int, str]) -> Sent:
+def to_columns(
+    envelopes: list[dict[str, Any]], columns: Sequence[str], rows: list[int], faults: dict[int, str]
+) -> RawEnvelopes:
     """Lay envelopes that are dictionaries out in columns."""
     sources = [envelope["source"] for envelope in envelopes]
-    return Sent(
+    return RawEnvelopes(
         rows=np.array(rows, np.int64),
         op=pa.array([envelope["op"] for envelope in envelopes], pa.string()),
         source={name: pa.array([source.get(name) for source in sources], kind) for name, kind in SOURCE_FIELDS.items()},
@@ -59,8 +61,8 @@ def collected(envelopes: list[dict[str, Any]], columns: Sequence[str], rows: lis
     )
 
 
-def _image(images: list[dict[str, Any] | None], columns: Sequence[str]) -> Image:
-    return Image(
+def _image(images: list[dict[str, Any] | None], columns: Sequence[str]) -> RawImage:
+    return RawImage(
         present=np.array([image is not None for image in images], bool),
         columns={name: [image[name] if image else None for image in images] for name in columns},
     )

@@ -6,18 +6,18 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from connectors.avro.cursor import CUT_SHORT, LEFT_OVER, Column, Cursor, Fields, Step, Unreadable
-from connectors.avro.fields import Wanted, step
-from connectors.avro.primitives import Ints, Octets
-from connectors.avro.schema import UnresolvedSchema, fields_of, resolved
-from connectors.avro.wire_format import Frames, frame
-from connectors.decode.avro_rows import RecordReader
-from connectors.decode.column_plan import Plan, plan
-from connectors.decode.raw_envelope import SOURCE_FIELDS, Batch, Image, Sent
-from connectors.envelope import TableColumns
-from connectors.schema_lookup import Schemas
-from connectors.types.numeric import Decimals
-from connectors.types.wire_types import avro_wire
+from connectors.avro.cursor import TRAILING_BYTES, TRUNCATED, Column, Cursor, FieldReader, NotColumnar, RecordColumn
+from connectors.avro.fields import FieldSelection, field_reader
+from connectors.avro.primitives import AvroBuffer, Ints
+from connectors.avro.schema import UnresolvedSchema, inline_types, record_fields
+from connectors.avro.wire_format import FramedValues, parse_frames
+from connectors.decode.avro_rows import RowReader
+from connectors.decode.column_plan import ColumnPlan, plan_columns
+from connectors.decode.raw_envelope import SOURCE_FIELDS, RawEnvelopes, RawImage, RawValues
+from connectors.envelope import SourceTable
+from connectors.schema_lookup import SchemaLookup
+from connectors.types.numeric import DecimalPolicy
+from connectors.types.wire_types import from_avro
 
 _SOURCE_FORMS = {name: "string" if kind == pa.string() else "long" for name, kind in SOURCE_FIELDS.items()}
 
@@ -29,27 +29,27 @@ class NotAnEnvelope(ValueError):
     """A schema is not that of a change."""
 
 
-class AvroTable:
+class AvroTableDecoder:
     """Takes the envelopes of one table out of its topic's values."""
 
-    def __init__(self, table: TableColumns, schemas: Schemas, decimals: Decimals) -> None:
+    def __init__(self, table: SourceTable, schemas: SchemaLookup, decimals: DecimalPolicy) -> None:
         self._table = table
         self._schemas = schemas
         self._decimals = decimals
-        self._layouts: dict[int, AvroLayout | NotAnEnvelope] = {}
+        self._layouts: dict[int, AvroSchemaDecoder | NotAnEnvelope] = {}
 
     @property
     def schema_ids(self) -> frozenset[int]:
         """The ids of the schemas that were met so far."""
         return frozenset(self._layouts)
 
-    def read(self, values: list[bytes | None]) -> Batch:
+    def read(self, values: list[bytes | None]) -> RawValues:
         """Read a batch, one schema after the other.
 
         Raises:
-            SystemicError: a schema cannot be had.
+            DependencyUnavailable: a schema cannot be had.
         """
-        frames = frame(values)
+        frames = parse_frames(values)
         faults = dict(frames.faults)
         sent = []
         for schema_id in np.unique(frames.schema_ids[frames.schema_ids >= 0]).tolist():
@@ -59,22 +59,22 @@ class AvroTable:
                 faults.update(dict.fromkeys(rows.tolist(), str(layout)))
             else:
                 sent.append((layout.read(frames, rows), layout.plan))
-        return Batch(sent, faults, frames.tombstones)
+        return RawValues(sent, faults, frames.tombstones)
 
-    def _layout(self, schema_id: int) -> "AvroLayout | NotAnEnvelope":
+    def _layout(self, schema_id: int) -> "AvroSchemaDecoder | NotAnEnvelope":
         if schema_id not in self._layouts:
             try:
-                schema = resolved(self._schemas.schema(schema_id))
-                self._layouts[schema_id] = AvroLayout(schema, self._table, self._decimals)
+                schema = inline_types(self._schemas.schema(schema_id))
+                self._layouts[schema_id] = AvroSchemaDecoder(schema, self._table, self._decimals)
             except (UnresolvedSchema, NotAnEnvelope) as error:
                 self._layouts[schema_id] = NotAnEnvelope(f"schema {schema_id}: {error}")
         return self._layouts[schema_id]
 
 
-class AvroLayout:
+class AvroSchemaDecoder:
     """One schema of a table's envelopes."""
 
-    def __init__(self, schema: Any, table: TableColumns, decimals: Decimals) -> None:
+    def __init__(self, schema: Any, table: SourceTable, decimals: DecimalPolicy) -> None:
         """Take a resolved schema apart.
 
         Raises:
@@ -82,46 +82,46 @@ class AvroLayout:
         """
         if not _is_envelope(schema):
             raise NotAnEnvelope("not the schema of an envelope")
-        fields = fields_of(schema)
-        wires = {name: avro_wire(form) for name, form in fields_of(fields["after"]).items()}
-        self.plan: Plan = plan(table, wires, decimals)
+        fields = record_fields(schema)
+        wires = {name: from_avro(form) for name, form in record_fields(fields["after"]).items()}
+        self.plan: ColumnPlan = plan_columns(table, wires, decimals)
         columns = list(self.plan.readers)
-        self._records = RecordReader(schema, columns)
-        self._step = _readable(step(schema, _wanted(columns, fields)))
+        self._records = RowReader(schema, columns)
+        self._step = _readable(field_reader(schema, _wanted(columns, fields)))
 
-    def read(self, frames: Frames, rows: Ints) -> Sent:
+    def read(self, frames: FramedValues, rows: Ints) -> RawEnvelopes:
         """Read the envelopes at these rows: all at once, or one by one where that cannot be."""
         if self._step is None or frames.data.size >= _VIEWED_BYTES:
             return self._records.read(frames, rows)
         try:
             return _read_columns(self._step, frames, rows)
-        except (pa.ArrowInvalid, Unreadable):
+        except (pa.ArrowInvalid, NotColumnar):
             # A text that is not UTF-8, and fastavro finds out whose; or a very long array.
             return self._records.read(frames, rows)
 
 
-def _wanted(columns: list[str], fields: Mapping[str, Any]) -> Wanted:
-    source = dict.fromkeys(SOURCE_FIELDS.keys() & fields_of(fields["source"]).keys())
+def _wanted(columns: list[str], fields: Mapping[str, Any]) -> FieldSelection:
+    source = dict.fromkeys(SOURCE_FIELDS.keys() & record_fields(fields["source"]).keys())
     image = dict.fromkeys(columns)
     return {"op": None, "source": source, "before": image, "after": image}
 
 
-def _readable(how: Step) -> Step | None:
+def _readable(how: FieldReader) -> FieldReader | None:
     """Return the step unless something in it cannot be read in columns, which shows when nothing is read."""
     try:
-        _read(how, frame([]), np.zeros(0, np.int64))
-    except Unreadable:
+        _read(how, parse_frames([]), np.zeros(0, np.int64))
+    except NotColumnar:
         return None
     return how
 
 
-def _read_columns(how: Step, frames: Frames, rows: Ints) -> Sent:
+def _read_columns(how: FieldReader, frames: FramedValues, rows: Ints) -> RawEnvelopes:
     envelopes, faults = _read(how, frames, rows)
     if faults:
         rows = np.setdiff1d(rows, list(faults))
         envelopes, _ = _read(how, frames, rows)
     source = _fields(envelopes.columns["source"]).columns
-    return Sent(
+    return RawEnvelopes(
         rows=rows,
         op=envelopes.columns["op"].arrow(),
         source={
@@ -134,36 +134,36 @@ def _read_columns(how: Step, frames: Frames, rows: Ints) -> Sent:
     )
 
 
-def _read(how: Step, frames: Frames, rows: Ints) -> tuple[Fields, dict[int, str]]:
+def _read(how: FieldReader, frames: FramedValues, rows: Ints) -> tuple[RecordColumn, dict[int, str]]:
     """Read these rows, and say which of them cannot be: what stands in the columns for those means nothing."""
-    cursor = Cursor(Octets(frames.data), frames.starts[rows], frames.ends[rows], rows, {})
+    cursor = Cursor(AvroBuffer(frames.data), frames.starts[rows], frames.ends[rows], rows, {})
     envelopes = _fields(how.read(cursor))
-    cursor.fail(cursor.at < cursor.end, LEFT_OVER)
-    cursor.fail(cursor.at > cursor.end, CUT_SHORT)
+    cursor.fail(cursor.at < cursor.end, TRAILING_BYTES)
+    cursor.fail(cursor.at > cursor.end, TRUNCATED)
     return envelopes, cursor.faults
 
 
-def _fields(column: Column) -> Fields:
-    if not isinstance(column, Fields):
-        raise Unreadable("an envelope whose parts are not records")
+def _fields(column: Column) -> RecordColumn:
+    if not isinstance(column, RecordColumn):
+        raise NotColumnar("an envelope whose parts are not records")
     return column
 
 
-def _image(image: Fields) -> Image:
+def _image(image: RecordColumn) -> RawImage:
     present = np.ones(image.count, bool) if image.valid is None else image.valid
-    return Image(present, {name: column.arrow() for name, column in image.columns.items()})
+    return RawImage(present, {name: column.arrow() for name, column in image.columns.items()})
 
 
 def _is_envelope(schema: Any) -> bool:
     if not isinstance(schema, dict) or schema["type"] != "record":
         return False
-    fields = fields_of(schema)
-    source = {name: avro_wire(form).form for name, form in fields_of(fields.get("source", "null")).items()}
+    fields = record_fields(schema)
+    source = {name: from_avro(form).form for name, form in record_fields(fields.get("source", "null")).items()}
     return (
         schema["name"].rpartition(".")[2] == "Envelope"
         and fields.get("op") == "string"
         and {"before", "after"} <= fields.keys()
-        and fields_of(fields["before"]) == fields_of(fields["after"])
+        and record_fields(fields["before"]) == record_fields(fields["after"])
         and {"schema", "table"} <= source.keys()
         and all(source.get(name, form) == form for name, form in _SOURCE_FORMS.items())
     )

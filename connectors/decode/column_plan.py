@@ -7,12 +7,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from connectors.envelope import TableColumns, envelope_schema
-from connectors.errors import ContractBroken, MissingColumn, WireTypeRefused
-from connectors.types.numeric import Decimals
-from connectors.types.pg_types import column_type
+from connectors.envelope import SourceTable, envelope_schema
+from connectors.errors import MissingColumn, SourceContractViolation, WireTypeRefused
+from connectors.types.numeric import DecimalPolicy
+from connectors.types.pg_types import parse_column_type
 from connectors.types.vectorized import ColumnReader
-from connectors.types.wire_types import Wire, assumed_wire
+from connectors.types.wire_types import WireType, default_json
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Substitute:
 
 
 @dataclass(frozen=True)
-class Plan:
+class ColumnPlan:
     """The readers of a table's columns in one schema.
 
     Attributes:
@@ -35,9 +35,9 @@ class Plan:
         substitutes: by declared column that only earlier records may send like this, or not at all.
     """
 
-    table: TableColumns
+    table: SourceTable
     readers: Mapping[str, ColumnReader]
-    broken: ContractBroken | None = None
+    broken: SourceContractViolation | None = None
     substitutes: Mapping[str, Substitute] = field(default_factory=dict)
 
     @cached_property
@@ -52,40 +52,40 @@ class Plan:
         return MissingColumn(f"{self.table.table} is no longer sent with {told}")
 
 
-def plan(table: TableColumns, wires: Mapping[str, Wire], decimals: Decimals) -> Plan:
+def plan_columns(table: SourceTable, wires: Mapping[str, WireType], decimals: DecimalPolicy) -> ColumnPlan:
     """Find a reader for every declared column in the forms in which they are sent, by name."""
     values = table.earlier.values if table.earlier else {}
     missing = [name for name in table.columns if name not in wires and name not in values]
     if missing:
-        return Plan(table, {}, MissingColumn(f"{table.table} is sent without {', '.join(missing)}"))
+        return ColumnPlan(table, {}, MissingColumn(f"{table.table} is sent without {', '.join(missing)}"))
     readers = {}
     substitutes = {}
     for name, text in table.columns.items():
         try:
             if name in wires:
-                readers[name] = ColumnReader(name, wires[name], column_type(text), decimals)
+                readers[name] = ColumnReader(name, wires[name], parse_column_type(text), decimals)
                 continue
             reason = "not sent"
         except WireTypeRefused as error:
             if name not in values:
-                return Plan(table, {}, type(error)(f"{table.table}.{name} {text}: {error}"))
+                return ColumnPlan(table, {}, type(error)(f"{table.table}.{name} {text}: {error}"))
             reason = str(error)
         substitutes[name] = Substitute(constant(name, text, values[name], decimals), reason)
-    return Plan(table, readers, substitutes=substitutes)
+    return ColumnPlan(table, readers, substitutes=substitutes)
 
 
-def constant(name: str, text: str, value: Any, decimals: Decimals = Decimals.EXACT) -> pa.Scalar:
+def constant(name: str, text: str, value: Any, decimals: DecimalPolicy = DecimalPolicy.EXACT) -> pa.Scalar:
     """Read one value of a column.
 
     Args:
         text: the column's PostgreSQL type.
-        value: in the form of `assumed_wire`.
+        value: in the form of `default_json`.
 
     Raises:
         MissingColumn: it is no value of that type.
     """
-    kind = column_type(text)
-    array, faults, _ = ColumnReader(name, assumed_wire(kind), kind, decimals).read([value])
+    kind = parse_column_type(text)
+    array, faults, _ = ColumnReader(name, default_json(kind), kind, decimals).read([value])
     if faults:
         raise MissingColumn(f"the value noted for earlier records cannot be read: {faults[0]}")
     return array[0]

@@ -7,17 +7,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from connectors.decode.assemble import SNAPSHOT_ENDED, assemble
-from connectors.decode.avro_table import AvroTable
-from connectors.decode.json_table import JsonTable
-from connectors.envelope import Format, TableColumns, envelope_schema
-from connectors.errors import ContractBroken, SystemicError, UnknownSchema
-from connectors.records import Records
-from connectors.schema_lookup import Schemas
-from connectors.types.numeric import Decimals
+from connectors.decode.avro_table import AvroTableDecoder
+from connectors.decode.json_table import JsonTableDecoder
+from connectors.envelope import SourceTable, ValueEncoding, envelope_schema
+from connectors.errors import DependencyUnavailable, SourceContractViolation, UnknownSchema
+from connectors.records import RecordBatch
+from connectors.schema_lookup import SchemaLookup
+from connectors.types.numeric import DecimalPolicy
 
 
 @dataclass(frozen=True)
-class Rejected:
+class RejectedRecord:
     """A record that cannot be read, where its neighbours can.
 
     Attributes:
@@ -31,7 +31,7 @@ class Rejected:
 
 
 @dataclass(frozen=True)
-class Decoded:
+class DecodedBatch:
     """What became of a batch: each of its records is an envelope, a rejected one or a tombstone.
 
     Attributes:
@@ -42,7 +42,7 @@ class Decoded:
     """
 
     envelopes: list[pa.Table]
-    rejected: list[Rejected]
+    rejected: list[RejectedRecord]
     tombstones: int
     substituted: Sequence[Mapping[str, str]] = ()
 
@@ -51,7 +51,7 @@ class Decoder:
     """Decodes the change records of declared tables, a batch of one topic at a time."""
 
     def __init__(
-        self, tables: Mapping[str, TableColumns], schemas: Schemas, decimals: Decimals = Decimals.EXACT
+        self, tables: Mapping[str, SourceTable], schemas: SchemaLookup, decimals: DecimalPolicy = DecimalPolicy.EXACT
     ) -> None:
         """Take the tables by the names of their topics.
 
@@ -61,7 +61,9 @@ class Decoder:
         for table in tables.values():
             envelope_schema(table)
         self._tables = {
-            topic: AvroTable(table, schemas, decimals) if table.format is Format.AVRO else JsonTable(table, decimals)
+            topic: AvroTableDecoder(table, schemas, decimals)
+            if table.format is ValueEncoding.AVRO
+            else JsonTableDecoder(table, decimals)
             for topic, table in tables.items()
         }
 
@@ -69,7 +71,7 @@ class Decoder:
         """The registry's ids of the schemas that a topic's records had so far; JSON has none."""
         return self._tables[topic].schema_ids
 
-    def is_snapshot_ended(self, records: Records) -> bool:
+    def is_snapshot_ended(self, records: RecordBatch) -> bool:
         """Whether one of these records is the last row of a snapshot that came to its end.
 
         Debezium marks it, also where the last of the tables is empty.
@@ -77,29 +79,30 @@ class Decoder:
         sent = [one for one, _ in self._tables[records.topic].read(records.values).sent]
         return any(pc.any(pc.equal(one.source["snapshot"], SNAPSHOT_ENDED)).as_py() for one in sent)
 
-    def decode(self, records: Records) -> Decoded:
+    def decode(self, records: RecordBatch) -> DecodedBatch:
         """Decode one batch.
 
         Raises:
-            ContractBroken: the source no longer sends what was declared; the message names the first such record.
-            SystemicError: the schema registry cannot be asked, or does not know a schema.
+            SourceContractViolation: the source no longer sends what was declared; the message names the first
+                such record.
+            DependencyUnavailable: the schema registry cannot be asked, or does not know a schema.
         """
         try:
             return self._decoded(records)
-        except SystemicError as error:
+        except DependencyUnavailable as error:
             if isinstance(error, UnknownSchema):
                 error.place = records.place(self._first_failing(records))
             raise
-        except ContractBroken as error:
+        except SourceContractViolation as error:
             error.place = records.place(self._first_failing(records))
             raise
         except MemoryError:
             raise
         except Exception as error:  # noqa: BLE001 - a record may break a library in ways that nobody foresaw
             row = self._first_failing(records)
-            return Decoded([], [_rejected(records, row, f"{type(error).__name__} while it was read")], 0)
+            return DecodedBatch([], [_rejected(records, row, f"{type(error).__name__} while it was read")], 0)
 
-    def _first_failing(self, records: Records) -> int:
+    def _first_failing(self, records: RecordBatch) -> int:
         """The row of the first record with which decoding fails, found by halving."""
         good, bad = 0, len(records)
         while bad - good > 1:
@@ -112,7 +115,7 @@ class Decoder:
                 good = middle
         return good
 
-    def _decoded(self, records: Records) -> Decoded:
+    def _decoded(self, records: RecordBatch) -> DecodedBatch:
         batch = self._tables[records.topic].read(records.values)
         faults = dict(batch.faults)
         envelopes, substituted = [], []
@@ -123,8 +126,8 @@ class Decoder:
                 envelopes.append(table)
                 substituted.append({name: one.reason for name, one in plan.substitutes.items()})
         rejected = [_rejected(records, row, reason) for row, reason in sorted(faults.items())]
-        return Decoded(envelopes, rejected, batch.tombstones, substituted)
+        return DecodedBatch(envelopes, rejected, batch.tombstones, substituted)
 
 
-def _rejected(records: Records, row: int, reason: str) -> Rejected:
-    return Rejected(records.topic, int(records.partitions[row]), int(records.offsets[row]), reason)
+def _rejected(records: RecordBatch, row: int, reason: str) -> RejectedRecord:
+    return RejectedRecord(records.topic, int(records.partitions[row]), int(records.offsets[row]), reason)

@@ -8,12 +8,12 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from connectors.decode.column_plan import Plan, plan
-from connectors.decode.raw_envelope import SOURCE_FIELDS, Batch, Image, Sent
-from connectors.envelope import TableColumns
-from connectors.types.numeric import Decimals
-from connectors.types.pg_types import column_type
-from connectors.types.wire_types import ConnectSchema, Wire, assumed_wire, connect_wire
+from connectors.decode.column_plan import ColumnPlan, plan_columns
+from connectors.decode.raw_envelope import SOURCE_FIELDS, RawEnvelopes, RawImage, RawValues
+from connectors.envelope import SourceTable
+from connectors.types.numeric import DecimalPolicy
+from connectors.types.pg_types import parse_column_type
+from connectors.types.wire_types import ConnectSchema, WireType, default_json, from_connect
 
 _WITH_SCHEMA = b'{"schema":'
 _BARE = b""
@@ -37,33 +37,33 @@ class _Described(msgspec.Struct, gc=False):
 
 
 @dataclass(frozen=True, eq=False)
-class _Form:
+class _JsonLayout:
     """One form of a topic's values: what comes before every envelope, and how its columns are read."""
 
     prefix: bytes
-    wires: Mapping[str, Wire]
+    wires: Mapping[str, WireType]
 
 
-class JsonTable:
+class JsonTableDecoder:
     """Takes the envelopes of one table out of its topic's values."""
 
     schema_ids: frozenset[int] = frozenset()
 
-    def __init__(self, table: TableColumns, decimals: Decimals) -> None:
+    def __init__(self, table: SourceTable, decimals: DecimalPolicy) -> None:
         self._table = table
         self._decimals = decimals
         columns = list(table.columns)
         self._whole = msgspec.json.Decoder(_envelope_type(columns, msgspec.NODEFAULT))
         self._partial = msgspec.json.Decoder(_envelope_type(columns, msgspec.UNSET))
         self._described = msgspec.json.Decoder(_Described)
-        wires = {name: assumed_wire(column_type(text)) for name, text in table.columns.items()}
-        self._forms = [_Form(_BARE, wires)]
-        self._plans: dict[tuple[_Form, frozenset[str]], Plan] = {}
+        wires = {name: default_json(parse_column_type(text)) for name, text in table.columns.items()}
+        self._forms = [_JsonLayout(_BARE, wires)]
+        self._plans: dict[tuple[_JsonLayout, frozenset[str]], ColumnPlan] = {}
 
-    def read(self, values: list[bytes | None]) -> Batch:
+    def read(self, values: list[bytes | None]) -> RawValues:
         """Read a batch, one form after the other."""
         faults: dict[int, str] = {}
-        found: dict[tuple[_Form, frozenset[str]], dict[int, Any]] = {}
+        found: dict[tuple[_JsonLayout, frozenset[str]], dict[int, Any]] = {}
         for row, value in enumerate(values):
             if value is None:
                 continue
@@ -78,7 +78,7 @@ class JsonTable:
             else:
                 found.setdefault((form, missing), {})[row] = envelope
         sent = [(_sent(envelopes, self._table), self._plan(*form)) for form, envelopes in found.items()]
-        return Batch(sent, faults, sum(value is None for value in values))
+        return RawValues(sent, faults, sum(value is None for value in values))
 
     def _envelope(self, body: bytes | memoryview) -> tuple[Any, frozenset[str]]:
         """Read an envelope, and name the declared columns that one of its images lacks."""
@@ -88,13 +88,13 @@ class JsonTable:
             envelope = self._partial.decode(body)
             return envelope, _lacking(envelope, self._table)
 
-    def _plan(self, form: _Form, missing: frozenset[str]) -> Plan:
+    def _plan(self, form: _JsonLayout, missing: frozenset[str]) -> ColumnPlan:
         if (form, missing) not in self._plans:
             wires = {name: wire for name, wire in form.wires.items() if name not in missing}
-            self._plans[form, missing] = plan(self._table, wires, self._decimals)
+            self._plans[form, missing] = plan_columns(self._table, wires, self._decimals)
         return self._plans[form, missing]
 
-    def _form(self, value: bytes) -> _Form:
+    def _form(self, value: bytes) -> _JsonLayout:
         """Find the form of a value by its beginning: its schema is the same bytes in every record."""
         if not value.startswith(_WITH_SCHEMA):
             return self._forms[0]
@@ -105,7 +105,7 @@ class JsonTable:
         prefix = _WITH_SCHEMA + bytes(described.schema) + b',"payload":'
         if value != prefix + bytes(described.payload) + b"}":
             raise msgspec.ValidationError("not as Connect writes a schema and a payload")
-        form = _Form(prefix, _wires(msgspec.json.decode(described.schema, type=ConnectSchema)))
+        form = _JsonLayout(prefix, _wires(msgspec.json.decode(described.schema, type=ConnectSchema)))
         self._forms.append(form)
         return form
 
@@ -126,17 +126,17 @@ def _envelope_type(columns: list[str], default: Any) -> type[msgspec.Struct]:
     )
 
 
-def _wires(envelope: ConnectSchema) -> dict[str, Wire]:
+def _wires(envelope: ConnectSchema) -> dict[str, WireType]:
     """Return the forms of the columns that an envelope's schema describes."""
     images = [field for field in envelope.fields if field.field == "after"]
-    return {column.field: connect_wire(column) for image in images for column in image.fields if column.field}
+    return {column.field: from_connect(column) for image in images for column in image.fields if column.field}
 
 
 def _images(envelope: Any) -> list[tuple[Any, ...]]:
     return [msgspec.structs.astuple(image) for image in (envelope.before, envelope.after) if image is not None]
 
 
-def _lacking(envelope: Any, table: TableColumns) -> frozenset[str]:
+def _lacking(envelope: Any, table: SourceTable) -> frozenset[str]:
     """Name the columns that are not sent: JSON without schema does not tell before the record is read."""
     return frozenset(
         name
@@ -146,9 +146,9 @@ def _lacking(envelope: Any, table: TableColumns) -> frozenset[str]:
     )
 
 
-def _sent(envelopes: Mapping[int, Any], table: TableColumns) -> Sent:
+def _sent(envelopes: Mapping[int, Any], table: SourceTable) -> RawEnvelopes:
     sources = [envelope.source for envelope in envelopes.values()]
-    return Sent(
+    return RawEnvelopes(
         rows=np.fromiter(envelopes, np.int64, len(envelopes)),
         op=pa.array([envelope.op for envelope in envelopes.values()], pa.string()),
         source={
@@ -160,8 +160,8 @@ def _sent(envelopes: Mapping[int, Any], table: TableColumns) -> Sent:
     )
 
 
-def _image(images: list[Any], table: TableColumns) -> Image:
+def _image(images: list[Any], table: SourceTable) -> RawImage:
     absent = (None,) * len(table.columns)
     rows = [absent if image is None else msgspec.structs.astuple(image) for image in images]
     present = np.array([image is not None for image in images], bool)
-    return Image(present, dict(zip(table.columns, map(list, zip(*rows, strict=True)), strict=True)))
+    return RawImage(present, dict(zip(table.columns, map(list, zip(*rows, strict=True)), strict=True)))

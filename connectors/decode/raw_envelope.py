@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from connectors.decode.column_plan import Plan
+from connectors.decode.column_plan import ColumnPlan
 
 Column: TypeAlias = "pa.Array | list[Any]"
 """One value per record: an array of the Avro type, or a list where no array type fits."""
@@ -26,7 +26,7 @@ SOURCE_FIELDS: Mapping[str, pa.DataType] = {
 
 
 @dataclass(frozen=True)
-class Image:
+class RawImage:
     """One row image of each record.
 
     Attributes:
@@ -39,7 +39,7 @@ class Image:
 
 
 @dataclass(frozen=True)
-class Sent:
+class RawEnvelopes:
     """The envelopes of one schema.
 
     Attributes:
@@ -53,13 +53,13 @@ class Sent:
     rows: npt.NDArray[np.int64]
     op: pa.Array
     source: Mapping[str, pa.Array]
-    before: Image
-    after: Image
+    before: RawImage
+    after: RawImage
     faults: Mapping[int, str]
 
 
 @dataclass(frozen=True)
-class Batch:
+class RawValues:
     """What a batch of records holds, taken out of its wire format.
 
     Attributes:
@@ -68,6 +68,6 @@ class Batch:
         tombstones: how many records are null.
     """
 
-    sent: list[tuple[Sent, Plan]]
+    sent: list[tuple[RawEnvelopes, ColumnPlan]]
     faults: dict[int, str]
     tombstones: int

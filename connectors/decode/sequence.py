@@ -17,7 +17,7 @@ _BYTES = re.compile(_PATTERN.encode())
 Octets = npt.NDArray[np.uint8]
 
 
-def lsns(sequences: pa.Array) -> tuple[pa.Array, pa.Array]:
+def parse_lsns(sequences: pa.Array) -> tuple[pa.Array, pa.Array]:
     """Return the last commit's LSN and the change's own, in bytes of WAL, as 64-bit integers; null where not told."""
     rows = _rows_of_one_width(sequences)
     read = None if rows is None else _read_alike(rows)

@@ -5,10 +5,10 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from connectors.errors import BadRecord, UnsupportedType
-from connectors.types.iso8601 import MalformedTime, days_of, timestamp_us_of
+from connectors.errors import UnreadableRecord, UnsupportedType
+from connectors.types.iso8601 import MalformedTime, parse_date, parse_timestamp
 from connectors.types.numeric import decimal_text
-from connectors.types.pg_types import DATE_INFINITY, TIMESTAMP_INFINITY, ColumnType, Kind
+from connectors.types.pg_types import DATE_INFINITY, TIMESTAMP_INFINITY, ColumnType, TypeKind
 from connectors.types.primitives import integer
 from connectors.types.timestamps import stored_us
 
@@ -26,25 +26,25 @@ def item_reader(column: ColumnType) -> Callable[[str], Any]:
         UnsupportedType: PostgreSQL's text of it is not known here.
     """
     match column.kind:
-        case Kind.INTEGER:
+        case TypeKind.INTEGER:
             return _integer(integer(column.arrow.bit_width))
-        case Kind.FLOAT:
+        case TypeKind.FLOAT:
             return _float
-        case Kind.BOOLEAN:
+        case TypeKind.BOOLEAN:
             return _boolean
-        case Kind.NUMERIC:
+        case TypeKind.NUMERIC:
             return lambda text: decimal_text(text, column.scale)
-        case Kind.TEXT | Kind.BITS:
+        case TypeKind.TEXT | TypeKind.BITS:
             return lambda text: text
-        case Kind.TIME:
+        case TypeKind.TIME:
             return _time
-        case Kind.BYTES:
+        case TypeKind.BYTES:
             return _bytes
-        case Kind.HSTORE:
+        case TypeKind.HSTORE:
             return _hstore
-        case Kind.DATE:
+        case TypeKind.DATE:
             return _date
-        case Kind.TIMESTAMP | Kind.TIMESTAMPTZ:
+        case TypeKind.TIMESTAMP | TypeKind.TIMESTAMPTZ:
             return _timestamp
     raise UnsupportedType(f"an array of {column.kind.name}")
 
@@ -54,7 +54,7 @@ def _integer(checked: Callable[[Any], Any]) -> Callable[[str], Any]:
         try:
             return checked(int(text))
         except ValueError as error:
-            raise BadRecord("not an integer") from error
+            raise UnreadableRecord("not an integer") from error
 
     return read
 
@@ -63,22 +63,22 @@ def _float(text: str) -> float:
     try:
         return float(text)
     except ValueError as error:
-        raise BadRecord("not a floating-point number") from error
+        raise UnreadableRecord("not a floating-point number") from error
 
 
 def _boolean(text: str) -> bool:
     if text not in _BOOLEANS:
-        raise BadRecord("not a boolean")
+        raise UnreadableRecord("not a boolean")
     return _BOOLEANS[text]
 
 
 def _bytes(text: str) -> bytes:
     if not text.startswith("\\x"):
-        raise BadRecord("bytes that are not hexadecimal: set bytea_output = 'hex' in the database")
+        raise UnreadableRecord("bytes that are not hexadecimal: set bytea_output = 'hex' in the database")
     try:
         return bytes.fromhex(text[2:])
     except ValueError as error:
-        raise BadRecord("not hexadecimal") from error
+        raise UnreadableRecord("not hexadecimal") from error
 
 
 def _hstore(text: str) -> str:
@@ -87,7 +87,7 @@ def _hstore(text: str) -> str:
     while place < len(text):
         pair = _PAIR.match(text, place)
         if pair is None:
-            raise BadRecord("not an hstore as PostgreSQL prints it")
+            raise UnreadableRecord("not an hstore as PostgreSQL prints it")
         name, value = pair.groups()
         pairs[_ESCAPED.sub(r"\1", name)] = None if value is None else _ESCAPED.sub(r"\1", value)
         place = pair.end()
@@ -97,24 +97,24 @@ def _hstore(text: str) -> str:
 def _date(text: str) -> int:
     if text in _INFINITIES:
         return _INFINITIES[text] * DATE_INFINITY
-    return _counted(text, days_of)
+    return _counted(text, parse_date)
 
 
 def _time(text: str) -> int:
     # Counted as the time of the first day.
-    return _counted(f"1970-01-01 {text}", timestamp_us_of)
+    return _counted(f"1970-01-01 {text}", parse_timestamp)
 
 
 def _timestamp(text: str) -> int:
     if text in _INFINITIES:
         return _INFINITIES[text] * TIMESTAMP_INFINITY
-    return stored_us(_counted(text, timestamp_us_of))
+    return stored_us(_counted(text, parse_timestamp))
 
 
 def _counted(text: str, count: Callable[[str], int]) -> int:
     found = _MOMENT.fullmatch(text)
     if found is None:
-        raise BadRecord("not a date or timestamp as PostgreSQL prints it")
+        raise UnreadableRecord("not a date or timestamp as PostgreSQL prints it")
     printed, day, clock, offset, era = found.groups()
     year = 1 - int(printed) if era else int(printed)
     iso = f"{'-' if year < 0 else '+'}{abs(year):04}-{day}"
@@ -125,4 +125,4 @@ def _counted(text: str, count: Callable[[str], int]) -> int:
     try:
         return count(iso)
     except MalformedTime as error:
-        raise BadRecord(str(error)) from error
+        raise UnreadableRecord(str(error)) from error

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from connectors.errors import BadRecord
+from connectors.errors import UnreadableRecord
 
 WIRE_NAME = "readmodels.PostgresArray"
 """The name of the schema under which the converter of deploy/converter sends an array."""
@@ -28,15 +28,15 @@ def items_of(text: str, item: Callable[[str], Any]) -> Nested:
         item: reads one item from PostgreSQL's text of it.
 
     Raises:
-        BadRecord: the text is not an array.
+        UnreadableRecord: the text is not an array.
     """
     bounds = _BOUNDS.match(text)
     body = text[bounds.end() :] if bounds else text
     if body == "{}":
         return []
     if not (body.startswith("{") and body.endswith("}")):
-        raise BadRecord("not an array as PostgreSQL prints it")
-    if any(mark in body[1:-1] for mark in '"\\{}'):
+        raise UnreadableRecord("not an array as PostgreSQL prints it")
+    if any(watermark in body[1:-1] for watermark in '"\\{}'):
         return _nested(body, item)
     return [None if one.upper() == "NULL" else item(one) for one in body[1:-1].split(",")]
 
@@ -49,32 +49,32 @@ def _nested(body: str, item: Callable[[str], Any]) -> Nested:
         token = _TOKEN.match(body, place)
         if token is None:
             if body[place] != ",":
-                raise BadRecord("not an array as PostgreSQL prints it")
+                raise UnreadableRecord("not an array as PostgreSQL prints it")
             place += 1
             continue
         brace, quoted, bare = token.groups()
         if brace == "{":
             if len(open_lists) > _MAX_DIMENSIONS:
-                raise BadRecord("an array of more dimensions than PostgreSQL has")
+                raise UnreadableRecord("an array of more dimensions than PostgreSQL has")
             inner: Nested = []
             open_lists[-1].append(inner)
             open_lists.append(inner)
         elif brace == "}":
             open_lists.pop()
             if not open_lists:
-                raise BadRecord("not an array as PostgreSQL prints it")
+                raise UnreadableRecord("not an array as PostgreSQL prints it")
         elif quoted is not None:
             open_lists[-1].append(item(_ESCAPED.sub(r"\1", quoted)))
         else:
             open_lists[-1].append(None if bare.upper() == "NULL" else item(_ESCAPED.sub(r"\1", bare)))
         place = token.end()
     if len(open_lists) != 1 or len(root) != 1 or not isinstance(root[0], list):
-        raise BadRecord("not an array as PostgreSQL prints it")
+        raise UnreadableRecord("not an array as PostgreSQL prints it")
     return root[0]
 
 
 def nested_places(items: Nested, place_of: Callable[[Any], int]) -> Nested:
-    """Put in the stead of every item the place that `place_of` gives it."""
+    """Put in the stead of every item the place that `parse_position` gives it."""
     return [nested_places(one, place_of) if isinstance(one, list) else place_of(one) for one in items]
 
 

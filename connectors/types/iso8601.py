@@ -18,12 +18,12 @@ class MalformedTime(ValueError):
     """A text is not a date or time of ISO 8601. The message does not repeat it."""
 
 
-def days_of(text: str) -> int:
+def parse_date(text: str) -> int:
     """Count the days from 1970-01-01 to an ISO date, such as "2026-01-02" or "-0043-03-15Z"."""
     return _days(_matched(_ISO_DATE, text))
 
 
-def timestamp_us_of(text: str) -> int:
+def parse_timestamp(text: str) -> int:
     """Count the microseconds from 1970 to an ISO timestamp, taken as UTC where it names no offset."""
     match = _matched(_ISO_TIMESTAMP, text)
     return _days(match) * _DAY_US + _clock_us(match) - _offset_s(match) * _SECOND_US

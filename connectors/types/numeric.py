@@ -6,12 +6,12 @@ from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
 from enum import Enum, auto
 from typing import Any
 
-from connectors.errors import BadRecord, InexactDecimal, ScaleExceeded, WireTypeRefused
+from connectors.errors import InexactDecimal, ScaleExceeded, UnreadableRecord, WireTypeRefused
 from connectors.types.primitives import Reader, base64_bytes, floating, instance_of, string
-from connectors.types.wire_types import Wire
+from connectors.types.wire_types import WireType
 
 
-class Decimals(Enum):
+class DecimalPolicy(Enum):
     """Whether a numeric may travel as a double, which cannot hold every amount."""
 
     EXACT = auto()
@@ -29,7 +29,7 @@ _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,6})?", re.AS
 _EXACT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
 
 
-def numeric_reader(wire: Wire, scale: int | None, decimals: Decimals) -> Reader:
+def numeric_reader(wire: WireType, scale: int | None, decimals: DecimalPolicy) -> Reader:
     """Make the function that reads a numeric in this form.
 
     Args:
@@ -41,7 +41,7 @@ def numeric_reader(wire: Wire, scale: int | None, decimals: Decimals) -> Reader:
     match wire.form, wire.name:
         case "string", _:
             number = _number_of_text if wire.scale is None else _number_of_text_with(wire.scale)
-        case "double", _ if decimals is Decimals.ALLOW_DOUBLE:
+        case "double", _ if decimals is DecimalPolicy.ALLOW_DOUBLE:
             number = _number_of_double
         case "double", _:
             raise InexactDecimal("a numeric sent as a double")
@@ -62,7 +62,7 @@ def decimal_text(text: str, scale: int | None) -> str:
     """Write a number that PostgreSQL or the connector prints as `numeric_reader` does.
 
     Raises:
-        BadRecord: the text is no number.
+        UnreadableRecord: the text is no number.
     """
     return _plain(_number_of_text(text), scale)
 
@@ -71,7 +71,7 @@ def _number_of_text(value: Any) -> Decimal:
     text = string(value)
     special = _SPECIAL_NUMBERS.get(text.lower())
     if special is None and _NUMBER.fullmatch(text) is None:
-        raise BadRecord("not a number")
+        raise UnreadableRecord("not a number")
     return Decimal(special or text)
 
 
@@ -87,7 +87,7 @@ def _number_of_text_with(scale: int) -> Reader:
         if isinstance(exponent, int) and not -scale <= exponent < 0:
             if len(value.partition(".")[2]) > scale:
                 raise ScaleExceeded(f"a numeric with more than the declared {scale} digits after its point")
-            raise BadRecord(f"not a decimal text of scale {scale}")
+            raise UnreadableRecord(f"not a decimal text of scale {scale}")
         return number
 
     return read
@@ -109,7 +109,7 @@ def _number_of_bytes(scale: int, form: str) -> Reader:
 
 def _number_of_variable_scale(value: Any) -> Decimal:
     if not isinstance(value, dict) or not isinstance(value.get("scale"), int):
-        raise BadRecord("not a decimal with its scale")
+        raise UnreadableRecord("not a decimal with its scale")
     unscaled = value.get("value")
     form = "base64" if isinstance(unscaled, str) else "bytes"
     number: Decimal = _number_of_bytes(value["scale"], form)(unscaled)

@@ -9,7 +9,7 @@ import pyarrow as pa
 from connectors.errors import UnsupportedType
 
 
-class Kind(Enum):
+class TypeKind(Enum):
     """What a column's values mean, whatever form they travelled in."""
 
     INTEGER = auto()
@@ -41,7 +41,7 @@ class ColumnType:
             dimension.
     """
 
-    kind: Kind
+    kind: TypeKind
     arrow: pa.DataType
     scale: int | None = None
     fraction_digits: int = 6
@@ -56,19 +56,19 @@ TIMESTAMP_INFINITY = 2**63 - 1
 """Microseconds that stand for 'infinity' in a timestamp, as DuckDB has it; its negative for '-infinity'."""
 
 _PLAIN: dict[str, ColumnType] = {
-    "smallint": ColumnType(Kind.INTEGER, pa.int16()),
-    "integer": ColumnType(Kind.INTEGER, pa.int32()),
-    "bigint": ColumnType(Kind.INTEGER, pa.int64()),
-    "oid": ColumnType(Kind.INTEGER, pa.int64()),
-    "real": ColumnType(Kind.FLOAT, pa.float32()),
-    "double precision": ColumnType(Kind.FLOAT, pa.float64()),
-    "boolean": ColumnType(Kind.BOOLEAN, pa.bool_()),
-    "money": ColumnType(Kind.NUMERIC, pa.string(), scale=2),
-    "bytea": ColumnType(Kind.BYTES, pa.binary()),
-    "bit": ColumnType(Kind.BITS, pa.string(), scale=1),
-    "hstore": ColumnType(Kind.HSTORE, pa.string()),
-    "date": ColumnType(Kind.DATE, pa.date32()),
-    "time with time zone": ColumnType(Kind.TEXT, pa.string()),
+    "smallint": ColumnType(TypeKind.INTEGER, pa.int16()),
+    "integer": ColumnType(TypeKind.INTEGER, pa.int32()),
+    "bigint": ColumnType(TypeKind.INTEGER, pa.int64()),
+    "oid": ColumnType(TypeKind.INTEGER, pa.int64()),
+    "real": ColumnType(TypeKind.FLOAT, pa.float32()),
+    "double precision": ColumnType(TypeKind.FLOAT, pa.float64()),
+    "boolean": ColumnType(TypeKind.BOOLEAN, pa.bool_()),
+    "money": ColumnType(TypeKind.NUMERIC, pa.string(), scale=2),
+    "bytea": ColumnType(TypeKind.BYTES, pa.binary()),
+    "bit": ColumnType(TypeKind.BITS, pa.string(), scale=1),
+    "hstore": ColumnType(TypeKind.HSTORE, pa.string()),
+    "date": ColumnType(TypeKind.DATE, pa.date32()),
+    "time with time zone": ColumnType(TypeKind.TEXT, pa.string()),
 }
 
 _ALIASES = {
@@ -119,7 +119,7 @@ _TYPE = re.compile(
 )
 
 
-def column_type(text: str) -> ColumnType:
+def parse_column_type(text: str) -> ColumnType:
     """Read a type as PostgreSQL prints it (`format_type`), or one of its usual short names.
 
     A name that PostgreSQL does not define itself is taken for an enum or another type that is sent as text.
@@ -143,24 +143,24 @@ def column_type(text: str) -> ColumnType:
     item = _with_modifiers(name, [int(part) for part in (match["modifiers"] or "").split(",") if part])
     if not is_array:
         return item
-    return ColumnType(Kind.ARRAY, pa.list_(item.arrow), item=item, is_sent_as_list=name in _SENT_AS_LISTS)
+    return ColumnType(TypeKind.ARRAY, pa.list_(item.arrow), item=item, is_sent_as_list=name in _SENT_AS_LISTS)
 
 
 def _with_modifiers(name: str, modifiers: list[int]) -> ColumnType:
     match name:
         case "numeric":
             scale = (modifiers[1] if len(modifiers) > 1 else 0) if modifiers else None
-            return ColumnType(Kind.NUMERIC, pa.string(), scale=None if scale is None else max(scale, 0))
+            return ColumnType(TypeKind.NUMERIC, pa.string(), scale=None if scale is None else max(scale, 0))
         case "bit":
-            return ColumnType(Kind.BITS, pa.string(), scale=modifiers[0] if modifiers else 1)
+            return ColumnType(TypeKind.BITS, pa.string(), scale=modifiers[0] if modifiers else 1)
         case "time without time zone":
-            return ColumnType(Kind.TIME, pa.time64("us"), fraction_digits=_digits(modifiers))
+            return ColumnType(TypeKind.TIME, pa.time64("us"), fraction_digits=_digits(modifiers))
         case "timestamp without time zone":
-            return ColumnType(Kind.TIMESTAMP, pa.timestamp("us"), fraction_digits=_digits(modifiers))
+            return ColumnType(TypeKind.TIMESTAMP, pa.timestamp("us"), fraction_digits=_digits(modifiers))
         case "timestamp with time zone":
-            return ColumnType(Kind.TIMESTAMPTZ, pa.timestamp("us", "UTC"), fraction_digits=_digits(modifiers))
+            return ColumnType(TypeKind.TIMESTAMPTZ, pa.timestamp("us", "UTC"), fraction_digits=_digits(modifiers))
         case _:
-            return _PLAIN.get(name, ColumnType(Kind.TEXT, pa.string()))
+            return _PLAIN.get(name, ColumnType(TypeKind.TEXT, pa.string()))
 
 
 def _digits(modifiers: list[int]) -> int:

@@ -5,10 +5,10 @@ import binascii
 from collections.abc import Callable
 from typing import Any
 
-from connectors.errors import BadRecord
+from connectors.errors import UnreadableRecord
 
 Reader = Callable[[Any], Any]
-"""Turns a value that is not null into what its Arrow array is built from; raises BadRecord."""
+"""Turns a value that is not null into what its Arrow array is built from; raises UnreadableRecord."""
 
 
 def instance_of(expected: type) -> Reader:
@@ -16,7 +16,7 @@ def instance_of(expected: type) -> Reader:
 
     def read(value: Any) -> Any:
         if not isinstance(value, expected):
-            raise BadRecord(f"not a {expected.__name__}")
+            raise UnreadableRecord(f"not a {expected.__name__}")
         return value
 
     return read
@@ -30,7 +30,7 @@ def base64_bytes(value: Any) -> bytes:
     try:
         return base64.b64decode(string(value), validate=True)
     except (binascii.Error, ValueError) as error:
-        raise BadRecord("not base64") from error
+        raise UnreadableRecord("not base64") from error
 
 
 def floating(value: Any) -> float:
@@ -39,7 +39,7 @@ def floating(value: Any) -> float:
         return float(value)
     if isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
-    raise BadRecord("not a floating-point number")
+    raise UnreadableRecord("not a floating-point number")
 
 
 def integer(bits: int) -> Reader:
@@ -48,7 +48,7 @@ def integer(bits: int) -> Reader:
 
     def read(value: Any) -> int:
         if not isinstance(value, int) or isinstance(value, bool) or not -limit <= value < limit:
-            raise BadRecord(f"not an integer of {bits} bits")
+            raise UnreadableRecord(f"not an integer of {bits} bits")
         return int(value)
 
     return read

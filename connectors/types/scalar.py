@@ -4,61 +4,61 @@ import json
 import re
 from typing import Any
 
-from connectors.errors import BadRecord, TypeWidened, WireTypeRefused
+from connectors.errors import TypeWidened, UnreadableRecord, WireTypeRefused
 from connectors.types.array_item import item_reader
 from connectors.types.array_text import WIRE_NAME, items_of
-from connectors.types.numeric import Decimals, numeric_reader
-from connectors.types.pg_types import ColumnType, Kind
+from connectors.types.numeric import DecimalPolicy, numeric_reader
+from connectors.types.pg_types import ColumnType, TypeKind
 from connectors.types.primitives import Reader, base64_bytes, floating, instance_of, integer, string
 from connectors.types.temporal import time_reader
-from connectors.types.wire_types import Wire
+from connectors.types.wire_types import WireType
 
 _LOST = re.compile(r"\[+L[\w.$]+;@[0-9a-f]+", re.ASCII)
 """What Debezium's own converter makes of the inner arrays of an array of several dimensions."""
 
 
-def value_reader(wire: Wire, column: ColumnType, decimals: Decimals) -> Reader:
+def value_reader(wire: WireType, column: ColumnType, decimals: DecimalPolicy) -> Reader:
     """Make the function that reads this column's values in this form.
 
     Raises:
         WireTypeRefused: the form cannot carry the type exactly.
     """
     match column.kind, wire.form:
-        case Kind.INTEGER, "int" | "long" if wire.name is None:
+        case TypeKind.INTEGER, "int" | "long" if wire.name is None:
             return _integer(wire, column.arrow.bit_width)
-        case Kind.FLOAT, "float":
+        case TypeKind.FLOAT, "float":
             return floating
-        case Kind.FLOAT, "double" if column.arrow.bit_width == 64:
+        case TypeKind.FLOAT, "double" if column.arrow.bit_width == 64:
             return floating
-        case Kind.BOOLEAN, "boolean":
+        case TypeKind.BOOLEAN, "boolean":
             return instance_of(bool)
-        case ((Kind.TEXT | Kind.HSTORE), "string"):
+        case ((TypeKind.TEXT | TypeKind.HSTORE), "string"):
             return string
-        case Kind.HSTORE, "map":
+        case TypeKind.HSTORE, "map":
             return _object_text
-        case Kind.BYTES, "bytes" | "base64" if wire.name is None:
+        case TypeKind.BYTES, "bytes" | "base64" if wire.name is None:
             return _octets(wire)
-        case Kind.BITS, "boolean" if column.scale == 1:
+        case TypeKind.BITS, "boolean" if column.scale == 1:
             return _bit
-        case Kind.BITS, "bytes" | "base64":
+        case TypeKind.BITS, "bytes" | "base64":
             return _bits(column.scale or 1, _octets(wire))
-        case Kind.NUMERIC, _:
+        case TypeKind.NUMERIC, _:
             return numeric_reader(wire, column.scale, decimals)
-        case ((Kind.DATE | Kind.TIME | Kind.TIMESTAMP | Kind.TIMESTAMPTZ), _):
+        case ((TypeKind.DATE | TypeKind.TIME | TypeKind.TIMESTAMP | TypeKind.TIMESTAMPTZ), _):
             return time_reader(wire, column)
-        case Kind.ARRAY, _ if column.item is not None:
+        case TypeKind.ARRAY, _ if column.item is not None:
             return _array_reader(wire, column, column.item, decimals)
     raise WireTypeRefused(f"sent as {wire.name or wire.form}")
 
 
-def _integer(wire: Wire, bits: int) -> Reader:
+def _integer(wire: WireType, bits: int) -> Reader:
     """Make the reader of an integer column; a form that holds more than the column is declared to hold was widened."""
     read, read_wider = integer(bits), integer(64)
 
     def read_or_refuse(value: Any) -> Any:
         try:
             return read(value)
-        except BadRecord:
+        except UnreadableRecord:
             if wire.form == "int":
                 raise
             read_wider(value)
@@ -69,11 +69,11 @@ def _integer(wire: Wire, bits: int) -> Reader:
 
 def _object_text(value: Any) -> str:
     if not isinstance(value, dict):
-        raise BadRecord("not a map")
+        raise UnreadableRecord("not a map")
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def _octets(wire: Wire) -> Reader:
+def _octets(wire: WireType) -> Reader:
     return base64_bytes if wire.form == "base64" else instance_of(bytes)
 
 
@@ -85,13 +85,13 @@ def _bits(length: int, bytes_of: Reader) -> Reader:
     def read(value: Any) -> str:
         digits = f"{int.from_bytes(bytes_of(value), 'little'):0{length}b}"
         if len(digits) > length:
-            raise BadRecord(f"more than {length} bits")
+            raise UnreadableRecord(f"more than {length} bits")
         return digits
 
     return read
 
 
-def _array_reader(wire: Wire, column: ColumnType, item: ColumnType, decimals: Decimals) -> Reader:
+def _array_reader(wire: WireType, column: ColumnType, item: ColumnType, decimals: DecimalPolicy) -> Reader:
     if wire.form == "string" and wire.name == WIRE_NAME:
         return _array_text(item)
     if wire.form == "array" and wire.item is not None and column.is_sent_as_list:
@@ -115,9 +115,9 @@ def _list(item: Reader, text: Reader) -> Reader:
         if isinstance(value, str):
             return text(value)
         if not isinstance(value, list):
-            raise BadRecord("not a list")
+            raise UnreadableRecord("not a list")
         if any(isinstance(element, str) and _LOST.fullmatch(element) for element in value):
-            raise BadRecord("an array of several dimensions, which is lost without the connector's `converters`")
+            raise UnreadableRecord("an array of several dimensions, which is lost without the connector's `converters`")
         return [None if element is None else item(element) for element in value]
 
     return read

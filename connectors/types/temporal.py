@@ -2,21 +2,21 @@
 
 from typing import Any
 
-from connectors.errors import BadRecord, WireTypeRefused
-from connectors.types.iso8601 import MalformedTime, days_of, timestamp_us_of
-from connectors.types.pg_types import DATE_INFINITY, TIMESTAMP_INFINITY, ColumnType, Kind
+from connectors.errors import UnreadableRecord, WireTypeRefused
+from connectors.types.iso8601 import MalformedTime, parse_date, parse_timestamp
+from connectors.types.pg_types import DATE_INFINITY, TIMESTAMP_INFINITY, ColumnType, TypeKind
 from connectors.types.primitives import Reader, integer, string
 from connectors.types.timestamps import EARLIEST_US, LATEST_US, TURN, stored_us
-from connectors.types.wire_types import Wire
+from connectors.types.wire_types import WireType
 
-_TIMES: dict[Kind, dict[str, int]] = {
-    Kind.TIME: {
+_TIMES: dict[TypeKind, dict[str, int]] = {
+    TypeKind.TIME: {
         "io.debezium.time.Time": 1_000,
         "org.apache.kafka.connect.data.Time": 1_000,
         "io.debezium.time.MicroTime": 1,
         "io.debezium.time.NanoTime": -1_000,
     },
-    Kind.TIMESTAMP: {
+    TypeKind.TIMESTAMP: {
         "io.debezium.time.Timestamp": 1_000,
         "org.apache.kafka.connect.data.Timestamp": 1_000,
         "io.debezium.time.MicroTimestamp": 1,
@@ -29,9 +29,9 @@ _DATES = frozenset({"io.debezium.time.Date", "org.apache.kafka.connect.data.Date
 
 # Not io.debezium.time.IsoTime: 24:00:00 arrives as 00:00:00 in it.
 _ISO = {
-    Kind.DATE: ("io.debezium.time.IsoDate", days_of),
-    Kind.TIMESTAMP: ("io.debezium.time.IsoTimestamp", timestamp_us_of),
-    Kind.TIMESTAMPTZ: ("io.debezium.time.ZonedTimestamp", timestamp_us_of),
+    TypeKind.DATE: ("io.debezium.time.IsoDate", parse_date),
+    TypeKind.TIMESTAMP: ("io.debezium.time.IsoTimestamp", parse_timestamp),
+    TypeKind.TIMESTAMPTZ: ("io.debezium.time.ZonedTimestamp", parse_timestamp),
 }
 
 INFINITE_DAYS = {
@@ -57,7 +57,7 @@ TIMESTAMP_WIRE_NAME = "readmodels.PostgresTimestamp"
 """The name of the schema under which the converter of deploy/converter sends a timestamp."""
 
 
-def time_unit_us(wire: Wire, column: ColumnType) -> int | None:
+def time_unit_us(wire: WireType, column: ColumnType) -> int | None:
     """Say how many microseconds one unit counts: 1, 1000, or -1000 where 1000 units make one; None if it is text.
 
     Raises:
@@ -69,13 +69,13 @@ def time_unit_us(wire: Wire, column: ColumnType) -> int | None:
     return unit
 
 
-def time_reader(wire: Wire, column: ColumnType) -> Reader:
+def time_reader(wire: WireType, column: ColumnType) -> Reader:
     """Make the function that reads a date, a time of day or a timestamp in this form.
 
     Raises:
         WireTypeRefused: the form does not keep every value.
     """
-    if column.kind is Kind.DATE and wire.form == "int" and wire.name in _DATES:
+    if column.kind is TypeKind.DATE and wire.form == "int" and wire.name in _DATES:
         return _days
     unit = time_unit_us(wire, column)
     if unit is not None:
@@ -90,7 +90,7 @@ def _days(value: Any) -> int:
     return INFINITE_DAYS.get(days, days)
 
 
-def _counted(unit: int, kind: Kind, *, is_modular: bool) -> Reader:
+def _counted(unit: int, kind: TypeKind, *, is_modular: bool) -> Reader:
     """Read a count of units since 1970, or since midnight, as microseconds.
 
     Args:
@@ -100,25 +100,25 @@ def _counted(unit: int, kind: Kind, *, is_modular: bool) -> Reader:
     def read(value: Any) -> int:
         count: int = integer(64)(value)
         us, rest = (count * unit, 0) if unit > 0 else divmod(count, -unit)
-        if kind is Kind.TIMESTAMP:
+        if kind is TypeKind.TIMESTAMP:
             # A column of milliseconds gets the driver's constant divided by a thousand.
             if us in INFINITE_US:
                 return INFINITE_US[us]
             us = us + TURN if is_modular and us < EARLIEST_US else us
         elif not 0 <= us <= 86_400_000_000:
-            raise BadRecord("not a time of day")
+            raise UnreadableRecord("not a time of day")
         if rest or not EARLIEST_US <= us <= LATEST_US:
-            raise BadRecord("not a time that PostgreSQL has, in whole microseconds")
+            raise UnreadableRecord("not a time that PostgreSQL has, in whole microseconds")
         return stored_us(us)
 
     return read
 
 
-def _iso(kind: Kind) -> Reader:
+def _iso(kind: TypeKind) -> Reader:
     parse = _ISO[kind][1]
-    infinity = DATE_INFINITY if kind is Kind.DATE else TIMESTAMP_INFINITY
+    infinity = DATE_INFINITY if kind is TypeKind.DATE else TIMESTAMP_INFINITY
     # A timestamptz is infinite by its name only.
-    infinite = {Kind.DATE: INFINITE_DAYS, Kind.TIMESTAMP: INFINITE_US}.get(kind, {})
+    infinite = {TypeKind.DATE: INFINITE_DAYS, TypeKind.TIMESTAMP: INFINITE_US}.get(kind, {})
 
     def read(value: Any) -> int:
         text = string(value)
@@ -127,14 +127,14 @@ def _iso(kind: Kind) -> Reader:
         try:
             count = parse(text)
         except MalformedTime as error:
-            raise BadRecord(str(error)) from error
+            raise UnreadableRecord(str(error)) from error
         if count in infinite:
             return infinite[count]
-        if kind is Kind.DATE:
+        if kind is TypeKind.DATE:
             days: int = integer(32)(count)
             return days
         if not EARLIEST_US <= count <= LATEST_US:
-            raise BadRecord("a time that PostgreSQL does not have")
+            raise UnreadableRecord("a time that PostgreSQL does not have")
         return stored_us(count)
 
     return read

@@ -9,13 +9,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from connectors.errors import BadRecord, ContractBroken
+from connectors.errors import SourceContractViolation, UnreadableRecord
 from connectors.types.array_text import is_nested
-from connectors.types.numeric import Decimals
-from connectors.types.pg_types import ColumnType, Kind
+from connectors.types.numeric import DecimalPolicy
+from connectors.types.pg_types import ColumnType, TypeKind
 from connectors.types.scalar import value_reader
 from connectors.types.temporal import time_unit_us
-from connectors.types.wire_types import Wire
+from connectors.types.wire_types import WireType
 
 Faults = dict[int, str]
 """What is wrong with the record at a row, by row."""
@@ -52,14 +52,14 @@ class ReadColumn(NamedTuple):
     nested: Mapping[int, str]
 
 
-class _Refused(Exception):
+class _SlowPathNeeded(Exception):
     """The fast path cannot vouch for this array."""
 
 
 class ColumnReader:
     """Reads one column of one schema into the Arrow type of its PostgreSQL type."""
 
-    def __init__(self, name: str, wire: Wire, column: ColumnType, decimals: Decimals) -> None:
+    def __init__(self, name: str, wire: WireType, column: ColumnType, decimals: DecimalPolicy) -> None:
         """Find how to read the column.
 
         Raises:
@@ -75,7 +75,7 @@ class ColumnReader:
         """Read a column as it was sent: an array of its Avro type, or a list of values; null stays null."""
         array = raw if isinstance(raw, pa.Array) else _array(raw, self._wire)
         if array is not None and self._read_array is not None:
-            with suppress(_Refused, pa.ArrowInvalid):
+            with suppress(_SlowPathNeeded, pa.ArrowInvalid):
                 return ReadColumn(self._read_array(array), {}, {})
         return self._read_one_by_one(raw.to_pylist() if isinstance(raw, pa.Array) else raw)
 
@@ -87,17 +87,17 @@ class ColumnReader:
             value = None
             try:
                 value = None if sent is None else self._read_value(sent)
-            except BadRecord as error:
+            except UnreadableRecord as error:
                 faults[row] = f"column {self._name}: {error}"
-            except ContractBroken as error:
+            except SourceContractViolation as error:
                 raise type(error)(f"column {self._name}: {error}") from error
             if self._column.item is not None and value is not None and is_nested(value):
                 nested[row], value = sent, None
             values.append(value)
-        return ReadColumn(pa.array(values, _countable(self._column.arrow)).cast(self._column.arrow), faults, nested)
+        return ReadColumn(pa.array(values, _as_integers(self._column.arrow)).cast(self._column.arrow), faults, nested)
 
 
-def _array(raw: list[Any], wire: Wire) -> pa.Array | None:
+def _array(raw: list[Any], wire: WireType) -> pa.Array | None:
     """Make an array of a list whose values are all of the one type that the form promises."""
     if wire.form not in _FORMS:
         return None
@@ -108,33 +108,33 @@ def _array(raw: list[Any], wire: Wire) -> pa.Array | None:
         return None
 
 
-def _countable(arrow: pa.DataType) -> pa.DataType:
+def _as_integers(arrow: pa.DataType) -> pa.DataType:
     """Name the integers behind a type of time, for Python's own dates end at the year 9999."""
     if pa.types.is_list(arrow):
-        return pa.list_(_countable(arrow.value_type))
+        return pa.list_(_as_integers(arrow.value_type))
     if pa.types.is_date32(arrow):
         return pa.int32()
     return pa.int64() if pa.types.is_time64(arrow) or pa.types.is_timestamp(arrow) else arrow
 
 
-def _fast_reader(wire: Wire, column: ColumnType) -> _Fast | None:
+def _fast_reader(wire: WireType, column: ColumnType) -> _Fast | None:
     """Find the reader for whole arrays of this form, if there is one."""
     match column.kind, wire.form:
-        case ((Kind.INTEGER | Kind.FLOAT | Kind.BOOLEAN), "int" | "long" | "float" | "double" | "boolean"):
+        case ((TypeKind.INTEGER | TypeKind.FLOAT | TypeKind.BOOLEAN), "int" | "long" | "float" | "double" | "boolean"):
             return lambda raw: raw.cast(column.arrow)
-        case (Kind.TEXT | Kind.HSTORE, "string") | (Kind.BYTES, "bytes"):
+        case (TypeKind.TEXT | TypeKind.HSTORE, "string") | (TypeKind.BYTES, "bytes"):
             return lambda raw: raw
-        case Kind.NUMERIC, "string" if column.scale is not None:
+        case TypeKind.NUMERIC, "string" if column.scale is not None:
             return lambda raw: _decimal_text(raw, column.scale or 0)
-        case Kind.DATE, "int":
+        case TypeKind.DATE, "int":
             return lambda raw: _within(raw, _DAYS).cast(column.arrow)
-        case Kind.TIME, "int" | "long" if (unit := time_unit_us(wire, column) or 0) > 0:
+        case TypeKind.TIME, "int" | "long" if (unit := time_unit_us(wire, column) or 0) > 0:
             return lambda raw: _within(_times(raw, unit), _DAY_US).cast(column.arrow)
-        case Kind.TIMESTAMP, "int" | "long" if (unit := time_unit_us(wire, column) or 0) > 0:
+        case TypeKind.TIMESTAMP, "int" | "long" if (unit := time_unit_us(wire, column) or 0) > 0:
             return lambda raw: _within(_times(raw, unit), _MICROSECONDS).cast(column.arrow)
-        case Kind.TIMESTAMPTZ, "string":
+        case TypeKind.TIMESTAMPTZ, "string":
             return lambda raw: raw.cast(column.arrow)
-        case Kind.ARRAY, "array" if wire.item is not None and column.item is not None:
+        case TypeKind.ARRAY, "array" if wire.item is not None and column.item is not None:
             item = _fast_reader(wire.item, column.item)
             return None if item is None else lambda raw: _list(raw, item)
     return None
@@ -143,7 +143,7 @@ def _fast_reader(wire: Wire, column: ColumnType) -> _Fast | None:
 def _within(raw: pa.Array, limits: tuple[int, int]) -> pa.Array:
     extremes = pc.min_max(raw)
     if extremes["min"].is_valid and not limits[0] <= extremes["min"].as_py() <= extremes["max"].as_py() <= limits[1]:
-        raise _Refused
+        raise _SlowPathNeeded
     return raw
 
 
@@ -155,7 +155,7 @@ def _times(raw: pa.Array, unit: int) -> pa.Array:
 def _list(raw: pa.ListArray, item: _Fast) -> pa.Array:
     if pa.types.is_string(raw.values.type) and pc.any(pc.starts_with(raw.values, "[")).as_py():
         # What is left of an inner array begins so.
-        raise _Refused
+        raise _SlowPathNeeded
     mask = pc.is_null(raw) if raw.null_count else None
     return pa.ListArray.from_arrays(raw.offsets, item(raw.values), mask=mask)
 
@@ -170,15 +170,15 @@ def _decimal_text(raw: pa.Array, scale: int) -> pa.Array:
     starts, ends = offsets[:-1] - offsets[0], offsets[1:] - offsets[0]
     lengths = ends - starts
     if lengths.min() < (scale + 2 if scale else 1):
-        raise _Refused
+        raise _SlowPathNeeded
     minus = data[starts] == ord("-")
     first = starts + minus
     point = ends - scale - (scale > 0)
     if (first >= point).any() or (scale and (data[point] != ord(".")).any()):
-        raise _Refused
+        raise _SlowPathNeeded
     digits = np.count_nonzero((data >= ord("0")) & (data <= ord("9")))
     if digits + np.count_nonzero(minus) + (len(texts) if scale else 0) != len(data):
-        raise _Refused
+        raise _SlowPathNeeded
     if ((data[first] == ord("0")) & (point - first > 1)).any():
-        raise _Refused
+        raise _SlowPathNeeded
     return raw

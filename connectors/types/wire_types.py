@@ -5,11 +5,11 @@ from typing import Any
 
 import msgspec
 
-from connectors.types.pg_types import ColumnType, Kind
+from connectors.types.pg_types import ColumnType, TypeKind
 
 
 @dataclass(frozen=True)
-class Wire:
+class WireType:
     """One column's form.
 
     Attributes:
@@ -23,24 +23,24 @@ class Wire:
     form: str
     name: str | None = None
     scale: int | None = None
-    item: "Wire | None" = None
+    item: "WireType | None" = None
 
 
-def avro_wire(schema: Any) -> Wire:
+def from_avro(schema: Any) -> WireType:
     """Describe the Avro schema of one field; that it may be null is no part of the form."""
     if isinstance(schema, list):
         others = [branch for branch in schema if branch != "null"]
-        return avro_wire(others[0]) if len(others) == 1 else Wire("union")
+        return from_avro(others[0]) if len(others) == 1 else WireType("union")
     if isinstance(schema, str):
-        return Wire(schema)
+        return WireType(schema)
     form = schema["type"]
     if not isinstance(form, str):
-        return avro_wire(form)
-    item = avro_wire(schema["items"]) if form == "array" else None
+        return from_avro(form)
+    item = from_avro(schema["items"]) if form == "array" else None
     name = schema.get("connect.name") or _LOGICAL_NAMES.get(schema.get("logicalType"))
     if form == "record" and name is None:
         name = ".".join(part for part in (schema.get("namespace"), schema.get("name")) if part)
-    return Wire(form, name, schema.get("scale", 0) if schema.get("logicalType") == "decimal" else None, item)
+    return WireType(form, name, schema.get("scale", 0) if schema.get("logicalType") == "decimal" else None, item)
 
 
 class ConnectSchema(msgspec.Struct):
@@ -57,34 +57,34 @@ class ConnectSchema(msgspec.Struct):
     fields: "list[ConnectSchema]" = []
 
 
-def connect_wire(schema: ConnectSchema) -> Wire:
+def from_connect(schema: ConnectSchema) -> WireType:
     """Describe a field by its Connect schema."""
     scale = (schema.parameters or {}).get("scale", "")
-    return Wire(
+    return WireType(
         _CONNECT_FORMS.get(schema.type, schema.type),
         schema.name,
         int(scale) if scale.removeprefix("-").isdecimal() else None,
-        None if schema.items is None else connect_wire(schema.items),
+        None if schema.items is None else from_connect(schema.items),
     )
 
 
-def assumed_wire(column: ColumnType) -> Wire:
+def default_json(column: ColumnType) -> WireType:
     """Say how a column travels in JSON without schemas, under the settings that the connector is pinned to.
 
     Those are decimal.handling.mode=string, time.precision.mode=adaptive_time_microseconds,
     interval.handling.mode=string and binary.handling.mode=bytes.
     """
     match column.kind:
-        case Kind.TIMESTAMP if column.fraction_digits <= 3:
-            return Wire("long", "io.debezium.time.Timestamp")
-        case Kind.NUMERIC:
-            return Wire("string", scale=column.scale or None)
-        case Kind.FLOAT if column.arrow.bit_width == 32:
-            return Wire("float")
-        case Kind.BITS:
-            return Wire("boolean") if column.scale == 1 else Wire("base64", "io.debezium.data.Bits")
-        case Kind.ARRAY if column.item is not None:
-            return Wire("array", item=assumed_wire(column.item))
+        case TypeKind.TIMESTAMP if column.fraction_digits <= 3:
+            return WireType("long", "io.debezium.time.Timestamp")
+        case TypeKind.NUMERIC:
+            return WireType("string", scale=column.scale or None)
+        case TypeKind.FLOAT if column.arrow.bit_width == 32:
+            return WireType("float")
+        case TypeKind.BITS:
+            return WireType("boolean") if column.scale == 1 else WireType("base64", "io.debezium.data.Bits")
+        case TypeKind.ARRAY if column.item is not None:
+            return WireType("array", item=default_json(column.item))
         case _:
             return _ASSUMED[column.kind]
 
@@ -114,14 +114,14 @@ _CONNECT_FORMS = {
 }
 
 _ASSUMED = {
-    Kind.INTEGER: Wire("long"),
-    Kind.FLOAT: Wire("double"),
-    Kind.BOOLEAN: Wire("boolean"),
-    Kind.TEXT: Wire("string"),
-    Kind.BYTES: Wire("base64"),
-    Kind.HSTORE: Wire("string", "io.debezium.data.Json"),
-    Kind.DATE: Wire("int", "io.debezium.time.Date"),
-    Kind.TIME: Wire("long", "io.debezium.time.MicroTime"),
-    Kind.TIMESTAMP: Wire("long", "readmodels.PostgresTimestamp"),
-    Kind.TIMESTAMPTZ: Wire("string", "io.debezium.time.ZonedTimestamp"),
+    TypeKind.INTEGER: WireType("long"),
+    TypeKind.FLOAT: WireType("double"),
+    TypeKind.BOOLEAN: WireType("boolean"),
+    TypeKind.TEXT: WireType("string"),
+    TypeKind.BYTES: WireType("base64"),
+    TypeKind.HSTORE: WireType("string", "io.debezium.data.Json"),
+    TypeKind.DATE: WireType("int", "io.debezium.time.Date"),
+    TypeKind.TIME: WireType("long", "io.debezium.time.MicroTime"),
+    TypeKind.TIMESTAMP: WireType("long", "readmodels.PostgresTimestamp"),
+    TypeKind.TIMESTAMPTZ: WireType("string", "io.debezium.time.ZonedTimestamp"),
 }

@@ -38,7 +38,7 @@ MODULES = {
 HIDDEN = {"work"}
 
 
-class Verbs(TyperGroup):
+class CommandGroup(TyperGroup):
     """A group whose commands are functions, or groups of their own, named like the verb."""
 
     def __init__(self, **attributes: Any) -> None:

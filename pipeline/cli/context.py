@@ -18,7 +18,7 @@ from pipeline import read_models
 from pipeline.cli.commands import MODULES
 from pipeline.cli.output_streams import Output, write_data
 from pipeline.config import Settings, load
-from pipeline.crash_report import is_expected, report, told
+from pipeline.crash_report import describe_error, is_expected, report
 from stack.endpoints import Endpoints
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class Context:
         return load(self.file, local_defaults(self.endpoints, self.home), flags)
 
 
-def of(context: typer.Context) -> Context:
+def context_of(context: typer.Context) -> Context:
     """The context of a verb."""
     assert isinstance(context.obj, Context)
     return context.obj
@@ -124,9 +124,9 @@ def print_json(value: Any) -> None:
     write_data(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE, default=str))
 
 
-def complain(error: BaseException, remedy: str | None = None) -> None:
+def print_error(error: BaseException, remedy: str | None = None) -> None:
     """Say what happened and what to do about it, on standard error."""
-    _say("[bold red]error:[/]", told(error))
+    _say("[bold red]error:[/]", describe_error(error))
     _say("[bold]remedy:[/]", remedy_of(error) if remedy is None else remedy)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from pipeline import logging
-from pipeline.cli.context import of, out
+from pipeline.cli.context import context_of, out
 from pipeline.cli.run import worker_command
 from pipeline.cli.setup import init
 from pipeline.cli.stack import up
@@ -25,17 +25,17 @@ def demo(
     by side in PostgreSQL and all three models, with the time from commit to visible, and the counts compared. The
     local stack stays up afterwards; `readmodels down` stops it.
     """
-    from pipeline.cli.demo_screen import show
+    from pipeline.cli.demo_screen import run_demo
 
     out.rule("[bold]1  the local stack")
     up(context)
     out.rule("[bold]2  source, connector, read models")
     init(context)
     out.rule(f"[bold]3  {rate:g} orders a second for {seconds:g} s, with updates, moves and deletes")
-    log_file = of(context).home / "log" / "workers.log"
+    log_file = context_of(context).home / "log" / "workers.log"
     log_file.parent.mkdir(parents=True, exist_ok=True)
     out.print(f"[dim]the workers log to {log_file}[/]")
     with log_file.open("a") as words:
         logging.configure(words)
-        workers = Supervisor(lambda model: worker_command(of(context), model), log_file)
-        show(of(context).settings(), workers, seconds, rate)
+        workers = Supervisor(lambda model: worker_command(context_of(context), model), log_file)
+        run_demo(context_of(context).settings(), workers, seconds, rate)

@@ -25,9 +25,9 @@ from pipeline.demo.readers import COUNTS, Counts, DuckdbOrders, OrdersReader, op
 from pipeline.demo.tables import open_engine
 from pipeline.health.lag import committed_offsets
 from pipeline.postgres.database import connect
-from pipeline.postgres.watermark import of_topics
+from pipeline.postgres.watermark import select_topics
 from pipeline.runtime.supervisor import Supervisor
-from sinks.batch import Shard
+from sinks.batch import TopicPartition
 
 CATCH_UP_TIMEOUT_S = 180.0
 QUESTION = """
@@ -45,7 +45,7 @@ class DemoFailed(Exception):
     )
 
 
-def show(settings: Settings, workers: Supervisor, seconds: float, rate: float) -> None:
+def run_demo(settings: Settings, workers: Supervisor, seconds: float, rate: float) -> None:
     """Serve customers while the workers run, then show what became of it.
 
     Raises:
@@ -134,11 +134,11 @@ def _await_workers(readers: Mapping[str, OrdersReader]) -> None:
 
 def _serve(
     shop: _Shop, settings: Settings, readers: Mapping[str, OrdersReader], seconds: float, rate: float
-) -> dict[str, latency_probe.Delays]:
+) -> dict[str, latency_probe.VisibilityDelays]:
     closing_time = threading.Event()
     with ThreadPoolExecutor(2) as pool:
         traffic = pool.submit(shop.serve, seconds, rate)
-        watched = pool.submit(latency_probe.watch, shop.engine, readers, closing_time)
+        watched = pool.submit(latency_probe.measure, shop.engine, readers, closing_time)
         with Live(console=out, refresh_per_second=4) as live:
             began = time.monotonic()
             while not traffic.done():
@@ -151,15 +151,15 @@ def _serve(
 
 def _lags(settings: Settings) -> dict[str, int]:
     admin = settings.kafka.admin()
-    ends = end_offsets(admin, settings.contract.topics)
+    ends = end_offsets(admin, settings.definitions.topics)
     return {model: _lag(model, settings, ends) for model in read_models.MODELS}
 
 
-def _lag(model: str, settings: Settings, ends: Mapping[Shard, int]) -> int:
+def _lag(model: str, settings: Settings, ends: Mapping[TopicPartition, int]) -> int:
     with read_models.STORES[model](settings) as store:
-        group = read_models.group(model, store.live() or 1)
+        group = read_models.consumer_group(model, store.live() or 1)
     committed = committed_offsets(settings.kafka, group, ends)
-    return sum(max(0, end - committed[shard]) for shard, end in ends.items())
+    return sum(max(0, end - committed[topic_partition]) for topic_partition, end in ends.items())
 
 
 def _progress(counts: TrafficCounts, elapsed_s: float, seconds: float, lags: Mapping[str, int]) -> Table:
@@ -179,7 +179,7 @@ def catch_up(settings: Settings) -> float:
         DemoFailed: they did not in `CATCH_UP_TIMEOUT_S`.
     """
     began = time.monotonic()
-    ends = of_topics(captured_end_offsets(settings), settings.contract.topics)
+    ends = select_topics(captured_end_offsets(settings), settings.definitions.topics)
     while True:
         lags = {model: _lag(model, settings, ends) for model in read_models.MODELS}
         if not any(lags.values()):
@@ -208,7 +208,7 @@ def _digest(order: dict[str, Any] | None) -> dict[str, Any]:
     return {**order, "items": len(items), "first_sku": min((item["sku"] for item in items), default=None)}
 
 
-def _delays(delays: Mapping[str, latency_probe.Delays]) -> Table:
+def _delays(delays: Mapping[str, latency_probe.VisibilityDelays]) -> Table:
     rows = [
         {
             "store": name,

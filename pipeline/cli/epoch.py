@@ -8,11 +8,10 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from pipeline.cli.context import of as context_of
-from pipeline.cli.context import out, print_json
+from pipeline.cli.context import context_of, out, print_json
 from pipeline.cli.setup import Execute, report
-from pipeline.epochs.opening import Standing, continuation_steps, require_no_workers, resnapshot_steps, standings
-from pipeline.setup.source import carry_out
+from pipeline.epochs.opening import LogState, continuation_steps, inspect_logs, require_no_workers, resnapshot_steps
+from pipeline.setup.source import run_steps
 
 epoch = typer.Typer(
     no_args_is_help=True,
@@ -27,7 +26,7 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array and nothing else.")] = False,
 ) -> None:
     """List the epochs of every generation, and in what the log is another one now. Exits with 1 if it is."""
-    standing = standings(context_of(context).settings())
+    standing = inspect_logs(context_of(context).settings())
     if as_json:
         print_json([_plain(one) for one in standing])
     else:
@@ -62,7 +61,7 @@ def open_epoch(
     if is_continued == is_resnapshot:
         raise typer.BadParameter("give one of --continue and --resnapshot")
     settings = context_of(context).settings()
-    standing = standings(settings)
+    standing = inspect_logs(settings)
     steps = (continuation_steps if is_continued else resnapshot_steps)(standing, settings)
     _print_seen(standing)
     if not steps:
@@ -73,40 +72,43 @@ def open_epoch(
         out.print("nothing was done; add [bold]--execute[/] to do it")
         return
     require_no_workers(standing, settings)
-    carry_out(steps, report)
+    run_steps(steps, report)
     out.print("next: [bold]readmodels run[/], then [bold]readmodels verify[/]")
 
 
-def _plain(one: Standing) -> dict[str, Any]:
+def _plain(one: LogState) -> dict[str, Any]:
     return {
         "model": one.model,
         "generation": one.generation,
         "is_live": one.is_live,
-        "epochs": [{**each.to_plain(), "is_settled": one.lives.is_settled(each.number)} for each in one.lives.epochs],
+        "epochs": [
+            {**each.to_json(), "is_settled": one.epoch_history.is_settled(each.number)}
+            for each in one.epoch_history.epochs
+        ],
         "seen": [{"reason": seen.reason.value, "sentence": seen.sentence} for seen in one.seen],
     }
 
 
-def _print(standing: list[Standing]) -> None:
+def _print(standing: list[LogState]) -> None:
     table = Table(box=None, header_style="bold", pad_edge=False)
     for column in ("model", "generation", "epoch", "kind", "since", "snapshot", "opened for"):
         table.add_column(column)
     for one in standing:
-        for each in one.lives.epochs:
+        for each in one.epoch_history.epochs:
             table.add_row(
                 f"[bold]{one.model}[/]",
                 f"{one.generation}{' (live)' if one.is_live else ''}",
                 str(each.number),
                 each.kind.value,
                 f"{each.opened_at:%Y-%m-%d %H:%M:%S}",
-                "settled" if one.lives.is_settled(each.number) else "[yellow]not ended[/]",
+                "settled" if one.epoch_history.is_settled(each.number) else "[yellow]not ended[/]",
                 escape(each.reason) or "-",
             )
     out.print(table)
     _print_seen(standing)
 
 
-def _print_seen(standing: list[Standing]) -> None:
+def _print_seen(standing: list[LogState]) -> None:
     told: dict[str, list[str]] = {}
     for one in standing:
         for seen in one.seen:

@@ -12,10 +12,10 @@ import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from pipeline.cli.context import err, of, out, print_json
-from pipeline.export.export import Exported
+from pipeline.cli.context import context_of, err, out, print_json
+from pipeline.export.export import ExportResult
 from pipeline.export.export import export as exports
-from pipeline.export.open_target import opened
+from pipeline.export.open_target import open_target
 from pipeline.export.parquet import Tell
 
 
@@ -49,9 +49,9 @@ def export(
     Examples: readmodels export orders_history order_items_history --format parquet --to s3://lake/shop
     readmodels export orders --to export
     """
-    settings = of(context).settings()
+    settings = context_of(context).settings()
     with _told() as tell:
-        found = list(exports(tables, partial(opened, to), settings, None if no_mark else timeout, tell))
+        found = list(exports(tables, partial(open_target, to), settings, None if no_mark else timeout, tell))
     if as_json:
         print_json([_plain(one) for one in found])
     else:
@@ -76,7 +76,7 @@ def _told() -> Iterator[Callable[[str], Tell]]:
         yield tell
 
 
-def _plain(one: Exported) -> dict[str, Any]:
+def _plain(one: ExportResult) -> dict[str, Any]:
     manifest, extract = one.manifest, one.manifest.extract
     return {
         "table": manifest.origin.table,
@@ -91,7 +91,7 @@ def _plain(one: Exported) -> dict[str, Any]:
     }
 
 
-def _print(found: list[Exported]) -> None:
+def _print(found: list[ExportResult]) -> None:
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("table")
     for column in ("new rows", "new files", "rows", "files"):

@@ -13,14 +13,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from pipeline import read_models
-from pipeline.cli.context import of as context_of
-from pipeline.cli.context import out, print_json
+from pipeline.cli.context import context_of, out, print_json
 from pipeline.cli.run import Models
 from pipeline.cli.setup import Execute
 from pipeline.config import Settings
-from pipeline.generations.cutover import Switched, cut_over, drop, newest, previous, prunable, switch_at_once
-from pipeline.generations.inventory import Standing, inventory
-from sinks.generation import State
+from pipeline.generations.cutover import CutoverResult, cut_over, cut_over_now, drop, newest, previous, prunable
+from pipeline.generations.inventory import GenerationStatus, inventory
+from sinks.generation import GenerationState
 from sinks.sink import Store
 
 Generation = Annotated[
@@ -28,7 +27,7 @@ Generation = Annotated[
 ]
 Timeout = Annotated[float, typer.Option(min=1.0, help="Seconds that a generation may take to reach a mark.")]
 
-_COLOURS = {State.LIVE: "green", State.BUILDING: "yellow", State.REJECTED: "red"}
+_COLOURS = {GenerationState.LIVE: "green", GenerationState.BUILDING: "yellow", GenerationState.REJECTED: "red"}
 
 
 def generations(
@@ -38,7 +37,7 @@ def generations(
 ) -> None:
     """List the generations of the read models: state, size, age, and how far each is behind."""
     settings = context_of(context).settings()
-    found = [one for model in read_models.named(models) for one in inventory(model, settings)]
+    found = [one for model in read_models.parse_names(models) for one in inventory(model, settings)]
     if as_json:
         print_json([{**asdict(one), "state": one.state.value} for one in found])
     else:
@@ -59,7 +58,7 @@ def cutover(
     """
     settings = context_of(context).settings()
     chosen = {model: generation or _found(newest, model, settings) for model in _named(models, generation)}
-    _say_wanted(chosen, "would show generation {} of {}", is_done=execute)
+    _print_plan(chosen, "would show generation {} of {}", is_done=execute)
     for model, number in chosen.items() if execute else ():
         say_switched(cut_over(model, number, settings, lambda _: None, timeout))
 
@@ -75,11 +74,11 @@ def rollback(
 ) -> None:
     """Let readers see the generation again that was live before. It was kept current, so nothing is lost."""
     settings = context_of(context).settings()
-    chosen = {model: _found(previous, model, settings) for model in read_models.named(models)}
-    _say_wanted(chosen, "would show generation {} of {} again", is_done=execute)
+    chosen = {model: _found(previous, model, settings) for model in read_models.parse_names(models)}
+    _print_plan(chosen, "would show generation {} of {} again", is_done=execute)
     for model, number in chosen.items() if execute else ():
         if at_once:
-            say_switched(switch_at_once(model, number, settings))
+            say_switched(cut_over_now(model, number, settings))
         else:
             say_switched(cut_over(model, number, settings, lambda _: None, timeout))
 
@@ -103,10 +102,10 @@ def prune(
             if not doomed:
                 out.print(f"{model}: nothing to remove")
     if not execute:
-        _say_undone()
+        _print_dry_run_hint()
 
 
-def say_switched(switched: Switched) -> None:
+def say_switched(switched: CutoverResult) -> None:
     """Say what readers see now, and how to take it back."""
     if switched.before == switched.now:
         out.print(f"[dim]=[/] generation {switched.now} of {switched.model} was live already")
@@ -119,7 +118,7 @@ def say_switched(switched: Switched) -> None:
 
 
 def _named(models: list[str] | None, generation: int | None) -> list[str]:
-    chosen = read_models.named(models)
+    chosen = read_models.parse_names(models)
     if generation is not None and len(chosen) != 1:
         raise typer.BadParameter("--generation goes with exactly one model")
     return chosen
@@ -130,18 +129,18 @@ def _found(find: Callable[[str, Store], int], model: str, settings: Settings) ->
         return find(model, store)
 
 
-def _say_wanted(chosen: Mapping[str, int], words: str, *, is_done: bool) -> None:
+def _print_plan(chosen: Mapping[str, int], words: str, *, is_done: bool) -> None:
     if not is_done:
         for model, number in chosen.items():
             out.print(words.format(number, model))
-        _say_undone()
+        _print_dry_run_hint()
 
 
-def _say_undone() -> None:
+def _print_dry_run_hint() -> None:
     out.print("nothing was done; add [bold]--execute[/] to do it")
 
 
-def _print(found: list[Standing]) -> None:
+def _print(found: list[GenerationStatus]) -> None:
     table = Table(box=None, header_style="bold", pad_edge=False)
     for column in ("model", "generation", "state"):
         table.add_column(column, no_wrap=True)
@@ -166,7 +165,7 @@ def _print(found: list[Standing]) -> None:
             out.print(f"  [dim]{escape(_remedy(one))}[/]", soft_wrap=True)
 
 
-def _remedy(one: Standing) -> str:
+def _remedy(one: GenerationStatus) -> str:
     if one.is_live:
         return f"Run `readmodels replay {one.model} --execute`, which builds a new generation from the log."
     return f"Run `readmodels prune {one.model} --generation {one.generation} --execute`: readers do not see it."

@@ -11,8 +11,8 @@ from typing import Annotated
 import typer
 
 from pipeline import logging
-from pipeline.cli.commands import Verbs
-from pipeline.cli.context import Context, complain
+from pipeline.cli.commands import CommandGroup
+from pipeline.cli.context import Context, print_error
 from pipeline.cli.output_streams import EXIT_NOBODY_READS, Readers, prepare
 from pipeline.read_models import UnknownModel
 
@@ -21,7 +21,7 @@ WRITES_FOR_OTHERS = {"export", "report", "sql"}
 
 app = typer.Typer(
     name="readmodels",
-    cls=Verbs,
+    cls=CommandGroup,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
@@ -73,13 +73,13 @@ def _run(readers: Readers) -> int:
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     except UnknownModel as error:
-        complain(error)
+        print_error(error)
         return 2
     except BrokenPipeError as error:
         if not readers.are_gone():
-            complain(error)
+            print_error(error)
         return 1
     except Exception as error:  # noqa: BLE001 - an error's type says what happened, its remedy what to do
-        complain(error)
+        print_error(error)
         return 1
     return 0

@@ -17,14 +17,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.ingest.json_text import values
+from pipeline.ingest.json_text import values_to_json
 from pipeline.terminal_text import on_one_line
 
 _FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
 _FORMULA = r"\A[=+\-@\t\r]"
 
 
-class Format(StrEnum):
+class OutputFormat(StrEnum):
     """A form."""
 
     TABLE = "table"
@@ -36,7 +36,7 @@ class Format(StrEnum):
     @property
     def is_binary(self) -> bool:
         """Whether it is not for a terminal."""
-        return self in (Format.PARQUET, Format.ARROW)
+        return self in (OutputFormat.PARQUET, OutputFormat.ARROW)
 
 
 class FormatCannotHold(ValueError):
@@ -61,7 +61,7 @@ def without_formulas(rows: pa.Table) -> pa.Table:
     return pa.table(columns, names=names)
 
 
-def written(rows: pa.Table, form: Format, width: int) -> bytes:
+def written(rows: pa.Table, form: OutputFormat, width: int) -> bytes:
     """An answer in one of the forms, as UTF-8 where it is text.
 
     Args:
@@ -103,7 +103,7 @@ def _json(rows: pa.Table, _width: int) -> bytes:
 def _parquet(rows: pa.Table, _width: int) -> bytes:
     sink = pa.BufferOutputStream()
     try:
-        pq.write_table(rows.rename_columns(_told_apart(rows.column_names)), sink)
+        pq.write_table(rows.rename_columns(_deduplicate_names(rows.column_names)), sink)
     except pa.ArrowNotImplementedError as error:
         raise FormatCannotHold(
             "Parquet", [column.name for column in rows.schema if not _has_parquet(column)]
@@ -130,23 +130,23 @@ def _arrow(rows: pa.Table, _width: int) -> bytes:
     return bytes(sink.getvalue())
 
 
-_WRITERS: dict[Format, Callable[[pa.Table, int], bytes]] = {
-    Format.TABLE: _table,
-    Format.CSV: _csv,
-    Format.JSON: _json,
-    Format.PARQUET: _parquet,
-    Format.ARROW: _arrow,
+_WRITERS: dict[OutputFormat, Callable[[pa.Table, int], bytes]] = {
+    OutputFormat.TABLE: _table,
+    OutputFormat.CSV: _csv,
+    OutputFormat.JSON: _json,
+    OutputFormat.PARQUET: _parquet,
+    OutputFormat.ARROW: _arrow,
 }
 
 
 def _rows(rows: pa.Table) -> list[dict[str, Any]]:
     """Rows as plain values, written as documents have them: exact, also where Python has no such date or number."""
     columns = [_plain(column) for column in rows.columns]
-    names = _told_apart(rows.column_names)
+    names = _deduplicate_names(rows.column_names)
     return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
-def _told_apart(names: Sequence[str]) -> list[str]:
+def _deduplicate_names(names: Sequence[str]) -> list[str]:
     """The second `id` of a join becomes `id_1`."""
     earlier = [names[:at].count(name) for at, name in enumerate(names)]
     return [f"{name}_{count}" if count else name for name, count in zip(names, earlier, strict=True)]
@@ -154,7 +154,7 @@ def _told_apart(names: Sequence[str]) -> list[str]:
 
 def _plain(column: pa.ChunkedArray) -> list[Any]:
     if _is_written_as_text(column.type):
-        texts = values(column.combine_chunks(), "").to_pylist()
+        texts = values_to_json(column.combine_chunks(), "").to_pylist()
         return [None if text is None else orjson.loads(text) for text in texts]
     return [str(value) if isinstance(value, Decimal) else value for value in column.to_pylist()]
 

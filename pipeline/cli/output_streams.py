@@ -13,7 +13,7 @@ from typing import Any, TextIO
 from rich.console import Console, ConsoleDimensions, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
-from pipeline.terminal_text import visible
+from pipeline.terminal_text import escape_controls
 
 UNBOUND_WIDTH = 100_000
 """The width, in characters, of what is no terminal: no line is wrapped or cut there."""
@@ -44,7 +44,7 @@ class Output(Console):
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """Render as rich does, with escapes for what would command the terminal."""
         for segment in super().render(renderable, options):
-            yield segment if segment.control else segment._replace(text=visible(segment.text))
+            yield segment if segment.control else segment._replace(text=escape_controls(segment.text))
 
 
 def prepare() -> None:
@@ -58,7 +58,7 @@ def prepare() -> None:
 def write_data(data: bytes) -> None:
     """Write data on standard output as it is, UTF-8 whatever the terminal's encoding; to a terminal, visibly."""
     if sys.stdout.isatty():
-        sys.stdout.write(visible(data.decode()))
+        sys.stdout.write(escape_controls(data.decode()))
     else:
         sys.stdout.flush()
         sys.stdout.buffer.write(data)

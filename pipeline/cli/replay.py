@@ -12,8 +12,7 @@ from typing import Annotated
 import typer
 
 from pipeline import logging, read_models
-from pipeline.cli.context import Context, out, print_json
-from pipeline.cli.context import of as context_of
+from pipeline.cli.context import Context, context_of, out, print_json
 from pipeline.cli.generations import say_switched
 from pipeline.cli.replay_plan_view import plain_plan, print_findings, print_plans, survey_line
 from pipeline.cli.replay_progress import Bars, Events, bars, plain_outcome, say_outcome
@@ -22,10 +21,16 @@ from pipeline.cli.setup import Execute
 from pipeline.cli.verify import EXIT_DIFFERENT
 from pipeline.config import Settings
 from pipeline.generations.difference_remedy import remedy_of_unequal
-from pipeline.generations.rebuild import Outcome, Replay, Wanted
-from pipeline.generations.rebuild_plan import Ground, Plan, epochs_of_log, look_at_ground, planned
-from pipeline.generations.replay_in_place import Starts, from_datetime, from_offset, replay_in_place, stretch
-from pipeline.runtime.process import end_on_signals
+from pipeline.generations.rebuild import Rebuild, RebuildRequest, RebuildResult
+from pipeline.generations.rebuild_plan import PlanInputs, RebuildPlan, epochs_of_log, plan_rebuild, scan_for_plan
+from pipeline.generations.replay_in_place import (
+    StartOffsets,
+    from_datetime,
+    from_offset,
+    replay_in_place,
+    resolve_range,
+)
+from pipeline.runtime.process import stop_on_signals
 
 MOMENTS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%S.%f%z"]
 
@@ -68,7 +73,7 @@ def replay(
     readers see the live generation until the new one holds all of the log and equals PostgreSQL row by row, and the
     old one is kept current, so that `rollback` loses nothing. Interrupted at any moment, it goes on where it was.
     """
-    chosen = read_models.named(models)
+    chosen = read_models.parse_names(models)
     settings = context_of(context).settings()
     starts = _starts(is_earliest=to_earliest, moment=to_datetime, offset=to_offset)
     if not in_place and (to_datetime is not None or to_offset is not None):
@@ -89,16 +94,16 @@ def replay(
     if refused:
         raise typer.Exit(1)
     for plan in plans if execute else ():
-        wanted = Wanted(
+        wanted = RebuildRequest(
             model=plan.model,
-            fences=plan.judgement.fences,
+            range_tombstones=plan.assessment.range_tombstones,
             epochs=plan.epochs,
             earlier=ground.earlier.values,
             is_verified=not is_unverified,
             is_cut_over=not keep,
             is_from_snapshot=snapshot,
             starts_over=start_over,
-            processes=processes or read_models.builders(plan.model),
+            processes=processes or read_models.default_builders(plan.model),
             timeout_s=timeout,
         )
         outcome = _replayed(context_of(context), settings, wanted, plan, as_json=as_json)
@@ -108,14 +113,14 @@ def replay(
 
 def _planned(
     settings: Settings, models: list[str], *, is_from_snapshot: bool, starts_over: bool
-) -> tuple[Ground, list[Plan]]:
+) -> tuple[PlanInputs, list[RebuildPlan]]:
     with survey_line() as line:
-        lives = epochs_of_log(models, settings)
-        ground = look_at_ground(settings, line, lives, is_from_snapshot=is_from_snapshot)
-    return ground, [planned(model, settings, ground, starts_over=starts_over) for model in models]
+        epoch_history = epochs_of_log(models, settings)
+        ground = scan_for_plan(settings, line, epoch_history, is_from_snapshot=is_from_snapshot)
+    return ground, [plan_rebuild(model, settings, ground, starts_over=starts_over) for model in models]
 
 
-def _say_found(ground: Ground, plans: list[Plan], *, as_json: bool) -> None:
+def _say_found(ground: PlanInputs, plans: list[RebuildPlan], *, as_json: bool) -> None:
     if not as_json:
         print_findings(plans)
     for plan in plans if as_json else ():
@@ -123,7 +128,7 @@ def _say_found(ground: Ground, plans: list[Plan], *, as_json: bool) -> None:
             Events(plan.model).tell("refused", plain_plan(ground, plan))
 
 
-def _starts(*, is_earliest: bool, moment: datetime | None, offset: int | None) -> Starts | None:
+def _starts(*, is_earliest: bool, moment: datetime | None, offset: int | None) -> StartOffsets | None:
     """Where a replay in place begins; None where nothing was said."""
     if is_earliest + (moment is not None) + (offset is not None) > 1:
         raise typer.BadParameter("give one of --to-earliest, --to-datetime and --to-offset")
@@ -133,9 +138,9 @@ def _starts(*, is_earliest: bool, moment: datetime | None, offset: int | None) -
 
 
 def _again(
-    context: Context, model: str, settings: Settings, starts: Starts, *, is_executed: bool, as_json: bool
+    context: Context, model: str, settings: Settings, starts: StartOffsets, *, is_executed: bool, as_json: bool
 ) -> None:
-    part = stretch(settings, starts)
+    part = resolve_range(settings, starts)
     if not is_executed:
         if as_json:
             print_json({"model": model, "offsets": part.record_count})
@@ -144,7 +149,7 @@ def _again(
             out.print("nothing was done; add [bold]--execute[/] to do it")
         return
     until = threading.Event()
-    end_on_signals(until)
+    stop_on_signals(until)
     with _watching(context, model, as_json=as_json) as watcher:
         is_whole = replay_in_place(model, settings, part, lambda seen: watcher.building(seen, part.ends), until)
     if as_json:
@@ -169,11 +174,13 @@ def _watching(context: Context, model: str, *, as_json: bool) -> Iterator[Bars |
             logging.configure()
 
 
-def _replayed(context: Context, settings: Settings, wanted: Wanted, plan: Plan, *, as_json: bool) -> Outcome:
+def _replayed(
+    context: Context, settings: Settings, wanted: RebuildRequest, plan: RebuildPlan, *, as_json: bool
+) -> RebuildResult:
     command = partial(builder_command, context, wanted.model)
     with _watching(context, wanted.model, as_json=as_json) as watcher:
-        outcome = Replay(settings, wanted, command, context.home / "log", watcher).run()
-    kinds = outcome.verdict.found.counts if outcome.verdict else ()
+        outcome = Rebuild(settings, wanted, command, context.home / "log", watcher).run()
+    kinds = outcome.result.found.counts if outcome.result else ()
     doubtful = [finding.table for finding in plan.findings if finding.table]
     remedy = remedy_of_unequal(wanted.model, outcome.generation, kinds, doubtful, settings.tables)
     if as_json:

@@ -12,9 +12,9 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from rich.table import Table
 
 from pipeline.cli.context import err, out
-from pipeline.generations.rebuild_plan import Ground, Plan
-from pipeline.log_scan.finding import Finding
-from pipeline.log_scan.scan import Survey
+from pipeline.generations.rebuild_plan import PlanInputs, RebuildPlan
+from pipeline.log_scan.finding import LogFinding
+from pipeline.log_scan.scan import LogScan
 from pipeline.postgres.watermark import Offsets
 
 
@@ -45,16 +45,16 @@ def survey_line() -> Iterator[Line]:
         yield Line(bars, bars.add_task("survey", total=None))
 
 
-def print_plans(ground: Ground, plans: Sequence[Plan]) -> None:
+def print_plans(ground: PlanInputs, plans: Sequence[RebuildPlan]) -> None:
     """Say what each replay would read and take, and whether it can be done."""
-    if ground.survey is not None:
-        _print_log(ground.survey)
+    if ground.scan is not None:
+        _print_log(ground.scan)
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("model")
     for column in ("live", "new", "space needed", "free", "takes about"):
         table.add_column(column, justify="right")
     for plan in plans:
-        new = f"{plan.where.generation}{' (goes on)' if plan.where.goes_on else ''}"
+        new = f"{plan.where.generation}{' (goes on)' if plan.where.is_resumed else ''}"
         sizes = (decimal(plan.space.needed_bytes), decimal(plan.space.free_bytes))
         takes = "not timed yet" if plan.takes_s is None else f"{plan.takes_s:,.0f} s"
         table.add_row(f"[bold]{plan.model}[/]", str(plan.live or "-"), new, *sizes, takes)
@@ -62,9 +62,9 @@ def print_plans(ground: Ground, plans: Sequence[Plan]) -> None:
     print_findings(plans)
 
 
-def print_findings(plans: Sequence[Plan]) -> None:
+def print_findings(plans: Sequence[RebuildPlan]) -> None:
     """Say what stands in the way, or may do so later, each thing once."""
-    told: dict[Finding, list[str]] = {}
+    told: dict[LogFinding, list[str]] = {}
     for plan in plans:
         for finding in plan.findings:
             told.setdefault(finding, []).append(plan.model)
@@ -73,50 +73,52 @@ def print_findings(plans: Sequence[Plan]) -> None:
         out.print(f"{sign} {escape(finding.sentence)}\n  [dim]{escape(finding.remedy)}[/]")
     for plan in plans:
         if not plan.is_refused:
-            fences = f", sweeping what {_counted(plan)} left behind" if plan.judgement.fences else ""
-            out.print(f"[green]✓[/] {plan.model} can be rebuilt{fences}")
+            range_tombstones = (
+                f", sweeping what {_counted(plan)} left behind" if plan.assessment.range_tombstones else ""
+            )
+            out.print(f"[green]✓[/] {plan.model} can be rebuilt{range_tombstones}")
 
 
-def _counted(plan: Plan) -> str:
-    lsns = {fence.lsn for fence in plan.judgement.fences}
+def _counted(plan: RebuildPlan) -> str:
+    lsns = {range_tombstone.lsn for range_tombstone in plan.assessment.range_tombstones}
     return f"snapshots before LSN {', '.join(map(str, sorted(lsns)))}"
 
 
-def _print_log(survey: Survey) -> None:
+def _print_log(scan: LogScan) -> None:
     out.print(
-        f"[bold]log[/] {survey.records:,} records, {decimal(survey.value_bytes)}, looked through in"
-        f" {survey.elapsed_s:.1f} s ({survey.records_per_s:,.0f}/s)"
+        f"[bold]log[/] {scan.records:,} records, {decimal(scan.value_bytes)}, looked through in"
+        f" {scan.elapsed_s:.1f} s ({scan.records_per_s:,.0f}/s)"
     )
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("topic")
     for column in ("partition", "from", "to", "records"):
         table.add_column(column, justify="right")
-    for (topic, partition), one in sorted(survey.partitions.items()):
+    for (topic, partition), one in sorted(scan.partitions.items()):
         table.add_row(topic, str(partition), f"{one.earliest:,}", f"{one.end:,}", f"{one.records:,}")
     out.print(table)
 
 
-def plain_plan(ground: Ground, plan: Plan) -> dict[str, Any]:
+def plain_plan(ground: PlanInputs, plan: RebuildPlan) -> dict[str, Any]:
     """A plan as plain data."""
-    survey = ground.survey
-    partitions = survey.partitions if survey else {}
+    scan = ground.scan
+    partitions = scan.partitions if scan else {}
     return {
         "model": plan.model,
         "live": plan.live,
         "generation": plan.where.generation,
-        "goes_on": plan.where.goes_on,
+        "goes_on": plan.where.is_resumed,
         "can_be_rebuilt": not plan.is_refused,
-        "records": survey.records if survey else None,
+        "records": scan.records if scan else None,
         "partitions": [
             {"topic": topic, "partition": partition, "from": one.earliest, "to": one.end, "records": one.records}
             for (topic, partition), one in sorted(partitions.items())
         ],
-        "snapshot_lsns": list(survey.snapshot_lsns) if survey else [],
-        "schema_ids": sorted({one for ids in survey.schema_ids.values() for one in ids}) if survey else [],
+        "snapshot_lsns": list(scan.snapshot_lsns) if scan else [],
+        "schema_ids": sorted({one for ids in scan.schema_ids.values() for one in ids}) if scan else [],
         "takes_s": plan.takes_s,
         "needed_bytes": plan.space.needed_bytes,
         "free_bytes": plan.space.free_bytes,
-        "fences": [fence.to_json() for fence in plan.judgement.fences],
+        "fences": [range_tombstone.to_json() for range_tombstone in plan.assessment.range_tombstones],
         "findings": [
             {
                 "reason": finding.reason,

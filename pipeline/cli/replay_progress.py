@@ -14,8 +14,8 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
 from pipeline.cli.context import err, out
 from pipeline.cli.output_streams import write_data
-from pipeline.generations.rebuild import Outcome
-from pipeline.generations.rebuild_target import Beginning
+from pipeline.generations.rebuild import RebuildResult
+from pipeline.generations.rebuild_target import RebuildTarget
 from pipeline.postgres.watermark import Offsets
 from sinks.batch import Progress as Position
 
@@ -34,8 +34,8 @@ class Bars:
         self._sides: dict[str, TaskID] = {}
         self._began: tuple[float, int] | None = None
 
-    def begun(self, where: Beginning) -> None:
-        words = "goes on with" if where.goes_on else "begins"
+    def begun(self, where: RebuildTarget) -> None:
+        words = "goes on with" if where.is_resumed else "begins"
         for number in where.dropped:
             out.print(f"[green]✓[/] {self._model}: dropped generation {number}, which could not be gone on with")
         out.print(f"[green]✓[/] {self._model}: {words} generation {where.generation}; readers see the live one")
@@ -53,8 +53,8 @@ class Bars:
         elapsed_s = time.monotonic() - began_at
         rate = f"{(done - began_with) / elapsed_s:,.0f}/s" if elapsed_s > 1 else ""
         self._progress.update(self._total, total=sum(ends.values()), completed=done, rate=rate)
-        for shard, line in self._partitions.items():
-            self._progress.update(line, completed=ends[shard] - lacks.get(shard, 0))
+        for topic_partition, line in self._partitions.items():
+            self._progress.update(line, completed=ends[topic_partition] - lacks.get(topic_partition, 0))
         if not lacks:
             for line in self._partitions.values():
                 self._progress.remove_task(line)
@@ -72,7 +72,7 @@ class Bars:
         self._progress.update(self._total, state=words)
 
     def _draw_partitions(self, ends: Offsets) -> None:
-        longest = sorted(ends, key=lambda shard: -ends[shard])[:MOST_LINES]
+        longest = sorted(ends, key=lambda topic_partition: -ends[topic_partition])[:MOST_LINES]
         for topic, partition in sorted(longest):
             name = f"  {topic}/{partition}"
             line = self._progress.add_task(name, total=ends[topic, partition], rate="", state="")
@@ -102,7 +102,7 @@ class Events:
         self._model = model
         self._told_at = 0.0
 
-    def begun(self, where: Beginning) -> None:
+    def begun(self, where: RebuildTarget) -> None:
         self.tell("begun", asdict(where))
 
     def step(self, words: str) -> None:
@@ -114,7 +114,7 @@ class Events:
             return
         self._told_at = time.monotonic()
         places = [
-            {"topic": topic, "partition": partition, "offset": progress.of((topic, partition)), "end": end}
+            {"topic": topic, "partition": partition, "offset": progress.next_offset((topic, partition)), "end": end}
             for (topic, partition), end in sorted(ends.items())
         ]
         self.tell("building", {"lacking": sum(lacks.values()), "end": sum(ends.values()), "partitions": places})
@@ -130,26 +130,26 @@ class Events:
         write_data(orjson.dumps({"event": event, "model": self._model, **facts}, default=str) + b"\n")
 
 
-def say_outcome(model: str, outcome: Outcome, remedy: str) -> None:
+def say_outcome(model: str, outcome: RebuildResult, remedy: str) -> None:
     """Say what the comparison found, and what readers see now; the remedy where it differs."""
-    verdict = outcome.verdict
-    if verdict is None:
+    result = outcome.result
+    if result is None:
         out.print(f"[yellow]![/] {model}: generation {outcome.generation} was not compared with PostgreSQL")
-    elif verdict.is_equal:
-        compared = f"{verdict.documents:,} compared with PostgreSQL in {verdict.elapsed_s:.1f} s"
+    elif result.is_equal:
+        compared = f"{result.documents:,} compared with PostgreSQL in {result.elapsed_s:.1f} s"
         out.print(f"[green]✓[/] {model}: generation {outcome.generation} is equal, {compared}")
     else:
         out.print(f"[red]✗[/] {model}: generation {outcome.generation} differs from PostgreSQL, and is not shown")
         out.print(f"  [dim]{escape(remedy)}[/]")
 
 
-def plain_outcome(outcome: Outcome, remedy: str) -> dict[str, Any]:
+def plain_outcome(outcome: RebuildResult, remedy: str) -> dict[str, Any]:
     """The outcome as plain data."""
-    verdict, switched = outcome.verdict, outcome.switched
+    result, switched = outcome.result, outcome.switched
     return {
         "generation": outcome.generation,
-        "is_equal": None if verdict is None else verdict.is_equal,
-        "differences": None if verdict is None else {kind.value: count for kind, count in verdict.found.counts.items()},
+        "is_equal": None if result is None else result.is_equal,
+        "differences": None if result is None else {kind.value: count for kind, count in result.found.counts.items()},
         "remedy": None if outcome.is_equal else remedy,
         "live": None if switched is None else switched.now,
         "kept": None if switched is None else switched.before,

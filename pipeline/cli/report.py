@@ -8,11 +8,11 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.context import err, of, writing
+from pipeline.cli.context import context_of, err, writing
 from pipeline.cli.sql import ENDS_WAIT_S
-from pipeline.query.freshness import Ends
+from pipeline.query.freshness import EndOffsetsRequest
 from pipeline.report.page import page
-from pipeline.report.queries import Answers, asked
+from pipeline.report.queries import QueryResults, run_queries
 
 
 def report(
@@ -23,10 +23,10 @@ def report(
 
     The page needs nothing beside it: it can be mailed, or opened on a phone. It says as of when it is.
     """
-    settings = of(context).settings()
-    ends = Ends(settings.kafka, settings.contract.topics)
-    rows, place = asked(settings)
-    answers = Answers(rows, place, datetime.now(UTC), settings.duckdb.time_zone, ends.after(ENDS_WAIT_S))
+    settings = context_of(context).settings()
+    ends = EndOffsetsRequest(settings.kafka, settings.definitions.topics)
+    rows, place = run_queries(settings)
+    answers = QueryResults(rows, place, datetime.now(UTC), settings.duckdb.time_zone, ends.result(ENDS_WAIT_S))
     pending = output.with_name(f"{output.name}.new")
     with writing(pending):
         pending.write_text(page(answers), encoding="utf-8")

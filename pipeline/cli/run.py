@@ -17,29 +17,29 @@ import typer
 from connectors.kafka import KafkaUnavailable
 from connectors.topics import describe
 from pipeline import read_models
-from pipeline.cli.context import Context, complain, err, of, out, remedy_of
+from pipeline.cli.context import Context, context_of, err, out, print_error, remedy_of
 from pipeline.config import Settings
-from pipeline.crash_report import told
-from pipeline.generations.readable import present
+from pipeline.crash_report import describe_error
+from pipeline.generations.readable import readable_generations
 from pipeline.ingest import control_topic
-from pipeline.ingest.retry import Verdict, verdict
+from pipeline.ingest.retry import RecoveryAction, action_for
 from pipeline.postgres.database import SourceUnavailable, connect
 from pipeline.postgres.source_check import require_whole
 from pipeline.postgres.source_history import SourceHistory
-from pipeline.postgres.watermark import MarkNotSeen, committed_end_offsets
+from pipeline.postgres.watermark import WatermarkTimeout, committed_end_offsets
 from pipeline.runtime.process import (
-    EXIT_AGAIN,
     EXIT_STOPPED,
-    build_generation,
-    end_on_signals,
-    end_with_parent,
-    run_model,
+    EXIT_TEMPFAIL,
+    run_builder,
+    run_workers,
+    stop_on_signals,
+    stop_with_parent,
     write_duckdb,
 )
 from pipeline.runtime.supervisor import Supervisor
 from pipeline.setup.snapshots import require_snapshots
 from pipeline.setup.source import deployment_of
-from sinks.batch import Shard
+from sinks.batch import TopicPartition
 from sinks.errors import SinkError
 
 log = structlog.get_logger()
@@ -63,13 +63,15 @@ def run(
 
     --until-caught-up exits with 1 if a captured table has rows that no snapshot has read: the models lack them.
     """
-    chosen = read_models.named(models)
-    settings = of(context).settings()
-    _refuse_untrue_source(settings)
+    chosen = read_models.parse_names(models)
+    settings = context_of(context).settings()
+    _check_source(settings)
     ends = _ends_to_reach(settings) if until_caught_up else None
     until = threading.Event()
-    end_on_signals(until)
-    supervisor = Supervisor(lambda model: worker_command(of(context), model, ends), live=partial(_live, settings))
+    stop_on_signals(until)
+    supervisor = Supervisor(
+        lambda model: worker_command(context_of(context), model, ends), live=partial(_live, settings)
+    )
     crew = [model for model in chosen for _ in range(1 if model == "duckdb" else processes)]
     code = supervisor.run(crew, until)
     if code:
@@ -81,7 +83,7 @@ def run(
 def _live(settings: Settings, model: str) -> int | None:
     try:
         with read_models.STORES[model](settings) as store:
-            return present(store).live
+            return readable_generations(store).live
     except SinkError:
         return None
 
@@ -95,43 +97,43 @@ def work(
 ) -> None:
     """Be the process of one model, for as long as standard input is open."""
     until = threading.Event()
-    end_on_signals(until)
-    end_with_parent(until)
+    stop_on_signals(until)
+    stop_with_parent(until)
     try:
-        settings = of(context).settings()
+        settings = context_of(context).settings()
         if is_writer:
             write_duckdb(settings, until)
         elif generation is None:
-            run_model(model, settings, until, _parsed(ends) if ends else None)
+            run_workers(model, settings, until, _parsed(ends) if ends else None)
         else:
-            build_generation(model, generation, settings, until)
+            run_builder(model, generation, settings, until)
     except Exception as error:  # noqa: BLE001 - the policy: what it does not know stops the worker
         remedy = remedy_of(error)
-        log.error("stopped", model=model, reason=told(error), remedy=remedy)
-        complain(error, remedy)
+        log.error("stopped", model=model, reason=describe_error(error), remedy=remedy)
+        print_error(error, remedy)
         sys.stderr.flush()
         # Threads of client libraries must not keep the process alive.
-        os._exit(EXIT_STOPPED if verdict(error) is Verdict.STOP else EXIT_AGAIN)
+        os._exit(EXIT_STOPPED if action_for(error) is RecoveryAction.STOP else EXIT_TEMPFAIL)
 
 
 def pause(context: typer.Context, models: Models = None) -> None:
     """Let the workers of these models rest; they stay in their groups and lose nothing. Lasts until `resume`."""
-    _control(of(context), models, is_paused=True)
+    _control(context_of(context), models, is_paused=True)
 
 
 def resume(context: typer.Context, models: Models = None) -> None:
     """Let the workers of these models go on."""
-    _control(of(context), models, is_paused=False)
+    _control(context_of(context), models, is_paused=False)
 
 
 def _control(context: Context, models: Sequence[str] | None, *, is_paused: bool) -> None:
     settings = context.settings()
-    for model in read_models.named(list(models or [])):
-        control_topic.request(settings.kafka, model, is_paused=is_paused)
+    for model in read_models.parse_names(list(models or [])):
+        control_topic.request_pause(settings.kafka, model, is_paused=is_paused)
         out.print(f"{model}: {'paused' if is_paused else 'resumed'}")
 
 
-def _refuse_untrue_source(settings: Settings) -> None:
+def _check_source(settings: Settings) -> None:
     """Look at the source before anything is carried; where it does not answer, the log is carried all the same."""
     try:
         with closing(connect(settings.source.url)) as connection:
@@ -141,22 +143,22 @@ def _refuse_untrue_source(settings: Settings) -> None:
         log.warning("source not checked", reason=str(error))
 
 
-def _ends_to_reach(settings: Settings) -> Mapping[Shard, int]:
+def _ends_to_reach(settings: Settings) -> Mapping[TopicPartition, int]:
     try:
         return captured_end_offsets(settings)
-    except MarkNotSeen:
+    except WatermarkTimeout:
         # Nothing is streamed before the initial snapshot has ended, and that is the better answer.
         require_snapshots(settings)
         raise
 
 
-def captured_end_offsets(settings: Settings) -> Mapping[Shard, int]:
+def captured_end_offsets(settings: Settings) -> Mapping[TopicPartition, int]:
     """Return the end offsets at which everything that is committed now is in the models.
 
     These are the ends of every topic that is there, of described tables and of captured ones: a generation may be made
     of tables that are no longer described.
     """
-    wanted = describe(settings.kafka.admin(), {*settings.contract.topics, *settings.connector.table_topics})
+    wanted = describe(settings.kafka.admin(), {*settings.definitions.topics, *settings.connector.table_topics})
     err.print("[dim]waiting for what is committed now to reach Kafka…[/]")
     return committed_end_offsets(settings, wanted)
 
@@ -167,7 +169,7 @@ def builder_command(context: Context, model: str, generation: int | None) -> lis
     return [*command, "--writer"] if generation is None else [*command, "--generation", str(generation)]
 
 
-def worker_command(context: Context, model: str, ends: Mapping[Shard, int] | None = None) -> list[str]:
+def worker_command(context: Context, model: str, ends: Mapping[TopicPartition, int] | None = None) -> list[str]:
     """The command line of one model's process."""
     places = ["--config", str(context.file), "--home", str(context.home)]
     command = [sys.executable, "-m", "pipeline.cli", *places, "work", model]
@@ -177,5 +179,5 @@ def worker_command(context: Context, model: str, ends: Mapping[Shard, int] | Non
     return [*command, "--ends", orjson.dumps(written).decode()]
 
 
-def _parsed(ends: str) -> dict[Shard, int]:
+def _parsed(ends: str) -> dict[TopicPartition, int]:
     return {(topic, partition): offset for topic, partition, offset in orjson.loads(ends)}

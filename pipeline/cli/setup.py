@@ -7,10 +7,10 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from pipeline.cli.context import complain, err, of, out
+from pipeline.cli.context import context_of, err, out, print_error
 from pipeline.setup.generations import first_generation_steps
 from pipeline.setup.snapshots import complete_snapshots
-from pipeline.setup.source import UNCHANGED, Step, carry_out, deployment_of, init_steps
+from pipeline.setup.source import UNCHANGED, SetupStep, deployment_of, init_steps, run_steps
 from pipeline.teardown.teardown import Teardown, find_teardown
 
 Execute = Annotated[bool, typer.Option("--execute", help="Do it; without this, only show what would be done.")]
@@ -30,9 +30,9 @@ def init(context: typer.Context) -> None:
 
     May be repeated at any time: what is there already is checked and left as it is.
     """
-    settings = of(context).settings()
-    snapshots = Step("snapshots", lambda: complete_snapshots(settings, _say_reading))
-    carry_out([*init_steps(deployment_of(settings)), *first_generation_steps(settings), snapshots], report)
+    settings = context_of(context).settings()
+    snapshots = SetupStep("snapshots", lambda: complete_snapshots(settings, _say_reading))
+    run_steps([*init_steps(deployment_of(settings)), *first_generation_steps(settings), snapshots], report)
     out.print("ready; next: [bold]readmodels run[/]")
 
 
@@ -47,19 +47,19 @@ def teardown(
     readmodels.toml says today. A replication slot that nobody reads keeps the source's WAL until its disk is full: tear
     down what you leave.
     """
-    found = find_teardown(of(context).settings(), with_tables=with_tables)
+    found = find_teardown(context_of(context).settings(), with_tables=with_tables)
     if execute:
         failed = found.carry_out(report)
         _print_left(found)
         for problem in failed:
-            complain(problem)
+            print_error(problem)
         if failed:
             raise TeardownIncomplete(f"{len(failed)} parts could not be looked at or removed; they are named above")
         return
     _print_found(found)
     _print_left(found)
     for problem in found.unseen:
-        complain(problem)
+        print_error(problem)
     out.print("nothing was done; add [bold]--execute[/] to do it")
     if found.unseen:
         raise TeardownIncomplete(f"{len(found.unseen)} places could not be looked at; they are named above")

@@ -11,13 +11,12 @@ import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from pipeline import read_models
-from pipeline.cli.context import err, out
-from pipeline.cli.context import of as context_of
+from pipeline.cli.context import context_of, err, out
 from pipeline.cli.setup import Execute
 from pipeline.config import Settings
 from pipeline.postgres.database import connect
-from pipeline.postgres.incremental_snapshot import SnapshotProgress, WantedSnapshot
-from pipeline.postgres.row_estimate import count_about
+from pipeline.postgres.incremental_snapshot import SnapshotProgress, SnapshotRequest
+from pipeline.postgres.row_estimate import estimate_rows
 
 HEALS_NOTHING = (
     "It tells nothing of rows that were deleted, so it heals no gap in the log: `readmodels verify --repair` mends "
@@ -39,9 +38,9 @@ def snapshot(
     nothing of rows that were deleted, so it heals no gap in the log. ^C stops it; what it has sent stays.
     """
     settings = context_of(context).settings()
-    wanted = WantedSnapshot(tables=(_named(table, settings),), where=where)
+    wanted = SnapshotRequest(tables=(_named(table, settings),), where=where)
     with closing(connect(settings.source.url)) as connection:
-        rows = count_about(connection, wanted.tables[0], where)
+        rows = estimate_rows(connection, wanted.tables[0], where)
     condition = f" where {where}" if where else ""
     words = f"about {rows:,} rows of {wanted.tables[0]}{condition}"
     if not execute:
@@ -50,7 +49,7 @@ def snapshot(
         out.print("nothing was done; add [bold]--execute[/] to do it")
         return
     with _interrupts() as interrupted, _line(words) as tell:
-        taken = read_models.incremental(settings).take(wanted, tell, lambda: bool(interrupted))
+        taken = read_models.incremental_snapshots(settings).run(wanted, tell, lambda: bool(interrupted))
     sent = sum((taken.rows or {}).values())
     out.print(f"[green]✓[/] {wanted.tables[0]}: {sent:,} rows are in the log once more, in {taken.elapsed_s:.1f} s")
     out.print(f"  [dim]{HEALS_NOTHING}[/]")

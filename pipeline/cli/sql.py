@@ -11,13 +11,13 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from pipeline.cli.context import err, of, out, writing
-from pipeline.cli.output_formats import Format, without_formulas, written
+from pipeline.cli.context import context_of, err, out, writing
+from pipeline.cli.output_formats import OutputFormat, without_formulas, written
 from pipeline.cli.output_streams import UNBOUND_WIDTH, write_data
 from pipeline.cli.sql_shell import Shell
 from pipeline.config import Settings
-from pipeline.query.freshness import Ends, freshness
-from pipeline.query.query import answer
+from pipeline.query.freshness import EndOffsetsRequest, freshness
+from pipeline.query.query import query_with_position
 
 ENDS_WAIT_S = 0.3
 """How long the freshness of an answer that is written already waits for Kafka."""
@@ -30,7 +30,7 @@ def sql(
         Path | None, typer.Option(exists=True, dir_okay=False, help="Read the statement from this file.")
     ] = None,
     as_of: Annotated[str | None, typer.Option(help="Ask of a moment, as 2026-01-02T03:04:05Z.", metavar="TS")] = None,
-    form: Annotated[Format, typer.Option("--format", help="How to write the answer.")] = Format.TABLE,
+    form: Annotated[OutputFormat, typer.Option("--format", help="How to write the answer.")] = OutputFormat.TABLE,
     as_json: Annotated[bool, typer.Option("--json", help="An array of objects; short for --format json.")] = False,
     output: Annotated[Path | None, typer.Option(help="Write the answer to this file.")] = None,
     no_formulas: Annotated[
@@ -49,29 +49,29 @@ def sql(
         raise typer.BadParameter("give a statement or a file, not both", param_hint="--file")
     if query is None and file is None and not sys.stdin.isatty():
         raise typer.BadParameter("give a statement, or --file; there is no terminal to ask at", param_hint="QUERY")
-    form = Format.JSON if as_json else form
+    form = OutputFormat.JSON if as_json else form
     if form.is_binary and output is None:
         raise typer.BadParameter(f"{form} is written to a file: give --output", param_hint="--format")
-    if no_formulas and form is not Format.CSV:
+    if no_formulas and form is not OutputFormat.CSV:
         raise typer.BadParameter("only CSV is opened by spreadsheets: add --format csv", param_hint="--no-formulas")
-    settings = of(context).settings()
+    settings = context_of(context).settings()
     moment = _moment(as_of, settings.duckdb.time_zone)
     tell = _teller(settings, moment, form, output, has_formulas=not no_formulas)
     statement = query if file is None else file.read_text()
     if statement is None:
-        Shell(tell, lambda: _names(settings), of(context).home / "sql_history").run()
+        Shell(tell, lambda: _names(settings), context_of(context).home / "sql_history").run()
     else:
         tell(statement)
 
 
 def _teller(
-    settings: Settings, moment: datetime | None, form: Format, output: Path | None, *, has_formulas: bool
+    settings: Settings, moment: datetime | None, form: OutputFormat, output: Path | None, *, has_formulas: bool
 ) -> Callable[[str], None]:
     """What answers one statement."""
 
     def tell(statement: str) -> None:
-        ends = Ends(settings.kafka, settings.contract.topics)
-        found = answer(settings, statement, moment)
+        ends = EndOffsetsRequest(settings.kafka, settings.definitions.topics)
+        found = query_with_position(settings, statement, moment)
         rows = found.rows if has_formulas else without_formulas(found.rows)
         content = written(rows, form, UNBOUND_WIDTH if output else out.width)
         if output is not None:
@@ -80,7 +80,7 @@ def _teller(
         else:
             write_data(content)
         if found.place is not None:
-            told = freshness(found.place, ends.after(ENDS_WAIT_S), datetime.now(UTC))
+            told = freshness(found.place, ends.result(ENDS_WAIT_S), datetime.now(UTC))
             err.print(told, style="dim", markup=False, soft_wrap=True)
 
     return tell
@@ -99,7 +99,7 @@ def _moment(text: str | None, time_zone: str) -> datetime | None:
 
 def _names(settings: Settings) -> list[str]:
     """What a reader may name: tables, views, macros and columns."""
-    found = answer(
+    found = query_with_position(
         settings,
         """
         SELECT table_name AS name FROM information_schema.columns WHERE table_catalog = 'memory'

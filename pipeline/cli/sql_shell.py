@@ -7,7 +7,7 @@ import readline
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from pipeline.cli.context import complain, err
+from pipeline.cli.context import err, print_error
 
 PROMPT, CONTINUED = "readmodels> ", "        ..> "
 KEYWORDS = (
@@ -84,7 +84,7 @@ class Shell:
         except KeyboardInterrupt:
             err.print()
         except Exception as error:  # noqa: BLE001 - whatever goes wrong with one statement, the next may be answered
-            complain(error)
+            print_error(error)
 
     def _known(self) -> list[str]:
         if self._names is None:

@@ -8,8 +8,8 @@ from typing import Annotated
 import orjson
 import typer
 
-from pipeline.cli.context import of, out, print_json
-from stack.progress import ConsoleReport, Silence
+from pipeline.cli.context import context_of, out, print_json
+from stack.progress import ConsoleReport, NullReport
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
@@ -21,7 +21,7 @@ def up(context: typer.Context, as_json: AsJson = False) -> None:
     already is found and left as it is. The first start downloads about 500 MB.
     """
     began = time.monotonic()
-    endpoints = of(context).stack.up(Silence() if as_json else ConsoleReport(out))
+    endpoints = context_of(context).stack.up(NullReport() if as_json else ConsoleReport(out))
     if as_json:
         print_json(orjson.loads(endpoints.to_json()))
         return
@@ -30,5 +30,5 @@ def up(context: typer.Context, as_json: AsJson = False) -> None:
 
 def down(context: typer.Context) -> None:
     """Stop what `up` started, and nothing else. All data stays, and the next `up` finds it again."""
-    of(context).stack.down(ConsoleReport(out))
+    context_of(context).stack.down(ConsoleReport(out))
     out.print("[green]down[/]; delete the directory to remove its data too")

@@ -10,10 +10,10 @@ import typer
 from rich.live import Live
 
 from pipeline import read_models
-from pipeline.cli.context import of, out, print_json
+from pipeline.cli.context import context_of, out, print_json
 from pipeline.cli.status_view import status_view
-from pipeline.config import masked, shown
-from pipeline.status import look
+from pipeline.config import mask_secrets, to_plain
+from pipeline.status import collect
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 ShowSecrets = Annotated[bool, typer.Option("--show-secrets", help="Print passwords and tokens as they are.")]
@@ -40,13 +40,13 @@ def status(
 
     docs/health.md lists what is looked at.
     """
-    settings, chosen = of(context).settings(), read_models.named(models)
+    settings, chosen = context_of(context).settings(), read_models.parse_names(models)
     if watch:
         with Live(console=out, auto_refresh=False) as live:
             while True:
-                live.update(status_view(look(settings, chosen, max_staleness)), refresh=True)
+                live.update(status_view(collect(settings, chosen, max_staleness)), refresh=True)
                 time.sleep(WATCH_INTERVAL_S)
-    seen = look(settings, chosen, max_staleness)
+    seen = collect(settings, chosen, max_staleness)
     if as_json:
         print_json({**seen.to_json(), "endpoints": _endpoints(context, show_secrets)})
     else:
@@ -58,7 +58,7 @@ def status(
 @config.command("show")
 def show(context: typer.Context, as_json: AsJson = False, show_secrets: ShowSecrets = False) -> None:
     """Show every setting with the value in force; secrets are masked."""
-    settings = shown(of(context).settings(), show_secrets)
+    settings = to_plain(context_of(context).settings(), show_secrets)
     if as_json:
         print_json(settings)
         return
@@ -68,10 +68,12 @@ def show(context: typer.Context, as_json: AsJson = False, show_secrets: ShowSecr
 
 
 def _endpoints(context: typer.Context, show_secrets: bool) -> dict[str, str] | None:
-    endpoints = of(context).endpoints
+    endpoints = context_of(context).endpoints
     if endpoints is None:
         return None
     plain: dict[str, str] = orjson.loads(endpoints.to_json())
     if show_secrets:
         return plain
-    return {name: "********" if name.endswith(("password", "token")) else masked(text) for name, text in plain.items()}
+    return {
+        name: "********" if name.endswith(("password", "token")) else mask_secrets(text) for name, text in plain.items()
+    }

@@ -13,12 +13,12 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline import read_models
-from pipeline.cli.context import err, of, out, print_json
+from pipeline.cli.context import context_of, err, out, print_json
 from pipeline.cli.run import Models
 from pipeline.terminal_text import on_one_line
-from pipeline.verify.difference import Kind
-from pipeline.verify.repair import Mending
-from pipeline.verify.result import MOST_NAMED, Found, Mended, Verdict
+from pipeline.verify.difference import DifferenceKind
+from pipeline.verify.repair import RepairMode
+from pipeline.verify.result import MAX_NAMED, Differences, RepairSummary, VerifyResult
 from pipeline.verify.verify import LIVE, Scope
 from pipeline.verify.verify import verify as verdicts
 from sinks.rejection import REMEDY as REMEDY_OF_REJECTIONS
@@ -53,21 +53,21 @@ def verify(
     A repair writes documents and rows as PostgreSQL holds them, through the same comparison as every change, while the
     workers run; it ends with exit code 0 if everything that it wrote is equal then.
     """
-    chosen = read_models.named(models)
+    chosen = read_models.parse_names(models)
     if generation is not None and len(chosen) != 1:
         raise typer.BadParameter("a generation is one of a single model: name that", param_hint="--generation")
     if execute and not repair:
         raise typer.BadParameter("only a repair is executed: add --repair", param_hint="--execute")
     scope = Scope(sample=sample, since=since, timeout_s=timeout)
     generations = LIVE if generation is None else {chosen[0]: generation}
-    mending = Mending(is_executed=execute) if repair else None
+    mending = RepairMode(is_executed=execute) if repair else None
     with _progress() as watcher:
-        found = list(verdicts(chosen, of(context).settings(), scope, watcher, generations, mending))
+        found = list(verdicts(chosen, context_of(context).settings(), scope, watcher, generations, mending))
     if as_json:
         print_json(_plain(found, scope))
     else:
         _print(found)
-    if not all(verdict.is_equal for verdict in found):
+    if not all(result.is_equal for result in found):
         raise typer.Exit(EXIT_DIFFERENT)
 
 
@@ -108,30 +108,30 @@ def _progress() -> Iterator[_Bars]:
         yield _Bars(progress)
 
 
-def _plain(found: list[Verdict], scope: Scope) -> dict[str, Any]:
+def _plain(found: list[VerifyResult], scope: Scope) -> dict[str, Any]:
     return {
-        "is_equal": all(verdict.is_equal for verdict in found),
+        "is_equal": all(result.is_equal for result in found),
         "is_everything": scope.is_everything,
         "models": [
             {
-                "model": verdict.model,
-                "generation": verdict.generation,
-                "is_equal": verdict.is_equal,
-                "documents": verdict.documents,
-                "rows": verdict.rows,
-                "elapsed_s": round(verdict.elapsed_s, 3),
-                "rows_per_s": round(verdict.rows_per_s),
-                **{kind.value: verdict.found.counts[kind] for kind in Kind},
-                **({} if verdict.mended is None else {"repairs": verdict.mended.count}),
+                "model": result.model,
+                "generation": result.generation,
+                "is_equal": result.is_equal,
+                "documents": result.documents,
+                "rows": result.rows,
+                "elapsed_s": round(result.elapsed_s, 3),
+                "rows_per_s": round(result.rows_per_s),
+                **{kind.value: result.found.counts[kind] for kind in DifferenceKind},
+                **({} if result.mended is None else {"repairs": result.mended.count}),
             }
-            for verdict in found
+            for result in found
         ],
-        "differences": _differences({verdict.model: verdict.found for verdict in found}),
-        **_mended({verdict.model: verdict.mended for verdict in found if verdict.mended is not None}),
+        "differences": _differences({result.model: result.found for result in found}),
+        **_mended({result.model: result.mended for result in found if result.mended is not None}),
     }
 
 
-def _mended(mended: Mapping[str, Mended]) -> dict[str, Any]:
+def _mended(mended: Mapping[str, RepairSummary]) -> dict[str, Any]:
     if not mended:
         return {}
     return {
@@ -141,27 +141,29 @@ def _mended(mended: Mapping[str, Mended]) -> dict[str, Any]:
     }
 
 
-def _differences(found: Mapping[str, Found]) -> list[dict[str, Any]]:
+def _differences(found: Mapping[str, Differences]) -> list[dict[str, Any]]:
     return [{"model": model, **asdict(difference)} for model, one in found.items() for difference in one.differences]
 
 
-def _print(found: list[Verdict]) -> None:
+def _print(found: list[VerifyResult]) -> None:
     summary = Table(box=None, header_style="bold", pad_edge=False)
     summary.add_column("model")
-    for column in ("compared", *Kind, "seconds"):
+    for column in ("compared", *DifferenceKind, "seconds"):
         summary.add_column(column, justify="right")
-    for verdict in found:
-        counts = (f"[red]{verdict.found.counts[kind]:,}[/]" if verdict.found.counts[kind] else "0" for kind in Kind)
-        name = f"[bold]{verdict.model}[/]"
-        summary.add_row(name, f"{verdict.documents:,}", *counts, f"{verdict.elapsed_s:.1f}")
+    for result in found:
+        counts = (
+            f"[red]{result.found.counts[kind]:,}[/]" if result.found.counts[kind] else "0" for kind in DifferenceKind
+        )
+        name = f"[bold]{result.model}[/]"
+        summary.add_row(name, f"{result.documents:,}", *counts, f"{result.elapsed_s:.1f}")
     out.print(summary)
-    for verdict in found:
-        _print_differences(verdict.model, verdict.found)
-        if verdict.mended is not None:
-            _print_mended(verdict.model, verdict.mended)
+    for result in found:
+        _print_differences(result.model, result.found)
+        if result.mended is not None:
+            _print_mended(result.model, result.mended)
 
 
-def _print_differences(title: str, found: Found) -> None:
+def _print_differences(title: str, found: Differences) -> None:
     if not found.differences:
         return
     cells = (
@@ -169,11 +171,11 @@ def _print_differences(title: str, found: Found) -> None:
         for one in found.differences[:SHOWN_DIFFERENCES]
     )
     _print_table((title, "key", "part", "column", "", "PostgreSQL", "shown"), cells, found.counts.total())
-    if found.counts[Kind.REJECTED]:
+    if found.counts[DifferenceKind.REJECTED]:
         out.print(REMEDY_OF_REJECTIONS.format(model=title.partition(",")[0]))
 
 
-def _print_mended(model: str, mended: Mended) -> None:
+def _print_mended(model: str, mended: RepairSummary) -> None:
     if not mended.count:
         return
     cells = (
@@ -186,7 +188,7 @@ def _print_mended(model: str, mended: Mended) -> None:
         out.print("[dim]nothing was written; --execute does it[/]")
     elif mended.remaining.counts:
         _print_differences(f"{model}, still", mended.remaining)
-        if set(mended.remaining.counts) != {Kind.REJECTED}:
+        if set(mended.remaining.counts) != {DifferenceKind.REJECTED}:
             out.print(f"[red]{REMEDY.format(model=model)}[/]", soft_wrap=True)
     else:
         out.print("[green]all of it is equal now[/]")
@@ -201,4 +203,4 @@ def _print_table(columns: Iterable[str], cells: Iterable[Iterable[str | None]], 
     out.print()
     out.print(table)
     if count > table.row_count:
-        out.print(f"[dim]and {count - table.row_count:,} more; --json names up to {MOST_NAMED:,} of a model[/]")
+        out.print(f"[dim]and {count - table.row_count:,} more; --json names up to {MAX_NAMED:,} of a model[/]")

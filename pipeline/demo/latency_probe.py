@@ -20,7 +20,7 @@ GIVE_UP_S = 30.0
 
 
 @dataclass(frozen=True)
-class Delays:
+class VisibilityDelays:
     """From commit to visible, in seconds, of every probe that was seen; and how many never were."""
 
     seen_s: tuple[float, ...]
@@ -58,7 +58,7 @@ class _Watch:
                 self.delays.append(time.monotonic() - committed_at)
 
 
-def watch(engine: Engine, readers: Mapping[str, OrdersReader], until: threading.Event) -> dict[str, Delays]:
+def measure(engine: Engine, readers: Mapping[str, OrdersReader], until: threading.Event) -> dict[str, VisibilityDelays]:
     """Place an order now and then until `until` is set, and time when each reader sees it."""
     watches = {
         name: _Watch(lambda order_id, reader=reader: reader.order(order_id) is not None)  # type: ignore[misc]
@@ -78,4 +78,4 @@ def watch(engine: Engine, readers: Mapping[str, OrdersReader], until: threading.
         one.probes.put(None)
     for thread in threads:
         thread.join()
-    return {name: Delays(tuple(one.delays), one.unseen) for name, one in watches.items()}
+    return {name: VisibilityDelays(tuple(one.delays), one.unseen) for name, one in watches.items()}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from connectors.topics import Identity
-from pipeline.ingest.log_mismatch import Reason, Seen
+from connectors.topics import TopicIdentity
+from pipeline.ingest.log_mismatch import LogMismatch, MismatchReason
 
 Fingerprint = Mapping[str, str]
 """What was found, by what it is of. What nobody could look at is not in it."""
@@ -14,7 +14,7 @@ SOURCE = "source system"
 _TOPIC = "topic "
 
 
-def of_topics(identities: Iterable[Identity]) -> dict[str, str]:
+def of_topics(identities: Iterable[TopicIdentity]) -> dict[str, str]:
     """The part of a fingerprint that Kafka tells."""
     return {f"{_TOPIC}{one.name}": f"{one.topic_id}, {one.partitions} partitions" for one in identities}
 
@@ -33,19 +33,19 @@ def of_source(system_identifier: str) -> dict[str, str]:
     return {SOURCE: system_identifier}
 
 
-def changes(known: Fingerprint, found: Fingerprint) -> Iterator[Seen]:
+def diff(known: Fingerprint, found: Fingerprint) -> Iterator[LogMismatch]:
     """In what a log differs from the one that is known, as far as both were looked at."""
     for name in sorted(known.keys() & found.keys()):
         if known[name] == found[name]:
             continue
         if name == SOURCE:
             sentence = f"the source's system identifier is {found[name]}, and was {known[name]}"
-            yield Seen(Reason.OTHER_SOURCE, sentence)
+            yield LogMismatch(MismatchReason.OTHER_SOURCE, sentence)
         else:
             yield _of_topic(name.removeprefix(_TOPIC), known[name].split(", "), found[name].split(", "))
 
 
-def _of_topic(topic: str, known: list[str], found: list[str]) -> Seen:
+def _of_topic(topic: str, known: list[str], found: list[str]) -> LogMismatch:
     if known[0] != found[0]:
-        return Seen(Reason.TOPIC_REMADE, f"{topic} has the id {found[0]}, and had {known[0]}", topic)
-    return Seen(Reason.PARTITIONS_CHANGED, f"{topic} has {found[1]}, and had {known[1]}", topic)
+        return LogMismatch(MismatchReason.TOPIC_REMADE, f"{topic} has the id {found[0]}, and had {known[0]}", topic)
+    return LogMismatch(MismatchReason.PARTITIONS_CHANGED, f"{topic} has {found[1]}, and had {known[1]}", topic)

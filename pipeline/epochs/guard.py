@@ -10,20 +10,20 @@ from collections.abc import Callable, Iterable, Sequence
 
 from confluent_kafka.admin import AdminClient
 
-from connectors.decode.decoder import Decoded
-from connectors.errors import SystemicError
-from connectors.records import Records
-from connectors.topics import Asked
-from pipeline.epochs.fingerprint import changes, of_topics
-from pipeline.epochs.rollback_check import Stream
-from pipeline.ingest.epoch_history import Lives
-from pipeline.ingest.log_mismatch import EpochEnded, Seen
-from pipeline.ingest.worker import Decodes
+from connectors.decode.decoder import DecodedBatch
+from connectors.errors import DependencyUnavailable
+from connectors.records import RecordBatch
+from connectors.topics import TopicIdentityRequest
+from pipeline.epochs.fingerprint import diff, of_topics
+from pipeline.epochs.rollback_check import RollbackDetector
+from pipeline.ingest.epoch_history import EpochHistory
+from pipeline.ingest.log_mismatch import EpochMismatch, LogMismatch
+from pipeline.ingest.worker import RecordDecoder
 from sinks.batch import Batch, Progress
 from sinks.sink import Sink
 
 
-class TopicsGone(SystemicError):
+class TopicNotFound(DependencyUnavailable):
     """A topic is not there. Where it comes back, it is another one, and the worker stops before it."""
 
     remedy = (
@@ -32,69 +32,69 @@ class TopicsGone(SystemicError):
     )
 
 
-class Gate:
+class EpochGuard:
     """The gate of one generation.
 
     Args:
         admin: of the brokers that hold its log.
         topics: those that it is fed from.
-        lives: answers with its epochs.
+        epoch_history: answers with its epochs.
     """
 
-    def __init__(self, admin: AdminClient, topics: Iterable[str], lives: Callable[[], Lives]) -> None:
+    def __init__(self, admin: AdminClient, topics: Iterable[str], epoch_history: Callable[[], EpochHistory]) -> None:
         self._admin = admin
         self._topics = list(topics)
-        self._lives = lives
-        self._stream = Stream()
+        self._epoch_history = epoch_history
+        self._stream = RollbackDetector()
 
-    def require_same(self) -> None:
+    def check_topics(self) -> None:
         """Look at all topics.
 
         Raises:
-            EpochEnded: one is another one, or has other partitions.
-            TopicsGone, KafkaUnavailable: it cannot be told.
+            EpochMismatch: one is another one, or has other partitions.
+            TopicNotFound, KafkaUnavailable: it cannot be told.
         """
-        self._require_answer(Asked(self._admin, self._topics))
+        self._require_answer(TopicIdentityRequest(self._admin, self._topics))
 
-    def decoded(self, records: Records, decode: Callable[[Records], Decoded]) -> Decoded:
+    def decode_checked(self, records: RecordBatch, decode: Callable[[RecordBatch], DecodedBatch]) -> DecodedBatch:
         """Decode records once it is certain that they may be taken in.
 
         Raises:
-            EpochEnded: they are of another life of the log.
-            TopicsGone, KafkaUnavailable: it cannot be told.
+            EpochMismatch: they are of another life of the log.
+            TopicNotFound, KafkaUnavailable: it cannot be told.
         """
-        asked = Asked(self._admin, [records.topic])
+        asked = TopicIdentityRequest(self._admin, [records.topic])
         decoded = decode(records)
         self._require_answer(asked)
-        _refuse(list(self._stream.seen(self._lives(), records, decoded.envelopes)))
+        _refuse(list(self._stream.mismatches(self._epoch_history(), records, decoded.envelopes)))
         return decoded
 
-    def _require_answer(self, asked: Asked) -> None:
-        found = asked.answer()
-        _refuse(list(changes(self._lives().fingerprint, of_topics(found))))
+    def _require_answer(self, asked: TopicIdentityRequest) -> None:
+        found = asked.result()
+        _refuse(list(diff(self._epoch_history().fingerprint, of_topics(found))))
         gone = set(asked.names) - {one.name for one in found}
         if gone:
-            raise TopicsGone(f"there is no topic {', '.join(sorted(gone))}")
+            raise TopicNotFound(f"there is no topic {', '.join(sorted(gone))}")
 
 
-class GatedDecoder:
+class GuardedDecoder:
     """A decoder behind a gate."""
 
-    def __init__(self, decoder: Decodes, gate: Gate) -> None:
+    def __init__(self, decoder: RecordDecoder, gate: EpochGuard) -> None:
         self._decoder = decoder
         self._gate = gate
 
-    def decode(self, records: Records) -> Decoded:
-        return self._gate.decoded(records, self._decoder.decode)
+    def decode(self, records: RecordBatch) -> DecodedBatch:
+        return self._gate.decode_checked(records, self._decoder.decode)
 
 
-class GatedSink:
+class GuardedSink:
     """A sink that tells its progress only while the log is the one that it was fed from.
 
     It is asked for it wherever reading begins, and now and then while nothing comes.
     """
 
-    def __init__(self, sink: Sink, gate: Gate) -> None:
+    def __init__(self, sink: Sink, gate: EpochGuard) -> None:
         self._sink = sink
         self._gate = gate
 
@@ -102,7 +102,7 @@ class GatedSink:
         self._sink.prepare()
 
     def progress(self) -> Progress:
-        self._gate.require_same()
+        self._gate.check_topics()
         return self._sink.progress()
 
     def write(self, batch: Batch) -> None:
@@ -112,6 +112,6 @@ class GatedSink:
         self._sink.cutover()
 
 
-def _refuse(seen: Sequence[Seen]) -> None:
+def _refuse(seen: Sequence[LogMismatch]) -> None:
     if seen:
-        raise EpochEnded(seen)
+        raise EpochMismatch(seen)

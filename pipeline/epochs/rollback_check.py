@@ -9,19 +9,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from connectors.records import Records
-from pipeline.ingest.epoch_history import Lives
-from pipeline.ingest.log_mismatch import Reason, Seen
+from connectors.records import RecordBatch
+from pipeline.ingest.epoch_history import EpochHistory
+from pipeline.ingest.log_mismatch import LogMismatch, MismatchReason
 from sinks.epoch import Epoch
 
-JITTER_US = 10_000_000
+COMMIT_TIME_TOLERANCE_US = 10_000_000
 """By how much the times of two commits may contradict their LSNs: each is taken before its commit is logged."""
 
 _PLACES = ["partition", "offset", "snapshot", "commit_lsn", "lsn", "committed_at"]
 """What is looked at: images are large, and a filter copies what it keeps."""
 
 
-class Stream:
+class RollbackDetector:
     """Looks at the records of a generation's log, batch by batch.
 
     It remembers the highest LSN of a commit, and the latest time of one. A history that goes on below that LSN, after
@@ -33,39 +33,45 @@ class Stream:
         self._commit_lsn = -1
         self._committed_us = -1
 
-    def seen(self, lives: Lives, records: Records, envelopes: Iterable[pa.Table]) -> Iterator[Seen]:
+    def mismatches(
+        self, epoch_history: EpochHistory, records: RecordBatch, envelopes: Iterable[pa.Table]
+    ) -> Iterator[LogMismatch]:
         """What is wrong with records that are to follow those that were looked at before."""
         yield from _keys(records)
         for table in envelopes:
-            of_now = lives.of_now(records.topic, table.select(_PLACES))
+            of_now = epoch_history.only_current(records.topic, table.select(_PLACES))
             is_snapshot = of_now["snapshot"]
-            yield from self._snapshots(lives.settled, records.topic, of_now.filter(is_snapshot))
+            yield from self._snapshots(
+                epoch_history.completed_snapshot_epoch, records.topic, of_now.filter(is_snapshot)
+            )
             yield from self._streamed(records.topic, of_now.filter(pc.invert(is_snapshot)))
 
-    def _snapshots(self, settled: Epoch | None, topic: str, rows: pa.Table) -> Iterator[Seen]:
+    def _snapshots(self, settled: Epoch | None, topic: str, rows: pa.Table) -> Iterator[LogMismatch]:
         if settled is None or not rows.num_rows:
             return
         row = int(np.argmax(rows["lsn"].to_numpy()))
         lsn = rows["lsn"][row].as_py()
         if lsn > settled.snapshot_lsn:
-            yield Seen(Reason.SECOND_SNAPSHOT, _second(_place(topic, rows, row), lsn, settled))
+            yield LogMismatch(MismatchReason.SECOND_SNAPSHOT, _second(_place(topic, rows, row), lsn, settled))
 
-    def _streamed(self, topic: str, rows: pa.Table) -> Iterator[Seen]:
+    def _streamed(self, topic: str, rows: pa.Table) -> Iterator[LogMismatch]:
         if not rows.num_rows:
             return
         lsns = rows["commit_lsn"].to_numpy()
         times = pc.fill_null(rows["committed_at"].cast(pa.int64()), 0).to_numpy()
-        is_back = (lsns < self._commit_lsn) & (times > self._committed_us + JITTER_US)
+        is_back = (lsns < self._commit_lsn) & (times > self._committed_us + COMMIT_TIME_TOLERANCE_US)
         if is_back.any():
             row = int(np.argmax(is_back))
             later = f"a later commit than those that {topic} had up to {self._commit_lsn}"
-            yield Seen(Reason.LSN_BACK, f"{_place(topic, rows, row)} is at LSN {lsns[row]}, with {later}")
+            yield LogMismatch(
+                MismatchReason.LSN_BACK, f"{_place(topic, rows, row)} is at LSN {lsns[row]}, with {later}"
+            )
             return
         self._commit_lsn = max(self._commit_lsn, int(lsns.max()))
         self._committed_us = max(self._committed_us, int(times.max()))
 
 
-def _keys(records: Records) -> Iterator[Seen]:
+def _keys(records: RecordBatch) -> Iterator[LogMismatch]:
     begins = set(map(itemgetter(0), filter(None, records.keys)))
     if begins - {ord("{")}:
         row, odd = next((row, key) for row, key in enumerate(records.keys) if key and key[0] != ord("{"))
@@ -73,7 +79,7 @@ def _keys(records: Records) -> Iterator[Seen]:
             f"Avro of schema {int.from_bytes(odd[1:5], 'big')}" if odd[0] == 0 and len(odd) > 4 else "no JSON object"
         )
         sentence = f"{records.place(row)} has a key that is {named}: the bytes of a key decide its partition"
-        yield Seen(Reason.KEYS_CHANGED, sentence)
+        yield LogMismatch(MismatchReason.KEYS_CHANGED, sentence)
 
 
 def _place(topic: str, rows: pa.Table, row: int) -> str:

@@ -12,44 +12,44 @@ from dataclasses import dataclass, field
 import pyarrow.compute as pc
 
 from connectors.kafka import earliest_offsets, end_offsets
-from connectors.schema_lookup import AskedOnce
+from connectors.schema_lookup import NegativeCache
 from pipeline import read_models
 from pipeline.config import Settings
-from pipeline.ingest.epoch_history import Lives
-from pipeline.ingest.log_reader import Offsets, pieces
-from pipeline.log_scan.assessment import judge_snapshots
-from pipeline.log_scan.finding import Finding, Reason
-from pipeline.log_scan.scan import survey
-from pipeline.log_scan.snapshot_status import told_of_snapshots
-from sinks.ordering.range_tombstone import Fence
+from pipeline.ingest.epoch_history import EpochHistory
+from pipeline.ingest.log_reader import Offsets, read_log
+from pipeline.log_scan.assessment import assess_snapshots
+from pipeline.log_scan.finding import FindingReason, LogFinding
+from pipeline.log_scan.scan import scan_log
+from pipeline.log_scan.snapshot_status import read_snapshot_status
+from sinks.ordering.range_tombstone import RangeTombstone
 
 FIRST_RECORDS = 8
 """Of each partition, so many offsets are read to find the LSN of a snapshot that begins it."""
 
 
 @dataclass(frozen=True)
-class Settlement:
+class SnapshotEnd:
     """How a snapshot ended.
 
     Args:
         snapshot_lsn: zero where it found no rows.
-        fences: the sweeps of what it left.
+        range_tombstones: the sweeps of what it left.
         passed_at: where a generation holds all of it.
     """
 
     snapshot_lsn: int
-    fences: tuple[Fence, ...] = ()
-    passed_at: Offsets = field(default_factory=dict)
+    range_tombstones: tuple[RangeTombstone, ...] = ()
+    end_offsets: Offsets = field(default_factory=dict)
 
 
-class SnapshotUnclear(Exception):
+class SnapshotEndUnknown(Exception):
     """The log does not tell what a snapshot left, so nothing of it can be swept.
 
     Args:
         finding: what stands in the way.
     """
 
-    def __init__(self, finding: Finding) -> None:
+    def __init__(self, finding: LogFinding) -> None:
         super().__init__(finding.sentence)
         self.remedy = (
             "`readmodels verify` names the rows that readers should not see; `readmodels verify --repair --execute` "
@@ -62,7 +62,9 @@ class _Nobody:
         pass
 
 
-def settlement(settings: Settings, lives: Lives, scopes: Sequence[str], *, is_doubtful: bool) -> Settlement | None:
+def find_snapshot_end(
+    settings: Settings, epoch_history: EpochHistory, scopes: Sequence[str], *, is_doubtful: bool
+) -> SnapshotEnd | None:
     """What there is to do at the end of the snapshot of the epoch that is now; None while it goes on, or lacks a table.
 
     Args:
@@ -70,36 +72,40 @@ def settlement(settings: Settings, lives: Lives, scopes: Sequence[str], *, is_do
         is_doubtful: whether the log is to be asked where the connector tells of no end: it may have died before.
 
     Raises:
-        SnapshotUnclear: it has ended, and what it left cannot be told.
+        SnapshotEndUnknown: it has ended, and what it left cannot be told.
         KafkaUnavailable, RegistryUnavailable: they do not answer.
     """
     admin = settings.kafka.admin()
-    told = told_of_snapshots(settings, admin, AskedOnce(read_models.registry(settings)), lives.begins_at())
+    told = read_snapshot_status(
+        settings, admin, NegativeCache(read_models.registry(settings)), epoch_history.begins_at()
+    )
     if told is not None and told.has_ended and told.lacks(table.source for table in settings.tables.values()):
         return None
-    if told is not None and told.has_ended and told.attempts == 1 and lives.leading == 0:
-        return Settlement(_first_lsn(settings))
+    if told is not None and told.has_ended and told.attempts == 1 and epoch_history.ordering_epoch == 0:
+        return SnapshotEnd(_first_lsn(settings))
     if (told is None or not told.has_ended) and not is_doubtful:
         return None
-    found = survey(settings, _Nobody(), lives)
-    fences, findings = judge_snapshots(found, scopes, (), lives.leading)
+    found = scan_log(settings, _Nobody(), epoch_history)
+    range_tombstones, findings = assess_snapshots(found, scopes, (), epoch_history.ordering_epoch)
     is_empty = told is None and not any(found.ends.values())
-    if is_empty or any(one.reason is Reason.SNAPSHOT_UNFINISHED for one in findings):
+    if is_empty or any(one.reason is FindingReason.SNAPSHOT_UNFINISHED for one in findings):
         return None
     fatal = next((one for one in findings if one.is_fatal), None)
     if fatal is not None:
-        raise SnapshotUnclear(fatal)
-    lsn = max((*found.snapshot_lsns, *(fence.lsn for fence in fences)), default=0)
-    return Settlement(lsn, tuple(fences), found.ends)
+        raise SnapshotEndUnknown(fatal)
+    lsn = max((*found.snapshot_lsns, *(range_tombstone.lsn for range_tombstone in range_tombstones)), default=0)
+    return SnapshotEnd(lsn, tuple(range_tombstones), found.ends)
 
 
 def _first_lsn(settings: Settings) -> int:
     """The LSN of the snapshot that the log begins with; zero where it begins with none."""
-    admin, topics = settings.kafka.admin(), settings.contract.topics
+    admin, topics = settings.kafka.admin(), settings.definitions.topics
     starts, ends = earliest_offsets(admin, topics), end_offsets(admin, topics)
-    until = {shard: min(end, starts[shard] + FIRST_RECORDS) for shard, end in ends.items()}
+    until = {
+        topic_partition: min(end, starts[topic_partition] + FIRST_RECORDS) for topic_partition, end in ends.items()
+    }
     decoder, lsns = read_models.decoder(settings), [0]
-    for piece in pieces(settings.kafka, starts, until):
+    for piece in read_log(settings.kafka, starts, until):
         for records in piece.records:
             for envelopes in decoder.decode(records).envelopes:
                 rows = envelopes.filter(envelopes["snapshot"])

@@ -11,28 +11,28 @@ import psycopg
 import structlog
 
 from connectors.debezium import ConnectorConfiguration
-from connectors.errors import ContractBroken
+from connectors.errors import SourceContractViolation
 from connectors.kafka import KafkaUnavailable
 from connectors.kafka_connect import ConnectClient, ConnectError, ConnectorNotReady
-from pipeline.epochs.fingerprint import Fingerprint, changes, of_source
-from pipeline.ingest.log_mismatch import EpochEnded, Reason, Seen
+from pipeline.epochs.fingerprint import Fingerprint, diff, of_source
+from pipeline.ingest.log_mismatch import EpochMismatch, LogMismatch, MismatchReason
 from pipeline.postgres.database import Connection, SourceError, SourceUnavailable, connect
 from pipeline.postgres.preconditions import SourceNotReady, reading_findings
 from pipeline.postgres.replication import read_slot
-from pipeline.postgres.server_state import read_facts
-from pipeline.postgres.slot_gap import gap, read_to
-from pipeline.postgres.source_check import as_seen, look_at, remembered
-from pipeline.postgres.source_history import History, SourceHistory
+from pipeline.postgres.server_state import read_server_state
+from pipeline.postgres.slot_gap import connector_lsn, find_gap
+from pipeline.postgres.source_check import as_seen, check_source, remembered
+from pipeline.postgres.source_history import SourceHistory, SourceRecord
 from pipeline.setup.source import Deployment
 
 log = structlog.get_logger()
 
-LOOKS_EVERY_S = 5.0
-NOTES_EVERY_S = 60.0
+CHECK_INTERVAL_S = 5.0
+RECORD_INTERVAL_S = 60.0
 """How often an unchanged source is noted: after a rest, what was changed is named as changed since then."""
 
 
-class SourceWatch:
+class SourceMonitor:
     """Looks every few seconds, on a thread of its own.
 
     What makes the log incomplete is looked for with every look, and remembered (`pipeline.postgres.source_history`).
@@ -51,13 +51,13 @@ class SourceWatch:
         self._reader: int | None = None
         self._read_to: int | None = None
         self._history = SourceHistory(deployment.kafka, deployment.connector.name)
-        self._known_source: History | None = None
+        self._known_source: SourceRecord | None = None
         self._last_moment = ""
         self._noted_at = 0.0
-        self._failure: ContractBroken | None = None
-        self._flow = _Flow()
+        self._failure: SourceContractViolation | None = None
+        self._flow = _StallLog()
 
-    def look(self) -> list[Seen]:
+    def check(self) -> list[LogMismatch]:
         """Look now, at what can be reached.
 
         Raises:
@@ -71,58 +71,58 @@ class SourceWatch:
             self._flow.is_held_up(str(error), getattr(error, "remedy", SourceError.remedy))
             return []
 
-    def require(self) -> None:
+    def check_or_raise(self) -> None:
         """Look now.
 
         Raises:
-            EpochEnded: with everything that was seen.
+            EpochMismatch: with everything that was seen.
             ConfigurationRefused, SourceNotReady: what `look` raises.
         """
-        if seen := self.look():
-            raise EpochEnded(seen)
+        if seen := self.check():
+            raise EpochMismatch(seen)
 
-    def follow(self, until: threading.Event) -> None:
-        """Go on looking; ends with `until`, or with what `require_well` raises then."""
+    def start(self, until: threading.Event) -> None:
+        """Go on looking; ends with `until`, or with what `raise_if_failed` raises then."""
         threading.Thread(target=self._follow, args=(until,), name="source watch", daemon=True).start()
 
-    def require_well(self) -> None:
+    def raise_if_failed(self) -> None:
         """Raise what was found since.
 
         Raises:
-            ContractBroken: what `require` raises.
+            SourceContractViolation: what `require` raises.
         """
         if self._failure is not None:
             raise self._failure
 
     def _follow(self, until: threading.Event) -> None:
-        while not until.wait(LOOKS_EVERY_S) and self._failure is None:
+        while not until.wait(CHECK_INTERVAL_S) and self._failure is None:
             try:
-                self.require()
-            except ContractBroken as broken:
+                self.check_or_raise()
+            except SourceContractViolation as broken:
                 self._failure = broken
 
-    def _look(self, connection: Connection) -> list[Seen]:
+    def _look(self, connection: Connection) -> list[LogMismatch]:
         name = self._deployment.connector.slot
         # The slot before the connector is asked, and how far PostgreSQL is after it: one at work moves on meanwhile.
-        slot, facts = read_slot(connection, name), read_facts(connection, name)
-        seen = list(changes(self._known, of_source(facts.system_identifier)))
+        slot, facts = read_slot(connection, name), read_server_state(connection, name)
+        seen = list(diff(self._known, of_source(facts.system_identifier)))
         if facts.reader is None or facts.reader != self._reader:
             self._ask_connect()
             self._reader = facts.reader
-            seen += filter(None, [gap(name, slot, self._read_to)])
-            facts = read_facts(connection, name)
+            seen += filter(None, [find_gap(name, slot, self._read_to)])
+            facts = read_server_state(connection, name)
         if facts.reader is None:
             self._flow.is_held_up(f"nobody reads slot {name}", ConnectorNotReady.remedy)
         else:
             self._flow.goes_on()
         if self._read_to is not None and facts.current_lsn < self._read_to:
             sentence = f"PostgreSQL writes at LSN {facts.current_lsn}, and the connector had read to {self._read_to}"
-            seen.append(Seen(Reason.LSN_BACK, sentence))
+            seen.append(LogMismatch(MismatchReason.LSN_BACK, sentence))
         return [*seen, *self._look_at_source(connection)]
 
-    def _look_at_source(self, connection: Connection) -> list[Seen]:
+    def _look_at_source(self, connection: Connection) -> list[LogMismatch]:
         capture = self._deployment.capture
-        look = look_at(connection, capture)
+        look = check_source(connection, capture)
         if self._known_source is None:
             self._known_source = self._history.read()
         known = self._known_source
@@ -130,9 +130,9 @@ class SourceWatch:
             return as_seen(found)
         if wrong := reading_findings(look.source, capture):
             raise SourceNotReady(wrong)
-        is_due = time.monotonic() > self._noted_at + NOTES_EVERY_S
+        is_due = time.monotonic() > self._noted_at + RECORD_INTERVAL_S
         if known.is_kept and (is_due or known.identity != look.identity):
-            self._history.note_whole(look.identity, look.moment)
+            self._history.record_complete(look.identity, look.moment)
             self._known_source = replace(known, identity=look.identity, seen=look.moment)
             self._noted_at = time.monotonic()
         self._last_moment = look.moment
@@ -141,12 +141,12 @@ class SourceWatch:
     def _ask_connect(self) -> None:
         name = self._deployment.connector.name
         with closing(ConnectClient(self._deployment.connect_url)) as client:
-            self._read_to = read_to(client.offsets(name))
+            self._read_to = connector_lsn(client.offsets(name))
             running = ConnectorConfiguration(name, client.config(name))
-        running.require_safe(is_double_accepted=self._deployment.is_double_accepted)
+        running.validate(is_double_accepted=self._deployment.is_double_accepted)
 
 
-class _Flow:
+class _StallLog:
     """Tells when changes cease to come, and when they come again; what was over by the next look is not told."""
 
     def __init__(self) -> None:

@@ -10,16 +10,16 @@ from functools import partial
 import structlog
 
 from pipeline.config import Settings
-from pipeline.epochs.snapshot_end import Settlement, SnapshotUnclear, settlement
-from pipeline.epochs.tracker import Known
-from pipeline.ingest.retry import GivenUp, Patience
-from sinks.batch import Batch, Shard
+from pipeline.epochs.snapshot_end import SnapshotEnd, SnapshotEndUnknown, find_snapshot_end
+from pipeline.epochs.tracker import EpochTracker
+from pipeline.ingest.retry import Retrier, StopRequested
+from sinks.batch import Batch, TopicPartition
 from sinks.sink import Sink
 
 log = structlog.get_logger()
 
-ASKS_EVERY_S = 2.0
-DOUBTS_AFTER_S = 30.0
+POLL_INTERVAL_S = 2.0
+READ_LOG_AFTER_S = 30.0
 """How long the connector may tell of no end before the log itself is asked; then for ten times as long as that took."""
 
 
@@ -36,55 +36,57 @@ class Sweeper:
         sink: of the generation, for this purpose alone.
     """
 
-    def __init__(self, settings: Settings, scopes: Collection[str], known: Known, sink: Sink) -> None:
+    def __init__(self, settings: Settings, scopes: Collection[str], known: EpochTracker, sink: Sink) -> None:
         self._settings = settings
         self._scopes = list(scopes)
         self._known = known
         self._sink = sink
-        self._shard = (min(settings.contract.topics), 0)
-        self._doubts_at = time.monotonic() + DOUBTS_AFTER_S
+        self._topic_partition = (min(settings.definitions.topics), 0)
+        self._doubts_at = time.monotonic() + READ_LOG_AFTER_S
 
-    def follow(self, over: threading.Event, held: Callable[[], Collection[Shard]]) -> None:
-        """Look for them until they are joined, or `over` is set.
+    def follow(self, stop: threading.Event, held: Callable[[], Collection[TopicPartition]]) -> None:
+        """Look for them until they are joined, or `stop` is set.
 
         Args:
             held: answers with the shards that this process reads.
         """
-        patience = Patience(over)
+        patience = Retrier(stop)
         try:
-            while not over.wait(ASKS_EVERY_S):
-                begun = patience("read epochs", self._known).begun
+            while not stop.wait(POLL_INTERVAL_S):
+                begun = patience("read epochs", self._known).snapshot_epoch
                 if begun is None or begun.is_settled:
                     return
-                if self._shard not in held():
+                if self._topic_partition not in held():
                     continue
-                found = patience("look for sweeps", self._find)
+                found = patience("look for sweeps", self._find_end)
                 if found is not None:
-                    patience("sweep", partial(self._join, found, over))
-        except SnapshotUnclear as unclear:
+                    patience("sweep", partial(self._apply, found, stop))
+        except SnapshotEndUnknown as unclear:
             log.warning("snapshot not swept", reason=str(unclear), remedy=unclear.remedy)
-        except GivenUp as unfinished:
+        except StopRequested as unfinished:
             log.debug("sweeps left off", action=str(unfinished))
 
-    def _find(self) -> Settlement | None:
+    def _find_end(self) -> SnapshotEnd | None:
         began, is_doubtful = time.monotonic(), time.monotonic() > self._doubts_at
-        found = settlement(self._settings, self._known(), self._scopes, is_doubtful=is_doubtful)
+        found = find_snapshot_end(self._settings, self._known(), self._scopes, is_doubtful=is_doubtful)
         if is_doubtful:
-            self._doubts_at = time.monotonic() + max(DOUBTS_AFTER_S, 10 * (time.monotonic() - began))
+            self._doubts_at = time.monotonic() + max(READ_LOG_AFTER_S, 10 * (time.monotonic() - began))
         return found
 
-    def _join(self, found: Settlement, over: threading.Event) -> None:
+    def _apply(self, found: SnapshotEnd, stop: threading.Event) -> None:
         """Join what was found as soon as the generation holds the snapshot's end."""
-        while found.fences and not self._holds(found):
-            if over.wait(ASKS_EVERY_S / 4):
+        while found.range_tombstones and not self._holds(found):
+            if stop.wait(POLL_INTERVAL_S / 4):
                 return
-        if found.fences:
-            self._sink.write(Batch(fences=found.fences))
-        begun = self._known().begun
+        if found.range_tombstones:
+            self._sink.write(Batch(range_tombstones=found.range_tombstones))
+        begun = self._known().snapshot_epoch
         assert begun is not None
-        self._known.note(begun.settled(found.snapshot_lsn, found.fences))
-        log.info("snapshot settled", lsn=found.snapshot_lsn, sweeps=len(found.fences))
+        self._known.record(begun.with_snapshot_complete(found.snapshot_lsn, found.range_tombstones))
+        log.info("snapshot settled", lsn=found.snapshot_lsn, sweeps=len(found.range_tombstones))
 
-    def _holds(self, found: Settlement) -> bool:
+    def _holds(self, found: SnapshotEnd) -> bool:
         progress = self._sink.progress()
-        return all(progress.of(shard) >= offset for shard, offset in found.passed_at.items())
+        return all(
+            progress.next_offset(topic_partition) >= offset for topic_partition, offset in found.end_offsets.items()
+        )

@@ -7,58 +7,58 @@ from contextlib import closing
 
 import structlog
 
-from connectors.topics import Asked
+from connectors.topics import TopicIdentityRequest
 from pipeline.config import Settings
 from pipeline.epochs.fingerprint import Fingerprint, of_source, of_topics
-from pipeline.epochs.offset_sink import lives_of
-from pipeline.ingest.epoch_history import Lives
+from pipeline.epochs.offset_sink import read_epochs
+from pipeline.ingest.epoch_history import EpochHistory
 from pipeline.postgres.database import SourceUnavailable, connect
-from pipeline.postgres.server_state import read_facts
+from pipeline.postgres.server_state import read_server_state
 from sinks.epoch import Epoch, EpochKind
 from sinks.errors import StoreUnavailable
-from sinks.generation import now
-from sinks.sink import Generations
+from sinks.generation import utc_now
+from sinks.sink import WorkerStore
 
 log = structlog.get_logger()
 
-LOOKS_EVERY_S = 10.0
+REFRESH_INTERVAL_S = 10.0
 """How soon it is known here that another process has settled the epoch."""
 
 
-class Known:
+class EpochTracker:
     """Answers with the epochs of one generation.
 
     No epoch is opened while a worker is at work (`pipeline.epochs.opening`), so that only what is known of the last one
     may change.
     """
 
-    def __init__(self, store: Generations, generation: int) -> None:
+    def __init__(self, store: WorkerStore, generation: int) -> None:
         self._store = store
         self._generation = generation
-        self._lives = lives_of(store, generation)
-        self._looks_at = time.monotonic() + LOOKS_EVERY_S
+        self._epoch_history = read_epochs(store, generation)
+        self._looks_at = time.monotonic() + REFRESH_INTERVAL_S
 
-    def __call__(self) -> Lives:
+    def __call__(self) -> EpochHistory:
         """The epochs, at most some seconds old."""
-        if self._lives.settled is None and time.monotonic() > self._looks_at:
+        if self._epoch_history.completed_snapshot_epoch is None and time.monotonic() > self._looks_at:
             try:
-                self._lives = lives_of(self._store, self._generation)
+                self._epoch_history = read_epochs(self._store, self._generation)
             except StoreUnavailable as error:
                 log.debug("epochs not looked at", reason=str(error))
-            self._looks_at = time.monotonic() + LOOKS_EVERY_S
-        return self._lives
+            self._looks_at = time.monotonic() + REFRESH_INTERVAL_S
+        return self._epoch_history
 
-    def note(self, epoch: Epoch) -> None:
+    def record(self, epoch: Epoch) -> None:
         """Keep what is known of an epoch.
 
         Raises:
             StoreUnavailable: the store cannot serve now.
         """
-        self._store.note(self._generation, epoch)
-        self._lives = lives_of(self._store, self._generation)
+        self._store.record_epoch(self._generation, epoch)
+        self._epoch_history = read_epochs(self._store, self._generation)
 
 
-def known_epochs(store: Generations, generation: int, settings: Settings) -> Known:
+def track_epochs(store: WorkerStore, generation: int, settings: Settings) -> EpochTracker:
     """The epochs of a generation that is to be fed now; where none was noted, the log as it is becomes the first.
 
     Args:
@@ -67,14 +67,16 @@ def known_epochs(store: Generations, generation: int, settings: Settings) -> Kno
     Raises:
         KafkaUnavailable, StoreUnavailable: they do not answer.
     """
-    known = Known(store, generation)
-    lives = known()
-    if not lives.epochs:
-        known.note(Epoch(number=0, kind=EpochKind.FIRST, fingerprint=fingerprint(settings), opened_at=now()))
+    known = EpochTracker(store, generation)
+    epoch_history = known()
+    if not epoch_history.epochs:
+        known.record(
+            Epoch(number=0, kind=EpochKind.FIRST, fingerprint=current_fingerprint(settings), opened_at=utc_now())
+        )
     return known
 
 
-def fingerprint(settings: Settings) -> Fingerprint:
+def current_fingerprint(settings: Settings) -> Fingerprint:
     """By what the log is known that is there now; without the source's part where PostgreSQL does not answer.
 
     Raises:
@@ -82,10 +84,10 @@ def fingerprint(settings: Settings) -> Fingerprint:
     """
     # Held by name: the answer of an admin client that is collected never comes.
     admin = settings.kafka.admin()
-    found = of_topics(Asked(admin, settings.contract.topics).answer())
+    found = of_topics(TopicIdentityRequest(admin, settings.definitions.topics).result())
     try:
         with closing(connect(settings.source.url)) as connection:
-            return found | of_source(read_facts(connection, settings.connector.slot).system_identifier)
+            return found | of_source(read_server_state(connection, settings.connector.slot).system_identifier)
     except SourceUnavailable as error:
         log.warning("source not looked at", reason=str(error))
         return found

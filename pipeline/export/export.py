@@ -10,24 +10,24 @@ from functools import partial
 
 from pipeline import read_models
 from pipeline.config import Settings
-from pipeline.export.history_sql import SCRIPT, script
-from pipeline.export.manifest import NOTHING, ExportDiffers, Extract, File, Manifest, Origin
-from pipeline.export.parquet import Tell, published
-from pipeline.export.target import Place
+from pipeline.export.history_sql import SCRIPT, history_sql
+from pipeline.export.manifest import EMPTY_RANGE, ExportDiffers, ExportedFile, ExportedRange, ExportSource, Manifest
+from pipeline.export.parquet import Tell, write_partitions
+from pipeline.export.target import ExportTarget
 from pipeline.postgres.database import connect
-from pipeline.postgres.watermark import Mark, Marks
-from pipeline.verify.catch_up import Arrival
-from pipeline.verify.readers.duckdb import DuckdbShown, duckdb_shown
-from sinks.batch import Shard
+from pipeline.postgres.watermark import Watermark, Watermarks
+from pipeline.verify.catch_up import CatchUp
+from pipeline.verify.readers.duckdb import DuckdbReader, open_duckdb_reader
+from sinks.batch import TopicPartition
 from sinks.duckdb.history import history_name
-from sinks.duckdb.stable_scan import Extent, day_name, extent_of, extent_query
-from sinks.duckdb.store import catalog
+from sinks.duckdb.stable_scan import StableScan, day_name, parse_scan, scan_query
+from sinks.duckdb.store import catalog_name
 from sinks.errors import GenerationMissing
 from sinks.shape import RowShape
 
 BATCH_ROWS = 50_000
 
-OpenPlace = Callable[[str], AbstractContextManager[Place]]
+OpenTarget = Callable[[str], AbstractContextManager[ExportTarget]]
 """Opens the place of one table or history."""
 
 
@@ -38,7 +38,7 @@ class NoSuchTable(ValueError):
 
 
 @dataclass(frozen=True)
-class Exported:
+class ExportResult:
     """What became of one table.
 
     Args:
@@ -53,7 +53,7 @@ class Exported:
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _TableExport:
     """A name under which something is exported, and the rows that it is made of."""
 
     name: str
@@ -62,8 +62,8 @@ class _Asked:
 
 
 def export(
-    names: Sequence[str], to: OpenPlace, settings: Settings, timeout_s: float | None, tell: Callable[[str], Tell]
-) -> Iterator[Exported]:
+    names: Sequence[str], to: OpenTarget, settings: Settings, timeout_s: float | None, tell: Callable[[str], Tell]
+) -> Iterator[ExportResult]:
     """Export tables and histories as of one moment, one after the other.
 
     Args:
@@ -74,24 +74,24 @@ def export(
     Raises:
         NoSuchTable: a name is neither a table nor a history.
         ExportDiffers: what is there cannot be added to.
-        ExportedMeanwhile: somebody else exports it.
-        PlaceUnavailable: the place cannot be read or written.
-        ModelBehind, MarkNotSeen: the mark was not reached in time.
+        ConcurrentExport: somebody else exports it.
+        TargetUnavailable: the place cannot be read or written.
+        CatchUpTimeout, WatermarkTimeout: the mark was not reached in time.
         GenerationMissing: there is no DuckDB model yet.
     """
-    with duckdb_shown(settings) as shown:
+    with open_duckdb_reader(settings) as shown:
         reach = partial(_reached, shown, settings, timeout_s)
-        yield from export_shown(shown, names, to, settings, reach, tell)
+        yield from export_from(shown, names, to, settings, reach, tell)
 
 
-def export_shown(
-    shown: DuckdbShown,
+def export_from(
+    shown: DuckdbReader,
     names: Sequence[str],
-    to: OpenPlace,
+    to: OpenTarget,
     settings: Settings,
-    reach: Callable[[], Mark | None],
+    reach: Callable[[], Watermark | None],
     tell: Callable[[str], Tell],
-) -> Iterator[Exported]:
+) -> Iterator[ExportResult]:
     """Export from a store that is open.
 
     Args:
@@ -100,56 +100,62 @@ def export_shown(
     generation = shown.store.live()
     if generation is None:
         raise GenerationMissing("no generation of duckdb is live")
-    made_of = read_models.settings_of(shown.store.generations()[generation], settings)
+    made_of = read_models.settings_for(shown.store.generations()[generation], settings)
     asked = [_asked(name, made_of) for name in names]
-    mark = reach()
+    watermark = reach()
     extent = _extent(shown, generation, list(made_of.tables), settings.duckdb.time_zone)
     for one in asked:
-        extract = _extract(shown, extent, generation, one, mark)
+        extract = _extract(shown, extent, generation, one, watermark)
         with to(one.name) as place:
             yield _Run(shown, extent, place, one, extract, tell(one.name)).carry_out()
 
 
-def _asked(name: str, settings: Settings) -> _Asked:
-    topics = {table: topic for topic, table in settings.contract.topics.items()}
-    for shape in settings.contract.row_shapes():
+def _asked(name: str, settings: Settings) -> _TableExport:
+    topics = {table: topic for topic, table in settings.definitions.topics.items()}
+    for shape in settings.definitions.row_shapes():
         if name in (shape.table, history_name(shape.table)):
-            return _Asked(name, shape, topics[shape.table])
+            return _TableExport(name, shape, topics[shape.table])
     raise NoSuchTable(f"there is no table {name!r}")
 
 
-def _reached(shown: DuckdbShown, settings: Settings, timeout_s: float | None) -> Mark | None:
+def _reached(shown: DuckdbReader, settings: Settings, timeout_s: float | None) -> Watermark | None:
     """Set a mark, and wait until the model holds everything before it; None where nobody wants to wait."""
     if timeout_s is None:
         return None
-    marks = Marks(settings.kafka, settings.connector, settings.connect.url, settings.contract.topics)
+    watermarks = Watermarks(settings.kafka, settings.connector, settings.connect.url, settings.definitions.topics)
     with ExitStack() as open_ones:
-        arrival = Arrival(marks, open_ones.enter_context(connect(settings.source.url)), timeout_s)
-        mark = arrival.mark()
-        arrival.wait("duckdb", shown, arrival.ends(mark), lambda _: None)
-        return mark
+        arrival = CatchUp(watermarks, open_ones.enter_context(connect(settings.source.url)), timeout_s)
+        watermark = arrival.set_watermark()
+        arrival.wait("duckdb", shown, arrival.end_offsets(watermark), lambda _: None)
+        return watermark
 
 
-def _extent(shown: DuckdbShown, generation: int, tables: Sequence[str], time_zone: str) -> Extent:
-    name = catalog(generation)
-    return extent_of(shown.ask(extent_query(name, tables)), name, tables, time_zone)
+def _extent(shown: DuckdbReader, generation: int, tables: Sequence[str], time_zone: str) -> StableScan:
+    name = catalog_name(generation)
+    return parse_scan(shown.ask(scan_query(name, tables)), name, tables, time_zone)
 
 
-def _extract(shown: DuckdbShown, extent: Extent, generation: int, asked: _Asked, mark: Mark | None) -> Extract:
-    newest = extent.place.newest
-    [(fences,)] = shown.ask(extent.fences_of(asked.shape)).fetchall()
-    return Extract(
+def _extract(
+    shown: DuckdbReader, extent: StableScan, generation: int, asked: _TableExport, watermark: Watermark | None
+) -> ExportedRange:
+    newest = extent.position.newest
+    [(range_tombstones,)] = shown.ask(extent.range_tombstones_of(asked.shape)).fetchall()
+    return ExportedRange(
         generation=generation,
-        mark=None if mark is None else {"lsn": printed_lsn(mark.lsn), "set_at": mark.set_at.isoformat()},
+        mark=None if watermark is None else {"lsn": format_lsn(watermark.lsn), "set_at": watermark.set_at.isoformat()},
         newest=None if newest is None else newest.isoformat(),
-        offsets={shard: offset for shard, offset in extent.place.offsets.items() if shard[0] == asked.topic},
+        offsets={
+            topic_partition: offset
+            for topic_partition, offset in extent.position.offsets.items()
+            if topic_partition[0] == asked.topic
+        },
         version_count=extent.versions[asked.shape.table],
-        fence_count=extent.fences,
-        fences=json.loads(fences),
+        fence_count=extent.range_tombstones,
+        fences=json.loads(range_tombstones),
     )
 
 
-def printed_lsn(lsn: int) -> str:
+def format_lsn(lsn: int) -> str:
     """An LSN as PostgreSQL prints it."""
     return f"{lsn >> 32:X}/{lsn & 0xFFFFFFFF:X}"
 
@@ -158,18 +164,20 @@ def printed_lsn(lsn: int) -> str:
 class _Run:
     """One table's part of a run."""
 
-    shown: DuckdbShown
-    extent: Extent
-    place: Place
-    asked: _Asked
-    extract: Extract
+    shown: DuckdbReader
+    extent: StableScan
+    place: ExportTarget
+    asked: _TableExport
+    extract: ExportedRange
     tell: Tell
 
-    def carry_out(self) -> Exported:
+    def carry_out(self) -> ExportResult:
         """Write what is new, then the manifest that lists it, then remove what nobody needs any more."""
-        origin = Origin.of(self.asked.name, self.asked.shape, self.extent.time_zone)
+        origin = ExportSource.of(self.asked.name, self.asked.shape, self.extent.time_zone)
         written = self.place.manifest()
-        before = Manifest(origin=origin, extract=NOTHING) if written is None else Manifest.from_json(written.content)
+        before = (
+            Manifest(origin=origin, extract=EMPTY_RANGE) if written is None else Manifest.from_json(written.content)
+        )
         before.require(origin, self.extract)
         holds_versions = origin.holds == "versions"
         files = self._versions(before) if holds_versions else self._rows(before)
@@ -180,33 +188,33 @@ class _Run:
         self.place.replace_manifest(after.to_json(), written)
         known = {file.name for file in before.files}
         added = [file for file in files if file.name not in known]
-        return Exported(after, len(added), sum(file.rows for file in added), self.place.remove_others(after.names))
+        return ExportResult(after, len(added), sum(file.rows for file in added), self.place.prune_files(after.names))
 
-    def _versions(self, before: Manifest) -> list[File]:
+    def _versions(self, before: Manifest) -> list[ExportedFile]:
         begin = {partition: before.extract.offsets.get((topic, partition), 0) for topic, partition in self._shards}
-        added = self._published(self.extent.added(self.asked.shape, begin), is_kept=True)
+        added = self._published(self.extent.versions_since(self.asked.shape, begin), is_kept=True)
         return added + self._published(self.extent.repairs(self.asked.shape), is_kept=False)
 
-    def _rows(self, before: Manifest) -> list[File]:
-        if before.extract.is_as(self.extract):
+    def _rows(self, before: Manifest) -> list[ExportedFile]:
+        if before.extract.covers_same(self.extract):
             return list(before.files)
         return self._published(self.extent.rows(self.asked.shape), is_kept=False)
 
-    def _published(self, query: str, *, is_kept: bool) -> list[File]:
+    def _published(self, query: str, *, is_kept: bool) -> list[ExportedFile]:
         rows = self.shown.ask(query).to_arrow_reader(BATCH_ROWS)
-        return published(rows, day_name(self.asked.shape), self.place, is_kept=is_kept, tell=self.tell)
+        return write_partitions(rows, day_name(self.asked.shape), self.place, is_kept=is_kept, tell=self.tell)
 
     def _require_whole(self, after: Manifest) -> None:
         """A generation that was made of another log, or of a snapshot of its own, may hold other versions."""
-        listed, held = sum(file.rows for file in after.kept), self.extent.placed[self.asked.shape.table]
+        listed, held = sum(file.rows for file in after.kept), self.extent.logged_versions[self.asked.shape.table]
         if listed != held:
             raise ExportDiffers(f"{self.asked.name} would list {listed} versions, and the live generation holds {held}")
 
     def _publish_script(self) -> None:
         pending = self.place.staging / SCRIPT
-        pending.write_text(script(self.asked.name, self.asked.shape))
+        pending.write_text(history_sql(self.asked.name, self.asked.shape))
         self.place.publish(pending, SCRIPT)
 
     @property
-    def _shards(self) -> list[Shard]:
+    def _shards(self) -> list[TopicPartition]:
         return list(self.extract.offsets)

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.export.manifest import NAME
-from pipeline.export.target import ExportedMeanwhile, Place, PlaceUnavailable, Written
+from pipeline.export.target import ConcurrentExport, ExportTarget, ManifestVersion, TargetUnavailable
 
 STAGING = ".staging"
 LOCK = ".lock"
 
 
 @dataclass(frozen=True)
-class Folder:
+class FolderTarget:
     """The files of one table; whoever has it holds its lock."""
 
     path: Path
@@ -27,9 +27,9 @@ class Folder:
     def staging(self) -> Path:
         return self.path / STAGING
 
-    def manifest(self) -> Written | None:
+    def manifest(self) -> ManifestVersion | None:
         try:
-            return Written((self.path / NAME).read_bytes(), "")
+            return ManifestVersion((self.path / NAME).read_bytes(), "")
         except FileNotFoundError:
             return None
 
@@ -40,14 +40,14 @@ class Folder:
         file.replace(target)
         _synced(target.parent)
 
-    def replace_manifest(self, content: bytes, before: Written | None) -> None:  # noqa: ARG002 - the lock says so
+    def replace_manifest(self, content: bytes, before: ManifestVersion | None) -> None:  # noqa: ARG002 - the lock says so
         pending = self.staging / NAME
         pending.write_bytes(content)
         # The folders of the days too: a manifest must not outlive what it lists when the power fails.
         _synced(self.path)
         self.publish(pending, NAME)
 
-    def remove_others(self, names: Collection[str]) -> int:
+    def prune_files(self, names: Collection[str]) -> int:
         others = [path for path in self.path.glob("*/*.parquet") if f"{path.parent.name}/{path.name}" not in names]
         for path in others:
             path.unlink()
@@ -55,7 +55,7 @@ class Folder:
 
 
 @contextmanager
-def folder(path: Path) -> Iterator[Place]:
+def open_folder_target(path: Path) -> Iterator[ExportTarget]:
     """Hold a folder, which is created where it is missing."""
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -63,15 +63,15 @@ def folder(path: Path) -> Iterator[Place]:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
-                raise ExportedMeanwhile(f"another process exports into {path}") from error
-            place = Folder(path)
+                raise ConcurrentExport(f"another process exports into {path}") from error
+            place = FolderTarget(path)
             # Of a run that was killed.
             shutil.rmtree(place.staging, ignore_errors=True)
             place.staging.mkdir()
             yield place
             shutil.rmtree(place.staging)
     except OSError as error:
-        raise PlaceUnavailable(f"{path}: {error.strerror or error}") from error
+        raise TargetUnavailable(f"{path}: {error.strerror or error}") from error
 
 
 def _synced(path: Path) -> None:

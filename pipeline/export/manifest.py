@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sinks.batch import Shard
+from sinks.batch import TopicPartition
 from sinks.shape import RowShape
 
 NAME = "manifest.json"
@@ -28,7 +28,7 @@ class ExportDiffers(ValueError):
 
 
 @dataclass(frozen=True)
-class File:
+class ExportedFile:
     """One Parquet file.
 
     Args:
@@ -43,7 +43,7 @@ class File:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Origin:
+class ExportSource:
     """What an export is made of; it stays the same as long as files are added.
 
     Args:
@@ -60,14 +60,14 @@ class Origin:
     time_zone: str
 
     @classmethod
-    def of(cls, table: str, shape: RowShape, time_zone: str) -> Origin:
+    def of(cls, table: str, shape: RowShape, time_zone: str) -> ExportSource:
         """That of a table or its history, of rows of this shape."""
         holds = "rows" if table == shape.table else "versions"
         return cls(table=table, holds=holds, key=shape.key, columns=dict(shape.columns), time_zone=time_zone)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Extract:
+class ExportedRange:
     """What was read of a generation: how far it had got.
 
     Args:
@@ -82,12 +82,12 @@ class Extract:
     generation: int
     mark: Mapping[str, str] | None
     newest: str | None
-    offsets: Mapping[Shard, int]
+    offsets: Mapping[TopicPartition, int]
     version_count: int
     fence_count: int
     fences: Sequence[Mapping[str, Any]] = ()
 
-    def is_as(self, other: Extract) -> bool:
+    def covers_same(self, other: ExportedRange) -> bool:
         """Whether the same rows and versions are read of both."""
         state = (self.generation, self.offsets, self.version_count, self.fence_count)
         return state == (other.generation, other.offsets, other.version_count, other.fence_count)
@@ -101,9 +101,9 @@ class Manifest:
         replaced: files of the manifest before this one, which a reader of it may still need.
     """
 
-    origin: Origin
-    extract: Extract
-    files: tuple[File, ...] = ()
+    origin: ExportSource
+    extract: ExportedRange
+    files: tuple[ExportedFile, ...] = ()
     replaced: tuple[str, ...] = ()
 
     @property
@@ -112,7 +112,7 @@ class Manifest:
         return sum(file.rows for file in self.files)
 
     @property
-    def kept(self) -> tuple[File, ...]:
+    def kept(self) -> tuple[ExportedFile, ...]:
         """The files that stay."""
         return tuple(file for file in self.files if file.is_kept)
 
@@ -121,7 +121,7 @@ class Manifest:
         """The files that a reader may need."""
         return {file.name for file in self.files} | set(self.replaced)
 
-    def require(self, origin: Origin, extract: Extract) -> None:
+    def require(self, origin: ExportSource, extract: ExportedRange) -> None:
         """Make sure that what was read now goes on where the export ends.
 
         Raises:
@@ -137,7 +137,7 @@ class Manifest:
             if (read := extract.offsets.get((topic, partition), 0)) < offset:
                 raise ExportDiffers(f"{topic}/{partition} was exported up to offset {offset}, and is read up to {read}")
 
-    def followed_by(self, extract: Extract, files: Sequence[File]) -> Manifest:
+    def followed_by(self, extract: ExportedRange, files: Sequence[ExportedFile]) -> Manifest:
         """The manifest after another run, which added or replaced files."""
         names = {file.name for file in files}
         replaced = tuple(file.name for file in self.files if not file.is_kept and file.name not in names)
@@ -166,12 +166,12 @@ class Manifest:
         facts["key"] = tuple(facts["key"])
         facts["offsets"] = {(one["topic"], one["partition"]): one["next_offset"] for one in facts["offsets"]}
         return cls(
-            origin=Origin(**{name: facts[name] for name in Origin.__dataclass_fields__}),
-            extract=Extract(**{name: facts[name] for name in Extract.__dataclass_fields__}),
-            files=tuple(File(**file) for file in facts["files"]),
+            origin=ExportSource(**{name: facts[name] for name in ExportSource.__dataclass_fields__}),
+            extract=ExportedRange(**{name: facts[name] for name in ExportedRange.__dataclass_fields__}),
+            files=tuple(ExportedFile(**file) for file in facts["files"]),
             replaced=tuple(facts["replaced"]),
         )
 
 
-NOTHING = Extract(generation=0, mark=None, newest=None, offsets={}, version_count=0, fence_count=0)
+EMPTY_RANGE = ExportedRange(generation=0, mark=None, newest=None, offsets={}, version_count=0, fence_count=0)
 """What was read before the first run."""

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pipeline.export.folder import folder
-from pipeline.export.target import S3, Place
+from pipeline.export.folder import open_folder_target
+from pipeline.export.target import S3, ExportTarget
 
 
 class S3NotInstalled(Exception):
@@ -17,24 +17,24 @@ class S3NotInstalled(Exception):
 
 
 @contextmanager
-def opened(to: str, name: str) -> Iterator[Place]:
+def open_target(to: str, name: str) -> Iterator[ExportTarget]:
     """The place of one table or history.
 
     Args:
         to: a folder, or `s3://bucket/prefix`.
 
     Raises:
-        PlaceUnavailable: it cannot be read or written.
-        ExportedMeanwhile: somebody exports into it now.
+        TargetUnavailable: it cannot be read or written.
+        ConcurrentExport: somebody exports into it now.
         S3NotInstalled: it is on S3, of which this installation knows nothing.
     """
     if not to.startswith(S3):
-        with folder(Path(to) / name) as place:
+        with open_folder_target(Path(to) / name) as place:
             yield place
         return
     try:
-        from pipeline.export.s3 import bucket
+        from pipeline.export.s3 import open_s3_target
     except ImportError as error:
         raise S3NotInstalled(f"the package {error.name} is not installed") from error
-    with bucket(to, name) as place:
+    with open_s3_target(to, name) as place:
         yield place

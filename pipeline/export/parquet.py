@@ -10,8 +10,8 @@ from tempfile import TemporaryDirectory
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from pipeline.export.manifest import File
-from pipeline.export.target import Place
+from pipeline.export.manifest import ExportedFile
+from pipeline.export.target import ExportTarget
 
 OPEN_FILES = 64
 ROWS_PER_GROUP = 100_000
@@ -21,7 +21,9 @@ Tell = Callable[[int], None]
 """Is told that so many more rows were read."""
 
 
-def published(rows: pa.RecordBatchReader, day: str, place: Place, *, is_kept: bool, tell: Tell) -> list[File]:
+def write_partitions(
+    rows: pa.RecordBatchReader, day: str, place: ExportTarget, *, is_kept: bool, tell: Tell
+) -> list[ExportedFile]:
     """Write rows into files by the day in one of their columns, which the files themselves do not hold.
 
     A file's name is a digest of what is in it, so that no file is ever replaced by another. A day whose rows do not
@@ -56,11 +58,11 @@ def _told(rows: pa.RecordBatchReader, schema: pa.Schema, tell: Tell) -> Iterator
         yield batch.cast(schema)
 
 
-def _published(path: Path, place: Place, is_kept: bool) -> File:
+def _published(path: Path, place: ExportTarget, is_kept: bool) -> ExportedFile:
     with path.open("rb") as content:
         digest = hashlib.file_digest(content, "sha256").hexdigest()
     rows = ds.dataset(path, format="parquet").count_rows()
     size = path.stat().st_size
     name = f"{path.parent.name}/{digest[:32]}.parquet"
     place.publish(path, name)
-    return File(name, rows, size, is_kept)
+    return ExportedFile(name, rows, size, is_kept)

@@ -21,7 +21,7 @@ from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 
 from pipeline.export.manifest import NAME
-from pipeline.export.target import S3, ExportedMeanwhile, Place, PlaceUnavailable, Written
+from pipeline.export.target import S3, ConcurrentExport, ExportTarget, ManifestVersion, TargetUnavailable
 
 LISTED_WITHIN = timedelta(days=1)
 """A file that no manifest lists may belong to a run that goes on; none takes as long as this."""
@@ -31,7 +31,7 @@ _NOT_THAT_ONE = ("PreconditionFailed", "ConditionalRequestConflict", "412", "409
 
 
 @dataclass(frozen=True)
-class Bucket:
+class S3Target:
     """The files of one table.
 
     Args:
@@ -43,20 +43,20 @@ class Bucket:
     prefix: str
     staging: Path
 
-    def manifest(self) -> Written | None:
+    def manifest(self) -> ManifestVersion | None:
         try:
             found = self.client.get_object(Bucket=self.bucket, Key=self.prefix + NAME)
         except ClientError as error:
             if _code(error) in _MISSING:
                 return None
             raise
-        return Written(found["Body"].read(), found["ETag"])
+        return ManifestVersion(found["Body"].read(), found["ETag"])
 
     def publish(self, file: Path, name: str) -> None:
         self.client.upload_file(str(file), self.bucket, self.prefix + name)
         file.unlink()
 
-    def replace_manifest(self, content: bytes, before: Written | None) -> None:
+    def replace_manifest(self, content: bytes, before: ManifestVersion | None) -> None:
         condition = {"IfNoneMatch": "*"} if before is None else {"IfMatch": before.tag}
         key = self.prefix + NAME
         try:
@@ -65,10 +65,10 @@ class Bucket:
             )
         except ClientError as error:
             if _code(error) in _NOT_THAT_ONE:
-                raise ExportedMeanwhile(f"another process exported into {S3}{self.bucket}/{self.prefix}") from error
+                raise ConcurrentExport(f"another process exported into {S3}{self.bucket}/{self.prefix}") from error
             raise
 
-    def remove_others(self, names: Collection[str]) -> int:
+    def prune_files(self, names: Collection[str]) -> int:
         oldest = datetime.now(UTC) - LISTED_WITHIN
         pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=self.prefix)
         others = [
@@ -85,17 +85,17 @@ class Bucket:
 
 
 @contextmanager
-def bucket(to: str, table: str) -> Iterator[Place]:
+def open_s3_target(to: str, table: str) -> Iterator[ExportTarget]:
     """Reach the bucket; unfinished files lie in the machine's folder for temporary ones."""
     name, _, prefix = to.removeprefix(S3).partition("/")
     keys = "/".join(filter(None, [prefix.strip("/"), table])) + "/"
     try:
         with TemporaryDirectory(prefix="readmodels-export-") as staging:
-            yield Bucket(boto3.session.Session().client("s3"), name, keys, Path(staging))
+            yield S3Target(boto3.session.Session().client("s3"), name, keys, Path(staging))
     except ClientError as error:
-        raise PlaceUnavailable(f"{S3}{name}: {_code(error)}") from error
+        raise TargetUnavailable(f"{S3}{name}: {_code(error)}") from error
     except (BotoCoreError, Boto3Error) as error:
-        raise PlaceUnavailable(f"{S3}{name}: {type(error).__name__}") from error
+        raise TargetUnavailable(f"{S3}{name}: {type(error).__name__}") from error
 
 
 def _code(error: ClientError) -> str:

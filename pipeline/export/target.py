@@ -10,7 +10,7 @@ from typing import Protocol
 S3 = "s3://"
 
 
-class PlaceUnavailable(Exception):
+class TargetUnavailable(Exception):
     """The place cannot be read or written."""
 
     remedy = (
@@ -20,39 +20,39 @@ class PlaceUnavailable(Exception):
     )
 
 
-class ExportedMeanwhile(Exception):
+class ConcurrentExport(Exception):
     """Another process exports the same table to the same place."""
 
     remedy = "Nothing is lost: run it again when the other has ended."
 
 
 @dataclass(frozen=True)
-class Written:
+class ManifestVersion:
     """A manifest as it lies there, and what tells this writing of it from any other."""
 
     content: bytes
     tag: str
 
 
-class Place(Protocol):
+class ExportTarget(Protocol):
     """Where the files of one table lie; names are relative to it, with slashes."""
 
     @property
     def staging(self) -> Path:
         """A local folder for files that are not finished; it is empty, and nobody else's."""
 
-    def manifest(self) -> Written | None:
+    def manifest(self) -> ManifestVersion | None:
         """The manifest; None where nothing was exported yet."""
 
     def publish(self, file: Path, name: str) -> None:
         """Put a finished file of `staging` in place, whole."""
 
-    def replace_manifest(self, content: bytes, before: Written | None) -> None:
+    def replace_manifest(self, content: bytes, before: ManifestVersion | None) -> None:
         """Put a manifest in place of another, whole.
 
         Raises:
-            ExportedMeanwhile: it is not that one any more.
+            ConcurrentExport: it is not that one any more.
         """
 
-    def remove_others(self, names: Collection[str]) -> int:
+    def prune_files(self, names: Collection[str]) -> int:
         """Remove the Parquet files that are not among those, and that nobody can be about to list; says how many."""

@@ -15,7 +15,7 @@ Command = Callable[[str], Sequence[str]]
 """The command line of a process, by its name."""
 
 
-class BuilderStopped(Exception):
+class BuilderFailed(Exception):
     """A process that fills a generation met what only an operator can mend. The live generation is untouched."""
 
     remedy = "Carry out the remedy in this message, then start the replay again: it goes on where it was."
@@ -39,19 +39,19 @@ class Builders:
         self.until.set()
         self.thread.join()
 
-    def require_at_work(self) -> None:
+    def raise_if_stopped(self) -> None:
         """Look whether all of them go on.
 
         Raises:
-            BuilderStopped: one has stopped for good; its last words are in the message.
+            BuilderFailed: one has stopped for good; its last words are in the message.
         """
         if any(child.exit_code == EXIT_STOPPED for child in self.supervisor.children):
             said = [line for line in self.log_file.read_text().splitlines() if line.startswith(("error:", "remedy:"))]
-            raise BuilderStopped("; ".join([*said[-2:], f"more in {self.log_file}"]))
+            raise BuilderFailed("; ".join([*said[-2:], f"more in {self.log_file}"]))
 
 
 @contextmanager
-def building(
+def running_builders(
     names: Sequence[str], command: Command, log_file: Path, environment: Mapping[str, str] | None = None
 ) -> Iterator[Builders]:
     """Keep processes running for as long as the block lasts; a crash of one starts it again."""

@@ -14,15 +14,15 @@ from sinks.errors import StoreUnavailable
 
 log = structlog.get_logger()
 
-LOOK_EVERY_S = 0.2
-LOOK_AGAIN_S = 2.0
+POLL_INTERVAL_S = 0.2
+RETRY_AFTER_S = 2.0
 """After a look that the store did not answer: it may be down, or have more to do than it can."""
 
-Look = Callable[[Progress], None]
+ProgressCallback = Callable[[Progress], None]
 """Is called with every progress that was seen; what it raises ends the waiting."""
 
 
-class GenerationBehind(Exception):
+class GenerationCatchUpTimeout(Exception):
     """A generation did not get as far as PostgreSQL was, in the time it was given."""
 
     remedy = (
@@ -31,17 +31,17 @@ class GenerationBehind(Exception):
     )
 
 
-def reach(
+def wait_until_caught_up(
     progress: Callable[[], Progress],
     ends: Offsets,
-    look: Look,
+    look: ProgressCallback,
     timeout_s: float | None = None,
     wait: Callable[[StoreUnavailable], None] = lambda _: None,
 ) -> None:
     """Return once `progress` is at these offsets; a store that does not answer is asked again, after `wait`.
 
     Raises:
-        GenerationBehind: it was not, after `timeout_s`; the message says what is lacking.
+        GenerationCatchUpTimeout: it was not, after `timeout_s`; the message says what is lacking.
         StoreUnavailable: the store did not answer then.
     """
     deadline = math.inf if timeout_s is None else time.monotonic() + timeout_s
@@ -54,7 +54,7 @@ def reach(
                 raise
             log.warning("waiting", action="read progress", reason=str(error), remedy=error.remedy)
             wait(error)
-            time.sleep(LOOK_AGAIN_S)
+            time.sleep(RETRY_AFTER_S)
             continue
         look(seen)
         lacks = seen.lag(ends)
@@ -62,8 +62,8 @@ def reach(
             return
         if is_late:
             (topic, partition), offsets = max(lacks.items(), key=lambda one: one[1])
-            raise GenerationBehind(
+            raise GenerationCatchUpTimeout(
                 f"the mark was not reached after {timeout_s:g} s: {sum(lacks.values()):,} offsets are lacking in "
                 f"{len(lacks)} partitions, {offsets:,} of them in {topic}/{partition}"
             )
-        time.sleep(LOOK_EVERY_S)
+        time.sleep(POLL_INTERVAL_S)

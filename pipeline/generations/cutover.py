@@ -9,19 +9,19 @@ import structlog
 
 from pipeline import read_models
 from pipeline.config import Settings
-from pipeline.epochs.offset_sink import sink_of
-from pipeline.generations.catch_up import Look, reach
-from pipeline.generations.readable import present
-from pipeline.ingest.groups import forget_group
-from pipeline.postgres.watermark import Offsets, committed_end_offsets, of_topics
+from pipeline.epochs.offset_sink import open_sink
+from pipeline.generations.catch_up import ProgressCallback, wait_until_caught_up
+from pipeline.generations.readable import readable_generations
+from pipeline.ingest.groups import delete_group
+from pipeline.postgres.watermark import Offsets, committed_end_offsets, select_topics
 from sinks.errors import GenerationBroken, GenerationMissing
-from sinks.generation import Record, State, kept
+from sinks.generation import GenerationMetadata, GenerationState, rollback_candidates
 from sinks.sink import Store
 
 log = structlog.get_logger()
 
 
-class NotForReaders(Exception):
+class GenerationNotServable(Exception):
     """Readers are not to see a generation: it is missing, unfinished, or differs from the source."""
 
     remedy = (
@@ -30,14 +30,14 @@ class NotForReaders(Exception):
     )
 
 
-class NothingToGoBackTo(Exception):
+class NoPreviousGeneration(Exception):
     """No generation is left that readers saw before the live one."""
 
     remedy = "`readmodels replay all --execute` builds one from the log."
 
 
 @dataclass(frozen=True)
-class Switched:
+class CutoverResult:
     """What readers saw before, and what they see now."""
 
     model: str
@@ -49,13 +49,13 @@ def newest(model: str, store: Store) -> int:
     """The generation that a cutover means where none is named: the newest that readers may see.
 
     Raises:
-        NotForReaders: there is none but the live one.
+        GenerationNotServable: there is none but the live one.
     """
     live = store.live()
-    able = (State.READY, State.KEPT)
+    able = (GenerationState.READY, GenerationState.KEPT)
     found = [number for number, record in store.generations().items() if record.state(is_live=number == live) in able]
     if not found:
-        raise NotForReaders(f"{model} has no complete generation beside the live one")
+        raise GenerationNotServable(f"{model} has no complete generation beside the live one")
     return max(found)
 
 
@@ -63,74 +63,78 @@ def previous(model: str, store: Store) -> int:
     """The generation that readers saw before the live one.
 
     Raises:
-        NothingToGoBackTo: there is none.
+        NoPreviousGeneration: there is none.
     """
-    found = kept(store.generations(), store.live())
+    found = rollback_candidates(store.generations(), store.live())
     if not found:
-        raise NothingToGoBackTo(f"{model} has no generation that was live before")
+        raise NoPreviousGeneration(f"{model} has no generation that was live before")
     return found[0]
 
 
-def require_for_readers(model: str, generation: int, store: Store) -> None:
+def require_servable(model: str, generation: int, store: Store) -> None:
     """Refuse a generation that readers must not see.
 
     Raises:
-        NotForReaders: it is missing, unfinished or rejected.
+        GenerationNotServable: it is missing, unfinished or rejected.
     """
     record = store.generations().get(generation)
     if record is None:
-        raise NotForReaders(f"{model} has no generation {generation}")
-    state = record.state(is_live=present(store).live == generation)
-    if state in (State.BUILDING, State.REJECTED):
-        raise NotForReaders(f"generation {generation} of {model} is {state}")
+        raise GenerationNotServable(f"{model} has no generation {generation}")
+    state = record.state(is_live=readable_generations(store).live == generation)
+    if state in (GenerationState.BUILDING, GenerationState.REJECTED):
+        raise GenerationNotServable(f"generation {generation} of {model} is {state}")
 
 
-def cut_over(model: str, generation: int, settings: Settings, look: Look, timeout_s: float) -> Switched:
+def cut_over(
+    model: str, generation: int, settings: Settings, look: ProgressCallback, timeout_s: float
+) -> CutoverResult:
     """Let readers see a generation, once it holds all that is committed now and all that they have seen.
 
     Raises:
-        NotForReaders: it is missing, unfinished or rejected.
-        GenerationBehind: it does not get there in time; readers see what they saw.
+        GenerationNotServable: it is missing, unfinished or rejected.
+        GenerationCatchUpTimeout: it does not get there in time; readers see what they saw.
     """
     with read_models.STORES[model](settings) as store:
-        require_for_readers(model, generation, store)
-        before, sink = present(store).live, sink_of(store, generation)
-        own = read_models.settings_of(store.generations()[generation], settings)
-        reach(sink.progress, committed_end_offsets(own, own.contract.topics), look, timeout_s)
+        require_servable(model, generation, store)
+        before, sink = readable_generations(store).live, open_sink(store, generation)
+        own = read_models.settings_for(store.generations()[generation], settings)
+        wait_until_caught_up(sink.progress, committed_end_offsets(own, own.definitions.topics), look, timeout_s)
         if before is not None and before != generation:
             # Once more, against what readers see this moment, so that nothing they saw is taken back.
-            reach(sink.progress, of_topics(_shown(store, before), own.contract.topics), look, timeout_s)
+            wait_until_caught_up(
+                sink.progress, select_topics(_shown(store, before), own.definitions.topics), look, timeout_s
+            )
         sink.cutover()
-        return Switched(model, before, generation)
+        return CutoverResult(model, before, generation)
 
 
 def _shown(store: Store, live: int) -> Offsets:
     """The progress of what readers see; nothing where that is broken, and readers see nothing of it."""
     try:
-        return sink_of(store, live).progress().offsets
+        return open_sink(store, live).progress().offsets
     except (GenerationMissing, GenerationBroken) as error:
         log.warning("the live generation is not compared with", generation=live, reason=str(error))
         return {}
 
 
-def switch_at_once(model: str, generation: int, settings: Settings) -> Switched:
+def cut_over_now(model: str, generation: int, settings: Settings) -> CutoverResult:
     """Let readers see a generation as it is, however far it has got.
 
     Raises:
-        NotForReaders: it is missing, unfinished or rejected.
+        GenerationNotServable: it is missing, unfinished or rejected.
     """
     with read_models.STORES[model](settings) as store:
-        require_for_readers(model, generation, store)
-        before = present(store).live
+        require_servable(model, generation, store)
+        before = readable_generations(store).live
         store.sink(generation).cutover()
-        return Switched(model, before, generation)
+        return CutoverResult(model, before, generation)
 
 
-def prunable(generations: Mapping[int, Record], live: int | None, keep: int) -> list[int]:
+def prunable(generations: Mapping[int, GenerationMetadata], live: int | None, keep: int) -> list[int]:
     """What nobody needs: rejected generations, and all but the last `keep` of those that readers saw before."""
     states = {number: record.state(is_live=number == live) for number, record in generations.items()}
-    rejected = [number for number, state in states.items() if state is State.REJECTED]
-    return sorted([*rejected, *kept(generations, live)[keep:]])
+    rejected = [number for number, state in states.items() if state is GenerationState.REJECTED]
+    return sorted([*rejected, *rollback_candidates(generations, live)[keep:]])
 
 
 def drop(model: str, generation: int, store: Store, settings: Settings) -> None:
@@ -140,4 +144,4 @@ def drop(model: str, generation: int, store: Store, settings: Settings) -> None:
         GenerationInUse: readers see it.
     """
     store.drop(generation)
-    forget_group(settings.kafka, read_models.group(model, generation))
+    delete_group(settings.kafka, read_models.consumer_group(model, generation))

@@ -5,13 +5,13 @@ from __future__ import annotations
 import shlex
 from collections.abc import Collection, Iterable
 
-from pipeline.verify.difference import Kind
+from pipeline.verify.difference import DifferenceKind
 
-_OF_VALUES = frozenset({Kind.DIFFERENT, Kind.STALE})
+_OF_VALUES = frozenset({DifferenceKind.DIFFERENT, DifferenceKind.STALE})
 
 
 def remedy_of_unequal(
-    model: str, generation: int, kinds: Collection[Kind], doubtful: Iterable[str], described: Iterable[str]
+    model: str, generation: int, kinds: Collection[DifferenceKind], doubtful: Iterable[str], described: Iterable[str]
 ) -> str:
     """Say how the model becomes equal to PostgreSQL.
 

@@ -11,16 +11,16 @@ import msgspec
 
 from pipeline import read_models
 from pipeline.config import Settings
-from pipeline.generations.readable import present
-from pipeline.log_scan.finding import Finding, Reason
+from pipeline.generations.readable import readable_generations
+from pipeline.log_scan.finding import FindingReason, LogFinding
 from sinks.errors import GenerationBroken, GenerationMissing
 
-COMFORTABLE = 2
+HEADROOM_FACTOR = 2
 """Times the size of a generation: while it is built, a store holds more than what is left in the end."""
 
 
 @dataclass(frozen=True)
-class Space:
+class DiskSpace:
     """What a rebuild takes, and what there is.
 
     Args:
@@ -32,29 +32,29 @@ class Space:
     needed_bytes: int
     free_bytes: int
 
-    def findings(self) -> list[Finding]:
+    def findings(self) -> list[LogFinding]:
         """What is wrong with it."""
         told = f"{self.model} needs about {_mb(self.needed_bytes)} more, and has {_mb(self.free_bytes)}"
         if self.free_bytes < self.needed_bytes:
-            return [Finding(Reason.SPACE_LACKING, told)]
-        if self.free_bytes < COMFORTABLE * self.needed_bytes:
-            return [Finding(Reason.SPACE_SCARCE, told)]
+            return [LogFinding(FindingReason.INSUFFICIENT_SPACE, told)]
+        if self.free_bytes < HEADROOM_FACTOR * self.needed_bytes:
+            return [LogFinding(FindingReason.LOW_SPACE, told)]
         return []
 
 
-def space(model: str, settings: Settings) -> Space:
+def disk_space(model: str, settings: Settings) -> DiskSpace:
     """Ask a model's store.
 
     Raises:
         SinkError: it does not answer.
     """
-    with read_models.elsewhere(model, settings) as store:
-        live = present(store).live
+    with read_models.open_shared(model, settings) as store:
+        live = readable_generations(store).live
         try:
             needed = 0 if live is None else store.size_bytes(live)
         except (GenerationMissing, GenerationBroken):
             needed = 0
-    return Space(model, needed, _FREE[model](settings))
+    return DiskSpace(model, needed, _FREE[model](settings))
 
 
 class _Disk(msgspec.Struct):
@@ -74,11 +74,11 @@ class _Nodes(msgspec.Struct):
 
 
 def _of_elasticsearch(settings: Settings) -> int:
-    from sinks.elasticsearch.client import Cluster, connect
+    from sinks.elasticsearch.client import EsClient, connect
 
     given = settings.elasticsearch
     with connect(given.url, request_timeout_s=given.request_timeout_s) as client:
-        nodes = Cluster(client).ask("GET", "/_nodes/data:true/stats/fs", _Nodes).nodes
+        nodes = EsClient(client).request("GET", "/_nodes/data:true/stats/fs", _Nodes).nodes
     # A shard lies on one node.
     return max((node.fs.total.available_in_bytes for node in nodes.values()), default=0)
 
@@ -86,10 +86,10 @@ def _of_elasticsearch(settings: Settings) -> int:
 def _of_redis(settings: Settings) -> int:
     from redis import Redis
 
-    from sinks.redis.connection import pool, translated
+    from sinks.redis.connection import connection_pool, translate_errors
 
-    connections = pool(settings.redis.url)
-    with closing(Redis(connection_pool=connections)) as client, translated():
+    connections = connection_pool(settings.redis.url)
+    with closing(Redis(connection_pool=connections)) as client, translate_errors():
         memory = client.info("memory")
     connections.disconnect()
     return memory_left(memory)

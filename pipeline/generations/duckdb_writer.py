@@ -11,14 +11,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.config import Settings
-from pipeline.generations.builders import Builders, building
-from sinks.duckdb.catalog import read_ledger
+from pipeline.generations.builders import Builders, running_builders
+from sinks.duckdb.catalog import read_catalog
 from sinks.duckdb.errors import DuckdbBroken
-from sinks.duckdb.remote.server import NoWriter, is_held
+from sinks.duckdb.remote.server import WriterNotRunning, is_writer_running
 
 OPENS_WITHIN_S = 60.0
 """How long a process may take to hold the files: a large WAL is replayed first."""
-LOOK_EVERY_S = 0.2
+POLL_INTERVAL_S = 0.2
 
 
 @dataclass(frozen=True)
@@ -38,28 +38,30 @@ def writing(settings: Settings, command: Callable[[], Sequence[str]], log_file: 
     """Keep a writer running for as long as the block lasts, and begin once some process holds the files.
 
     Raises:
-        BuilderStopped: the writer cannot hold them; its last words are in the message.
-        NoWriter: no process holds them in time.
+        BuilderFailed: the writer cannot hold them; its last words are in the message.
+        WriterNotRunning: no process holds them in time.
     """
     readable = settings if settings.duckdb.serve else _served(settings)
     served = {
         "READMODELS_DUCKDB__SERVE": readable.duckdb.serve,
         "READMODELS_DUCKDB__TOKEN": readable.duckdb.token,
     }
-    with building(["writer"], lambda _: command(), log_file, served) as process:
+    with running_builders(["writer"], lambda _: command(), log_file, served) as process:
         deadline = time.monotonic() + OPENS_WITHIN_S
-        while not (is_held(settings.duckdb.directory) and _is_ledger_whole(settings)):
-            process.require_at_work()
+        while not (is_writer_running(settings.duckdb.directory) and _is_ledger_whole(settings)):
+            process.raise_if_stopped()
             if time.monotonic() > deadline:
-                raise NoWriter(f"no process holds DuckDB's files after {OPENS_WITHIN_S:g} s: look into {log_file}")
-            time.sleep(LOOK_EVERY_S)
+                raise WriterNotRunning(
+                    f"no process holds DuckDB's files after {OPENS_WITHIN_S:g} s: look into {log_file}"
+                )
+            time.sleep(POLL_INTERVAL_S)
         yield Writer(process, readable)
 
 
 def _is_ledger_whole(settings: Settings) -> bool:
     """Whether the ledger can be read: a writer mends it once it holds the files."""
     try:
-        read_ledger(settings.duckdb.directory)
+        read_catalog(settings.duckdb.directory)
     except DuckdbBroken:
         return False
     return True

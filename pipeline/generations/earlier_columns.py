@@ -20,20 +20,20 @@ import psycopg
 from psycopg.rows import class_row
 
 from connectors.decode.column_plan import constant
-from connectors.errors import ContractBroken
-from connectors.types.pg_types import ColumnType, Kind, column_type
+from connectors.errors import SourceContractViolation
+from connectors.types.pg_types import ColumnType, TypeKind, parse_column_type
 from pipeline.config import Settings
-from pipeline.definitions import Table
-from pipeline.log_scan.finding import Finding, Reason
-from pipeline.log_scan.scan import Survey
+from pipeline.definitions import TableDefinition
+from pipeline.log_scan.finding import FindingReason, LogFinding
+from pipeline.log_scan.scan import LogScan
 from pipeline.postgres.capture import read_source
-from pipeline.postgres.database import Connection, connect, statement
+from pipeline.postgres.database import Connection, connect, load_sql
 from pipeline.postgres.preconditions import column_findings
 from pipeline.postgres.watermark import Offsets
 from pipeline.setup.source import deployment_of
 
 Values = Mapping[str, Mapping[str, Any]]
-"""By table and column, the value of earlier records, in the form of `connectors.types.wire_types.assumed_wire`."""
+"""By table and column, the value of earlier records, in the form of `connectors.types.wire_types.default_json`."""
 
 
 _THEN = "Then run `readmodels replay all --execute`."
@@ -46,7 +46,7 @@ class Earlier:
     """What is to be noted of earlier records, and what was found."""
 
     values: Values = field(default_factory=dict)
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[LogFinding, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -58,26 +58,26 @@ class _Column:
     missing: str | None
 
 
-def earlier(settings: Settings, survey: Survey | None) -> Earlier:
+def earlier(settings: Settings, scan: LogScan | None) -> Earlier:
     """Ask PostgreSQL for the values of the columns that some records lack, and for those that no record can tell.
 
     Args:
-        survey: of the log; None where it is not read from its beginning.
+        scan: of the log; None where it is not read from its beginning.
 
     Raises:
         SourceUnavailable: it does not answer.
     """
     values: dict[str, dict[str, Any]] = {}
-    findings: list[Finding] = []
+    findings: list[LogFinding] = []
     with closing(connect(settings.source.url)) as connection:
         capture = deployment_of(settings).capture
         untrue = column_findings(read_source(connection, capture), capture)
-        findings += [Finding(Reason.COLUMN_UNTRUE, one.problem, f"{one.remedy} {_THEN}") for one in untrue]
-        for topic, name in settings.contract.topics.items():
+        findings += [LogFinding(FindingReason.COLUMN_UNTRUE, one.problem, f"{one.remedy} {_THEN}") for one in untrue]
+        for topic, name in settings.definitions.topics.items():
             table = settings.tables[name]
             there = _columns(connection, table)
             findings += [_gone(table, column) for column in table.columns if column not in there]
-            for column, reasons in sorted((survey.earlier.get(topic, {}) if survey else {}).items()):
+            for column, reasons in sorted((scan.earlier.get(topic, {}) if scan else {}).items()):
                 if column not in there:
                     continue
                 if reasons != NOT_SENT and _is_misdescribed(table, there[column]):
@@ -97,42 +97,44 @@ def noting(settings: Settings, values: Values, ends: Offsets) -> Settings:
     """
     tables = dict(settings.tables)
     for name, of_table in values.items():
-        topic = settings.contract.topic(name)
+        topic = settings.definitions.topic(name)
         found = {str(partition): end for (of_topic, partition), end in ends.items() if of_topic == topic}
         tables[name] = replace(tables[name], earlier=dict(of_table), earlier_end=found)
     return settings.model_copy(update={"tables": tables})
 
 
-def _columns(connection: Connection, table: Table) -> dict[str, _Column]:
+def _columns(connection: Connection, table: TableDefinition) -> dict[str, _Column]:
     schema, _, name = table.source.partition(".")
     with connection.cursor(row_factory=class_row(_Column)) as cursor:
         asked = {"schema": schema, "table": name, "columns": list(table.columns)}
-        return {one.name: one for one in cursor.execute(statement("described_columns.sql"), asked)}
+        return {one.name: one for one in cursor.execute(load_sql("described_columns.sql"), asked)}
 
 
-def _gone(table: Table, column: str) -> Finding:
-    return Finding(Reason.COLUMN_GONE, f"{table.source} has no column {column}, which readmodels.toml describes")
+def _gone(table: TableDefinition, column: str) -> LogFinding:
+    return LogFinding(
+        FindingReason.COLUMN_GONE, f"{table.source} has no column {column}, which readmodels.toml describes"
+    )
 
 
-def _is_misdescribed(table: Table, column: _Column) -> bool:
+def _is_misdescribed(table: TableDefinition, column: _Column) -> bool:
     """Whether a column's described type means something else than its type in PostgreSQL."""
     try:
-        return column_type(column.type).kind is not column_type(table.columns[column.name]).kind
-    except ContractBroken:
+        return parse_column_type(column.type).kind is not parse_column_type(table.columns[column.name]).kind
+    except SourceContractViolation:
         return True
 
 
-def _misdescribed(table: Table, column: _Column, reasons: frozenset[str]) -> Finding:
+def _misdescribed(table: TableDefinition, column: _Column, reasons: frozenset[str]) -> LogFinding:
     sentence = f"{table.source}.{column.name} is described as {table.columns[column.name]}"
     told = f"PostgreSQL has it as {column.type}: {', '.join(sorted(reasons))}"
-    return Finding(Reason.CONTRACT_BROKEN, f"{sentence}, and {told}")
+    return LogFinding(FindingReason.CONTRACT_BROKEN, f"{sentence}, and {told}")
 
 
-def _told(table: str, column: _Column, reasons: frozenset[str], value: Any) -> Finding:
+def _told(table: str, column: _Column, reasons: frozenset[str], value: Any) -> LogFinding:
     sentence = f"earlier records of {table} have no {column.name} of type {column.type} ({', '.join(sorted(reasons))})"
     if column.missing is not None:
         told = f"{sentence}: read as {value!r}, with which PostgreSQL added it"
-        return Finding(Reason.COLUMN_ADDED, told, table=table)
+        return LogFinding(FindingReason.COLUMN_ADDED, told, table=table)
     may_differ = column.is_not_null or column.has_default or reasons != NOT_SENT
     doubt = ", although PostgreSQL may have given older rows other values without an event" if may_differ else ""
     named = shlex.quote(table)
@@ -140,12 +142,12 @@ def _told(table: str, column: _Column, reasons: frozenset[str], value: Any) -> F
         f"If the comparison finds differences, have the rows sent again: `readmodels snapshot {named} --execute`, then "
         "`readmodels replay all --execute`."
     )
-    return Finding(Reason.COLUMN_UNPROVED, f"{sentence}: read as NULL{doubt}", remedy, table)
+    return LogFinding(FindingReason.COLUMN_UNPROVED, f"{sentence}: read as NULL{doubt}", remedy, table)
 
 
-def _missing_value(connection: Connection, table: Table, column: _Column) -> Any:
+def _missing_value(connection: Connection, table: TableDefinition, column: _Column) -> Any:
     """The value of rows that are older than a column; None also where it cannot be written as a record would."""
-    kind = column_type(table.columns[column.name])
+    kind = parse_column_type(table.columns[column.name])
     form = _form(kind)
     if column.missing is None or form is None:
         return None
@@ -155,31 +157,31 @@ def _missing_value(connection: Connection, table: Table, column: _Column) -> Any
     try:
         [(value,)] = connection.execute(query.encode(), {"missing": column.missing}).fetchall()
         constant(column.name, table.columns[column.name], value)
-    except (psycopg.Error, ContractBroken):
+    except (psycopg.Error, SourceContractViolation):
         return None
     return value
 
 
 def _form(kind: ColumnType) -> str | None:
     """The SQL that writes a value `v` as the connector does in JSON without schemas; None where there is none."""
-    if kind.kind is Kind.TIMESTAMP and kind.fraction_digits <= 3:
+    if kind.kind is TypeKind.TIMESTAMP and kind.fraction_digits <= 3:
         return "to_jsonb((extract(epoch FROM v) * 1000)::bigint)"
-    if kind.kind is Kind.ARRAY and kind.item is not None:
+    if kind.kind is TypeKind.ARRAY and kind.item is not None:
         item = _form(kind.item)
         return None if item is None else f"(SELECT coalesce(jsonb_agg({item}), '[]') FROM unnest(v) AS items (v))"  # noqa: S608
     return _FORMS.get(kind.kind)
 
 
-_FORMS: Mapping[Kind, str] = {
-    Kind.INTEGER: "to_jsonb(v)",
-    Kind.BOOLEAN: "to_jsonb(v)",
-    Kind.FLOAT: "to_jsonb(v)",
-    Kind.NUMERIC: "to_jsonb(v::numeric::text)",
-    Kind.TEXT: "to_jsonb(v::text)",
-    Kind.HSTORE: "to_jsonb(hstore_to_json(v)::text)",
-    Kind.BYTES: "to_jsonb(translate(encode(v, 'base64'), E'\\n', ''))",
-    Kind.DATE: "to_jsonb(v - DATE '1970-01-01')",
-    Kind.TIME: "to_jsonb((extract(epoch FROM v) * 1000000)::bigint)",
-    Kind.TIMESTAMP: "to_jsonb((extract(epoch FROM v) * 1000000)::bigint)",
-    Kind.TIMESTAMPTZ: """to_jsonb(to_char(v AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))""",
+_FORMS: Mapping[TypeKind, str] = {
+    TypeKind.INTEGER: "to_jsonb(v)",
+    TypeKind.BOOLEAN: "to_jsonb(v)",
+    TypeKind.FLOAT: "to_jsonb(v)",
+    TypeKind.NUMERIC: "to_jsonb(v::numeric::text)",
+    TypeKind.TEXT: "to_jsonb(v::text)",
+    TypeKind.HSTORE: "to_jsonb(hstore_to_json(v)::text)",
+    TypeKind.BYTES: "to_jsonb(translate(encode(v, 'base64'), E'\\n', ''))",
+    TypeKind.DATE: "to_jsonb(v - DATE '1970-01-01')",
+    TypeKind.TIME: "to_jsonb((extract(epoch FROM v) * 1000000)::bigint)",
+    TypeKind.TIMESTAMP: "to_jsonb((extract(epoch FROM v) * 1000000)::bigint)",
+    TypeKind.TIMESTAMPTZ: """to_jsonb(to_char(v AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))""",
 }

@@ -9,17 +9,17 @@ from datetime import datetime
 from connectors.kafka import end_offsets
 from pipeline import read_models
 from pipeline.config import Settings
-from pipeline.epochs.offset_sink import sink_of
-from pipeline.generations.readable import present
-from pipeline.postgres.watermark import of_topics
-from sinks.batch import Shard
+from pipeline.epochs.offset_sink import open_sink
+from pipeline.generations.readable import readable_generations
+from pipeline.postgres.watermark import select_topics
+from sinks.batch import TopicPartition
 from sinks.errors import GenerationBroken, GenerationMissing
-from sinks.generation import Record, State
+from sinks.generation import GenerationMetadata, GenerationState
 from sinks.sink import Store
 
 
 @dataclass(frozen=True)
-class Standing:
+class GenerationStatus:
     """One generation.
 
     Args:
@@ -31,7 +31,7 @@ class Standing:
 
     model: str
     generation: int
-    state: State
+    state: GenerationState
     is_live: bool
     created_at: datetime | None
     shown_at: datetime | None
@@ -41,7 +41,7 @@ class Standing:
     problem: str | None = None
 
 
-def inventory(model: str, settings: Settings) -> list[Standing]:
+def inventory(model: str, settings: Settings) -> list[GenerationStatus]:
     """The generations of a model by their numbers.
 
     Raises:
@@ -49,28 +49,35 @@ def inventory(model: str, settings: Settings) -> list[Standing]:
         KafkaUnavailable: nor do the brokers.
     """
     with read_models.STORES[model](settings) as store:
-        found = present(store)
+        found = readable_generations(store)
         live, generations = found.live, found.generations
         topics = {
-            number: read_models.settings_of(record, settings).contract.topics for number, record in generations.items()
+            number: read_models.settings_for(record, settings).definitions.topics
+            for number, record in generations.items()
         }
         everything = {topic for some in topics.values() for topic in some}
         ends = end_offsets(settings.kafka.admin(), everything) if everything else {}
         return [
-            _standing(model, number, record, store, of_topics(ends, topics[number]), is_live=number == live)
+            _standing(model, number, record, store, select_topics(ends, topics[number]), is_live=number == live)
             for number, record in generations.items()
         ]
 
 
 def _standing(
-    model: str, number: int, record: Record, store: Store, ends: Mapping[Shard, int], *, is_live: bool
-) -> Standing:
+    model: str,
+    number: int,
+    record: GenerationMetadata,
+    store: Store,
+    ends: Mapping[TopicPartition, int],
+    *,
+    is_live: bool,
+) -> GenerationStatus:
     total, problem = sum(ends.values()), None
     try:
-        lag = sum(sink_of(store, number).progress().lag(ends).values())
+        lag = sum(open_sink(store, number).progress().lag(ends).values())
     except (GenerationBroken, GenerationMissing) as error:
         lag, problem = total, str(error)
-    return Standing(
+    return GenerationStatus(
         model,
         number,
         record.state(is_live=is_live),

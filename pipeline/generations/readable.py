@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from sinks.errors import GenerationBroken, GenerationMissing
-from sinks.generation import UNKNOWN, Record
-from sinks.sink import Generations
+from sinks.generation import NO_METADATA, GenerationMetadata
+from sinks.sink import WorkerStore
 
 
 @dataclass(frozen=True)
-class Present:
+class ReadableGenerations:
     """What a rebuild finds in a store.
 
     Args:
@@ -20,16 +20,16 @@ class Present:
     """
 
     live: int | None = None
-    generations: Mapping[int, Record] = field(default_factory=dict)
+    generations: Mapping[int, GenerationMetadata] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
 
     @property
-    def alive(self) -> Record:
+    def alive(self) -> GenerationMetadata:
         """The record of the live generation."""
-        return UNKNOWN if self.live is None else self.generations.get(self.live, UNKNOWN)
+        return NO_METADATA if self.live is None else self.generations.get(self.live, NO_METADATA)
 
 
-def present(store: Generations) -> Present:
+def readable_generations(store: WorkerStore) -> ReadableGenerations:
     """Look at the generations of a store.
 
     Raises:
@@ -37,7 +37,7 @@ def present(store: Generations) -> Present:
     """
     problems: list[str] = []
     live: int | None = None
-    generations: Mapping[int, Record] = {}
+    generations: Mapping[int, GenerationMetadata] = {}
     try:
         generations = store.generations()
     except GenerationBroken as error:
@@ -49,4 +49,4 @@ def present(store: Generations) -> Present:
     problems += [
         f"the metadata of generation {number} is damaged" for number, one in generations.items() if one.is_unreadable
     ]
-    return Present(live, generations, tuple(dict.fromkeys(problems)))
+    return ReadableGenerations(live, generations, tuple(dict.fromkeys(problems)))

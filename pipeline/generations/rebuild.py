@@ -16,34 +16,34 @@ from typing import Protocol
 from connectors.kafka import end_offsets
 from pipeline import read_models
 from pipeline.config import Settings
-from pipeline.epochs.offset_sink import sink_of
-from pipeline.generations.builders import Builders, building
-from pipeline.generations.catch_up import LOOK_EVERY_S, GenerationBehind, reach
-from pipeline.generations.cutover import Switched, cut_over, drop
+from pipeline.epochs.offset_sink import open_sink
+from pipeline.generations.builders import Builders, running_builders
+from pipeline.generations.catch_up import POLL_INTERVAL_S, GenerationCatchUpTimeout, wait_until_caught_up
+from pipeline.generations.cutover import CutoverResult, cut_over, drop
 from pipeline.generations.duckdb_writer import writing
 from pipeline.generations.earlier_columns import Values, noting
-from pipeline.generations.readable import present
-from pipeline.generations.rebuild_target import Beginning, begin, beginning
-from pipeline.ingest.epoch_history import inherited
+from pipeline.generations.readable import readable_generations
+from pipeline.generations.rebuild_target import RebuildTarget, choose_target, seed
+from pipeline.ingest.epoch_history import for_rebuild
 from pipeline.ingest.groups import member_count
-from pipeline.postgres.incremental_snapshot import SnapshotProgress, WantedSnapshot
+from pipeline.postgres.incremental_snapshot import SnapshotProgress, SnapshotRequest
 from pipeline.postgres.watermark import Offsets, committed_end_offsets
-from pipeline.verify.result import Verdict
+from pipeline.verify.result import VerifyResult
 from pipeline.verify.verify import Scope, Watcher, verify
 from sinks.batch import Progress
 from sinks.epoch import Epoch
 from sinks.errors import GenerationBroken, StoreUnavailable
-from sinks.ordering.range_tombstone import Fence
+from sinks.ordering.range_tombstone import RangeTombstone
 from sinks.sink import Store
 
 JOINS_WITHIN_S = 60.0
 """How long the model's own workers may take to join the group of a new generation."""
 
 
-class ReplayWatcher(Watcher, Protocol):
+class RebuildWatcher(Watcher, Protocol):
     """Is told how a replay goes on."""
 
-    def begun(self, where: Beginning) -> None:
+    def begun(self, where: RebuildTarget) -> None:
         """A generation is there to be filled."""
 
     def building(self, progress: Progress, ends: Offsets) -> None:
@@ -54,11 +54,11 @@ class ReplayWatcher(Watcher, Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
+class RebuildRequest:
     """What a replay is to do.
 
     Args:
-        fences: the sweeps that the log does not tell.
+        range_tombstones: the sweeps that the log does not tell.
         earlier: what is to be noted of the records that lack columns.
         epochs: those of the log, for a model whose live generation no longer tells of them.
         is_from_snapshot: whether it is filled from where the log ends now, and a snapshot of PostgreSQL, for the log's
@@ -70,7 +70,7 @@ class Wanted:
     """
 
     model: str
-    fences: tuple[Fence, ...] = ()
+    range_tombstones: tuple[RangeTombstone, ...] = ()
     epochs: tuple[Epoch, ...] = ()
     earlier: Values = field(default_factory=dict)
     is_from_snapshot: bool = False
@@ -82,28 +82,28 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RebuildResult:
     """What a replay came to.
 
     Args:
-        verdict: of the comparison; None where none was wanted.
+        result: of the comparison; None where none was wanted.
         switched: what readers see now; None where they were not to.
         has_workers: whether the model's own workers keep it current.
     """
 
     generation: int
-    verdict: Verdict | None = None
-    switched: Switched | None = None
+    result: VerifyResult | None = None
+    switched: CutoverResult | None = None
     has_workers: bool = True
 
     @property
     def is_equal(self) -> bool:
         """Whether nothing was found to differ."""
-        return self.verdict is None or self.verdict.is_equal
+        return self.result is None or self.result.is_equal
 
 
 @dataclass(frozen=True)
-class Replay:
+class Rebuild:
     """One model's replay.
 
     Args:
@@ -112,21 +112,21 @@ class Replay:
     """
 
     settings: Settings
-    wanted: Wanted
+    wanted: RebuildRequest
     command: Callable[[int | None], Sequence[str]]
     log_folder: Path
-    watcher: ReplayWatcher
+    watcher: RebuildWatcher
 
-    def run(self) -> Outcome:
+    def run(self) -> RebuildResult:
         """Do all of it.
 
         Raises:
-            BuilderStopped: the log cannot be carried into the generation.
-            GenerationBehind: it did not catch up in time, or nobody keeps it current.
+            BuilderFailed: the log cannot be carried into the generation.
+            GenerationCatchUpTimeout: it did not catch up in time, or nobody keeps it current.
             SinkError: the store does not answer.
         """
         with ExitStack() as stack:
-            store = stack.enter_context(read_models.elsewhere(self.wanted.model, self.settings))
+            store = stack.enter_context(read_models.open_shared(self.wanted.model, self.settings))
             processes, settings = [], self.settings
             if self.wanted.model in read_models.SINGLE_WRITER:
                 self.watcher.step("waiting for a process that holds the files")
@@ -139,63 +139,63 @@ class Replay:
             processes.append(builders)
             if self.wanted.is_from_snapshot:
                 self._take_snapshot(builders)
-            store.complete(generation, self._filled(store, generation, processes))
-            verdict = self._verified(generation, settings) if self.wanted.is_verified else None
-            if verdict is not None and not verdict.is_equal:
-                store.reject(generation)
-                return Outcome(generation, verdict)
-            has_workers = self._has_workers(present(store).live)
+            store.mark_complete(generation, self._filled(store, generation, processes))
+            result = self._verified(generation, settings) if self.wanted.is_verified else None
+            if result is not None and not result.is_equal:
+                store.mark_rejected(generation)
+                return RebuildResult(generation, result)
+            has_workers = self._has_workers(readable_generations(store).live)
             if has_workers:
                 self._hand_over(generation, builders)
             if not self.wanted.is_cut_over:
-                return Outcome(generation, verdict, has_workers=has_workers)
-            return Outcome(generation, verdict, self._cut_over(generation), has_workers)
+                return RebuildResult(generation, result, has_workers=has_workers)
+            return RebuildResult(generation, result, self._cut_over(generation), has_workers)
 
-    def _begin(self, store: Store) -> Beginning:
+    def _begin(self, store: Store) -> RebuildTarget:
         wanted = self.wanted
-        ends = committed_end_offsets(self.settings, self.settings.contract.topics) if wanted.earlier else {}
-        newborn = read_models.newborn(wanted.model, noting(self.settings, wanted.earlier, ends))
-        found = present(store)
-        starts = end_offsets(self.settings.kafka.admin(), self.settings.contract.topics)
+        ends = committed_end_offsets(self.settings, self.settings.definitions.topics) if wanted.earlier else {}
+        newborn = read_models.new_metadata(wanted.model, noting(self.settings, wanted.earlier, ends))
+        found = readable_generations(store)
+        starts = end_offsets(self.settings.kafka.admin(), self.settings.definitions.topics)
         record = replace(
             newborn,
             is_complete=False,
-            fences=wanted.fences,
+            fences=wanted.range_tombstones,
             seed_offsets=starts if wanted.is_from_snapshot else {},
-            epochs=inherited(found.alive.epochs or wanted.epochs),
+            epochs=for_rebuild(found.alive.epochs or wanted.epochs),
         )
-        where = beginning(found.generations, found.live, record, starts_over=wanted.starts_over)
+        where = choose_target(found.generations, found.live, record, starts_over=wanted.starts_over)
         try:
             self._drop(store, where)
-            begin(store, where, record)
+            seed(store, where, record)
         except GenerationBroken:
-            if not where.goes_on:
+            if not where.is_resumed:
                 raise
             # An interrupted replay left it, and its files were damaged since.
             where = where.anew(found.generations)
             self._drop(store, where)
-            begin(store, where, record)
+            seed(store, where, record)
         self.watcher.begun(where)
         return where
 
-    def _drop(self, store: Store, where: Beginning) -> None:
+    def _drop(self, store: Store, where: RebuildTarget) -> None:
         for number in where.dropped:
             drop(self.wanted.model, number, store, self.settings)
 
     def _built_by(self, generation: int) -> AbstractContextManager[Builders]:
         log_file = self.log_folder / f"replay-{self.wanted.model}-{generation}.log"
         names = [f"builder {number}" for number in range(1, self.wanted.processes + 1)]
-        return building(names, lambda _: self.command(generation), log_file)
+        return running_builders(names, lambda _: self.command(generation), log_file)
 
     def _take_snapshot(self, builders: Builders) -> None:
         """Have every row come once more; asked for again where an earlier replay was interrupted, which is harmless."""
 
         def tell(progress: SnapshotProgress) -> None:
-            builders.require_at_work()
+            builders.raise_if_stopped()
             self.watcher.step(f"snapshot of PostgreSQL, {progress.elapsed_s:.0f} s")
 
-        wanted = WantedSnapshot(tables=tuple(table.source for table in self.settings.tables.values()))
-        read_models.incremental(self.settings).take(wanted, tell)
+        wanted = SnapshotRequest(tables=tuple(table.source for table in self.settings.tables.values()))
+        read_models.incremental_snapshots(self.settings).run(wanted, tell)
 
     def _filled(self, store: Store, generation: int, processes: Sequence[Builders]) -> float:
         """Wait for the mark that was set after the generation began: it then holds all that was committed before.
@@ -203,12 +203,12 @@ class Replay:
         Returns: offsets by seconds; zero where most was there before.
         """
         self.watcher.step("filling")
-        began, begun_with = time.monotonic(), sink_of(store, generation).progress()
-        ends = committed_end_offsets(self.settings, self.settings.contract.topics)
+        began, begun_with = time.monotonic(), open_sink(store, generation).progress()
+        ends = committed_end_offsets(self.settings, self.settings.definitions.topics)
 
         def require_at_work() -> None:
             for one in processes:
-                one.require_at_work()
+                one.raise_if_stopped()
 
         def look(progress: Progress) -> None:
             require_at_work()
@@ -218,32 +218,37 @@ class Replay:
             require_at_work()
             self.watcher.step(f"waiting: {error}")
 
-        reach(sink_of(store, generation).progress, ends, look, wait=wait)
+        wait_until_caught_up(open_sink(store, generation).progress, ends, look, wait=wait)
         offsets = sum(begun_with.lag(ends).values())
         return offsets / (time.monotonic() - began) if offsets > sum(ends.values()) / 2 else 0.0
 
-    def _verified(self, generation: int, settings: Settings) -> Verdict:
+    def _verified(self, generation: int, settings: Settings) -> VerifyResult:
         self.watcher.step("comparing with PostgreSQL")
         model = self.wanted.model
         scope = Scope(timeout_s=self.wanted.timeout_s)
-        [verdict] = verify([model], settings, scope, self.watcher, {model: generation})
-        return verdict
+        [result] = verify([model], settings, scope, self.watcher, {model: generation})
+        return result
 
     def _has_workers(self, live: int | None) -> bool:
         """Whether the model's own workers run: they are in the live generation's group."""
-        return live is not None and member_count(self.settings.kafka, read_models.group(self.wanted.model, live)) > 0
+        return (
+            live is not None
+            and member_count(self.settings.kafka, read_models.consumer_group(self.wanted.model, live)) > 0
+        )
 
     def _hand_over(self, generation: int, builders: Builders) -> None:
         """Leave the generation to the model's own workers, which have joined its group since it is complete."""
         self.watcher.step("handing over to the model's workers")
-        group = read_models.group(self.wanted.model, generation)
+        group = read_models.consumer_group(self.wanted.model, generation)
         builders.end()
         deadline = time.monotonic() + JOINS_WITHIN_S
         while not member_count(self.settings.kafka, group):
             if time.monotonic() > deadline:
-                raise GenerationBehind(f"nobody has taken over generation {generation} after {JOINS_WITHIN_S:g} s")
-            time.sleep(LOOK_EVERY_S)
+                raise GenerationCatchUpTimeout(
+                    f"nobody has taken over generation {generation} after {JOINS_WITHIN_S:g} s"
+                )
+            time.sleep(POLL_INTERVAL_S)
 
-    def _cut_over(self, generation: int) -> Switched:
+    def _cut_over(self, generation: int) -> CutoverResult:
         self.watcher.step("cutting over")
         return cut_over(self.wanted.model, generation, self.settings, lambda _: None, self.wanted.timeout_s)

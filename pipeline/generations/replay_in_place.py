@@ -16,27 +16,27 @@ from connectors.kafka import (
     KafkaUnavailable,
     earliest_offsets,
     end_offsets,
-    reason_of,
+    error_text,
     retry_while_electing,
 )
 from pipeline import read_models
 from pipeline.config import Settings
-from pipeline.epochs.offset_sink import lives_of, sink_of
-from pipeline.generations.catch_up import Look
-from pipeline.ingest.accumulator import Gathered
-from pipeline.ingest.groups import forget_group
-from pipeline.ingest.source import Source
-from pipeline.ingest.worker import Worker, has_reached
+from pipeline.epochs.offset_sink import open_sink, read_epochs
+from pipeline.generations.catch_up import ProgressCallback
+from pipeline.ingest.accumulator import BatchAccumulator
+from pipeline.ingest.groups import delete_group
+from pipeline.ingest.source import KafkaSource
+from pipeline.ingest.worker import Worker, caught_up_to
 from pipeline.postgres.watermark import Offsets
-from sinks.batch import Batch, Progress, Span
+from sinks.batch import Batch, OffsetRange, Progress
 from sinks.errors import GenerationMissing
 from sinks.sink import Sink
 
-Starts = Callable[[KafkaSettings, Offsets], Offsets]
+StartOffsets = Callable[[KafkaSettings, Offsets], Offsets]
 """Says where the reading begins, given where the log ends."""
 
 
-class WithProgressOfItsOwn:
+class DetachedProgressSink:
     """A sink that joins changes into a generation, and says nothing of how far that has got.
 
     Args:
@@ -44,7 +44,7 @@ class WithProgressOfItsOwn:
         look: is told how far it has got.
     """
 
-    def __init__(self, sink: Sink, starts: Offsets, look: Look) -> None:
+    def __init__(self, sink: Sink, starts: Offsets, look: ProgressCallback) -> None:
         self._sink = sink
         self._progress = Progress(starts)
         self._look = look
@@ -56,9 +56,9 @@ class WithProgressOfItsOwn:
         return self._progress
 
     def write(self, batch: Batch) -> None:
-        self._progress.require(batch.span)
-        self._sink.write(Batch(batch.mutations, batch.fences, Span({}, {})))
-        self._progress = self._progress.moved_to(batch.span.end)
+        self._progress.require_contiguous(batch.span)
+        self._sink.write(Batch(batch.mutations, batch.range_tombstones, OffsetRange({}, {})))
+        self._progress = self._progress.advance(batch.span.end)
         self._look(self._progress)
 
     def cutover(self) -> None:
@@ -66,7 +66,7 @@ class WithProgressOfItsOwn:
 
 
 @dataclass(frozen=True)
-class Stretch:
+class LogRange:
     """A part of the log: from where it is read, and to where."""
 
     starts: Offsets
@@ -75,10 +75,10 @@ class Stretch:
     @property
     def record_count(self) -> int:
         """How many offsets it covers; some of them are no records."""
-        return sum(max(0, end - self.starts.get(shard, 0)) for shard, end in self.ends.items())
+        return sum(max(0, end - self.starts.get(topic_partition, 0)) for topic_partition, end in self.ends.items())
 
 
-def stretch(settings: Settings, starts: Starts) -> Stretch:
+def resolve_range(settings: Settings, starts: StartOffsets) -> LogRange:
     """The log from somewhere to where it ends now.
 
     Raises:
@@ -86,10 +86,16 @@ def stretch(settings: Settings, starts: Starts) -> Stretch:
     """
     # Held by name: the answer of an admin client that is collected never comes.
     admin = settings.kafka.admin()
-    ends = end_offsets(admin, settings.contract.topics)
-    earliest = earliest_offsets(admin, settings.contract.topics)
+    ends = end_offsets(admin, settings.definitions.topics)
+    earliest = earliest_offsets(admin, settings.definitions.topics)
     wanted = starts(settings.kafka, ends)
-    return Stretch({shard: min(end, max(wanted[shard], earliest[shard])) for shard, end in ends.items()}, ends)
+    return LogRange(
+        {
+            topic_partition: min(end, max(wanted[topic_partition], earliest[topic_partition]))
+            for topic_partition, end in ends.items()
+        },
+        ends,
+    )
 
 
 class OffsetBeyondEnd(ValueError):
@@ -98,7 +104,7 @@ class OffsetBeyondEnd(ValueError):
     remedy = "Give a smaller offset; `readmodels replay all` says where each partition begins and ends."
 
 
-def from_offset(offset: int) -> Starts:
+def from_offset(offset: int) -> StartOffsets:
     """From one offset in every partition that reaches so far."""
 
     def starts(_: KafkaSettings, ends: Offsets) -> Offsets:
@@ -110,31 +116,33 @@ def from_offset(offset: int) -> Starts:
     return starts
 
 
-def from_datetime(moment: datetime) -> Starts:
+def from_datetime(moment: datetime) -> StartOffsets:
     """From the first record of every partition that was written at or after a moment."""
 
     def starts(kafka: KafkaSettings, ends: Offsets) -> Offsets:
         consumer = Consumer(kafka.with_client(group_id="readmodels.times"))
         milliseconds = int(moment.timestamp() * 1000)
         try:
-            asked = [TopicPartition(*shard, milliseconds) for shard in ends]
+            asked = [TopicPartition(*topic_partition, milliseconds) for topic_partition in ends]
             found = retry_while_electing(lambda: consumer.offsets_for_times(asked, REQUEST_TIMEOUT_S))
         except KafkaException as error:
-            raise KafkaUnavailable(f"cannot find the offsets of {moment.isoformat()}: {reason_of(error)}") from error
+            raise KafkaUnavailable(f"cannot find the offsets of {moment.isoformat()}: {error_text(error)}") from error
         finally:
             consumer.close()
         # Below zero: nothing was written since.
         return {
-            shard: place.offset if place.offset >= 0 else ends[shard]
+            topic_partition: place.offset if place.offset >= 0 else ends[topic_partition]
             for place in found
-            if (shard := (place.topic, place.partition)) in ends
+            if (topic_partition := (place.topic, place.partition)) in ends
         }
 
     return starts
 
 
-def replay_in_place(model: str, settings: Settings, part: Stretch, look: Look, until: threading.Event) -> bool:
-    """Join a part of the log into the live generation again, by a reader of its own, until `until` is set.
+def replay_in_place(
+    model: str, settings: Settings, part: LogRange, look: ProgressCallback, stop: threading.Event
+) -> bool:
+    """Join a part of the log into the live generation again, by a reader of its own, until `stop` is set.
 
     The generation's own progress is not touched, and its workers go on.
 
@@ -147,20 +155,20 @@ def replay_in_place(model: str, settings: Settings, part: Stretch, look: Look, u
         live = store.live()
         if live is None:
             raise GenerationMissing(f"no generation of {model} is live")
-        own = read_models.settings_of(store.generations()[live], settings)
-        sink = WithProgressOfItsOwn(sink_of(store, live), part.starts, look)
+        own = read_models.settings_for(store.generations()[live], settings)
+        sink = DetachedProgressSink(open_sink(store, live), part.starts, look)
         # Of its own, so that it shares the partitions with nobody.
-        group = f"{read_models.group(model, live)}.in-place.{uuid4().hex[:8]}"
+        group = f"{read_models.consumer_group(model, live)}.in-place.{uuid4().hex[:8]}"
         worker = Worker(
-            Source(own.kafka, group, list(own.contract.topics), own.batches),
+            KafkaSource(own.kafka, group, list(own.definitions.topics), own.batches),
             read_models.decoder(own),
-            read_models.projection(model, own, lives_of(store, live)),
+            read_models.projection(model, own, read_epochs(store, live)),
             sink,
-            own.contract.topics,
-            Gathered(own.rebuild, read_models.shapes(model, own)),
+            own.definitions.topics,
+            BatchAccumulator(own.rebuild, read_models.shapes(model, own)),
         )
         try:
-            worker.run(until, has_reached(part.ends))
+            worker.run(stop, caught_up_to(part.ends))
         finally:
-            forget_group(own.kafka, group)
-        return has_reached(part.ends)(sink)
+            delete_group(own.kafka, group)
+        return caught_up_to(part.ends)(sink)

@@ -12,11 +12,11 @@ from contextlib import closing
 from datetime import UTC, datetime
 
 from connectors.kafka_connect import ConnectorFailed
-from pipeline.crash_report import FAULT_REMEDY, is_expected, told
+from pipeline.crash_report import FAULT_REMEDY, describe_error, is_expected
 from pipeline.health.observation import Observation
 from pipeline.health.problem import Problem
 from pipeline.postgres.database import connect
-from pipeline.postgres.source_check import look_at, source_findings
+from pipeline.postgres.source_check import check_source, source_findings
 from pipeline.postgres.source_history import SourceHistory
 from pipeline.runtime.heartbeat import WorkerState
 from pipeline.runtime.worker_pool import LiveGenerationGone
@@ -59,7 +59,7 @@ def source_is_whole(observation: Observation) -> Iterator[Problem]:
     settings = observation.settings
     capture, history = deployment_of(settings).capture, SourceHistory(settings.kafka, settings.connector.name)
     with closing(connect(settings.source.url)) as connection:
-        look = look_at(connection, capture)
+        look = check_source(connection, capture)
     for finding in source_findings(look, history.read(), capture):
         yield Problem("source", finding.problem, finding.remedy)
 
@@ -107,7 +107,7 @@ def changes_are_applied(observation: Observation, model: str) -> Iterator[Proble
     if limit_s is not None and staleness_s > limit_s:
         problem = f"a change has waited for {staleness_s:,.0f} s, longer than {limit_s:g} s"
         yield Problem(model, problem, "Nothing, if no other problem is named: its worker catches up.")
-    control, budget_s = observation.control.result(), observation.settings.watchdog.of(model)
+    control, budget_s = observation.control.result(), observation.settings.watchdog.budget_for(model)
     working = [worker.last for worker in control.of(model) if worker.last.state is WorkerState.WORKING]
     moved_at = max((max(filter(None, (last.applied_at, last.since))) for last in working), default=None)
     if moved_at is None or staleness_s < budget_s:
@@ -214,6 +214,6 @@ def _carry_out(subject: str, check: Callable[..., Iterable[Problem]], *args: obj
     try:
         return list(check(*args))
     except Exception as error:  # noqa: BLE001 - whatever kept a check from looking, nothing is known to be well
-        problem = str(error) if is_expected(error) else f"not looked at: {told(error)}"
+        problem = str(error) if is_expected(error) else f"not looked at: {describe_error(error)}"
         remedy = getattr(error, "remedy", None) or FAULT_REMEDY
         return [Problem(subject, problem, remedy)]

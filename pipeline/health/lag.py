@@ -6,10 +6,11 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, TopicPartition
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions
+from confluent_kafka import TopicPartition as KafkaTopicPartition
 
 from connectors.kafka import REQUEST_TIMEOUT_S, KafkaSettings
-from sinks.batch import Shard
+from sinks.batch import TopicPartition
 
 OLDEST_TIMEOUT_S = 3.0
 """How long the oldest unread records are looked for."""
@@ -49,7 +50,7 @@ class Lag:
         return (total - self.lag_records) / total if total else 1.0
 
 
-def read_lag(kafka: KafkaSettings, group: str, ends: Mapping[Shard, int]) -> Lag:
+def read_lag(kafka: KafkaSettings, group: str, ends: Mapping[TopicPartition, int]) -> Lag:
     """Compare the progress that a group mirrors with the ends of the log.
 
     Raises:
@@ -57,13 +58,15 @@ def read_lag(kafka: KafkaSettings, group: str, ends: Mapping[Shard, int]) -> Lag
     """
     committed = committed_offsets(kafka, group, ends)
     partitions = tuple(
-        PartitionLag(*shard, committed[shard], end, max(0, end - committed[shard]))
-        for shard, end in sorted(ends.items())
+        PartitionLag(*topic_partition, committed[topic_partition], end, max(0, end - committed[topic_partition]))
+        for topic_partition, end in sorted(ends.items())
     )
     return Lag(partitions, _staleness_s(kafka, partitions))
 
 
-def committed_offsets(kafka: KafkaSettings, group: str, ends: Mapping[Shard, int]) -> dict[Shard, int]:
+def committed_offsets(
+    kafka: KafkaSettings, group: str, ends: Mapping[TopicPartition, int]
+) -> dict[TopicPartition, int]:
     """Read the mirrored progress; zero where nothing was committed yet.
 
     Raises:
@@ -71,7 +74,7 @@ def committed_offsets(kafka: KafkaSettings, group: str, ends: Mapping[Shard, int
     """
     # Keep a reference: a garbage-collected AdminClient never completes its futures.
     admin = kafka.admin()
-    wanted = ConsumerGroupTopicPartitions(group, [TopicPartition(*shard) for shard in ends])
+    wanted = ConsumerGroupTopicPartitions(group, [KafkaTopicPartition(*topic_partition) for topic_partition in ends])
     asked = admin.list_consumer_group_offsets([wanted], request_timeout=REQUEST_TIMEOUT_S)
     places = asked[group].result().topic_partitions
     return {(place.topic, place.partition): max(0, place.offset) for place in places}
@@ -93,14 +96,14 @@ def _staleness_s(kafka: KafkaSettings, partitions: tuple[PartitionLag, ...]) -> 
     )
     oldest_ms = time.time() * 1000
     try:
-        consumer.assign([TopicPartition(*shard, offset) for shard, offset in behind.items()])
+        consumer.assign([KafkaTopicPartition(*topic_partition, offset) for topic_partition, offset in behind.items()])
         deadline, open_shards = time.monotonic() + OLDEST_TIMEOUT_S, set(behind)
         while open_shards and time.monotonic() < deadline:
             for message in consumer.consume(500, 0.2):
-                shard = (message.topic() or "", message.partition() or 0)
-                if shard in open_shards and not message.error():
+                topic_partition = (message.topic() or "", message.partition() or 0)
+                if topic_partition in open_shards and not message.error():
                     oldest_ms = min(oldest_ms, message.timestamp()[1])
-                open_shards.discard(shard)
+                open_shards.discard(topic_partition)
     finally:
         consumer.close()
     return round(max(0.0, time.time() - oldest_ms / 1000), 3)

@@ -10,7 +10,7 @@ from typing import ParamSpec, TypeVar
 
 from confluent_kafka import KafkaException
 
-from connectors.kafka import KafkaUnavailable, end_offsets, reason_of
+from connectors.kafka import KafkaUnavailable, end_offsets, error_text
 from connectors.kafka_connect import ConnectClient
 from connectors.kafka_connect_status import ConnectorStatus
 from pipeline import read_models
@@ -19,9 +19,9 @@ from pipeline.health.lag import Lag, read_lag
 from pipeline.postgres import database, replication
 from pipeline.postgres.replication import Slot
 from pipeline.runtime.workers import read_workers
-from sinks.batch import Shard
+from sinks.batch import TopicPartition
 from sinks.errors import GenerationMissing
-from sinks.generation import Record
+from sinks.generation import GenerationMetadata
 from sinks.rejection import NO_REJECTIONS, Rejections
 
 Given = ParamSpec("Given")
@@ -36,7 +36,7 @@ class ModelGenerations:
     """Generations of one model, as its store names them, and the rejected documents of the live one."""
 
     live: int | None
-    all: Mapping[int, Record]
+    all: Mapping[int, GenerationMetadata]
     rejections: Rejections = NO_REJECTIONS
 
     @property
@@ -78,9 +78,9 @@ class Observation:
         if live is None:
             raise GenerationMissing("no generation is live")
         try:
-            return read_lag(self.settings.kafka, read_models.group(model, live), self.end_offsets.result())
+            return read_lag(self.settings.kafka, read_models.consumer_group(model, live), self.end_offsets.result())
         except KafkaException as error:
-            raise KafkaUnavailable(f"cannot read the progress of {model}: {reason_of(error)}") from error
+            raise KafkaUnavailable(f"cannot read the progress of {model}: {error_text(error)}") from error
 
 
 def _read_connector(settings: Settings) -> ConnectorStatus:
@@ -93,8 +93,8 @@ def _read_slot(settings: Settings) -> Slot | None:
         return replication.read_slot(connection, settings.connector.slot)
 
 
-def _read_end_offsets(settings: Settings) -> Mapping[Shard, int]:
-    return end_offsets(settings.kafka.admin(), settings.contract.topics)
+def _read_end_offsets(settings: Settings) -> Mapping[TopicPartition, int]:
+    return end_offsets(settings.kafka.admin(), settings.definitions.topics)
 
 
 def _read_generations(model: str, settings: Settings) -> ModelGenerations:

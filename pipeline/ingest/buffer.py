@@ -9,9 +9,9 @@ from types import MappingProxyType
 
 from confluent_kafka import Message
 
-from connectors.records import Records
-from pipeline.ingest.partition_buffer import Polled
-from sinks.batch import Shard, Span
+from connectors.records import RecordBatch
+from pipeline.ingest.partition_buffer import PartitionBuffer
+from sinks.batch import OffsetRange, TopicPartition
 
 ENOUGH = 1_000
 """Records that are worth a write where no more are known of: a store's costs for one write are small beside theirs."""
@@ -21,20 +21,20 @@ IDLE_S = 0.25
 
 
 @dataclass(frozen=True)
-class RawBatch:
+class PolledBatch:
     """Records as they were polled, by topic, and the span of the log that they are the whole content of."""
 
-    records: tuple[Records, ...]
-    span: Span
+    records: tuple[RecordBatch, ...]
+    span: OffsetRange
 
     def __len__(self) -> int:
         return sum(len(records) for records in self.records)
 
 
-NOTHING_CAME = RawBatch((), Span({}, {}))
+EMPTY_BATCH = PolledBatch((), OffsetRange({}, {}))
 
 
-class Handover:
+class RecordBuffer:
     """One side fills it, the other empties it.
 
     A shard that was assigned is *unplaced* until the worker has asked the store where to begin; then it is *placed*,
@@ -44,28 +44,28 @@ class Handover:
     def __init__(self, max_records: int) -> None:
         self._max_records = max_records
         self._changed = threading.Condition()
-        self._polled = Polled()
-        self._unplaced: set[Shard] = set()
-        self._placed: dict[Shard, int] = {}
-        self._mirrored: dict[Shard, int] = {}
+        self._polled = PartitionBuffer()
+        self._unplaced: set[TopicPartition] = set()
+        self._placed: dict[TopicPartition, int] = {}
+        self._mirrored: dict[TopicPartition, int] = {}
         self._is_batch_in_hand = False
         self._failure: Exception | None = None
 
-    def take(self, wait_s: float, paused: threading.Event) -> RawBatch:
+    def take(self, wait_s: float, paused: threading.Event) -> PolledBatch:
         """Take what has come, waiting at most `wait_s` for it; nothing comes while `paused` is set.
 
         Raises:
             Exception: what `fail` was told.
         """
         with self._changed:
-            if paused.is_set() or not self._polled.is_worth_taking(IDLE_S):
+            if paused.is_set() or not self._polled.has_batch(IDLE_S):
                 self._changed.wait(wait_s)
             if self._failure is not None:
                 raise self._failure
-            if paused.is_set() or not self._polled.is_worth_taking(IDLE_S):
-                return NOTHING_CAME
+            if paused.is_set() or not self._polled.has_batch(IDLE_S):
+                return EMPTY_BATCH
             self._is_batch_in_hand = True
-            batch = RawBatch(*self._polled.take(self._max_records))
+            batch = PolledBatch(*self._polled.take(self._max_records))
             self._changed.notify_all()
             return batch
 
@@ -74,81 +74,84 @@ class Handover:
         with self._changed:
             return self._polled.lag
 
-    def put_down(self) -> None:
+    def batch_done(self) -> None:
         """The batch in hand is done with."""
         with self._changed:
             self._is_batch_in_hand = False
             self._changed.notify_all()
 
-    def rest(self, wait_s: float) -> None:
+    def linger(self, wait_s: float) -> None:
         """Let records come together for `wait_s`, until there are enough of them, or something else is to be done."""
         with self._changed:
             self._changed.wait_for(
                 lambda: self._has_enough() or bool(self._unplaced) or self._failure is not None, wait_s
             )
 
-    def await_put_down(self, timeout_s: float) -> bool:
+    def wait_batch_done(self, timeout_s: float) -> bool:
         """Wait until no batch is in hand, and say whether it came to that."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._is_batch_in_hand, timeout_s)
 
-    def positions(self) -> dict[Shard, int]:
+    def positions(self) -> dict[TopicPartition, int]:
         """The next offset of every shard that has begun and was not taken yet."""
         with self._changed:
-            return self._polled.taken()
+            return self._polled.positions()
 
-    def unplaced(self) -> set[Shard]:
+    def awaiting_offset(self) -> set[TopicPartition]:
         """The shards that wait to be told where to begin."""
         with self._changed:
             return set(self._unplaced)
 
-    def place(self, offsets: Mapping[Shard, int]) -> None:
+    def assign_offsets(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Say where unplaced shards begin; one that was revoked meanwhile is left alone."""
         with self._changed:
-            for shard in offsets.keys() & self._unplaced:
-                self._placed[shard] = offsets[shard]
+            for topic_partition in offsets.keys() & self._unplaced:
+                self._placed[topic_partition] = offsets[topic_partition]
             self._unplaced -= offsets.keys()
 
-    def placed(self) -> dict[Shard, int]:
+    def take_seeks(self) -> dict[TopicPartition, int]:
         """Take the shards that are to be sought, and where."""
         with self._changed:
             placed, self._placed = self._placed, {}
             return placed
 
-    def place_again(self, shard: Shard, offset: int) -> None:
+    def retry_seek(self, topic_partition: TopicPartition, offset: int) -> None:
         """A seek came too early; a newer placement of the shard stands."""
         with self._changed:
-            self._placed.setdefault(shard, offset)
+            self._placed.setdefault(topic_partition, offset)
 
-    def begin(self, shard: Shard, offset: int) -> None:
+    def started(self, topic_partition: TopicPartition, offset: int) -> None:
         """The shard was sought and resumed, and is read from this offset; the group shows it before a record comes."""
         with self._changed:
-            self._polled.begin(shard, offset)
-            self._mirrored[shard] = offset
+            self._polled.begin(topic_partition, offset)
+            self._mirrored[topic_partition] = offset
 
-    def assigned(self, shards: Collection[Shard]) -> None:
+    def assigned(self, topic_partitions: Collection[TopicPartition]) -> None:
         """These shards are ours now."""
         with self._changed:
-            self._unplaced.update(shards)
+            self._unplaced.update(topic_partitions)
             self._changed.notify_all()
 
-    def rewound(self, shards: Collection[Shard]) -> None:
+    def reset(self, topic_partitions: Collection[TopicPartition]) -> None:
         """The store has gone back in these shards: they are placed anew."""
         with self._changed:
-            self._polled.drop(shards)
-            self._unplaced.update(shards)
+            self._polled.drop(topic_partitions)
+            self._unplaced.update(topic_partitions)
             self._changed.notify_all()
 
-    def forget(self, shards: Collection[Shard]) -> None:
+    def revoke(self, topic_partitions: Collection[TopicPartition]) -> None:
         """These shards are no longer ours; what was polled of them is for others."""
         with self._changed:
-            self._polled.drop(shards)
-            self._unplaced.difference_update(shards)
-            for shard in shards:
-                self._placed.pop(shard, None)
+            self._polled.drop(topic_partitions)
+            self._unplaced.difference_update(topic_partitions)
+            for topic_partition in topic_partitions:
+                self._placed.pop(topic_partition, None)
 
     def add(
-        self, messages: list[Message], ends: Mapping[Shard, int], log_ends: Mapping[Shard, int] = MappingProxyType({})
+        self,
+        messages: list[Message],
+        ends: Mapping[TopicPartition, int],
+        log_ends: Mapping[TopicPartition, int] = MappingProxyType({}),
     ) -> None:
         """Records that were polled, ends of partitions that were met, and ends that came with the records."""
         with self._changed:
@@ -156,7 +159,7 @@ class Handover:
             self._polled.add(messages, ends)
             self._changed.notify_all()
 
-    def await_room(self, wait_s: float, ended: threading.Event) -> bool:
+    def wait_for_room(self, wait_s: float, ended: threading.Event) -> bool:
         """Wait at most `wait_s`, and not once `ended` is set, for room for more records; say whether there is."""
         with self._changed:
             self._changed.wait_for(lambda: self._has_room() or ended.is_set(), wait_s)
@@ -168,12 +171,12 @@ class Handover:
     def _has_enough(self) -> bool:
         return not self._has_room() or (self._polled.record_count >= ENOUGH and self._polled.is_at_end)
 
-    def mirror(self, ends: Mapping[Shard, int]) -> None:
+    def queue_commit(self, ends: Mapping[TopicPartition, int]) -> None:
         """Offsets for the group to show."""
         with self._changed:
             self._mirrored.update(ends)
 
-    def mirrored(self) -> dict[Shard, int]:
+    def take_commits(self) -> dict[TopicPartition, int]:
         """Take the offsets that the group is to show."""
         with self._changed:
             mirrored, self._mirrored = self._mirrored, {}

@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 from confluent_kafka import KafkaError
 
-from connectors.errors import ContractBroken, SystemicError
+from connectors.errors import DependencyUnavailable, SourceContractViolation
 from connectors.kafka import KafkaSettings
 
 log = structlog.get_logger()
@@ -19,7 +19,7 @@ HEARTBEAT_S = 0.5
 """Its answers are how a member learns that others join or leave, twice in a cooperative rebalance."""
 
 
-class LogTruncated(ContractBroken):
+class OffsetOutOfRange(SourceContractViolation):
     """The log no longer holds the offset at which a read model stopped."""
 
     remedy = (
@@ -30,7 +30,7 @@ class LogTruncated(ContractBroken):
     )
 
 
-class KafkaFailed(SystemicError):
+class ConsumerFailed(DependencyUnavailable):
     """The consumer cannot go on by itself."""
 
     remedy = (
@@ -50,12 +50,12 @@ _PASSING = {
 """What the client mends by itself, though it does not call it retriable."""
 
 
-def failure_of(error: KafkaError, place: str) -> Exception | None:
+def classify_error(error: KafkaError, place: str) -> Exception | None:
     """What an error that was polled means for the worker: None where the client goes on by itself."""
     if error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
-        return LogTruncated(f"{place} has no longer the offset that the store asks for")
+        return OffsetOutOfRange(f"{place} has no longer the offset that the store asks for")
     if error.fatal() or not (error.retriable() or error.code() in _PASSING):
-        return KafkaFailed(f"Kafka answered {error.name()} for {place}")
+        return ConsumerFailed(f"Kafka answered {error.name()} for {place}")
     log.info("kafka hesitates", reason=error.name())
     return None
 

@@ -14,9 +14,9 @@ import orjson
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
-from connectors.errors import ContractBroken
-from connectors.kafka import REQUEST_TIMEOUT_S, KafkaSettings, KafkaUnavailable, reason_of, retry_while_electing
-from connectors.topics import WantedTopic
+from connectors.errors import SourceContractViolation
+from connectors.kafka import REQUEST_TIMEOUT_S, KafkaSettings, KafkaUnavailable, error_text, retry_while_electing
+from connectors.topics import TopicSpec
 
 log = structlog.get_logger()
 
@@ -25,7 +25,7 @@ DELIVERY_TIMEOUT_S = 20.0
 _NO_TOPIC = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION)
 
 
-class ControlTopicMissing(ContractBroken):
+class ControlTopicMissing(SourceContractViolation):
     """The control topic does not exist."""
 
     remedy = "Run `readmodels init`: it creates the topic."
@@ -41,14 +41,14 @@ SMALL_SEGMENTS: Mapping[str, str] = {
 and every worker that starts would have to read. Times are the brokers', because workers' clocks may differ."""
 
 
-def wanted_topic(replication_factor: int | None) -> WantedTopic:
+def wanted_topic(replication_factor: int | None) -> TopicSpec:
     """Describe the control topic."""
     config: Mapping[str, str] = {"cleanup.policy": "compact", "retention.ms": "-1"}
-    return WantedTopic(TOPIC, 1, replication_factor, config, SMALL_SEGMENTS)
+    return TopicSpec(TOPIC, 1, replication_factor, config, SMALL_SEGMENTS)
 
 
 @dataclass(frozen=True)
-class Kept:
+class StoredControl:
     """The last record of a key, and when it was stored."""
 
     value: bytes
@@ -60,14 +60,14 @@ def is_pause(value: bytes) -> bool:
     return bool(orjson.loads(value or b"{}").get("is_paused", False))
 
 
-def read_control(kafka: KafkaSettings) -> dict[str, Kept]:
+def read_control(kafka: KafkaSettings) -> dict[str, StoredControl]:
     """Read the last record of every key in the control topic.
 
     Raises:
         ControlTopicMissing: the topic does not exist.
         KafkaUnavailable: the brokers did not answer.
     """
-    place, kept = TopicPartition(TOPIC, 0, 0), dict[str, Kept]()
+    place, kept = TopicPartition(TOPIC, 0, 0), dict[str, StoredControl]()
     consumer = Consumer(kafka.with_client(group_id=TOPIC, enable_auto_commit=False, enable_partition_eof=True))
     try:
         _, end = retry_while_electing(lambda: consumer.get_watermark_offsets(place, REQUEST_TIMEOUT_S))
@@ -86,18 +86,18 @@ def read_control(kafka: KafkaSettings) -> dict[str, Kept]:
     except KafkaException as error:
         if error.args[0].code() in _NO_TOPIC:
             raise ControlTopicMissing(f"there is no topic {TOPIC}") from error
-        raise KafkaUnavailable(f"cannot read {TOPIC}: {reason_of(error)}") from error
+        raise KafkaUnavailable(f"cannot read {TOPIC}: {error_text(error)}") from error
     finally:
         consumer.close()
     return kept
 
 
-def _keep(kept: dict[str, Kept], message: Message) -> None:
+def _keep(kept: dict[str, StoredControl], message: Message) -> None:
     key, value = (message.key() or b"").decode(errors="replace"), message.value()
     if value is None:
         kept.pop(key, None)
     else:
-        kept[key] = Kept(value, datetime.fromtimestamp(message.timestamp()[1] / 1000, UTC))
+        kept[key] = StoredControl(value, datetime.fromtimestamp(message.timestamp()[1] / 1000, UTC))
 
 
 def store_control(kafka: KafkaSettings, records: Mapping[str, bytes | None]) -> None:
@@ -119,7 +119,7 @@ def store_control(kafka: KafkaSettings, records: Mapping[str, bytes | None]) -> 
         raise KafkaUnavailable(f"nothing was stored in {TOPIC}: {', '.join(failures) or 'no answer'}")
 
 
-def request(kafka: KafkaSettings, model: str, *, is_paused: bool) -> None:
+def request_pause(kafka: KafkaSettings, model: str, *, is_paused: bool) -> None:
     """Ask the workers of a model to rest or to go on; the last request holds, also for workers that start later.
 
     Raises:
@@ -128,7 +128,7 @@ def request(kafka: KafkaSettings, model: str, *, is_paused: bool) -> None:
     store_control(kafka, {model: orjson.dumps({"is_paused": is_paused})})
 
 
-class Requests:
+class PauseListener:
     """Follows the requests to one model on a thread of its own.
 
     Args:
@@ -142,16 +142,16 @@ class Requests:
             kafka.with_client(group_id=TOPIC, enable_auto_commit=False, auto_offset_reset="earliest")
         )
 
-    def follow(self, until: threading.Event) -> None:
-        """Start following; ends with `until`."""
+    def start(self, stop: threading.Event) -> None:
+        """Start following; ends with `stop`."""
         # In this context, so that the thread's log lines name the same model.
-        following = partial(copy_context().run, self._follow, until)
+        following = partial(copy_context().run, self._follow, stop)
         threading.Thread(target=following, name="requests", daemon=True).start()
 
-    def _follow(self, until: threading.Event) -> None:
+    def _follow(self, stop: threading.Event) -> None:
         try:
             self._consumer.assign([TopicPartition(TOPIC, 0, 0)])
-            while not until.is_set():
+            while not stop.is_set():
                 message = self._consumer.poll(0.5)
                 if message is None or message.error() or (message.key() or b"").decode() != self._model:
                     continue

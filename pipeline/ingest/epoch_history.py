@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from sinks.batch import Shard
+from sinks.batch import TopicPartition
 from sinks.epoch import Epoch, EpochKind
 
 OFFSETS_PER_EPOCH = 1 << 48
@@ -19,7 +19,7 @@ Integers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Lives:
+class EpochHistory:
     """The epochs of a generation, read together.
 
     Two things are told of a record: the epoch that leads its order, which only a history with a snapshot of its own
@@ -39,11 +39,11 @@ class Lives:
         return self.epochs[-1].fingerprint if self.epochs else {}
 
     @property
-    def leading(self) -> int:
+    def ordering_epoch(self) -> int:
         """The epoch that leads the order of what comes now."""
         return self._leading(self.number)
 
-    def place(self, topic: str, partitions: Integers, offsets: Integers) -> tuple[Integers, Integers]:
+    def order_keys(self, topic: str, partitions: Integers, offsets: Integers) -> tuple[Integers, Integers]:
         """Of records of one topic: the leading epochs, and the offsets as they are stored."""
         numbers = np.zeros(len(offsets), np.int64)
         for epoch in self.epochs[1:]:
@@ -52,36 +52,39 @@ class Lives:
         leading = np.array([self._leading(number) for number in range(self.number + 1)], np.int64)
         return leading[numbers], numbers * OFFSETS_PER_EPOCH + offsets
 
-    def of_now(self, topic: str, envelopes: pa.Table) -> pa.Table:
+    def only_current(self, topic: str, envelopes: pa.Table) -> pa.Table:
         """Those envelopes of one topic that belong to the history that is now."""
-        leading = self.leading
+        leading = self.ordering_epoch
         if not leading:
             return envelopes
         partitions, offsets = (envelopes[name].to_numpy().astype(np.int64) for name in ("partition", "offset"))
-        return envelopes.filter(pa.array(self.place(topic, partitions, offsets)[0] == leading))
+        return envelopes.filter(pa.array(self.order_keys(topic, partitions, offsets)[0] == leading))
 
     @property
-    def resumes_at(self) -> Mapping[Shard, int]:
+    def resumes_at(self) -> Mapping[TopicPartition, int]:
         """From where the log is read in the epoch that is now; from zero where a shard is not named."""
         return self.epochs[-1].resumes_at if self.epochs else {}
 
-    def stored(self, offset: int) -> int:
+    def to_stored(self, offset: int) -> int:
         """How far a shard has been taken in, as it is stored."""
         return self.number * OFFSETS_PER_EPOCH + offset
 
-    def in_log(self, shard: Shard, stored: int) -> int:
+    def to_log(self, topic_partition: TopicPartition, stored: int) -> int:
         """The offset in the log that belongs to a stored one: where the epoch resumes, if it lies before that."""
         lifted = self.number * OFFSETS_PER_EPOCH
-        return stored - lifted if stored >= lifted else self.resumes_at.get(shard, 0)
+        return stored - lifted if stored >= lifted else self.resumes_at.get(topic_partition, 0)
 
-    def all_in_log(self, stored: Mapping[Shard, int]) -> dict[Shard, int]:
+    def all_to_log(self, stored: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
         """The same of a whole progress."""
-        return {**self.resumes_at, **{shard: self.in_log(shard, offset) for shard, offset in stored.items()}}
+        return {
+            **self.resumes_at,
+            **{topic_partition: self.to_log(topic_partition, offset) for topic_partition, offset in stored.items()},
+        }
 
     @property
-    def settled(self) -> Epoch | None:
+    def completed_snapshot_epoch(self) -> Epoch | None:
         """The epoch that the history that is now began with, once its snapshot has ended."""
-        begun = self.begun
+        begun = self.snapshot_epoch
         return begun if begun is not None and begun.is_settled else None
 
     def is_settled(self, number: int) -> bool:
@@ -89,28 +92,28 @@ class Lives:
         return self.epochs[self._leading(number)].is_settled
 
     @property
-    def begun(self) -> Epoch | None:
+    def snapshot_epoch(self) -> Epoch | None:
         """The epoch that the history that is now began with; None where none was noted."""
-        return self.epochs[self.leading] if self.epochs else None
+        return self.epochs[self.ordering_epoch] if self.epochs else None
 
-    def begins_at(self) -> Mapping[Shard, int]:
+    def begins_at(self) -> Mapping[TopicPartition, int]:
         """Where the history that is now begins in the log; those shards that are not named begin in it."""
-        leading = self.leading
+        leading = self.ordering_epoch
         return self.epochs[leading].begins_at if leading else {}
 
     def _leading(self, number: int) -> int:
         return max((one.number for one in self.epochs[: number + 1] if one.kind is EpochKind.RESNAPSHOT), default=0)
 
 
-NO_LIVES = Lives()
+NO_EPOCHS = EpochHistory()
 
 
-def inherited(epochs: Iterable[Epoch]) -> tuple[Epoch, ...]:
+def for_rebuild(epochs: Iterable[Epoch]) -> tuple[Epoch, ...]:
     """The epochs of a generation that is built from the log that another one is fed from: it reads all of it."""
     return tuple(replace(one, resumes_at={}) for one in epochs)
 
 
-def _by_partition(topic: str, offsets: Mapping[Shard, int], partitions: Integers) -> Integers:
+def _by_partition(topic: str, offsets: Mapping[TopicPartition, int], partitions: Integers) -> Integers:
     """The offsets of a topic's partitions, by their numbers; zero where not named."""
     found = np.zeros(int(partitions.max(initial=0)) + 1, np.int64)
     for (name, partition), offset in offsets.items():

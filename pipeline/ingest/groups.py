@@ -8,8 +8,8 @@ import time
 import structlog
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException
 
-from connectors.errors import SystemicError
-from connectors.kafka import REQUEST_TIMEOUT_S, KafkaSettings, KafkaUnavailable, reason_of
+from connectors.errors import DependencyUnavailable
+from connectors.kafka import REQUEST_TIMEOUT_S, KafkaSettings, KafkaUnavailable, error_text
 
 log = structlog.get_logger()
 
@@ -20,7 +20,7 @@ EXPIRES_WITHIN_S = 20.0
 """How long a group may have members that were killed: their session of 10 s has to end."""
 
 
-class GroupInUse(SystemicError):
+class GroupInUse(DependencyUnavailable):
     """A consumer group has members, so it cannot be removed."""
 
     remedy = "End the workers (`readmodels run`), then repeat the command."
@@ -37,11 +37,11 @@ def member_count(kafka: KafkaSettings, group: str) -> int:
     try:
         described = admin.describe_consumer_groups([group], request_timeout=REQUEST_TIMEOUT_S)[group].result()
     except KafkaException as error:
-        raise KafkaUnavailable(f"cannot read the members of group {group}: {reason_of(error)}") from error
+        raise KafkaUnavailable(f"cannot read the members of group {group}: {error_text(error)}") from error
     return len(described.members)
 
 
-def forget_group(kafka: KafkaSettings, group: str) -> None:
+def delete_group(kafka: KafkaSettings, group: str) -> None:
     """Remove a group that nobody needs, as soon as its members have left; the brokers forget others by themselves."""
     admin = kafka.admin()
     deadline = time.monotonic() + LEAVES_WITHIN_S
@@ -72,7 +72,7 @@ def committed_topics(kafka: KafkaSettings, name: re.Pattern[str]) -> dict[str, s
             answer = admin.list_consumer_group_offsets([asked], request_timeout=REQUEST_TIMEOUT_S)[group].result()
             found[group] = {place.topic for place in answer.topic_partitions or ()}
     except KafkaException as error:
-        raise KafkaUnavailable(f"cannot read the consumer groups: {reason_of(error)}") from error
+        raise KafkaUnavailable(f"cannot read the consumer groups: {error_text(error)}") from error
     return found
 
 
@@ -93,7 +93,7 @@ def remove_group(kafka: KafkaSettings, group: str) -> None:
             if code == KafkaError.GROUP_ID_NOT_FOUND:
                 return
             if code != KafkaError.NON_EMPTY_GROUP:
-                raise KafkaUnavailable(f"cannot remove group {group}: {reason_of(error)}") from error
+                raise KafkaUnavailable(f"cannot remove group {group}: {error_text(error)}") from error
             if time.monotonic() > deadline:
                 raise GroupInUse(f"group {group} has members after {EXPIRES_WITHIN_S:g} s") from error
             time.sleep(0.2)

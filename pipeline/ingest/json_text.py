@@ -18,9 +18,9 @@ import pyarrow.compute as pc
 from connectors.envelope import NESTED
 from connectors.types.array_item import item_reader
 from connectors.types.array_text import items_of, nested_places
-from connectors.types.pg_types import DATE_INFINITY, TIMESTAMP_INFINITY, column_type
+from connectors.types.pg_types import DATE_INFINITY, TIMESTAMP_INFINITY, parse_column_type
 from connectors.types.timestamps import us_of
-from sinks.pg_type import parse
+from sinks.pg_type import parse_pg_type
 
 _LATEST_PLAIN_US = 253_402_300_799_999_999
 _EARLIEST_PLAIN_US = -62_135_596_800_000_000
@@ -30,7 +30,7 @@ _EARLIEST_PLAIN_DAY = _EARLIEST_PLAIN_US // _DAY_US
 _NULL = pa.scalar("null")
 
 
-def objects(rows: pa.StructArray, columns: dict[str, str]) -> pa.Array:
+def rows_to_json(rows: pa.StructArray, columns: dict[str, str]) -> pa.Array:
     """Each row as a JSON object; a row that is null becomes null.
 
     Args:
@@ -38,10 +38,10 @@ def objects(rows: pa.StructArray, columns: dict[str, str]) -> pa.Array:
         columns: the PostgreSQL type of every column.
     """
     pieces: list[pa.Array | pa.Scalar] = []
-    nested = nested_arrays(field_of(rows, NESTED), columns) if rows.type.get_field_index(NESTED) >= 0 else {}
+    nested = nested_arrays(struct_field(rows, NESTED), columns) if rows.type.get_field_index(NESTED) >= 0 else {}
     for name, text in columns.items():
         label = ("," if pieces else "{") + orjson.dumps(name).decode() + ":"
-        found = values(field_of(rows, name), text)
+        found = values_to_json(struct_field(rows, name), text)
         if name in nested:
             found = pc.coalesce(nested[name], found)
         pieces += [pa.scalar(label), pc.coalesce(found, _NULL)]
@@ -67,7 +67,7 @@ def nested_arrays(nested: pa.Array, columns: Mapping[str, str]) -> dict[str, pa.
 
 
 def _nested(printed: str, text: str) -> str:
-    item = column_type(text).item
+    item = parse_column_type(text).item
     assert item is not None
     leaves: list[object] = []
 
@@ -78,19 +78,19 @@ def _nested(printed: str, text: str) -> str:
     places = nested_places(items_of(printed, item_reader(item)), place_of)
     counted = pa.int32() if pa.types.is_date(item.arrow) else pa.int64()
     array = pa.array(leaves, counted if pa.types.is_temporal(item.arrow) else item.arrow).cast(item.arrow)
-    return _joined(places, pc.coalesce(values(array, text.partition("[")[0]), _NULL).to_pylist())
+    return _joined(places, pc.coalesce(values_to_json(array, text.partition("[")[0]), _NULL).to_pylist())
 
 
 def _joined(places: list[Any], texts: list[str]) -> str:
     return f"[{','.join([_joined(one, texts) if isinstance(one, list) else texts[one] for one in places])}]"
 
 
-def field_of(rows: pa.StructArray, name: str) -> pa.Array:
+def struct_field(rows: pa.StructArray, name: str) -> pa.Array:
     """One column of rows; where a row is null, so is its value. By place, since Arrow takes some names for paths."""
     return pc.struct_field(rows, [rows.type.get_field_index(name)])
 
 
-def values(column: pa.Array, text: str) -> pa.Array:
+def values_to_json(column: pa.Array, text: str) -> pa.Array:
     """Each value as JSON text; null stays null.
 
     Args:
@@ -98,18 +98,18 @@ def values(column: pa.Array, text: str) -> pa.Array:
     """
     if pa.types.is_list(column.type):
         return _lists(column, text)
-    if parse(text).name == "jsonb":
+    if parse_pg_type(text).name == "jsonb":
         return column
-    if parse(text).name == "json":
+    if parse_pg_type(text).name == "json":
         return _on_one_line(column)
-    if parse(text).name == "numeric":
+    if parse_pg_type(text).name == "numeric":
         # Digits, a sign and a point, or the name of what is no number: nothing that JSON would escape.
         return _quoted(column)
     return _encoder(column.type)(column)
 
 
 def _lists(column: pa.ListArray, text: str) -> pa.Array:
-    items = pc.coalesce(values(column.flatten(), text.partition("[")[0]), _NULL)
+    items = pc.coalesce(values_to_json(column.flatten(), text.partition("[")[0]), _NULL)
     lengths = pc.coalesce(pc.list_value_length(column), pa.scalar(0, pa.int32()))
     offsets = pa.concat_arrays([pa.array([0], pa.int32()), pc.cumulative_sum(lengths).cast(pa.int32())])
     joined = pc.binary_join(pa.ListArray.from_arrays(offsets, items), ",")

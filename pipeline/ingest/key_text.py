@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from connectors.types.timestamps import FAR_US, us_of
-from sinks.pg_type import parse
+from sinks.pg_type import parse_pg_type
 
 Text = Callable[[pa.Array], pa.Array]
 _DAY_US = 86_400_000_000
@@ -209,7 +209,7 @@ def key_type(text: str, *, is_enum: bool = True) -> KeyType:
     Raises:
         UnfitKey: it cannot be one.
     """
-    kind = parse(text)
+    kind = parse_pg_type(text)
     if kind.is_array:
         raise UnfitKey("equal arrays need not have the same text")
     if kind.name in _TYPES:

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from connectors.errors import ContractBroken
+from connectors.errors import SourceContractViolation
 
 
-class Reason(StrEnum):
+class MismatchReason(StrEnum):
     """In what the log is another one.
 
     The first ones are about the topics: the source's history may be whole, and only its log is not the same. The
@@ -30,11 +30,11 @@ class Reason(StrEnum):
     @property
     def can_be_continued(self) -> bool:
         """Whether an operator can know that nothing was lost, and let offsets begin anew."""
-        return self in (Reason.TOPIC_REMADE, Reason.PARTITIONS_CHANGED, Reason.OFFSET_GONE)
+        return self in (MismatchReason.TOPIC_REMADE, MismatchReason.PARTITIONS_CHANGED, MismatchReason.OFFSET_GONE)
 
 
 @dataclass(frozen=True)
-class Seen:
+class LogMismatch:
     """One thing that was seen.
 
     Args:
@@ -43,7 +43,7 @@ class Seen:
         remedy: what has to be done before an epoch is opened; empty for nothing.
     """
 
-    reason: Reason
+    reason: MismatchReason
     sentence: str
     topic: str = ""
     remedy: str = ""
@@ -55,14 +55,14 @@ _RESNAPSHOT = (
 )
 
 
-class EpochEnded(ContractBroken):
+class EpochMismatch(SourceContractViolation):
     """The log is not the one any more that a read model was fed from; nothing of the other one was applied.
 
     Args:
         seen: everything that was found.
     """
 
-    def __init__(self, seen: Iterable[Seen]) -> None:
+    def __init__(self, seen: Iterable[LogMismatch]) -> None:
         self.seen = tuple(seen)
         super().__init__("; ".join(f"{one.reason}: {one.sentence}" for one in self.seen))
         if all(one.reason.can_be_continued for one in self.seen):

@@ -10,16 +10,17 @@ from dataclasses import dataclass
 from itertools import chain, compress
 
 import numpy as np
-from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, Message
+from confluent_kafka import TopicPartition as KafkaTopicPartition
 
-from connectors.errors import SystemicError
+from connectors.errors import DependencyUnavailable
 from connectors.kafka import KafkaSettings
-from connectors.records import Records
-from pipeline.ingest.consumer import consumer_settings, failure_of
+from connectors.records import RecordBatch
+from pipeline.ingest.consumer import classify_error, consumer_settings
 from pipeline.ingest.partition_buffer import by_topic, offset_of, partition_of, topic_of
-from sinks.batch import Shard
+from sinks.batch import TopicPartition
 
-Offsets = Mapping[Shard, int]
+Offsets = Mapping[TopicPartition, int]
 
 GROUP = "readmodels.survey"
 """A group's name is asked for, but nobody joins it."""
@@ -27,15 +28,15 @@ GROUP = "readmodels.survey"
 RECORDS_PER_CALL = 1000
 """The fastest on a running broker: a call for more waits for what is not there yet."""
 POLL_S = 0.1
-PIECE_RECORDS = 50_000
-PIECE_BYTES = 32 * 2**20
+CHUNK_RECORDS = 50_000
+CHUNK_BYTES = 32 * 2**20
 """A piece is handed over once it has so many records, or its values so many bytes."""
 STALL_TIMEOUT_S = 60.0
-PROMPTLY = {"fetch.wait.max.ms": 20, "fetch.queue.backoff.ms": 20}
+LOW_LATENCY_FETCH = {"fetch.wait.max.ms": 20, "fetch.queue.backoff.ms": 20}
 """By default, half a second passes before a partition's end is told, and one before a full queue is filled again."""
 
 
-class LogStalled(SystemicError):
+class LogStalled(DependencyUnavailable):
     """A partition cannot be read to its end: the brokers do not send, or a transaction there was never ended."""
 
     remedy = (
@@ -45,16 +46,16 @@ class LogStalled(SystemicError):
 
 
 @dataclass(frozen=True)
-class Piece:
+class LogChunk:
     """Some records, and the next offset of every partition after them."""
 
-    records: tuple[Records, ...]
+    records: tuple[RecordBatch, ...]
     reached: Offsets
 
 
-def pieces(
+def read_log(
     kafka: KafkaSettings, starts: Offsets, ends: Offsets, stall_timeout_s: float = STALL_TIMEOUT_S
-) -> Iterator[Piece]:
+) -> Iterator[LogChunk]:
     """Read every partition from its start to its end, committed records only.
 
     Args:
@@ -62,10 +63,10 @@ def pieces(
 
     Raises:
         LogStalled: nothing came for so long.
-        LogTruncated: the log was cut while it was read.
-        KafkaFailed: the consumer met an error that it cannot mend.
+        OffsetOutOfRange: the log was cut while it was read.
+        ConsumerFailed: the consumer met an error that it cannot mend.
     """
-    with closing(Consumer({**consumer_settings(kafka, GROUP, 10.0, 300.0), **PROMPTLY})) as consumer:
+    with closing(Consumer({**consumer_settings(kafka, GROUP, 10.0, 300.0), **LOW_LATENCY_FETCH})) as consumer:
         reading = _Reading(consumer, starts, ends, stall_timeout_s)
         while reading.behind:
             reading.poll()
@@ -79,16 +80,18 @@ class _Reading:
         self._ends = ends
         self._stall_timeout_s = stall_timeout_s
         self._reached = dict(starts)
-        self._records: defaultdict[str, list[Records]] = defaultdict(list)
+        self._records: defaultdict[str, list[RecordBatch]] = defaultdict(list)
         self._count = 0
         self._bytes = 0
         self._moved_at = time.monotonic()
-        self.behind = {shard for shard, end in ends.items() if starts[shard] < end}
-        consumer.assign([TopicPartition(*shard, starts[shard]) for shard in sorted(self.behind)])
+        self.behind = {topic_partition for topic_partition, end in ends.items() if starts[topic_partition] < end}
+        consumer.assign(
+            [KafkaTopicPartition(*topic_partition, starts[topic_partition]) for topic_partition in sorted(self.behind)]
+        )
 
     @property
     def has_piece(self) -> bool:
-        return self._count >= PIECE_RECORDS or self._bytes >= PIECE_BYTES
+        return self._count >= CHUNK_RECORDS or self._bytes >= CHUNK_BYTES
 
     def poll(self) -> None:
         polled = self._consumer.consume(RECORDS_PER_CALL, POLL_S)
@@ -98,9 +101,14 @@ class _Reading:
             reached = self._met(polled, errors)
             polled = [message for message, error in zip(polled, errors, strict=True) if error is None]
         if polled:
-            shards = zip(map(topic_of, polled), map(partition_of, polled), strict=True)
-            last = dict(zip(shards, map(offset_of, polled), strict=True))
-            reached.update({shard: max(reached.get(shard, 0), offset + 1) for shard, offset in last.items()})
+            topic_partitions = zip(map(topic_of, polled), map(partition_of, polled), strict=True)
+            last = dict(zip(topic_partitions, map(offset_of, polled), strict=True))
+            reached.update(
+                {
+                    topic_partition: max(reached.get(topic_partition, 0), offset + 1)
+                    for topic_partition, offset in last.items()
+                }
+            )
             # At once, so that the messages die young: Python's collector would go through those that are kept.
             for records in by_topic(polled):
                 self._records[records.topic].append(records)
@@ -108,51 +116,55 @@ class _Reading:
             self._bytes += sum(map(len, polled))
         self._move(reached)
 
-    def take(self) -> Piece:
+    def take(self) -> LogChunk:
         records = [self._within(_joined(some)) for some in self._records.values()]
         self._records.clear()
         self._count = self._bytes = 0
-        return Piece(tuple(filter(len, records)), dict(self._reached))
+        return LogChunk(tuple(filter(len, records)), dict(self._reached))
 
-    def _met(self, polled: list[Message], errors: list[KafkaError | None]) -> dict[Shard, int]:
+    def _met(self, polled: list[Message], errors: list[KafkaError | None]) -> dict[TopicPartition, int]:
         ends = {}
         for message, error in zip(polled, errors, strict=True):
             if error is None:
                 continue
-            shard = (topic_of(message), partition_of(message))
+            topic_partition = (topic_of(message), partition_of(message))
             if error.code() == KafkaError._PARTITION_EOF:
-                ends[shard] = offset_of(message)
-            elif failure := failure_of(error, f"{shard[0]}/{shard[1]}"):
+                ends[topic_partition] = offset_of(message)
+            elif failure := classify_error(error, f"{topic_partition[0]}/{topic_partition[1]}"):
                 raise failure
         return ends
 
     def _move(self, reached: Offsets) -> None:
-        for shard, offset in reached.items():
-            if offset > self._reached[shard]:
-                self._reached[shard] = min(offset, self._ends[shard])
+        for topic_partition, offset in reached.items():
+            if offset > self._reached[topic_partition]:
+                self._reached[topic_partition] = min(offset, self._ends[topic_partition])
                 self._moved_at = time.monotonic()
-        done = [shard for shard in reached if shard in self.behind and self._reached[shard] >= self._ends[shard]]
+        done = [
+            topic_partition
+            for topic_partition in reached
+            if topic_partition in self.behind and self._reached[topic_partition] >= self._ends[topic_partition]
+        ]
         if done:
             # Others may go on writing for ever.
-            self._consumer.pause([TopicPartition(*shard) for shard in done])
+            self._consumer.pause([KafkaTopicPartition(*topic_partition) for topic_partition in done])
             self.behind.difference_update(done)
         if self.behind and time.monotonic() - self._moved_at > self._stall_timeout_s:
             topic, partition = min(self.behind)
             place = f"{topic}/{partition} at offset {self._reached[topic, partition]}"
             raise LogStalled(f"nothing came for {self._stall_timeout_s:g} s, first of {len(self.behind)}: {place}")
 
-    def _within(self, records: Records) -> Records:
+    def _within(self, records: RecordBatch) -> RecordBatch:
         """The records that were there when the ends were fixed."""
         ends = np.zeros(int(records.partitions.max()) + 1, np.int64)
         for (topic, partition), end in self._ends.items():
             if topic == records.topic and partition < len(ends):
                 ends[partition] = end
-        return chosen(records, records.offsets < ends[records.partitions])
+        return filter_records(records, records.offsets < ends[records.partitions])
 
 
-def _joined(some: list[Records]) -> Records:
+def _joined(some: list[RecordBatch]) -> RecordBatch:
     """Records of one topic that follow each other, as one."""
-    return Records(
+    return RecordBatch(
         some[0].topic,
         np.concatenate([one.partitions for one in some]),
         np.concatenate([one.offsets for one in some]),
@@ -161,12 +173,12 @@ def _joined(some: list[Records]) -> Records:
     )
 
 
-def chosen(records: Records, which: np.ndarray) -> Records:
+def filter_records(records: RecordBatch, which: np.ndarray) -> RecordBatch:
     """Those records at which a mask is true."""
     if which.all():
         return records
     chosen_ones = which.tolist()
-    return Records(
+    return RecordBatch(
         records.topic,
         records.partitions[which],
         records.offsets[which],

@@ -10,8 +10,8 @@ from typing import cast
 import numpy as np
 from confluent_kafka import Message
 
-from connectors.records import Records
-from sinks.batch import Shard, Span
+from connectors.records import RecordBatch
+from sinks.batch import OffsetRange, TopicPartition
 
 # Typed for records that came from a broker: those always have a place. Called from C, for all records at once.
 topic_of = cast("Callable[[Message], str]", Message.topic)
@@ -19,14 +19,14 @@ partition_of = cast("Callable[[Message], int]", Message.partition)
 offset_of = cast("Callable[[Message], int]", Message.offset)
 
 
-class Polled:
+class PartitionBuffer:
     """What waits for the worker. Only shards that have begun count: others' records come from before a seek."""
 
     def __init__(self) -> None:
         self._messages: list[Message] = []
-        self._taken: dict[Shard, int] = {}
-        self._reached: dict[Shard, int] = {}
-        self._ends: dict[Shard, int] = {}
+        self._taken: dict[TopicPartition, int] = {}
+        self._reached: dict[TopicPartition, int] = {}
+        self._ends: dict[TopicPartition, int] = {}
         self._taken_at = time.monotonic()
 
     @property
@@ -38,64 +38,67 @@ class Polled:
     def lag(self) -> int:
         """Offsets between what was taken and the end of the log, as far as the broker has told it."""
         return sum(
-            max(reached, self._ends.get(shard, 0)) - self._taken[shard] for shard, reached in self._reached.items()
+            max(reached, self._ends.get(topic_partition, 0)) - self._taken[topic_partition]
+            for topic_partition, reached in self._reached.items()
         )
 
     @property
     def is_at_end(self) -> bool:
         """Whether everything that the broker has told of was polled."""
-        return all(self._ends.get(shard, 0) <= reached for shard, reached in self._reached.items())
+        return all(self._ends.get(topic_partition, 0) <= reached for topic_partition, reached in self._reached.items())
 
-    def shards(self) -> set[Shard]:
+    def shards(self) -> set[TopicPartition]:
         """The shards that have begun."""
         return set(self._taken)
 
-    def taken(self) -> dict[Shard, int]:
+    def positions(self) -> dict[TopicPartition, int]:
         """The offset up to which each of them was taken."""
         return dict(self._taken)
 
-    def begin(self, shard: Shard, offset: int) -> None:
+    def begin(self, topic_partition: TopicPartition, offset: int) -> None:
         """Start a shard at an offset; what was polled of it before is from another place."""
-        self.drop([shard])
-        self._taken[shard] = self._reached[shard] = offset
+        self.drop([topic_partition])
+        self._taken[topic_partition] = self._reached[topic_partition] = offset
 
-    def drop(self, shards: Collection[Shard] | Mapping[Shard, int]) -> None:
+    def drop(self, topic_partitions: Collection[TopicPartition] | Mapping[TopicPartition, int]) -> None:
         """Forget shards and their records."""
-        gone = set(shards)
-        for shard in gone:
-            self._taken.pop(shard, None)
-            self._reached.pop(shard, None)
-            self._ends.pop(shard, None)
+        gone = set(topic_partitions)
+        for topic_partition in gone:
+            self._taken.pop(topic_partition, None)
+            self._reached.pop(topic_partition, None)
+            self._ends.pop(topic_partition, None)
         self._messages = [
             message for message in self._messages if (topic_of(message), partition_of(message)) not in gone
         ]
 
-    def add(self, messages: list[Message], ends: Mapping[Shard, int]) -> None:
+    def add(self, messages: list[Message], ends: Mapping[TopicPartition, int]) -> None:
         """Keep what was polled, and the ends of partitions that were met."""
         if messages:
-            shards = list(zip(map(topic_of, messages), map(partition_of, messages), strict=True))
-            offsets = dict(zip(shards, map(offset_of, messages), strict=True))
+            topic_partitions = list(zip(map(topic_of, messages), map(partition_of, messages), strict=True))
+            offsets = dict(zip(topic_partitions, map(offset_of, messages), strict=True))
             if not offsets.keys() <= self._taken.keys():
-                messages = list(compress(messages, [shard in self._taken for shard in shards]))
-            for shard, last in offsets.items():
-                if shard in self._taken:
-                    self._reached[shard] = max(self._reached[shard], last + 1)
+                messages = list(
+                    compress(messages, [topic_partition in self._taken for topic_partition in topic_partitions])
+                )
+            for topic_partition, last in offsets.items():
+                if topic_partition in self._taken:
+                    self._reached[topic_partition] = max(self._reached[topic_partition], last + 1)
             self._messages += messages
-        for shard, end in ends.items():
-            if shard in self._taken:
-                self._reached[shard] = max(self._reached[shard], end)
+        for topic_partition, end in ends.items():
+            if topic_partition in self._taken:
+                self._reached[topic_partition] = max(self._reached[topic_partition], end)
 
-    def tell_ends(self, ends: Mapping[Shard, int]) -> None:
+    def tell_ends(self, ends: Mapping[TopicPartition, int]) -> None:
         """Note the ends of the log that the broker told with its records."""
         self._ends.update(ends)
 
-    def is_worth_taking(self, idle_s: float) -> bool:
+    def has_batch(self, idle_s: float) -> bool:
         """Whether there are records, or the end of a partition was met some time ago."""
         if self._messages:
             return True
         return self._reached != self._taken and time.monotonic() - self._taken_at > idle_s
 
-    def take(self, limit: int) -> tuple[tuple[Records, ...], Span]:
+    def take(self, limit: int) -> tuple[tuple[RecordBatch, ...], OffsetRange]:
         """Take records, at most `limit`, and the span that they are the whole content of."""
         messages, self._messages = self._messages[:limit], self._messages[limit:]
         end = dict(self._reached)
@@ -104,14 +107,16 @@ class Polled:
         end.update(
             zip(zip(map(topic_of, left), map(partition_of, left), strict=True), map(offset_of, left), strict=True)
         )
-        moved = {shard: offset for shard, offset in end.items() if offset != self._taken[shard]}
-        span = Span({shard: self._taken[shard] for shard in moved}, moved)
+        moved = {
+            topic_partition: offset for topic_partition, offset in end.items() if offset != self._taken[topic_partition]
+        }
+        span = OffsetRange({topic_partition: self._taken[topic_partition] for topic_partition in moved}, moved)
         self._taken = end
         self._taken_at = time.monotonic()
         return by_topic(messages), span
 
 
-def by_topic(messages: list[Message]) -> tuple[Records, ...]:
+def by_topic(messages: list[Message]) -> tuple[RecordBatch, ...]:
     """What was polled, topic by topic."""
     topics = list(map(topic_of, messages))
     names = list(dict.fromkeys(topics))
@@ -121,8 +126,8 @@ def by_topic(messages: list[Message]) -> tuple[Records, ...]:
     return tuple(_records(name, list(compress(messages, (column == name).tolist()))) for name in names)
 
 
-def _records(topic: str, messages: list[Message]) -> Records:
-    return Records(
+def _records(topic: str, messages: list[Message]) -> RecordBatch:
+    return RecordBatch(
         topic,
         np.fromiter(map(partition_of, messages), np.int32, len(messages)),
         np.fromiter(map(offset_of, messages), np.int64, len(messages)),

@@ -15,30 +15,30 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from connectors.envelope import NESTED
-from pipeline.definitions import Contract, Table
-from pipeline.ingest.epoch_history import NO_LIVES, Lives
-from pipeline.ingest.json_text import field_of, nested_arrays, objects
+from pipeline.definitions import ModelDefinitions, TableDefinition
+from pipeline.ingest.epoch_history import NO_EPOCHS, EpochHistory
+from pipeline.ingest.json_text import nested_arrays, rows_to_json, struct_field
 from pipeline.ingest.key_text import key_text, part_text
-from sinks.batch import FACTS, PART, PLACE, SPECIAL, Mutations
-from sinks.ordering.fold import fold
-from sinks.ordering.range_tombstone import Fence, FenceKind
-from sinks.ordering.register import REWRITTEN
-from sinks.pg_type import ColumnType, parse
-from sinks.shape import scope
+from sinks.batch import HISTORY_COLUMNS, ORDER_COLUMNS, PART_COLUMNS, SPECIAL_COLUMNS, Mutations
+from sinks.ordering.fold import compact
+from sinks.ordering.range_tombstone import RangeTombstone, TombstoneKind
+from sinks.ordering.register import REWRITE_TIEBREAK
+from sinks.pg_type import PgType, parse_pg_type
+from sinks.shape import tombstone_scope
 
 
 @dataclass(frozen=True)
-class Projected:
+class ProjectionResult:
     """What a table of envelopes asks of a read model."""
 
     mutations: tuple[Mutations, ...]
-    fences: tuple[Fence, ...]
+    range_tombstones: tuple[RangeTombstone, ...]
 
 
 class Projection(Protocol):
     """The shape of one kind of read model."""
 
-    def __call__(self, table: str, envelopes: pa.Table) -> Projected:
+    def __call__(self, table: str, envelopes: pa.Table) -> ProjectionResult:
         """Say what the envelopes of one table, named as in the contract, change."""
 
 
@@ -46,32 +46,35 @@ class Projection(Protocol):
 class RowProjection:
     """Rows, keyed by table and primary key; every version is passed on, for the history."""
 
-    contract: Contract
-    lives: Lives = NO_LIVES
+    definitions: ModelDefinitions
+    epoch_history: EpochHistory = NO_EPOCHS
 
-    def __call__(self, table: str, envelopes: pa.Table) -> Projected:
-        changes, truncates = _apart(_placed(envelopes, self.contract.topic(table), self.lives))
-        fences = _truncates(truncates, [table])
+    def __call__(self, table: str, envelopes: pa.Table) -> ProjectionResult:
+        changes, truncates = _split_truncates(
+            _with_epochs(envelopes, self.definitions.topic(table), self.epoch_history)
+        )
+        range_tombstones = _truncates(truncates, [table])
         if not changes.num_rows:
-            return Projected((), fences)
-        shape = self.contract.tables[table]
+            return ProjectionResult((), range_tombstones)
+        shape = self.definitions.tables[table]
         deleted = pc.equal(changes["op"], "d")
         after, before = changes["after"], changes["before"]
         columns = {
-            name: pc.if_else(deleted, _gone(before, name, shape), field_of(after, name)) for name in shape.columns
+            name: pc.if_else(deleted, _key_only(before, name, shape), struct_field(after, name))
+            for name in shape.columns
         }
         if (special := _special(after, shape)) is not None:
-            columns[SPECIAL] = pc.if_else(deleted, pa.scalar(None, pa.string()), special)
-        facts = dict(zip(FACTS.names, (changes["op"], changes["committed_at"]), strict=True))
-        rows = pa.table({**_place(changes, deleted), **facts, **columns})
-        return Projected((Mutations(table, rows),), fences)
+            columns[SPECIAL_COLUMNS] = pc.if_else(deleted, pa.scalar(None, pa.string()), special)
+        facts = dict(zip(HISTORY_COLUMNS.names, (changes["op"], changes["committed_at"]), strict=True))
+        rows = pa.table({**_order_columns(changes, deleted), **facts, **columns})
+        return ProjectionResult((Mutations(table, rows),), range_tombstones)
 
 
-def _special(images: pa.ChunkedArray, table: Table) -> pa.ChunkedArray | None:
+def _special(images: pa.ChunkedArray, table: TableDefinition) -> pa.ChunkedArray | None:
     """Per row, a JSON object of its arrays of several dimensions, which a column of lists cannot hold, or null."""
     if images.type.get_field_index(NESTED) < 0:
         return None
-    nested = nested_arrays(field_of(images, NESTED).combine_chunks(), table.columns)
+    nested = nested_arrays(struct_field(images, NESTED).combine_chunks(), table.columns)
     if not nested:
         return pa.chunked_array([pa.nulls(len(images), pa.string())])
     rows = zip(*(texts.to_pylist() for texts in nested.values()), strict=True)
@@ -80,9 +83,9 @@ def _special(images: pa.ChunkedArray, table: Table) -> pa.ChunkedArray | None:
     return pa.chunked_array([pa.array([f"{{{','.join(one)}}}" if one else None for one in members], pa.string())])
 
 
-def _gone(before: pa.ChunkedArray, name: str, table: Table) -> pa.ChunkedArray | pa.Scalar:
+def _key_only(before: pa.ChunkedArray, name: str, table: TableDefinition) -> pa.ChunkedArray | pa.Scalar:
     """What a deletion says of a column: the key, and nothing else."""
-    values = field_of(before, name)
+    values = struct_field(before, name)
     return values if name in table.key else pa.scalar(None, values.type)
 
 
@@ -90,30 +93,32 @@ def _gone(before: pa.ChunkedArray, name: str, table: Table) -> pa.ChunkedArray |
 class DocumentProjection:
     """Parts, keyed by document and part; images are made only of what is left after folding."""
 
-    contract: Contract
-    lives: Lives = NO_LIVES
+    definitions: ModelDefinitions
+    epoch_history: EpochHistory = NO_EPOCHS
 
-    def __call__(self, table: str, envelopes: pa.Table) -> Projected:
-        changes, truncates = _apart(_placed(envelopes, self.contract.topic(table), self.lives))
+    def __call__(self, table: str, envelopes: pa.Table) -> ProjectionResult:
+        changes, truncates = _split_truncates(
+            _with_epochs(envelopes, self.definitions.topic(table), self.epoch_history)
+        )
         mutations, scopes = [], []
-        for name, document in self.contract.documents.items():
+        for name, document in self.definitions.documents.items():
             if document.root == table:
-                scopes.append(scope(name, ""))
+                scopes.append(tombstone_scope(name, ""))
                 mutations.append(self._roots(name, table, changes))
             for collection, child in document.collections.items():
                 if child.table == table:
-                    scopes.append(scope(name, collection))
+                    scopes.append(tombstone_scope(name, collection))
                     mutations.append(self._children(name, collection, child.parent, table, changes))
         kept = tuple(mutation for mutation in mutations if mutation.changes.num_rows)
-        return Projected(kept, _truncates(truncates, scopes))
+        return ProjectionResult(kept, _truncates(truncates, scopes))
 
     def _roots(self, document: str, table: str, changes: pa.Table) -> Mutations:
-        shape = self.contract.tables[table]
+        shape = self.definitions.tables[table]
         deleted = pc.equal(changes["op"], "d")
         images = pc.if_else(deleted, changes["before"], changes["after"])
         parts = pa.table(
             {
-                **_place(changes, deleted, is_text_kept=is_text_kept(shape, shape.key)),
+                **_order_columns(changes, deleted, is_text_kept=is_text_kept(shape, shape.key)),
                 "key": key_of(images, shape, shape.key),
                 "part": pa.repeat("", changes.num_rows),
                 "_image": changes["after"],
@@ -124,7 +129,7 @@ class DocumentProjection:
     def _children(
         self, document: str, collection: str, parent: Sequence[str], table: str, changes: pa.Table
     ) -> Mutations:
-        shape = self.contract.tables[table]
+        shape = self.definitions.tables[table]
         owner = key_of(changes["after"], shape, parent)
         former = key_of(changes["before"], shape, parent)
         has_left = pc.and_(former.is_valid(), pc.coalesce(pc.not_equal(owner, former), pa.scalar(True)))
@@ -140,7 +145,7 @@ class DocumentProjection:
             tables.append(
                 pa.table(
                     {
-                        **_place(rows, deleted, is_text_kept=is_text_kept(shape, shape.key)),
+                        **_order_columns(rows, deleted, is_text_kept=is_text_kept(shape, shape.key)),
                         "key": rows["_key"],
                         "part": part,
                         "_image": rows["after"],
@@ -149,39 +154,41 @@ class DocumentProjection:
             )
         return self._mutations(document, shape, pa.concat_tables(tables))
 
-    def _mutations(self, document: str, shape: Table, parts: pa.Table) -> Mutations:
+    def _mutations(self, document: str, shape: TableDefinition, parts: pa.Table) -> Mutations:
         # Folded after the fan-out: a row's own last version says nothing of the documents that it passed through.
-        folded = fold(parts, ("key", "part"))
+        folded = compact(parts, ("key", "part"))
         alive = pc.if_else(folded["_deleted"], pa.scalar(None, folded["_image"].type), folded["_image"])
-        images = objects(alive.combine_chunks(), dict(shape.columns))
+        images = rows_to_json(alive.combine_chunks(), dict(shape.columns))
         changes = folded.drop_columns(["_image"]).append_column("image", images)
-        return Mutations(document, changes.select([*PLACE.names, *PART.names]))
+        return Mutations(document, changes.select([*ORDER_COLUMNS.names, *PART_COLUMNS.names]))
 
 
-def key_of(images: pa.ChunkedArray, table: Table, key: Sequence[str]) -> pa.ChunkedArray:
+def key_of(images: pa.ChunkedArray, table: TableDefinition, key: Sequence[str]) -> pa.ChunkedArray:
     """The key of the document that rows belong to, by the columns of the table that hold it."""
-    return key_text([field_of(images, name) for name in key], [table.columns[name] for name in key])
+    return key_text([struct_field(images, name) for name in key], [table.columns[name] for name in key])
 
 
-def part_of(images: pa.ChunkedArray, table: Table) -> pa.ChunkedArray:
+def part_of(images: pa.ChunkedArray, table: TableDefinition) -> pa.ChunkedArray:
     """A child row's own key, as it names a part of a document."""
-    return part_text([field_of(images, name) for name in table.key], [table.columns[name] for name in table.key])
+    return part_text([struct_field(images, name) for name in table.key], [table.columns[name] for name in table.key])
 
 
-def _placed(envelopes: pa.Table, topic: str, lives: Lives) -> pa.Table:
+def _with_epochs(envelopes: pa.Table, topic: str, epoch_history: EpochHistory) -> pa.Table:
     """Envelopes with the epochs that lead their order, and offsets that go on growing from epoch to epoch."""
     partitions, offsets = (envelopes[name].to_numpy().astype(np.int64) for name in ("partition", "offset"))
-    epochs, stored = lives.place(topic, partitions, offsets)
+    epochs, stored = epoch_history.order_keys(topic, partitions, offsets)
     at = envelopes.schema.get_field_index("offset")
     return envelopes.set_column(at, "offset", pa.array(stored)).append_column("epoch", pa.array(epochs, pa.int32()))
 
 
-def is_text_kept(table: Table, key: Sequence[str]) -> bool:
+def is_text_kept(table: TableDefinition, key: Sequence[str]) -> bool:
     """Whether equal keys are sent as the same text, so that an update to an equal key is sent as an update."""
-    return all(parse(table.columns[name]) != ColumnType("numeric") for name in key)
+    return all(parse_pg_type(table.columns[name]) != PgType("numeric") for name in key)
 
 
-def _place(changes: pa.Table, deleted: pa.ChunkedArray, *, is_text_kept: bool = True) -> dict[str, pa.ChunkedArray]:
+def _order_columns(
+    changes: pa.Table, deleted: pa.ChunkedArray, *, is_text_kept: bool = True
+) -> dict[str, pa.ChunkedArray]:
     """The columns of PLACE.
 
     Args:
@@ -190,7 +197,7 @@ def _place(changes: pa.Table, deleted: pa.ChunkedArray, *, is_text_kept: bool = 
     """
     tie = changes["snapshot"].cast(pa.int8())
     if not is_text_kept:
-        tie = pc.if_else(deleted, tie, pa.scalar(REWRITTEN, pa.int8()))
+        tie = pc.if_else(deleted, tie, pa.scalar(REWRITE_TIEBREAK, pa.int8()))
     columns = (
         changes["epoch"],
         changes["snapshot"],
@@ -201,10 +208,10 @@ def _place(changes: pa.Table, deleted: pa.ChunkedArray, *, is_text_kept: bool = 
         changes["partition"],
         deleted,
     )
-    return dict(zip(PLACE.names, columns, strict=True))
+    return dict(zip(ORDER_COLUMNS.names, columns, strict=True))
 
 
-def _apart(envelopes: pa.Table) -> tuple[pa.Table, pa.Table]:
+def _split_truncates(envelopes: pa.Table) -> tuple[pa.Table, pa.Table]:
     """The changes of rows, and the truncates."""
     is_truncate = pc.equal(envelopes["op"], "t")
     if not pc.any(is_truncate).as_py():
@@ -212,6 +219,6 @@ def _apart(envelopes: pa.Table) -> tuple[pa.Table, pa.Table]:
     return envelopes.filter(pc.invert(is_truncate)), envelopes.filter(is_truncate)
 
 
-def _truncates(truncates: pa.Table, scopes: Iterable[str]) -> tuple[Fence, ...]:
+def _truncates(truncates: pa.Table, scopes: Iterable[str]) -> tuple[RangeTombstone, ...]:
     told = truncates.select(["epoch", "commit_lsn", "lsn", "committed_at"]).to_pylist()
-    return tuple(Fence(scope=name, kind=FenceKind.TRUNCATE, **one) for one in told for name in scopes)
+    return tuple(RangeTombstone(scope=name, kind=TombstoneKind.TRUNCATE, **one) for one in told for name in scopes)

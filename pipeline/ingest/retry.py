@@ -11,27 +11,27 @@ from typing import Protocol, TypeVar
 import structlog
 import tenacity
 
-from connectors.errors import BadRecord, ContractBroken, SystemicError
-from pipeline.definitions import InvalidContract
+from connectors.errors import DependencyUnavailable, SourceContractViolation, UnreadableRecord
+from pipeline.definitions import InvalidDefinitions
 from pipeline.memory_limit import MemoryExhausted
 from sinks.errors import (
     GenerationBroken,
     GenerationMissing,
     MutationRejected,
-    ProgressLost,
-    StoreBroken,
+    OffsetGap,
+    StoreNeedsRestart,
     StoreUnavailable,
 )
 
 log = structlog.get_logger()
 Answer = TypeVar("Answer")
 
-LONGEST_PAUSE_S = 10.0
-SAID_EVERY_S = 10.0
+MAX_PAUSE_S = 10.0
+LOG_INTERVAL_S = 10.0
 """How often a worker says that it still waits; it tries more often than that."""
 
 
-class Verdict(Enum):
+class RecoveryAction(Enum):
     """What a worker does after an error."""
 
     RETRY = auto()
@@ -44,31 +44,31 @@ class Verdict(Enum):
     """Going on would lose or spoil something: stop, and say what the operator has to do."""
 
 
-_VERDICTS: dict[type[Exception], Verdict] = {
-    StoreUnavailable: Verdict.RETRY,
-    SystemicError: Verdict.RETRY,
-    StoreBroken: Verdict.RESTART,
-    MemoryError: Verdict.RESTART,
-    MemoryExhausted: Verdict.RESTART,
-    ProgressLost: Verdict.REWIND,
-    BadRecord: Verdict.STOP,
-    ContractBroken: Verdict.STOP,
-    InvalidContract: Verdict.STOP,
-    GenerationMissing: Verdict.STOP,
-    GenerationBroken: Verdict.STOP,
-    MutationRejected: Verdict.STOP,
+_VERDICTS: dict[type[Exception], RecoveryAction] = {
+    StoreUnavailable: RecoveryAction.RETRY,
+    DependencyUnavailable: RecoveryAction.RETRY,
+    StoreNeedsRestart: RecoveryAction.RESTART,
+    MemoryError: RecoveryAction.RESTART,
+    MemoryExhausted: RecoveryAction.RESTART,
+    OffsetGap: RecoveryAction.REWIND,
+    UnreadableRecord: RecoveryAction.STOP,
+    SourceContractViolation: RecoveryAction.STOP,
+    InvalidDefinitions: RecoveryAction.STOP,
+    GenerationMissing: RecoveryAction.STOP,
+    GenerationBroken: RecoveryAction.STOP,
+    MutationRejected: RecoveryAction.STOP,
 }
 
 
-def verdict(error: BaseException) -> Verdict:
+def action_for(error: BaseException) -> RecoveryAction:
     """What follows from an error; a type that the table does not know stops the worker."""
     for kind in type(error).__mro__:
         if kind in _VERDICTS:
             return _VERDICTS[kind]
-    return Verdict.STOP
+    return RecoveryAction.STOP
 
 
-class GivenUp(Exception):
+class StopRequested(Exception):
     """The worker was told to end while it waited for something to come back; nothing is lost."""
 
 
@@ -82,7 +82,7 @@ class NotesWaits(Protocol):
         """Note that the action succeeded."""
 
 
-class Patience:
+class Retrier:
     """Does a thing again while the policy says so, with growing and jittered pauses, until it is told to end.
 
     Args:
@@ -98,19 +98,19 @@ class Patience:
         """Call `function` until it answers.
 
         Raises:
-            GivenUp: `until` was set first.
+            StopRequested: `until` was set first.
         """
         retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(lambda error: verdict(error) is Verdict.RETRY),
-            wait=tenacity.wait_random_exponential(multiplier=0.2, max=LONGEST_PAUSE_S),
+            retry=tenacity.retry_if_exception(lambda error: action_for(error) is RecoveryAction.RETRY),
+            wait=tenacity.wait_random_exponential(multiplier=0.2, max=MAX_PAUSE_S),
             sleep=tenacity.sleep_using_event(self._until),
             stop=tenacity.stop_when_event_set(self._until),
-            before_sleep=_Waiting(action, self._activity),
+            before_sleep=_RetryLog(action, self._activity),
         )
         try:
             answer: Answer = retrying(function)
         except tenacity.RetryError as error:
-            raise GivenUp(action) from error
+            raise StopRequested(action) from error
         if retrying.statistics.get("attempt_number", 1) > 1:
             log.info("going on", action=action, after_s=round(retrying.statistics["idle_for"], 1))
             if self._activity is not None:
@@ -118,7 +118,7 @@ class Patience:
         return answer
 
 
-class _Waiting:
+class _RetryLog:
     """Says for what something waits: at once, where the reason changes, and then now and again."""
 
     def __init__(self, action: str, activity: NotesWaits | None) -> None:
@@ -132,7 +132,7 @@ class _Waiting:
         if self._activity is not None and error is not None:
             self._activity.wait(self._action, error)
         reason, now = str(error), time.monotonic()
-        if reason == self._said and now - self._said_at < SAID_EVERY_S:
+        if reason == self._said and now - self._said_at < LOG_INTERVAL_S:
             return
         self._said, self._said_at = reason, now
         remedy = getattr(error, "remedy", None)

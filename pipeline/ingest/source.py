@@ -14,30 +14,31 @@ from contextvars import copy_context
 from functools import partial
 
 import structlog
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message
+from confluent_kafka import TopicPartition as KafkaTopicPartition
 
 from connectors.kafka import KafkaSettings
-from pipeline.ingest.buffer import Handover, RawBatch
-from pipeline.ingest.consumer import consumer_settings, failure_of
+from pipeline.ingest.buffer import PolledBatch, RecordBuffer
+from pipeline.ingest.consumer import classify_error, consumer_settings
 from pipeline.ingest.partition_buffer import offset_of, partition_of, topic_of
 from pipeline.worker_settings import BatchSettings
-from sinks.batch import Progress, Shard, Span
+from sinks.batch import OffsetRange, Progress, TopicPartition
 
 log = structlog.get_logger()
 
 POLL_S = 0.1
-FULL_S = 5.0
+MAX_FULL_WAIT_S = 5.0
 """How long the group waits at most for a worker that has no room: polling is also what keeps it a member."""
-REST = 3
+LINGER_FACTOR = 3
 """How many times as long as a batch took the next one may come together. A write of few records costs a store about
 what one of some hundred does, so that a steady trickle would keep both of them busy with nothing but overhead."""
-LONGEST_REST_S = 0.25
+MAX_LINGER_S = 0.25
 """How long it may be at most; the first record after a pause is handed over at once."""
-DRAIN = 2_000
+CONSUME_SIZE = 2_000
 """Records taken per call: a call for more waits until its time is over where there are fewer."""
 
 
-class Source:
+class KafkaSource:
     """Topics, read as one member of a consumer group.
 
     Args:
@@ -60,59 +61,61 @@ class Source:
         self._consumer = Consumer(
             consumer_settings(kafka, group, settings.session_timeout_s, settings.max_poll_interval_s)
         )
-        self._handover = Handover(settings.max_records)
+        self._buffer = RecordBuffer(settings.max_records)
         self._ended = threading.Event()
         # In this context, so that the thread's log lines name the same model.
         polling = partial(copy_context().run, self._poll_until_ended)
         self._thread = threading.Thread(target=polling, name="source", daemon=True)
 
-    def batches(self, until: threading.Event, after: Callable[[], Progress]) -> Iterator[RawBatch]:
-        """Yield what comes, until `until` is set; then leave the group. Where nothing came, a batch is empty.
+    def batches(self, stop: threading.Event, after: Callable[[], Progress]) -> Iterator[PolledBatch]:
+        """Yield what comes, until `stop` is set; then leave the group. Where nothing came, a batch is empty.
 
         Args:
             after: asks the store how far it is; called whenever partitions are assigned or the store went back.
 
         Raises:
-            LogTruncated: the log does not hold the store's offset.
-            KafkaFailed: the consumer met an error that it cannot mend.
+            OffsetOutOfRange: the log does not hold the store's offset.
+            ConsumerFailed: the consumer met an error that it cannot mend.
         """
         self._consumer.subscribe(self._topics, on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
         self._thread.start()
         try:
-            while not until.is_set():
+            while not stop.is_set():
                 self._place(after)
-                batch = self._handover.take(POLL_S, self._paused)
+                batch = self._buffer.take(POLL_S, self._paused)
                 taken_at = time.monotonic()
                 yield batch
-                self._handover.put_down()
+                self._buffer.batch_done()
                 if batch.span.end:
-                    self._handover.rest(min((time.monotonic() - taken_at) * REST, LONGEST_REST_S))
+                    self._buffer.linger(min((time.monotonic() - taken_at) * LINGER_FACTOR, MAX_LINGER_S))
         finally:
             self._ended.set()
-            self._handover.put_down()
+            self._buffer.batch_done()
             self._thread.join()
 
-    def commit(self, span: Span) -> None:
+    def commit(self, span: OffsetRange) -> None:
         """Mirror what the store holds in the group's offsets; nothing depends on it."""
-        self._handover.mirror(span.end)
+        self._buffer.queue_commit(span.end)
 
-    def positions(self) -> dict[Shard, int]:
+    def positions(self) -> dict[TopicPartition, int]:
         """The next offset of every shard that was not handed over yet; between two batches, what the store holds."""
-        return self._handover.positions()
+        return self._buffer.positions()
 
     def lag(self) -> int:
         """The offsets that were not handed over yet, up to the end of the log as far as the broker has told it."""
-        return self._handover.lag()
+        return self._buffer.lag()
 
-    def rewind(self, stored: Mapping[Shard, int]) -> None:
+    def rewind(self, stored: Mapping[TopicPartition, int]) -> None:
         """Read these shards again from where the store stands: it has gone back."""
-        self._handover.rewound(stored.keys())
+        self._buffer.reset(stored.keys())
 
     def _place(self, after: Callable[[], Progress]) -> None:
-        unplaced = self._handover.unplaced()
+        unplaced = self._buffer.awaiting_offset()
         if unplaced:
             progress = after()
-            self._handover.place({shard: progress.of(shard) for shard in unplaced})
+            self._buffer.assign_offsets(
+                {topic_partition: progress.next_offset(topic_partition) for topic_partition in unplaced}
+            )
 
     def _poll_until_ended(self) -> None:
         try:
@@ -120,35 +123,38 @@ class Source:
                 self._seek()
                 self._mirror()
                 # Not by pausing partitions: the client takes up a partition that was paused only a second later.
-                has_room = self._handover.await_room(FULL_S, self._ended)
+                has_room = self._buffer.wait_for_room(MAX_FULL_WAIT_S, self._ended)
                 first = self._consumer.poll(POLL_S if has_room else 0)
                 if first is not None:
-                    self._receive([first, *self._consumer.consume(DRAIN, 0)] if has_room else [first])
+                    self._receive([first, *self._consumer.consume(CONSUME_SIZE, 0)] if has_room else [first])
         except Exception as error:  # noqa: BLE001 - the worker's thread raises it
-            self._handover.fail(error)
+            self._buffer.fail(error)
         finally:
             self._mirror(is_last=True)
             self._consumer.close()
 
     def _seek(self) -> None:
-        for shard, offset in self._handover.placed().items():
-            place = TopicPartition(*shard, offset)
+        for topic_partition, offset in self._buffer.take_seeks().items():
+            place = KafkaTopicPartition(*topic_partition, offset)
             try:
                 self._consumer.seek(place)
                 self._consumer.resume([place])
             except KafkaException as error:
                 # A partition that was just assigned cannot be sought at once; one that was just revoked never.
-                if error.args[0].code() == KafkaError._STATE and shard in self._assignment():
-                    self._handover.place_again(shard, offset)
+                if error.args[0].code() == KafkaError._STATE and topic_partition in self._assignment():
+                    self._buffer.retry_seek(topic_partition, offset)
                 continue
-            self._handover.begin(shard, offset)
+            self._buffer.started(topic_partition, offset)
 
-    def _assignment(self) -> set[Shard]:
-        return set(_shards(self._consumer.assignment()))
+    def _assignment(self) -> set[TopicPartition]:
+        return set(_topic_partitions(self._consumer.assignment()))
 
     def _mirror(self, *, is_last: bool = False) -> None:
         # On this thread: the client blocks for ever in a commit while another thread of ours polls.
-        offsets = [TopicPartition(*shard, offset) for shard, offset in self._handover.mirrored().items()]
+        offsets = [
+            KafkaTopicPartition(*topic_partition, offset)
+            for topic_partition, offset in self._buffer.take_commits().items()
+        ]
         try:
             if offsets and is_last:
                 self._consumer.commit(offsets=offsets, asynchronous=False)
@@ -159,50 +165,56 @@ class Source:
 
     def _receive(self, messages: list[Message]) -> None:
         errors = list(map(Message.error, messages))
-        ends: dict[Shard, int] = {}
+        ends: dict[TopicPartition, int] = {}
         if any(errors):
             for message, error in zip(messages, errors, strict=True):
                 if error is not None:
-                    self._judge(message, error, ends)
+                    self._handle_error(message, error, ends)
             messages = [message for message, error in zip(messages, errors, strict=True) if error is None]
-        self._handover.add(messages, ends, self._log_ends())
+        self._buffer.add(messages, ends, self._log_ends())
 
-    def _log_ends(self) -> dict[Shard, int]:
+    def _log_ends(self) -> dict[TopicPartition, int]:
         # From memory: the client keeps what came with the records. Of a partition without any, it knows nothing yet.
         places = self._consumer.assignment()
         told = [self._consumer.get_watermark_offsets(place, cached=True) for place in places]
-        return {shard: ends[1] for shard, ends in zip(_shards(places), told, strict=True) if ends is not None}
+        return {
+            topic_partition: ends[1]
+            for topic_partition, ends in zip(_topic_partitions(places), told, strict=True)
+            if ends is not None
+        }
 
-    def _judge(self, message: Message, error: KafkaError, ends: dict[Shard, int]) -> None:
-        shard = (topic_of(message), partition_of(message))
+    def _handle_error(self, message: Message, error: KafkaError, ends: dict[TopicPartition, int]) -> None:
+        topic_partition = (topic_of(message), partition_of(message))
         if error.code() == KafkaError._PARTITION_EOF:
-            ends[shard] = offset_of(message)
-        elif failure := failure_of(error, f"{shard[0]}/{shard[1]}"):
-            self._handover.fail(failure)
+            ends[topic_partition] = offset_of(message)
+        elif failure := classify_error(error, f"{topic_partition[0]}/{topic_partition[1]}"):
+            self._buffer.fail(failure)
 
-    def _assigned(self, consumer: Consumer, places: list[TopicPartition]) -> None:
+    def _assigned(self, consumer: Consumer, places: list[KafkaTopicPartition]) -> None:
         # Some may be fetched before the pause: what nobody has deleted is there, and at zero nothing need be.
-        starts = [TopicPartition(*shard, OFFSET_BEGINNING) for shard in _shards(places)]
+        starts = [
+            KafkaTopicPartition(*topic_partition, OFFSET_BEGINNING) for topic_partition in _topic_partitions(places)
+        ]
         consumer.incremental_assign(starts)
         consumer.pause(starts)
-        self._handover.assigned(list(_shards(places)))
+        self._buffer.assigned(list(_topic_partitions(places)))
         log.info("partitions assigned", count=len(places))
 
-    def _revoked(self, consumer: Consumer, places: list[TopicPartition]) -> None:
+    def _revoked(self, consumer: Consumer, places: list[KafkaTopicPartition]) -> None:
         """Wait for the batch in hand, so that the next owner need not repeat it; then give the partitions back."""
-        self._handover.forget(list(_shards(places)))
-        if not self._handover.await_put_down(self._drain_timeout_s):
+        self._buffer.revoke(list(_topic_partitions(places)))
+        if not self._buffer.wait_batch_done(self._drain_timeout_s):
             log.warning("partitions revoked in mid-batch", after_s=self._drain_timeout_s)
         self._mirror(is_last=True)
         consumer.incremental_unassign(places)
         log.info("partitions revoked", count=len(places))
 
-    def _lost(self, consumer: Consumer, places: list[TopicPartition]) -> None:
+    def _lost(self, consumer: Consumer, places: list[KafkaTopicPartition]) -> None:
         """Others have these partitions already: drop what is polled, commit nothing."""
-        self._handover.forget(list(_shards(places)))
+        self._buffer.revoke(list(_topic_partitions(places)))
         consumer.incremental_unassign(places)
         log.warning("partitions lost", count=len(places))
 
 
-def _shards(places: Iterable[TopicPartition]) -> Iterator[Shard]:
+def _topic_partitions(places: Iterable[KafkaTopicPartition]) -> Iterator[TopicPartition]:
     return ((place.topic, place.partition) for place in places)

@@ -10,7 +10,7 @@ from pipeline.ingest.control_topic import ControlTopicMissing, read_control, sto
 _PREFIX = "duckdb directory/"
 
 
-def note_directory(kafka: KafkaSettings, directory: Path) -> None:
+def record_directory(kafka: KafkaSettings, directory: Path) -> None:
     """Note an absolute path.
 
     Raises:
@@ -19,7 +19,7 @@ def note_directory(kafka: KafkaSettings, directory: Path) -> None:
     store_control(kafka, {f"{_PREFIX}{directory}": b"{}"})
 
 
-def noted_directories(kafka: KafkaSettings) -> list[Path]:
+def recorded_directories(kafka: KafkaSettings) -> list[Path]:
     """Read the paths that were noted; on another machine they need not exist.
 
     Raises:

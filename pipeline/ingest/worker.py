@@ -10,34 +10,34 @@ from typing import Protocol
 import pyarrow as pa
 import structlog
 
-from connectors.decode.decoder import Decoded, Rejected
-from connectors.errors import BadRecord
-from connectors.records import Records
+from connectors.decode.decoder import DecodedBatch, RejectedRecord
+from connectors.errors import UnreadableRecord
+from connectors.records import RecordBatch
 from pipeline.crash_report import name_records
-from pipeline.ingest.accumulator import Gathered
-from pipeline.ingest.buffer import RawBatch
-from pipeline.ingest.projection import Projected, Projection
-from pipeline.ingest.retry import GivenUp, NotesWaits, Patience
-from pipeline.ingest.source import Source
-from pipeline.worker_settings import NOTHING_GATHERED
-from sinks.batch import Batch, Mutations, Shard, Span
-from sinks.errors import ProgressLost
-from sinks.ordering.range_tombstone import Fence
+from pipeline.ingest.accumulator import BatchAccumulator
+from pipeline.ingest.buffer import PolledBatch
+from pipeline.ingest.projection import Projection, ProjectionResult
+from pipeline.ingest.retry import NotesWaits, Retrier, StopRequested
+from pipeline.ingest.source import KafkaSource
+from pipeline.worker_settings import NO_ACCUMULATION
+from sinks.batch import Batch, Mutations, OffsetRange, TopicPartition
+from sinks.errors import OffsetGap
+from sinks.ordering.range_tombstone import RangeTombstone
 from sinks.sink import Sink
 
 log = structlog.get_logger()
 
-LOOK_BACK_EVERY_S = 2.0
+PROGRESS_CHECK_INTERVAL_S = 2.0
 
 
-class Decodes(Protocol):
+class RecordDecoder(Protocol):
     """Turns records of one topic into envelopes."""
 
-    def decode(self, records: Records) -> Decoded:
+    def decode(self, records: RecordBatch) -> DecodedBatch:
         """See `connectors.decode.decoder.Decoder`."""
 
 
-class RecordRejected(BadRecord):
+class RecordRejected(UnreadableRecord):
     """A record of the log cannot be read; the worker stops before it, so that nothing is lost."""
 
 
@@ -46,68 +46,68 @@ class Worker:
 
     Args:
         tables: the contract's table of every topic.
-        gathered: what joins batches into larger ones.
+        accumulator: what joins batches into larger ones.
     """
 
     def __init__(
         self,
-        source: Source,
-        decoder: Decodes,
+        source: KafkaSource,
+        decoder: RecordDecoder,
         projection: Projection,
         sink: Sink,
         tables: Mapping[str, str],
-        gathered: Gathered | None = None,
+        accumulator: BatchAccumulator | None = None,
     ) -> None:
         self._source = source
         self._decoder = decoder
         self._projection = projection
         self._sink = sink
         self._tables = tables
-        self._gathered = Gathered(NOTHING_GATHERED, ()) if gathered is None else gathered
-        self._looks_back_at = time.monotonic() + LOOK_BACK_EVERY_S
+        self._accumulator = BatchAccumulator(NO_ACCUMULATION, ()) if accumulator is None else accumulator
+        self._looks_back_at = time.monotonic() + PROGRESS_CHECK_INTERVAL_S
 
     def run(
         self,
-        until: threading.Event,
+        stop: threading.Event,
         is_done: Callable[[Sink], bool] = lambda _: False,
         activity: NotesWaits | None = None,
     ) -> None:
-        """Carry changes to the sink until `until` is set or `is_done` says so, then finish the batch in hand."""
-        patience = Patience(until, activity)
+        """Carry changes to the sink until `stop` is set or `is_done` says so, then finish the batch in hand."""
+        patience = Retrier(stop, activity)
         try:
             patience("prepare the store", self._sink.prepare)
-            for polled in self._source.batches(until, after=lambda: patience("read progress", self._sink.progress)):
+            for polled in self._source.batches(stop, after=lambda: patience("read progress", self._sink.progress)):
                 if polled.span.end:
-                    self._take_in(polled, patience)
-                if not self._gathered.is_empty and self._gathered.is_due(len(polled), self._source.lag()):
+                    self._decode_and_project(polled, patience)
+                if not self._accumulator.is_empty and self._accumulator.should_flush(len(polled), self._source.lag()):
                     self._write(patience)
-                self._look_back(patience)
+                self._check_progress(patience)
                 if is_done(self._sink):
-                    until.set()
-            if not self._gathered.is_empty:
+                    stop.set()
+            if not self._accumulator.is_empty:
                 self._write(patience)
-        except GivenUp as unfinished:
+        except StopRequested as unfinished:
             log.info("ended while waiting", action=str(unfinished))
 
-    def held(self) -> set[Shard]:
+    def assigned(self) -> set[TopicPartition]:
         """The shards that this process reads for its generation."""
         return set(self._source.positions())
 
-    def _take_in(self, polled: RawBatch, patience: Patience) -> None:
+    def _decode_and_project(self, polled: PolledBatch, patience: Retrier) -> None:
         try:
             decoded = patience("decode", lambda: self._decode(polled))
         except Exception:
             # What came before the record that stops the worker is not lost, and is shown.
-            if not self._gathered.is_empty:
+            if not self._accumulator.is_empty:
                 self._write(patience)
             raise
-        self._gathered.add(self._project(decoded, polled.span))
+        self._accumulator.add(self._project(decoded, polled.span))
 
-    def _write(self, patience: Patience) -> None:
-        batch = self._gathered.take()
+    def _write(self, patience: Retrier) -> None:
+        batch = self._accumulator.flush()
         try:
             patience("write", lambda: self._sink.write(batch))
-        except ProgressLost as lost:
+        except OffsetGap as lost:
             self._rewind(lost)
         except Exception as error:
             name_records(error, batch.span)
@@ -116,30 +116,34 @@ class Worker:
             # Last on purpose: a crash above repeats the batch. Repeating is harmless; loss is not.
             self._source.commit(batch.span)
 
-    def _look_back(self, patience: Patience) -> None:
+    def _check_progress(self, patience: Retrier) -> None:
         """See now and then whether the store still holds all that it was given, also where nothing new comes."""
-        if not self._gathered.is_empty or time.monotonic() < self._looks_back_at:
+        if not self._accumulator.is_empty or time.monotonic() < self._looks_back_at:
             return
         progress = patience("read progress", self._sink.progress)
         given = self._source.positions()
-        lost = {shard: progress.of(shard) for shard, offset in given.items() if progress.of(shard) < offset}
+        lost = {
+            topic_partition: progress.next_offset(topic_partition)
+            for topic_partition, offset in given.items()
+            if progress.next_offset(topic_partition) < offset
+        }
         if lost:
-            self._rewind(ProgressLost(lost))
-        self._looks_back_at = time.monotonic() + LOOK_BACK_EVERY_S
+            self._rewind(OffsetGap(lost))
+        self._looks_back_at = time.monotonic() + PROGRESS_CHECK_INTERVAL_S
 
-    def _rewind(self, lost: ProgressLost) -> None:
+    def _rewind(self, lost: OffsetGap) -> None:
         log.warning("the store has gone back", reason=str(lost), remedy=lost.remedy)
-        self._gathered.drop()
+        self._accumulator.drop()
         self._source.rewind(lost.stored)
 
-    def _decode(self, polled: RawBatch) -> list[tuple[Records, Decoded]]:
+    def _decode(self, polled: PolledBatch) -> list[tuple[RecordBatch, DecodedBatch]]:
         decoded = [(records, self._decoder.decode(records)) for records in polled.records]
         rejected = [one for _, answer in decoded for one in answer.rejected]
         if rejected:
             raise RecordRejected(_first_of(rejected))
         return decoded
 
-    def _project(self, decoded: Iterable[tuple[Records, Decoded]], span: Span) -> Batch:
+    def _project(self, decoded: Iterable[tuple[RecordBatch, DecodedBatch]], span: OffsetRange) -> Batch:
         projected = [
             self._projection(self._tables[records.topic], envelopes)
             for records, answer in decoded
@@ -148,7 +152,7 @@ class Worker:
         return Batch(_merged(projected), _fences(projected), span)
 
 
-def _merged(projected: Iterable[Projected]) -> tuple[Mutations, ...]:
+def _merged(projected: Iterable[ProjectionResult]) -> tuple[Mutations, ...]:
     """One table of changes per target."""
     tables: dict[str, list[pa.Table]] = {}
     for one in projected:
@@ -157,21 +161,21 @@ def _merged(projected: Iterable[Projected]) -> tuple[Mutations, ...]:
     return tuple(Mutations(target, pa.concat_tables(changes)) for target, changes in tables.items())
 
 
-def _fences(projected: Iterable[Projected]) -> tuple[Fence, ...]:
-    return tuple(fence for one in projected for fence in one.fences)
+def _fences(projected: Iterable[ProjectionResult]) -> tuple[RangeTombstone, ...]:
+    return tuple(range_tombstone for one in projected for range_tombstone in one.range_tombstones)
 
 
-def _first_of(rejected: list[Rejected]) -> str:
+def _first_of(rejected: list[RejectedRecord]) -> str:
     first = rejected[0]
     others = f", and {len(rejected) - 1} more in this batch" if len(rejected) > 1 else ""
     return f"{first.topic}/{first.partition} offset {first.offset}: {first.reason}{others}"
 
 
-def has_reached(ends: Mapping[Shard, int]) -> Callable[[Sink], bool]:
+def caught_up_to(ends: Mapping[TopicPartition, int]) -> Callable[[Sink], bool]:
     """Whether a sink holds everything below these offsets, whoever wrote it."""
 
     def is_done(sink: Sink) -> bool:
         progress = sink.progress()
-        return all(progress.of(shard) >= end for shard, end in ends.items())
+        return all(progress.next_offset(topic_partition) >= end for topic_partition, end in ends.items())
 
     return is_done

@@ -31,24 +31,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from connectors.topics import FOREVER, Topic
-from pipeline.log_scan.finding import Finding, Reason
-from pipeline.log_scan.scan import PartitionLog, Survey
-from sinks.ordering.range_tombstone import Fence, FenceKind, Fences
-from sinks.shape import ROOT, RowShape, Shape, scope
+from connectors.topics import UNLIMITED, Topic
+from pipeline.log_scan.finding import FindingReason, LogFinding
+from pipeline.log_scan.scan import LogScan, PartitionLog
+from sinks.ordering.range_tombstone import RangeTombstone, RangeTombstones, TombstoneKind
+from sinks.shape import ROOT, RowShape, Shape, tombstone_scope
 
 
 @dataclass(frozen=True)
-class Judgement:
+class Assessment:
     """Whether a model can be rebuilt.
 
     Args:
         findings: what was found, the fatal ones first.
-        fences: what the new generation is to be given before anything of the log.
+        range_tombstones: what the new generation is to be given before anything of the log.
     """
 
-    findings: tuple[Finding, ...]
-    fences: tuple[Fence, ...] = ()
+    findings: tuple[LogFinding, ...]
+    range_tombstones: tuple[RangeTombstone, ...] = ()
 
     @property
     def is_refused(self) -> bool:
@@ -63,17 +63,17 @@ def scopes_of(shapes: Iterable[Shape]) -> list[str]:
         if isinstance(shape, RowShape):
             scopes.append(shape.table)
         else:
-            scopes += [scope(shape.name, collection) for collection in (ROOT, *shape.collections)]
+            scopes += [tombstone_scope(shape.name, collection) for collection in (ROOT, *shape.collections)]
     return scopes
 
 
-def judge(
-    survey: Survey,
+def assess(
+    scan: LogScan,
     topics: Mapping[str, Topic],
     scopes: Sequence[str],
-    recorded: Sequence[Fence] = (),
+    recorded: Sequence[RangeTombstone] = (),
     epoch: int = 0,
-) -> Judgement:
+) -> Assessment:
     """Say whether a model can be rebuilt from a log, and with which fences.
 
     Args:
@@ -82,102 +82,114 @@ def judge(
         recorded: fences that were kept by whoever started a snapshot, such as those of the live generation.
         epoch: the one that the log is in.
     """
-    kept = [fence for fence in recorded if _is_of(fence, scopes, epoch)]
-    swept, about_snapshots = judge_snapshots(survey, scopes, kept, epoch)
+    kept = [range_tombstone for range_tombstone in recorded if _is_of(range_tombstone, scopes, epoch)]
+    swept, about_snapshots = assess_snapshots(scan, scopes, kept, epoch)
     findings = [
-        *_topics(survey, topics),
-        *_starts(survey),
-        *_schemas(survey),
-        *_records(survey),
+        *_topics(scan, topics),
+        *_starts(scan),
+        *_schemas(scan),
+        *_records(scan),
         *about_snapshots,
     ]
     # Of two sweeps at one LSN the first counts, which knows where its snapshot began.
-    fences = Fences().joined([*kept, *swept])
-    return Judgement(tuple(sorted(findings, key=lambda finding: not finding.is_fatal)), tuple(fences))
+    range_tombstones = RangeTombstones().merge([*kept, *swept])
+    return Assessment(tuple(sorted(findings, key=lambda finding: not finding.is_fatal)), tuple(range_tombstones))
 
 
-def _is_of(fence: Fence, scopes: Sequence[str], epoch: int) -> bool:
-    return fence.kind is FenceKind.SWEEP and fence.scope in scopes and fence.epoch == epoch
+def _is_of(range_tombstone: RangeTombstone, scopes: Sequence[str], epoch: int) -> bool:
+    return (
+        range_tombstone.kind is TombstoneKind.SNAPSHOT_END
+        and range_tombstone.scope in scopes
+        and range_tombstone.epoch == epoch
+    )
 
 
-def _topics(survey: Survey, topics: Mapping[str, Topic]) -> Iterator[Finding]:
-    for name in (*survey.missing, *survey.topics):
+def _topics(scan: LogScan, topics: Mapping[str, Topic]) -> Iterator[LogFinding]:
+    for name in (*scan.missing, *scan.topics):
         if name not in topics:
-            yield Finding(Reason.TOPIC_MISSING, f"{name} is not there")
+            yield LogFinding(FindingReason.TOPIC_MISSING, f"{name} is not there")
             continue
         # Whether it still is the same topic, by its id and partitions, is to be asked here where epochs are kept.
         config = topics[name].config
         policies = config.get("cleanup.policy", "delete").split(",")
-        if "compact" in policies and not _is_whole(survey, name):
-            yield Finding(Reason.COMPACTED, f"{name} is compacted: deletions, or what beat a repeated row, may be gone")
-        limits = {key: config.get(key, FOREVER) for key in ("retention.ms", "retention.bytes")}
-        if "delete" in policies and any(limit != FOREVER for limit in limits.values()):
-            told = " and ".join(f"{key}={limit}" for key, limit in limits.items() if limit != FOREVER)
-            yield Finding(Reason.EXPIRES, f"{name} has {told}: it will lose its beginning")
+        if "compact" in policies and not _is_whole(scan, name):
+            yield LogFinding(
+                FindingReason.COMPACTED, f"{name} is compacted: deletions, or what beat a repeated row, may be gone"
+            )
+        limits = {key: config.get(key, UNLIMITED) for key in ("retention.ms", "retention.bytes")}
+        if "delete" in policies and any(limit != UNLIMITED for limit in limits.values()):
+            told = " and ".join(f"{key}={limit}" for key, limit in limits.items() if limit != UNLIMITED)
+            yield LogFinding(FindingReason.RETENTION_LIMITED, f"{name} has {told}: it will lose its beginning")
 
 
-def _is_whole(survey: Survey, topic: str) -> bool:
+def _is_whole(scan: LogScan, topic: str) -> bool:
     """Whether every offset of a topic is a record that was read."""
-    logs = [one for (name, _), one in survey.partitions.items() if name == topic]
+    logs = [one for (name, _), one in scan.partitions.items() if name == topic]
     return all(one.records == one.end - one.earliest for one in logs)
 
 
-def _starts(survey: Survey) -> Iterator[Finding]:
-    gone = {shard: one.earliest for shard, one in sorted(survey.partitions.items()) if one.earliest > 0}
+def _starts(scan: LogScan) -> Iterator[LogFinding]:
+    gone = {
+        topic_partition: one.earliest for topic_partition, one in sorted(scan.partitions.items()) if one.earliest > 0
+    }
     if gone:
         places = ", ".join(f"{topic}/{partition} begins at {offset}" for (topic, partition), offset in gone.items())
-        yield Finding(Reason.OFFSET_ZERO_GONE, f"first segment deleted: offset zero is gone. {places}")
+        yield LogFinding(FindingReason.OFFSET_ZERO_GONE, f"first segment deleted: offset zero is gone. {places}")
 
 
-def _schemas(survey: Survey) -> Iterator[Finding]:
-    for topic, ids in sorted(survey.unknown_schemas.items()):
+def _schemas(scan: LogScan) -> Iterator[LogFinding]:
+    for topic, ids in sorted(scan.unknown_schemas.items()):
         named = ", ".join(map(str, sorted(ids)))
         if ids:
-            yield Finding(Reason.SCHEMA_UNKNOWN, f"the registry does not know schema {named} of {topic}")
+            yield LogFinding(FindingReason.SCHEMA_UNKNOWN, f"the registry does not know schema {named} of {topic}")
 
 
-def _records(survey: Survey) -> Iterator[Finding]:
-    for topic, error in sorted(survey.broken.items()):
-        yield Finding(Reason.CONTRACT_BROKEN, f"{topic}: {error}")
-    for topic, count in sorted(survey.unreadable_counts.items()):
-        first = next((one for one in survey.unreadable if one.topic == topic), None)
+def _records(scan: LogScan) -> Iterator[LogFinding]:
+    for topic, error in sorted(scan.broken.items()):
+        yield LogFinding(FindingReason.CONTRACT_BROKEN, f"{topic}: {error}")
+    for topic, count in sorted(scan.unreadable_counts.items()):
+        first = next((one for one in scan.unreadable if one.topic == topic), None)
         if first is not None:
             others = f", and {count - 1} more" if count > 1 else ""
             place = f"{topic}/{first.partition} offset {first.offset}"
-            yield Finding(Reason.RECORD_UNREADABLE, f"{place} cannot be read: {first.reason}{others}")
+            yield LogFinding(FindingReason.RECORD_UNREADABLE, f"{place} cannot be read: {first.reason}{others}")
 
 
-def judge_snapshots(
-    survey: Survey, scopes: Sequence[str], recorded: Sequence[Fence], epoch: int
-) -> tuple[list[Fence], list[Finding]]:
+def assess_snapshots(
+    scan: LogScan, scopes: Sequence[str], recorded: Sequence[RangeTombstone], epoch: int
+) -> tuple[list[RangeTombstone], list[LogFinding]]:
     """The sweeps that the log lacks, and what is wrong with its snapshots.
 
     Every epoch but the first begins with a snapshot that has to sweep what was before it.
     """
-    lsns, told = survey.snapshot_lsns, survey.told
+    lsns, told = scan.snapshot_lsns, scan.told
     last = lsns[-1] if lsns else None
-    logs = survey.partitions.values()
+    logs = scan.partitions.values()
     is_after_streamed = any(_streamed_before(last, one) for one in logs)
     is_streamed_since = any(one.streamed for one in logs) and not is_after_streamed
-    has_its_end = last in survey.ended_snapshots
+    has_its_end = last in scan.ended_snapshots
     is_told_ended = told is not None and told.has_ended
     if (last or told) and not (has_its_end or is_streamed_since or is_told_ended):
         which = f"the snapshot at LSN {last}" if last else "the snapshot that the connector tells of"
-        return [], [Finding(Reason.SNAPSHOT_UNFINISHED, f"{which} has not ended")]
-    if survey.never_read:
-        named = ", ".join(survey.never_read)
-        return [], [Finding(Reason.SNAPSHOT_MISSING, f"no snapshot has read {named}: older rows are not in the log")]
+        return [], [LogFinding(FindingReason.SNAPSHOT_UNFINISHED, f"{which} has not ended")]
+    if scan.never_read:
+        named = ", ".join(scan.never_read)
+        return [], [
+            LogFinding(FindingReason.SNAPSHOT_MISSING, f"no snapshot has read {named}: older rows are not in the log")
+        ]
     if last is None and told is None and epoch > 0:
-        return [], [Finding(Reason.SNAPSHOT_UNFINISHED, f"the snapshot that begins epoch {epoch} has not begun")]
+        return [], [
+            LogFinding(FindingReason.SNAPSHOT_UNFINISHED, f"the snapshot that begins epoch {epoch} has not begun")
+        ]
     if last is None:
         # Nothing is in the tables: below whatever will be streamed, and above every epoch before.
         return ([] if epoch == 0 else _sweeps(scopes, epoch, 1)), []
     doubts = [] if has_its_end or is_told_ended else [_no_end(last)]
-    is_followed_by_none = is_told_ended and _read_none(survey)
+    is_followed_by_none = is_told_ended and _read_none(scan)
     level = last + 1 if is_followed_by_none else last
     if epoch == 0 and len(lsns) == 1 and level == last and not is_after_streamed:
         return [], doubts
-    if {fence.scope for fence in recorded if fence.lsn >= level} >= {*scopes}:
+    if {range_tombstone.scope for range_tombstone in recorded if range_tombstone.lsn >= level} >= {*scopes}:
         return [], doubts
     # Every epoch but the first begins with a connector that is at rest, and so with its snapshot.
     is_placed = epoch > 0 or (not is_followed_by_none and all(_is_placed(last, one) for one in logs))
@@ -187,26 +199,29 @@ def judge_snapshots(
     return _sweeps(scopes, epoch, level), doubts
 
 
-def _sweeps(scopes: Iterable[str], epoch: int, lsn: int) -> list[Fence]:
-    return [Fence(scope=one, kind=FenceKind.SWEEP, epoch=epoch, commit_lsn=lsn, lsn=lsn) for one in scopes]
+def _sweeps(scopes: Iterable[str], epoch: int, lsn: int) -> list[RangeTombstone]:
+    return [
+        RangeTombstone(scope=one, kind=TombstoneKind.SNAPSHOT_END, epoch=epoch, commit_lsn=lsn, lsn=lsn)
+        for one in scopes
+    ]
 
 
-def _ambiguous(lsns: Sequence[int], *, is_followed_by_none: bool) -> Finding:
+def _ambiguous(lsns: Sequence[int], *, is_followed_by_none: bool) -> LogFinding:
     known = f"there are rows of snapshots at LSN {', '.join(map(str, lsns))}"
     later = ", a later one found no rows" if is_followed_by_none else ""
     sentence = f"an aborted snapshot cannot be told apart: {known}{later}, and no record of where the last one began"
-    return Finding(Reason.SNAPSHOT_AMBIGUOUS, sentence)
+    return LogFinding(FindingReason.SNAPSHOT_AMBIGUOUS, sentence)
 
 
-def _no_end(lsn: int) -> Finding:
+def _no_end(lsn: int) -> LogFinding:
     sentence = f"the last row of the snapshot at LSN {lsn} is not in the log, and the connector tells nothing of it"
-    return Finding(Reason.SNAPSHOT_END_MISSING, f"{sentence}: a later one may have found no rows")
+    return LogFinding(FindingReason.SNAPSHOT_END_MISSING, f"{sentence}: a later one may have found no rows")
 
 
-def _read_none(survey: Survey) -> bool:
+def _read_none(scan: LogScan) -> bool:
     """Whether the last snapshot is told to have read all of these tables, and found no row in any."""
-    rows = survey.told.rows if survey.told else {}
-    told = {topic: [count for table, count in rows.items() if topic.endswith(f".{table}")] for topic in survey.topics}
+    rows = scan.told.rows if scan.told else {}
+    told = {topic: [count for table, count in rows.items() if topic.endswith(f".{table}")] for topic in scan.topics}
     return all(counts == [0] for counts in told.values())
 
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 _SNAPSHOT = "`readmodels replay all --snapshot --execute` rebuilds from PostgreSQL instead"
 
 
-class Reason(StrEnum):
+class FindingReason(StrEnum):
     """Why a rebuild is refused, or what endangers the next one.
 
     The first ones are about the log, the others about where the new generation will be.
@@ -17,7 +17,7 @@ class Reason(StrEnum):
     TOPIC_MISSING = "topic missing"
     OFFSET_ZERO_GONE = "offset zero gone"
     COMPACTED = "compacted"
-    EXPIRES = "expires"
+    RETENTION_LIMITED = "expires"
     SCHEMA_UNKNOWN = "schema unknown"
     CONTRACT_BROKEN = "contract broken"
     RECORD_UNREADABLE = "record unreadable"
@@ -25,8 +25,8 @@ class Reason(StrEnum):
     SNAPSHOT_MISSING = "snapshot missing"
     SNAPSHOT_END_MISSING = "snapshot end missing"
     SNAPSHOT_AMBIGUOUS = "snapshot ambiguous"
-    SPACE_LACKING = "space lacking"
-    SPACE_SCARCE = "space scarce"
+    INSUFFICIENT_SPACE = "space lacking"
+    LOW_SPACE = "space scarce"
     GENERATION_BROKEN = "generation broken"
     COLUMN_GONE = "column gone"
     COLUMN_ADDED = "column added"
@@ -45,48 +45,52 @@ class Reason(StrEnum):
 
 
 _REMEDIES = {
-    Reason.TOPIC_MISSING: "Run `readmodels init`, which makes the topics and starts the connector.",
-    Reason.OFFSET_ZERO_GONE: (
+    FindingReason.TOPIC_MISSING: "Run `readmodels init`, which makes the topics and starts the connector.",
+    FindingReason.OFFSET_ZERO_GONE: (
         f"{_SNAPSHOT}. Then give the topics a longer retention: `retention.ms=-1` and `retention.bytes=-1`."
     ),
-    Reason.COMPACTED: f"{_SNAPSHOT}. Then set `cleanup.policy=delete` with `retention.ms=-1` for the topics.",
-    Reason.EXPIRES: "Set `retention.ms=-1` and `retention.bytes=-1` for the topic with kafka-configs.",
-    Reason.SCHEMA_UNKNOWN: f"Restore the registry's storage from its backup, ids included. Or: {_SNAPSHOT}.",
-    Reason.CONTRACT_BROKEN: (
+    FindingReason.COMPACTED: f"{_SNAPSHOT}. Then set `cleanup.policy=delete` with `retention.ms=-1` for the topics.",
+    FindingReason.RETENTION_LIMITED: "Set `retention.ms=-1` and `retention.bytes=-1` for the topic with kafka-configs.",
+    FindingReason.SCHEMA_UNKNOWN: f"Restore the registry's storage from its backup, ids included. Or: {_SNAPSHOT}.",
+    FindingReason.CONTRACT_BROKEN: (
         f"Declare in readmodels.toml what the source sends now. If older records do not fit that: {_SNAPSHOT}."
     ),
-    Reason.RECORD_UNREADABLE: f"End the producer that wrote it, if that was not the connector. {_SNAPSHOT}.",
-    Reason.SNAPSHOT_UNFINISHED: "Wait until the first snapshot has ended: `readmodels status` shows the connector.",
-    Reason.SNAPSHOT_MISSING: "Run `readmodels init`, which has the connector read what is missing.",
-    Reason.SNAPSHOT_END_MISSING: "Nothing, if `readmodels verify` finds the new generation equal to PostgreSQL.",
-    Reason.SNAPSHOT_AMBIGUOUS: f"Leave the log aside: {_SNAPSHOT}.",
-    Reason.SPACE_LACKING: "Free space, add some, or drop generations that nobody needs: `readmodels prune --execute`.",
-    Reason.SPACE_SCARCE: "Watch the space while the model is rebuilt, or run `readmodels prune --execute` before.",
-    Reason.COLUMN_GONE: (
+    FindingReason.RECORD_UNREADABLE: f"End the producer that wrote it, if that was not the connector. {_SNAPSHOT}.",
+    FindingReason.SNAPSHOT_UNFINISHED: (
+        "Wait until the first snapshot has ended: `readmodels status` shows the connector."
+    ),
+    FindingReason.SNAPSHOT_MISSING: "Run `readmodels init`, which has the connector read what is missing.",
+    FindingReason.SNAPSHOT_END_MISSING: "Nothing, if `readmodels verify` finds the new generation equal to PostgreSQL.",
+    FindingReason.SNAPSHOT_AMBIGUOUS: f"Leave the log aside: {_SNAPSHOT}.",
+    FindingReason.INSUFFICIENT_SPACE: (
+        "Free space, add some, or drop generations that nobody needs: `readmodels prune --execute`."
+    ),
+    FindingReason.LOW_SPACE: "Watch the space while the model is rebuilt, or run `readmodels prune --execute` before.",
+    FindingReason.COLUMN_GONE: (
         "Correct the table's columns in readmodels.toml: take out a column that was dropped, or give a renamed one its "
         "new name. Then run `readmodels replay all --execute`."
     ),
-    Reason.COLUMN_ADDED: "Nothing: older rows have this value in PostgreSQL, and the comparison proves it.",
-    Reason.COLUMN_UNPROVED: "",
-    Reason.COLUMN_UNTRUE: "",
-    Reason.GENERATION_BROKEN: "Nothing: the new generation takes the place of the damaged one.",
+    FindingReason.COLUMN_ADDED: "Nothing: older rows have this value in PostgreSQL, and the comparison proves it.",
+    FindingReason.COLUMN_UNPROVED: "",
+    FindingReason.COLUMN_UNTRUE: "",
+    FindingReason.GENERATION_BROKEN: "Nothing: the new generation takes the place of the damaged one.",
 }
 
 
 _HARMLESS = frozenset(
     {
-        Reason.EXPIRES,
-        Reason.SNAPSHOT_END_MISSING,
-        Reason.SPACE_SCARCE,
-        Reason.GENERATION_BROKEN,
-        Reason.COLUMN_ADDED,
-        Reason.COLUMN_UNPROVED,
+        FindingReason.RETENTION_LIMITED,
+        FindingReason.SNAPSHOT_END_MISSING,
+        FindingReason.LOW_SPACE,
+        FindingReason.GENERATION_BROKEN,
+        FindingReason.COLUMN_ADDED,
+        FindingReason.COLUMN_UNPROVED,
     }
 )
 
 
 @dataclass(frozen=True)
-class Finding:
+class LogFinding:
     """One thing that was found.
 
     Args:
@@ -95,7 +99,7 @@ class Finding:
         table: the described table whose rows may have to be sent again; empty where that would not help.
     """
 
-    reason: Reason
+    reason: FindingReason
     sentence: str
     own_remedy: str = ""
     table: str = ""

@@ -12,28 +12,28 @@ import numpy as np
 import structlog
 
 from connectors import topics
-from connectors.avro.wire_format import frame
-from connectors.decode.decoder import Decoded, Decoder, Rejected
-from connectors.errors import ContractBroken, UnknownSchema
+from connectors.avro.wire_format import parse_frames
+from connectors.decode.decoder import DecodedBatch, Decoder, RejectedRecord
+from connectors.errors import SourceContractViolation, UnknownSchema
 from connectors.kafka import earliest_offsets, end_offsets
-from connectors.notifications import InitialSnapshot
-from connectors.records import Records
-from connectors.schema_lookup import AskedOnce
+from connectors.notifications import SnapshotStatus
+from connectors.records import RecordBatch
+from connectors.schema_lookup import NegativeCache
 from pipeline import read_models
 from pipeline.config import Settings
-from pipeline.ingest.epoch_history import NO_LIVES, Lives
-from pipeline.ingest.log_reader import Offsets, chosen, pieces
-from pipeline.log_scan.snapshot_status import told_of_snapshots
-from pipeline.log_scan.statistics import SnapshotRows, Streamed, Tally, last_rows
-from sinks.batch import Shard
+from pipeline.ingest.epoch_history import NO_EPOCHS, EpochHistory
+from pipeline.ingest.log_reader import Offsets, filter_records, read_log
+from pipeline.log_scan.snapshot_status import read_snapshot_status
+from pipeline.log_scan.statistics import SnapshotRows, StreamedStatistics, TopicStatistics, last_snapshot_rows
+from sinks.batch import TopicPartition
 
 log = structlog.get_logger()
 
-MOST_NAMED = 100
+MAX_NAMED = 100
 """Unreadable records that are named; more are counted only."""
 
 
-class SurveyWatcher(Protocol):
+class ScanWatcher(Protocol):
     """Is told how a survey goes on."""
 
     def surveying(self, reached: Offsets, ends: Offsets) -> None:
@@ -56,11 +56,11 @@ class PartitionLog:
     records: int = 0
     value_bytes: int = 0
     snapshots: Mapping[int, SnapshotRows] = field(default_factory=dict)
-    streamed: Streamed | None = None
+    streamed: StreamedStatistics | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Survey:
+class LogScan:
     """What a log holds.
 
     Args:
@@ -79,16 +79,16 @@ class Survey:
         decode_s: what decoding took of it.
     """
 
-    partitions: Mapping[Shard, PartitionLog]
+    partitions: Mapping[TopicPartition, PartitionLog]
     missing: tuple[str, ...] = ()
     schema_ids: Mapping[str, frozenset[int]] = field(default_factory=dict)
     unknown_schemas: Mapping[str, frozenset[int]] = field(default_factory=dict)
-    unreadable: tuple[Rejected, ...] = ()
+    unreadable: tuple[RejectedRecord, ...] = ()
     unreadable_counts: Mapping[str, int] = field(default_factory=dict)
-    broken: Mapping[str, ContractBroken] = field(default_factory=dict)
+    broken: Mapping[str, SourceContractViolation] = field(default_factory=dict)
     ended_snapshots: frozenset[int] = frozenset()
     earlier: Mapping[str, Mapping[str, frozenset[str]]] = field(default_factory=dict)
-    told: InitialSnapshot | None = None
+    told: SnapshotStatus | None = None
     never_read: tuple[str, ...] = ()
     elapsed_s: float = 0.0
     decode_s: float = 0.0
@@ -99,9 +99,9 @@ class Survey:
         return tuple(sorted({topic for topic, _ in self.partitions}))
 
     @property
-    def ends(self) -> dict[Shard, int]:
+    def ends(self) -> dict[TopicPartition, int]:
         """Where each partition ended when the survey began."""
-        return {shard: one.end for shard, one in self.partitions.items()}
+        return {topic_partition: one.end for topic_partition, one in self.partitions.items()}
 
     @property
     def records(self) -> int:
@@ -129,13 +129,13 @@ class Survey:
         return self.records / self.decode_s if self.decode_s else 0.0
 
 
-def survey(settings: Settings, watcher: SurveyWatcher, lives: Lives = NO_LIVES) -> Survey:
+def scan_log(settings: Settings, watcher: ScanWatcher, epoch_history: EpochHistory = NO_EPOCHS) -> LogScan:
     """Read the topics of the described tables once, from their earliest offsets to where they end now.
 
     It takes the memory of one piece of the log, whatever the log's length.
 
     Args:
-        lives: the epochs of the log; snapshots and what was streamed are told of the history that is now.
+        epoch_history: the epochs of the log; snapshots and what was streamed are told of the history that is now.
 
     Raises:
         KafkaUnavailable: the brokers did not answer.
@@ -143,24 +143,27 @@ def survey(settings: Settings, watcher: SurveyWatcher, lives: Lives = NO_LIVES) 
         RegistryUnavailable: the schema registry did not answer.
     """
     began = time.monotonic()
-    schemas = AskedOnce(read_models.registry(settings))
+    schemas = NegativeCache(read_models.registry(settings))
     # Held by name: the answer of an admin client that is collected never comes.
     admin = settings.kafka.admin()
     # Before the ends are fixed: a snapshot that is told to have ended is then in what is read.
-    told = told_of_snapshots(settings, admin, schemas, lives.begins_at())
-    described = topics.describe(admin, settings.contract.topics)
-    names = [name for name in settings.contract.topics if name in described]
+    told = read_snapshot_status(settings, admin, schemas, epoch_history.begins_at())
+    described = topics.describe(admin, settings.definitions.topics)
+    names = [name for name in settings.definitions.topics if name in described]
     ends = end_offsets(admin, names) if names else {}
     earliest = earliest_offsets(admin, names) if names else {}
-    found = Pass(read_models.decoder(settings, schemas, is_lenient=True), schemas, lives)
+    found = Scanner(read_models.decoder(settings, schemas, is_lenient=True), schemas, epoch_history)
     watcher.surveying(earliest, ends)
-    for piece in pieces(settings.kafka, earliest, ends):
+    for piece in read_log(settings.kafka, earliest, ends):
         for records in piece.records:
             found.take(records)
         watcher.surveying(piece.reached, ends)
-    return Survey(
-        missing=tuple(sorted(settings.contract.topics.keys() - described.keys())),
-        partitions={shard: found.partition(shard, earliest[shard], end) for shard, end in ends.items()},
+    return LogScan(
+        missing=tuple(sorted(settings.definitions.topics.keys() - described.keys())),
+        partitions={
+            topic_partition: found.partition(topic_partition, earliest[topic_partition], end)
+            for topic_partition, end in ends.items()
+        },
         schema_ids={name: found.schema_ids(name) for name in names},
         unknown_schemas={name: frozenset(ids) for name, ids in found.unknown.items()},
         unreadable=tuple(found.unreadable),
@@ -175,23 +178,23 @@ def survey(settings: Settings, watcher: SurveyWatcher, lives: Lives = NO_LIVES) 
     )
 
 
-class Pass:
+class Scanner:
     """What one pass over the topics has found so far."""
 
-    def __init__(self, decoder: Decoder, schemas: AskedOnce, lives: Lives = NO_LIVES) -> None:
+    def __init__(self, decoder: Decoder, schemas: NegativeCache, epoch_history: EpochHistory = NO_EPOCHS) -> None:
         self._decoder = decoder
         self._schemas = schemas
-        self._lives = lives
-        self._tallies: defaultdict[str, Tally] = defaultdict(Tally)
+        self._epoch_history = epoch_history
+        self._tallies: defaultdict[str, TopicStatistics] = defaultdict(TopicStatistics)
         self.unknown: defaultdict[str, set[int]] = defaultdict(set)
-        self.unreadable: list[Rejected] = []
+        self.unreadable: list[RejectedRecord] = []
         self.unreadable_counts: Counter[str] = Counter()
-        self.broken: dict[str, ContractBroken] = {}
+        self.broken: dict[str, SourceContractViolation] = {}
         self.ended_snapshots: set[int] = set()
         self.earlier: dict[str, dict[str, frozenset[str]]] = {}
         self.decode_s = 0.0
 
-    def take(self, records: Records) -> None:
+    def take(self, records: RecordBatch) -> None:
         """Take in some records of one topic, which follow those that were taken before."""
         tally = self._tallies[records.topic]
         tally.count(records)
@@ -200,22 +203,22 @@ class Pass:
         began = time.monotonic()
         try:
             decoded, records = self._decoded(records)
-        except ContractBroken as error:
+        except SourceContractViolation as error:
             self.broken[records.topic] = error
             return
         finally:
             self.decode_s += time.monotonic() - began
         self.unreadable_counts[records.topic] += len(decoded.rejected)
-        self.unreadable += decoded.rejected[: MOST_NAMED - len(self.unreadable)]
+        self.unreadable += decoded.rejected[: MAX_NAMED - len(self.unreadable)]
         self._note_earlier(records.topic, decoded)
         for table in decoded.envelopes:
-            envelopes = self._lives.of_now(records.topic, table)
+            envelopes = self._epoch_history.only_current(records.topic, table)
             tally.add(envelopes)
-            for lsn, last in last_rows(envelopes, records).items():
+            for lsn, last in last_snapshot_rows(envelopes, records).items():
                 if self._decoder.is_snapshot_ended(last):
                     self.ended_snapshots.add(lsn)
 
-    def _note_earlier(self, topic: str, decoded: Decoded) -> None:
+    def _note_earlier(self, topic: str, decoded: DecodedBatch) -> None:
         for substituted in decoded.substituted:
             for column, reason in substituted.items():
                 columns = self.earlier.setdefault(topic, {})
@@ -225,9 +228,9 @@ class Pass:
         """The ids of all schemas that a topic's values name."""
         return self._decoder.schema_ids(topic) | self.unknown[topic]
 
-    def partition(self, shard: Shard, earliest: int, end: int) -> PartitionLog:
+    def partition(self, topic_partition: TopicPartition, earliest: int, end: int) -> PartitionLog:
         """What is known of one partition."""
-        tally, partition = self._tallies[shard[0]], shard[1]
+        tally, partition = self._tallies[topic_partition[0]], topic_partition[1]
         return PartitionLog(
             earliest=earliest,
             end=end,
@@ -237,7 +240,7 @@ class Pass:
             streamed=tally.streamed.get(partition),
         )
 
-    def _decoded(self, records: Records) -> tuple[Decoded, Records]:
+    def _decoded(self, records: RecordBatch) -> tuple[DecodedBatch, RecordBatch]:
         """Decode what can be, and leave out the records of unknown schemas, each of which is met once this way."""
         while True:
             readable = self._without_unknown(records)
@@ -246,10 +249,10 @@ class Pass:
             except UnknownSchema:
                 log.info("schema unknown", topic=records.topic, known_to_be=sorted(self._schemas.unknown))
 
-    def _without_unknown(self, records: Records) -> Records:
+    def _without_unknown(self, records: RecordBatch) -> RecordBatch:
         if not self._schemas.unknown:
             return records
-        ids = frame(records.values).schema_ids
+        ids = parse_frames(records.values).schema_ids
         is_unknown = np.isin(ids, list(self._schemas.unknown))
         self.unknown[records.topic].update(np.unique(ids[is_unknown]).tolist())
-        return chosen(records, ~is_unknown)
+        return filter_records(records, ~is_unknown)

@@ -8,23 +8,23 @@ import structlog
 from confluent_kafka.admin import AdminClient
 
 from connectors import topics
-from connectors.envelope import Format
-from connectors.errors import BadRecord, UnknownSchema
+from connectors.envelope import ValueEncoding
+from connectors.errors import UnknownSchema, UnreadableRecord
 from connectors.kafka import earliest_offsets, end_offsets
-from connectors.notifications import InitialSnapshot, initial_snapshot, read_notification
-from connectors.schema_lookup import Schemas
+from connectors.notifications import SnapshotStatus, read_notification, snapshot_status
+from connectors.schema_lookup import SchemaLookup
 from pipeline.config import Settings, ValueFormat
-from pipeline.ingest.log_reader import Offsets, pieces
+from pipeline.ingest.log_reader import Offsets, read_log
 
 log = structlog.get_logger()
 
-NOWHERE: Offsets = {}
+FROM_START: Offsets = {}
 """A history that begins where its topics do."""
 
 
-def told_of_snapshots(
-    settings: Settings, admin: AdminClient, schemas: Schemas, begins_at: Offsets = NOWHERE
-) -> InitialSnapshot | None:
+def read_snapshot_status(
+    settings: Settings, admin: AdminClient, schemas: SchemaLookup, begins_at: Offsets = FROM_START
+) -> SnapshotStatus | None:
     """What the connector tells of its snapshots; None unless all of its notifications are still there.
 
     Args:
@@ -37,18 +37,18 @@ def told_of_snapshots(
     if list(starts.values()) != [0]:
         # What was told first is gone; or there are several partitions, and no order.
         return None
-    starts = {shard: begins_at.get(shard, 0) for shard in starts}
-    form = Format.JSON if settings.envelopes.format is ValueFormat.JSON else Format.AVRO
+    starts = {topic_partition: begins_at.get(topic_partition, 0) for topic_partition in starts}
+    form = ValueEncoding.JSON if settings.envelopes.format is ValueFormat.JSON else ValueEncoding.AVRO
     try:
-        return initial_snapshot(
+        return snapshot_status(
             read_notification(value, form, schemas) for value in _values(settings, starts, end_offsets(admin, [name]))
         )
-    except (BadRecord, UnknownSchema) as error:
+    except (UnreadableRecord, UnknownSchema) as error:
         log.info("notifications not read", topic=name, reason=str(error))
         return None
 
 
 def _values(settings: Settings, starts: Offsets, ends: Offsets) -> Iterator[bytes]:
-    for piece in pieces(settings.kafka, starts, ends):
+    for piece in read_log(settings.kafka, starts, ends):
         for records in piece.records:
             yield from (value for value in records.values if value)

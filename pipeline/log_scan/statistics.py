@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from connectors.records import Records
-from pipeline.ingest.log_reader import chosen
+from connectors.records import RecordBatch
+from pipeline.ingest.log_reader import filter_records
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class SnapshotRows:
 
 
 @dataclass(frozen=True)
-class Streamed:
+class StreamedStatistics:
     """The changes that were streamed into one partition.
 
     Args:
@@ -40,13 +40,13 @@ class Streamed:
     first: int
     least_lsn: int
 
-    def joined(self, other: Streamed) -> Streamed:
+    def joined(self, other: StreamedStatistics) -> StreamedStatistics:
         """These and others."""
-        return Streamed(min(self.first, other.first), min(self.least_lsn, other.least_lsn))
+        return StreamedStatistics(min(self.first, other.first), min(self.least_lsn, other.least_lsn))
 
 
 @dataclass
-class Tally:
+class TopicStatistics:
     """What was found so far; everything by partition.
 
     Args:
@@ -56,9 +56,9 @@ class Tally:
     records: defaultdict[int, int] = field(default_factory=lambda: defaultdict(int))
     value_bytes: defaultdict[int, int] = field(default_factory=lambda: defaultdict(int))
     snapshots: defaultdict[int, dict[int, SnapshotRows]] = field(default_factory=lambda: defaultdict(dict))
-    streamed: dict[int, Streamed] = field(default_factory=dict)
+    streamed: dict[int, StreamedStatistics] = field(default_factory=dict)
 
-    def count(self, records: Records) -> None:
+    def count(self, records: RecordBatch) -> None:
         """Count records, whatever they hold."""
         # Of a tombstone, which has no length, this answers zero.
         sizes = np.fromiter(map(length_hint, records.values), np.int64, len(records))
@@ -73,7 +73,7 @@ class Tally:
         places = envelopes.select(["partition", "offset", "snapshot", "commit_lsn", "lsn"])
         is_snapshot = places["snapshot"]
         for row in _of_streamed(places.filter(pc.invert(is_snapshot))):
-            partition, streamed = row["partition"], Streamed(row["offset_min"], row["lsn_min"])
+            partition, streamed = row["partition"], StreamedStatistics(row["offset_min"], row["lsn_min"])
             known = self.streamed.get(partition)
             self.streamed[partition] = known.joined(streamed) if known else streamed
         for row in _of_snapshots(places.filter(is_snapshot)):
@@ -83,7 +83,7 @@ class Tally:
             of_partition[row["lsn"]] = before.joined(rows) if before else rows
 
 
-def last_rows(envelopes: pa.Table, records: Records) -> Mapping[int, Records]:
+def last_snapshot_rows(envelopes: pa.Table, records: RecordBatch) -> Mapping[int, RecordBatch]:
     """Of each snapshot in a batch, by its LSN, the last record of every partition: only there can it have ended."""
     last: dict[int, list[int]] = defaultdict(list)
     snapshots = envelopes.select(["partition", "offset", "lsn"]).filter(envelopes["snapshot"])
@@ -91,7 +91,7 @@ def last_rows(envelopes: pa.Table, records: Records) -> Mapping[int, Records]:
         found = np.flatnonzero((records.partitions == row["partition"]) & (records.offsets == row["offset_max"]))
         last[row["lsn"]] += found.tolist()
     places = np.arange(len(records))
-    return {lsn: chosen(records, np.isin(places, rows)) for lsn, rows in last.items()}
+    return {lsn: filter_records(records, np.isin(places, rows)) for lsn, rows in last.items()}
 
 
 def _of_streamed(places: pa.Table) -> list[dict[str, int]]:

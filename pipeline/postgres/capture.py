@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from psycopg.rows import class_row
 
 from connectors.debezium import ConnectorConfiguration
-from pipeline.definitions import Contract
-from pipeline.postgres.database import Connection, statement
+from pipeline.definitions import ModelDefinitions
+from pipeline.postgres.database import Connection, load_sql
 from pipeline.postgres.replication import Slot, read_slot
 
 
@@ -19,13 +19,13 @@ class Capture:
         role: the one as which the connector reads.
         columns: the described columns of each described table, by `schema.table`. Other columns, and other tables', may
             hold what they like: no model shows them.
-        contract: what the read models are made of; None where there are none, so that no key names anything.
+        definitions: what the read models are made of; None where there are none, so that no key names anything.
     """
 
     connector: ConnectorConfiguration
     role: str
     columns: Mapping[str, Collection[str]] = field(default_factory=dict)
-    contract: Contract | None = None
+    definitions: ModelDefinitions | None = None
 
     def describes(self, table: str, column: str) -> bool:
         """Whether a model holds the column, and the connector sends it."""
@@ -33,7 +33,7 @@ class Capture:
 
 
 @dataclass(frozen=True)
-class SourceDatabase:
+class DatabaseState:
     """The server, the database and the publication, as far as they matter here.
 
     Args:
@@ -89,20 +89,20 @@ class CapturedTable:
 
 
 @dataclass(frozen=True)
-class Source:
+class SourceState:
     """Everything that was read at the source, at one moment."""
 
-    database: SourceDatabase
+    database: DatabaseState
     tables: list[CapturedTable]
     slot: Slot | None
 
 
-def read_source(connection: Connection, capture: Capture) -> Source:
+def read_source(connection: Connection, capture: Capture) -> SourceState:
     """Read what the preconditions are about; nothing is changed."""
     connector = capture.connector
     named = {"tables": list(connector.tables), "publication": connector.publication, "role": capture.role}
-    with connection.cursor(row_factory=class_row(SourceDatabase)) as cursor:
-        database = next(iter(cursor.execute(statement("source_database.sql"), named)))
+    with connection.cursor(row_factory=class_row(DatabaseState)) as cursor:
+        database = next(iter(cursor.execute(load_sql("source_database.sql"), named)))
     with connection.cursor(row_factory=class_row(CapturedTable)) as cursor:
-        tables = cursor.execute(statement("captured_tables.sql"), named).fetchall()
-    return Source(database, tables, read_slot(connection, connector.slot))
+        tables = cursor.execute(load_sql("captured_tables.sql"), named).fetchall()
+    return SourceState(database, tables, read_slot(connection, connector.slot))

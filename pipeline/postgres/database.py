@@ -30,7 +30,7 @@ class SourceUnavailable(SourceError):
     remedy = "Start PostgreSQL, or correct `source.url` and `source.admin_url`."
 
 
-class SourceRightsMissing(SourceError):
+class InsufficientPrivilege(SourceError):
     """The role we connect as may not do something that the setup needs."""
 
     remedy = (
@@ -40,7 +40,7 @@ class SourceRightsMissing(SourceError):
 
 
 @dataclass(frozen=True)
-class Presence:
+class SetupState:
     """Which parts of the setup are there already."""
 
     is_schema_present: bool
@@ -84,25 +84,25 @@ def _session(url: str, options: str, *, is_autocommit: bool) -> Connection:
     )
 
 
-def statement(name: str) -> str:
+def load_sql(name: str) -> str:
     """Read one file of `sql/`."""
     return files("sql").joinpath(name).read_text(encoding="utf-8")
 
 
-def presence(connection: Connection, role: str) -> Presence:
+def read_setup_state(connection: Connection, role: str) -> SetupState:
     """Look which parts of the setup are there already, for this replication role."""
-    with connection.cursor(row_factory=class_row(Presence)) as cursor:
-        return next(iter(cursor.execute(statement("source_setup.sql"), {"role": role})))
+    with connection.cursor(row_factory=class_row(SetupState)) as cursor:
+        return next(iter(cursor.execute(load_sql("source_setup.sql"), {"role": role})))
 
 
 def create_schema(connection: Connection) -> None:
     """Create the tables that are missing, and let change events carry the whole old row."""
-    run(connection, "schema.sql")
+    run_sql_file(connection, "schema.sql")
 
 
 def grant(connection: Connection, role: str) -> None:
     """Let the replication role read the captured tables, and write its heartbeat and its signals."""
-    run(connection, "grants.sql", role=sql.Identifier(role))
+    run_sql_file(connection, "grants.sql", role=sql.Identifier(role))
 
 
 def let_read(connection: Connection, table: str, role: str) -> None:
@@ -118,20 +118,20 @@ def let_read(connection: Connection, table: str, role: str) -> None:
 
 def create_publication(connection: Connection) -> None:
     """Publish every operation on the captured tables, the heartbeat and the signals."""
-    run(connection, "publication.sql")
+    run_sql_file(connection, "publication.sql")
 
 
-def run(connection: Connection, name: str, **parts: sql.Composable) -> None:
+def run_sql_file(connection: Connection, name: str, **parts: sql.Composable) -> None:
     """Run one file of `sql/` as one transaction, its `{names}` replaced by quoted parts.
 
     Raises:
-        SourceRightsMissing: the role of this connection may not do it.
+        InsufficientPrivilege: the role of this connection may not do it.
         SourceError: the database refused for another reason.
     """
-    text = sql.SQL(statement(name))
+    text = sql.SQL(load_sql(name))
     try:
         connection.execute(text.format(**parts) if parts else text)
     except psycopg.errors.InsufficientPrivilege as error:
-        raise SourceRightsMissing(f"{name}: {error.diag.message_primary}") from error
+        raise InsufficientPrivilege(f"{name}: {error.diag.message_primary}") from error
     except psycopg.Error as error:
         raise SourceError(f"{name}: {error.diag.message_primary or error}") from error

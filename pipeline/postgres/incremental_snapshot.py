@@ -20,23 +20,23 @@ from uuid import uuid4
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from connectors.debezium import ConnectorConfiguration
-from connectors.envelope import Format
-from connectors.errors import SystemicError
+from connectors.envelope import ValueEncoding
+from connectors.errors import DependencyUnavailable
 from connectors.kafka import KafkaSettings, KafkaUnavailable, end_offsets
 from connectors.notifications import PARTIAL, Notification, read_notification
-from connectors.schema_lookup import Schemas
+from connectors.schema_lookup import SchemaLookup
 from connectors.sql_names import in_sql, table_in_sql
-from pipeline.ingest.consumer import failure_of
+from pipeline.ingest.consumer import classify_error
 from pipeline.postgres.database import connect
-from pipeline.postgres.replication import signal
+from pipeline.postgres.replication import send_signal
 
 POLL_S = 0.5
 STOPS_WITHIN_S = 30.0
-LONGEST_SIGNAL = 2048
+MAX_SIGNAL_LENGTH = 2048
 """Characters that the signal table holds of what is wanted."""
 
 
-class SnapshotNotTaken(SystemicError):
+class SnapshotFailed(DependencyUnavailable):
     """The connector did not come to the end of a snapshot that it was asked for."""
 
     remedy = (
@@ -45,7 +45,7 @@ class SnapshotNotTaken(SystemicError):
     )
 
 
-class SnapshotRefused(SystemicError):
+class SnapshotRefused(DependencyUnavailable):
     """PostgreSQL refused a query of the connector's, such as for a missing right; Kafka Connect's log has the reason.
 
     Args:
@@ -78,7 +78,7 @@ class SignalTooLong(ValueError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class WantedSnapshot:
+class SnapshotRequest:
     """What the connector is to read.
 
     Args:
@@ -107,8 +107,8 @@ class WantedSnapshot:
                 {"data-collection": table, "filter": self.where} for table in self.tables
             ]
         text = json.dumps(wanted)
-        if len(text) > LONGEST_SIGNAL:
-            raise SignalTooLong(f"the signal has {len(text)} characters, and may have {LONGEST_SIGNAL}")
+        if len(text) > MAX_SIGNAL_LENGTH:
+            raise SignalTooLong(f"the signal has {len(text)} characters, and may have {MAX_SIGNAL_LENGTH}")
         return text
 
 
@@ -134,7 +134,7 @@ class SnapshotProgress:
         """The progress once this was notified.
 
         Raises:
-            SnapshotNotTaken: a table was not read.
+            SnapshotFailed: a table was not read.
         """
         told = one.additional_data
         if one.type == "IN_PROGRESS":
@@ -148,13 +148,13 @@ class SnapshotProgress:
         if one.type == "TABLE_SCAN_COMPLETED":
             table = told.get("scanned_collection", "")
             if one.table_read is None:
-                raise SnapshotNotTaken(f"the connector did not read {table}: {told.get('status')}")
+                raise SnapshotFailed(f"the connector did not read {table}: {told.get('status')}")
             return replace(self, rows={**(self.rows or {}), table: int(told.get("total_rows_scanned", "0"))})
         return self
 
 
 @dataclass(frozen=True)
-class Asked:
+class IncrementalSnapshots:
     """Where a snapshot is asked for.
 
     Args:
@@ -167,11 +167,11 @@ class Asked:
     connector: ConnectorConfiguration
     url: str
     role: str
-    schemas: Schemas
+    schemas: SchemaLookup
 
-    def take(
+    def run(
         self,
-        wanted: WantedSnapshot,
+        wanted: SnapshotRequest,
         tell: Callable[[SnapshotProgress], None],
         is_to_stop: Callable[[], bool] = lambda: False,
     ) -> SnapshotProgress:
@@ -182,7 +182,7 @@ class Asked:
             is_to_stop: whether the connector is to leave off.
 
         Raises:
-            SnapshotNotTaken: the connector gave it up.
+            SnapshotFailed: the connector gave it up.
             SnapshotRefused: it may not read a table.
             SnapshotStopped: it left off, as it was to.
             KafkaUnavailable: the connector's notifications cannot be read.
@@ -198,7 +198,7 @@ class Asked:
                     stopped_at = time.monotonic()
                     self._signal(str(uuid4()), "stop-snapshot", wanted.data)
                 if stopped_at is not None and time.monotonic() > stopped_at + STOPS_WITHIN_S:
-                    raise SnapshotNotTaken(f"the connector has not stopped after {STOPS_WITHIN_S:g} s")
+                    raise SnapshotFailed(f"the connector has not stopped after {STOPS_WITHIN_S:g} s")
                 one = self._next(consumer, snapshot_id)
                 if one is None:
                     continue
@@ -210,11 +210,11 @@ class Asked:
                 if one.type in ("ABORTED", "STOPPED"):
                     if stopped_at is not None:
                         raise SnapshotStopped(f"the snapshot was stopped after {known.chunks} chunks")
-                    raise SnapshotNotTaken(f"the connector gave up the snapshot {snapshot_id}")
+                    raise SnapshotFailed(f"the connector gave up the snapshot {snapshot_id}")
 
     def _signal(self, signal_id: str, kind: str, data: str) -> None:
         with closing(connect(self.url)) as connection:
-            signal(connection, self.connector.signal_table, signal_id, kind, data)
+            send_signal(connection, self.connector.signal_table, signal_id, kind, data)
 
     def _next(self, consumer: Consumer, snapshot_id: str) -> Notification | None:
         """What is notified next, if it is of this snapshot."""
@@ -222,13 +222,13 @@ class Asked:
         if message is None:
             return None
         if error := message.error():
-            if failure := failure_of(error, "the notifications"):
+            if failure := classify_error(error, "the notifications"):
                 raise KafkaUnavailable(str(failure)) from KafkaException(error)
             return None
         value = message.value() or b""
         if snapshot_id.encode() not in value:
             return None
-        form = Format.JSON if self.connector.has_json_values else Format.AVRO
+        form = ValueEncoding.JSON if self.connector.has_json_values else ValueEncoding.AVRO
         return read_notification(value, form, self.schemas)
 
     @contextmanager
@@ -246,7 +246,7 @@ class Asked:
             )
         )
         try:
-            consumer.assign([TopicPartition(*shard, offset) for shard, offset in ends.items()])
+            consumer.assign([TopicPartition(*topic_partition, offset) for topic_partition, offset in ends.items()])
             yield consumer
         finally:
             consumer.close()

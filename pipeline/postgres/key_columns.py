@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from psycopg import sql
 from psycopg.rows import class_row
 
-from pipeline.definitions import Contract, Table
+from pipeline.definitions import ModelDefinitions, TableDefinition
 from pipeline.ingest.key_text import UnfitKey, key_type
-from pipeline.postgres.database import Connection, statement
+from pipeline.postgres.database import Connection, load_sql
 
 if TYPE_CHECKING:
     from pipeline.postgres.preconditions import Rule
@@ -46,44 +46,44 @@ class KeyColumn:
         return key_type(self.type_name, is_enum=self.is_enum).family
 
 
-Place = tuple[str, str]
+ColumnPlace = tuple[str, str]
 """A table, quoted, and a column."""
 
 
-def key_rules(connection: Connection, contract: Contract) -> list[Rule]:
+def key_rules(connection: Connection, definitions: ModelDefinitions) -> list[Rule]:
     """What must be true of every column that is part of a key, or refers to one; a column that is not there is not.
 
     Args:
-        contract: what the read models are made of.
+        definitions: what the read models are made of.
     """
-    wanted = list(_wanted(contract))
+    wanted = list(_wanted(definitions))
     places = {"tables": [table for table, _ in wanted], "columns": [column for _, column in wanted]}
     with connection.cursor(row_factory=class_row(KeyColumn)) as cursor:
-        found = {(one.table_name, one.column_name): one for one in cursor.execute(statement("key_columns.sql"), places)}
+        found = {(one.table_name, one.column_name): one for one in cursor.execute(load_sql("key_columns.sql"), places)}
     unfit = {place: reason for place, one in found.items() if (reason := _unfitness(one)) is not None}
     return [
         *_of_types(found, unfit),
-        *_of_references(contract, found, unfit),
-        *_of_declarations(contract, found, unfit),
+        *_of_references(definitions, found, unfit),
+        *_of_declarations(definitions, found, unfit),
     ]
 
 
-def _wanted(contract: Contract) -> Iterator[Place]:
+def _wanted(definitions: ModelDefinitions) -> Iterator[ColumnPlace]:
     yield from dict.fromkeys(
         [
-            *((_named(table), column) for table in contract.tables.values() for column in table.key),
-            *((_named(child), column) for child, column, _ in _references(contract)),
+            *((_named(table), column) for table in definitions.tables.values() for column in table.key),
+            *((_named(child), column) for child, column, _ in _references(definitions)),
         ]
     )
 
 
-def _references(contract: Contract) -> Iterator[tuple[Table, str, Place]]:
+def _references(definitions: ModelDefinitions) -> Iterator[tuple[TableDefinition, str, ColumnPlace]]:
     """Every column that holds a document's key: its table, its name, and the column that it refers to."""
-    for document in contract.documents.values():
-        root = contract.tables[document.root]
+    for document in definitions.documents.values():
+        root = definitions.tables[document.root]
         for collection in document.collections.values():
             for column, key in zip(collection.parent, root.key, strict=True):
-                yield contract.tables[collection.table], column, (_named(root), key)
+                yield definitions.tables[collection.table], column, (_named(root), key)
 
 
 def _unfitness(column: KeyColumn) -> str | None:
@@ -96,7 +96,7 @@ def _unfitness(column: KeyColumn) -> str | None:
     return None
 
 
-def _of_types(found: dict[Place, KeyColumn], unfit: dict[Place, str]) -> list[Rule]:
+def _of_types(found: dict[ColumnPlace, KeyColumn], unfit: dict[ColumnPlace, str]) -> list[Rule]:
     return [
         (
             True,
@@ -108,7 +108,9 @@ def _of_types(found: dict[Place, KeyColumn], unfit: dict[Place, str]) -> list[Ru
     ]
 
 
-def _of_references(contract: Contract, found: dict[Place, KeyColumn], unfit: dict[Place, str]) -> list[Rule]:
+def _of_references(
+    definitions: ModelDefinitions, found: dict[ColumnPlace, KeyColumn], unfit: dict[ColumnPlace, str]
+) -> list[Rule]:
     return [
         (
             column.family != key.family,
@@ -117,24 +119,26 @@ def _of_references(contract: Contract, found: dict[Place, KeyColumn], unfit: dic
             f" ALTER COLUMN {_quoted(column.column_name)} TYPE {key.type_name}"
             f" USING {_quoted(column.column_name)}::text::{key.type_name};",
         )
-        for column, key in _pairs(contract, found, unfit)
+        for column, key in _pairs(definitions, found, unfit)
     ]
 
 
 def _pairs(
-    contract: Contract, found: dict[Place, KeyColumn], unfit: dict[Place, str]
+    definitions: ModelDefinitions, found: dict[ColumnPlace, KeyColumn], unfit: dict[ColumnPlace, str]
 ) -> Iterator[tuple[KeyColumn, KeyColumn]]:
     """Columns that refer to another, and those others, where both are fit for a key."""
-    for child, column, key in _references(contract):
+    for child, column, key in _references(definitions):
         place = (_named(child), column)
         if place in found and key in found and not {place, key} & unfit.keys():
             yield found[place], found[key]
 
 
-def _of_declarations(contract: Contract, found: dict[Place, KeyColumn], unfit: dict[Place, str]) -> list[Rule]:
+def _of_declarations(
+    definitions: ModelDefinitions, found: dict[ColumnPlace, KeyColumn], unfit: dict[ColumnPlace, str]
+) -> list[Rule]:
     declared = {
         (_named(table), column): (name, text)
-        for name, table in contract.tables.items()
+        for name, table in definitions.tables.items()
         for column, text in table.columns.items()
     }
     return [
@@ -158,7 +162,7 @@ def _is_declared(text: str, column: KeyColumn) -> bool:
     return declared.has_blanks if column.is_enum else declared == key_type(column.type_name, is_enum=False)
 
 
-def _named(table: Table) -> str:
+def _named(table: TableDefinition) -> str:
     return ".".join(map(_quoted, table.source.split(".")))
 
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from psycopg import sql
 
 from connectors.debezium import ConnectorConfiguration
-from connectors.errors import ContractBroken
-from pipeline.postgres.capture import Capture, CapturedTable, Source, SourceDatabase, read_source
+from connectors.errors import SourceContractViolation
+from pipeline.postgres.capture import Capture, CapturedTable, DatabaseState, SourceState, read_source
 from pipeline.postgres.database import Connection
 from pipeline.postgres.key_columns import key_rules
 from pipeline.postgres.replication import Slot
@@ -21,23 +21,23 @@ Rule = tuple[bool, str, str]
 
 
 @dataclass(frozen=True)
-class Finding:
+class PreconditionFailure:
     """One thing that is wrong with the source, and what puts it right."""
 
     problem: str
     remedy: str
 
 
-class SourceNotReady(ContractBroken):
+class SourceNotReady(SourceContractViolation):
     """The source is set up so that the read models would silently become wrong."""
 
-    def __init__(self, findings: list[Finding]) -> None:
+    def __init__(self, findings: list[PreconditionFailure]) -> None:
         super().__init__("; ".join(finding.problem for finding in findings))
         self.findings = findings
         self.remedy = " ".join(finding.remedy for finding in findings)
 
 
-def findings(source: Source, capture: Capture) -> list[Finding]:
+def findings(source: SourceState, capture: Capture) -> list[PreconditionFailure]:
     """Name everything that would make the log incomplete or untrue, or keep a snapshot from reading it."""
     rules = [*_of_database(source.database), *_of_signals(source.database, capture)]
     for table in source.tables:
@@ -47,7 +47,7 @@ def findings(source: Source, capture: Capture) -> list[Finding]:
     return [*gaps(source, capture), *_broken(rules)]
 
 
-def gaps(source: Source, capture: Capture) -> list[Finding]:
+def gaps(source: SourceState, capture: Capture) -> list[PreconditionFailure]:
     """Name everything that makes the log incomplete or untrue for as long as it lasts."""
     rules = _of_publication(source.database, capture)
     for table in source.tables:
@@ -57,12 +57,12 @@ def gaps(source: Source, capture: Capture) -> list[Finding]:
     return _broken(rules)
 
 
-def column_findings(source: Source, capture: Capture) -> list[Finding]:
+def column_findings(source: SourceState, capture: Capture) -> list[PreconditionFailure]:
     """Name every described column whose values the connector does not send, or sends as another value."""
     return _broken([rule for table in source.tables for rule in _of_columns(table, capture)])
 
 
-def reading_findings(source: Source, capture: Capture) -> list[Finding]:
+def reading_findings(source: SourceState, capture: Capture) -> list[PreconditionFailure]:
     """Name everything that keeps a snapshot from reading all rows."""
     return _broken([rule for table in source.tables for rule in _of_reading(table, capture)])
 
@@ -74,17 +74,17 @@ def require_ready(connection: Connection, capture: Capture) -> None:
         SourceNotReady: with every finding.
     """
     found = findings(read_source(connection, capture), capture)
-    if capture.contract is not None:
-        found += _broken(key_rules(connection, capture.contract))
+    if capture.definitions is not None:
+        found += _broken(key_rules(connection, capture.definitions))
     if found:
         raise SourceNotReady(found)
 
 
-def _broken(rules: list[Rule]) -> list[Finding]:
-    return [Finding(problem, remedy) for is_broken, problem, remedy in rules if is_broken]
+def _broken(rules: list[Rule]) -> list[PreconditionFailure]:
+    return [PreconditionFailure(problem, remedy) for is_broken, problem, remedy in rules if is_broken]
 
 
-def _of_database(database: SourceDatabase) -> list[Rule]:
+def _of_database(database: DatabaseState) -> list[Rule]:
     return [
         (
             database.wal_level != "logical",
@@ -100,7 +100,7 @@ def _of_database(database: SourceDatabase) -> list[Rule]:
     ]
 
 
-def _of_publication(database: SourceDatabase, capture: Capture) -> list[Rule]:
+def _of_publication(database: DatabaseState, capture: Capture) -> list[Rule]:
     name = capture.connector.publication
     if not database.is_published:
         return [(True, f"there is no publication {name}", "Run `readmodels init`.")]
@@ -113,7 +113,7 @@ def _of_publication(database: SourceDatabase, capture: Capture) -> list[Rule]:
     ]
 
 
-def _of_published(table: CapturedTable, database: SourceDatabase, capture: Capture) -> list[Rule]:
+def _of_published(table: CapturedTable, database: DatabaseState, capture: Capture) -> list[Rule]:
     name, quoted = capture.connector.publication, table.quoted_name
     if not database.is_published or not table.is_present:
         return []
@@ -131,7 +131,7 @@ def _of_published(table: CapturedTable, database: SourceDatabase, capture: Captu
     ]
 
 
-def _of_signals(database: SourceDatabase, capture: Capture) -> list[Rule]:
+def _of_signals(database: DatabaseState, capture: Capture) -> list[Rule]:
     name, table = capture.connector.publication, capture.connector.signal_table
     return [
         (

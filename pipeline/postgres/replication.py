@@ -8,7 +8,15 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import class_row
 
-from pipeline.postgres.database import Connection, SourceError, SourceRightsMissing, connect, run, session, statement
+from pipeline.postgres.database import (
+    Connection,
+    InsufficientPrivilege,
+    SourceError,
+    connect,
+    load_sql,
+    run_sql_file,
+    session,
+)
 from pipeline.service_addresses import SourceSettings
 
 POLL_INTERVAL_S = 0.1
@@ -66,14 +74,14 @@ def create_role(settings: SourceSettings) -> None:
     The server is sent a SCRAM verifier, never the password: no log and no error can hold it.
 
     Raises:
-        SourceRightsMissing: the admin role may not create this role.
+        InsufficientPrivilege: the admin role may not create this role.
     """
     role = settings.replication_role
     with connect(settings.admin_url) as connection:
         verifier = connection.pgconn.encrypt_password(
             settings.replication_password.encode(), role.encode(), b"scram-sha-256"
         )
-        run(
+        run_sql_file(
             connection,
             "replication_role.sql",
             role_name=sql.Literal(role),
@@ -86,7 +94,7 @@ def create_role(settings: SourceSettings) -> None:
 def read_slot(connection: Connection, name: str) -> Slot | None:
     """Read where a replication slot stands; None if there is none of that name."""
     with connection.cursor(row_factory=class_row(Slot)) as cursor:
-        return cursor.execute(statement("replication_slot.sql"), {"slot": name}).fetchone()
+        return cursor.execute(load_sql("replication_slot.sql"), {"slot": name}).fetchone()
 
 
 def drop_slot(connection: Connection, name: str, timeout_s: float) -> bool:
@@ -111,7 +119,7 @@ def drop_slot(connection: Connection, name: str, timeout_s: float) -> bool:
     return True
 
 
-def signal(connection: Connection, table: str, signal_id: str, kind: str, data: str) -> None:
+def send_signal(connection: Connection, table: str, signal_id: str, kind: str, data: str) -> None:
     """Ask the connector for something, through its signal table.
 
     Args:
@@ -119,7 +127,7 @@ def signal(connection: Connection, table: str, signal_id: str, kind: str, data: 
         data: what is wanted, as Debezium's signal of this kind has it.
 
     Raises:
-        SourceRightsMissing: the role of this connection may not write there.
+        InsufficientPrivilege: the role of this connection may not write there.
 
     Source: https://debezium.io/documentation/reference/3.6/configuration/signalling.html
     """
@@ -127,4 +135,4 @@ def signal(connection: Connection, table: str, signal_id: str, kind: str, data: 
     try:
         connection.execute(query, [signal_id, kind, data])
     except psycopg.errors.InsufficientPrivilege as error:
-        raise SourceRightsMissing(f"{table}: {error.diag.message_primary}") from error
+        raise InsufficientPrivilege(f"{table}: {error.diag.message_primary}") from error

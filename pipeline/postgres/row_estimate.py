@@ -10,7 +10,7 @@ from psycopg import sql
 from pipeline.postgres.database import Connection, SourceError
 
 
-class ConditionRefused(SourceError):
+class InvalidCondition(SourceError):
     """A condition is not one expression on the columns of its table."""
 
     remedy = (
@@ -19,7 +19,7 @@ class ConditionRefused(SourceError):
     )
 
 
-def count_about(connection: Connection, table: str, where: str | None) -> int:
+def estimate_rows(connection: Connection, table: str, where: str | None) -> int:
     """About how many rows of a table there are, or for which a condition is true, as PostgreSQL's planner has it.
 
     Args:
@@ -27,7 +27,7 @@ def count_about(connection: Connection, table: str, where: str | None) -> int:
         where: a condition in SQL; None for every row.
 
     Raises:
-        ConditionRefused: the condition is none.
+        InvalidCondition: the condition is none.
     """
     name = sql.Identifier(*table.split("."))
     if where is None:
@@ -38,9 +38,9 @@ def count_about(connection: Connection, table: str, where: str | None) -> int:
         # Debezium puts a condition into parentheses. One that closes them, as `true) or (true`, has none to close here.
         _plan(connection, sql.SQL("SELECT (ARRAY[{}])[1] FROM {}").format(condition, name))
     except psycopg.Error as error:
-        raise ConditionRefused(f"{where}: {error.diag.message_primary or error}") from error
+        raise InvalidCondition(f"{where}: {error.diag.message_primary or error}") from error
     if _reads_more(plan):
-        raise ConditionRefused(f"{where}: it has a subquery")
+        raise InvalidCondition(f"{where}: it has a subquery")
     return int(plan["Plan Rows"])
 
 

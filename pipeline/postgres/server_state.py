@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from psycopg.rows import class_row
 
-from pipeline.postgres.database import Connection, statement
+from pipeline.postgres.database import Connection, load_sql
 
 
 @dataclass(frozen=True)
-class Facts:
+class ServerState:
     """One look.
 
     Args:
@@ -24,11 +24,11 @@ class Facts:
     reader: int | None
 
 
-def read_facts(connection: Connection, slot: str) -> Facts:
+def read_server_state(connection: Connection, slot: str) -> ServerState:
     """Look now.
 
     Args:
         slot: the connector's.
     """
-    with connection.cursor(row_factory=class_row(Facts)) as cursor:
-        return next(iter(cursor.execute(statement("source_facts.sql"), {"slot": slot})))
+    with connection.cursor(row_factory=class_row(ServerState)) as cursor:
+        return next(iter(cursor.execute(load_sql("source_facts.sql"), {"slot": slot})))

@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from connectors.errors import ContractBroken
-from pipeline.ingest.log_mismatch import Reason, Seen
+from connectors.errors import SourceContractViolation
+from pipeline.ingest.log_mismatch import LogMismatch, MismatchReason
 from pipeline.postgres.replication import Slot
 
 
-class LogBroken(ContractBroken):
+class SlotGap(SourceContractViolation):
     """Changes between what the connector has read and what the slot still holds are missing for ever."""
 
     remedy = (
@@ -18,7 +18,7 @@ class LogBroken(ContractBroken):
     )
 
 
-def require_unbroken(name: str, slot: Slot | None, offsets: Iterable[Mapping[str, Any]]) -> None:
+def require_no_gap(name: str, slot: Slot | None, offsets: Iterable[Mapping[str, Any]]) -> None:
     """Refuse a slot that begins behind the place to which the connector has read; Debezium would skip the gap silently.
 
     Args:
@@ -28,14 +28,14 @@ def require_unbroken(name: str, slot: Slot | None, offsets: Iterable[Mapping[str
             against the slot.
 
     Raises:
-        LogBroken: the slot is gone, or is ahead.
+        SlotGap: the slot is gone, or is ahead.
     """
-    found = gap(name, slot, read_to(offsets))
+    found = find_gap(name, slot, connector_lsn(offsets))
     if found is not None:
-        raise LogBroken(found.sentence)
+        raise SlotGap(found.sentence)
 
 
-def gap(name: str, slot: Slot | None, lsn: int | None) -> Seen | None:
+def find_gap(name: str, slot: Slot | None, lsn: int | None) -> LogMismatch | None:
     """What is missing between a slot and a connector.
 
     Args:
@@ -44,18 +44,19 @@ def gap(name: str, slot: Slot | None, lsn: int | None) -> Seen | None:
     if lsn is None:
         return None
     if slot is None:
-        return Seen(Reason.SLOT_GONE, f"slot {name} is gone, and the connector had read to LSN {lsn}")
+        return LogMismatch(MismatchReason.SLOT_GONE, f"slot {name} is gone, and the connector had read to LSN {lsn}")
     if slot.wal_status == "lost":
-        return Seen(
-            Reason.SLOT_GONE, f"slot {name} has lost WAL that it needed, and the connector had read to LSN {lsn}"
+        return LogMismatch(
+            MismatchReason.SLOT_GONE,
+            f"slot {name} has lost WAL that it needed, and the connector had read to LSN {lsn}",
         )
     if slot.confirmed_flush_lsn is not None and slot.confirmed_flush_lsn > lsn:
         sentence = f"slot {name} begins at LSN {slot.confirmed_flush_lsn}, the connector had read to {lsn}"
-        return Seen(Reason.SLOT_AHEAD, sentence)
+        return LogMismatch(MismatchReason.SLOT_AHEAD, sentence)
     return None
 
 
-def read_to(offsets: Iterable[Mapping[str, Any]]) -> int | None:
+def connector_lsn(offsets: Iterable[Mapping[str, Any]]) -> int | None:
     """The LSN to which a connector has read, as Kafka Connect has it; None before its first streamed change."""
     return max((place for entry in offsets if (place := _streamed_to(entry)) is not None), default=None)
 

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from pipeline.ingest.log_mismatch import EpochEnded, Reason, Seen
-from pipeline.postgres.capture import Capture, Source, read_source
+from pipeline.ingest.log_mismatch import EpochMismatch, LogMismatch, MismatchReason
+from pipeline.postgres.capture import Capture, SourceState, read_source
 from pipeline.postgres.database import Connection
-from pipeline.postgres.preconditions import Finding, findings, gaps, require_ready
-from pipeline.postgres.source_history import Gap, History, SourceHistory
+from pipeline.postgres.preconditions import PreconditionFailure, findings, gaps, require_ready
+from pipeline.postgres.source_history import Gap, SourceHistory, SourceRecord
 from pipeline.postgres.source_identity import Identity, altered, identity_of
 
 _MOMENT = "SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'), pg_current_wal_lsn()::text"
 
 
 @dataclass(frozen=True)
-class Look:
+class SourceCheck:
     """What was read at the source, and when: by the source's clock, and where its WAL ended."""
 
-    source: Source
+    source: SourceState
     moment: str
 
     @property
@@ -27,14 +27,14 @@ class Look:
         return identity_of(self.source)
 
 
-def look_at(connection: Connection, capture: Capture) -> Look:
+def check_source(connection: Connection, capture: Capture) -> SourceCheck:
     """Look at the source; nothing is changed."""
     source = read_source(connection, capture)
     [(time, lsn)] = connection.execute(_MOMENT).fetchall()
-    return Look(source, f"{time} UTC (LSN {lsn})")
+    return SourceCheck(source, f"{time} UTC (LSN {lsn})")
 
 
-def gaps_of(look: Look, known: History, capture: Capture, last: str = "") -> list[Gap]:
+def gaps_of(look: SourceCheck, known: SourceRecord, capture: Capture, last: str = "") -> list[Gap]:
     """Name the gaps of the log: those that last, those that left traces, and those that are remembered.
 
     A source of which nothing is known yet has no gaps: nothing was captured from it.
@@ -53,43 +53,45 @@ def gaps_of(look: Look, known: History, capture: Capture, last: str = "") -> lis
     return list({**known.gaps, **{gap.problem: replace(gap, since=first_seen[gap.problem]) for gap in found}}.values())
 
 
-def source_findings(look: Look, known: History, capture: Capture) -> list[Finding]:
+def source_findings(look: SourceCheck, known: SourceRecord, capture: Capture) -> list[PreconditionFailure]:
     """Name everything that is wrong with the source, or was since the epoch began, with its remedy."""
     found = gaps_of(look, known, capture)
     if not found:
         return findings(look.source, capture)
     named = {gap.problem for gap in found}
     others = [finding for finding in findings(look.source, capture) if finding.problem not in named]
-    ended = [EpochEnded([seen]) for seen in as_seen(found)]
-    return [*(Finding(str(one), one.remedy) for one in ended), *others]
+    ended = [EpochMismatch([seen]) for seen in as_seen(found)]
+    return [*(PreconditionFailure(str(one), one.remedy) for one in ended), *others]
 
 
-def as_seen(found: list[Gap]) -> list[Seen]:
+def as_seen(found: list[Gap]) -> list[LogMismatch]:
     """Turn gaps into what ends an epoch."""
-    return [Seen(Reason.INCOMPLETE, f"{gap.problem}, {gap.since}", remedy=gap.remedy) for gap in found]
+    return [LogMismatch(MismatchReason.INCOMPLETE, f"{gap.problem}, {gap.since}", remedy=gap.remedy) for gap in found]
 
 
 def require_whole(connection: Connection, capture: Capture, history: SourceHistory) -> None:
     """Refuse a source that is not ready, or whose log has gaps; what was seen is kept.
 
     Raises:
-        EpochEnded: changes are missing in the log, or wrong.
+        EpochMismatch: changes are missing in the log, or wrong.
         SourceNotReady: something else was found.
         KafkaUnavailable: the history cannot be read or kept.
     """
-    look, known = look_at(connection, capture), history.read()
+    look, known = check_source(connection, capture), history.read()
     found = remembered(look, known, capture, history)
     if found:
-        raise EpochEnded(as_seen(found))
+        raise EpochMismatch(as_seen(found))
     require_ready(connection, capture)
     if known.is_kept:
-        history.note_whole(look.identity, look.moment)
+        history.record_complete(look.identity, look.moment)
 
 
-def remembered(look: Look, known: History, capture: Capture, history: SourceHistory, last: str = "") -> list[Gap]:
+def remembered(
+    look: SourceCheck, known: SourceRecord, capture: Capture, history: SourceHistory, last: str = ""
+) -> list[Gap]:
     """Name the gaps of the log, and keep those that are new."""
     found = gaps_of(look, known, capture, last)
     for gap in found:
         if gap.problem not in known.gaps:
-            history.note_gap(gap)
+            history.record_gap(gap)
     return found

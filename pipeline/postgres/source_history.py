@@ -32,7 +32,7 @@ class Gap:
 
 
 @dataclass(frozen=True)
-class History:
+class SourceRecord:
     """What is known of the source.
 
     Args:
@@ -55,7 +55,7 @@ class SourceHistory:
         self._kafka = kafka
         self._prefix = f"source/{connector}/"
 
-    def read(self) -> History:
+    def read(self) -> SourceRecord:
         """Read what is known.
 
         Raises:
@@ -64,16 +64,16 @@ class SourceHistory:
         try:
             kept = self._kept()
         except ControlTopicMissing:
-            return History(is_kept=False)
+            return SourceRecord(is_kept=False)
         last = orjson.loads(kept.pop("identity", b"{}"))
         gaps = [Gap(**orjson.loads(value)) for value in kept.values()]
-        return History(last.get("identity"), last.get("seen", ""), {gap.problem: gap for gap in gaps})
+        return SourceRecord(last.get("identity"), last.get("seen", ""), {gap.problem: gap for gap in gaps})
 
-    def note_whole(self, identity: Identity, seen: str) -> None:
+    def record_complete(self, identity: Identity, seen: str) -> None:
         """Keep an identity at which nothing was wrong."""
         self._write({"identity": orjson.dumps({"identity": identity, "seen": seen})})
 
-    def note_gap(self, gap: Gap) -> None:
+    def record_gap(self, gap: Gap) -> None:
         """Keep a gap."""
         digest = sha256(gap.problem.encode()).hexdigest()[:16]
         self._write({f"gap/{digest}": orjson.dumps({"problem": gap.problem, "since": gap.since})})

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from pipeline.postgres.capture import Source
+from pipeline.postgres.capture import SourceState
 
 Identity = Mapping[str, str]
 
@@ -22,7 +22,7 @@ PUBLICATION_ROW = "publication row"
 _TABLE, _KEY, _ENTRIES = "table ", "key ", "entries "
 
 
-def identity_of(source: Source) -> dict[str, str]:
+def identity_of(source: SourceState) -> dict[str, str]:
     """Derive the identity of what is captured; what is not there is not in it."""
     database = source.database
     found = {

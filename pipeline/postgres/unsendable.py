@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 from psycopg import sql
 
 from connectors.errors import UnsupportedType
-from connectors.types.pg_types import column_type
-from pipeline.definitions import Contract, Table
+from connectors.types.pg_types import parse_column_type
+from pipeline.definitions import ModelDefinitions, TableDefinition
 from pipeline.postgres.database import Connection
-from pipeline.postgres.preconditions import Finding, SourceNotReady
-from sinks.pg_type import parse
+from pipeline.postgres.preconditions import PreconditionFailure, SourceNotReady
+from sinks.pg_type import parse_pg_type
 
 _LOST = {
     "interval": (
@@ -44,19 +44,19 @@ _FOREIGN = """
       AND type.typcategory <> 'A' AND type.typname <> ALL ({known})"""
 
 
-def require_sendable(connection: Connection, contract: Contract) -> None:
+def require_sendable(connection: Connection, definitions: ModelDefinitions) -> None:
     """Refuse described columns of which the connector would lose a value.
 
     Raises:
         SourceNotReady: with every finding.
     """
-    if found := list(unsendable(connection, contract)):
+    if found := list(unsendable(connection, definitions)):
         raise SourceNotReady(found)
 
 
-def unsendable(connection: Connection, contract: Contract) -> Iterator[Finding]:
+def unsendable(connection: Connection, definitions: ModelDefinitions) -> Iterator[PreconditionFailure]:
     """Name every described column whose type, or a value in it, cannot arrive whole in every read model."""
-    for table in contract.tables.values():
+    for table in definitions.tables.values():
         foreign = _foreign(connection, table)
         for name, text in table.columns.items():
             if problem := _problem(connection, table, name, is_foreign=name in foreign):
@@ -65,12 +65,12 @@ def unsendable(connection: Connection, contract: Contract) -> Iterator[Finding]:
                 remedy = f"Change or delete these rows, or take {table.source} out of `readmodels.toml`."
             else:
                 continue
-            yield Finding(f"{table.source}.{name} {text}: {problem}", remedy)
+            yield PreconditionFailure(f"{table.source}.{name} {text}: {problem}", remedy)
 
 
-def _problem(connection: Connection, table: Table, name: str, *, is_foreign: bool) -> str | None:
+def _problem(connection: Connection, table: TableDefinition, name: str, *, is_foreign: bool) -> str | None:
     try:
-        column_type(table.columns[name])
+        parse_column_type(table.columns[name])
     except UnsupportedType as error:
         return str(error)
     if is_foreign:
@@ -78,9 +78,9 @@ def _problem(connection: Connection, table: Table, name: str, *, is_foreign: boo
     return _held(connection, table, name, _LOST)
 
 
-def _held(connection: Connection, table: Table, name: str, lost: Mapping[str, tuple[str, str]]) -> str | None:
+def _held(connection: Connection, table: TableDefinition, name: str, lost: Mapping[str, tuple[str, str]]) -> str | None:
     """Say which value the column holds that its type does not carry everywhere; None where it holds none."""
-    kind = parse(table.columns[name])
+    kind = parse_pg_type(table.columns[name])
     if kind.is_array or kind.name not in lost:
         return None
     condition, words = lost[kind.name]
@@ -92,7 +92,7 @@ def _held(connection: Connection, table: Table, name: str, lost: Mapping[str, tu
     return f"it holds {words}" if is_held else None
 
 
-def _foreign(connection: Connection, table: Table) -> set[str]:
+def _foreign(connection: Connection, table: TableDefinition) -> set[str]:
     source = sql.Identifier(*table.source.split(".", 1)).as_string(connection)
     query = sql.SQL(_FOREIGN).format(table=sql.Literal(source), known=sql.Literal(list(_OF_EXTENSIONS)))
     return {str(name) for (name,) in connection.execute(query)}

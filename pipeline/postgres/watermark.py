@@ -17,15 +17,15 @@ from typing import cast
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from psycopg.pq import TransactionStatus
 
-from connectors.debezium import MARK_PREFIX, ConnectorConfiguration
-from connectors.errors import SystemicError
+from connectors.debezium import WATERMARK_PREFIX, ConnectorConfiguration
+from connectors.errors import DependencyUnavailable
 from connectors.kafka import KafkaSettings, KafkaUnavailable, end_offsets
 from connectors.kafka_connect import ConnectClient, ConnectError
 from pipeline.config import Settings
 from pipeline.postgres.database import Connection, connect
 
 POLL_TIMEOUT_S = 0.2
-MARK_TIMEOUT_S = 120.0
+WATERMARK_TIMEOUT_S = 120.0
 
 # The client reports these and goes on trying by itself.
 RECONNECTING = (KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT)
@@ -33,11 +33,11 @@ RECONNECTING = (KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT)
 Offsets = Mapping[tuple[str, int], int]
 
 
-class MarkInsideTransaction(ValueError):
+class WatermarkInsideTransaction(ValueError):
     """A mark was to be set inside an open transaction: it would appear only when that one commits, or never."""
 
 
-class MarkNotSeen(SystemicError):
+class WatermarkTimeout(DependencyUnavailable):
     """A mark did not come through to Kafka in the time it was given."""
 
     remedy = (
@@ -47,33 +47,33 @@ class MarkNotSeen(SystemicError):
 
 
 @dataclass(frozen=True)
-class Mark:
+class Watermark:
     """A place in the source's history: everything committed before it was set lies before it.
 
-    `lsn` is the byte position of the message in the WAL, `set_at` the source's clock just then; `searched_from` says
+    `lsn` is the byte position of the message in the WAL, `set_at` the source's clock just then; `search_from` says
     from where on Kafka may hold it.
     """
 
     mark_id: str
     lsn: int
     set_at: datetime
-    searched_from: Offsets
+    search_from: Offsets
 
 
 @dataclass(frozen=True)
-class MarkReached:
+class WatermarkReached:
     """A mark that is in the log. A read model whose positions are at `end_offsets` holds everything before it."""
 
-    mark: Mark
+    watermark: Watermark
     end_offsets: Offsets
 
 
-def of_topics(offsets: Offsets, topics: Collection[str]) -> dict[tuple[str, int], int]:
+def select_topics(offsets: Offsets, topics: Collection[str]) -> dict[tuple[str, int], int]:
     """Select the offsets of some topics: those that feed one generation."""
-    return {shard: offset for shard, offset in offsets.items() if shard[0] in topics}
+    return {topic_partition: offset for topic_partition, offset in offsets.items() if topic_partition[0] in topics}
 
 
-class Marks:
+class Watermarks:
     """Sets marks at the source of one connector, and finds them in its topics.
 
     Args:
@@ -94,49 +94,49 @@ class Marks:
         self._connect_url = connect_url
         self._topics = sorted(connector.table_topics if topics is None else set(topics))
 
-    def set(self, connection: Connection) -> Mark:
+    def set(self, connection: Connection) -> Watermark:
         """Write a mark into the WAL, in a transaction of its own.
 
         Raises:
-            MarkInsideTransaction: the connection is in a transaction.
+            WatermarkInsideTransaction: the connection is in a transaction.
             KafkaUnavailable: the topic of marks cannot be read.
         """
         if connection.info.transaction_status is not TransactionStatus.IDLE:
-            raise MarkInsideTransaction(f"the connection is {connection.info.transaction_status.name}")
+            raise WatermarkInsideTransaction(f"the connection is {connection.info.transaction_status.name}")
         searched_from = end_offsets(self._admin, [self._connector.message_topic])
         mark_id = str(uuid.uuid4())
         with connection.transaction():
             found = connection.execute(
                 "SELECT pg_logical_emit_message(true, %s, %s) - '0/0'::pg_lsn, clock_timestamp()",
-                [MARK_PREFIX, mark_id],
+                [WATERMARK_PREFIX, mark_id],
             ).fetchone()
         assert found is not None
-        return Mark(mark_id, int(str(found[0])), cast(datetime, found[1]), searched_from)
+        return Watermark(mark_id, int(str(found[0])), cast(datetime, found[1]), searched_from)
 
-    def await_in_log(self, mark: Mark, timeout_s: float) -> MarkReached:
+    def wait_for(self, watermark: Watermark, timeout_s: float) -> WatermarkReached:
         """Return once the mark is in Kafka, with the ends of the topics.
 
         Raises:
-            MarkNotSeen: `timeout_s` passed; the message says what state the connector is in.
+            WatermarkTimeout: `timeout_s` passed; the message says what state the connector is in.
             KafkaUnavailable: the topics cannot be read.
         """
         deadline = time.monotonic() + timeout_s
         consumer = Consumer(
             self._kafka.with_client(
-                group_id=f"{MARK_PREFIX}.marks",
+                group_id=f"{WATERMARK_PREFIX}.marks",
                 isolation_level="read_committed",
                 enable_auto_commit=False,
                 auto_offset_reset="error",
             )
         )
         try:
-            consumer.assign([TopicPartition(*place, offset) for place, offset in mark.searched_from.items()])
-            while not _holds(consumer.poll(POLL_TIMEOUT_S), mark):
+            consumer.assign([TopicPartition(*place, offset) for place, offset in watermark.search_from.items()])
+            while not _holds(consumer.poll(POLL_TIMEOUT_S), watermark):
                 if time.monotonic() > deadline:
-                    raise MarkNotSeen(f"no mark in Kafka after {timeout_s:g} s; {self._connector_state()}")
+                    raise WatermarkTimeout(f"no mark in Kafka after {timeout_s:g} s; {self._connector_state()}")
         finally:
             consumer.close()
-        return MarkReached(mark, end_offsets(self._admin, self._topics))
+        return WatermarkReached(watermark, end_offsets(self._admin, self._topics))
 
     def _connector_state(self) -> str:
         client = ConnectClient(self._connect_url)
@@ -152,16 +152,16 @@ def committed_end_offsets(settings: Settings, topics: Iterable[str]) -> Offsets:
     """Return the ends of topics at which everything that is committed now is in them.
 
     Raises:
-        MarkNotSeen: the connector did not carry a mark to Kafka within `MARK_TIMEOUT_S`.
+        WatermarkTimeout: the connector did not carry a mark to Kafka within `WATERMARK_TIMEOUT_S`.
         KafkaUnavailable: the topics cannot be read.
         SourceUnavailable: PostgreSQL does not answer.
     """
-    marks = Marks(settings.kafka, settings.connector, settings.connect.url, topics)
+    watermarks = Watermarks(settings.kafka, settings.connector, settings.connect.url, topics)
     with closing(connect(settings.source.url)) as connection:
-        return marks.await_in_log(marks.set(connection), MARK_TIMEOUT_S).end_offsets
+        return watermarks.wait_for(watermarks.set(connection), WATERMARK_TIMEOUT_S).end_offsets
 
 
-def _holds(message: Message | None, mark: Mark) -> bool:
+def _holds(message: Message | None, watermark: Watermark) -> bool:
     if message is None:
         return False
     if error := message.error():
@@ -169,6 +169,6 @@ def _holds(message: Message | None, mark: Mark) -> bool:
             return False
         raise KafkaUnavailable(f"cannot read the topic of marks: {error}") from KafkaException(error)
     value = message.value() or b""
-    wanted = mark.mark_id.encode()
+    wanted = watermark.mark_id.encode()
     # The id is unique, so that finding its bytes is proof: as they are in Avro, in Base64 in JSON.
     return wanted in value or b64encode(wanted) in value

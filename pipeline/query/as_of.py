@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 
-from sinks.duckdb.analytics_views import Analytics
+from sinks.duckdb.analytics_views import AnalyticsViews
 from sinks.duckdb.history import as_of_name
-from sinks.duckdb.query_check import parsed, select_of, unparsed
-from sinks.duckdb.sql_text import literal, quote
+from sinks.duckdb.query_check import parse_query, render_query, select_of
+from sinks.duckdb.sql_text import quote_identifier, quote_literal
 
 
-class NoPast(ValueError):
+class NoHistory(ValueError):
     """The question is about something of which only the present is known."""
 
     remedy = (
@@ -20,7 +20,7 @@ class NoPast(ValueError):
     )
 
 
-def as_of(query: str, moment: datetime, tables: Collection[str], analytics: Analytics) -> str:
+def rewrite_as_of(query: str, moment: datetime, tables: Collection[str], analytics: AnalyticsViews) -> str:
     """The same SELECT over the tables as they were.
 
     Each table that it names becomes a common table expression of that name, and so does each view of these tables.
@@ -31,33 +31,33 @@ def as_of(query: str, moment: datetime, tables: Collection[str], analytics: Anal
 
     Raises:
         QueryRefused: it is no SELECT.
-        NoPast: it names something else than those tables, those views and its own common table expressions.
+        NoHistory: it names something else than those tables, those views and its own common table expressions.
     """
     tree = select_of(query)
     own = set(_expressions(tree))
     if taken := sorted(own & {name.lower() for name in tables}):
-        raise NoPast(f"{', '.join(taken)} is a table here, and cannot be the name of a common table expression")
+        raise NoHistory(f"{', '.join(taken)} is a table here, and cannot be the name of a common table expression")
     past = dict(_past(moment, tables, analytics))
     named = set(_tables(tree)) - own
     if unknown := sorted(named - past.keys()):
-        raise NoPast(f"{', '.join(unknown)} is not known as of a moment")
+        raise NoHistory(f"{', '.join(unknown)} is not known as of a moment")
     if not named:
         return query
     # Tables before the views that are made of them; DuckDB computes none that is not asked for.
-    prefix = ", ".join(f"{quote(name)} AS ({past[name]})" for name in past)
-    ours = parsed(f"WITH {prefix} SELECT 1")["statements"][0]["node"]["cte_map"]["map"]
+    prefix = ", ".join(f"{quote_identifier(name)} AS ({past[name]})" for name in past)
+    ours = parse_query(f"WITH {prefix} SELECT 1")["statements"][0]["node"]["cte_map"]["map"]
     tree["statements"][0]["node"]["cte_map"]["map"][:0] = ours
-    return unparsed(tree)
+    return render_query(tree)
 
 
-def _past(moment: datetime, tables: Iterable[str], analytics: Analytics) -> Iterator[tuple[str, str]]:
+def _past(moment: datetime, tables: Iterable[str], analytics: AnalyticsViews) -> Iterator[tuple[str, str]]:
     known = {name.lower(): name for name in tables}
     for name, table in known.items():
-        yield name, f"FROM {quote(as_of_name(table))}({literal(moment.isoformat())})"
+        yield name, f"FROM {quote_identifier(as_of_name(table))}({quote_literal(moment.isoformat())})"
     for view in analytics.views:
         if (
             view.name not in known
-            and set(_tables(tree := parsed(view.query))) - set(_expressions(tree)) <= known.keys()
+            and set(_tables(tree := parse_query(view.query))) - set(_expressions(tree)) <= known.keys()
         ):
             yield view.name, view.query
 

@@ -7,19 +7,19 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from connectors.kafka import KafkaSettings, KafkaUnavailable, end_offsets
-from sinks.batch import Shard
-from sinks.duckdb.progress_query import Place
+from sinks.batch import TopicPartition
+from sinks.duckdb.progress_query import ReadPosition
 
 
-class Ends:
+class EndOffsetsRequest:
     """The ends of the log, asked for while DuckDB answers: Kafka may take its time, or not answer at all."""
 
     def __init__(self, kafka: KafkaSettings, topics: Iterable[str]) -> None:
-        self._found: Mapping[Shard, int] | None = None
+        self._found: Mapping[TopicPartition, int] | None = None
         self._asking = threading.Thread(target=self._ask, args=(kafka, list(topics)), name="ends", daemon=True)
         self._asking.start()
 
-    def after(self, wait_s: float) -> Mapping[Shard, int] | None:
+    def result(self, wait_s: float) -> Mapping[TopicPartition, int] | None:
         """What Kafka said, after a last wait; None where it said nothing."""
         self._asking.join(wait_s)
         return self._found
@@ -31,7 +31,7 @@ class Ends:
             self._found = None
 
 
-def freshness(place: Place, ends: Mapping[Shard, int] | None, now: datetime) -> str:
+def freshness(place: ReadPosition, ends: Mapping[TopicPartition, int] | None, now: datetime) -> str:
     """One sentence for a reader."""
     if place.newest is None:
         newest = "no change taken in yet"

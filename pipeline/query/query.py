@@ -12,19 +12,19 @@ import duckdb
 import pyarrow as pa
 
 from pipeline.config import DuckdbSettings, Settings
-from pipeline.epochs.offset_sink import lives_of
-from pipeline.ingest.epoch_history import Lives
-from pipeline.query.as_of import as_of
+from pipeline.epochs.offset_sink import read_epochs
+from pipeline.ingest.epoch_history import EpochHistory
+from pipeline.query.as_of import rewrite_as_of
 from pipeline.read_models import open_duckdb
 from sinks.duckdb.analytics_views import shipped_views
-from sinks.duckdb.progress_query import Place, place_of, place_query
+from sinks.duckdb.progress_query import ReadPosition, parse_position, position_query
 from sinks.duckdb.quack.proxy import REFUSED
 from sinks.duckdb.query_check import AnyName, QueryRefused, require_reads
 from sinks.duckdb.serving import LiveCatalog, load_extensions
-from sinks.duckdb.store import DuckdbStore, WriterElsewhere, catalog
+from sinks.duckdb.store import DuckdbStore, WriterLockHeld, catalog_name
 from sinks.errors import GenerationMissing
 
-PLACE_WAIT_S = 0.5
+POSITION_TIMEOUT_S = 0.5
 """How long a question waits for what is to be said of the freshness of its answer."""
 
 
@@ -34,32 +34,32 @@ class QueryFailed(Exception):
     remedy = "Correct the statement: `SHOW ALL TABLES` and `DESCRIBE orders` list the tables and the columns of one."
 
 
-class ReadersNotServed(Exception):
+class QuackNotServed(Exception):
     """A worker holds DuckDB, but does not let readers in."""
 
     remedy = "Set `duckdb.serve` and `duckdb.token` for the worker and for this command, and restart the worker."
 
 
 @dataclass(frozen=True)
-class Answer:
+class QueryResult:
     """Rows, and how far the generation had got that they are of; None where that was not told in time."""
 
     rows: pa.Table
-    place: Place | None
+    place: ReadPosition | None
 
-    def in_log(self, lives: Lives) -> Answer:
+    def in_log(self, epoch_history: EpochHistory) -> QueryResult:
         """The same with its place in the log's own offsets."""
         if self.place is None:
             return self
-        return replace(self, place=replace(self.place, offsets=lives.all_in_log(self.place.offsets)))
+        return replace(self, place=replace(self.place, offsets=epoch_history.all_to_log(self.place.offsets)))
 
 
-def ask(settings: Settings, query: str, moment: datetime | None = None) -> pa.Table:
+def run_query(settings: Settings, query: str, moment: datetime | None = None) -> pa.Table:
     """Answer a SELECT over the live tables; see `answer`."""
-    return answer(settings, query, moment).rows
+    return query_with_position(settings, query, moment).rows
 
 
-def answer(settings: Settings, query: str, moment: datetime | None = None) -> Answer:
+def query_with_position(settings: Settings, query: str, moment: datetime | None = None) -> QueryResult:
     """Answer a SELECT over the live tables.
 
     Args:
@@ -68,27 +68,27 @@ def answer(settings: Settings, query: str, moment: datetime | None = None) -> An
     Raises:
         QueryRefused: it is something else, or beyond a bound.
         QueryFailed: DuckDB's own objection, in its words.
-        NoPast: it cannot be asked of a moment.
-        ReadersNotServed: a worker holds DuckDB and serves nobody.
+        NoHistory: it cannot be asked of a moment.
+        QuackNotServed: a worker holds DuckDB and serves nobody.
         GenerationMissing: there is no DuckDB model yet.
     """
     require_reads(query, AnyName(), settings.duckdb.max_query_bytes)
     if moment is not None:
-        query = as_of(query, moment, settings.tables, shipped_views(settings.duckdb.time_zone))
+        query = rewrite_as_of(query, moment, settings.tables, shipped_views(settings.duckdb.time_zone))
     store = open_duckdb(settings)
     live = store.live()
     if live is None:
         raise GenerationMissing(f"DuckDB has no generation yet in {settings.duckdb.directory}")
-    place, lives = place_query(catalog(live), settings.tables), lives_of(store, live)
+    place, epoch_history = position_query(catalog_name(live), settings.tables), read_epochs(store, live)
     try:
         store.open()
-    except WriterElsewhere:
-        return _ask_worker(settings.duckdb, query, place).in_log(lives)
+    except WriterLockHeld:
+        return _ask_worker(settings.duckdb, query, place).in_log(epoch_history)
     try:
         connection = _locked_down(store)
         require_reads(query, LiveCatalog(store.instance()))
         rows = _answer(lambda: connection.execute(query).to_arrow_table())
-        return Answer(rows, place_of(connection.execute(place))).in_log(lives)
+        return QueryResult(rows, parse_position(connection.execute(place))).in_log(epoch_history)
     finally:
         store.close()
 
@@ -99,9 +99,9 @@ def _locked_down(store: DuckdbStore) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def _ask_worker(served: DuckdbSettings, query: str, place: str) -> Answer:
+def _ask_worker(served: DuckdbSettings, query: str, place: str) -> QueryResult:
     if not served.serve:
-        raise ReadersNotServed("a worker holds DuckDB and serves no readers")
+        raise QuackNotServed("a worker holds DuckDB and serves no readers")
 
     def send(connection: duckdb.DuckDBPyConnection, text: str) -> duckdb.DuckDBPyConnection:
         return connection.execute("FROM quack_query(?, ?, token := ?)", [served.serve, text, served.token])
@@ -109,21 +109,21 @@ def _ask_worker(served: DuckdbSettings, query: str, place: str) -> Answer:
     with duckdb.connect() as connection:
         load_extensions(connection)
         asking = ThreadPoolExecutor(1)
-        where = asking.submit(lambda: place_of(send(connection.cursor(), place)))
+        where = asking.submit(lambda: parse_position(send(connection.cursor(), place)))
         try:
             # First, for an answer must not be older than is said of it; what comes later may be of a later place.
             told = _in_time(where)
-            return Answer(_answer(lambda: send(connection, query).to_arrow_table()), told)
+            return QueryResult(_answer(lambda: send(connection, query).to_arrow_table()), told)
         except duckdb.IOException as error:
-            raise ReadersNotServed(f"nobody answers at {served.serve}") from error
+            raise QuackNotServed(f"nobody answers at {served.serve}") from error
         finally:
             connection.interrupt()
             asking.shutdown()
 
 
-def _in_time(where: Future[Place]) -> Place | None:
+def _in_time(where: Future[ReadPosition]) -> ReadPosition | None:
     try:
-        return where.result(PLACE_WAIT_S)
+        return where.result(POSITION_TIMEOUT_S)
     except (TookTooLong, duckdb.Error):
         return None
 

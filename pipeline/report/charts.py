@@ -12,7 +12,7 @@ from xml.etree.ElementTree import Element
 
 from pipeline.report.number_format import duration, grouped, share
 from pipeline.report.queries import Rows
-from pipeline.report.svg import Span, Stack, bars, columns, spans
+from pipeline.report.svg import RangeBar, StackedBar, bars, columns, spans
 
 MOST_DAYS = 90
 MOST_SKUS = 5
@@ -20,7 +20,7 @@ MOST_LINES = 10
 
 
 @dataclass(frozen=True)
-class Drawing:
+class Plot:
     """One drawing; `name` tells it from others of its picture, such as that of another currency."""
 
     name: str
@@ -28,7 +28,7 @@ class Drawing:
 
 
 @dataclass(frozen=True)
-class Picture:
+class Chart:
     """A question, its answer in drawings and in numbers.
 
     Args:
@@ -39,23 +39,23 @@ class Picture:
 
     title: str
     sentence: str
-    drawings: Sequence[Drawing]
+    drawings: Sequence[Plot]
     heads: Sequence[str]
     cells: Sequence[Sequence[str]]
     legend: Sequence[str] = ()
     note: str = ""
 
 
-def pictures(answers: Mapping[str, Rows]) -> list[Picture]:
+def charts(answers: Mapping[str, Rows]) -> list[Chart]:
     """Those of the views that are there, in the order in which they are read."""
     return [draw(answers[view]) for view, draw in _PICTURES.items() if view in answers]
 
 
-def _revenue(rows: Rows) -> Picture:
+def _revenue(rows: Rows) -> Chart:
     days = _days(rows)
     shown = [row for row in rows if row["day"] in days]
     drawings = [
-        Drawing(
+        Plot(
             currency,
             columns(
                 f"Revenue per day in {currency}", _daily(days, own, ("revenue",), lambda row: grouped(row["revenue"]))
@@ -63,7 +63,7 @@ def _revenue(rows: Rows) -> Picture:
         )
         for currency, own in _by(shown, "currency")
     ]
-    return Picture(
+    return Chart(
         "Revenue per day",
         "Orders that are paid or shipped now, by the day on which they were placed.",
         drawings,
@@ -73,12 +73,12 @@ def _revenue(rows: Rows) -> Picture:
     )
 
 
-def _statuses(rows: Rows) -> Picture:
+def _statuses(rows: Rows) -> Chart:
     counts: dict[str, int] = defaultdict(int)
     for row in rows:
         counts[row["status"]] += row["orders"]
-    stacks = [Stack(status, (count,), grouped(count)) for status, count in counts.items()]
-    return Picture(
+    stacks = [StackedBar(status, (count,), grouped(count)) for status, count in counts.items()]
+    return Chart(
         "Where orders stand",
         "All orders by the status that they have now.",
         _one(bars, "Orders by status", stacks),
@@ -87,10 +87,10 @@ def _statuses(rows: Rows) -> Picture:
     )
 
 
-def _funnel(rows: Rows) -> Picture:
+def _funnel(rows: Rows) -> Chart:
     first = rows[0]["reached"] if rows else 0
     stacks = [
-        Stack(
+        StackedBar(
             row["status"],
             (row["reached"] - row["cancelled"], row["cancelled"]),
             f"{grouped(row['reached'])} · {share(row['reached'], first)}",
@@ -98,7 +98,7 @@ def _funnel(rows: Rows) -> Picture:
         for row in rows
         if first
     ]
-    return Picture(
+    return Chart(
         "How far orders come",
         "Orders that came at least as far as each status; deleted ones count too.",
         _one(bars, "Orders that reached each status", stacks),
@@ -108,13 +108,13 @@ def _funnel(rows: Rows) -> Picture:
     )
 
 
-def _stays(rows: Rows) -> Picture:
+def _stays(rows: Rows) -> Chart:
     stays = [
-        Span(f"{row['from_status']} → {row['to_status']}", row["shortest_s"], row["median_s"], row["longest_s"])
+        RangeBar(f"{row['from_status']} → {row['to_status']}", row["shortest_s"], row["median_s"], row["longest_s"])
         for row in rows
     ]
     times = ("shortest_s", "median_s", "longest_s")
-    return Picture(
+    return Chart(
         "Time in a status",
         "How long orders stay before the next status: from the shortest to the longest, with the median as a dot.",
         _one(spans, "Time in a status before the next", stays),
@@ -126,20 +126,20 @@ def _stays(rows: Rows) -> Picture:
     )
 
 
-def _skus(rows: Rows) -> Picture:
+def _skus(rows: Rows) -> Chart:
     best = [(currency, own[:MOST_SKUS]) for currency, own in _by(rows, "currency")]
     drawings = [
-        Drawing(
+        Plot(
             currency,
             bars(
                 f"Revenue of the best articles in {currency}",
-                [Stack(row["sku"], (float(row["revenue"] or 0),), grouped(row["revenue"])) for row in own],
+                [StackedBar(row["sku"], (float(row["revenue"] or 0),), grouped(row["revenue"])) for row in own],
             ),
         )
         for currency, own in best
     ]
     shown = [row for _, own in best for row in own]
-    return Picture(
+    return Chart(
         "What sells",
         f"The {MOST_SKUS} articles with the most revenue in paid and shipped orders, for each currency.",
         drawings,
@@ -149,12 +149,12 @@ def _skus(rows: Rows) -> Picture:
     )
 
 
-def _customers(rows: Rows) -> Picture:
+def _customers(rows: Rows) -> Chart:
     days = _days(rows)
     shown = [row for row in rows if row["day"] in days]
     parts = ("first_orders", "repeat_orders")
     stacks = _daily(days, shown, parts, lambda row: f"{row['first_orders']} first, {row['repeat_orders']} repeated")
-    return Picture(
+    return Chart(
         "First and repeated orders",
         "Orders of new customers, and of those who come back, in all currencies; cancelled ones are left out.",
         _one(columns, "First and repeated orders per day", stacks),
@@ -165,15 +165,15 @@ def _customers(rows: Rows) -> Picture:
     )
 
 
-def _baskets(rows: Rows) -> Picture:
+def _baskets(rows: Rows) -> Chart:
     counts: dict[int, int] = defaultdict(int)
     for row in rows:
         counts[min(row["lines"], MOST_LINES)] += row["orders"]
     stacks = [
-        Stack(f"{lines}{'+' if lines == MOST_LINES else ''}", (counts[lines],), f"{grouped(counts[lines])} orders")
+        StackedBar(f"{lines}{'+' if lines == MOST_LINES else ''}", (counts[lines],), f"{grouped(counts[lines])} orders")
         for lines in range(min(counts, default=0), max(counts, default=-1) + 1)
     ]
-    return Picture(
+    return Chart(
         "Basket size",
         "Orders by how many lines they have, in all currencies; cancelled ones are left out.",
         _one(columns, "Orders by their number of lines", stacks),
@@ -182,7 +182,7 @@ def _baskets(rows: Rows) -> Picture:
     )
 
 
-_PICTURES: Mapping[str, Callable[[Rows], Picture]] = {
+_PICTURES: Mapping[str, Callable[[Rows], Chart]] = {
     "revenue_per_day": _revenue,
     "order_funnel": _funnel,
     "time_between_statuses": _stays,
@@ -193,9 +193,11 @@ _PICTURES: Mapping[str, Callable[[Rows], Picture]] = {
 }
 
 
-def _one(draw: Callable[[str, Any], Element], title: str, drawn: Sequence[Stack] | Sequence[Span]) -> list[Drawing]:
+def _one(
+    draw: Callable[[str, Any], Element], title: str, drawn: Sequence[StackedBar] | Sequence[RangeBar]
+) -> list[Plot]:
     """A single drawing; none where there is nothing to draw."""
-    return [Drawing("", draw(title, drawn))] if drawn else []
+    return [Plot("", draw(title, drawn))] if drawn else []
 
 
 def _by(rows: Rows, column: str) -> list[tuple[str, Rows]]:
@@ -227,7 +229,7 @@ def _left_out(rows: Rows, days: Sequence[date]) -> str:
 
 def _daily(
     days: Iterable[date], rows: Rows, parts: Sequence[str], words: Callable[[Mapping[str, Any]], str]
-) -> list[Stack]:
+) -> list[StackedBar]:
     """A column a day, also of those on which there was nothing; what a day has several rows of are counts."""
     found: dict[date, dict[str, Any]] = {}
     for row in rows:
@@ -235,7 +237,9 @@ def _daily(
         known.update({part: known[part] + (row[part] or 0) for part in parts})
     nothing = dict.fromkeys(parts, 0)
     return [
-        Stack(str(day), tuple(float(found.get(day, nothing)[part]) for part in parts), words(found.get(day, nothing)))
+        StackedBar(
+            str(day), tuple(float(found.get(day, nothing)[part]) for part in parts), words(found.get(day, nothing))
+        )
         for day in days
     ]
 

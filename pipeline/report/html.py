@@ -11,7 +11,7 @@ _NOT_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 """Characters that no page may hold."""
 
 
-def node(tag: str, *children: Child, **attributes: object) -> Element:
+def element(tag: str, *children: Child, **attributes: object) -> Element:
     """An element.
 
     Args:

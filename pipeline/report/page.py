@@ -8,10 +8,10 @@ from decimal import Decimal
 from importlib.resources import files
 from xml.etree.ElementTree import Element
 
-from pipeline.report.charts import Picture, pictures
-from pipeline.report.html import node, written
+from pipeline.report.charts import Chart, charts
+from pipeline.report.html import element, written
 from pipeline.report.number_format import duration, grouped
-from pipeline.report.queries import Answers
+from pipeline.report.queries import QueryResults
 
 TITLE = "Orders"
 NOTHING = "Nothing to show yet."
@@ -22,26 +22,26 @@ Fact = tuple[str, str, str]
 """What it is, its value, and what is said beside it."""
 
 
-def page(answers: Answers) -> str:
+def page(answers: QueryResults) -> str:
     """The HTML of a report."""
     style = files("pipeline.report").joinpath("page.css").read_text()
-    head = node(
+    head = element(
         "head",
-        node("meta", charset="utf-8"),
-        node("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        node("meta", name="color-scheme", content="light dark"),
-        node("meta", **{"http-equiv": "Content-Security-Policy", "content": POLICY}),
-        node("title", TITLE),
-        node("style", style),
+        element("meta", charset="utf-8"),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("meta", name="color-scheme", content="light dark"),
+        element("meta", **{"http-equiv": "Content-Security-Policy", "content": POLICY}),
+        element("title", TITLE),
+        element("style", style),
     )
     zone = f"Days begin at midnight in {answers.time_zone}. Money is exact, and apart by currency."
-    facts = node("dl", *(_fact(*fact) for fact in [*_freshness(answers), *_sums(answers)]), class_="facts")
-    figures = node("div", *map(_figure, pictures(answers.rows)), class_="pictures")
-    main = node("main", node("h1", TITLE), node("p", zone), facts, figures)
-    return written(node("html", head, node("body", main), lang="en"))
+    facts = element("dl", *(_fact(*fact) for fact in [*_freshness(answers), *_sums(answers)]), class_="facts")
+    figures = element("div", *map(_figure, charts(answers.rows)), class_="pictures")
+    main = element("main", element("h1", TITLE), element("p", zone), facts, figures)
+    return written(element("html", head, element("body", main), lang="en"))
 
 
-def _freshness(answers: Answers) -> list[Fact]:
+def _freshness(answers: QueryResults) -> list[Fact]:
     newest = answers.place.newest if answers.place is not None else None
     lag = answers.lag_records
     unread = "not known" if lag is None else grouped(lag)
@@ -60,7 +60,7 @@ def _freshness(answers: Answers) -> list[Fact]:
     ]
 
 
-def _sums(answers: Answers) -> list[Fact]:
+def _sums(answers: QueryResults) -> list[Fact]:
     """Orders, and revenue in each currency."""
     found: list[Fact] = []
     if (statuses := answers.rows.get("orders_by_status")) is not None:
@@ -76,29 +76,31 @@ def _sums(answers: Answers) -> list[Fact]:
 
 
 def _fact(name: str, value: str, beside: str) -> Element:
-    return node("div", node("dt", name), node("dd", value, node("small", beside)), class_="fact")
+    return element("div", element("dt", name), element("dd", value, element("small", beside)), class_="fact")
 
 
-def _figure(picture: Picture) -> Element:
-    caption = node("figcaption", node("h2", picture.title), node("p", picture.sentence))
+def _figure(picture: Chart) -> Element:
+    caption = element("figcaption", element("h2", picture.title), element("p", picture.sentence))
     if not picture.cells or not picture.drawings:
-        return node("figure", caption, node("p", NOTHING, class_="nothing"))
-    drawn = [part for one in picture.drawings for part in ([node("h3", one.name)] if one.name else []) + [one.drawn]]
-    note = [node("p", picture.note)] if picture.note else []
-    return node("figure", caption, *_legend(picture.legend), *drawn, *note, _numbers(picture))
+        return element("figure", caption, element("p", NOTHING, class_="nothing"))
+    drawn = [part for one in picture.drawings for part in ([element("h3", one.name)] if one.name else []) + [one.drawn]]
+    note = [element("p", picture.note)] if picture.note else []
+    return element("figure", caption, *_legend(picture.legend), *drawn, *note, _numbers(picture))
 
 
 def _legend(names: Sequence[str]) -> list[Element]:
     def entry(number: int, name: str) -> Element:
-        square = node("rect", width=11, height=11, rx=2, class_=f"part{number}")
-        return node("li", node("svg", square, width=11, height=11, aria_hidden="true"), name)
+        square = element("rect", width=11, height=11, rx=2, class_=f"part{number}")
+        return element("li", element("svg", square, width=11, height=11, aria_hidden="true"), name)
 
-    return [node("ul", *(entry(*one) for one in enumerate(names)), class_="legend")] if names else []
+    return [element("ul", *(entry(*one) for one in enumerate(names)), class_="legend")] if names else []
 
 
-def _numbers(picture: Picture) -> Element:
-    heads = node("thead", node("tr", *(node("th", head, scope="col") for head in picture.heads)))
-    rows = node("tbody", *(node("tr", *(node("td", cell) for cell in row)) for row in picture.cells))
-    table = node("table", node("caption", picture.title), heads, rows)
-    scrolled = node("div", table, class_="numbers", tabindex=0, role="region", aria_label=f"{picture.title} in numbers")
-    return node("details", node("summary", "Numbers"), scrolled)
+def _numbers(picture: Chart) -> Element:
+    heads = element("thead", element("tr", *(element("th", head, scope="col") for head in picture.heads)))
+    rows = element("tbody", *(element("tr", *(element("td", cell) for cell in row)) for row in picture.cells))
+    table = element("table", element("caption", picture.title), heads, rows)
+    scrolled = element(
+        "div", table, class_="numbers", tabindex=0, role="region", aria_label=f"{picture.title} in numbers"
+    )
+    return element("details", element("summary", "Numbers"), scrolled)

@@ -11,10 +11,10 @@ import orjson
 import pyarrow as pa
 
 from pipeline.config import Settings
-from pipeline.ingest.json_text import values
-from pipeline.query.query import Answer, answer
-from sinks.batch import Shard
-from sinks.duckdb.progress_query import Place
+from pipeline.ingest.json_text import values_to_json
+from pipeline.query.query import QueryResult, query_with_position
+from sinks.batch import TopicPartition
+from sinks.duckdb.progress_query import ReadPosition
 
 Rows = list[dict[str, Any]]
 
@@ -35,7 +35,7 @@ _FOUND = "SELECT table_name AS name FROM information_schema.tables WHERE table_c
 
 
 @dataclass(frozen=True)
-class Answers:
+class QueryResults:
     """What the views said.
 
     Args:
@@ -47,10 +47,10 @@ class Answers:
     """
 
     rows: Mapping[str, Rows]
-    place: Place | None
+    place: ReadPosition | None
     written_at: datetime
     time_zone: str
-    ends: Mapping[Shard, int] | None
+    ends: Mapping[TopicPartition, int] | None
 
     @property
     def lag_records(self) -> int | None:
@@ -60,18 +60,18 @@ class Answers:
         return self.place.lag_records(self.ends)
 
 
-def asked(settings: Settings) -> tuple[Mapping[str, Rows], Place | None]:
+def run_queries(settings: Settings) -> tuple[Mapping[str, Rows], ReadPosition | None]:
     """Ask every view that is there; each answers for itself, and none is older than the place.
 
     Raises:
-        ReadersNotServed, GenerationMissing, QueryFailed: as `pipeline.query.query.answer`.
+        QuackNotServed, GenerationMissing, QueryFailed: as `pipeline.query.query.query_with_position`.
     """
-    found = answer(settings, _FOUND)
+    found = query_with_position(settings, _FOUND)
     names = {row["name"] for row in found.rows.to_pylist()}
-    return {view: _rows(answer(settings, f"FROM {view}")) for view in VIEWS if view in names}, found.place
+    return {view: _rows(query_with_position(settings, f"FROM {view}")) for view in VIEWS if view in names}, found.place
 
 
-def _rows(found: Answer) -> Rows:
+def _rows(found: QueryResult) -> Rows:
     columns = [_values(column) for column in found.rows.columns]
     return [dict(zip(found.rows.column_names, row, strict=True)) for row in zip(*columns, strict=True)]
 
@@ -81,7 +81,7 @@ def _values(column: pa.ChunkedArray) -> list[Any]:
     if not pa.types.is_date32(column.type):
         plain: list[Any] = column.to_pylist()
         return plain
-    texts = values(column.combine_chunks(), "").to_pylist()
+    texts = values_to_json(column.combine_chunks(), "").to_pylist()
     days = column.cast(pa.int32()).to_pylist()
     return [
         date.fromordinal(day + _EPOCH) if day is not None and _FIRST <= day <= _LAST else text and orjson.loads(text)

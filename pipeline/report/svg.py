@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
-from pipeline.report.html import node
+from pipeline.report.html import element
 from pipeline.report.number_format import compact, duration, shortened
 
 PLOT_PX = 150
@@ -28,7 +28,7 @@ MOST_LABELS = 10
 
 
 @dataclass(frozen=True)
-class Stack:
+class StackedBar:
     """One column or bar.
 
     Args:
@@ -43,7 +43,7 @@ class Stack:
 
 
 @dataclass(frozen=True)
-class Span:
+class RangeBar:
     """From the shortest to the longest time, and the median, in seconds."""
 
     label: str
@@ -52,7 +52,7 @@ class Span:
     longest_s: float
 
 
-def columns(title: str, stacks: Sequence[Stack]) -> Element:
+def columns(title: str, stacks: Sequence[StackedBar]) -> Element:
     """Upright columns, one for each of several days or the like that follow each other."""
     top = _nice(max((sum(stack.parts) for stack in stacks), default=0))
     steps = [top * step / GRID_LINES for step in range(GRID_LINES + 1)] if top else [0.0]
@@ -67,7 +67,7 @@ def columns(title: str, stacks: Sequence[Stack]) -> Element:
             x = GUTTER + width * (at + (1 - SHARE_OF_COLUMN) / 2)
             parts.append(_rect(f"{x:.3f}%", y, f"{width * SHARE_OF_COLUMN:.3f}%", height, f"part{number}"))
             floor += part
-        drawn.append(node("g", node("title", f"{stack.label}: {stack.words}"), *parts))
+        drawn.append(element("g", element("title", f"{stack.label}: {stack.words}"), *parts))
     for step in steps:
         y = HEAD_PX + PLOT_PX - _height(step, top) + 4
         drawn.append(_words(f"{GUTTER - 1.5}%", y, compact(step), "end", "axis"))
@@ -80,7 +80,7 @@ def columns(title: str, stacks: Sequence[Stack]) -> Element:
     return _picture(title, HEAD_PX + PLOT_PX + FOOT_PX, drawn)
 
 
-def bars(title: str, stacks: Sequence[Stack]) -> Element:
+def bars(title: str, stacks: Sequence[StackedBar]) -> Element:
     """Lying bars, one below the other, each under its label."""
     longest = max((sum(stack.parts) for stack in stacks), default=0)
     drawn = []
@@ -96,7 +96,7 @@ def bars(title: str, stacks: Sequence[Stack]) -> Element:
     return _picture(title, ROW_PX * len(stacks), drawn)
 
 
-def spans(title: str, rows: Sequence[Span]) -> Element:
+def spans(title: str, rows: Sequence[RangeBar]) -> Element:
     """Lines from the shortest to the longest time, with a dot at the median, along one scale of powers of ten."""
     low = math.log10(max(0.001, min(row.shortest_s for row in rows)))
     high = math.log10(max(0.001, *(row.longest_s for row in rows)))
@@ -109,29 +109,31 @@ def spans(title: str, rows: Sequence[Span]) -> Element:
     drawn = []
     for tick in _ticks([tick for tick in TICKS_S if 4 <= place(tick) <= 96]):
         x = f"{place(tick):.3f}%"
-        drawn.append(node("line", x1=x, x2=x, y1=0, y2=foot, class_="grid"))
+        drawn.append(element("line", x1=x, x2=x, y1=0, y2=foot, class_="grid"))
         drawn.append(_words(x, foot + FOOT_PX - 6, duration(tick), "middle", "axis"))
     for at, row in enumerate(rows):
         y = at * ROW_PX
         begin, middle, end = (f"{place(one):.3f}%" for one in (row.shortest_s, row.median_s, row.longest_s))
-        line = node("line", x1=begin, x2=end, y1=y + 28, y2=y + 28, class_="span")
-        dot = node("circle", cx=middle, cy=y + 28, r=6, class_="dot")
+        line = element("line", x1=begin, x2=end, y1=y + 28, y2=y + 28, class_="span")
+        dot = element("circle", cx=middle, cy=y + 28, r=6, class_="dot")
         drawn.append(_row(y, row.label, duration(row.median_s), [line, dot]))
     return _picture(title, foot + FOOT_PX, drawn)
 
 
 def _picture(title: str, height: float, drawn: Sequence[Element]) -> Element:
-    return node("svg", node("title", title), *drawn, role="img", aria_label=title, width="100%", height=f"{height:g}")
+    return element(
+        "svg", element("title", title), *drawn, role="img", aria_label=title, width="100%", height=f"{height:g}"
+    )
 
 
 def _row(y: float, label: str, words: str, drawn: Sequence[Element]) -> Element:
     heading = [_words("0%", y + 14, shortened(label), "start", "label"), _words("100%", y + 14, words, "end", "value")]
-    return node("g", node("title", f"{label}: {words}"), *drawn, *heading)
+    return element("g", element("title", f"{label}: {words}"), *drawn, *heading)
 
 
 def _line(value: float, top: float) -> Element:
     y = f"{HEAD_PX + PLOT_PX - _height(value, top):g}"
-    return node("line", x1=f"{GUTTER}%", x2="100%", y1=y, y2=y, class_="grid" if value else "base")
+    return element("line", x1=f"{GUTTER}%", x2="100%", y1=y, y2=y, class_="grid" if value else "base")
 
 
 def _height(value: float, top: float) -> float:
@@ -139,11 +141,11 @@ def _height(value: float, top: float) -> float:
 
 
 def _rect(x: str, y: float, width: str, height: float, kind: str) -> Element:
-    return node("rect", x=x, y=f"{y:.2f}", width=width, height=f"{height:.2f}", rx=2, class_=kind)
+    return element("rect", x=x, y=f"{y:.2f}", width=width, height=f"{height:.2f}", rx=2, class_=kind)
 
 
 def _words(x: str, y: float, text: str, anchor: str, kind: str) -> Element:
-    return node("text", text, x=x, y=f"{y:g}", text_anchor=anchor, class_=kind)
+    return element("text", text, x=x, y=f"{y:g}", text_anchor=anchor, class_=kind)
 
 
 def _nice(value: float) -> float:

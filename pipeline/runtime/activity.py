@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from pipeline.ingest.retry import Verdict, verdict
-from pipeline.runtime.heartbeat import Heartbeat, Reason, WorkerState, reason_for
+from pipeline.ingest.retry import RecoveryAction, action_for
+from pipeline.runtime.heartbeat import Heartbeat, StateReason, WorkerState, reason_for
 from sinks.batch import Batch, Progress
 from sinks.sink import Sink
 
@@ -28,9 +28,9 @@ class Activity:
         self._changed = changed or threading.Event()
         self.is_at_work = False
         self.applied_at: datetime | None = None
-        self.waits_for: Reason | None = None
-        self.stopped_at: Reason | None = None
-        self.restarts_for: Reason | None = None
+        self.waits_for: StateReason | None = None
+        self.stopped_at: StateReason | None = None
+        self.restarts_for: StateReason | None = None
 
     @contextmanager
     def of_work(self) -> Iterator[None]:
@@ -49,9 +49,9 @@ class Activity:
 
     def stop(self, error: BaseException) -> None:
         """Note an error that the work ends with: one that only an operator can mend, or one that a restart mends."""
-        if verdict(error) is Verdict.STOP:
+        if action_for(error) is RecoveryAction.STOP:
             self.stopped_at = reason_for(error)
-        elif verdict(error) is Verdict.RESTART:
+        elif action_for(error) is RecoveryAction.RESTART:
             self.restarts_for = reason_for(error)
         self._changed.set()
 
@@ -73,7 +73,7 @@ class Activity:
         self.applied_at = datetime.now(UTC)
 
 
-class NotedSink:
+class ObservedSink:
     """Sink whose writes are noted."""
 
     def __init__(self, sink: Sink, activity: Activity) -> None:
@@ -101,7 +101,7 @@ class ProcessActivity:
         self.paused, self.changed = threading.Event(), threading.Event()
         self.of_process = Activity(self.paused, self.changed)
         self.is_standby = False
-        self.restarted_after: Reason | None = None
+        self.restarted_after: StateReason | None = None
         self._model = model
         self._started_at = self._since = datetime.now(UTC)
         self._state = WorkerState.STARTING

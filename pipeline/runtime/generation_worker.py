@@ -7,26 +7,26 @@ from collections.abc import Callable, Collection, Sequence
 from contextvars import copy_context
 from typing import Protocol
 
-from pipeline.epochs.guard import Gate
-from pipeline.ingest.consumer import LogTruncated
+from pipeline.epochs.guard import EpochGuard
+from pipeline.ingest.consumer import OffsetOutOfRange
 from pipeline.ingest.worker import Worker
 from pipeline.runtime.activity import Activity
-from sinks.batch import Shard
+from sinks.batch import TopicPartition
 from sinks.sink import Sink
 
 
-class Beside(Protocol):
+class BackgroundTask(Protocol):
     """Sees to something of a generation while its worker works."""
 
-    def follow(self, over: threading.Event, held: Callable[[], Collection[Shard]]) -> None:
-        """Do it until it is done, or `over` is set.
+    def follow(self, stop: threading.Event, held: Callable[[], Collection[TopicPartition]]) -> None:
+        """Do it until it is done, or `stop` is set.
 
         Args:
             held: answers with the shards that this process reads.
         """
 
 
-class Attended:
+class GenerationWorker:
     """A worker, and what is seen to on threads of their own meanwhile.
 
     Args:
@@ -36,27 +36,27 @@ class Attended:
         activity: is told what the worker does.
     """
 
-    def __init__(self, worker: Worker, gate: Gate, beside: Sequence[Beside], activity: Activity) -> None:
+    def __init__(self, worker: Worker, gate: EpochGuard, beside: Sequence[BackgroundTask], activity: Activity) -> None:
         self._worker = worker
         self._gate = gate
         self._beside = beside
         self._activity = activity
 
-    def run(self, until: threading.Event, is_done: Callable[[Sink], bool] = lambda _: False) -> None:
-        """Work until `until` is set or `is_done` says so.
+    def run(self, stop: threading.Event, is_done: Callable[[Sink], bool] = lambda _: False) -> None:
+        """Work until `stop` is set or `is_done` says so.
 
         Raises:
             Exception: what the worker stops at.
         """
         with self._activity.of_work():
-            self._run(until, is_done)
+            self._run(stop, is_done)
 
-    def _run(self, until: threading.Event, is_done: Callable[[Sink], bool]) -> None:
+    def _run(self, stop: threading.Event, is_done: Callable[[Sink], bool]) -> None:
         over = threading.Event()
         threads = [
             threading.Thread(
                 target=copy_context().run,
-                args=(one.follow, over, self._worker.held),
+                args=(one.follow, over, self._worker.assigned),
                 name=type(one).__name__,
                 daemon=True,
             )
@@ -65,10 +65,10 @@ class Attended:
         for thread in threads:
             thread.start()
         try:
-            self._worker.run(until, is_done, self._activity)
-        except LogTruncated:
+            self._worker.run(stop, is_done, self._activity)
+        except OffsetOutOfRange:
             # A topic that was made anew lacks offsets too, and that is the better answer.
-            self._gate.require_same()
+            self._gate.check_topics()
             raise
         finally:
             over.set()

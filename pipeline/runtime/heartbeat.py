@@ -8,7 +8,7 @@ from enum import StrEnum
 
 import msgspec
 
-from pipeline.crash_report import FAULT_REMEDY, told
+from pipeline.crash_report import FAULT_REMEDY, describe_error
 
 HEARTBEAT_INTERVAL_S = 3.0
 MISSING_AFTER_S = 20.0
@@ -39,7 +39,7 @@ class WorkerState(StrEnum):
     STOPPED = "stopped"
 
 
-class Reason(msgspec.Struct, frozen=True, omit_defaults=True):
+class StateReason(msgspec.Struct, frozen=True, omit_defaults=True):
     """Error that keeps a worker waiting, or that it stopped at."""
 
     type: str
@@ -68,9 +68,9 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     started_at: datetime
     generations: tuple[int, ...] = ()
     applied_at: datetime | None = None
-    reason: Reason | None = None
-    stopped_generations: Mapping[int, Reason] = {}
-    restarted_after: Reason | None = None
+    reason: StateReason | None = None
+    stopped_generations: Mapping[int, StateReason] = {}
+    restarted_after: StateReason | None = None
 
     @property
     def key(self) -> str:
@@ -91,7 +91,7 @@ def heartbeat_from(value: bytes) -> Heartbeat:
     return msgspec.json.decode(value, type=Heartbeat)
 
 
-def reason_for(error: BaseException, action: str = "") -> Reason:
+def reason_for(error: BaseException, action: str = "") -> StateReason:
     """Describe an error by its type, its words without row values, and its remedy."""
     remedy = getattr(error, "remedy", None) or FAULT_REMEDY
-    return Reason(type(error).__name__, told(error), remedy, action)
+    return StateReason(type(error).__name__, describe_error(error), remedy, action)

@@ -22,7 +22,7 @@ log = structlog.get_logger()
 DELIVERY_TIMEOUT_S = 10.0
 
 
-class Pulse:
+class HeartbeatThread:
     """Heartbeats of one process, for as long as a block runs.
 
     A block that ends without an error leaves nothing behind, also of the workers in whose place it ran. One that ends

@@ -12,52 +12,52 @@ from functools import partial
 
 import structlog
 
-from connectors.errors import ContractBroken
+from connectors.errors import SourceContractViolation
 from connectors.topics import describe
 from pipeline import read_models
 from pipeline.config import DuckdbSettings, Settings
-from pipeline.epochs.guard import Gate, GatedDecoder, GatedSink
-from pipeline.epochs.offset_sink import Lifted, lives_of
-from pipeline.epochs.source_monitor import SourceWatch
+from pipeline.epochs.guard import EpochGuard, GuardedDecoder, GuardedSink
+from pipeline.epochs.offset_sink import OffsetTranslatingSink, read_epochs
+from pipeline.epochs.source_monitor import SourceMonitor
 from pipeline.epochs.sweeper import Sweeper
-from pipeline.epochs.tracker import known_epochs
-from pipeline.ingest.accumulator import Gathered
-from pipeline.ingest.control_topic import Requests
-from pipeline.ingest.retry import GivenUp, Patience
-from pipeline.ingest.source import Source
-from pipeline.ingest.worker import Worker, has_reached
+from pipeline.epochs.tracker import track_epochs
+from pipeline.ingest.accumulator import BatchAccumulator
+from pipeline.ingest.control_topic import PauseListener
+from pipeline.ingest.retry import Retrier, StopRequested
+from pipeline.ingest.source import KafkaSource
+from pipeline.ingest.worker import Worker, caught_up_to
 from pipeline.log_scan.assessment import scopes_of
-from pipeline.memory_limit import MemoryBound, data_bytes, named_exhaustion
-from pipeline.postgres.watermark import of_topics
-from pipeline.runtime.activity import Activity, NotedSink, ProcessActivity
-from pipeline.runtime.first_fill import FirstFill, KafkaSnapshotLog, gathering
-from pipeline.runtime.generation_worker import Attended, Beside
-from pipeline.runtime.heartbeat_thread import Pulse
+from pipeline.memory_limit import MemoryLimit, data_bytes, named_exhaustion
+from pipeline.postgres.watermark import select_topics
+from pipeline.runtime.activity import Activity, ObservedSink, ProcessActivity
+from pipeline.runtime.first_fill import FirstFill, KafkaSnapshotLog, first_fill_settings
+from pipeline.runtime.generation_worker import BackgroundTask, GenerationWorker
+from pipeline.runtime.heartbeat_thread import HeartbeatThread
 from pipeline.runtime.published_copy import publishing
-from pipeline.runtime.watchdog import Watchdog, WatchedGenerations
-from pipeline.runtime.worker_pool import Crew
+from pipeline.runtime.watchdog import Watchdog, WatchedStore
+from pipeline.runtime.worker_pool import WorkerPool
 from pipeline.setup.source import deployment_of
-from sinks.batch import Shard
-from sinks.duckdb.remote.server import Inbox
-from sinks.duckdb.serving import Served, files_of, memory_bytes, serve
-from sinks.duckdb.store import DuckdbStore, WriterElsewhere
+from sinks.batch import TopicPartition
+from sinks.duckdb.remote.server import WriterServer
+from sinks.duckdb.serving import ServingSettings, files_of, memory_bytes, serve
+from sinks.duckdb.store import DuckdbStore, WriterLockHeld
 from sinks.errors import GenerationBroken, GenerationMissing
-from sinks.generation import UNKNOWN
-from sinks.sink import Generations, Sink, Store
+from sinks.generation import NO_METADATA
+from sinks.sink import Sink, Store, WorkerStore
 
 log = structlog.get_logger()
 
 EXIT_STOPPED = 1
 """The worker met what only an operator can mend; starting it again would not help."""
 
-EXIT_AGAIN = 75
+EXIT_TEMPFAIL = 75
 """The worker met what passes, where it could not wait for it: `EX_TEMPFAIL` of sysexits.h."""
 
 STANDS_BY_EVERY_S = 0.2
 """How soon a process that stands by notices that nobody holds DuckDB's files any more."""
 
 
-class TopicsMissing(ContractBroken):
+class TopicsMissing(SourceContractViolation):
     """A topic of the contract is not there; the brokers make none by themselves."""
 
     remedy = (
@@ -66,13 +66,13 @@ class TopicsMissing(ContractBroken):
     )
 
 
-def run_model(
-    model: str, settings: Settings, until: threading.Event, caught_up_at: Mapping[Shard, int] | None = None
+def run_workers(
+    model: str, settings: Settings, stop: threading.Event, caught_up_at: Mapping[TopicPartition, int] | None = None
 ) -> None:
     """Carry changes into every generation of one model that readers see, can go back to, or could see.
 
     Args:
-        until: ends the work when it is set.
+        stop: ends the work when it is set.
         caught_up_at: ends it also once the generations hold everything below these offsets.
 
     Raises:
@@ -80,36 +80,36 @@ def run_model(
     """
     structlog.contextvars.bind_contextvars(model=model)
     activity = ProcessActivity(model)
-    patience = Patience(until, activity.of_process)
+    patience = Retrier(stop, activity.of_process)
     with (
-        Pulse(settings.kafka, activity),
+        HeartbeatThread(settings.kafka, activity),
         named_exhaustion(),
         _opened(model, settings) as store,
         ExitStack() as stack,
     ):
-        watched = WatchedGenerations(store, _watchdog(model, settings))
+        watched = WatchedStore(store, _watchdog(model, settings))
         try:
             if isinstance(store, DuckdbStore):
                 activity.is_standby = True
                 patience("stand by for DuckDB", store.open)
                 activity.is_standby = False
                 # Before the live generation is looked for: another one can be built also where that one is broken.
-                stack.enter_context(_serving(store, settings, until))
+                stack.enter_context(_serving(store, settings, stop))
             patience("find the live generation", lambda: _require_live(model, watched))
             patience("find the topics", lambda: _require_topics(settings))
-        except GivenUp:
+        except StopRequested:
             return
-        Requests(settings.kafka, model, activity.paused).follow(until)
+        PauseListener(settings.kafka, model, activity.paused).start(stop)
 
-        def hire(generation: int) -> Attended:
+        def hire(generation: int) -> GenerationWorker:
             return _worker(model, settings, watched, generation, activity.of(generation))
 
         done = partial(_done, watched, settings, caught_up_at)
-        Crew(watched, hire, done, _source_watched(watched, settings, until)).run(until)
+        WorkerPool(watched, hire, done, _source_watched(watched, settings, stop)).run(stop)
 
 
-def build_generation(model: str, generation: int, settings: Settings, until: threading.Event) -> None:
-    """Carry the log into one generation, whether it is complete or not, until `until` is set.
+def run_builder(model: str, generation: int, settings: Settings, stop: threading.Event) -> None:
+    """Carry the log into one generation, whether it is complete or not, until `stop` is set.
 
     Several processes may; they share the partitions.
 
@@ -117,34 +117,34 @@ def build_generation(model: str, generation: int, settings: Settings, until: thr
         Exception: what the policy says a worker stops at; each type has its remedy.
     """
     structlog.contextvars.bind_contextvars(model=model, generation=generation)
-    with named_exhaustion(), read_models.elsewhere(model, settings) as store:
+    with named_exhaustion(), read_models.open_shared(model, settings) as store:
         log.info("building")
-        watched = WatchedGenerations(store, _watchdog(model, settings))
-        _worker(model, settings, watched, generation, Activity(), is_rebuilt=True).run(until)
+        watched = WatchedStore(store, _watchdog(model, settings))
+        _worker(model, settings, watched, generation, Activity(), is_rebuilt=True).run(stop)
 
 
-def write_duckdb(settings: Settings, until: threading.Event) -> None:
-    """Hold DuckDB's files while no worker does, and write what other processes ask for, until `until` is set.
+def write_duckdb(settings: Settings, stop: threading.Event) -> None:
+    """Hold DuckDB's files while no worker does, and write what other processes ask for, until `stop` is set.
 
     It feeds no generation itself, so that a broken live generation, or a log that its worker stops at, is no obstacle.
     """
     structlog.contextvars.bind_contextvars(model="duckdb")
     with closing(read_models.open_duckdb(settings)) as store:
-        while not until.is_set():
+        while not stop.is_set():
             try:
                 store.mend()
-            except WriterElsewhere:
-                until.wait(STANDS_BY_EVERY_S)
+            except WriterLockHeld:
+                stop.wait(STANDS_BY_EVERY_S)
             else:
                 log.info("writing for others")
-                with _serving(store, settings, until):
-                    until.wait()
+                with _serving(store, settings, stop):
+                    stop.wait()
 
 
 @contextmanager
-def _serving(store: DuckdbStore, settings: Settings, until: threading.Event) -> Iterator[None]:
+def _serving(store: DuckdbStore, settings: Settings, stop: threading.Event) -> Iterator[None]:
     """Answer the processes that have something to write, and readers."""
-    with Inbox(settings.duckdb.directory, store).answering(), _let_readers_in(store, settings, until):
+    with WriterServer(settings.duckdb.directory, store).serve_in_background(), _let_readers_in(store, settings, stop):
         yield
 
 
@@ -156,12 +156,12 @@ def _opened(model: str, settings: Settings) -> AbstractContextManager[Store]:
 def _worker(
     model: str,
     settings: Settings,
-    store: Generations,
+    store: WorkerStore,
     generation: int,
     activity: Activity,
     *,
     is_rebuilt: bool = False,
-) -> Attended:
+) -> GenerationWorker:
     """The worker of one generation, and what is done beside it.
 
     Args:
@@ -172,114 +172,116 @@ def _worker(
         raise GenerationMissing(f"{model} has no generation {generation}")
     if record.is_unreadable:
         raise GenerationBroken(f"the metadata of generation {generation} of {model} is damaged")
-    own = read_models.settings_of(record, settings)
-    topics, shapes = own.contract.topics, read_models.shapes(model, own)
+    own = read_models.settings_for(record, settings)
+    topics, shapes = own.definitions.topics, read_models.shapes(model, own)
     is_filled_first = not (is_rebuilt or record.is_complete)
     gather = settings.rebuild if is_rebuilt else settings.catch_up
     if is_filled_first:
-        gather = gathering(own.rebuild, is_snapshot_over=False)
-    gathered = Gathered(gather, shapes)
-    known = known_epochs(store, generation, own)
-    gate, sink = Gate(own.kafka.admin(), topics, known), Lifted(store.sink(generation), known())
+        gather = first_fill_settings(own.rebuild, is_snapshot_over=False)
+    accumulator = BatchAccumulator(gather, shapes)
+    known = track_epochs(store, generation, own)
+    gate, sink = EpochGuard(own.kafka.admin(), topics, known), OffsetTranslatingSink(store.sink(generation), known())
     worker = Worker(
-        Source(own.kafka, read_models.group(model, generation), list(topics), own.batches, activity.paused),
-        GatedDecoder(read_models.decoder(own), gate),
+        KafkaSource(
+            own.kafka, read_models.consumer_group(model, generation), list(topics), own.batches, activity.paused
+        ),
+        GuardedDecoder(read_models.decoder(own), gate),
         read_models.projection(model, own, known()),
-        GatedSink(NotedSink(sink, activity), gate),
+        GuardedSink(ObservedSink(sink, activity), gate),
         topics,
-        gathered,
+        accumulator,
     )
-    beside: list[Beside] = []
+    beside: list[BackgroundTask] = []
     if record.is_complete or is_filled_first:
-        beside.append(Sweeper(own, scopes_of(shapes), known, Lifted(store.sink(generation), known())))
+        beside.append(Sweeper(own, scopes_of(shapes), known, OffsetTranslatingSink(store.sink(generation), known())))
     if is_filled_first:
-        sink = Lifted(store.sink(generation), known())
-        beside.append(FirstFill(own, store, generation, sink, gathered, KafkaSnapshotLog(own)))
-    return Attended(worker, gate, beside, activity)
+        sink = OffsetTranslatingSink(store.sink(generation), known())
+        beside.append(FirstFill(own, store, generation, sink, accumulator, KafkaSnapshotLog(own)))
+    return GenerationWorker(worker, gate, beside, activity)
 
 
-def _source_watched(store: Generations, settings: Settings, until: threading.Event) -> Callable[[], None]:
-    """Look at the source before anything is carried, then go on looking until `until` is set."""
+def _source_watched(store: WorkerStore, settings: Settings, stop: threading.Event) -> Callable[[], None]:
+    """Look at the source before anything is carried, then go on looking until `stop` is set."""
     live = store.live()
-    fingerprint = lives_of(store, live).fingerprint if live is not None else {}
-    watch = SourceWatch(deployment_of(settings), fingerprint)
-    watch.require()
-    watch.follow(until)
-    return watch.require_well
+    fingerprint = read_epochs(store, live).fingerprint if live is not None else {}
+    watch = SourceMonitor(deployment_of(settings), fingerprint)
+    watch.check_or_raise()
+    watch.start(stop)
+    return watch.raise_if_failed
 
 
 def _watchdog(model: str, settings: Settings) -> Watchdog:
-    return Watchdog(settings.watchdog.of(model), partial(os._exit, EXIT_AGAIN))
+    return Watchdog(settings.watchdog.budget_for(model), partial(os._exit, EXIT_TEMPFAIL))
 
 
 def _done(
-    store: Generations, settings: Settings, caught_up_at: Mapping[Shard, int] | None, generation: int
+    store: WorkerStore, settings: Settings, caught_up_at: Mapping[TopicPartition, int] | None, generation: int
 ) -> Callable[[Sink], bool]:
     if caught_up_at is None:
         return lambda _: False
-    own = read_models.settings_of(store.generations().get(generation, UNKNOWN), settings)
-    is_reached = has_reached(of_topics(caught_up_at, own.contract.topics))
-    return lambda sink: is_reached(sink) and store.generations().get(generation, UNKNOWN).is_complete
+    own = read_models.settings_for(store.generations().get(generation, NO_METADATA), settings)
+    is_reached = caught_up_to(select_topics(caught_up_at, own.definitions.topics))
+    return lambda sink: is_reached(sink) and store.generations().get(generation, NO_METADATA).is_complete
 
 
-def _require_live(model: str, store: Generations) -> None:
+def _require_live(model: str, store: WorkerStore) -> None:
     if store.live() is None:
         raise GenerationMissing(f"{model} has no generation yet")
 
 
 def _require_topics(settings: Settings) -> None:
-    wanted = settings.contract.topics
+    wanted = settings.definitions.topics
     missing = wanted.keys() - describe(settings.kafka.admin(), wanted).keys()
     if missing:
         raise TopicsMissing(f"there is no topic {', '.join(sorted(missing))}")
 
 
 @contextmanager
-def _let_readers_in(store: DuckdbStore, settings: Settings, until: threading.Event) -> Iterator[None]:
-    with publishing(store, settings), _served_to_readers(store, settings, until):
+def _let_readers_in(store: DuckdbStore, settings: Settings, stop: threading.Event) -> Iterator[None]:
+    with publishing(store, settings), _served_to_readers(store, settings, stop):
         yield
 
 
 @contextmanager
-def _served_to_readers(store: DuckdbStore, settings: Settings, until: threading.Event) -> Iterator[None]:
+def _served_to_readers(store: DuckdbStore, settings: Settings, stop: threading.Event) -> Iterator[None]:
     if not settings.duckdb.serve:
         yield
         return
     with closing(serve(store.instance(), _served(settings.duckdb))):
         # After the server has started its threads: their stacks count, and no reader fills them.
         taken_bytes = data_bytes()
-        bound = MemoryBound(taken_bytes + sum(memory_bytes(store.instance(), settings.duckdb.memory_headroom)))
+        bound = MemoryLimit(taken_bytes + sum(memory_bytes(store.instance(), settings.duckdb.memory_headroom)))
         bound.apply()
-        bound.follow(until)
+        bound.follow(stop)
         log.info("serving readers", address=settings.duckdb.serve)
         yield
 
 
-def _served(duckdb: DuckdbSettings) -> Served:
+def _served(duckdb: DuckdbSettings) -> ServingSettings:
     files = files_of(duckdb.directory, duckdb.copy_to)
-    return Served(duckdb.serve, duckdb.token, files, duckdb.bounds, duckdb.serve_insecure)
+    return ServingSettings(duckdb.serve, duckdb.token, files, duckdb.bounds, duckdb.serve_insecure)
 
 
-def end_on_signals(until: threading.Event) -> None:
+def stop_on_signals(stop: threading.Event) -> None:
     """Let SIGTERM and SIGINT finish the batch in hand; a second one ends at once."""
 
     def end(number: int, _frame: object) -> None:
-        if until.is_set():
+        if stop.is_set():
             os._exit(128 + number)
-        until.set()
+        stop.set()
 
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, end)
 
 
-def end_with_parent(until: threading.Event, grace_s: float = 30.0) -> None:
+def stop_with_parent(stop: threading.Event, grace_s: float = 30.0) -> None:
     """End when the parent does: it holds the other end of our standard input, which the kernel closes with it."""
 
     def watch() -> None:
         # Not through sys.stdin: its lock, held while reading, would be asked for at shutdown.
         while os.read(sys.stdin.fileno(), 1):
             pass
-        until.set()
+        stop.set()
         threading.Event().wait(grace_s)
         os._exit(EXIT_STOPPED)
 

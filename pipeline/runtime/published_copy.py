@@ -11,8 +11,8 @@ import structlog
 
 from pipeline.config import Settings
 from sinks.duckdb.analytics_views import shipped_views
-from sinks.duckdb.removal import note_copy
-from sinks.duckdb.serving import Copies
+from sinks.duckdb.removal import record_copy
+from sinks.duckdb.serving import PublishedCopy
 from sinks.duckdb.store import DuckdbStore
 from sinks.errors import SinkError
 
@@ -28,8 +28,8 @@ def publishing(store: DuckdbStore, settings: Settings) -> Iterator[None]:
     if not settings.duckdb.copy_to:
         yield
         return
-    note_copy(settings.duckdb.directory, Path(settings.duckdb.copy_to))
-    copies = Copies(
+    record_copy(settings.duckdb.directory, Path(settings.duckdb.copy_to))
+    copies = PublishedCopy(
         Path(settings.duckdb.copy_to),
         list(settings.tables),
         settings.duckdb.copy_every_s,
@@ -47,7 +47,7 @@ def publishing(store: DuckdbStore, settings: Settings) -> Iterator[None]:
         thread.join(ENDS_WITHIN_S)
 
 
-def _publish(copies: Copies, store: DuckdbStore, stop: threading.Event) -> None:
+def _publish(copies: PublishedCopy, store: DuckdbStore, stop: threading.Event) -> None:
     while not stop.is_set():
         try:
             copies.publish_if_due(store.instance())

@@ -18,11 +18,11 @@ from pipeline.runtime.process import EXIT_STOPPED
 
 log = structlog.get_logger()
 
-LONGEST_PAUSE_S = 30.0
-STEADY_S = 60.0
+MAX_PAUSE_S = 30.0
+STABLE_AFTER_S = 60.0
 """After this long a process counts as well started, and its next crash as its first."""
 
-LOOK_EVERY_S = 5.0
+POLL_INTERVAL_S = 5.0
 """How soon another live generation of a model whose process stopped is noticed."""
 
 Live = Callable[[str], int | None]
@@ -32,7 +32,7 @@ _FAILED = (EXIT_STOPPED, -signal.SIGKILL)
 
 
 @dataclass
-class Child:
+class ManagedProcess:
     """A process to keep running."""
 
     model: str
@@ -66,9 +66,9 @@ class Supervisor:
     log_file: Path | None = None
     grace_s: float = 60.0
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
-    children: list[Child] = field(default_factory=list)
+    children: list[ManagedProcess] = field(default_factory=list)
     live: Live | None = None
-    look_every_s: float = LOOK_EVERY_S
+    look_every_s: float = POLL_INTERVAL_S
 
     def run(self, models: Sequence[str], until: threading.Event) -> int:
         """Run until `until` is set or every child is over.
@@ -77,17 +77,17 @@ class Supervisor:
             The exit code: 0, or 1 where a child stopped for an operator, or had to be killed. One that was just
             starting, or about to be started again, has ended well.
         """
-        self.children = [Child(model, self.command(model)) for model in models]
+        self.children = [ManagedProcess(model, self.command(model)) for model in models]
         try:
             while not until.is_set() and not all(child.is_over for child in self.children):
                 for child in self.children:
-                    self._look_after(child, until)
+                    self._check(child, until)
                 until.wait(0.2)
         finally:
             self._end()
         return EXIT_STOPPED if any(child.exit_code in _FAILED for child in self.children) else 0
 
-    def _look_after(self, child: Child, until: threading.Event) -> None:
+    def _check(self, child: ManagedProcess, until: threading.Event) -> None:
         if child.is_over:
             return
         if child.process is None:
@@ -109,7 +109,7 @@ class Supervisor:
         else:
             self._schedule(child, code)
 
-    def _await_another(self, child: Child, live: Live, until: threading.Event) -> None:
+    def _await_another(self, child: ManagedProcess, live: Live, until: threading.Event) -> None:
         """Let a stopped process be started again once its model has another live generation."""
         before = live(child.model)
         while not until.wait(self.look_every_s):
@@ -119,7 +119,7 @@ class Supervisor:
                 child.exit_code = None
                 return
 
-    def _start(self, child: Child) -> None:
+    def _start(self, child: ManagedProcess) -> None:
         # The pipe is the leash: its other end closes with this process, however that ends.
         with self.log_file.open("ab") if self.log_file else contextlib.nullcontext() as words:
             child.process = subprocess.Popen(  # noqa: S603
@@ -133,10 +133,10 @@ class Supervisor:
         child.started_at = time.monotonic()
         log.info("worker started", model=child.model, pid=child.process.pid)
 
-    def _schedule(self, child: Child, code: int) -> None:
+    def _schedule(self, child: ManagedProcess, code: int) -> None:
         lived_s = time.monotonic() - child.started_at
-        child.crashes = 1 if lived_s > STEADY_S else child.crashes + 1
-        pause_s = min(LONGEST_PAUSE_S, 0.5 * 2**child.crashes)
+        child.crashes = 1 if lived_s > STABLE_AFTER_S else child.crashes + 1
+        pause_s = min(MAX_PAUSE_S, 0.5 * 2**child.crashes)
         child.starts_again_at = time.monotonic() + pause_s
         log.error("worker crashed", model=child.model, exit_code=code, starts_again_in_s=pause_s)
 

@@ -20,12 +20,12 @@ import structlog
 from pipeline.worker_settings import BatchSettings
 from sinks.batch import Batch, Progress
 from sinks.epoch import Epoch
-from sinks.generation import Record
-from sinks.sink import Generations, Sink
+from sinks.generation import GenerationMetadata
+from sinks.sink import Sink, WorkerStore
 
 log = structlog.get_logger()
 
-CHANGES = BatchSettings.max_records
+CHANGES_PER_BUDGET = BatchSettings.max_records
 """What a budget is for: about what a worker writes at once. What a builder has gathered takes several times as long."""
 
 
@@ -42,7 +42,7 @@ class Watchdog:
     end: Callable[[], None]
 
     @contextmanager
-    def watching(self, action: str, size: float = 1.0) -> Iterator[None]:
+    def time_limit(self, action: str, size: float = 1.0) -> Iterator[None]:
         """Let the block take no longer than the budget.
 
         Args:
@@ -79,51 +79,51 @@ class WatchedSink:
         self._watchdog = watchdog
 
     def prepare(self) -> None:
-        with self._watchdog.watching("prepare the store"):
+        with self._watchdog.time_limit("prepare the store"):
             self._sink.prepare()
 
     def progress(self) -> Progress:
-        with self._watchdog.watching("read progress"):
+        with self._watchdog.time_limit("read progress"):
             return self._sink.progress()
 
     def write(self, batch: Batch) -> None:
         changes = sum(one.changes.num_rows for one in batch.mutations)
-        with self._watchdog.watching("write", max(1.0, changes / CHANGES)):
+        with self._watchdog.time_limit("write", max(1.0, changes / CHANGES_PER_BUDGET)):
             self._sink.write(batch)
 
     def cutover(self) -> None:
-        with self._watchdog.watching("cut over"):
+        with self._watchdog.time_limit("cut over"):
             self._sink.cutover()
 
 
-class WatchedGenerations:
+class WatchedStore:
     """What a store says of its generations, watched."""
 
-    def __init__(self, store: Generations, watchdog: Watchdog) -> None:
+    def __init__(self, store: WorkerStore, watchdog: Watchdog) -> None:
         self._store = store
         self._watchdog = watchdog
 
-    def generations(self) -> Mapping[int, Record]:
+    def generations(self) -> Mapping[int, GenerationMetadata]:
         """The generations that exist, and what is kept of each."""
-        with self._watchdog.watching("look at the generations"):
+        with self._watchdog.time_limit("look at the generations"):
             return self._store.generations()
 
     def live(self) -> int | None:
         """The generation that readers see."""
-        with self._watchdog.watching("look at the generations"):
+        with self._watchdog.time_limit("look at the generations"):
             return self._store.live()
 
     def sink(self, generation: int) -> Sink:
         """The sink of one generation, watched."""
-        with self._watchdog.watching("look at the generations"):
+        with self._watchdog.time_limit("look at the generations"):
             return WatchedSink(self._store.sink(generation), self._watchdog)
 
-    def complete(self, generation: int, filled_per_s: float = 0.0) -> None:
+    def mark_complete(self, generation: int, filled_per_s: float = 0.0) -> None:
         """Note that a generation is complete."""
-        with self._watchdog.watching("complete a generation"):
-            self._store.complete(generation, filled_per_s)
+        with self._watchdog.time_limit("complete a generation"):
+            self._store.mark_complete(generation, filled_per_s)
 
-    def note(self, generation: int, epoch: Epoch) -> None:
+    def record_epoch(self, generation: int, epoch: Epoch) -> None:
         """Note a life of the log."""
-        with self._watchdog.watching("note an epoch"):
-            self._store.note(generation, epoch)
+        with self._watchdog.time_limit("note an epoch"):
+            self._store.record_epoch(generation, epoch)

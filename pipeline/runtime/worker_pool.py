@@ -11,17 +11,17 @@ from typing import Protocol
 
 import structlog
 
-from connectors.errors import SystemicError
-from pipeline.crash_report import told
-from pipeline.ingest.retry import Verdict, verdict
+from connectors.errors import DependencyUnavailable
+from pipeline.crash_report import describe_error
+from pipeline.ingest.retry import RecoveryAction, action_for
 from sinks.errors import GenerationMissing, StoreUnavailable
-from sinks.sink import Generations, Sink
+from sinks.sink import Sink, WorkerStore
 
 log = structlog.get_logger()
 
-FOLLOW_EVERY_S = 1.0
+RECONCILE_INTERVAL_S = 1.0
 """How soon a cutover, a new generation or one that was dropped is noticed."""
-LOOK_EVERY_S = 0.1
+POLL_INTERVAL_S = 0.1
 """How soon a worker that has ended is noticed."""
 
 LOOKS = 2
@@ -39,7 +39,7 @@ class LiveGenerationGone(GenerationMissing):
     )
 
 
-class Works(Protocol):
+class Runnable(Protocol):
     """Carries a log into one generation."""
 
     def run(self, until: threading.Event, is_done: IsDone) -> None:
@@ -47,11 +47,11 @@ class Works(Protocol):
 
 
 @dataclass
-class Hand:
+class WorkerThread:
     """One worker on a thread of its own."""
 
     generation: int
-    worker: Works
+    worker: Runnable
     is_done: IsDone
     until: threading.Event = field(default_factory=threading.Event)
     failure: Exception | None = None
@@ -87,7 +87,7 @@ class Hand:
             log.info("ended")
 
 
-class Crew:
+class WorkerPool:
     """Starts and ends workers as generations come and go, and readers change from one to another.
 
     Args:
@@ -99,8 +99,8 @@ class Crew:
 
     def __init__(
         self,
-        store: Generations,
-        hire: Callable[[int], Works],
+        store: WorkerStore,
+        hire: Callable[[int], Runnable],
         done: Callable[[int], IsDone],
         require_well: Callable[[], None] = lambda: None,
     ) -> None:
@@ -108,7 +108,7 @@ class Crew:
         self._hire = hire
         self._done = done
         self._require_well = require_well
-        self._hands: dict[int, Hand] = {}
+        self._hands: dict[int, WorkerThread] = {}
         self._live: int | None = None
         self._looks_without_live = 0
 
@@ -124,16 +124,16 @@ class Crew:
             while not until.is_set():
                 if time.monotonic() >= follows_at:
                     self._require_well()
-                    self._follow()
-                    follows_at = time.monotonic() + FOLLOW_EVERY_S
-                self._judge()
+                    self._reconcile()
+                    follows_at = time.monotonic() + RECONCILE_INTERVAL_S
+                self._handle_failures()
                 if self._hands and all(hand.is_over for hand in self._hands.values()):
                     return
-                until.wait(LOOK_EVERY_S)
+                until.wait(POLL_INTERVAL_S)
         finally:
             self._end(list(self._hands))
 
-    def _follow(self) -> None:
+    def _reconcile(self) -> None:
         try:
             generations, live = self._store.generations(), self._store.live()
         except StoreUnavailable as error:
@@ -152,8 +152,8 @@ class Crew:
             self._end([self._live])
         for new in sorted(followed - self._hands.keys()):
             try:
-                self._hands[new] = Hand(new, self._hire(new), self._done(new))
-            except (StoreUnavailable, GenerationMissing, SystemicError) as error:
+                self._hands[new] = WorkerThread(new, self._hire(new), self._done(new))
+            except (StoreUnavailable, GenerationMissing, DependencyUnavailable) as error:
                 # Asked again at the next look, if it is still there then.
                 log.debug("worker not hired", generation=new, reason=str(error))
                 continue
@@ -166,7 +166,7 @@ class Crew:
         for hand in hands:
             hand.end()
 
-    def _judge(self) -> None:
+    def _handle_failures(self) -> None:
         """Let the process end with the live generation; what befalls another disturbs no reader."""
         for hand in list(self._hands.values()):
             if hand.failure is None or hand.is_reported:
@@ -174,12 +174,12 @@ class Crew:
             if isinstance(hand.failure, GenerationMissing) and self._is_dropped(hand.generation):
                 self._end([hand.generation])
                 continue
-            if hand.generation == self._live or verdict(hand.failure) is not Verdict.STOP:
+            if hand.generation == self._live or action_for(hand.failure) is not RecoveryAction.STOP:
                 raise hand.failure
             log.error(
                 "generation stopped",
                 generation=hand.generation,
-                reason=told(hand.failure),
+                reason=describe_error(hand.failure),
                 remedy=getattr(hand.failure, "remedy", None),
             )
             hand.is_reported = True

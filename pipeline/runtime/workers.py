@@ -10,12 +10,12 @@ from typing import Any
 import msgspec
 
 from connectors.kafka import KafkaSettings
-from pipeline.ingest.control_topic import Kept, is_pause, read_control
+from pipeline.ingest.control_topic import StoredControl, is_pause, read_control
 from pipeline.runtime.heartbeat import MISSING_AFTER_S, PREFIX, Heartbeat, WorkerState, heartbeat_from
 
 
 @dataclass(frozen=True)
-class Worker:
+class KnownWorker:
     """One worker process.
 
     Args:
@@ -49,7 +49,7 @@ class Worker:
 
 
 @dataclass(frozen=True)
-class Control:
+class ControlState:
     """The control topic's content.
 
     Args:
@@ -57,40 +57,40 @@ class Control:
         paused_since: the models that are to pause, and when each was asked to.
     """
 
-    workers: tuple[Worker, ...]
+    workers: tuple[KnownWorker, ...]
     paused_since: Mapping[str, datetime]
 
-    def of(self, model: str) -> list[Worker]:
+    def of(self, model: str) -> list[KnownWorker]:
         """The workers of one model."""
         return [worker for worker in self.workers if worker.last.model == model]
 
 
-def read_workers(kafka: KafkaSettings) -> Control:
+def read_workers(kafka: KafkaSettings) -> ControlState:
     """Read the control topic.
 
     Raises:
         ControlTopicMissing: the topic does not exist.
         KafkaUnavailable: the brokers did not answer.
     """
-    return control_from(read_control(kafka), datetime.now(UTC))
+    return parse_control(read_control(kafka), datetime.now(UTC))
 
 
-def control_from(kept: Mapping[str, Kept], now: datetime) -> Control:
+def parse_control(kept: Mapping[str, StoredControl], now: datetime) -> ControlState:
     """Interpret the last record of every key.
 
     Args:
         now: by a clock that agrees with the brokers' to a few seconds.
     """
     heard = [
-        Worker(heartbeat, one.stored_at, max(0.0, (now - one.stored_at).total_seconds()))
+        KnownWorker(heartbeat, one.stored_at, max(0.0, (now - one.stored_at).total_seconds()))
         for key, one in kept.items()
         if key.startswith(PREFIX) and (heartbeat := _heartbeat(one.value)) is not None
     ]
     paused = {key: one.stored_at for key, one in kept.items() if not key.startswith(PREFIX) and is_pause(one.value)}
-    return Control(tuple(sorted(_current(heard), key=lambda worker: worker.last.key)), paused)
+    return ControlState(tuple(sorted(_current(heard), key=lambda worker: worker.last.key)), paused)
 
 
-def replaced_by(key: str, kept: Mapping[str, Kept], now: datetime) -> list[str]:
+def replaced_by(key: str, kept: Mapping[str, StoredControl], now: datetime) -> list[str]:
     """The keys of workers that are gone, and in whose place the worker of a key was started.
 
     Args:
@@ -100,12 +100,12 @@ def replaced_by(key: str, kept: Mapping[str, Kept], now: datetime) -> list[str]:
     own = _heartbeat(kept[key].value) if key in kept else None
     if own is None:
         return []
-    current = {worker.last.key for worker in control_from(kept, now).of(own.model)}
+    current = {worker.last.key for worker in parse_control(kept, now).of(own.model)}
     of_model = {one: beat.model == own.model for one in kept if (beat := _heartbeat(kept[one].value)) is not None}
     return [one for one, is_of_model in of_model.items() if is_of_model and one not in current]
 
 
-def restarting_before(own: Heartbeat, kept: Mapping[str, Kept]) -> list[Heartbeat]:
+def restarting_before(own: Heartbeat, kept: Mapping[str, StoredControl]) -> list[Heartbeat]:
     """The last heartbeats of this model's workers on this host that ended to be started again, the latest last."""
     found = filter(None, (_heartbeat(one.value) for key, one in kept.items() if key.startswith(PREFIX)))
     ended = (
@@ -114,7 +114,7 @@ def restarting_before(own: Heartbeat, kept: Mapping[str, Kept]) -> list[Heartbea
     return sorted(ended, key=lambda last: last.since)
 
 
-def _current(workers: Iterable[Worker]) -> list[Worker]:
+def _current(workers: Iterable[KnownWorker]) -> list[KnownWorker]:
     """Leave out a worker that is gone, and in whose place a later one was started, whatever became of that."""
     found = list(workers)
     return [

@@ -9,18 +9,18 @@ from functools import partial
 
 from pipeline import read_models
 from pipeline.config import Settings
-from pipeline.ingest.store_directories import note_directory, noted_directories
-from pipeline.setup.source import UNCHANGED, Step
-from sinks.generation import Record
+from pipeline.ingest.store_directories import record_directory, recorded_directories
+from pipeline.setup.source import UNCHANGED, SetupStep
+from sinks.generation import GenerationMetadata
 from sinks.sink import Store
 
 NEVER = datetime.min.replace(tzinfo=UTC)
 
 
-def first_generation_steps(settings: Settings) -> list[Step]:
+def first_generation_steps(settings: Settings) -> list[SetupStep]:
     """A step per model that creates its first generation where it has none, and one that notes where files will be."""
-    records = {model: read_models.newborn(model, settings) for model in read_models.MODELS}
-    noted = Step("duckdb directory", lambda: _note_directory(settings))
+    records = {model: read_models.new_metadata(model, settings) for model in read_models.MODELS}
+    noted = SetupStep("duckdb directory", lambda: _note_directory(settings))
     return [
         noted,
         *(
@@ -30,15 +30,15 @@ def first_generation_steps(settings: Settings) -> list[Step]:
     ]
 
 
-def _step(model: str, name: str, settings: Settings, act: Callable[[Store], str]) -> Step:
+def _step(model: str, name: str, settings: Settings, act: Callable[[Store], str]) -> SetupStep:
     def carry_out() -> str:
         with read_models.STORES[model](settings) as store:
             return act(store)
 
-    return Step(name, carry_out)
+    return SetupStep(name, carry_out)
 
 
-def _create_first(store: Store, record: Record) -> str:
+def _create_first(store: Store, record: GenerationMetadata) -> str:
     live, generations = store.live(), store.generations()
     if live in generations:
         return UNCHANGED
@@ -49,7 +49,7 @@ def _create_first(store: Store, record: Record) -> str:
     return f"generation {generation} is live"
 
 
-def _fit_for_readers(generations: Mapping[int, Record]) -> Iterator[tuple[datetime, int]]:
+def _fit_for_readers(generations: Mapping[int, GenerationMetadata]) -> Iterator[tuple[datetime, int]]:
     """Yield the generations that may be shown, each after the moment when readers last began to see it."""
     for number, record in generations.items():
         if record.is_followed and not record.is_rejected:
@@ -59,7 +59,7 @@ def _fit_for_readers(generations: Mapping[int, Record]) -> Iterator[tuple[dateti
 def _note_directory(settings: Settings) -> str:
     """Note the directory before there is anything in it, so that `teardown` finds it whatever is configured then."""
     directory = settings.duckdb.directory.absolute()
-    if directory in noted_directories(settings.kafka):
+    if directory in recorded_directories(settings.kafka):
         return UNCHANGED
-    note_directory(settings.kafka, directory)
+    record_directory(settings.kafka, directory)
     return "noted"

@@ -11,15 +11,15 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 
-from connectors.errors import ContractBroken
+from connectors.errors import SourceContractViolation
 from connectors.kafka_connect import ConnectClient, ConnectorFailed
-from connectors.notifications import InitialSnapshot
-from connectors.schema_lookup import AskedOnce
+from connectors.notifications import SnapshotStatus
+from connectors.schema_lookup import NegativeCache
 from pipeline import read_models
 from pipeline.config import Settings
-from pipeline.log_scan.snapshot_status import told_of_snapshots
-from pipeline.postgres.incremental_snapshot import SnapshotProgress, WantedSnapshot
-from pipeline.postgres.preconditions import Finding
+from pipeline.log_scan.snapshot_status import read_snapshot_status
+from pipeline.postgres.incremental_snapshot import SnapshotProgress, SnapshotRequest
+from pipeline.postgres.preconditions import PreconditionFailure
 from pipeline.setup.source import UNCHANGED
 
 WAIT_S = 60.0
@@ -29,15 +29,15 @@ LOOK_EVERY_S = 1.0
 RESNAPSHOT = "`readmodels epoch open --resnapshot --execute`"
 
 
-class SnapshotIncomplete(ContractBroken):
+class SnapshotIncomplete(SourceContractViolation):
     """Tables have rows that are not in the log."""
 
-    def __init__(self, findings: list[Finding]) -> None:
+    def __init__(self, findings: list[PreconditionFailure]) -> None:
         super().__init__("; ".join(finding.problem for finding in findings))
         self.remedy = " ".join(finding.remedy for finding in findings)
 
 
-def read_snapshots(settings: Settings) -> InitialSnapshot | None:
+def read_snapshots(settings: Settings) -> SnapshotStatus | None:
     """Read what the connector tells of its snapshots; None if it tells of none, or some notifications are gone.
 
     Raises:
@@ -46,16 +46,16 @@ def read_snapshots(settings: Settings) -> InitialSnapshot | None:
     """
     # Keep a reference: a garbage-collected AdminClient never completes its futures.
     admin = settings.kafka.admin()
-    return told_of_snapshots(settings, admin, AskedOnce(read_models.registry(settings)))
+    return read_snapshot_status(settings, admin, NegativeCache(read_models.registry(settings)))
 
 
-def snapshot_findings(told: InitialSnapshot | None, settings: Settings) -> list[Finding]:
+def snapshot_findings(told: SnapshotStatus | None, settings: Settings) -> list[PreconditionFailure]:
     """Name the captured tables that no snapshot has read, and a snapshot that has not ended."""
     connector = settings.connector
     if told is None:
         problem = f"topic {connector.notification_topic} does not tell whether a snapshot has read the tables"
         remedy = f"Run `readmodels init`, which waits for the snapshot. If it has begun long ago: {RESNAPSHOT}."
-        return [Finding(problem, remedy)]
+        return [PreconditionFailure(problem, remedy)]
     if not told.has_ended:
         again = f", in attempt {told.attempts}" if told.attempts > 1 else ""
         problem = f"the initial snapshot has not ended{again}: {_progress(told, settings)}"
@@ -63,9 +63,9 @@ def snapshot_findings(told: InitialSnapshot | None, settings: Settings) -> list[
             "Wait for it. If it begins again and again, `readmodels init` names a missing right, and Kafka Connect's "
             "log any other cause."
         )
-        return [Finding(problem, remedy)]
+        return [PreconditionFailure(problem, remedy)]
     return [
-        Finding(
+        PreconditionFailure(
             f"no snapshot has read {table}: its rows from before it was captured are in no read model",
             "Run `readmodels init`, which has the connector read what is missing.",
         )
@@ -96,7 +96,7 @@ def complete_snapshots(settings: Settings, tell: Callable[[str], None]) -> str:
     Raises:
         ConnectorFailed: the connector failed.
         SnapshotIncomplete: the initial snapshot began again, or did not begin.
-        SnapshotNotTaken: the connector could not read a table.
+        SnapshotFailed: the connector could not read a table.
     """
     if not snapshot_findings(read_snapshots(settings), settings):
         return UNCHANGED
@@ -106,16 +106,16 @@ def complete_snapshots(settings: Settings, tell: Callable[[str], None]) -> str:
     missing = told.lacks(settings.connector.tables)
     for table in missing:
         tell(table)
-        read_models.incremental(settings).take(WantedSnapshot(tables=(table,)), _Watch(settings))
+        read_models.incremental_snapshots(settings).run(SnapshotRequest(tables=(table,)), _Watch(settings))
     return f"taken of {', '.join(missing)}" if missing else "complete"
 
 
-def _progress(told: InitialSnapshot, settings: Settings) -> str:
+def _progress(told: SnapshotStatus, settings: Settings) -> str:
     failed = f", and could not read {told.failed_at}" if told.failed_at else ""
     return f"it has read {len(told.rows)} of {len(settings.connector.tables)} tables{failed}"
 
 
-def _ended(settings: Settings) -> InitialSnapshot:
+def _ended(settings: Settings) -> SnapshotStatus:
     """Wait until the initial snapshot has ended, or for as long as it makes progress in its first attempt."""
     require_at_work, deadline, begun_with = _Watch(settings), time.monotonic() + WAIT_S, None
     while True:

@@ -8,13 +8,13 @@ from connectors import topics
 from connectors.debezium import ConnectorConfiguration
 from connectors.kafka import KafkaSettings, end_offsets
 from connectors.kafka_connect import ConnectClient
-from connectors.topics import TopicSettings, WantedTopic
+from connectors.topics import TopicSettings, TopicSpec
 from pipeline.config import DecimalMode, Settings
-from pipeline.definitions import Contract
+from pipeline.definitions import ModelDefinitions
 from pipeline.ingest import control_topic
 from pipeline.postgres import database, replication
 from pipeline.postgres.capture import Capture, read_source
-from pipeline.postgres.slot_gap import require_unbroken
+from pipeline.postgres.slot_gap import require_no_gap
 from pipeline.postgres.source_check import require_whole
 from pipeline.postgres.source_history import SourceHistory
 from pipeline.postgres.unsendable import require_sendable
@@ -29,7 +29,7 @@ Report = Callable[[str, str], None]
 
 
 @dataclass(frozen=True)
-class Step:
+class SetupStep:
     """One thing to do. It may be repeated; it answers with what it changed, or `UNCHANGED`."""
 
     name: str
@@ -40,9 +40,11 @@ class Step:
 class Deployment:
     """Everything that set-up and teardown touch.
 
-    `worker_topics` are topics that the workers need beside the connector's; `is_double_accepted` takes decimals as
-    binary doubles, which lose cents. `columns` are those that the models are made of, and `contract` is all that they
-    are made of, see `preconditions.Capture`.
+    Args:
+        is_double_accepted: whether decimals may travel as binary doubles, which lose cents.
+        columns: by table, those that the models are made of.
+        definitions: everything that the models are made of, or None where `readmodels.toml` contradicts itself.
+        worker_topics: topics that the workers need beside the connector's.
     """
 
     source: SourceSettings
@@ -52,18 +54,18 @@ class Deployment:
     connector: ConnectorConfiguration
     is_double_accepted: bool = False
     columns: Mapping[str, Collection[str]] = field(default_factory=dict)
-    contract: Contract | None = None
-    worker_topics: tuple[WantedTopic, ...] = (control_topic.wanted_topic(replication_factor=None),)
+    definitions: ModelDefinitions | None = None
+    worker_topics: tuple[TopicSpec, ...] = (control_topic.wanted_topic(replication_factor=None),)
 
     @property
     def capture(self) -> Capture:
         """What is captured, and by whom."""
-        return Capture(self.connector, self.source.replication_role, self.columns, self.contract)
+        return Capture(self.connector, self.source.replication_role, self.columns, self.definitions)
 
 
 def deployment_of(settings: Settings) -> Deployment:
     """Return everything that set-up and teardown touch."""
-    return replace(bare_deployment_of(settings), contract=settings.contract)
+    return replace(bare_deployment_of(settings), definitions=settings.definitions)
 
 
 def bare_deployment_of(settings: Settings) -> Deployment:
@@ -79,38 +81,38 @@ def bare_deployment_of(settings: Settings) -> Deployment:
     )
 
 
-def carry_out(steps: Iterable[Step], report: Report) -> None:
+def run_steps(steps: Iterable[SetupStep], report: Report) -> None:
     """Do the steps in order, and report each by its name and outcome; the first that fails ends it."""
     for step in steps:
         report(step.name, step.carry_out())
 
 
-def init_steps(deployment: Deployment) -> list[Step]:
+def init_steps(deployment: Deployment) -> list[SetupStep]:
     """The steps from bare servers to a log that fills. The topics exist before the connector writes to them."""
     return [
-        Step("tables", lambda: _tables(deployment.source)),
-        Step("replication role", lambda: _role(deployment.source)),
-        Step("grants", lambda: _grants(deployment)),
-        Step("publication", lambda: _publication(deployment.source)),
-        Step("preconditions", lambda: _preconditions(deployment)),
-        Step("topics", lambda: _topics(deployment)),
+        SetupStep("tables", lambda: _tables(deployment.source)),
+        SetupStep("replication role", lambda: _role(deployment.source)),
+        SetupStep("grants", lambda: _grants(deployment)),
+        SetupStep("publication", lambda: _publication(deployment.source)),
+        SetupStep("preconditions", lambda: _preconditions(deployment)),
+        SetupStep("topics", lambda: _topics(deployment)),
         connector_step(deployment),
     ]
 
 
-def connector_step(deployment: Deployment) -> Step:
+def connector_step(deployment: Deployment) -> SetupStep:
     """The step that creates the connector, or lets it go on."""
-    return Step("connector", lambda: _connector(deployment))
+    return SetupStep("connector", lambda: _connector(deployment))
 
 
-def missing_topics_step(deployment: Deployment) -> Step:
+def missing_topics_step(deployment: Deployment) -> SetupStep:
     """The step that makes the topics that are not there, and leaves the others as they are."""
-    return Step("missing topics", lambda: _missing_topics(deployment))
+    return SetupStep("missing topics", lambda: _missing_topics(deployment))
 
 
 def _tables(source: SourceSettings) -> str:
     with database.connect(source.url) as connection:
-        if database.presence(connection, source.replication_role).is_schema_present:
+        if database.read_setup_state(connection, source.replication_role).is_schema_present:
             return UNCHANGED
         database.create_schema(connection)
         return "created"
@@ -126,7 +128,7 @@ def _role(source: SourceSettings) -> str:
 def _grants(deployment: Deployment) -> str:
     source = deployment.source
     with database.connect(source.url) as connection:
-        is_granted = database.presence(connection, source.replication_role).is_granted
+        is_granted = database.read_setup_state(connection, source.replication_role).is_granted
         if not is_granted:
             database.grant(connection, source.replication_role)
         lacking = [
@@ -141,18 +143,18 @@ def _grants(deployment: Deployment) -> str:
 
 def _publication(source: SourceSettings) -> str:
     with database.connect(source.url) as connection:
-        if database.presence(connection, source.replication_role).is_publication_present:
+        if database.read_setup_state(connection, source.replication_role).is_publication_present:
             return UNCHANGED
         database.create_publication(connection)
         return "created"
 
 
 def _preconditions(deployment: Deployment) -> str:
-    deployment.connector.require_safe(is_double_accepted=deployment.is_double_accepted)
+    deployment.connector.validate(is_double_accepted=deployment.is_double_accepted)
     with database.connect(deployment.source.url) as connection:
         require_whole(connection, deployment.capture, SourceHistory(deployment.kafka, deployment.connector.name))
-        if deployment.capture.contract is not None:
-            require_sendable(connection, deployment.capture.contract)
+        if deployment.capture.definitions is not None:
+            require_sendable(connection, deployment.capture.definitions)
     return "all hold"
 
 
@@ -172,11 +174,11 @@ def _missing_topics(deployment: Deployment) -> str:
     return f"created {', '.join(created)}" if created else UNCHANGED
 
 
-def all_topics(deployment: Deployment) -> list[WantedTopic]:
+def all_topics(deployment: Deployment) -> list[TopicSpec]:
     """List the topics of the connector and of the workers, as set-up makes them."""
     replicas = deployment.topics.replication_factor
     workers = [replace(topic, replication_factor=replicas) for topic in deployment.worker_topics]
-    return topics.wanted_topics(deployment.connector, deployment.topics) + workers
+    return topics.topic_specs(deployment.connector, deployment.topics) + workers
 
 
 def _connector(deployment: Deployment) -> str:
@@ -195,7 +197,7 @@ def _connector(deployment: Deployment) -> str:
                 client.forget_offsets(name)
         _require_unbroken(deployment, client)
         # Before its settings are changed: while Kafka Connect takes them up, it does not say that a connector rests.
-        is_at_rest = client.status(name).is_at_rest
+        is_at_rest = client.status(name).is_paused_or_stopped
         outcome = "created" if is_new else UNCHANGED
         if not is_new and client.config(name) != {**wanted, "name": name}:
             client.put_config(name, wanted)
@@ -204,7 +206,7 @@ def _connector(deployment: Deployment) -> str:
         if status.has_failed:
             client.restart_failed(name)
             outcome = "restarted" if outcome == UNCHANGED else outcome
-        elif is_at_rest or status.is_at_rest:
+        elif is_at_rest or status.is_paused_or_stopped:
             client.resume(name)
             outcome = "resumed" if outcome == UNCHANGED else outcome
         client.wait_until_running(name, CONNECTOR_START_TIMEOUT_S)
@@ -218,10 +220,10 @@ def _has_records(deployment: Deployment) -> bool:
 def _require_unbroken(deployment: Deployment, client: ConnectClient) -> None:
     with database.connect(deployment.source.url) as connection:
         slot = replication.read_slot(connection, deployment.connector.slot)
-    require_unbroken(deployment.connector.slot, slot, client.offsets(deployment.connector.name))
+    require_no_gap(deployment.connector.slot, slot, client.offsets(deployment.connector.name))
 
 
-def bring_to_rest(client: ConnectClient, name: str) -> None:
+def stop_connector(client: ConnectClient, name: str) -> None:
     """Stop a connector, and wait until its tasks have ended.
 
     Raises:

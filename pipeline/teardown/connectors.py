@@ -7,10 +7,10 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 
-from connectors.debezium import MUST_BE, ConnectorConfiguration
+from connectors.debezium import REQUIRED_SETTINGS, ConnectorConfiguration
 from connectors.kafka_connect import ConnectClient, ConnectorMissing
-from pipeline.setup.source import Deployment, bring_to_rest
-from pipeline.teardown.found import Area, Found, LeftAlone
+from pipeline.setup.source import Deployment, stop_connector
+from pipeline.teardown.found import Area, LeftAlone, RemovablePart
 from pipeline.teardown.traces import Traces, of_connector
 
 _CLASS = "io.debezium.connector.postgresql.PostgresConnector"
@@ -69,7 +69,7 @@ def find_connectors(deployment: Deployment, traces: Traces, fed: Traces) -> Conn
             if is_named or told.prefixes & traces.prefixes or told.topics & fed.topics:
                 own.append(connector)
                 found |= told
-                area.found.append(Found(f"connector {name}", partial(_remove, deployment.connect_url, name)))
+                area.found.append(RemovablePart(f"connector {name}", partial(_remove, deployment.connect_url, name)))
             else:
                 others.append(connector)
     made = Connectors(area, own, found, others)
@@ -85,7 +85,7 @@ def _made_by_init(client: ConnectClient) -> Mapping[str, Mapping[str, str]]:
         except ConnectorMissing:
             # It was deleted meanwhile.
             continue
-        if settings.get("connector.class") == _CLASS and settings.get(_MARK) == MUST_BE[_MARK][0]:
+        if settings.get("connector.class") == _CLASS and settings.get(_MARK) == REQUIRED_SETTINGS[_MARK][0]:
             found[name] = settings
     return found
 
@@ -105,7 +105,7 @@ def _database(settings: Mapping[str, str]) -> tuple[str | None, ...]:
 def _remove(connect_url: str, name: str) -> None:
     with closing(ConnectClient(connect_url)) as client:
         try:
-            bring_to_rest(client, name)
+            stop_connector(client, name)
             client.forget_offsets(name)
             client.delete(name)
         except ConnectorMissing:

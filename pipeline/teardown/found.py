@@ -9,18 +9,27 @@ from dataclasses import dataclass, field
 import psycopg
 from confluent_kafka import KafkaException
 
-from connectors.errors import ContractBroken, SystemicError
+from connectors.errors import DependencyUnavailable, SourceContractViolation
 from connectors.kafka_connect import ConnectError
 from pipeline.postgres.database import SourceError
 from pipeline.setup.source import UNCHANGED
 from sinks.errors import SinkError
 
-EXPECTED = (ConnectError, ContractBroken, SystemicError, SourceError, SinkError, KafkaException, psycopg.Error, OSError)
+EXPECTED = (
+    ConnectError,
+    SourceContractViolation,
+    DependencyUnavailable,
+    SourceError,
+    SinkError,
+    KafkaException,
+    psycopg.Error,
+    OSError,
+)
 """Errors of servers and files. One area that fails with them does not keep the others from being removed."""
 
 
 @dataclass(frozen=True)
-class Found:
+class RemovablePart:
     """A part of the deployment that exists.
 
     Args:
@@ -65,7 +74,7 @@ class Area:
     """
 
     name: str
-    found: list[Found] = field(default_factory=list)
+    found: list[RemovablePart] = field(default_factory=list)
     left: list[LeftAlone] = field(default_factory=list)
     unseen: list[NotRemoved] = field(default_factory=list)
 
@@ -114,7 +123,7 @@ def told(error: Exception) -> NotRemoved:
     if isinstance(error, NotRemoved):
         return error
     if isinstance(error, KafkaException):
-        return NotRemoved(f"Kafka: {error.args[0].str()}", SystemicError.remedy)
+        return NotRemoved(f"Kafka: {error.args[0].str()}", DependencyUnavailable.remedy)
     if isinstance(error, psycopg.Error):
         return NotRemoved(f"PostgreSQL: {error.diag.message_primary or error}", SourceError.remedy)
     if isinstance(error, OSError):

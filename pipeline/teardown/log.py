@@ -10,14 +10,14 @@ from confluent_kafka.admin import AdminClient
 
 from connectors import topics
 from connectors.kafka import end_offsets
-from connectors.topics import Asked
+from connectors.topics import TopicIdentityRequest
 from pipeline import read_models
 from pipeline.ingest.control_topic import TOPIC
 from pipeline.ingest.groups import committed_topics, remove_group
 from pipeline.postgres.source_history import SourceHistory
 from pipeline.setup.source import Deployment, all_topics
 from pipeline.teardown.connectors import Connectors
-from pipeline.teardown.found import Area, Found, LeftAlone
+from pipeline.teardown.found import Area, LeftAlone, RemovablePart
 from pipeline.teardown.traces import Traces, of_topics
 
 GROUP = re.compile(rf"readmodels\.({'|'.join(read_models.MODELS)})\.\d+(\.in-place\.[0-9a-f]+)?")
@@ -33,9 +33,9 @@ def find_log(deployment: Deployment, traces: Traces, connectors: Connectors) -> 
         # Keep a reference: a garbage-collected AdminClient never completes its futures.
         admin = deployment.kafka.admin()
         own = {*traces.topics} - _of_others(connectors)
-        found = of_topics(Asked(admin, sorted(own)).answer())
+        found = of_topics(TopicIdentityRequest(admin, sorted(own)).result())
         described = {topic.name for topic in all_topics(deployment)} - {TOPIC}
-        unproven = {one.name for one in Asked(admin, sorted(described - traces.topics)).answer()}
+        unproven = {one.name for one in TopicIdentityRequest(admin, sorted(described - traces.topics)).result()}
         taken, left = _divided(admin, unproven - _of_others(connectors), is_only_sign=not found)
         area.left += [_unproven(name) for name in sorted(left)]
         area.found += [_group(deployment, name) for name in _groups(deployment, {*own, *taken}, connectors)]
@@ -77,18 +77,20 @@ def _groups(deployment: Deployment, own: Collection[str], connectors: Connectors
     return sorted(found)
 
 
-def _group(deployment: Deployment, name: str) -> Found:
-    return Found(f"group {name}", partial(remove_group, deployment.kafka, name))
+def _group(deployment: Deployment, name: str) -> RemovablePart:
+    return RemovablePart(f"group {name}", partial(remove_group, deployment.kafka, name))
 
 
-def _topic(deployment: Deployment, name: str) -> Found:
+def _topic(deployment: Deployment, name: str) -> RemovablePart:
     def remove() -> None:
         topics.delete(deployment.kafka.admin(), [name])
 
-    return Found(f"topic {name}", remove)
+    return RemovablePart(f"topic {name}", remove)
 
 
-def _control(deployment: Deployment, admin: AdminClient, traces: Traces, connectors: Connectors) -> Iterable[Found]:
+def _control(
+    deployment: Deployment, admin: AdminClient, traces: Traces, connectors: Connectors
+) -> Iterable[RemovablePart]:
     """The control topic, or what it holds of this deployment where another deployment uses the topic too."""
     used = {topic.name for topic in deployment.worker_topics}
     if TOPIC in used and topics.describe(admin, [TOPIC]) and not connectors.others:
@@ -97,4 +99,4 @@ def _control(deployment: Deployment, admin: AdminClient, traces: Traces, connect
     for name in sorted({*traces.connectors, deployment.connector.name}):
         history = SourceHistory(deployment.kafka, name)
         if history.is_known():
-            yield Found(f"history of connector {name}", history.forget)
+            yield RemovablePart(f"history of connector {name}", history.forget)

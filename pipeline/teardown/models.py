@@ -10,13 +10,13 @@ from pathlib import Path
 from elasticsearch import Elasticsearch
 
 from pipeline.config import Settings
-from pipeline.teardown.found import Area, Found, LeftAlone
+from pipeline.teardown.found import Area, LeftAlone, RemovablePart
 from pipeline.teardown.traces import Traces, of_record, of_records
-from sinks.duckdb.removal import copies_noted, files_in, records_in, remove_files
+from sinks.duckdb.removal import files_in, recorded_copies, records_in, remove_files
 from sinks.duckdb.serving import pending_path
 from sinks.elasticsearch import store as elasticsearch
 from sinks.elasticsearch.removal import RecordedIndices, generation_of
-from sinks.generation import Record
+from sinks.generation import GenerationMetadata
 from sinks.redis.store import RedisStore
 
 
@@ -31,7 +31,7 @@ def find_redis(settings: Settings) -> tuple[Area, Traces]:
         found = of_records(generations.values())
         for number, record in generations.items():
             told = f"generation {number}{' (live)' if number == live else ''} of {_documents(record)}"
-            area.found.append(Found(told, partial(_remove_from_redis, settings, number)))
+            area.found.append(RemovablePart(told, partial(_remove_from_redis, settings, number)))
     return area, found
 
 
@@ -49,7 +49,7 @@ def find_duckdb(settings: Settings, fed: Traces, source: str) -> tuple[Area, Tra
         if fed and records and not any(fed.is_of(record, source) for record in records):
             area.left.append(_of_others(directory))
             return area, found
-        found = of_records(records) | Traces(copies=frozenset(map(str, copies_noted(directory))))
+        found = of_records(records) | Traces(copies=frozenset(map(str, recorded_copies(directory))))
         area.found += _directory(directory)
     return area, found
 
@@ -64,7 +64,7 @@ def add_noted_directories(area: Area, directories: Iterable[Path], traces: Trace
         with area.looking():
             records = _readable(records_in(directory))
             if any(traces.is_of(record, source) for record in records):
-                found |= of_records(records) | Traces(copies=frozenset(map(str, copies_noted(directory))))
+                found |= of_records(records) | Traces(copies=frozenset(map(str, recorded_copies(directory))))
                 area.found += _directory(directory)
     return found
 
@@ -76,7 +76,7 @@ def find_copies(settings: Settings, traces: Traces) -> Area:
         for name in sorted(traces.copies):
             for path in (Path(name), pending_path(Path(name))):
                 if path.exists():
-                    area.found.append(Found(f"file {path}", partial(path.unlink, missing_ok=True)))
+                    area.found.append(RemovablePart(f"file {path}", partial(path.unlink, missing_ok=True)))
         today = Path(settings.duckdb.copy_to).absolute()
         if settings.duckdb.copy_to and str(today) not in traces.copies and today.exists():
             area.left.append(
@@ -97,7 +97,7 @@ def find_elasticsearch(settings: Settings, traces: Traces, source: str) -> Area:
             # Where no worker has noted topics' ids, the names of the topics alone are not enough.
             is_described = place is not None and place[0] in {*traces.documents, *settings.documents}
             if place is not None and traces.is_of(record, source) and (record.epochs or is_described):
-                area.found.append(Found(f"index {index}", partial(_remove_index, settings, index)))
+                area.found.append(RemovablePart(f"index {index}", partial(_remove_index, settings, index)))
             elif is_described or record.is_unreadable or of_record(record).prefixes & traces.prefixes:
                 area.left.append(_unproven(index))
     return area
@@ -121,20 +121,20 @@ def _remove_index(settings: Settings, index: str) -> None:
         RecordedIndices(client).remove(index)
 
 
-def _directory(directory: Path) -> list[Found]:
+def _directory(directory: Path) -> list[RemovablePart]:
     files = files_in(directory)
     if not files:
         return []
     generations = [path.name for path in files if path.suffix == ".duckdb"]
     told = f"directory {directory} with {', '.join(generations) or 'no generation'}"
-    return [Found(told, partial(remove_files, directory))]
+    return [RemovablePart(told, partial(remove_files, directory))]
 
 
-def _readable(records: Iterable[Record]) -> list[Record]:
+def _readable(records: Iterable[GenerationMetadata]) -> list[GenerationMetadata]:
     return [record for record in records if not record.is_unreadable]
 
 
-def _documents(record: Record) -> str:
+def _documents(record: GenerationMetadata) -> str:
     return ", ".join(sorted(of_record(record).documents)) or "unknown documents"
 
 

@@ -11,11 +11,11 @@ from psycopg import sql
 from psycopg.rows import class_row
 
 from pipeline.postgres import replication
-from pipeline.postgres.database import Connection, SourceRightsMissing, connect, statement
+from pipeline.postgres.database import Connection, InsufficientPrivilege, connect, load_sql
 from pipeline.service_addresses import SourceSettings
 from pipeline.setup.source import SLOT_RELEASE_TIMEOUT_S, Deployment
 from pipeline.teardown.connectors import Connectors
-from pipeline.teardown.found import Area, Found, LeftAlone
+from pipeline.teardown.found import Area, LeftAlone, RemovablePart
 from pipeline.teardown.traces import Traces
 
 EXAMPLE_TABLES = ("public.orders", "public.order_items")
@@ -46,7 +46,7 @@ def find_slots(deployment: Deployment, traces: Traces, connectors: Connectors) -
     own = {*traces.slots} or {deployment.connector.slot} - of_others
     with area.looking(), connect(deployment.source.url) as connection:
         with connection.cursor(row_factory=class_row(_Slot)) as cursor:
-            slots = cursor.execute(statement("teardown_slots.sql")).fetchall()
+            slots = cursor.execute(load_sql("teardown_slots.sql")).fetchall()
         for slot in slots:
             if slot.name in own:
                 area.found.append(_slot(deployment, slot.name))
@@ -59,12 +59,12 @@ def find_setup(deployment: Deployment, traces: Traces, connectors: Connectors) -
     """Look for the publication, the heartbeat and the signals that `init` created."""
     area = Area("publication, heartbeat and signals")
     with area.looking(), connect(deployment.source.url) as connection:
-        objects = [(str(kind), str(name)) for kind, name in connection.execute(statement("teardown_objects.sql"))]
+        objects = [(str(kind), str(name)) for kind, name in connection.execute(load_sql("teardown_objects.sql"))]
         beside = connectors.beside(deployment)
         if beside and objects:
             area.left.append(_shared(beside))
             return area
-        held = [str(name) for (name,) in connection.execute(statement("teardown_schema.sql"))]
+        held = [str(name) for (name,) in connection.execute(load_sql("teardown_schema.sql"))]
         for kind, name in objects:
             if kind == "schema" and held:
                 area.left.append(_holds(name, held))
@@ -82,12 +82,12 @@ def find_role(deployment: Deployment, traces: Traces, connectors: Connectors) ->
     with area.looking(), connect(deployment.source.url) as connection:
         for role in _roles(connection, deployment.source.replication_role):
             if role.is_made_by_init and not role.other_databases:
-                area.found.append(Found(f"role {role.name}", _dropping(deployment.source, role.name)))
+                area.found.append(RemovablePart(f"role {role.name}", _dropping(deployment.source, role.name)))
                 continue
             granted = [name for _, _, name in _grants(connection, role.name) if _is_granted_by_init(name, traces)]
             if granted:
                 revoke = _revoking(deployment.source, role.name, granted)
-                area.found.append(Found(f"rights of role {role.name} on {', '.join(granted)}", revoke))
+                area.found.append(RemovablePart(f"rights of role {role.name} on {', '.join(granted)}", revoke))
             area.left.append(_not_dropped(role))
     return area
 
@@ -102,12 +102,12 @@ def find_tables(source: SourceSettings) -> Area:
     return area
 
 
-def _slot(deployment: Deployment, name: str) -> Found:
+def _slot(deployment: Deployment, name: str) -> RemovablePart:
     def remove() -> None:
         with connect(deployment.source.admin_url) as connection:
             replication.drop_slot(connection, name, SLOT_RELEASE_TIMEOUT_S)
 
-    return Found(f"slot {name}", remove)
+    return RemovablePart(f"slot {name}", remove)
 
 
 def _unread(slot: _Slot) -> LeftAlone:
@@ -117,13 +117,13 @@ def _unread(slot: _Slot) -> LeftAlone:
     )
 
 
-def _object(source: SourceSettings, kind: str, name: str) -> Found:
+def _object(source: SourceSettings, kind: str, name: str) -> RemovablePart:
     def remove() -> None:
         drop = sql.SQL("DROP {} IF EXISTS {}").format(sql.SQL(_KINDS[kind]), sql.Identifier(*name.split(".")))
         with connect(source.url) as connection:
             _execute(connection, drop)
 
-    return Found(f"{kind} {name}", remove)
+    return RemovablePart(f"{kind} {name}", remove)
 
 
 def _shared(beside: Collection[str]) -> LeftAlone:
@@ -151,7 +151,7 @@ def _other_publications(connection: Connection, traces: Traces) -> Iterator[Left
 
 
 def _roles(connection: Connection, role: str) -> list[_Role]:
-    query = sql.SQL(statement("teardown_roles.sql")).format(
+    query = sql.SQL(load_sql("teardown_roles.sql")).format(
         made_by=sql.Literal(replication.MADE_BY), role_name=sql.Literal(role)
     )
     with connection.cursor(row_factory=class_row(_Role)) as cursor:
@@ -159,7 +159,7 @@ def _roles(connection: Connection, role: str) -> list[_Role]:
 
 
 def _grants(connection: Connection, role: str) -> list[tuple[str, str, str]]:
-    rows = connection.execute(statement("teardown_grants.sql"), {"role": role}).fetchall()
+    rows = connection.execute(load_sql("teardown_grants.sql"), {"role": role}).fetchall()
     return [(str(kind), str(quoted), str(name)) for kind, quoted, name in rows]
 
 
@@ -199,7 +199,7 @@ def _dropping(source: SourceSettings, role: str) -> Callable[[], None]:
                 for kind, quoted, _ in _grants(connection, role):
                     try:
                         _execute(connection, _revoke(kind, quoted, role))
-                    except SourceRightsMissing:
+                    except InsufficientPrivilege:
                         if connection is admin:
                             raise
             _execute(admin, sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(role)))
@@ -215,4 +215,4 @@ def _execute(connection: Connection, query: sql.Composed) -> None:
     try:
         connection.execute(query)
     except psycopg.errors.InsufficientPrivilege as error:
-        raise SourceRightsMissing(f"{query.as_string(connection)}: {error.diag.message_primary}") from error
+        raise InsufficientPrivilege(f"{query.as_string(connection)}: {error.diag.message_primary}") from error

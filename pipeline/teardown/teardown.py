@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 import psycopg
 
 from pipeline.config import Settings
-from pipeline.ingest.store_directories import noted_directories
+from pipeline.ingest.store_directories import recorded_directories
 from pipeline.postgres.database import SourceUnavailable, connect
-from pipeline.postgres.server_state import read_facts
+from pipeline.postgres.server_state import read_server_state
 from pipeline.setup.source import Deployment, Report, bare_deployment_of
 from pipeline.teardown.connectors import Connectors, find_connectors
 from pipeline.teardown.found import Area, NotRemoved, outcome, problems, told
@@ -80,7 +80,7 @@ def find_teardown(settings: Settings, *, with_tables: bool = False) -> Teardown:
     topics, found = find_log(deployment, traces, connectors)
     traces |= found
     with topics.looking():
-        others = [one for one in noted_directories(settings.kafka) if one != settings.duckdb.directory.absolute()]
+        others = [one for one in recorded_directories(settings.kafka) if one != settings.duckdb.directory.absolute()]
         traces |= add_noted_directories(duckdb, others, traces, source)
     elasticsearch = find_elasticsearch(settings, traces, source)
     # The copies first: they may be in the directory, which is removed once it is empty.
@@ -103,5 +103,5 @@ def deployment_areas(deployment: Deployment, traces: Traces, connectors: Connect
 def _system_identifier(deployment: Deployment) -> str:
     """The source's system identifier; empty while PostgreSQL does not answer, which its own areas report."""
     with suppress(SourceUnavailable, psycopg.Error), connect(deployment.source.url) as connection:
-        return read_facts(connection, deployment.connector.slot).system_identifier
+        return read_server_state(connection, deployment.connector.slot).system_identifier
     return ""

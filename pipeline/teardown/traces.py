@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any, Self
 
 from connectors.debezium import ConnectorConfiguration
-from connectors.topics import Identity
-from pipeline.definitions import Contract, InvalidContract, contract_from
+from connectors.topics import TopicIdentity
+from pipeline.definitions import InvalidDefinitions, ModelDefinitions, parse_definitions
 from pipeline.epochs.fingerprint import SOURCE, topic_ids
 from sinks.atomic_file import write_whole
-from sinks.generation import Record
+from sinks.generation import GenerationMetadata
 from sinks.shape import DocumentShape
 
 FILE = "teardown.json"
@@ -58,7 +58,7 @@ class Traces:
     def __bool__(self) -> bool:
         return any(getattr(self, one.name) for one in fields(Traces))
 
-    def is_of(self, record: Record, system_identifier: str) -> bool:
+    def is_of(self, record: GenerationMetadata, system_identifier: str) -> bool:
         """Whether a generation belongs to the deployment.
 
         Its topics' ids decide. A topic of the same name and another id is that of another deployment. Where no id of
@@ -88,24 +88,24 @@ class Traces:
         return cls(**{one.name: frozenset(plain.get(one.name, ())) for one in fields(cls)})
 
 
-def of_record(record: Record) -> Traces:
+def of_record(record: GenerationMetadata) -> Traces:
     """The traces that a generation holds."""
-    contract = _contract(record)
+    definitions = _contract(record)
     documents = {shape.name for shape in record.shapes if isinstance(shape, DocumentShape)}
     fed_from = {one for epoch in record.epochs for one in topic_ids(epoch.fingerprint)}
     topics = {_name(one) for one in fed_from}
-    if contract is None:
+    if definitions is None:
         return Traces(topics=frozenset(topics), topic_ids=frozenset(fed_from), documents=frozenset(documents))
     return Traces(
-        prefixes=frozenset({contract.topic_prefix}),
-        topics=frozenset({*topics, *contract.topics}),
+        prefixes=frozenset({definitions.topic_prefix}),
+        topics=frozenset({*topics, *definitions.topics}),
         topic_ids=frozenset(fed_from),
-        documents=frozenset({*documents, *contract.documents}),
-        tables=frozenset(table.source for table in contract.tables.values()),
+        documents=frozenset({*documents, *definitions.documents}),
+        tables=frozenset(table.source for table in definitions.tables.values()),
     )
 
 
-def of_records(records: Iterable[Record]) -> Traces:
+def of_records(records: Iterable[GenerationMetadata]) -> Traces:
     """The traces that several generations hold."""
     joined = Traces()
     for record in records:
@@ -129,7 +129,7 @@ def of_connector(connector: ConnectorConfiguration, topics: Iterable[str] = ()) 
     )
 
 
-def of_topics(identities: Iterable[Identity]) -> Traces:
+def of_topics(identities: Iterable[TopicIdentity]) -> Traces:
     """The traces in topics of the deployment that are there now."""
     found = list(identities)
     return Traces(
@@ -161,11 +161,11 @@ def forget_traces(directory: Path) -> None:
         directory.rmdir()
 
 
-def _contract(record: Record) -> Contract | None:
+def _contract(record: GenerationMetadata) -> ModelDefinitions | None:
     """What a generation is made of; None where that is not noted, or another version of this program wrote it."""
     try:
-        return contract_from(record.contract) if record.contract else None
-    except (InvalidContract, ValueError, KeyError, TypeError):
+        return parse_definitions(record.contract) if record.contract else None
+    except (InvalidDefinitions, ValueError, KeyError, TypeError):
         return None
 
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.ingest.key_text import UnfitKey
-from pipeline.verify.comparison_set import Form, Subject
+from pipeline.verify.comparison_set import ComparisonSet, ModelKind
 from pipeline.verify.json_value import Malformed, parsed
 from pipeline.verify.readers.row_key import columns_of_shown, key_images, label_of, part_of_shown
-from pipeline.verify.source.reader import Expected, SourceSide
+from pipeline.verify.source.reader import SourceReader, SourceRow
 from sinks.batch import Mutations
 from sinks.shape import ROOT
 
@@ -56,11 +56,11 @@ class Absences:
         written: key and part of everything that the same repair writes, which is therefore there.
     """
 
-    source: SourceSide
-    subject: Subject
+    source: SourceReader
+    subject: ComparisonSet
     written: frozenset[tuple[str, str]]
 
-    def of(self, key: str, shown: str | None, held: Expected | None) -> Surplus:
+    def of(self, key: str, shown: str | None, held: SourceRow | None) -> Surplus:
         """What a document or row shows and PostgreSQL does not hold.
 
         Args:
@@ -85,7 +85,7 @@ class Absences:
 
     def _fields(self, shown: str | None) -> dict[str, Any]:
         # A row that is there twice is the text of both, a line each.
-        text = shown.partition("\n")[0] if shown and self.subject.form is Form.ROW else shown
+        text = shown.partition("\n")[0] if shown and self.subject.form is ModelKind.ROW else shown
         try:
             fields = parsed(text or "{}")
         except Malformed:
@@ -110,7 +110,7 @@ class Absences:
         if collection:
             table = self.subject.collections[collection].table
             return f"{collection}/{part_of_shown(fields, table)}", columns_of_shown(fields, table)
-        if self.subject.form is Form.ROW:
+        if self.subject.form is ModelKind.ROW:
             key_images(self.subject.root, [fields])
         return ROOT, {}
 

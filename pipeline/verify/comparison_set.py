@@ -8,10 +8,10 @@ from enum import Enum, auto
 from functools import cached_property
 from hashlib import sha256
 
-from pipeline.definitions import Contract, Table
+from pipeline.definitions import ModelDefinitions, TableDefinition
 
 
-class Form(Enum):
+class ModelKind(Enum):
     """How a read model shows a row: as JSON in a document, or as columns of DuckDB's types."""
 
     DOCUMENT = auto()
@@ -26,12 +26,12 @@ class Children:
         parent: the columns that hold the root's key.
     """
 
-    table: Table
+    table: TableDefinition
     parent: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Subject:
+class ComparisonSet:
     """One kind of thing that a read model shows by key.
 
     Args:
@@ -41,8 +41,8 @@ class Subject:
     """
 
     name: str
-    root: Table
-    form: Form
+    root: TableDefinition
+    form: ModelKind
     collections: Mapping[str, Children] = field(default_factory=dict)
 
     @cached_property
@@ -51,22 +51,22 @@ class Subject:
         return f"{self.form.name.lower()} {self.name} {sha256(repr(self).encode()).hexdigest()[:16]}"
 
 
-def documents(contract: Contract) -> tuple[Subject, ...]:
+def documents(definitions: ModelDefinitions) -> tuple[ComparisonSet, ...]:
     """What a document model shows."""
     return tuple(
-        Subject(
+        ComparisonSet(
             name,
-            contract.tables[document.root],
-            Form.DOCUMENT,
+            definitions.tables[document.root],
+            ModelKind.DOCUMENT,
             {
-                collection: Children(contract.tables[child.table], child.parent)
+                collection: Children(definitions.tables[child.table], child.parent)
                 for collection, child in document.collections.items()
             },
         )
-        for name, document in contract.documents.items()
+        for name, document in definitions.documents.items()
     )
 
 
-def tables(contract: Contract) -> tuple[Subject, ...]:
+def tables(definitions: ModelDefinitions) -> tuple[ComparisonSet, ...]:
     """What a row model shows."""
-    return tuple(Subject(name, table, Form.ROW) for name, table in contract.tables.items())
+    return tuple(ComparisonSet(name, table, ModelKind.ROW) for name, table in definitions.tables.items())

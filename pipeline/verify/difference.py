@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from pipeline.definitions import Table
-from pipeline.verify.comparison_set import Children, Form, Subject
-from pipeline.verify.json_value import Malformed, alike, parsed, shortened, written
+from pipeline.definitions import TableDefinition
+from pipeline.verify.comparison_set import Children, ComparisonSet, ModelKind
+from pipeline.verify.json_value import Malformed, format_json, json_equal, parsed, shortened
 from pipeline.verify.readers.row_key import label_of
-from sinks.pg_type import parse
+from sinks.pg_type import parse_pg_type
 
 _MOMENTS = ("timestamp", "timestamptz", "date")
 _JSON = ("json", "jsonb")
@@ -20,7 +20,7 @@ _ABSENT = object()
 Fields = Mapping[str, Any]
 
 
-class Kind(StrEnum):
+class DifferenceKind(StrEnum):
     """What is wrong.
 
     Attributes:
@@ -54,7 +54,7 @@ class Difference:
         reason: why the store refused the document; None where it did not.
     """
 
-    kind: Kind
+    kind: DifferenceKind
     subject: str
     key: str
     part: str | None = None
@@ -64,15 +64,15 @@ class Difference:
     reason: str | None = None
 
 
-def differences(subject: Subject, key: str, expected: str | None, shown: str | None) -> list[Difference]:
+def differences(subject: ComparisonSet, key: str, expected: str | None, shown: str | None) -> list[Difference]:
     """Compare one document or row on both sides, value by value; None where a side has none."""
-    whole = Difference(Kind.DIFFERENT, subject.name, key)
+    whole = Difference(DifferenceKind.DIFFERENT, subject.name, key)
     if expected == shown:
         return []
     if expected is None:
-        return [replace(whole, kind=Kind.PHANTOM)]
+        return [replace(whole, kind=DifferenceKind.PHANTOM)]
     if shown is None:
-        return [replace(whole, kind=Kind.MISSING)]
+        return [replace(whole, kind=DifferenceKind.MISSING)]
     try:
         held, seen = parsed(expected), parsed(shown)
     except Malformed:
@@ -85,52 +85,54 @@ def differences(subject: Subject, key: str, expected: str | None, shown: str | N
     return found
 
 
-def _of_row(place: Difference, held: Fields, seen: Fields, table: Table, subject: Subject | None) -> list[Difference]:
+def _of_row(
+    place: Difference, held: Fields, seen: Fields, table: TableDefinition, subject: ComparisonSet | None
+) -> list[Difference]:
     columns = {**dict.fromkeys(table.columns), **dict.fromkeys(seen)}
     if subject is not None:
         columns = {name: None for name in columns if name not in subject.collections}
-    is_row = subject is not None and subject.form is Form.ROW
+    is_row = subject is not None and subject.form is ModelKind.ROW
     wrong = [
         name
         for name in columns
         if not _is_same(held.get(name, _ABSENT), seen.get(name, _ABSENT), table.columns.get(name, ""), is_row=is_row)
     ]
-    different = Kind.STALE if _is_older(held, seen, table, wrong) else Kind.DIFFERENT
+    different = DifferenceKind.STALE if _is_older(held, seen, table, wrong) else DifferenceKind.DIFFERENT
     return [
         replace(
             place,
             kind=_kind(name in held, name in seen, different),
             column=name,
-            expected=written(held[name]) if name in held else None,
-            shown=written(seen[name]) if name in seen else None,
+            expected=format_json(held[name]) if name in held else None,
+            shown=format_json(seen[name]) if name in seen else None,
         )
         for name in wrong
     ]
 
 
-def _kind(is_held: bool, is_seen: bool, otherwise: Kind) -> Kind:
+def _kind(is_held: bool, is_seen: bool, otherwise: DifferenceKind) -> DifferenceKind:
     if is_held and is_seen:
         return otherwise
-    return Kind.MISSING if is_held else Kind.PHANTOM
+    return DifferenceKind.MISSING if is_held else DifferenceKind.PHANTOM
 
 
 def _is_same(held: Any, seen: Any, text: str, *, is_row: bool) -> bool:
     if held is _ABSENT or seen is _ABSENT:
         return False
-    if alike(held, seen):
+    if json_equal(held, seen):
         return True
-    if parse(text).name not in _JSON:
+    if parse_pg_type(text).name not in _JSON:
         return False
     # A table's JSON travels as a string, and so does JSON in Elasticsearch that its parser would refuse.
     try:
-        return isinstance(seen, str) and alike(parsed(held) if is_row else held, parsed(seen))
+        return isinstance(seen, str) and json_equal(parsed(held) if is_row else held, parsed(seen))
     except (Malformed, TypeError):
         return False
 
 
-def _is_older(held: Fields, seen: Fields, table: Table, wrong: list[str]) -> bool:
+def _is_older(held: Fields, seen: Fields, table: TableDefinition, wrong: list[str]) -> bool:
     """Whether the row's own moments say so: one is earlier than in PostgreSQL, and none is later."""
-    moments = [name for name in wrong if parse(table.columns.get(name, "")).name in _MOMENTS]
+    moments = [name for name in wrong if parse_pg_type(table.columns.get(name, "")).name in _MOMENTS]
     texts: list[tuple[Any, Any]] = [(held.get(name), seen.get(name)) for name in moments]
     return bool(texts) and all(_is_plain(one) and _is_plain(other) and other < one for one, other in texts)
 
@@ -144,7 +146,7 @@ def _of_collection(
     place: Difference, collection: str, children: Children, held: list[Fields], seen: Any
 ) -> Iterator[Difference]:
     if not isinstance(seen, list) or not all(isinstance(item, dict) for item in seen):
-        yield replace(place, column=collection, shown=None if seen is _ABSENT else written(seen))
+        yield replace(place, column=collection, shown=None if seen is _ABSENT else format_json(seen))
         return
     key = children.table.key
     rest = {label_of(item, key): item for item in held}
@@ -153,9 +155,9 @@ def _of_collection(
         name = label_of(item, key)
         part = replace(place, part=f"{collection}/{name}")
         if name in found or name not in rest:
-            yield replace(part, kind=Kind.PHANTOM)
+            yield replace(part, kind=DifferenceKind.PHANTOM)
         else:
             yield from _of_row(part, rest[name], item, children.table, None)
         found.add(name)
     for name in rest.keys() - found:
-        yield replace(place, kind=Kind.MISSING, part=f"{collection}/{name}")
+        yield replace(place, kind=DifferenceKind.MISSING, part=f"{collection}/{name}")

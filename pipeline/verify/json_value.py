@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any
 
-LONGEST_SHOWN = 80
+MAX_SHOWN_LENGTH = 80
 """Characters of a value that are shown to an operator."""
 
 _TOKEN = re.compile(
@@ -171,7 +171,7 @@ def _parsed_without_recursion(text: str) -> Any:
     return reader.value
 
 
-def alike(one: Any, other: Any) -> bool:
+def json_equal(one: Any, other: Any) -> bool:
     """Whether two values are the same."""
     pairs = [(one, other)]
     while pairs:
@@ -191,12 +191,12 @@ def alike(one: Any, other: Any) -> bool:
     return True
 
 
-def written(value: Any) -> str:
+def format_json(value: Any) -> str:
     """A value as JSON text, shortened for people."""
     text = ""
     for piece in _pieces(value):
         text += piece
-        if len(text) > LONGEST_SHOWN:
+        if len(text) > MAX_SHOWN_LENGTH:
             break
     return shortened(text)
 
@@ -231,11 +231,11 @@ def _members(fields: dict[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _quoted(value: Any) -> str:
-    text = json.dumps(value[: LONGEST_SHOWN + 1] if isinstance(value, str) else value, ensure_ascii=False)
+    text = json.dumps(value[: MAX_SHOWN_LENGTH + 1] if isinstance(value, str) else value, ensure_ascii=False)
     # Half a surrogate pair, which a terminal could not be sent.
     return text.encode("utf-8", "backslashreplace").decode()
 
 
 def shortened(text: str) -> str:
     """A text, shortened for people."""
-    return text if len(text) <= LONGEST_SHOWN else text[: LONGEST_SHOWN - 1] + "…"
+    return text if len(text) <= MAX_SHOWN_LENGTH else text[: MAX_SHOWN_LENGTH - 1] + "…"

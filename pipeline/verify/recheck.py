@@ -13,16 +13,16 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from pipeline.postgres.watermark import Mark
-from pipeline.verify.catch_up import Arrival, Tell
-from pipeline.verify.comparison_set import Subject
-from pipeline.verify.difference import Difference, Kind, differences
-from pipeline.verify.readers.reader import Shown
-from pipeline.verify.repair import Finding
-from pipeline.verify.source.reader import SourceSide
-from pipeline.verify.staging import Scratch, digest
+from pipeline.postgres.watermark import Watermark
+from pipeline.verify.catch_up import CatchUp, LagCallback
+from pipeline.verify.comparison_set import ComparisonSet
+from pipeline.verify.difference import Difference, DifferenceKind, differences
+from pipeline.verify.readers.reader import ModelReader
+from pipeline.verify.repair import ConfirmedDifference
+from pipeline.verify.source.reader import SourceReader
+from pipeline.verify.staging import ComparisonStore, digest
 
-LOOKS = 10
+RECHECKS = 10
 """After so many, a row that was written during each of them stays undecided."""
 WATCHED_S = 3.0
 WATCHED_EVERY_S = 0.05
@@ -31,60 +31,60 @@ WATCHED_KEYS = 500
 
 
 @dataclass(frozen=True)
-class Looks:
+class Rechecker:
     """Looks at the keys in dispute between PostgreSQL and one model."""
 
     model: str
-    source: SourceSide
-    shown: Shown
-    scratch: Scratch
-    arrival: Arrival
+    source: SourceReader
+    shown: ModelReader
+    staging: ComparisonStore
+    arrival: CatchUp
 
-    def settle(self, tell: Tell) -> Iterator[list[Finding]]:
+    def resolve(self, tell: LagCallback) -> Iterator[list[ConfirmedDifference]]:
         """Decide every key in dispute; what is wrong is named as it is found, some keys of one subject at a time."""
-        for _ in range(LOOKS):
-            if not self.scratch.count_disputed():
+        for _ in range(RECHECKS):
+            if not self.staging.count_suspects():
                 return
             self._note()
-            mark = self.arrival.mark()
-            self.arrival.wait(self.model, self.shown, self.arrival.ends(mark), tell)
+            watermark = self.arrival.set_watermark()
+            self.arrival.wait(self.model, self.shown, self.arrival.end_offsets(watermark), tell)
             for subject in self.shown.subjects:
-                for keys in self.scratch.disputed(subject):
-                    if wrong := self._judge(subject, keys, mark):
+                for keys in self.staging.suspects(subject):
+                    if wrong := self._recheck(subject, keys, watermark):
                         yield wrong
-            if self.scratch.count_disputed() <= WATCHED_KEYS:
-                self._watch()
+            if self.staging.count_suspects() <= WATCHED_KEYS:
+                self._poll_hot_rows()
         for subject in self.shown.subjects:
-            for keys in self.scratch.disputed(subject):
-                self.scratch.settle(subject, keys)
+            for keys in self.staging.suspects(subject):
+                self.staging.clear(subject, keys)
                 yield [_undecided(subject, key) for key in keys]
 
-    def _watch(self) -> None:
+    def _poll_hot_rows(self) -> None:
         """Read both sides of what is still in dispute in quick turns, after the model has reached the mark."""
         for subject in self.shown.subjects:
-            for keys in self.scratch.disputed(subject):
+            for keys in self.staging.suspects(subject):
                 held: dict[str, set[str | None]] = {key: set() for key in keys}
                 ends_at = time.monotonic() + WATCHED_S
                 while held and time.monotonic() < ends_at:
                     rows = self.source.some(subject, list(held))
                     for key, known in held.items():
                         known.add(digest(rows[key].text) if key in rows else None)
-                    shown = self.shown.some(subject, list(held))
+                    shown = self.shown.lookup(subject, list(held))
                     alike = [key for key, known in held.items() if _digest(shown.get(key)) in known]
-                    self.scratch.settle(subject, alike)
+                    self.staging.clear(subject, alike)
                     for key in alike:
                         del held[key]
                     time.sleep(WATCHED_EVERY_S)
 
     def _note(self) -> None:
-        self.scratch.forget_noted()
+        self.staging.forget_versions()
         for subject in self.shown.subjects:
-            for keys in self.scratch.disputed(subject):
-                self.scratch.note(subject, self.source.some(subject, keys))
+            for keys in self.staging.suspects(subject):
+                self.staging.save_versions(subject, self.source.some(subject, keys))
 
-    def _judge(self, subject: Subject, keys: Sequence[str], mark: Mark) -> list[Finding]:
-        noted = self.scratch.noted(subject, keys)
-        shown = self.shown.some(subject, keys)
+    def _recheck(self, subject: ComparisonSet, keys: Sequence[str], watermark: Watermark) -> list[ConfirmedDifference]:
+        noted = self.staging.versions(subject, keys)
+        shown = self.shown.lookup(subject, keys)
         held = self.source.some(subject, keys)
         refused = self.shown.rejected(subject, [key for key in keys if key in held and key not in shown])
         settled, found = [], []
@@ -93,14 +93,14 @@ class Looks:
             now, seen = held.get(key), shown.get(key)
             wrong = differences(subject, key, now.text if now else None, seen)
             if wrong and key in refused:
-                wrong = [Difference(Kind.REJECTED, subject.name, key, reason=refused[key])]
+                wrong = [Difference(DifferenceKind.REJECTED, subject.name, key, reason=refused[key])]
             is_unchanged = before_version == (now.version if now else None)
             was_seen_before = before_digest == _digest(seen)
             if is_unchanged or was_seen_before or not wrong:
                 settled.append(key)
             if is_unchanged and wrong:
-                found.append(Finding(subject, key, tuple(wrong), mark, before_version, seen))
-        self.scratch.settle(subject, settled)
+                found.append(ConfirmedDifference(subject, key, tuple(wrong), watermark, before_version, seen))
+        self.staging.clear(subject, settled)
         return found
 
 
@@ -108,5 +108,5 @@ def _digest(text: str | None) -> str | None:
     return None if text is None else digest(text)
 
 
-def _undecided(subject: Subject, key: str) -> Finding:
-    return Finding(subject, key, (Difference(Kind.UNDECIDED, subject.name, key),))
+def _undecided(subject: ComparisonSet, key: str) -> ConfirmedDifference:
+    return ConfirmedDifference(subject, key, (Difference(DifferenceKind.UNDECIDED, subject.name, key),))

@@ -18,34 +18,34 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.definitions import Contract
-from pipeline.postgres.watermark import Mark
+from pipeline.definitions import ModelDefinitions
+from pipeline.postgres.watermark import Watermark
 from pipeline.verify.absence import Absences, Surplus, parts_of
-from pipeline.verify.comparison_set import Form, Subject
+from pipeline.verify.comparison_set import ComparisonSet, ModelKind
 from pipeline.verify.difference import Difference
-from pipeline.verify.repair_changes import Changes
-from pipeline.verify.source.reader import Expected, Images, SourceSide
-from sinks.batch import Batch, Mutations, Span
+from pipeline.verify.repair_changes import RepairChanges
+from pipeline.verify.source.reader import RowImages, SourceReader, SourceRow
+from sinks.batch import Batch, Mutations, OffsetRange
 
-LONGEST_REASON = 5
+MAX_REASON_LENGTH = 5
 """Differences of one document or row that the reason for its repair names."""
 
 
 @dataclass(frozen=True)
-class Finding:
+class ConfirmedDifference:
     """What stands of one document or row.
 
     Args:
         differences: what is wrong with it.
-        mark: the one between the two looks; None where it was not decided whether anything is wrong.
+        watermark: the one between the two looks; None where it was not decided whether anything is wrong.
         version: of PostgreSQL's rows, at both looks; None where it holds none.
         shown: what the model shows, as JSON text; None where it shows nothing.
     """
 
-    subject: Subject
+    subject: ComparisonSet
     key: str
     differences: tuple[Difference, ...]
-    mark: Mark | None = None
+    watermark: Watermark | None = None
     version: str | None = None
     shown: str | None = None
 
@@ -71,7 +71,7 @@ class Repair:
 
 
 @dataclass(frozen=True)
-class Mending:
+class RepairMode:
     """How differences are mended.
 
     Args:
@@ -81,8 +81,12 @@ class Mending:
     is_executed: bool
 
 
-def repairs_of(
-    findings: Sequence[Finding], mark: Mark, source: SourceSide, contract: Contract, epoch: int
+def plan_repairs(
+    findings: Sequence[ConfirmedDifference],
+    watermark: Watermark,
+    source: SourceReader,
+    definitions: ModelDefinitions,
+    epoch: int,
 ) -> tuple[list[Repair], Batch]:
     """What mends findings of one subject at their one mark, and the batch that does it.
 
@@ -92,7 +96,7 @@ def repairs_of(
         epoch: the one that leads the order of what comes now.
     """
     subject = findings[0].subject
-    changes = Changes(contract, epoch, subject, mark)
+    changes = RepairChanges(definitions, epoch, subject, watermark)
     with source.moment():
         held, images = source.images(subject, [finding.key for finding in findings])
         standing = [finding for finding in findings if finding.version == _version(held.get(finding.key))]
@@ -114,17 +118,17 @@ def repairs_of(
         )
         for finding in standing
     ]
-    return repairs, Batch(tuple(mutations), span=Span({}, {}))
+    return repairs, Batch(tuple(mutations), span=OffsetRange({}, {}))
 
 
-def _images(changes: Changes, kept: Mapping[str, Images]) -> Iterator[Mutations]:
+def _images(changes: RepairChanges, kept: Mapping[str, RowImages]) -> Iterator[Mutations]:
     for collection, found in kept.items():
         if found.keys:
             yield from changes.images(collection, found.rows)
 
 
-def _deletions(changes: Changes, surplus: Mapping[str, Surplus]) -> Iterator[Mutations]:
-    if changes.subject.form is Form.ROW:
+def _deletions(changes: RepairChanges, surplus: Mapping[str, Surplus]) -> Iterator[Mutations]:
+    if changes.subject.form is ModelKind.ROW:
         rows = [row.fields for found in surplus.values() for row in found.rows]
         if rows:
             yield from changes.deletions(rows)
@@ -134,15 +138,15 @@ def _deletions(changes: Changes, surplus: Mapping[str, Surplus]) -> Iterator[Mut
         yield from changes.removals(places)
 
 
-def _among(keys: pa.Array, found: Images) -> Images:
+def _among(keys: pa.Array, found: RowImages) -> RowImages:
     chosen = pc.is_in(pa.array(found.keys, pa.string()), value_set=keys)
-    return Images(
+    return RowImages(
         [key for key, is_chosen in zip(found.keys, chosen.to_pylist(), strict=True) if is_chosen],
         found.rows.filter(chosen),
     )
 
 
-def _counted(kept: Mapping[str, Images]) -> dict[str, int]:
+def _counted(kept: Mapping[str, RowImages]) -> dict[str, int]:
     counts: dict[str, int] = {}
     for found in kept.values():
         for key in found.keys:
@@ -150,14 +154,14 @@ def _counted(kept: Mapping[str, Images]) -> dict[str, int]:
     return counts
 
 
-def _version(held: Expected | None) -> str | None:
+def _version(held: SourceRow | None) -> str | None:
     return held.version if held is not None else None
 
 
-def _reason(finding: Finding) -> str:
+def _reason(finding: ConfirmedDifference) -> str:
     places = [
         " ".join(word for word in (one.kind, one.part, one.column) if word)
-        for one in finding.differences[:LONGEST_REASON]
+        for one in finding.differences[:MAX_REASON_LENGTH]
     ]
     rest = len(finding.differences) - len(places)
     return ", ".join([*places, *([f"and {rest} more"] if rest else [])])

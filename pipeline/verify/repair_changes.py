@@ -8,32 +8,32 @@ from typing import Any
 
 import pyarrow as pa
 
-from connectors.envelope import TableColumns, envelope_schema
-from pipeline.definitions import Contract, Table
+from connectors.envelope import SourceTable, envelope_schema
+from pipeline.definitions import ModelDefinitions, TableDefinition
 from pipeline.ingest.projection import DocumentProjection, RowProjection
-from pipeline.postgres.watermark import Mark
-from pipeline.verify.comparison_set import Form, Subject
+from pipeline.postgres.watermark import Watermark
+from pipeline.verify.comparison_set import ComparisonSet, ModelKind
 from pipeline.verify.readers.row_key import key_images
-from sinks.batch import PART, PLACE, Mutations
-from sinks.ordering.register import NOWHERE, REPAIRED, UNPLACED
+from sinks.batch import ORDER_COLUMNS, PART_COLUMNS, Mutations
+from sinks.ordering.register import NO_OFFSET, NO_PARTITION, REPAIR_TIEBREAK
 from sinks.shape import ROOT
 
-OP = "repair"
+REPAIR_OP = "repair"
 """What DuckDB's history has for a repair where it has Debezium's `op` for a change."""
 
 
 @dataclass(frozen=True)
-class Changes:
+class RepairChanges:
     """Makes changes of one subject.
 
     Args:
         epoch: the one that leads the order of what comes now.
     """
 
-    contract: Contract
+    definitions: ModelDefinitions
     epoch: int
-    subject: Subject
-    mark: Mark
+    subject: ComparisonSet
+    watermark: Watermark
 
     def images(self, collection: str, rows: pa.StructArray) -> Iterator[Mutations]:
         """Rows that PostgreSQL holds, of one collection or of the root."""
@@ -45,33 +45,42 @@ class Changes:
 
     def removals(self, places: Sequence[tuple[str, str]]) -> Iterator[Mutations]:
         """Parts of documents that PostgreSQL does not hold, by key and part."""
-        place = (self.epoch, False, self.mark.lsn, self.mark.lsn, REPAIRED, UNPLACED, NOWHERE, True)
+        place = (
+            self.epoch,
+            False,
+            self.watermark.lsn,
+            self.watermark.lsn,
+            REPAIR_TIEBREAK,
+            NO_OFFSET,
+            NO_PARTITION,
+            True,
+        )
         columns = {
             **{
                 field.name: pa.repeat(pa.scalar(value, field.type), len(places))
-                for field, value in zip(PLACE, place, strict=True)
+                for field, value in zip(ORDER_COLUMNS, place, strict=True)
             },
             "key": pa.array([key for key, _ in places], pa.string()),
             "part": pa.array([part for _, part in places], pa.string()),
             "image": pa.nulls(len(places), pa.string()),
         }
-        yield Mutations(self.subject.name, pa.table(columns).select([*PLACE.names, *PART.names]))
+        yield Mutations(self.subject.name, pa.table(columns).select([*ORDER_COLUMNS.names, *PART_COLUMNS.names]))
 
     def _projected(
         self, collection: str, op: str, before: pa.StructArray | None, after: pa.StructArray | None
     ) -> Iterator[Mutations]:
         name, table = self._table(collection)
-        schema = envelope_schema(TableColumns(table.source, table.columns))
+        schema = envelope_schema(SourceTable(table.source, table.columns))
         images = {"before": before, "after": after}
         count = next(len(rows) for rows in images.values() if rows is not None)
         values = {
-            "partition": NOWHERE,
-            "offset": UNPLACED,
+            "partition": NO_PARTITION,
+            "offset": NO_OFFSET,
             "op": op,
             "snapshot": False,
-            "commit_lsn": self.mark.lsn,
-            "lsn": self.mark.lsn,
-            "committed_at": self.mark.set_at,
+            "commit_lsn": self.watermark.lsn,
+            "lsn": self.watermark.lsn,
+            "committed_at": self.watermark.set_at,
         }
         columns = {
             field: pa.repeat(pa.scalar(value, schema.field(field).type), count) for field, value in values.items()
@@ -79,26 +88,26 @@ class Changes:
         for side, rows in images.items():
             columns[side] = pa.nulls(count, schema.field(side).type) if rows is None else rows
         envelopes = pa.table({field: columns[field] for field in schema.names}, schema=schema)
-        projection = (RowProjection if self.subject.form is Form.ROW else DocumentProjection)(self.contract)
+        projection = (RowProjection if self.subject.form is ModelKind.ROW else DocumentProjection)(self.definitions)
         for mutations in projection(name, envelopes).mutations:
             if mutations.target == self.subject.name:
                 yield Mutations(mutations.target, _as_repairs(mutations.changes, self.epoch))
 
-    def _table(self, collection: str) -> tuple[str, Table]:
-        if self.subject.form is Form.ROW:
+    def _table(self, collection: str) -> tuple[str, TableDefinition]:
+        if self.subject.form is ModelKind.ROW:
             return self.subject.name, self.subject.root
-        document = self.contract.documents[self.subject.name]
+        document = self.definitions.documents[self.subject.name]
         name = document.collections[collection].table if collection else document.root
-        return name, self.contract.tables[name]
+        return name, self.definitions.tables[name]
 
 
 def _as_repairs(changes: pa.Table, epoch: int) -> pa.Table:
     given = {
         "_epoch": pa.repeat(pa.scalar(epoch, pa.int32()), changes.num_rows),
-        "_tie": pa.repeat(pa.scalar(REPAIRED, pa.int8()), changes.num_rows),
+        "_tie": pa.repeat(pa.scalar(REPAIR_TIEBREAK, pa.int8()), changes.num_rows),
     }
     if "_op" in changes.column_names:
-        given["_op"] = pa.repeat(OP, changes.num_rows)
+        given["_op"] = pa.repeat(REPAIR_OP, changes.num_rows)
     for name, column in given.items():
         changes = changes.set_column(changes.column_names.index(name), name, column)
     return changes

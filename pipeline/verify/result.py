@@ -5,29 +5,29 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from pipeline.verify.difference import Difference, Kind
+from pipeline.verify.difference import Difference, DifferenceKind
 from pipeline.verify.repair import Repair
 
-MOST_NAMED = 10_000
+MAX_NAMED = 10_000
 """Differences, and repairs, of a model that are named; more are counted only."""
 
 
 @dataclass
-class Found:
+class Differences:
     """Differences: how many of each kind, and the first of them."""
 
-    counts: Counter[Kind] = field(default_factory=Counter)
+    counts: Counter[DifferenceKind] = field(default_factory=Counter)
     differences: list[Difference] = field(default_factory=list)
 
     def add(self, difference: Difference) -> None:
         """Count a difference, and keep it if it is one of the first."""
         self.counts[difference.kind] += 1
-        if len(self.differences) < MOST_NAMED:
+        if len(self.differences) < MAX_NAMED:
             self.differences.append(difference)
 
 
 @dataclass
-class Mended:
+class RepairSummary:
     """Repairs of a model.
 
     Args:
@@ -40,16 +40,16 @@ class Mended:
     is_executed: bool
     count: int = 0
     repairs: list[Repair] = field(default_factory=list)
-    remaining: Found = field(default_factory=Found)
+    remaining: Differences = field(default_factory=Differences)
 
     def add(self, repairs: list[Repair]) -> None:
         """Count repairs, and keep those that are among the first."""
         self.count += len(repairs)
-        self.repairs += repairs[: MOST_NAMED - len(self.repairs)]
+        self.repairs += repairs[: MAX_NAMED - len(self.repairs)]
 
 
 @dataclass
-class Verdict:
+class VerifyResult:
     """What was found in one model.
 
     Args:
@@ -66,8 +66,8 @@ class Verdict:
     documents: int = 0
     rows: int = 0
     elapsed_s: float = 0.0
-    found: Found = field(default_factory=Found)
-    mended: Mended | None = None
+    found: Differences = field(default_factory=Differences)
+    mended: RepairSummary | None = None
 
     @property
     def rows_per_s(self) -> float:

@@ -14,8 +14,8 @@ from hashlib import md5
 import duckdb
 import pyarrow as pa
 
-from pipeline.verify.comparison_set import Form, Subject
-from pipeline.verify.source.reader import Expected
+from pipeline.verify.comparison_set import ComparisonSet, ModelKind
+from pipeline.verify.source.reader import SourceRow
 
 MEMORY_LIMIT = "256MB"
 PAGE_KEYS = 1_000
@@ -31,9 +31,9 @@ class _Side:
         self._connection = connection
         self._table = table
         self._held: list[pa.Table] = []
-        self._subject: Subject | None = None
+        self._subject: ComparisonSet | None = None
 
-    def take_in(self, subject: Subject, page: pa.Table) -> None:
+    def take_in(self, subject: ComparisonSet, page: pa.Table) -> None:
         """Take in a page of key, and of text or its digest."""
         if subject is not self._subject:
             self.flush()
@@ -55,7 +55,7 @@ class _Side:
             )
 
 
-class Scratch:
+class ComparisonStore:
     """The two sides of every subject, and the keys that are in dispute between them."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
@@ -71,7 +71,7 @@ class Scratch:
         self._expected = _Side(connection.cursor(), "expected")
         self._shown = _Side(connection, "shown")
 
-    def expect(self, subject: Subject, page: pa.Table) -> None:
+    def add_expected(self, subject: ComparisonSet, page: pa.Table) -> None:
         """Take in a page of PostgreSQL's side; may be called by another thread than all else."""
         self._expected.take_in(subject, page)
 
@@ -79,15 +79,15 @@ class Scratch:
         """Say that a subject's pages of PostgreSQL's side have all come; by the thread that brought them."""
         self._expected.flush()
 
-    def show(self, subject: Subject, page: pa.Table) -> None:
+    def add_actual(self, subject: ComparisonSet, page: pa.Table) -> None:
         """Take in a page of the store's side."""
         self._shown.take_in(subject, page)
 
-    def compare(self, subject: Subject) -> None:
+    def compare(self, subject: ComparisonSet) -> None:
         """Put the keys in dispute whose texts are not the same, or that one side lacks; forget the store's side."""
         self._shown.flush()
         # A scan may return a document twice; a table returns a row as often as it is there.
-        most = 1 if subject.form is Form.ROW else None
+        most = 1 if subject.form is ModelKind.ROW else None
         self._connection.execute(
             """
             INSERT INTO disputed
@@ -101,11 +101,11 @@ class Scratch:
         )
         self._connection.execute("DELETE FROM shown WHERE subject = $1", [subject.label])
 
-    def dispute(self, subject: Subject, keys: Iterable[str]) -> None:
+    def add_suspects(self, subject: ComparisonSet, keys: Iterable[str]) -> None:
         """Put these keys in dispute."""
         self._insert_keys("disputed", subject, keys)
 
-    def mend(self, subject: Subject, keys: Iterable[str]) -> None:
+    def recheck_later(self, subject: ComparisonSet, keys: Iterable[str]) -> None:
         """Remember that these keys are to be looked at once more."""
         self._insert_keys("mended", subject, keys)
 
@@ -113,33 +113,33 @@ class Scratch:
         """Put the keys in dispute that were to be looked at once more."""
         self._connection.execute("INSERT INTO disputed FROM mended; DELETE FROM mended")
 
-    def disputed(self, subject: Subject) -> Iterator[list[str]]:
+    def suspects(self, subject: ComparisonSet) -> Iterator[list[str]]:
         """The keys in dispute, page by page; those of a page may be settled before the next is asked for."""
         after: str | None = None
         while keys := self._disputed_after(subject, after):
             yield keys
             after = keys[-1]
 
-    def _disputed_after(self, subject: Subject, after: str | None) -> list[str]:
+    def _disputed_after(self, subject: ComparisonSet, after: str | None) -> list[str]:
         found = self._connection.execute(
             "SELECT key FROM disputed WHERE subject = $1 AND ($2 IS NULL OR key > $2) ORDER BY key LIMIT $3",
             [subject.label, after, PAGE_KEYS],
         )
         return [key for (key,) in found.fetchall()]
 
-    def settle(self, subject: Subject, keys: Sequence[str]) -> None:
+    def clear(self, subject: ComparisonSet, keys: Sequence[str]) -> None:
         """Take keys out of dispute."""
         self._connection.execute(
             "DELETE FROM disputed WHERE subject = $1 AND key IN (SELECT unnest($2::VARCHAR[]))",
             [subject.label, list(keys)],
         )
 
-    def count_disputed(self) -> int:
+    def count_suspects(self) -> int:
         """How many keys are in dispute, of all subjects."""
         [(count,)] = self._connection.execute("SELECT count(*) FROM disputed").fetchall()
         return int(count)
 
-    def note(self, subject: Subject, found: Mapping[str, Expected]) -> None:
+    def save_versions(self, subject: ComparisonSet, found: Mapping[str, SourceRow]) -> None:
         """Remember what PostgreSQL held when a look began."""
         page = pa.table(
             {
@@ -151,7 +151,7 @@ class Scratch:
         with _given(self._connection, page):
             self._connection.execute("INSERT INTO noted SELECT $1, key, version, digest FROM page", [subject.label])
 
-    def noted(self, subject: Subject, keys: Sequence[str]) -> dict[str, tuple[str, str]]:
+    def versions(self, subject: ComparisonSet, keys: Sequence[str]) -> dict[str, tuple[str, str]]:
         """Version and digest of what was noted under these keys; a key that PostgreSQL did not hold is left out."""
         found = self._connection.execute(
             "SELECT key, version, digest FROM noted WHERE subject = $1 AND key IN (SELECT unnest($2::VARCHAR[]))",
@@ -159,11 +159,11 @@ class Scratch:
         )
         return {key: (version, made) for key, version, made in found.fetchall()}
 
-    def forget_noted(self) -> None:
+    def forget_versions(self) -> None:
         """Begin another look."""
         self._connection.execute("DELETE FROM noted")
 
-    def _insert_keys(self, table: str, subject: Subject, keys: Iterable[str]) -> None:
+    def _insert_keys(self, table: str, subject: ComparisonSet, keys: Iterable[str]) -> None:
         page = pa.table({"key": pa.array(dict.fromkeys(keys), pa.string())})
         with _given(self._connection, page):
             self._connection.execute(
@@ -187,7 +187,7 @@ def digest(text: str) -> str:
 
 
 @contextmanager
-def scratch() -> Iterator[Scratch]:
+def comparison_store() -> Iterator[ComparisonStore]:
     """An empty one; what does not fit in memory goes to a folder that is removed afterwards."""
     with tempfile.TemporaryDirectory(prefix="readmodels-verify-") as folder:
         config: Mapping[str, str | bool] = {
@@ -196,4 +196,4 @@ def scratch() -> Iterator[Scratch]:
             "preserve_insertion_order": False,
         }
         with duckdb.connect(config=dict(config)) as connection:
-            yield Scratch(connection)
+            yield ComparisonStore(connection)

@@ -13,21 +13,21 @@ from typing import Protocol
 
 from pipeline import read_models
 from pipeline.config import Settings
-from pipeline.ingest.epoch_history import Lives
+from pipeline.ingest.epoch_history import EpochHistory
 from pipeline.postgres.database import connect
-from pipeline.postgres.watermark import Marks
-from pipeline.verify.catch_up import Arrival
-from pipeline.verify.comparison_set import Subject, documents, tables
-from pipeline.verify.readers.reader import Shown
-from pipeline.verify.recheck import Looks
-from pipeline.verify.repair import Finding, Mending, repairs_of
-from pipeline.verify.result import Found, Mended, Verdict
-from pipeline.verify.source.background_read import Expectation
-from pipeline.verify.source.reader import SourceSide, snapshot, source_side
-from pipeline.verify.staging import Scratch, scratch
+from pipeline.postgres.watermark import Watermarks
+from pipeline.verify.catch_up import CatchUp
+from pipeline.verify.comparison_set import ComparisonSet, documents, tables
+from pipeline.verify.readers.reader import ModelReader
+from pipeline.verify.recheck import Rechecker
+from pipeline.verify.repair import ConfirmedDifference, RepairMode, plan_repairs
+from pipeline.verify.result import Differences, RepairSummary, VerifyResult
+from pipeline.verify.source.background_read import BackgroundSourceRead
+from pipeline.verify.source.reader import SourceReader, open_source_reader, snapshot
+from pipeline.verify.staging import ComparisonStore, comparison_store
 from sinks.errors import GenerationMissing
 
-Opener = Callable[[Settings, int | None], AbstractContextManager[Shown]]
+Opener = Callable[[Settings, int | None], AbstractContextManager[ModelReader]]
 
 LIVE: Mapping[str, int] = MappingProxyType({})
 """The live generation of every model."""
@@ -63,7 +63,7 @@ class Scope:
         return self.sample is None and self.since is None
 
 
-def opener(model: str) -> Opener:
+def reader_for(model: str) -> Opener:
     """What reads a generation of a model, the live one where None is named, as its readers do."""
     opened: Opener = getattr(import_module(f"pipeline.verify.readers.{model}"), f"{model}_shown")
     return opened
@@ -75,8 +75,8 @@ def verify(
     scope: Scope,
     watcher: Watcher,
     generations: Mapping[str, int] = LIVE,
-    mending: Mending | None = None,
-) -> Iterator[Verdict]:
+    mending: RepairMode | None = None,
+) -> Iterator[VerifyResult]:
     """Compare models with PostgreSQL, one after the other.
 
     Args:
@@ -84,18 +84,18 @@ def verify(
         mending: what to do about what differs; None for nothing.
 
     Raises:
-        ModelBehind: a model did not reach the mark in time.
-        MarkNotSeen: nor did the connector.
+        CatchUpTimeout: a model did not reach the mark in time.
+        WatermarkTimeout: nor did the connector.
         SinkError: a store cannot be read.
         SourceError: PostgreSQL cannot be read.
     """
     asked = [_asked(model, settings, generations.get(model)) for model in models]
-    topics = {topic for one in asked for topic in one.settings.contract.topics}
-    marks = Marks(settings.kafka, settings.connector, settings.connect.url, topics)
+    topics = {topic for one in asked for topic in one.settings.definitions.topics}
+    watermarks = Watermarks(settings.kafka, settings.connector, settings.connect.url, topics)
     with ExitStack() as open_ones:
-        source = open_ones.enter_context(source_side(settings.source.url))
-        arrival = Arrival(marks, open_ones.enter_context(connect(settings.source.url)), scope.timeout_s)
-        sides = open_ones.enter_context(scratch())
+        source = open_ones.enter_context(open_source_reader(settings.source.url))
+        arrival = CatchUp(watermarks, open_ones.enter_context(connect(settings.source.url)), scope.timeout_s)
+        sides = open_ones.enter_context(comparison_store())
         verification = _Verification(source, arrival, sides, watcher, mending)
         if scope.is_everything:
             yield from verification.of_everything(asked)
@@ -105,7 +105,7 @@ def verify(
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _Target:
     """A model, and which generation of it.
 
     Args:
@@ -118,40 +118,44 @@ class _Asked:
     settings: Settings
     epoch: int
 
-    def shown(self) -> AbstractContextManager[Shown]:
-        return opener(self.model)(self.settings, self.generation)
+    def shown(self) -> AbstractContextManager[ModelReader]:
+        return reader_for(self.model)(self.settings, self.generation)
 
     @property
-    def subjects(self) -> tuple[Subject, ...]:
-        return (tables if self.model == "duckdb" else documents)(self.settings.contract)
+    def subjects(self) -> tuple[ComparisonSet, ...]:
+        return (tables if self.model == "duckdb" else documents)(self.settings.definitions)
 
 
-def _asked(model: str, settings: Settings, generation: int | None) -> _Asked:
+def _asked(model: str, settings: Settings, generation: int | None) -> _Target:
     with read_models.STORES[model](settings) as store:
         number = store.live() if generation is None else generation
         record = store.generations().get(number) if number is not None else None
     if record is None:
         lacks = "no generation is live" if generation is None else f"there is no generation {generation}"
         raise GenerationMissing(f"{model}: {lacks}")
-    return _Asked(model, generation, read_models.settings_of(record, settings), Lives(record.epochs).leading)
+    return _Target(
+        model, generation, read_models.settings_for(record, settings), EpochHistory(record.epochs).ordering_epoch
+    )
 
 
 @dataclass
 class _Verification:
-    source: SourceSide
-    arrival: Arrival
-    scratch: Scratch
+    source: SourceReader
+    arrival: CatchUp
+    scratch: ComparisonStore
     watcher: Watcher
-    mending: Mending | None
+    mending: RepairMode | None
 
-    def of_everything(self, asked: list[_Asked]) -> Iterator[Verdict]:
+    def of_everything(self, asked: list[_Target]) -> Iterator[VerifyResult]:
         began = time.monotonic()
         with snapshot(self.source.url) as then:
             # Set after the snapshot was taken: what a model holds at the mark is at least that.
-            mark = self.arrival.mark()
-            expectation = Expectation(then, self.scratch, lambda count: self.watcher.reading("postgresql", count, None))
+            watermark = self.arrival.set_watermark()
+            expectation = BackgroundSourceRead(
+                then, self.scratch, lambda count: self.watcher.reading("postgresql", count, None)
+            )
             with expectation.reading(subject for one in asked for subject in one.subjects):
-                ends = self.arrival.ends(mark)
+                ends = self.arrival.end_offsets(watermark)
                 for one in asked:
                     with one.shown() as shown:
                         arrival = self._arrival(one)
@@ -159,67 +163,74 @@ class _Verification:
                         yield self._settled(self._compared(one, shown, expectation), one, shown, began)
                     began = time.monotonic()
 
-    def _compared(self, one: _Asked, shown: Shown, expectation: Expectation) -> Verdict:
-        verdict = Verdict(one.model, one.generation)
+    def _compared(self, one: _Target, shown: ModelReader, expectation: BackgroundSourceRead) -> VerifyResult:
+        result = VerifyResult(one.model, one.generation)
         for subject in shown.subjects:
-            for page in shown.pages(subject):
-                self.scratch.show(subject, page)
+            for page in shown.scan(subject):
+                self.scratch.add_actual(subject, page)
                 self.watcher.reading(one.model, page.num_rows, expectation.documents(shown.subjects))
         for subject in shown.subjects:
             documents, rows = expectation.of(subject)
-            verdict.documents += documents
-            verdict.rows += rows
+            result.documents += documents
+            result.rows += rows
             self.scratch.compare(subject)
-        return verdict
+        return result
 
-    def of_some(self, one: _Asked, scope: Scope) -> Verdict:
+    def of_some(self, one: _Target, scope: Scope) -> VerifyResult:
         began = time.monotonic()
-        verdict = Verdict(one.model, one.generation)
+        result = VerifyResult(one.model, one.generation)
         with one.shown() as shown:
             for subject in shown.subjects:
                 keys = self._chosen(subject, scope)
-                self.scratch.dispute(subject, keys)
-                verdict.documents += len(keys)
-            return self._settled(verdict, one, shown, began)
+                self.scratch.add_suspects(subject, keys)
+                result.documents += len(keys)
+            return self._settled(result, one, shown, began)
 
-    def _arrival(self, one: _Asked) -> Arrival:
-        return replace(self.arrival, topics=frozenset(one.settings.contract.topics))
+    def _arrival(self, one: _Target) -> CatchUp:
+        return replace(self.arrival, topics=frozenset(one.settings.definitions.topics))
 
-    def _chosen(self, subject: Subject, scope: Scope) -> list[str]:
+    def _chosen(self, subject: ComparisonSet, scope: Scope) -> list[str]:
         if scope.since is None:
             return self.source.any_keys(subject, scope.sample or 0)
         keys = self.source.keys_since(subject, scope.since)
         return keys if scope.sample is None else keys[: scope.sample]
 
-    def _settled(self, verdict: Verdict, one: _Asked, shown: Shown, began: float) -> Verdict:
-        looks = Looks(verdict.model, self.source, shown, self.scratch, self._arrival(one))
-        tell = partial(self.watcher.waiting, verdict.model)
-        verdict.mended = Mended(self.mending.is_executed) if self.mending is not None else None
-        for findings in looks.settle(tell):
-            _add(findings, verdict.found)
-            if self.mending is not None and verdict.mended is not None:
-                self._mend(findings, verdict.mended, self.mending, one, shown)
-        if verdict.mended is not None and verdict.mended.is_executed:
+    def _settled(self, result: VerifyResult, one: _Target, shown: ModelReader, began: float) -> VerifyResult:
+        looks = Rechecker(result.model, self.source, shown, self.scratch, self._arrival(one))
+        tell = partial(self.watcher.waiting, result.model)
+        result.mended = RepairSummary(self.mending.is_executed) if self.mending is not None else None
+        for findings in looks.resolve(tell):
+            _add(findings, result.found)
+            if self.mending is not None and result.mended is not None:
+                self._mend(findings, result.mended, self.mending, one, shown)
+        if result.mended is not None and result.mended.is_executed:
             self.scratch.dispute_mended()
-            for findings in looks.settle(tell):
-                _add(findings, verdict.mended.remaining)
-        verdict.elapsed_s = time.monotonic() - began
-        return verdict
+            for findings in looks.resolve(tell):
+                _add(findings, result.mended.remaining)
+        result.elapsed_s = time.monotonic() - began
+        return result
 
-    def _mend(self, findings: list[Finding], mended: Mended, mending: Mending, one: _Asked, shown: Shown) -> None:
+    def _mend(
+        self,
+        findings: list[ConfirmedDifference],
+        mended: RepairSummary,
+        mending: RepairMode,
+        one: _Target,
+        shown: ModelReader,
+    ) -> None:
         if mending.is_executed:
             # Also what was not decided: it may be by then.
-            self.scratch.mend(findings[0].subject, [finding.key for finding in findings])
-        mark = findings[0].mark
-        if mark is None:
+            self.scratch.recheck_later(findings[0].subject, [finding.key for finding in findings])
+        watermark = findings[0].watermark
+        if watermark is None:
             return
-        repairs, batch = repairs_of(findings, mark, self.source, one.settings.contract, one.epoch)
+        repairs, batch = plan_repairs(findings, watermark, self.source, one.settings.definitions, one.epoch)
         if mending.is_executed:
             shown.sink().write(batch)
         mended.add(repairs)
 
 
-def _add(findings: list[Finding], found: Found) -> None:
+def _add(findings: list[ConfirmedDifference], found: Differences) -> None:
     for finding in findings:
         for difference in finding.differences:
             found.add(difference)

@@ -9,7 +9,7 @@ from importlib.resources import files
 
 import duckdb
 
-from sinks.duckdb.sql_text import literal, quote
+from sinks.duckdb.sql_text import quote_identifier, quote_literal
 
 Columns = tuple[tuple[str, str], ...]
 """Name and DuckDB type of every column."""
@@ -24,7 +24,7 @@ class View:
 
 
 @dataclass(frozen=True)
-class Analytics:
+class AnalyticsViews:
     """What readers find beside the tables.
 
     Args:
@@ -35,43 +35,46 @@ class Analytics:
     views: tuple[View, ...] = ()
     time_zone: str = "UTC"
 
-    def statements(self, tables: Iterable[tuple[str, Columns]]) -> list[str]:
+    def create_statements(self, tables: Iterable[tuple[str, Columns]]) -> list[str]:
         """What makes them beside these tables, in whatever database and schema is the default.
 
         A view whose tables or columns are not there is left out, and so is one that has a table's name.
         """
-        views = _fitting(self, tuple(sorted(tables)))
-        return [self._local_day(), *(f"CREATE OR REPLACE VIEW {quote(view.name)} AS {view.query}" for view in views)]
+        views = _applicable(self, tuple(sorted(tables)))
+        return [
+            self._local_day(),
+            *(f"CREATE OR REPLACE VIEW {quote_identifier(view.name)} AS {view.query}" for view in views),
+        ]
 
     def _local_day(self) -> str:
-        day = f"CAST(_moment AT TIME ZONE {literal(self.time_zone)} AS DATE)"
+        day = f"CAST(_moment AT TIME ZONE {quote_literal(self.time_zone)} AS DATE)"
         return f"CREATE OR REPLACE MACRO local_day(_moment) AS {day}"
 
 
-NONE = Analytics()
+NO_VIEWS = AnalyticsViews()
 
 
 @functools.cache
-def _fitting(analytics: Analytics, tables: tuple[tuple[str, Columns], ...]) -> tuple[View, ...]:
+def _applicable(analytics: AnalyticsViews, tables: tuple[tuple[str, Columns], ...]) -> tuple[View, ...]:
     """The views that these tables allow: found out apart, for a refusal would end the transaction of those who ask."""
-    with duckdb.connect() as scratch:
+    with duckdb.connect() as staging:
         for name, columns in tables:
-            described = ", ".join(f"{quote(column)} {kind}" for column, kind in columns)
-            scratch.execute(f"CREATE TABLE {quote(name)} ({described})")
-        scratch.execute(analytics._local_day())
+            described = ", ".join(f"{quote_identifier(column)} {kind}" for column, kind in columns)
+            staging.execute(f"CREATE TABLE {quote_identifier(name)} ({described})")
+        staging.execute(analytics._local_day())
         names = {name for name, _ in tables}
-        return tuple(view for view in analytics.views if view.name not in names and _binds(scratch, view))
+        return tuple(view for view in analytics.views if view.name not in names and _binds(staging, view))
 
 
-def _binds(scratch: duckdb.DuckDBPyConnection, view: View) -> bool:
+def _binds(staging: duckdb.DuckDBPyConnection, view: View) -> bool:
     try:
-        scratch.execute(f"EXPLAIN {view.query}")
+        staging.execute(f"EXPLAIN {view.query}")
     except (duckdb.BinderException, duckdb.CatalogException):
         return False
     return True
 
 
-def shipped_views(time_zone: str) -> Analytics:
+def shipped_views(time_zone: str) -> AnalyticsViews:
     """Return the views of `sql/analytics`, one file each, named as the view is.
 
     Args:
@@ -79,4 +82,4 @@ def shipped_views(time_zone: str) -> Analytics:
     """
     found = {file.name: file.read_text() for file in files("sql").joinpath("analytics").iterdir()}
     views = (View(name.removesuffix(".sql"), query) for name, query in sorted(found.items()))
-    return Analytics(tuple(views), time_zone)
+    return AnalyticsViews(tuple(views), time_zone)

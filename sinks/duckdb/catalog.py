@@ -10,13 +10,13 @@ from pathlib import Path
 
 from sinks.atomic_file import write_whole
 from sinks.duckdb.errors import DuckdbBroken
-from sinks.generation import UNKNOWN, UNREADABLE, Record, readable
+from sinks.generation import NO_METADATA, UNREADABLE_METADATA, GenerationMetadata, readable
 
 NAME = "generations.json"
 
 
 @dataclass(frozen=True)
-class Ledger:
+class GenerationCatalog:
     """What the file says.
 
     Args:
@@ -25,24 +25,26 @@ class Ledger:
     """
 
     live: int | None = None
-    records: Mapping[int, Record] = field(default_factory=dict)
+    records: Mapping[int, GenerationMetadata] = field(default_factory=dict)
 
-    def of(self, generation: int) -> Record:
+    def get(self, generation: int) -> GenerationMetadata:
         """The record of one generation."""
-        return self.records.get(generation, UNKNOWN)
+        return self.records.get(generation, NO_METADATA)
 
-    def noting(self, generation: int, record: Record) -> Ledger:
+    def with_metadata(self, generation: int, record: GenerationMetadata) -> GenerationCatalog:
         """This ledger, with another record of one generation."""
-        return Ledger(self.live, {**self.records, generation: record})
+        return GenerationCatalog(self.live, {**self.records, generation: record})
 
-    def showing(self, generation: int, since: datetime) -> Ledger:
+    def with_live(self, generation: int, since: datetime) -> GenerationCatalog:
         """This ledger, with another live generation."""
-        shown = self.noting(generation, replace(self.of(generation), shown_at=since))
+        shown = self.with_metadata(generation, replace(self.get(generation), shown_at=since))
         return replace(shown, live=generation)
 
-    def without(self, generation: int) -> Ledger:
+    def without(self, generation: int) -> GenerationCatalog:
         """This ledger, without what was noted of one generation."""
-        return Ledger(self.live, {number: record for number, record in self.records.items() if number != generation})
+        return GenerationCatalog(
+            self.live, {number: record for number, record in self.records.items() if number != generation}
+        )
 
     def write(self, directory: Path) -> None:
         """Put it in place in one step."""
@@ -50,7 +52,7 @@ class Ledger:
         write_whole(directory / NAME, json.dumps(content, indent=2))
 
 
-def read_ledger(directory: Path) -> Ledger:
+def read_catalog(directory: Path) -> GenerationCatalog:
     """What the file in a directory says; where there is none, nothing is noted.
 
     Raises:
@@ -59,19 +61,19 @@ def read_ledger(directory: Path) -> Ledger:
     try:
         content = json.loads((directory / NAME).read_text())
         records = {int(number): readable(text) for number, text in content["records"].items()}
-        return Ledger(content["live"], records)
+        return GenerationCatalog(content["live"], records)
     except FileNotFoundError:
-        return Ledger()
+        return GenerationCatalog()
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise DuckdbBroken(f"{directory / NAME} is damaged: {type(error).__name__}") from error
 
 
-def mend_ledger(directory: Path) -> None:
+def restore_catalog(directory: Path) -> None:
     """Replace a damaged ledger by one that shows nothing; no cutover will show the files that are there."""
     try:
-        read_ledger(directory)
+        read_catalog(directory)
     except DuckdbBroken:
-        Ledger(None, dict.fromkeys(_files_in(directory), UNREADABLE)).write(directory)
+        GenerationCatalog(None, dict.fromkeys(_files_in(directory), UNREADABLE_METADATA)).write(directory)
 
 
 def generation_path(directory: Path, generation: int) -> Path:
@@ -79,15 +81,15 @@ def generation_path(directory: Path, generation: int) -> Path:
     return directory / f"{generation:06}.duckdb"
 
 
-def generations_in(directory: Path) -> dict[int, Record]:
+def generations_in(directory: Path) -> dict[int, GenerationMetadata]:
     """The generations whose files are in a directory, and the live one, by ascending number.
 
     Raises:
         DuckdbBroken: the ledger is damaged.
     """
-    ledger = read_ledger(directory)
+    ledger = read_catalog(directory)
     shown = [] if ledger.live is None else [ledger.live]
-    return {number: ledger.of(number) for number in sorted({*_files_in(directory), *shown})}
+    return {number: ledger.get(number) for number in sorted({*_files_in(directory), *shown})}
 
 
 def _files_in(directory: Path) -> list[int]:

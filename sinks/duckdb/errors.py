@@ -8,7 +8,14 @@ from collections.abc import Iterator
 
 import duckdb
 
-from sinks.errors import GenerationBroken, MemoryRefused, MutationRejected, SinkError, StoreBroken, StoreUnavailable
+from sinks.errors import (
+    GenerationBroken,
+    MemoryRefused,
+    MutationRejected,
+    SinkError,
+    StoreNeedsRestart,
+    StoreUnavailable,
+)
 
 _UNAVAILABLE = (duckdb.OutOfMemoryException, duckdb.TransactionException)
 _DAMAGE = (
@@ -66,14 +73,14 @@ def unavailable(subject: str, error: duckdb.Error) -> StoreUnavailable:
 
 
 @contextlib.contextmanager
-def translated(subject: str) -> Iterator[None]:
+def translate_errors(subject: str) -> Iterator[None]:
     """Say in this package's errors what DuckDB says; its own words may hold values, and are left to the cause."""
     try:
         yield
     except SinkError:
         raise
     except (duckdb.FatalException, duckdb.ConnectionException) as error:
-        raise StoreBroken(f"DuckDB gave up on {subject}: {type(error).__name__}") from error
+        raise StoreNeedsRestart(f"DuckDB gave up on {subject}: {type(error).__name__}") from error
     except (duckdb.IOException, duckdb.SerializationException) as error:
         if isinstance(error, duckdb.SerializationException) or any(words in str(error) for words in _DAMAGE):
             raise DuckdbBroken(f"the file of {subject} is damaged: {type(error).__name__}") from error

@@ -19,8 +19,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from sinks.ordering.range_tombstone import FenceKind, Fences
-from sinks.ordering.register import NOWHERE
+from sinks.ordering.range_tombstone import RangeTombstones, TombstoneKind
+from sinks.ordering.register import NO_PARTITION
 
 Order = tuple[int, int, int, int]
 """Epoch, commit LSN, LSN and tie-break."""
@@ -29,70 +29,72 @@ _LOWEST: Order = (-1, -1, -1, -1)
 _Numbers = npt.NDArray[np.int64]
 
 
-class Newness(Enum):
+class WriteMode(Enum):
     """What the high waters prove of changes."""
 
-    NONE = "a register may hold what beats them"
-    IN_PARTITION = "they beat what registers of their own partitions hold"
-    IN_TABLE = "they beat what any register holds"
+    MERGE = "a register may hold what beats them"
+    APPEND_IF_KEYS_STAYED = "they beat what registers of their own partitions hold"
+    APPEND = "they beat what any register holds"
 
 
 @dataclass(frozen=True)
-class HighWater:
+class HighWaterMark:
     """The highest change of each side that a partition of a table has seen."""
 
     streamed: Order = _LOWEST
     snapshot: Order = _LOWEST
 
-    def raised_to(self, other: HighWater) -> HighWater:
+    def max_with(self, other: HighWaterMark) -> HighWaterMark:
         """The higher of two, side by side."""
-        return HighWater(max(self.streamed, other.streamed), max(self.snapshot, other.snapshot))
+        return HighWaterMark(max(self.streamed, other.streamed), max(self.snapshot, other.snapshot))
 
 
 @dataclass(frozen=True)
-class HighWaters:
+class HighWaterMarks:
     """The high water of every partition of one table."""
 
-    marks: Mapping[int, HighWater] = field(default_factory=dict)
+    watermarks: Mapping[int, HighWaterMark] = field(default_factory=dict)
 
-    def raised_by(self, changes: pa.Table) -> HighWaters:
+    def advance(self, changes: pa.Table) -> HighWaterMarks:
         """These marks, raised by changes."""
-        marks = dict(self.marks)
+        watermarks = dict(self.watermarks)
         orders, partitions = _orders(changes), changes["_partition"].to_numpy()
         is_snapshot = changes["_is_snapshot"].to_numpy()
         for partition in np.unique(partitions).tolist():
             mine = partitions == partition
-            raised = HighWater(_highest(orders, mine & ~is_snapshot), _highest(orders, mine & is_snapshot))
-            marks[partition] = self._of(partition).raised_to(raised)
-        return HighWaters(marks)
+            raised = HighWaterMark(_highest(orders, mine & ~is_snapshot), _highest(orders, mine & is_snapshot))
+            watermarks[partition] = self._of(partition).max_with(raised)
+        return HighWaterMarks(watermarks)
 
-    def prove(self, changes: pa.Table, fences: Fences, scope: str) -> Newness:
+    def classify(self, changes: pa.Table, range_tombstones: RangeTombstones, scope: str) -> WriteMode:
         """Say what changes of one table are proved to beat; NONE where any of them is a snapshot row or a repair."""
         partitions = changes["_partition"].to_numpy()
-        if changes["_is_snapshot"].to_numpy().any() or (partitions == NOWHERE).any():
-            return Newness.NONE
-        orders, floor = _orders(changes), self._of(NOWHERE).raised_to(_fenced(fences, scope))
+        if changes["_is_snapshot"].to_numpy().any() or (partitions == NO_PARTITION).any():
+            return WriteMode.MERGE
+        orders, floor = _orders(changes), self._of(NO_PARTITION).max_with(_fenced(range_tombstones, scope))
         for partition in np.unique(partitions).tolist():
             mine = [column[partitions == partition] for column in orders]
-            if not _beat(mine, floor.raised_to(self._of(partition))):
-                return Newness.NONE
-        highest = reduce(HighWater.raised_to, self.marks.values(), floor)
-        return Newness.IN_TABLE if _beat(orders, highest) else Newness.IN_PARTITION
+            if not _beat(mine, floor.max_with(self._of(partition))):
+                return WriteMode.MERGE
+        highest = reduce(HighWaterMark.max_with, self.watermarks.values(), floor)
+        return WriteMode.APPEND if _beat(orders, highest) else WriteMode.APPEND_IF_KEYS_STAYED
 
-    def _of(self, partition: int) -> HighWater:
-        return self.marks.get(partition, HighWater())
+    def _of(self, partition: int) -> HighWaterMark:
+        return self.watermarks.get(partition, HighWaterMark())
 
 
-def _fenced(fences: Fences, scope: str) -> HighWater:
-    truncate, sweep = (fences.known.get((scope, kind)) for kind in (FenceKind.TRUNCATE, FenceKind.SWEEP))
-    return HighWater(
+def _fenced(range_tombstones: RangeTombstones, scope: str) -> HighWaterMark:
+    truncate, sweep = (
+        range_tombstones.known.get((scope, kind)) for kind in (TombstoneKind.TRUNCATE, TombstoneKind.SNAPSHOT_END)
+    )
+    return HighWaterMark(
         (truncate.epoch, truncate.commit_lsn, truncate.lsn, 0) if truncate else _LOWEST,
         (sweep.epoch, sweep.commit_lsn, sweep.lsn, 0) if sweep else _LOWEST,
     )
 
 
-def _beat(orders: list[_Numbers], mark: HighWater) -> bool:
-    return bool((_above(orders, mark.streamed) & _outlive(orders, mark.snapshot)).all())
+def _beat(orders: list[_Numbers], watermark: HighWaterMark) -> bool:
+    return bool((_above(orders, watermark.streamed) & _outlive(orders, watermark.snapshot)).all())
 
 
 def _orders(changes: pa.Table) -> list[_Numbers]:
@@ -107,9 +109,9 @@ def _highest(orders: list[_Numbers], rows: npt.NDArray[np.bool_]) -> Order:
     return (int(epoch[last]), int(commit_lsn[last]), int(lsn[last]), int(tie[last]))
 
 
-def _above(orders: list[_Numbers], mark: Order) -> npt.NDArray[np.bool_]:
+def _above(orders: list[_Numbers], watermark: Order) -> npt.NDArray[np.bool_]:
     above = np.zeros(len(orders[0]), dtype=bool)
-    for column, limit in zip(reversed(orders), reversed(mark), strict=True):
+    for column, limit in zip(reversed(orders), reversed(watermark), strict=True):
         above = (column > limit) | ((column == limit) & above)
     return above
 

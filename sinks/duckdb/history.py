@@ -17,26 +17,32 @@ from collections.abc import Iterable
 import duckdb
 
 from sinks.duckdb.analytics_views import Columns
-from sinks.duckdb.sql_text import listed, literal, quote
-from sinks.ordering.range_tombstone import Fence
-from sinks.ordering.register import UNPLACED
+from sinks.duckdb.sql_text import identifier_list, quote_identifier, quote_literal
+from sinks.ordering.range_tombstone import RangeTombstone
+from sinks.ordering.register import NO_OFFSET
 from sinks.shape import RowShape
 
-CREATE_FENCES = """
+CREATE_RANGE_TOMBSTONES = """
     CREATE TABLE IF NOT EXISTS readmodels.fences (
         scope VARCHAR NOT NULL, kind VARCHAR NOT NULL, epoch INTEGER NOT NULL, commit_lsn BIGINT NOT NULL,
         lsn BIGINT NOT NULL, started_at MAP(INTEGER, BIGINT) NOT NULL, committed_at TIMESTAMPTZ);
 """
 """Every fence that came in: the books keep the highest only, which is enough for what is shown now."""
 
-FACTS = ("valid_from", "valid_to", "op")
+HISTORY_COLUMNS = ("valid_from", "valid_to", "op")
 
 
-def keep_fences(connection: duckdb.DuckDBPyConnection, fences: Iterable[Fence]) -> None:
+def insert_range_tombstones(connection: duckdb.DuckDBPyConnection, range_tombstones: Iterable[RangeTombstone]) -> None:
     """Remember fences, each once."""
-    for fence in fences:
-        place = [fence.scope, fence.kind.value, fence.epoch, fence.commit_lsn, fence.lsn]
-        partitions, offsets = list(fence.started_at), list(fence.started_at.values())
+    for range_tombstone in range_tombstones:
+        place = [
+            range_tombstone.scope,
+            range_tombstone.kind.value,
+            range_tombstone.epoch,
+            range_tombstone.commit_lsn,
+            range_tombstone.lsn,
+        ]
+        partitions, offsets = list(range_tombstone.started_at), list(range_tombstone.started_at.values())
         connection.execute(
             """
             INSERT INTO readmodels.fences
@@ -44,7 +50,7 @@ def keep_fences(connection: duckdb.DuckDBPyConnection, fences: Iterable[Fence]) 
             WHERE NOT EXISTS (
                 FROM readmodels.fences WHERE (scope, kind, epoch, commit_lsn, lsn) = ($1, $2, $3, $4, $5))
             """,
-            [*place, partitions, offsets, fence.committed_at],
+            [*place, partitions, offsets, range_tombstone.committed_at],
         )
 
 
@@ -58,7 +64,7 @@ def as_of_name(table: str) -> str:
     return f"{table}_as_of"
 
 
-def fact_name(shape: RowShape, fact: str) -> str:
+def history_column(shape: RowShape, fact: str) -> str:
     """How a fact of ours, as `valid_from`, is called beside the table's own columns, which may have such a name."""
     taken = {name.lower() for name in shape.columns}
     return f"_{fact}" if fact in taken else fact
@@ -66,26 +72,26 @@ def fact_name(shape: RowShape, fact: str) -> str:
 
 def history_view(shape: RowShape) -> str:
     """Create the view of a table's history, in the file that holds its versions."""
-    query = history_query(shape, f"versions.{quote(shape.table)}", "readmodels.fences")
-    return f"CREATE OR REPLACE VIEW {quote(history_name(shape.table))} AS {query};"
+    query = history_query(shape, f"versions.{quote_identifier(shape.table)}", "readmodels.fences")
+    return f"CREATE OR REPLACE VIEW {quote_identifier(history_name(shape.table))} AS {query};"
 
 
-def history_query(shape: RowShape, versions: str, fences: str) -> str:
+def history_query(shape: RowShape, versions: str, range_tombstones: str) -> str:
     """The SELECT that tells a table's history.
 
     Args:
         versions, fences: what follows FROM, to read the table's versions, and the fences of all tables.
     """
-    key, columns = listed(shape.key), listed(shape.columns)
-    same_row = " AND ".join(f"earlier.{quote(name)} = later.{quote(name)}" for name in shape.key)
-    valid_from, valid_to, op = (quote(fact_name(shape, fact)) for fact in FACTS)
+    key, columns = identifier_list(shape.key), identifier_list(shape.columns)
+    same_row = " AND ".join(f"earlier.{quote_identifier(name)} = later.{quote_identifier(name)}" for name in shape.key)
+    valid_from, valid_to, op = (quote_identifier(history_column(shape, fact)) for fact in HISTORY_COLUMNS)
     return f"""
         WITH fences AS NOT MATERIALIZED (
             SELECT epoch AS _epoch, kind = 'sweep' AS _is_snapshot, commit_lsn AS _commit_lsn, lsn AS _lsn,
                 started_at AS _started_at, coalesce(committed_at, (
                     SELECT min(_committed_at) FROM {versions}
                     WHERE _is_snapshot AND _epoch = epoch AND _lsn = lsn)) AS _committed_at
-            FROM {fences} WHERE scope = {literal(shape.table)}
+            FROM {range_tombstones} WHERE scope = {quote_literal(shape.table)}
         ),
         told AS NOT MATERIALIZED (
             FROM {versions}
@@ -95,7 +101,7 @@ def history_query(shape: RowShape, versions: str, fences: str) -> str:
                 -- Of the row's partitions, for a repair lies in none.
                 CASE WHEN _is_snapshot
                     THEN list_max(list_transform(_partitions, lambda one: coalesce(_started_at[one], 0) - 1))
-                    ELSE {UNPLACED} END AS _offset
+                    ELSE {NO_OFFSET} END AS _offset
             FROM (
                 SELECT {key}, list(DISTINCT _partition) AS _partitions FROM {versions}
                 -- Without fences, the keys need not be found.
@@ -145,10 +151,10 @@ def as_of_macro(table: str, columns: Columns, history: Columns) -> str:
     Args:
         columns, history: those of the table and of its history, both under their live names.
     """
-    valid_from, valid_to = (quote(name) for name, _ in history[len(columns) + 1 :][:2])
+    valid_from, valid_to = (quote_identifier(name) for name, _ in history[len(columns) + 1 :][:2])
     moment = "CAST(_moment AS TIMESTAMPTZ)"
     return f"""
-        CREATE OR REPLACE MACRO memory.main.{quote(as_of_name(table))}(_moment) AS TABLE
-        SELECT {listed(name for name, _ in columns)} FROM memory.main.{quote(history_name(table))}
+        CREATE OR REPLACE MACRO memory.main.{quote_identifier(as_of_name(table))}(_moment) AS TABLE
+        SELECT {identifier_list(name for name, _ in columns)} FROM memory.main.{quote_identifier(history_name(table))}
         WHERE {valid_from} <= {moment} AND ({valid_to} IS NULL OR {moment} < {valid_to})
     """

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import duckdb
 
-from sinks.duckdb.analytics_views import Analytics, Columns
+from sinks.duckdb.analytics_views import AnalyticsViews, Columns
 from sinks.duckdb.history import as_of_macro, as_of_name, history_name
-from sinks.duckdb.sql_text import quote
+from sinks.duckdb.sql_text import quote_identifier
 
 _COLUMNS = """
     SELECT table_name, list((column_name, data_type) ORDER BY ordinal_position)
@@ -19,7 +19,7 @@ _MACROS = (
 )
 
 
-def show_tables_of(catalog: str | None, instance: duckdb.DuckDBPyConnection, analytics: Analytics) -> None:
+def publish_live_views(catalog: str | None, instance: duckdb.DuckDBPyConnection, analytics: AnalyticsViews) -> None:
     """Let the live names lead to the tables of one generation's file, or to nothing, and make beside them what answers
     questions about these tables.
 
@@ -28,19 +28,19 @@ def show_tables_of(catalog: str | None, instance: duckdb.DuckDBPyConnection, ana
     """
     with instance.cursor() as connection:
         connection.execute("BEGIN")
-        made = tables_in(connection, catalog) if catalog is not None else {}
+        made = list_tables(connection, catalog) if catalog is not None else {}
         _forget(connection, made)
         for name in made:
-            query = f"SELECT * FROM {catalog}.main.{quote(name)}"
-            connection.execute(f"CREATE OR REPLACE VIEW memory.main.{quote(name)} AS {query}")
+            query = f"SELECT * FROM {catalog}.main.{quote_identifier(name)}"
+            connection.execute(f"CREATE OR REPLACE VIEW memory.main.{quote_identifier(name)} AS {query}")
         for name in _with_history(made):
             connection.execute(as_of_macro(name, made[name], made[history_name(name)]))
-        for statement in analytics.statements(made.items()):
+        for statement in analytics.create_statements(made.items()):
             connection.execute(statement)
         connection.execute("COMMIT")
 
 
-def tables_in(connection: duckdb.DuckDBPyConnection, catalog: str) -> dict[str, Columns]:
+def list_tables(connection: duckdb.DuckDBPyConnection, catalog: str) -> dict[str, Columns]:
     """The tables and views of a database, and their columns."""
     found = connection.execute(_COLUMNS, [catalog]).fetchall()
     return {name: tuple(map(tuple, columns)) for name, columns in sorted(found)}
@@ -48,11 +48,11 @@ def tables_in(connection: duckdb.DuckDBPyConnection, catalog: str) -> dict[str, 
 
 def _forget(connection: duckdb.DuckDBPyConnection, made: Mapping[str, Columns]) -> None:
     """Drop the live names that are not among those, and whatever was made beside them."""
-    for name in sorted(tables_in(connection, "memory").keys() - made.keys()):
-        connection.execute(f"DROP VIEW memory.main.{quote(name)}")
+    for name in sorted(list_tables(connection, "memory").keys() - made.keys()):
+        connection.execute(f"DROP VIEW memory.main.{quote_identifier(name)}")
     known = {name for (name,) in connection.execute(_MACROS).fetchall()}
     for name in sorted(known - set(map(as_of_name, _with_history(made)))):
-        connection.execute(f"DROP MACRO TABLE memory.main.{quote(name)}")
+        connection.execute(f"DROP MACRO TABLE memory.main.{quote_identifier(name)}")
 
 
 def _with_history(made: Mapping[str, Columns]) -> list[str]:

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 import duckdb
 
 from sinks.batch import Progress
-from sinks.duckdb.high_water import HighWater, HighWaters
-from sinks.ordering.range_tombstone import Fence, Fences
+from sinks.duckdb.high_water import HighWaterMark, HighWaterMarks
+from sinks.ordering.range_tombstone import RangeTombstone, RangeTombstones
 
-CREATE_BOOKS = """
+CREATE_METADATA = """
     CREATE SCHEMA IF NOT EXISTS readmodels;
     CREATE TABLE IF NOT EXISTS readmodels.books (content JSON NOT NULL);
     INSERT INTO readmodels.books SELECT '{"progress": [], "fences": [], "high_waters": []}'
@@ -28,12 +28,12 @@ CREATE_BOOKS = """
 
 
 @dataclass(frozen=True)
-class Books:
+class SinkMetadata:
     """The books of one generation; the high waters are by table."""
 
     progress: Progress = field(default_factory=Progress)
-    fences: Fences = field(default_factory=Fences)
-    high_waters: Mapping[str, HighWaters] = field(default_factory=dict)
+    fences: RangeTombstones = field(default_factory=RangeTombstones)
+    high_waters: Mapping[str, HighWaterMarks] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """A JSON object that `from_json` reads back."""
@@ -42,36 +42,41 @@ class Books:
                 {"topic": topic, "partition": partition, "next_offset": offset}
                 for (topic, partition), offset in self.progress.offsets.items()
             ],
-            "fences": [fence.to_json() for fence in self.fences],
+            "fences": [range_tombstone.to_json() for range_tombstone in self.fences],
             "high_waters": [
-                {"table": table, "partition": partition, "streamed": mark.streamed, "snapshot": mark.snapshot}
+                {"table": table, "partition": partition, "streamed": watermark.streamed, "snapshot": watermark.snapshot}
                 for table, waters in self.high_waters.items()
-                for partition, mark in waters.marks.items()
+                for partition, watermark in waters.watermarks.items()
             ],
         }
         return json.dumps(content)
 
     @classmethod
-    def from_json(cls, text: str) -> Books:
+    def from_json(cls, text: str) -> SinkMetadata:
         """Read what `to_json` wrote."""
         content = json.loads(text)
-        marks: dict[str, dict[int, HighWater]] = {}
-        for mark in content["high_waters"]:
-            high_water = HighWater(tuple(mark["streamed"]), tuple(mark["snapshot"]))
-            marks.setdefault(mark["table"], {})[mark["partition"]] = high_water
+        watermarks: dict[str, dict[int, HighWaterMark]] = {}
+        for watermark in content["high_waters"]:
+            high_water = HighWaterMark(tuple(watermark["streamed"]), tuple(watermark["snapshot"]))
+            watermarks.setdefault(watermark["table"], {})[watermark["partition"]] = high_water
         return cls(
-            Progress({(shard["topic"], shard["partition"]): shard["next_offset"] for shard in content["progress"]}),
-            Fences().joined(map(Fence.from_json, content["fences"])),
-            {table: HighWaters(waters) for table, waters in marks.items()},
+            Progress(
+                {
+                    (topic_partition["topic"], topic_partition["partition"]): topic_partition["next_offset"]
+                    for topic_partition in content["progress"]
+                }
+            ),
+            RangeTombstones().merge(map(RangeTombstone.from_json, content["fences"])),
+            {table: HighWaterMarks(waters) for table, waters in watermarks.items()},
         )
 
 
-def read_books(connection: duckdb.DuckDBPyConnection) -> Books:
+def read_metadata(connection: duckdb.DuckDBPyConnection) -> SinkMetadata:
     """The books as this transaction sees them."""
     [(text,)] = connection.execute("SELECT content FROM readmodels.books").fetchall()
-    return Books.from_json(text)
+    return SinkMetadata.from_json(text)
 
 
-def write_books(connection: duckdb.DuckDBPyConnection, books: Books) -> None:
+def write_metadata(connection: duckdb.DuckDBPyConnection, books: SinkMetadata) -> None:
     """Replace the books."""
     connection.execute("UPDATE readmodels.books SET content = ?", [books.to_json()])

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 import duckdb
 import orjson
 
-from sinks.duckdb.reader_limits import BOUNDS
+from sinks.duckdb.reader_limits import DEFAULT_LIMITS
 
 PARSER_MEMORY = "512MB"
 MAX_NESTING = 1024
@@ -35,7 +35,7 @@ class QueryRefused(ValueError):
     remedy = "Ask with one SELECT statement of the functions that docs/security.md allows to readers."
 
 
-class Catalog(Protocol):
+class QueryCatalog(Protocol):
     """The names that a query may use beside DuckDB's own."""
 
     def has_macro(self, name: str) -> bool:
@@ -55,7 +55,7 @@ class AnyName:
         return True
 
 
-def require_reads(query: str, catalog: Catalog, max_bytes: int = BOUNDS.max_query_bytes) -> None:
+def require_reads(query: str, catalog: QueryCatalog, max_bytes: int = DEFAULT_LIMITS.max_query_bytes) -> None:
     """Check that a query reads tables and does nothing else.
 
     Args:
@@ -70,7 +70,7 @@ def require_reads(query: str, catalog: Catalog, max_bytes: int = BOUNDS.max_quer
         _require_allowed(part, is_called, catalog)
 
 
-def select_of(query: str, max_bytes: int = BOUNDS.max_query_bytes) -> dict[str, Any]:
+def select_of(query: str, max_bytes: int = DEFAULT_LIMITS.max_query_bytes) -> dict[str, Any]:
     """Parse a text that is exactly one SELECT.
 
     Raises:
@@ -83,7 +83,7 @@ def select_of(query: str, max_bytes: int = BOUNDS.max_query_bytes) -> dict[str, 
     if size_bytes > max_bytes:
         raise QueryRefused(f"a query has at most {max_bytes} bytes (duckdb.max_query_bytes), and this has {size_bytes}")
     try:
-        tree = parsed(query)
+        tree = parse_query(query)
     except duckdb.OutOfMemoryException:
         raise QueryRefused(f"a query needs at most {PARSER_MEMORY} to be parsed") from None
     except orjson.JSONDecodeError:
@@ -111,14 +111,14 @@ def _parser() -> duckdb.DuckDBPyConnection:
     return duckdb.connect(config={"memory_limit": PARSER_MEMORY, "threads": 1})
 
 
-def parsed(query: str) -> dict[str, Any]:
+def parse_query(query: str) -> dict[str, Any]:
     """Parse SELECT statements into a tree; it has a flag `error`, and then `error_message`."""
     with _parser().cursor() as parser:
         tree: dict[str, Any] = orjson.loads(parser.execute("SELECT json_serialize_sql(?)", [query]).fetchall()[0][0])
     return tree
 
 
-def unparsed(tree: Mapping[str, Any]) -> str:
+def render_query(tree: Mapping[str, Any]) -> str:
     """Write the SELECT that a tree stands for."""
     with _parser().cursor() as parser:
         return str(
@@ -210,7 +210,7 @@ def _parts(tree: object) -> Iterator[tuple[dict[str, Any], bool]]:
             waiting.extend((branch, False) for branch in one if isinstance(branch, dict | list))
 
 
-def _require_allowed(part: Mapping[str, Any], is_called: bool, catalog: Catalog) -> None:
+def _require_allowed(part: Mapping[str, Any], is_called: bool, catalog: QueryCatalog) -> None:
     node = part.get("type")
     if isinstance(node, str):
         nodes().require(node)
@@ -228,7 +228,7 @@ def _require_allowed(part: Mapping[str, Any], is_called: bool, catalog: Catalog)
         raise QueryRefused("a PIVOT names its columns with IN")
 
 
-def _require_function(call: Mapping[str, Any], names: Names, catalog: Catalog) -> None:
+def _require_function(call: Mapping[str, Any], names: Names, catalog: QueryCatalog) -> None:
     name: str = call["function_name"]
     if name.lower() in names.refused or not (name.lower() in names.allowed or catalog.has_macro(name)):
         names.require(name)
@@ -236,7 +236,7 @@ def _require_function(call: Mapping[str, Any], names: Names, catalog: Catalog) -
         raise QueryRefused("EXPORT_STATE holds the state of an aggregate")
 
 
-def _require_relation(table: Mapping[str, Any], catalog: Catalog) -> None:
+def _require_relation(table: Mapping[str, Any], catalog: QueryCatalog) -> None:
     name: str = table["table_name"]
     if name.lower() in _closed_views():
         views().require(name)

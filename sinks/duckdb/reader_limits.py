@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bounds:
+class ReaderLimits:
     """Limits of readers' queries.
 
     Args:
@@ -25,4 +25,4 @@ class Bounds:
     max_spill: str = "4GB"
 
 
-BOUNDS = Bounds()
+DEFAULT_LIMITS = ReaderLimits()

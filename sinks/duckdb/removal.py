@@ -14,10 +14,10 @@ from pathlib import Path
 from sinks.atomic_file import pending_of, write_whole
 from sinks.duckdb.catalog import NAME, generations_in
 from sinks.duckdb.errors import DuckdbBroken
-from sinks.duckdb.remote.client import DuckdbElsewhere
-from sinks.duckdb.remote.server import FOLDER, LOCK, is_held
+from sinks.duckdb.remote.client import RemoteDuckdbStore
+from sinks.duckdb.remote.server import FOLDER, LOCK, is_writer_running
 from sinks.errors import StoreUnavailable
-from sinks.generation import Record
+from sinks.generation import GenerationMetadata
 
 COPIES = "copies.json"
 SPILL = "spill"
@@ -33,7 +33,7 @@ class DirectoryInUse(StoreUnavailable):
     remedy = "End the worker (`readmodels run`), then repeat the command."
 
 
-def records_in(directory: Path) -> list[Record]:
+def records_in(directory: Path) -> list[GenerationMetadata]:
     """Read the records of the generations in a directory; none where the file that keeps them is damaged."""
     try:
         return [*generations_in(directory).values()]
@@ -57,8 +57,8 @@ def remove_files(directory: Path) -> None:
         DirectoryInUse: a worker holds it, and does not end although its generations are gone.
         StoreUnavailable: the worker that holds it does not answer.
     """
-    if is_held(directory):
-        DuckdbElsewhere(directory).clear()
+    if is_writer_running(directory):
+        RemoteDuckdbStore(directory).drop_all()
     with _held(directory):
         for path in files_in(directory):
             # Last, so that nobody else holds the directory while a part of the files is there.
@@ -70,13 +70,13 @@ def remove_files(directory: Path) -> None:
         directory.rmdir()
 
 
-def note_copy(directory: Path, target: Path) -> None:
+def record_copy(directory: Path, target: Path) -> None:
     """Note a file that is going to be published, so that it can be removed when no setting names it any more."""
-    noted = {*copies_noted(directory), target.absolute()}
+    noted = {*recorded_copies(directory), target.absolute()}
     write_whole(directory / COPIES, json.dumps(sorted(map(str, noted))))
 
 
-def copies_noted(directory: Path) -> list[Path]:
+def recorded_copies(directory: Path) -> list[Path]:
     """List the files that were published from a directory."""
     try:
         return [Path(path) for path in json.loads((directory / COPIES).read_text())]

@@ -20,14 +20,14 @@ from pathlib import Path
 
 import duckdb
 
-from sinks.duckdb.analytics_views import NONE, Analytics
+from sinks.duckdb.analytics_views import NO_VIEWS, AnalyticsViews
 from sinks.duckdb.catalog import generation_path, generations_in
-from sinks.duckdb.errors import translated
-from sinks.duckdb.live_views import tables_in
-from sinks.duckdb.quack.proxy import Front
+from sinks.duckdb.errors import translate_errors
+from sinks.duckdb.live_views import list_tables
+from sinks.duckdb.quack.proxy import QuackProxy
 from sinks.duckdb.query_check import QueryRefused, require_reads
-from sinks.duckdb.reader_limits import BOUNDS, Bounds
-from sinks.duckdb.sql_text import literal, quote
+from sinks.duckdb.reader_limits import DEFAULT_LIMITS, ReaderLimits
+from sinks.duckdb.sql_text import quote_identifier, quote_literal
 from sinks.errors import SinkError, StoreUnavailable
 
 EXTENSIONS = ("httpfs", "quack")
@@ -66,7 +66,7 @@ def load_extensions(connection: duckdb.DuckDBPyConnection) -> None:
         files = sorted(Path(spec.origin).parent.rglob("*.duckdb_extension")) if spec and spec.origin else []
         if not files:
             raise ReadersRefused(f"the package duckdb-extension-{name} is not installed")
-        connection.execute(f"LOAD {literal(str(files[-1]))}")
+        connection.execute(f"LOAD {quote_literal(str(files[-1]))}")
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def files_of(directory: Path, copy_to: str = "") -> list[Path]:
 
 
 @dataclass(frozen=True)
-class Served:
+class ServingSettings:
     """How readers are served.
 
     Args:
@@ -131,11 +131,11 @@ class Served:
     address: str
     token: str
     files: Iterable[Path]
-    bounds: Bounds = BOUNDS
+    bounds: ReaderLimits = DEFAULT_LIMITS
     is_insecure: bool = False
 
 
-def serve(instance: duckdb.DuckDBPyConnection, served: Served) -> Front:
+def serve(instance: duckdb.DuckDBPyConnection, served: ServingSettings) -> QuackProxy:
     """Let readers in until the front is closed; the instance's configuration cannot be changed any more.
 
     Raises:
@@ -161,7 +161,7 @@ def serve(instance: duckdb.DuckDBPyConnection, served: Served) -> Front:
     instance.execute(f"SET GLOBAL quack_authorization_function = '{AUTHORIZATION}'")
     private_token, private_port = secrets.token_urlsafe(24), _free_port()
     instance.execute("CALL quack_serve(?, token := ?)", [f"quack:{LOOPBACK}:{private_port}", private_token])
-    front = Front(
+    front = QuackProxy(
         (LOOPBACK, private_port),
         served.token,
         private_token,
@@ -173,8 +173,8 @@ def serve(instance: duckdb.DuckDBPyConnection, served: Served) -> Front:
     except OSError as error:
         front.close()
         raise ReadersRefused(f"DuckDB cannot be served at {served.address}: {error.strerror}") from error
-    instance.execute(f"SET max_temp_directory_size = {literal(served.bounds.max_spill)}")
-    instance.execute(f"SET allowed_paths = [{', '.join(literal(str(path.absolute())) for path in served.files)}]")
+    instance.execute(f"SET max_temp_directory_size = {quote_literal(served.bounds.max_spill)}")
+    instance.execute(f"SET allowed_paths = [{', '.join(quote_literal(str(path.absolute())) for path in served.files)}]")
     instance.execute("SET enable_external_access = false")
     instance.execute("SET lock_configuration = true")
     return front
@@ -213,7 +213,7 @@ def pending_path(target: Path) -> Path:
     return target.with_name(target.name + ".new")
 
 
-class Copies:
+class PublishedCopy:
     """Publishes the live tables as a file, as often as it is due and at a bounded cost.
 
     Args:
@@ -230,7 +230,7 @@ class Copies:
         target: Path,
         tables: Sequence[str],
         every_s: float,
-        analytics: Analytics = NONE,
+        analytics: AnalyticsViews = NO_VIEWS,
         mode: int = 0o600,
     ) -> None:
         self._target = target
@@ -250,7 +250,7 @@ class Copies:
             return False
         began = time.monotonic()
         try:
-            with translated("the published copy"):
+            with translate_errors("the published copy"):
                 self.publish(instance)
         except OSError as error:
             raise StoreUnavailable(f"cannot write {self._target}: {error.strerror}") from error
@@ -267,17 +267,19 @@ class Copies:
         with instance.cursor() as connection:
             # Hidden, since a reader who lists all tables meanwhile would keep the file attached, and so locked, for as
             # long as he reads.
-            connection.execute(f"ATTACH {literal(str(pending))} AS published (HIDDEN)")
+            connection.execute(f"ATTACH {quote_literal(str(pending))} AS published (HIDDEN)")
             try:
                 connection.execute("BEGIN")
                 # Their columns are those of the live names: a hidden database lists none.
-                named = tables_in(connection, "memory")
+                named = list_tables(connection, "memory")
                 # One snapshot for all tables; a transaction writes one file only, and this is the one.
                 for table in self._tables:
-                    source = f"memory.main.{quote(table)}"
-                    connection.execute(f"CREATE TABLE published.main.{quote(table)} AS SELECT * FROM {source}")
+                    source = f"memory.main.{quote_identifier(table)}"
+                    connection.execute(
+                        f"CREATE TABLE published.main.{quote_identifier(table)} AS SELECT * FROM {source}"
+                    )
                 connection.execute("USE published")
-                for statement in self._analytics.statements((name, named[name]) for name in self._tables):
+                for statement in self._analytics.create_statements((name, named[name]) for name in self._tables):
                     connection.execute(statement)
                 connection.execute("COMMIT")
             finally:

@@ -11,22 +11,22 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from sinks.batch import PLACE, Batch, Mutations, Progress
-from sinks.duckdb.errors import translated
-from sinks.duckdb.high_water import HighWaters, Newness
-from sinks.duckdb.history import CREATE_FENCES, keep_fences
-from sinks.duckdb.metadata import CREATE_BOOKS, Books, read_books, write_books
+from sinks.batch import ORDER_COLUMNS, Batch, Mutations, Progress
+from sinks.duckdb.errors import translate_errors
+from sinks.duckdb.high_water import HighWaterMarks, WriteMode
+from sinks.duckdb.history import CREATE_RANGE_TOMBSTONES, insert_range_tombstones
+from sinks.duckdb.metadata import CREATE_METADATA, SinkMetadata, read_metadata, write_metadata
 from sinks.duckdb.special_values import with_special
 from sinks.duckdb.tables import CREATE_SCHEMAS, VERSION, TableStatements
-from sinks.ordering.fold import fold, settle
-from sinks.ordering.range_tombstone import Fences
+from sinks.ordering.fold import compact, resolve
+from sinks.ordering.range_tombstone import RangeTombstones
 from sinks.ordering.register import Change
 from sinks.shape import RowShape
 
-KEYS_PER_FENCE_STEP = 200_000
+KEYS_PER_TOMBSTONE_STEP = 200_000
 
 
-class Files(Protocol):
+class GenerationFiles(Protocol):
     """The files of all generations, in the one process that holds them."""
 
     def attach(self, generation: int) -> None:
@@ -35,64 +35,72 @@ class Files(Protocol):
     def connection(self, generation: int) -> duckdb.DuckDBPyConnection:
         """A connection of its own to one generation."""
 
-    def writing(self, generation: int) -> threading.Lock:
+    def write_lock(self, generation: int) -> threading.Lock:
         """The lock of whoever writes a generation."""
 
-    def prepared(self, generation: int) -> None:
+    def refresh_if_live(self, generation: int) -> None:
         """All tables of a generation are there."""
 
-    def show(self, generation: int) -> None:
+    def set_live(self, generation: int) -> None:
         """Make a generation live."""
 
 
 class DuckdbSink:
     """A file of tables; see `sinks.duckdb.tables` for what is in it."""
 
-    def __init__(self, store: Files, generation: int, shapes: Sequence[RowShape]) -> None:
+    def __init__(self, store: GenerationFiles, generation: int, shapes: Sequence[RowShape]) -> None:
         self._store = store
         self._generation = generation
         self._statements = {shape.table: TableStatements(shape) for shape in shapes}
 
     def prepare(self) -> None:
         self._store.attach(self._generation)
-        with self._store.writing(self._generation), self._transaction() as connection:
-            connection.execute(CREATE_BOOKS + CREATE_FENCES + CREATE_SCHEMAS)
+        with self._store.write_lock(self._generation), self._transaction() as connection:
+            connection.execute(CREATE_METADATA + CREATE_RANGE_TOMBSTONES + CREATE_SCHEMAS)
             for statements in self._statements.values():
                 connection.execute(statements.create())
-        self._store.prepared(self._generation)
+        self._store.refresh_if_live(self._generation)
 
     def progress(self) -> Progress:
         with self._transaction() as connection:
-            return read_books(connection).progress
+            return read_metadata(connection).progress
 
     def write(self, batch: Batch) -> None:
-        with self._store.writing(self._generation), self._transaction() as connection:
-            books = read_books(connection)
-            books.progress.require(batch.span)
-            fences = books.fences.joined(batch.fences)
-            keep_fences(connection, batch.fences)
-            self._join_fences(connection, fences, {fence.scope for fence in batch.fences})
+        with self._store.write_lock(self._generation), self._transaction() as connection:
+            books = read_metadata(connection)
+            books.progress.require_contiguous(batch.span)
+            range_tombstones = books.fences.merge(batch.range_tombstones)
+            insert_range_tombstones(connection, batch.range_tombstones)
+            self._apply_tombstones(
+                connection, range_tombstones, {range_tombstone.scope for range_tombstone in batch.range_tombstones}
+            )
             high_waters = dict(books.high_waters)
             for mutations in batch.mutations:
-                application = _Application(connection, self._statements[mutations.target], fences)
-                known = high_waters.get(mutations.target, HighWaters())
+                application = _TableMerge(connection, self._statements[mutations.target], range_tombstones)
+                known = high_waters.get(mutations.target, HighWaterMarks())
                 high_waters[mutations.target] = application.apply(mutations, known)
-            write_books(connection, Books(books.progress.moved_to(batch.span.end), fences, high_waters))
+            write_metadata(
+                connection, SinkMetadata(books.progress.advance(batch.span.end), range_tombstones, high_waters)
+            )
 
     def cutover(self) -> None:
-        self._store.show(self._generation)
+        self._store.set_live(self._generation)
 
-    def _join_fences(self, connection: duckdb.DuckDBPyConnection, fences: Fences, tables: Collection[str]) -> None:
+    def _apply_tombstones(
+        self, connection: duckdb.DuckDBPyConnection, range_tombstones: RangeTombstones, tables: Collection[str]
+    ) -> None:
         """Join fences into the registers that these tables have already."""
         for table in tables:
             statements = self._statements[table]
             keys = connection.execute(statements.keys()).to_arrow_table()
-            for begin in range(0, keys.num_rows, KEYS_PER_FENCE_STEP):
-                _Application(connection, statements, fences).join(keys.slice(begin, KEYS_PER_FENCE_STEP), incoming=None)
+            for begin in range(0, keys.num_rows, KEYS_PER_TOMBSTONE_STEP):
+                _TableMerge(connection, statements, range_tombstones).join(
+                    keys.slice(begin, KEYS_PER_TOMBSTONE_STEP), incoming=None
+                )
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        with translated(f"generation {self._generation}"), self._store.connection(self._generation) as connection:
+        with translate_errors(f"generation {self._generation}"), self._store.connection(self._generation) as connection:
             connection.execute("BEGIN")
             try:
                 yield connection
@@ -106,20 +114,22 @@ class DuckdbSink:
                 raise
 
 
-class _Application:
+class _TableMerge:
     """The changes of one table, joined into it within a transaction."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, statements: TableStatements, fences: Fences) -> None:
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, statements: TableStatements, range_tombstones: RangeTombstones
+    ) -> None:
         self._connection = connection
         self._statements = statements
-        self._fences = fences
+        self._range_tombstones = range_tombstones
         self._shape = statements.shape
 
-    def apply(self, mutations: Mutations, known: HighWaters) -> HighWaters:
+    def apply(self, mutations: Mutations, known: HighWaterMarks) -> HighWaterMarks:
         """Join changes, keep the versions that are new, and return the raised high waters."""
         changes = with_special(mutations.changes, self._shape.columns, self._shape.key)
-        versions = fold(changes, [*self._shape.key, *VERSION])
-        folded = fold(versions, self._shape.key)
+        versions = compact(changes, [*self._shape.key, *VERSION])
+        folded = compact(versions, self._shape.key)
         if self._are_new(versions, known):
             rows = folded.append_column("_shown", pa.array(np.ones(folded.num_rows, dtype=bool)))
             self._incoming(rows)
@@ -130,35 +140,35 @@ class _Application:
             self._connection.execute(self._statements.append_versions())
         else:
             self.join(folded.select([*self._shape.key, "_partition"]), incoming=folded)
-            self._keep_unknown(versions)
-        return known.raised_by(versions)
+            self._append_new_versions(versions)
+        return known.advance(versions)
 
-    def _are_new(self, versions: pa.Table, known: HighWaters) -> bool:
+    def _are_new(self, versions: pa.Table, known: HighWaterMarks) -> bool:
         """Whether versions beat whatever their registers hold, and none of them is kept yet."""
-        newness = known.prove(versions, self._fences, self._shape.table)
-        if newness is not Newness.IN_PARTITION:
-            return newness is Newness.IN_TABLE
+        newness = known.classify(versions, self._range_tombstones, self._shape.table)
+        if newness is not WriteMode.APPEND_IF_KEYS_STAYED:
+            return newness is WriteMode.APPEND
         self._incoming(versions)
-        return not self._connection.execute(self._statements.any_incoming_key_was_elsewhere()).fetchall()
+        return not self._connection.execute(self._statements.select_moved_keys()).fetchall()
 
     def join(self, keys: pa.Table, incoming: pa.Table | None) -> None:
         """Join incoming changes, the table's fences and what the table holds of these keys."""
         self._incoming(keys)
-        held = self._connection.execute(self._statements.places_of_incoming_keys()).to_arrow_table()
-        new = _concatenated([incoming, *self._fence_changes(keys)])
+        held = self._connection.execute(self._statements.select_registers()).to_arrow_table()
+        new = _concatenated([incoming, *self._tombstone_changes(keys)])
         if "_special" not in new.column_names:
             new = new.append_column("_special", pa.nulls(new.num_rows, pa.string()))
         new = new.append_column("_row", pa.array(np.arange(new.num_rows)))
         # Keys come back in DuckDB's types, and are compared in those in which they came.
         held = _with_types_of(keys, held)
-        candidates = _concatenated([held, new.select([*PLACE.names, *self._shape.key, "_row"])])
-        kept = settle(fold(candidates, self._shape.key), self._shape.key)
-        self._drop_beaten(held, kept)
+        candidates = _concatenated([held, new.select([*ORDER_COLUMNS.names, *self._shape.key, "_row"])])
+        kept = resolve(compact(candidates, self._shape.key), self._shape.key)
+        self._delete_superseded(held, kept)
         arrived = kept.filter(kept["_row"].is_valid())
         if arrived.num_rows:
             self._insert(new.take(arrived["_row"]).append_column("_shown", arrived["_shown"]))
 
-    def _keep_unknown(self, versions: pa.Table) -> None:
+    def _append_new_versions(self, versions: pa.Table) -> None:
         """Keep the versions that are not kept yet, and of those that are, the place of the first emission."""
         numbered = versions.append_column("_row", pa.array(np.arange(versions.num_rows)))
         self._incoming(numbered)
@@ -166,13 +176,13 @@ class _Application:
         earlier = known.filter(known["_is_earlier"])
         if earlier.num_rows:
             self._incoming(earlier)
-            self._connection.execute(self._statements.correct_places())
+            self._connection.execute(self._statements.update_first_emission())
         unknown = np.setdiff1d(numbered["_row"].to_numpy(), known["_row"].to_numpy())
         if len(unknown):
             self._incoming(versions.take(pa.array(unknown)))
             self._connection.execute(self._statements.append_versions())
 
-    def _drop_beaten(self, held: pa.Table, kept: pa.Table) -> None:
+    def _delete_superseded(self, held: pa.Table, kept: pa.Table) -> None:
         """Remove held registers that lost, and correct which of the others are shown."""
         stays = kept.filter(kept["_held"].is_valid())
         beaten = np.setdiff1d(held["_held"].to_numpy(), stays["_held"].to_numpy())
@@ -189,13 +199,13 @@ class _Application:
                 self._incoming(pa.table({"held": rows}))
                 self._connection.execute(statement)
 
-    def _fence_changes(self, keys: pa.Table) -> Iterator[pa.Table]:
+    def _tombstone_changes(self, keys: pa.Table) -> Iterator[pa.Table]:
         """The table's fences as changes of every one of these keys."""
         unique = keys.group_by([*self._shape.key, "_partition"]).aggregate([])
         partitions = np.unique(unique["_partition"].to_numpy()).tolist()
-        for partition in partitions if self._fences else ():
+        for partition in partitions if self._range_tombstones else ():
             mine = unique.filter(pa.compute.equal(unique["_partition"], partition)).drop_columns(["_partition"])
-            register = self._fences.of(self._shape.table, partition)
+            register = self._range_tombstones.for_row(self._shape.table, partition)
             for change in (register.streamed, register.snapshot):
                 if change is not None:
                     yield _repeated(change, change is register.snapshot, mine)
@@ -222,14 +232,14 @@ def _repeated(change: Change, is_snapshot: bool, keys: pa.Table) -> pa.Table:
     )
     columns = {
         field.name: pa.repeat(pa.scalar(value, field.type), keys.num_rows)
-        for field, value in zip(PLACE, values, strict=True)
+        for field, value in zip(ORDER_COLUMNS, values, strict=True)
     }
     return pa.table({**columns, **{name: keys[name] for name in keys.column_names}})
 
 
 def _with_types_of(keys: pa.Table, held: pa.Table) -> pa.Table:
     """The held rows, with their key columns cast to the types of `keys`."""
-    for name in set(keys.column_names) - set(PLACE.names):
+    for name in set(keys.column_names) - set(ORDER_COLUMNS.names):
         held = held.set_column(held.column_names.index(name), name, held[name].cast(keys[name].type))
     return held
 

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sinks.batch import SPECIAL
+from sinks.batch import SPECIAL_COLUMNS
 from sinks.duckdb.types import duckdb_type
 from sinks.errors import MutationRejected
 
@@ -31,10 +31,10 @@ _DAY_US = 86_400_000_000
 
 
 def with_special(rows: pa.Table, columns: Mapping[str, str], key: Collection[str] = ()) -> pa.Table:
-    """Return the rows as DuckDB can hold them, with a column `SPECIAL` that names what it cannot.
+    """Return the rows as DuckDB can hold them, with a column `SPECIAL_COLUMNS` that names what it cannot.
 
     Args:
-        rows: with a column `SPECIAL` already where somebody before found values that no column holds.
+        rows: with a column `SPECIAL_COLUMNS` already where somebody before found values that no column holds.
         columns: the PostgreSQL type of every column.
         key: the columns by which rows are told apart.
 
@@ -59,15 +59,19 @@ def with_special(rows: pa.Table, columns: Mapping[str, str], key: Collection[str
                 found.setdefault(row, {})[name] = _shown(rows[name][row])
             at = rows.column_names.index(name)
             rows = rows.set_column(at, rows.schema.field(at), _without_far(rows[name]))
-    known = rows[SPECIAL] if SPECIAL in rows.column_names else pa.chunked_array([pa.nulls(rows.num_rows, pa.string())])
+    known = (
+        rows[SPECIAL_COLUMNS]
+        if SPECIAL_COLUMNS in rows.column_names
+        else pa.chunked_array([pa.nulls(rows.num_rows, pa.string())])
+    )
     if found:
         texts = known.to_pylist()
         for row, values in found.items():
             texts[row] = json.dumps({**json.loads(texts[row] or "{}"), **values})
         known = pa.chunked_array([pa.array(texts, pa.string())])
-    if SPECIAL in rows.column_names:
-        return rows.set_column(rows.column_names.index(SPECIAL), SPECIAL, known)
-    return rows.append_column(SPECIAL, known)
+    if SPECIAL_COLUMNS in rows.column_names:
+        return rows.set_column(rows.column_names.index(SPECIAL_COLUMNS), SPECIAL_COLUMNS, known)
+    return rows.append_column(SPECIAL_COLUMNS, known)
 
 
 def _owners(values: pa.ChunkedArray, is_special: Any) -> list[int]:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 
-def quote(name: str) -> str:
+def quote_identifier(name: str) -> str:
     """An identifier."""
     return '"' + name.replace('"', '""') + '"'
 
 
-def listed(names: Iterable[str]) -> str:
+def identifier_list(names: Iterable[str]) -> str:
     """Identifiers, separated by commas."""
-    return ", ".join(map(quote, names))
+    return ", ".join(map(quote_identifier, names))
 
 
-def literal(text: str) -> str:
+def quote_literal(text: str) -> str:
     """A text as SQL writes it."""
     return "'" + text.replace("'", "''") + "'"

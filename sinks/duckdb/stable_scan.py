@@ -11,16 +11,16 @@ from dataclasses import dataclass
 
 import duckdb
 
-from sinks.duckdb.history import FACTS, fact_name, history_query
-from sinks.duckdb.progress_query import Place, place_from, place_query
-from sinks.duckdb.sql_text import listed, literal, quote
-from sinks.duckdb.tables import PLACE
-from sinks.ordering.register import NOWHERE
+from sinks.duckdb.history import HISTORY_COLUMNS, history_column, history_query
+from sinks.duckdb.progress_query import ReadPosition, position_query, read_position
+from sinks.duckdb.sql_text import identifier_list, quote_identifier, quote_literal
+from sinks.duckdb.tables import ORDER_COLUMNS_SQL
+from sinks.ordering.register import NO_PARTITION
 from sinks.shape import RowShape
 
 
 @dataclass(frozen=True)
-class Extent:
+class StableScan:
     """What there was at one moment.
 
     Args:
@@ -28,18 +28,18 @@ class Extent:
         place: how far it had got.
         versions: how many versions each table had.
         placed: how many of them lie in the log; the others are repairs.
-        fences: how many fences there were, of all tables.
+        range_tombstones: how many fences there were, of all tables.
         time_zone: where a day begins at midnight.
     """
 
     catalog: str
-    place: Place
+    position: ReadPosition
     versions: Mapping[str, int]
-    placed: Mapping[str, int]
-    fences: int
+    logged_versions: Mapping[str, int]
+    range_tombstones: int
     time_zone: str
 
-    def added(self, shape: RowShape, begin: Mapping[int, int]) -> str:
+    def versions_since(self, shape: RowShape, begin: Mapping[int, int]) -> str:
         """The SELECT of the versions that lie in the log from an offset on, given for each of its partitions.
 
         A column `day_name(shape)` says on which day each was committed.
@@ -49,63 +49,64 @@ class Extent:
 
     def repairs(self, shape: RowShape) -> str:
         """The SELECT of the versions that lie in no log, in the same form."""
-        return self._select(shape, f"_partition = {NOWHERE}")
+        return self._select(shape, f"_partition = {NO_PARTITION}")
 
     def rows(self, shape: RowShape) -> str:
         """The SELECT of the rows that were shown, by the day on which each was committed as it is."""
-        valid_from, valid_to, _ = (quote(fact_name(shape, fact)) for fact in FACTS)
-        fences = f"(SELECT * FROM {self.catalog}.readmodels.fences WHERE rowid < {self.fences})"
-        history = history_query(shape, f"(SELECT * FROM {self._versions(shape)})", fences)
+        valid_from, valid_to, _ = (quote_identifier(history_column(shape, fact)) for fact in HISTORY_COLUMNS)
+        range_tombstones = f"(SELECT * FROM {self.catalog}.readmodels.fences WHERE rowid < {self.range_tombstones})"
+        history = history_query(shape, f"(SELECT * FROM {self._versions(shape)})", range_tombstones)
+        day = quote_identifier(day_name(shape))
         return f"""
-            SELECT {listed(shape.columns)}, _special, {self._day(valid_from)} AS {quote(day_name(shape))}
-            FROM ({history}) WHERE {valid_to} IS NULL ORDER BY {quote(day_name(shape))}
+            SELECT {identifier_list(shape.columns)}, _special, {self._day(valid_from)} AS {day}
+            FROM ({history}) WHERE {valid_to} IS NULL ORDER BY {day}
         """
 
-    def fences_of(self, shape: RowShape) -> str:
+    def range_tombstones_of(self, shape: RowShape) -> str:
         """The SELECT of a table's fences, as one JSON text."""
         return f"""
             SELECT coalesce(to_json(list(fence)), '[]') FROM (
                 SELECT * FROM {self.catalog}.readmodels.fences
-                WHERE rowid < {self.fences} AND scope = {literal(shape.table)}) AS fence
+                WHERE rowid < {self.range_tombstones} AND scope = {quote_literal(shape.table)}) AS fence
         """
 
     def _select(self, shape: RowShape, condition: str) -> str:
         return f"""
-            SELECT {listed(shape.columns)}, _special, _op, _committed_at, {PLACE},
-                {self._day("_committed_at")} AS {quote(day_name(shape))}
+            SELECT {identifier_list(shape.columns)}, _special, _op, _committed_at, {ORDER_COLUMNS_SQL},
+                {self._day("_committed_at")} AS {quote_identifier(day_name(shape))}
             FROM {self._versions(shape)} AND ({condition})
         """
 
     def _versions(self, shape: RowShape) -> str:
-        return f"{self.catalog}.versions.{quote(shape.table)} WHERE rowid < {self.versions[shape.table]}"
+        return f"{self.catalog}.versions.{quote_identifier(shape.table)} WHERE rowid < {self.versions[shape.table]}"
 
     def _day(self, moment: str) -> str:
-        return f"CAST({moment} AT TIME ZONE {literal(self.time_zone)} AS DATE)"
+        return f"CAST({moment} AT TIME ZONE {quote_literal(self.time_zone)} AS DATE)"
 
 
-def extent_query(catalog: str, tables: Sequence[str]) -> str:
+def scan_query(catalog: str, tables: Sequence[str]) -> str:
     """The SELECT that tells the extent of the generation in a catalog."""
-    names = [f"{catalog}.versions.{quote(table)}" for table in tables]
+    names = [f"{catalog}.versions.{quote_identifier(table)}" for table in tables]
     versions = ", ".join(f"(SELECT count(*) FROM {name})" for name in names)
-    placed = ", ".join(f"(SELECT count(*) FROM {name} WHERE _partition <> {NOWHERE})" for name in names)
-    fences = f"(SELECT count(*) FROM {catalog}.readmodels.fences)"
-    place = place_query(catalog, tables)
-    return f"SELECT *, [{versions}] AS versions, [{placed}] AS placed, {fences} AS fences FROM ({place})"
+    placed = ", ".join(f"(SELECT count(*) FROM {name} WHERE _partition <> {NO_PARTITION})" for name in names)
+    range_tombstones = f"(SELECT count(*) FROM {catalog}.readmodels.fences)"
+    place = position_query(catalog, tables)
+    return f"SELECT *, [{versions}] AS versions, [{placed}] AS placed, {range_tombstones} AS fences FROM ({place})"
 
 
-def extent_of(answer: duckdb.DuckDBPyConnection, catalog: str, tables: Sequence[str], time_zone: str) -> Extent:
-    """Read the answer to `extent_query`."""
-    [(newest_us, progress, versions, placed, fences)] = answer.fetchall()
-    return Extent(
+def parse_scan(answer: duckdb.DuckDBPyConnection, catalog: str, tables: Sequence[str], time_zone: str) -> StableScan:
+    """Read the answer to `scan_query`."""
+    [(newest_us, progress, versions, placed, range_tombstones)] = answer.fetchall()
+    return StableScan(
         catalog=catalog,
-        place=place_from(newest_us, progress),
+        position=read_position(newest_us, progress),
         versions=dict(zip(tables, versions, strict=True)),
-        placed=dict(zip(tables, placed, strict=True)),
-        fences=fences,
+        logged_versions=dict(zip(tables, placed, strict=True)),
+        range_tombstones=range_tombstones,
         time_zone=time_zone,
     )
 
 
 def day_name(shape: RowShape) -> str:
     """How the day is called beside the table's own columns, which may have such a name."""
-    return fact_name(shape, "day")
+    return history_column(shape, "day")

@@ -20,15 +20,22 @@ from typing import IO
 import duckdb
 import structlog
 
-from sinks.duckdb.analytics_views import NONE, Analytics
-from sinks.duckdb.catalog import Ledger, generation_path, generations_in, mend_ledger, read_ledger, size_bytes
-from sinks.duckdb.errors import DuckdbBroken, translated
-from sinks.duckdb.live_views import show_tables_of
+from sinks.duckdb.analytics_views import NO_VIEWS, AnalyticsViews
+from sinks.duckdb.catalog import (
+    GenerationCatalog,
+    generation_path,
+    generations_in,
+    read_catalog,
+    restore_catalog,
+    size_bytes,
+)
+from sinks.duckdb.errors import DuckdbBroken, translate_errors
+from sinks.duckdb.live_views import publish_live_views
 from sinks.duckdb.sink import DuckdbSink
-from sinks.duckdb.sql_text import literal
+from sinks.duckdb.sql_text import quote_literal
 from sinks.epoch import Epoch
-from sinks.errors import GenerationInUse, GenerationMissing, StoreBroken, StoreUnavailable
-from sinks.generation import UNKNOWN, Record, now
+from sinks.errors import GenerationInUse, GenerationMissing, StoreNeedsRestart, StoreUnavailable
+from sinks.generation import NO_METADATA, GenerationMetadata, utc_now
 from sinks.rejection import NO_REJECTIONS, Rejections
 from sinks.shape import RowShape, Shape
 
@@ -39,13 +46,13 @@ CHECKPOINT_THRESHOLD = "1GB"
 log = structlog.get_logger()
 
 
-class WriterElsewhere(StoreUnavailable):
+class WriterLockHeld(StoreUnavailable):
     """Another process holds the directory; a store has one writer."""
 
     remedy = "Nothing to do: this worker stands by and takes over when the other ends. Its process is named above."
 
 
-class FileReplaced(StoreBroken):
+class FileReplaced(StoreNeedsRestart):
     """Another file took the place of a generation's, such as a backup; this process would write into the old one."""
 
     remedy = "Nothing to do: the worker is started again, opens the new file and reads the log from where it stands."
@@ -66,7 +73,7 @@ class DuckdbStore:
         directory: Path,
         shapes: Sequence[RowShape],
         memory_limit: str = "2GB",
-        analytics: Analytics = NONE,
+        analytics: AnalyticsViews = NO_VIEWS,
     ) -> None:
         self._directory = directory
         self._shapes = tuple(shapes)
@@ -79,35 +86,35 @@ class DuckdbStore:
         self._files = threading.RLock()
         self._writing: defaultdict[int, threading.Lock] = defaultdict(threading.Lock)
 
-    def generations(self) -> dict[int, Record]:
+    def generations(self) -> dict[int, GenerationMetadata]:
         return generations_in(self._directory)
 
     def live(self) -> int | None:
-        return read_ledger(self._directory).live
+        return read_catalog(self._directory).live
 
     def path(self, generation: int) -> Path:
         """The file of one generation."""
         return generation_path(self._directory, generation)
 
     def sink(self, generation: int) -> DuckdbSink:
-        made_of = rows_of(self.generations().get(generation, UNKNOWN).shapes)
+        made_of = rows_of(self.generations().get(generation, NO_METADATA).shapes)
         return DuckdbSink(self, generation, made_of or self._shapes)
 
-    def create(self, generation: int, record: Record) -> None:
+    def create(self, generation: int, record: GenerationMetadata) -> None:
         if not self.path(generation).exists():
             # Before the file: one that is there, and of which nothing is noted, would pass for complete.
-            self._note(lambda ledger: ledger.noting(generation, record))
+            self._note(lambda ledger: ledger.with_metadata(generation, record))
             self._attach(generation)
         DuckdbSink(self, generation, rows_of(record.shapes) or self._shapes).prepare()
 
-    def complete(self, generation: int, filled_per_s: float = 0.0) -> None:
-        self._note(lambda ledger: ledger.noting(generation, ledger.of(generation).completed(filled_per_s)))
+    def mark_complete(self, generation: int, filled_per_s: float = 0.0) -> None:
+        self._note(lambda ledger: ledger.with_metadata(generation, ledger.get(generation).as_complete(filled_per_s)))
 
-    def reject(self, generation: int) -> None:
-        self._note(lambda ledger: ledger.noting(generation, replace(ledger.of(generation), is_rejected=True)))
+    def mark_rejected(self, generation: int) -> None:
+        self._note(lambda ledger: ledger.with_metadata(generation, replace(ledger.get(generation), is_rejected=True)))
 
-    def note(self, generation: int, epoch: Epoch) -> None:
-        self._note(lambda ledger: ledger.noting(generation, ledger.of(generation).noting(epoch)))
+    def record_epoch(self, generation: int, epoch: Epoch) -> None:
+        self._note(lambda ledger: ledger.with_metadata(generation, ledger.get(generation).with_epoch(epoch)))
 
     def drop(self, generation: int) -> None:
         if generation == self.live():
@@ -115,10 +122,10 @@ class DuckdbStore:
         self._remove(generation)
         self._note(lambda ledger: ledger.without(generation))
 
-    def clear(self) -> None:
+    def drop_all(self) -> None:
         self.mend()
         self._show(None)
-        self._note(lambda _: Ledger())
+        self._note(lambda _: GenerationCatalog())
         for generation in self.generations():
             self._remove(generation)
 
@@ -126,28 +133,28 @@ class DuckdbStore:
         return size_bytes(self._directory, generation)
 
     def mend(self) -> None:
-        """Hold the files also where the ledger is damaged: see `sinks.duckdb.catalog.mend_ledger`."""
+        """Hold the files also where the ledger is damaged: see `sinks.duckdb.catalog.restore_catalog`."""
         self.open()
         with self._files:
-            mend_ledger(self._directory)
+            restore_catalog(self._directory)
 
     def rejections(self, generation: int) -> Rejections:  # noqa: ARG002
         return NO_REJECTIONS
 
-    def writing(self, generation: int) -> threading.Lock:
+    def write_lock(self, generation: int) -> threading.Lock:
         """The lock of whoever writes a generation: DuckDB would refuse the second of two transactions."""
         return self._writing[generation]
 
-    def _note(self, change: Callable[[Ledger], Ledger]) -> None:
+    def _note(self, change: Callable[[GenerationCatalog], GenerationCatalog]) -> None:
         self.open()
         with self._files:
-            change(read_ledger(self._directory)).write(self._directory)
+            change(read_catalog(self._directory)).write(self._directory)
 
     def _remove(self, generation: int) -> None:
         self.open()
-        with self.writing(generation), self._files:
+        with self.write_lock(generation), self._files:
             if generation in self._attached:
-                self.instance().execute(f"DETACH {catalog(generation)}")
+                self.instance().execute(f"DETACH {catalog_name(generation)}")
                 del self._attached[generation]
             for suffix in ("", ".wal"):
                 self.path(generation).with_name(self.path(generation).name + suffix).unlink(missing_ok=True)
@@ -156,7 +163,7 @@ class DuckdbStore:
         """Take the directory's lock, and show readers the live generation.
 
         Raises:
-            WriterElsewhere: another process has the lock.
+            WriterLockHeld: another process has the lock.
         """
         if self._lock is None:
             self._lock = self._locked()
@@ -191,7 +198,7 @@ class DuckdbStore:
             raise FileReplaced(f"{self.path(generation)} was replaced while this process held it")
         self.attach(generation)
         cursor = self.instance().cursor()
-        cursor.execute(f"USE {catalog(generation)}")
+        cursor.execute(f"USE {catalog_name(generation)}")
         return cursor
 
     def attach(self, generation: int) -> None:
@@ -212,21 +219,23 @@ class DuckdbStore:
         self.open()
         with self._files:
             if generation not in self._attached:
-                with translated(f"generation {generation}"):
-                    self.instance().execute(f"ATTACH {literal(str(self.path(generation)))} AS {catalog(generation)}")
+                with translate_errors(f"generation {generation}"):
+                    self.instance().execute(
+                        f"ATTACH {quote_literal(str(self.path(generation)))} AS {catalog_name(generation)}"
+                    )
                 self._attached[generation] = self.path(generation).stat().st_ino
 
-    def show(self, generation: int) -> None:
+    def set_live(self, generation: int) -> None:
         """Make a generation live: on disk, then for the readers who are connected."""
         self.connection(generation).close()
-        moment = now()
-        self._note(lambda ledger: ledger.showing(generation, moment))
-        self._show(catalog(generation))
+        moment = utc_now()
+        self._note(lambda ledger: ledger.with_live(generation, moment))
+        self._show(catalog_name(generation))
 
-    def prepared(self, generation: int) -> None:
+    def refresh_if_live(self, generation: int) -> None:
         """Its tables are there now: where it is live, readers see them."""
         if generation == self.live():
-            self._show(catalog(generation))
+            self._show(catalog_name(generation))
 
     def close(self) -> None:
         """Write everything into the files, and give up the lock; may be called again."""
@@ -234,7 +243,7 @@ class DuckdbStore:
             for generation in sorted(self._attached):
                 # What cannot be checkpointed is in the WAL, which the next open replays.
                 with contextlib.suppress(duckdb.Error):
-                    self._instance.execute(f"CHECKPOINT {catalog(generation)}")
+                    self._instance.execute(f"CHECKPOINT {catalog_name(generation)}")
             self._instance.close()
             self._instance = None
         self._attached.clear()
@@ -263,13 +272,13 @@ class DuckdbStore:
             live = self.live()
             if live is not None:
                 self.attach(live)
-                with translated(f"generation {live}"):
-                    self._show(catalog(live))
+                with translate_errors(f"generation {live}"):
+                    self._show(catalog_name(live))
         except DuckdbBroken as error:
             log.error("readers see nothing", model="duckdb", reason=str(error), remedy=error.remedy)
 
     def _show(self, name: str | None) -> None:
-        show_tables_of(name, self.instance(), self._analytics)
+        publish_live_views(name, self.instance(), self._analytics)
 
     def _locked(self) -> IO[str]:
         self._directory.mkdir(parents=True, exist_ok=True)
@@ -283,14 +292,14 @@ class DuckdbStore:
             lock.seek(0)
             holder = lock.read().strip() or "unknown"
             lock.close()
-            raise WriterElsewhere(f"process {holder} writes DuckDB in {self._directory}") from error
+            raise WriterLockHeld(f"process {holder} writes DuckDB in {self._directory}") from error
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
         return lock
 
 
-def catalog(generation: int) -> str:
+def catalog_name(generation: int) -> str:
     """The name under which a generation's file is attached."""
     return f"generation_{generation:06}"
 

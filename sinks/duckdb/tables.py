@@ -11,15 +11,15 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from sinks.duckdb.history import history_view
-from sinks.duckdb.sql_text import listed, quote
-from sinks.duckdb.types import duckdb_type, stored
-from sinks.ordering.register import NOWHERE
+from sinks.duckdb.sql_text import identifier_list, quote_identifier
+from sinks.duckdb.types import cast_expression, duckdb_type
+from sinks.ordering.register import NO_PARTITION
 from sinks.shape import RowShape
 
-PLACE_COLUMNS = """
+ORDER_COLUMN_NAMES = """
     _epoch INTEGER NOT NULL, _is_snapshot BOOLEAN NOT NULL, _commit_lsn BIGINT NOT NULL, _lsn BIGINT NOT NULL,
     _tie TINYINT NOT NULL, _offset BIGINT NOT NULL, _partition INTEGER NOT NULL, _deleted BOOLEAN NOT NULL"""
-PLACE = "_epoch, _is_snapshot, _commit_lsn, _lsn, _tie, _offset, _partition, _deleted"
+ORDER_COLUMNS_SQL = "_epoch, _is_snapshot, _commit_lsn, _lsn, _tie, _offset, _partition, _deleted"
 VERSION = ("_epoch", "_commit_lsn", "_lsn", "_tie")
 """What tells the versions of one side of a row apart; a version that was emitted twice has two offsets."""
 
@@ -35,60 +35,63 @@ class TableStatements:
     @property
     def registers(self) -> str:
         """The table of registers."""
-        return f"registers.{quote(self.shape.table)}"
+        return f"registers.{quote_identifier(self.shape.table)}"
 
     @property
     def versions(self) -> str:
         """The table of versions, to which rows are only ever added."""
-        return f"versions.{quote(self.shape.table)}"
+        return f"versions.{quote_identifier(self.shape.table)}"
 
     def create(self) -> str:
         """Create tables and views where they are missing."""
-        columns = ", ".join(f"{quote(name)} {duckdb_type(text)}" for name, text in self.shape.columns.items())
+        columns = ", ".join(
+            f"{quote_identifier(name)} {duckdb_type(text)}" for name, text in self.shape.columns.items()
+        )
         return f"""
             CREATE TABLE IF NOT EXISTS {self.registers} (
-                {columns}, _special JSON, _shown BOOLEAN NOT NULL, {PLACE_COLUMNS});
+                {columns}, _special JSON, _shown BOOLEAN NOT NULL, {ORDER_COLUMN_NAMES});
             CREATE TABLE IF NOT EXISTS {self.versions} (
-                {columns}, _special JSON, _op VARCHAR, _committed_at TIMESTAMPTZ, {PLACE_COLUMNS});
-            CREATE OR REPLACE VIEW {quote(self.shape.table)} AS
-                SELECT {listed(list(self.shape.columns))} FROM {self.registers} WHERE _shown AND NOT _deleted;
+                {columns}, _special JSON, _op VARCHAR, _committed_at TIMESTAMPTZ, {ORDER_COLUMN_NAMES});
+            CREATE OR REPLACE VIEW {quote_identifier(self.shape.table)} AS
+                SELECT {identifier_list(list(self.shape.columns))} FROM {self.registers} WHERE _shown AND NOT _deleted;
             {history_view(self.shape)}
         """
 
     def delete_incoming_keys(self) -> str:
         """Remove the registers of all incoming keys."""
-        return f"DELETE FROM {self.registers} WHERE ({listed(self.shape.key)}) IN ({self._incoming_keys()})"
+        return f"DELETE FROM {self.registers} WHERE ({identifier_list(self.shape.key)}) IN ({self._incoming_keys()})"
 
-    def any_incoming_key_was_elsewhere(self) -> str:
+    def select_moved_keys(self) -> str:
         """One row where a register lies in another partition than a change of its key; a repair lies in none."""
         key = ", ".join(self._stored(name) for name in self.shape.key)
         return f"""
             SELECT 1 FROM {self.registers} AS held
-            JOIN (SELECT DISTINCT {key}, _partition AS _comes_from FROM incoming) USING ({listed(self.shape.key)})
-            WHERE held._partition NOT IN (_comes_from, {NOWHERE}) LIMIT 1
+            JOIN (SELECT DISTINCT {key}, _partition AS _comes_from FROM incoming)
+            USING ({identifier_list(self.shape.key)})
+            WHERE held._partition NOT IN (_comes_from, {NO_PARTITION}) LIMIT 1
         """
 
-    def places_of_incoming_keys(self) -> str:
+    def select_registers(self) -> str:
         """The registers that incoming keys have already, without their images."""
-        key = listed(self.shape.key)
+        key = identifier_list(self.shape.key)
         return f"""
-            SELECT {PLACE}, {key}, rowid AS _held, _shown AS _was_shown
+            SELECT {ORDER_COLUMNS_SQL}, {key}, rowid AS _held, _shown AS _was_shown
             FROM {self.registers} SEMI JOIN ({self._incoming_keys()}) USING ({key})
         """
 
     def insert_registers(self, present: Collection[str]) -> str:
         """Store incoming rows as registers; columns that are not present are NULL, as in what a fence deletes."""
         columns = self._incoming(present)
-        return f"INSERT INTO {self.registers} BY NAME SELECT {columns}, _shown, {PLACE} FROM incoming"
+        return f"INSERT INTO {self.registers} BY NAME SELECT {columns}, _shown, {ORDER_COLUMNS_SQL} FROM incoming"
 
     def append_versions(self) -> str:
         """Keep every incoming version."""
-        versions = f"{self._incoming(self.shape.columns)}, _op, _committed_at, {PLACE}"
+        versions = f"{self._incoming(self.shape.columns)}, _op, _committed_at, {ORDER_COLUMNS_SQL}"
         return f"INSERT INTO {self.versions} BY NAME SELECT {versions} FROM incoming"
 
     def known_versions(self) -> str:
         """The incoming versions that are kept already, and whether this is an earlier emission of one."""
-        version = listed([*self.shape.key, "_is_snapshot", *VERSION])
+        version = identifier_list([*self.shape.key, "_is_snapshot", *VERSION])
         key = ", ".join(self._stored(name) for name in self.shape.key)
         return f"""
             SELECT _row, coming._offset, coming._partition, held.rowid AS _held,
@@ -97,7 +100,7 @@ class TableStatements:
             JOIN {self.versions} AS held USING ({version})
         """
 
-    def correct_places(self) -> str:
+    def update_first_emission(self) -> str:
         """Place known versions at the earlier emission that came in."""
         return f"""
             UPDATE {self.versions} SET _offset = incoming._offset, _partition = incoming._partition
@@ -106,7 +109,7 @@ class TableStatements:
 
     def keys(self) -> str:
         """The key and partition of every register."""
-        return f"SELECT DISTINCT {listed(self.shape.key)}, _partition FROM {self.registers}"
+        return f"SELECT DISTINCT {identifier_list(self.shape.key)}, _partition FROM {self.registers}"
 
     def _incoming_keys(self) -> str:
         columns = ", ".join(self._stored(name) for name in self.shape.key)
@@ -116,4 +119,4 @@ class TableStatements:
         return ", ".join([*(self._stored(name) for name in self.shape.columns if name in present), "_special"])
 
     def _stored(self, name: str) -> str:
-        return f"{stored(quote(name), self.shape.columns[name])} AS {quote(name)}"
+        return f"{cast_expression(quote_identifier(name), self.shape.columns[name])} AS {quote_identifier(name)}"

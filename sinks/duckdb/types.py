@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sinks.pg_type import ColumnType, parse
+from sinks.pg_type import PgType, parse_pg_type
 
 _SAME = {
     "smallint": "SMALLINT",
@@ -25,17 +25,17 @@ _WIDEST_DECIMAL = 38
 
 def duckdb_type(text: str) -> str:
     """The DuckDB type of a column; a numeric without precision stays text, since no DECIMAL holds every one."""
-    kind = parse(text)
+    kind = parse_pg_type(text)
     name = _decimal(kind) if kind.name == "numeric" else _SAME.get(kind.name, "VARCHAR")
     return f"{name}[]" if kind.is_array else name
 
 
-def _decimal(kind: ColumnType) -> str:
+def _decimal(kind: PgType) -> str:
     precision, scale = (*kind.arguments, 0, 0)[:2]
     return f"DECIMAL({precision},{scale})" if 0 <= scale <= precision <= _WIDEST_DECIMAL and precision else "VARCHAR"
 
 
-def stored(column: str, text: str) -> str:
+def cast_expression(column: str, text: str) -> str:
     """The SQL expression that turns a quoted column of incoming rows into its DuckDB type."""
     kind = duckdb_type(text)
     if kind.startswith("DECIMAL"):

@@ -10,15 +10,15 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from sinks.elasticsearch.client import TOO_LONG, Cluster, Reason, failure
-from sinks.elasticsearch.document_cache import Stored
+from sinks.elasticsearch.client import TOO_LONG, ErrorCause, EsClient, to_sink_error
+from sinks.elasticsearch.document_cache import VersionedSource
 from sinks.errors import SinkError
 
 _REQUEST_BYTES = 8 * 2**20
 _REQUEST_WRITES = 2000
 """Large enough to keep the cluster busy, and far below the 100 MB that it takes in one request."""
 
-_UNDER_WAY = 3
+_MAX_IN_FLIGHT = 3
 """Requests that may wait for their answers while the next one is made: a shard serves each on one core."""
 
 _ATTEMPTS_ALONE = 3
@@ -35,7 +35,7 @@ _PROBE = b'{"delete":{"_id":"readmodels:probe"}}\n'
 
 
 @dataclass(frozen=True)
-class Write:
+class BulkWrite:
     """The new source of one document.
 
     Args:
@@ -44,9 +44,9 @@ class Write:
 
     id: str
     source: bytes
-    replaces: Stored | None
+    replaces: VersionedSource | None
 
-    def line(self) -> bytes:
+    def to_ndjson(self) -> bytes:
         """The two lines of a bulk request."""
         return self._action() + self.source + b"\n"
 
@@ -62,23 +62,23 @@ class _Item(msgspec.Struct, rename={"seq_no": "_seq_no", "primary_term": "_prima
     status: int
     seq_no: int = 0
     primary_term: int = 0
-    error: Reason | None = None
+    error: ErrorCause | None = None
 
 
 @dataclass(frozen=True)
-class Refusal:
+class BulkFailure:
     """A write that was not carried out, and why."""
 
-    write: Write
+    write: BulkWrite
     status: int
-    reason: Reason
+    reason: ErrorCause
 
     @property
     def is_of_write(self) -> bool:
         """Whether the write is refused for what it is, so that it is refused again."""
         if self.status == _TOO_MANY:
             return self.reason.is_of_memory and self.reason.can_ever_fit is False
-        return self.status in _REFUSED and not self.reason.is_of_index
+        return self.status in _REFUSED and not self.reason.is_missing_index
 
     @property
     def is_of_size(self) -> bool:
@@ -87,11 +87,11 @@ class Refusal:
 
     def error(self, alias: str) -> SinkError:
         """The sink's own error for it."""
-        return failure(self.status, self.reason, f"{alias}, document {self.write.id!r}")
+        return to_sink_error(self.status, self.reason, f"{alias}, document {self.write.id!r}")
 
 
 @dataclass
-class Outcomes:
+class BulkResult:
     """What became of the writes of one bulk request.
 
     Args:
@@ -101,15 +101,15 @@ class Outcomes:
         failed: writes that the cluster could not serve now, or that found no index.
     """
 
-    done: dict[str, Stored] = field(default_factory=dict)
-    conflicts: list[Write] = field(default_factory=list)
-    refused: list[Refusal] = field(default_factory=list)
-    failed: list[Refusal] = field(default_factory=list)
+    done: dict[str, VersionedSource] = field(default_factory=dict)
+    conflicts: list[BulkWrite] = field(default_factory=list)
+    refused: list[BulkFailure] = field(default_factory=list)
+    failed: list[BulkFailure] = field(default_factory=list)
 
-    def add(self, write: Write, item: _Item) -> None:
+    def add(self, write: BulkWrite, item: _Item) -> None:
         """Sort the answer to one write."""
         if item.status < 300:
-            self.done[write.id] = Stored(write.source, item.seq_no, item.primary_term)
+            self.done[write.id] = VersionedSource(write.source, item.seq_no, item.primary_term)
             return
         refusal = _refusal(write, item)
         if item.status == _CONFLICT:
@@ -124,7 +124,7 @@ class _Answer(msgspec.Struct):
     items: list[dict[str, _Item]] = []
 
 
-def send(cluster: Cluster, alias: str, writes: Iterable[Write]) -> Outcomes:
+def bulk_write(cluster: EsClient, alias: str, writes: Iterable[BulkWrite]) -> BulkResult:
     """Send writes in as many bulk requests as their size asks for, and sort the answers.
 
     While some requests are on their way, the writes of the next are made. No two may be of one document. Writes that
@@ -137,13 +137,13 @@ def send(cluster: Cluster, alias: str, writes: Iterable[Write]) -> Outcomes:
     Raises:
         StoreUnavailable: no answer came to a request; its writes may have been carried out all the same.
     """
-    outcomes = Outcomes()
-    unfit: list[list[Write]] = []
-    with ThreadPoolExecutor(max_workers=_UNDER_WAY) as wire:
-        under_way: deque[tuple[list[Write], Future[_Answer | Reason]]] = deque()
+    outcomes = BulkResult()
+    unfit: list[list[BulkWrite]] = []
+    with ThreadPoolExecutor(max_workers=_MAX_IN_FLIGHT) as wire:
+        under_way: deque[tuple[list[BulkWrite], Future[_Answer | ErrorCause]]] = deque()
         for request in _requests(writes):
             under_way.append((request, wire.submit(_ask, cluster, alias, request)))
-            if len(under_way) > _UNDER_WAY:
+            if len(under_way) > _MAX_IN_FLIGHT:
                 some, answer = under_way.popleft()
                 unfit += _sort(some, answer.result(), outcomes)
         for some, answer in under_way:
@@ -153,8 +153,8 @@ def send(cluster: Cluster, alias: str, writes: Iterable[Write]) -> Outcomes:
     return outcomes
 
 
-def _requests(writes: Iterable[Write]) -> Iterator[list[Write]]:
-    some: list[Write] = []
+def _requests(writes: Iterable[BulkWrite]) -> Iterator[list[BulkWrite]]:
+    some: list[BulkWrite] = []
     size_bytes = 0
     for write in writes:
         if some and (len(some) == _REQUEST_WRITES or size_bytes + len(write.source) > _REQUEST_BYTES):
@@ -166,28 +166,28 @@ def _requests(writes: Iterable[Write]) -> Iterator[list[Write]]:
         yield some
 
 
-def _ask(cluster: Cluster, alias: str, writes: Sequence[Write]) -> _Answer | Reason:
+def _ask(cluster: EsClient, alias: str, writes: Sequence[BulkWrite]) -> _Answer | ErrorCause:
     """Send one request; a reason is the answer where the cluster refused all of it for its size or want of memory."""
-    return _sent(cluster, alias, b"".join([write.line() for write in writes]))
+    return _sent(cluster, alias, b"".join([write.to_ndjson() for write in writes]))
 
 
-def _sent(cluster: Cluster, alias: str, body: bytes) -> _Answer | Reason:
-    if len(body) > 2 * _REQUEST_BYTES and len(body) > cluster.longest_request_bytes:
-        return Reason(TOO_LONG)
+def _sent(cluster: EsClient, alias: str, body: bytes) -> _Answer | ErrorCause:
+    if len(body) > 2 * _REQUEST_BYTES and len(body) > cluster.max_request_bytes:
+        return ErrorCause(TOO_LONG)
     path, params = f"/{alias}/_bulk", {"require_alias": "true", "filter_path": _ANSWER}
-    answer = cluster.answer("POST", path, body, params)
+    answer = cluster.request_raw("POST", path, body, params)
     if answer.status == _TOO_LONG:
-        return Reason(TOO_LONG)
-    if answer.status == _TOO_MANY and answer.reason.is_of_memory:
-        return answer.reason
+        return ErrorCause(TOO_LONG)
+    if answer.status == _TOO_MANY and answer.cause.is_of_memory:
+        return answer.cause
     if answer.status >= 300:
-        raise failure(answer.status, answer.reason, f"POST {path}")
+        raise to_sink_error(answer.status, answer.cause, f"POST {path}")
     return answer.read(_Answer, f"POST {path}")
 
 
-def _sort(writes: list[Write], answered: _Answer | Reason, outcomes: Outcomes) -> list[list[Write]]:
+def _sort(writes: list[BulkWrite], answered: _Answer | ErrorCause, outcomes: BulkResult) -> list[list[BulkWrite]]:
     """Sort the answer to a request, and return the writes that are to be sent again with nothing else under way."""
-    if isinstance(answered, Reason) and len(writes) > 1:
+    if isinstance(answered, ErrorCause) and len(writes) > 1:
         return _halves(writes) if answered.can_ever_fit is False else [writes]
     apart = []
     for write, item in _items(writes, answered):
@@ -198,13 +198,13 @@ def _sort(writes: list[Write], answered: _Answer | Reason, outcomes: Outcomes) -
     return apart
 
 
-def _halves(writes: list[Write]) -> list[list[Write]]:
+def _halves(writes: list[BulkWrite]) -> list[list[BulkWrite]]:
     half = len(writes) // 2
     return [writes[:half], writes[half:]]
 
 
-def _items(writes: Sequence[Write], answered: _Answer | Reason) -> list[tuple[Write, _Item]]:
-    if isinstance(answered, Reason):
+def _items(writes: Sequence[BulkWrite], answered: _Answer | ErrorCause) -> list[tuple[BulkWrite, _Item]]:
+    if isinstance(answered, ErrorCause):
         status = _TOO_LONG if answered.type == TOO_LONG else _TOO_MANY
         return [(write, _Item(status, error=answered)) for write in writes]
     return [(write, next(iter(named.values()))) for write, named in zip(writes, answered.items, strict=True)]
@@ -220,7 +220,7 @@ def _can_fit(item: _Item) -> bool | None:
     return item.error.can_ever_fit
 
 
-def _send_apart(cluster: Cluster, alias: str, writes: list[Write], outcomes: Outcomes) -> None:
+def _send_apart(cluster: EsClient, alias: str, writes: list[BulkWrite], outcomes: BulkResult) -> None:
     """Send writes that the cluster had no memory for, in ever smaller parts, until it takes or refuses each alone."""
     if outcomes.failed:
         # It has no memory for others either. The batch is repeated, and these writes are made anew.
@@ -229,13 +229,13 @@ def _send_apart(cluster: Cluster, alias: str, writes: list[Write], outcomes: Out
     if len(writes) == 1:
         _settle_alone(cluster, alias, writes, answered, outcomes)
         return
-    parts = _halves(writes) if isinstance(answered, Reason) else _sort(writes, answered, outcomes)
+    parts = _halves(writes) if isinstance(answered, ErrorCause) else _sort(writes, answered, outcomes)
     for part in parts:
         _send_apart(cluster, alias, part, outcomes)
 
 
 def _settle_alone(
-    cluster: Cluster, alias: str, alone: list[Write], answered: _Answer | Reason, outcomes: Outcomes
+    cluster: EsClient, alias: str, alone: list[BulkWrite], answered: _Answer | ErrorCause, outcomes: BulkResult
 ) -> None:
     """Decide whether one write, sent alone, is refused for what it is, or for what else the cluster has to do."""
     for attempt in range(1, _ATTEMPTS_ALONE + 1):
@@ -253,13 +253,13 @@ def _settle_alone(
     outcomes.refused.append(_refusal(write, item))
 
 
-def _takes_others(cluster: Cluster, alias: str) -> bool:
+def _takes_others(cluster: EsClient, alias: str) -> bool:
     """Whether the cluster has memory for the smallest write."""
     answered = _sent(cluster, alias, _PROBE)
-    return not isinstance(answered, Reason) and not any(
+    return not isinstance(answered, ErrorCause) and not any(
         item.error is not None for named in answered.items for item in named.values()
     )
 
 
-def _refusal(write: Write, item: _Item) -> Refusal:
-    return Refusal(write, item.status, item.error or Reason("no reason given"))
+def _refusal(write: BulkWrite, item: _Item) -> BulkFailure:
+    return BulkFailure(write, item.status, item.error or ErrorCause("no reason given"))

@@ -62,14 +62,14 @@ def connect(url: str, *, request_timeout_s: float) -> Elasticsearch:
     )
 
 
-class Reason(msgspec.Struct):
+class ErrorCause(msgspec.Struct):
     """What Elasticsearch says of a failure. Its texts may quote a document, so only parts that cannot are passed on."""
 
     type: str
     reason: str | None = None
 
     @property
-    def is_of_index(self) -> bool:
+    def is_missing_index(self) -> bool:
         """Whether the index is missing or closed, rather than the request wrong."""
         return self.type in _MISSING
 
@@ -102,10 +102,10 @@ class Reason(msgspec.Struct):
 
 
 class _Refusal(msgspec.Struct):
-    error: Reason | str
+    error: ErrorCause | str
 
 
-def failure(status: int, reason: Reason, subject: str) -> SinkError:
+def to_sink_error(status: int, reason: ErrorCause, subject: str) -> SinkError:
     """The sink's own error for a request, or one item of a bulk request, that Elasticsearch refused.
 
     Args:
@@ -113,7 +113,7 @@ def failure(status: int, reason: Reason, subject: str) -> SinkError:
         subject: what was asked for, such as the id of a document; never its content.
     """
     words = f"{subject}: {status} {reason}"
-    if reason.is_of_index:
+    if reason.is_missing_index:
         return GenerationMissing(words)
     if remedy := _remedy_of_block(status, reason):
         return StoreBlocked(words, remedy)
@@ -122,7 +122,7 @@ def failure(status: int, reason: Reason, subject: str) -> SinkError:
     return StoreUnavailable(words)
 
 
-def _remedy_of_block(status: int, reason: Reason) -> str | None:
+def _remedy_of_block(status: int, reason: ErrorCause) -> str | None:
     """The remedy of a refusal that concerns the cluster, the index or the user; None where the request is at fault."""
     text = reason.reason or ""
     if reason.type == "cluster_block_exception":
@@ -159,7 +159,7 @@ def _remedy_of_block(status: int, reason: Reason) -> str | None:
     return None
 
 
-class AnswerUnreadable(SinkError):
+class UnreadableResponse(SinkError):
     """A document holds JSON that Elasticsearch gives back, and that cannot be read: half a surrogate pair."""
 
     remedy = "Run `readmodels replay elasticsearch --execute`: the new generation keeps such a value as text."
@@ -174,7 +174,7 @@ def _is_whole(body: bytes) -> bool:
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """An HTTP status, and the body that came with it."""
 
     status: int
@@ -184,7 +184,7 @@ class Answer:
         """What the body says.
 
         Raises:
-            AnswerUnreadable: it is whole, but holds JSON that cannot be read; asking again would not help.
+            UnreadableResponse: it is whole, but holds JSON that cannot be read; asking again would not help.
             StoreUnavailable: it is not of that form. A connection that is cut within the headers of an answer, before
                 the length of the body was told, looks like a success without a body to the client.
         """
@@ -192,19 +192,19 @@ class Answer:
             return msgspec.json.decode(self.body, type=form)
         except msgspec.MsgspecError as error:
             if not isinstance(error, msgspec.ValidationError) and _is_whole(self.body):
-                raise AnswerUnreadable(
+                raise UnreadableResponse(
                     f"{subject}: {self.status}, but a document in the answer is unreadable"
                 ) from error
             raise StoreUnavailable(f"{subject}: {self.status}, but the answer is cut or of an unknown form") from error
 
     @property
-    def reason(self) -> Reason:
+    def cause(self) -> ErrorCause:
         """Why the request was refused."""
         try:
             error = msgspec.json.decode(self.body, type=_Refusal).error
         except msgspec.MsgspecError:
-            return Reason("answer of an unknown form")
-        return error if isinstance(error, Reason) else Reason("refused", error)
+            return ErrorCause("answer of an unknown form")
+        return error if isinstance(error, ErrorCause) else ErrorCause("refused", error)
 
 
 class _Http(msgspec.Struct):
@@ -219,7 +219,7 @@ class _Nodes(msgspec.Struct):
     nodes: dict[str, _Node]
 
 
-class Cluster:
+class EsClient:
     """Requests over one open client.
 
     Args:
@@ -232,15 +232,17 @@ class Cluster:
         )
 
     @cached_property
-    def longest_request_bytes(self) -> int:
+    def max_request_bytes(self) -> int:
         """The longest request that every node takes; a longer one would only see its connection cut."""
-        answer = self.answer("GET", "/_nodes/http")
+        answer = self.request_raw("GET", "/_nodes/http")
         if answer.status >= 300:
             return _LONGEST_REQUEST_BYTES
         nodes = answer.read(_Nodes, "GET /_nodes/http").nodes.values()
         return min((node.http.max_content_length_in_bytes for node in nodes), default=_LONGEST_REQUEST_BYTES)
 
-    def answer(self, method: str, path: str, body: object = None, params: Mapping[str, object] | None = None) -> Answer:
+    def request_raw(
+        self, method: str, path: str, body: object = None, params: Mapping[str, object] | None = None
+    ) -> Response:
         """Send one request, and return the answer whatever its status.
 
         Args:
@@ -259,9 +261,9 @@ class Cluster:
             raise StoreUnavailable(f"{method} {path}: {type(error).__name__}") from error
         if not isinstance(answered.body, bytes):
             raise TypeError("the client parses answers, and so rounds numbers: open it with `connect`")
-        return Answer(answered.meta.status, answered.body)
+        return Response(answered.meta.status, answered.body)
 
-    def ask(
+    def request(
         self,
         method: str,
         path: str,
@@ -276,7 +278,7 @@ class Cluster:
             GenerationMissing: the index is not there.
             MutationRejected: the request was refused for good.
         """
-        answered = self.answer(method, path, body, params)
+        answered = self.request_raw(method, path, body, params)
         if answered.status >= 300:
-            raise failure(answered.status, answered.reason, f"{method} {path}")
+            raise to_sink_error(answered.status, answered.cause, f"{method} {path}")
         return answered.read(answer, f"{method} {path}")

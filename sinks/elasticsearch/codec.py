@@ -34,10 +34,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from sinks.elasticsearch.json_fallback import is_unreadable, shelter
-from sinks.elasticsearch.mapping import OURS
+from sinks.elasticsearch.json_fallback import is_unreadable, stringify_columns
+from sinks.elasticsearch.mapping import METADATA_FIELD
 from sinks.elasticsearch.register_text import (
-    Images,
+    ImageTexts,
     Texts,
     has_image,
     has_images,
@@ -47,8 +47,8 @@ from sinks.elasticsearch.register_text import (
     with_image,
 )
 from sinks.ordering.document import Parts, render
-from sinks.ordering.register import NOTHING, Change, Register
-from sinks.pg_type import parse
+from sinks.ordering.register import EMPTY_REGISTER, Change, Register
+from sinks.pg_type import parse_pg_type
 from sinks.shape import ROOT, DocumentShape, collection_of
 
 VISIBLE = "visible"
@@ -59,10 +59,10 @@ has refused."""
 
 DOCUMENTS = (VISIBLE, HIDDEN, REJECTED)
 
-RESERVED = f"{OURS}:"
+RESERVED = f"{METADATA_FIELD}:"
 """How the ids of what is not a document begin."""
 
-_REJECTED_SOURCE = b'{"%b":{"kind":"%b"' % (OURS.encode(), REJECTED.encode())
+_REJECTED_SOURCE = b'{"%b":{"kind":"%b"' % (METADATA_FIELD.encode(), REJECTED.encode())
 
 _HASHED = f"{RESERVED}key:"
 
@@ -70,7 +70,7 @@ _LONGEST_ID = 512
 """Bytes that Elasticsearch takes as an id."""
 
 
-class Refused(msgspec.Struct, frozen=True):
+class RefusedDocument(msgspec.Struct, frozen=True):
     """Why, and since when, the index refuses a document.
 
     Args:
@@ -82,24 +82,24 @@ class Refused(msgspec.Struct, frozen=True):
     at: str
 
 
-class _Kept(msgspec.Struct, omit_defaults=True):
+class _Metadata(msgspec.Struct, omit_defaults=True):
     kind: str
     registers: Texts = []
-    images: Images | None = None
-    rejection: Refused | None = None
+    images: ImageTexts | None = None
+    rejection: RefusedDocument | None = None
     packed: list[str] = []
 
 
 class _Rejected(msgspec.Struct):
-    rejection: Refused
+    rejection: RefusedDocument
 
 
 class _Packed(msgspec.Struct):
     registers: Texts
-    images: Images
+    images: ImageTexts
 
 
-class Reading(NamedTuple):
+class DecodedDocument(NamedTuple):
     """What is known of a stored document.
 
     Args:
@@ -109,15 +109,15 @@ class Reading(NamedTuple):
 
     parts: Parts
     is_damaged: bool = False
-    refused: Refused | None = None
+    refused: RefusedDocument | None = None
 
 
-_NO_IMAGES = Images()
+_NO_IMAGES = ImageTexts()
 _UNREADABLE = (msgspec.MsgspecError, LookupError, ValueError, zlib.error)
 
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _items = msgspec.json.Decoder(list[msgspec.Raw])
-_kept = msgspec.json.Decoder(_Kept)
+_kept = msgspec.json.Decoder(_Metadata)
 _rejected = msgspec.json.Decoder(dict[str, _Rejected])
 _packed = msgspec.json.Decoder(_Packed)
 
@@ -125,7 +125,7 @@ _PIECE = 2**20
 """Characters; Elasticsearch's parser refuses a string of more than some ten million."""
 
 
-def id_of(key: str) -> str:
+def document_id(key: str) -> str:
     """The id of the document with this key: the key itself, so that a reader can ask for it.
 
     A key that is empty, longer than an id may be, or begins as the sink's own ids do, is hashed.
@@ -145,12 +145,12 @@ def is_rejected(source: bytes) -> bool:
     return source.startswith(_REJECTED_SOURCE)
 
 
-def refused_of(source: bytes) -> Refused:
+def refused_document(source: bytes) -> RefusedDocument:
     """Read why a rejected document was refused, of a source that may be without the rest."""
-    return _rejected.decode(source)[OURS].rejection
+    return _rejected.decode(source)[METADATA_FIELD].rejection
 
 
-class DocumentFormat:
+class DocumentCodec:
     """Documents of one shape, to and from their `_source`."""
 
     def __init__(self, shape: DocumentShape) -> None:
@@ -158,53 +158,53 @@ class DocumentFormat:
         tables = {ROOT: shape.columns, **shape.collections}
         self._json = {name: _json_columns(columns) for name, columns in tables.items()}
 
-    def write(self, parts: Parts) -> bytes:
+    def encode(self, parts: Parts) -> bytes:
         """Write what is known of a document as one line of JSON."""
         content = render(parts, self._shape)
         if content is not None and is_unreadable(content):
             return self._write_sheltered(parts)
         return _line(content, parts, _shown(parts))
 
-    def write_sheltered(self, source: bytes) -> bytes | None:
+    def encode_json_as_text(self, source: bytes) -> bytes | None:
         """Write a document again, with its JSON columns as text; None where that would change nothing."""
-        written = self._write_sheltered(self.read(source).parts)
+        written = self._write_sheltered(self.decode(source).parts)
         return None if written == source else written
 
-    def write_rejected(self, parts: Parts, refused: Refused, longest_bytes: int | None = None) -> bytes:
+    def encode_rejected(self, parts: Parts, refused: RefusedDocument, longest_bytes: int | None = None) -> bytes:
         """Write what stands in the place of a document that the index refuses.
 
         Args:
             longest_bytes: of all images together, above which the longest are left out; None for no limit.
         """
-        registers, images = _texts_of(parts), Images()
+        registers, images = _texts_of(parts), ImageTexts()
         left_bytes = longest_bytes
         for size, side, part, image in sorted(lengths_of_images(parts), key=itemgetter(0)):
             if left_bytes is None or (left_bytes := left_bytes - size) >= 0:
                 getattr(images, side).append((part, image))
         packed = b64encode(zlib.compress(msgspec.json.encode(_Packed(registers, images)), level=1)).decode()
         pieces = [packed[first : first + _PIECE] for first in range(0, len(packed), _PIECE)]
-        return msgspec.json.encode({OURS: _Kept(REJECTED, rejection=refused, packed=pieces)})
+        return msgspec.json.encode({METADATA_FIELD: _Metadata(REJECTED, rejection=refused, packed=pieces)})
 
-    def read(self, source: bytes) -> Reading:
-        """Read what `write` or `write_rejected` wrote, or what somebody else has made of it."""
+    def decode(self, source: bytes) -> DecodedDocument:
+        """Read what `write` or `encode_rejected` wrote, or what somebody else has made of it."""
         try:
             fields = _fields.decode(source)
-            kept = _kept.decode(fields.pop(OURS))
+            kept = _kept.decode(fields.pop(METADATA_FIELD))
             if kept.rejection is not None:
                 packed = _packed.decode(zlib.decompress(b64decode("".join(kept.packed))))
-                return Reading(registers_of(packed.registers, packed.images), refused=kept.rejection)
+                return DecodedDocument(registers_of(packed.registers, packed.images), refused=kept.rejection)
             known = registers_of(kept.registers, kept.images or _NO_IMAGES)
         except _UNREADABLE:
-            return Reading({}, is_damaged=True)
+            return DecodedDocument({}, is_damaged=True)
         if kept.kind != VISIBLE:
-            return _whole(known, is_damaged=False)
+            return _without_missing_images(known, is_damaged=False)
         seen = self._images(fields)
         expected = Counter(collection_of(part) for part, register in known.items() if register.is_alive)
         aligned = {name: iter(images) for name, images in seen.items() if len(images) == expected[name]}
         for part, register in known.items():
             if register.is_alive and (images := aligned.get(collection_of(part))) is not None:
                 known[part] = with_image(register, next(images))
-        return _whole(known, is_damaged=len(aligned) < len(seen) or not expected.keys() <= seen.keys())
+        return _without_missing_images(known, is_damaged=len(aligned) < len(seen) or not expected.keys() <= seen.keys())
 
     def _images(self, fields: dict[str, msgspec.Raw]) -> dict[str, list[str]]:
         """What readers see: the root's image, and per collection those of its living parts, in order of part."""
@@ -214,14 +214,14 @@ class DocumentFormat:
 
     def _write_sheltered(self, parts: Parts) -> bytes:
         sheltered = {part: self._sheltered(part, register) for part, register in parts.items()}
-        exact = {part: change for part, change in _shown(parts).items() if sheltered[part].shown is change}
+        exact = {part: change for part, change in _shown(parts).items() if sheltered[part].visible is change}
         return _line(render(sheltered, self._shape), parts, exact)
 
     def _sheltered(self, part: str, register: Register) -> Register:
-        shown, columns = register.shown, self._json[collection_of(part)]
+        shown, columns = register.visible, self._json[collection_of(part)]
         if shown is None or shown.deleted or not columns:
             return register
-        image = shelter(str(shown.image), columns)
+        image = stringify_columns(str(shown.image), columns)
         return register if image == shown.image else Register(shown._replace(image=image))
 
 
@@ -238,13 +238,13 @@ def _line(content: str | None, parts: Parts, exact: Mapping[str, Change | None])
         for side, change in ((streamed, register.streamed), (snapshot, register.snapshot)):
             if change is not None and not change.deleted and change is not seen.get(part):
                 side.append((part, str(change.image)))
-    images = Images(streamed, snapshot) if streamed or snapshot else None
-    kept = msgspec.json.encode(_Kept(HIDDEN if content is None else VISIBLE, _texts_of(parts), images))
+    images = ImageTexts(streamed, snapshot) if streamed or snapshot else None
+    kept = msgspec.json.encode(_Metadata(HIDDEN if content is None else VISIBLE, _texts_of(parts), images))
     if content is None:
-        return b'{"%b":%b}' % (OURS.encode(), kept)
+        return b'{"%b":%b}' % (METADATA_FIELD.encode(), kept)
     # A line break outside a string is only space in JSON, but would end the line in a bulk request.
     line = content.replace("\n", " ") if "\n" in content else content
-    return b'%b,"%b":%b}' % (line[:-1].encode(), OURS.encode(), kept)
+    return b'%b,"%b":%b}' % (line[:-1].encode(), METADATA_FIELD.encode(), kept)
 
 
 def _texts_of(parts: Parts) -> Texts:
@@ -252,18 +252,20 @@ def _texts_of(parts: Parts) -> Texts:
 
 
 def _shown(parts: Parts) -> dict[str, Change | None]:
-    return {part: register.shown for part, register in parts.items()}
+    return {part: register.visible for part, register in parts.items()}
 
 
-def _whole(known: Parts, *, is_damaged: bool) -> Reading:
+def _without_missing_images(known: Parts, *, is_damaged: bool) -> DecodedDocument:
     """The registers, without the changes whose images are missing."""
     if not is_damaged and all(map(has_images, known.values())):
-        return Reading(known)
+        return DecodedDocument(known)
     rest = {
         part: Register(*(change if change is None or has_image(change) else None for change in register))
         for part, register in known.items()
     }
-    return Reading({part: register for part, register in rest.items() if register != NOTHING}, is_damaged=True)
+    return DecodedDocument(
+        {part: register for part, register in rest.items() if register != EMPTY_REGISTER}, is_damaged=True
+    )
 
 
 def _texts(array: msgspec.Raw) -> list[str]:
@@ -279,4 +281,4 @@ def _name(name: str) -> str:
 
 
 def _json_columns(columns: Mapping[str, str]) -> tuple[str, ...]:
-    return tuple(name for name, text in columns.items() if parse(text).name in ("json", "jsonb"))
+    return tuple(name for name, text in columns.items() if parse_pg_type(text).name in ("json", "jsonb"))

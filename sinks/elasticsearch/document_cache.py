@@ -8,7 +8,7 @@ _OVERHEAD_BYTES = 300
 """What one entry takes beside its source: its objects, and its place in the dictionary."""
 
 
-class Stored(msgspec.Struct, frozen=True, gc=False):
+class VersionedSource(msgspec.Struct, frozen=True, gc=False):
     """A document's `_source`, and the pair by which Elasticsearch tells whether it has changed since.
 
     Unseen by the garbage collector: with hundreds of thousands of them it took a fifth of the worker's time.
@@ -19,7 +19,7 @@ class Stored(msgspec.Struct, frozen=True, gc=False):
     primary_term: int
 
 
-class Memory:
+class DocumentCache:
     """The documents seen last, up to a limit. Nothing rests on it: a stale entry only meets a conflict.
 
     Args:
@@ -29,13 +29,13 @@ class Memory:
     def __init__(self, limit_bytes: int) -> None:
         self._limit_bytes = limit_bytes
         self._size_bytes = 0
-        self._held: dict[str, Stored] = {}
+        self._held: dict[str, VersionedSource] = {}
 
-    def get(self, id_: str) -> Stored | None:
+    def get(self, id_: str) -> VersionedSource | None:
         """What was last seen of a document."""
         return self._held.get(id_)
 
-    def keep(self, id_: str, stored: Stored) -> None:
+    def put(self, id_: str, stored: VersionedSource) -> None:
         """Remember a document as the one seen last."""
         self.forget(id_)
         self._held[id_] = stored

@@ -29,7 +29,7 @@ _LOW = range(0xDC00, 0xE000)
 
 def is_unreadable(image: str) -> bool:
     """Whether a parser on the way of this JSON text would refuse it."""
-    return is_too_deep(image) or has_half_pair(image)
+    return exceeds_nesting_limit(image) or has_half_pair(image)
 
 
 def has_half_pair(image: str) -> bool:
@@ -51,7 +51,7 @@ def has_half_pair(image: str) -> bool:
     return awaited >= 0
 
 
-def is_too_deep(image: str) -> bool:
+def exceeds_nesting_limit(image: str) -> bool:
     """Whether JSON text is nested too deeply for the parsers on its way."""
     if image.count("[") + image.count("{") <= _DEEPEST:
         return False
@@ -62,7 +62,7 @@ def is_too_deep(image: str) -> bool:
     return deepest > _DEEPEST
 
 
-def shelter(image: str, columns: Collection[str]) -> str:
+def stringify_columns(image: str, columns: Collection[str]) -> str:
     """Write the values of some columns as strings that hold their JSON text.
 
     Args:
@@ -70,7 +70,8 @@ def shelter(image: str, columns: Collection[str]) -> str:
         columns: the names whose values to write so; null stays null, and a string that parsers read stays itself.
     """
     members = [
-        f"{name}:{_as_string(value) if json.loads(name) in columns else value}" for name, value in _members(image)
+        f"{name}:{_as_string(value) if json.loads(name) in columns else value}"
+        for name, value in _object_members(image)
     ]
     return "{" + ",".join(members) + "}"
 
@@ -80,14 +81,14 @@ def _as_string(value: str) -> str:
     return value if is_plain else f'"{value.translate(_ESCAPED)}"'
 
 
-def _members(image: str) -> Iterator[tuple[str, str]]:
+def _object_members(image: str) -> Iterator[tuple[str, str]]:
     """Take a JSON object apart into the texts of its names and values, however deep and strange the values are."""
     depth, start, name = 0, 0, ""
     for token in _TOKEN.finditer(image):
-        _, opening, closing, mark = token.groups()
-        if depth == 1 and mark == ":":
+        _, opening, closing, watermark = token.groups()
+        if depth == 1 and watermark == ":":
             name, start = image[start : token.start()].strip(), token.end()
-        elif depth == 1 and name and (mark or closing):
+        elif depth == 1 and name and (watermark or closing):
             yield name, image[start : token.start()].strip()
             name, start = "", token.end()
         if opening:

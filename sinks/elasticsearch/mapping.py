@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from sinks.errors import SinkError
-from sinks.pg_type import parse
+from sinks.pg_type import parse_pg_type
 from sinks.shape import DocumentShape
 
-OURS = "readmodels"
+METADATA_FIELD = "readmodels"
 """The field that holds what the sink keeps of a document beside its content."""
 
 Properties = dict[str, dict[str, Any]]
@@ -31,7 +31,7 @@ _KEPT_ONLY: dict[str, Any] = {"type": "object", "enabled": False}
 _KEPT_OF_OURS = ("registers", "images", "rejection", "packed", "progress", "shards", "fences", "applied")
 
 OWN_FIELDS: Properties = {
-    OURS: {
+    METADATA_FIELD: {
         "dynamic": "strict",
         "properties": {"kind": {"type": "keyword"}, **dict.fromkeys(_KEPT_OF_OURS, _KEPT_ONLY)},
     }
@@ -61,7 +61,7 @@ _METADATA = frozenset(
 )
 
 
-class ShapeRefused(SinkError):
+class InvalidMapping(SinkError):
     """An index cannot hold a document of this shape."""
 
     remedy = (
@@ -76,48 +76,48 @@ class IndexSettings:
 
     Args:
         prefix: how the names of all indices and aliases begin, where several installations share a cluster.
-        shards: primary shards; fixed for the life of an index.
+        topic_partitions: primary shards; fixed for the life of an index.
         replicas: copies of every shard, or None for one as soon as a second node can hold it. A write is acknowledged
             by the primary, and reaches the copies before the answer.
     """
 
     prefix: str = ""
-    shards: int = 1
+    topic_partitions: int = 1
     replicas: int | None = None
 
-    def of_complete(self) -> dict[str, Any]:
+    def serving_settings(self) -> dict[str, Any]:
         """The settings of an index that is searched, as Elasticsearch takes them; None is its own default."""
         if self.replicas is None:
             return {"auto_expand_replicas": "0-1", "refresh_interval": None}
         return {"auto_expand_replicas": "false", "number_of_replicas": self.replicas, "refresh_interval": None}
 
 
-OF_BUILDING: Mapping[str, Any] = {
+BULK_LOAD_SETTINGS: Mapping[str, Any] = {
     "auto_expand_replicas": "false",
     "number_of_replicas": 0,
     "refresh_interval": "-1",
 }
-"""The settings of an index that is filled and not searched; `IndexSettings.of_complete` takes each of them back."""
+"""Settings of an index that is filled and not searched. `IndexSettings.serving_settings` takes each of them back."""
 
-OF_SHOWN_WHILE_BUILDING: Mapping[str, Any] = {"refresh_interval": "5s"}
+SERVED_BULK_LOAD_SETTINGS: Mapping[str, Any] = {"refresh_interval": "5s"}
 """What changes where readers search it all the same: how soon they find what was written."""
 
 
-def index_of(shape: DocumentShape, settings: IndexSettings, *, is_complete: bool = True) -> dict[str, Any]:
+def index_body(shape: DocumentShape, settings: IndexSettings, *, is_complete: bool = True) -> dict[str, Any]:
     """Settings and mappings of an index for documents of one shape.
 
     Args:
         is_complete: whether it is searched, or only filled for now.
 
     Raises:
-        ShapeRefused: a name of the shape cannot be the name of a field.
+        InvalidMapping: a name of the shape cannot be the name of a field.
     """
     fields = 3 * (len(shape.columns) + sum(2 * len(columns) + 1 for columns in shape.collections.values()))
     return {
         "settings": {
             "index": {
-                "number_of_shards": settings.shards,
-                **(settings.of_complete() if is_complete else OF_BUILDING),
+                "number_of_shards": settings.topic_partitions,
+                **(settings.serving_settings() if is_complete else BULK_LOAD_SETTINGS),
                 # An acknowledged write must survive a crash: progress rests on it.
                 "translog": {"durability": "request"},
                 # A table may have up to 1,600 columns, and an order more than the default of 10,000 items.
@@ -129,9 +129,9 @@ def index_of(shape: DocumentShape, settings: IndexSettings, *, is_complete: bool
 
 
 def _document(shape: DocumentShape) -> Properties:
-    taken = {*shape.columns} & {*shape.collections} | {OURS} & {*shape.columns, *shape.collections}
+    taken = {*shape.columns} & {*shape.collections} | {METADATA_FIELD} & {*shape.columns, *shape.collections}
     if taken:
-        raise ShapeRefused(f"document {shape.name!r} needs these names twice: {', '.join(sorted(taken))}")
+        raise InvalidMapping(f"document {shape.name!r} needs these names twice: {', '.join(sorted(taken))}")
     return {
         **_columns(shape.columns, shape.name),
         **{name: _collection(columns, shape.name) for name, columns in shape.collections.items()},
@@ -150,5 +150,5 @@ def _columns(columns: Mapping[str, str], document: str) -> Properties:
     for name in columns:
         # Elasticsearch would read a dot as a path of objects.
         if "." in name or not name.strip() or name in _METADATA:
-            raise ShapeRefused(f"document {document!r}: {name!r} cannot be the name of a field")
-    return {name: _FIELDS.get(parse(text).name, _TERM) for name, text in columns.items()}
+            raise InvalidMapping(f"document {document!r}: {name!r} cannot be the name of a field")
+    return {name: _FIELDS.get(parse_pg_type(text).name, _TERM) for name, text in columns.items()}

@@ -9,34 +9,34 @@ from typing import Any
 
 import msgspec
 
-from sinks.elasticsearch.client import Cluster
-from sinks.elasticsearch.mapping import OURS
-from sinks.generation import UNKNOWN, Record, readable
+from sinks.elasticsearch.client import EsClient
+from sinks.elasticsearch.mapping import METADATA_FIELD
+from sinks.generation import NO_METADATA, GenerationMetadata, readable
 
 
 class _Mappings(msgspec.Struct, rename={"meta": "_meta"}):
     meta: dict[str, str] = {}
 
 
-class IndexWithRecord(msgspec.Struct):
+class IndexWithMetadata(msgspec.Struct):
     """What an index answers of its mapping: the metadata only."""
 
     mappings: _Mappings
 
 
-def meta(record: Record) -> dict[str, Any]:
+def to_meta(record: GenerationMetadata) -> dict[str, Any]:
     """What a mapping has of a record."""
-    return {"_meta": {OURS: record.to_json()}}
+    return {"_meta": {METADATA_FIELD: record.to_json()}}
 
 
-def records(cluster: Cluster, pattern: str) -> dict[str, Record]:
+def read_generations(cluster: EsClient, pattern: str) -> dict[str, GenerationMetadata]:
     """The records of the indices of a pattern, by the name of the index."""
     params = {"expand_wildcards": "all"}
-    found = cluster.ask("GET", f"/{pattern}/_mapping", dict[str, IndexWithRecord], params=params)
-    return {name: record_of(index) for name, index in found.items()}
+    found = cluster.request("GET", f"/{pattern}/_mapping", dict[str, IndexWithMetadata], params=params)
+    return {name: read_generation_metadata(index) for name, index in found.items()}
 
 
-def record_of(index: IndexWithRecord) -> Record:
-    """The record in the metadata of an index; `UNKNOWN` where it has none."""
+def read_generation_metadata(index: IndexWithMetadata) -> GenerationMetadata:
+    """The record in the metadata of an index; `NO_METADATA` where it has none."""
     held = index.mappings.meta
-    return readable(held[OURS]) if OURS in held else UNKNOWN
+    return readable(held[METADATA_FIELD]) if METADATA_FIELD in held else NO_METADATA

@@ -14,13 +14,13 @@ from collections.abc import Iterator
 import msgspec
 
 from sinks.ordering.document import Parts
-from sinks.ordering.register import NOTHING, Change, Register
-from sinks.ordering.version_text import decode, encode
+from sinks.ordering.register import EMPTY_REGISTER, Change, Register
+from sinks.ordering.version_text import decode_version, encode_version
 
 Texts = dict[str, str] | list[tuple[str, str]]
 
 
-class Images(msgspec.Struct, omit_defaults=True):
+class ImageTexts(msgspec.Struct, omit_defaults=True):
     """Images that readers do not see as they are, as text."""
 
     streamed: Texts = []
@@ -35,7 +35,7 @@ def lacks_images(parts: Parts) -> bool:
 def with_images_of(incoming: Parts, known: Parts) -> Parts:
     """What is known, without the changes that lack the image which the same change has among the incoming ones."""
     return {
-        part: Register(*map(_unless_repeated, register, incoming.get(part, NOTHING)))
+        part: Register(*map(_unless_repeated, register, incoming.get(part, EMPTY_REGISTER)))
         if not has_images(register)
         else register
         for part, register in known.items()
@@ -57,7 +57,7 @@ def lengths_of_images(parts: Parts) -> Iterator[tuple[int, str, str, str]]:
                 yield len(text), side, part, text
 
 
-def registers_of(texts: Texts, images: Images) -> Parts:
+def registers_of(texts: Texts, images: ImageTexts) -> Parts:
     """Read the registers of a document, with the images that are kept beside them."""
     streamed, snapshot = dict(images.streamed), dict(images.snapshot)
     return {part: _register(text, streamed.get(part), snapshot.get(part)) for part, text in sorted(dict(texts).items())}
@@ -66,15 +66,15 @@ def registers_of(texts: Texts, images: Images) -> Parts:
 def text_of(register: Register) -> str:
     """Write a register."""
     streamed, snapshot = register
-    text = "" if streamed is None else encode(streamed)
-    return text if snapshot is None else f"{text}|{encode(snapshot)}"
+    text = "" if streamed is None else encode_version(streamed)
+    return text if snapshot is None else f"{text}|{encode_version(snapshot)}"
 
 
 def _register(text: str, streamed_image: str | None, snapshot_image: str | None) -> Register:
     streamed, _, snapshot = text.partition("|")
     return Register(
-        decode(streamed, streamed_image) if streamed else None,
-        decode(snapshot, snapshot_image) if snapshot else None,
+        decode_version(streamed, streamed_image) if streamed else None,
+        decode_version(snapshot, snapshot_image) if snapshot else None,
     )
 
 
@@ -91,7 +91,7 @@ def has_image(change: Change) -> bool:
 
 def with_image(register: Register, image: str) -> Register:
     """The register, with the image that readers see where it has none of its own."""
-    shown = register.shown
+    shown = register.visible
     if shown is None or shown.image is not None:
         return register
     change = Change(*shown[:-1], image)

@@ -13,17 +13,17 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 import structlog
 
-from sinks.elasticsearch.client import Cluster
-from sinks.elasticsearch.document_cache import Stored
-from sinks.elasticsearch.mapping import OURS
+from sinks.elasticsearch.client import EsClient
+from sinks.elasticsearch.document_cache import VersionedSource
+from sinks.elasticsearch.mapping import METADATA_FIELD
 from sinks.errors import SinkError, StoreUnavailable
 
 log = structlog.get_logger()
 
-MOST_HITS = 5_000
+MAX_HITS = 5_000
 """Documents of one answer; an index refuses searches for more than 10,000 (`index.max_result_window`)."""
 
-REJECTION = f"{OURS}.rejection"
+REJECTION = f"{METADATA_FIELD}.rejection"
 """The field that says why a document was refused."""
 
 _FIRST_HITS = 200
@@ -42,9 +42,9 @@ class Hit(msgspec.Struct, rename={"id": "_id", "seq_no": "_seq_no", "term": "_pr
     sort: list[int] = []
 
     @property
-    def stored(self) -> Stored:
+    def stored(self) -> VersionedSource:
         """The document as the sink remembers it."""
-        return Stored(bytes(self.source), self.seq_no, self.term)
+        return VersionedSource(bytes(self.source), self.seq_no, self.term)
 
 
 class _Hits(msgspec.Struct):
@@ -81,7 +81,7 @@ class _Counted(msgspec.Struct, rename={"shards": "_shards"}):
     shards: _Shards
 
 
-Answer = TypeVar("Answer", bound=_Sharded)
+ScanResponse = TypeVar("ScanResponse", bound=_Sharded)
 
 
 @dataclass
@@ -90,18 +90,18 @@ class AnswerSize:
 
     documents: int = _FIRST_HITS
 
-    def took(self, documents: int, size_bytes: int) -> None:
+    def record(self, documents: int, size_bytes: int) -> None:
         """Learn from an answer."""
         affordable = _ANSWER_BYTES * documents // max(size_bytes, 1)
-        self.documents = max(1, min(affordable, 4 * self.documents, MOST_HITS))
+        self.documents = max(1, min(affordable, 4 * self.documents, MAX_HITS))
 
 
-def of_kind(*kinds: str) -> dict[str, Any]:
+def kind_query(*kinds: str) -> dict[str, Any]:
     """A query for some kinds of documents (`visible`, `hidden`, `progress`, `fences`)."""
-    return {"terms": {f"{OURS}.kind": kinds}}
+    return {"terms": {f"{METADATA_FIELD}.kind": kinds}}
 
 
-def scan(cluster: Cluster, index: str, query: dict[str, Any] | None = None) -> Iterator[list[Hit]]:
+def scan(cluster: EsClient, index: str, query: dict[str, Any] | None = None) -> Iterator[list[Hit]]:
     """Find everything that was acknowledged before the call, in pages of one point in time.
 
     Args:
@@ -114,7 +114,7 @@ def scan(cluster: Cluster, index: str, query: dict[str, Any] | None = None) -> I
     """
     refresh(cluster, index)
     kept = {"keep_alive": _SCAN_KEPT_FOR}
-    moment = _whole(cluster.ask("POST", f"/{index}/_pit", _PointInTime, params=kept), index).id
+    moment = _require_all_shards(cluster.request("POST", f"/{index}/_pit", _PointInTime, params=kept), index).id
     size = AnswerSize()
     wanted: dict[str, Any] = {"query": query} if query else {}
     try:
@@ -131,7 +131,7 @@ def scan(cluster: Cluster, index: str, query: dict[str, Any] | None = None) -> I
             hits = found.hits.hits
             if not hits:
                 return
-            size.took(len(hits), sum(len(bytes(hit.source)) for hit in hits))
+            size.record(len(hits), sum(len(bytes(hit.source)) for hit in hits))
             yield hits
             moment, wanted["search_after"] = found.pit_id or moment, hits[-1].sort
     finally:
@@ -139,7 +139,7 @@ def scan(cluster: Cluster, index: str, query: dict[str, Any] | None = None) -> I
 
 
 def by_id(
-    cluster: Cluster,
+    cluster: EsClient,
     index: str,
     ids: Sequence[str],
     query: dict[str, Any] | None = None,
@@ -167,10 +167,10 @@ def by_id(
         hits = _searched(cluster, f"/{index}/_search", search, index).hits.hits
         yield from hits
         first += len(some)
-        size.took(len(some), sum(len(bytes(hit.source)) for hit in hits))
+        size.record(len(some), sum(len(bytes(hit.source)) for hit in hits))
 
 
-def first(cluster: Cluster, index: str, query: dict[str, Any], fields: Sequence[str], limit: int) -> list[Hit]:
+def first(cluster: EsClient, index: str, query: dict[str, Any], fields: Sequence[str], limit: int) -> list[Hit]:
     """Find some documents, with these fields of each.
 
     Raises:
@@ -181,44 +181,44 @@ def first(cluster: Cluster, index: str, query: dict[str, Any], fields: Sequence[
     return _searched(cluster, f"/{index}/_search", search, index).hits.hits
 
 
-def count(cluster: Cluster, index: str, query: dict[str, Any]) -> int:
+def count(cluster: EsClient, index: str, query: dict[str, Any]) -> int:
     """Count what a search would find.
 
     Raises:
         StoreUnavailable: a shard cannot serve now.
         GenerationMissing: the index is not there.
     """
-    return _whole(cluster.ask("POST", f"/{index}/_count", _Counted, {"query": query}), index).count
+    return _require_all_shards(cluster.request("POST", f"/{index}/_count", _Counted, {"query": query}), index).count
 
 
-def refresh(cluster: Cluster, index: str) -> None:
+def refresh(cluster: EsClient, index: str) -> None:
     """Make everything that was acknowledged visible to searches.
 
     Raises:
         StoreUnavailable: a shard does not answer.
         GenerationMissing: the index is not there.
     """
-    _whole(cluster.ask("POST", f"/{index}/_refresh", _Refreshed), index)
+    _require_all_shards(cluster.request("POST", f"/{index}/_refresh", _Refreshed), index)
 
 
-def _searched(cluster: Cluster, path: str, search: dict[str, Any], index: str) -> _Found:
-    found = _whole(cluster.ask("POST", path, _Found, search, _WHOLE), index)
+def _searched(cluster: EsClient, path: str, search: dict[str, Any], index: str) -> _Found:
+    found = _require_all_shards(cluster.request("POST", path, _Found, search, _WHOLE), index)
     if found.timed_out:
         raise StoreUnavailable(f"{index}: a search ended before every shard had answered")
     return found
 
 
-def _whole(answer: Answer, index: str) -> Answer:
+def _require_all_shards(answer: ScanResponse, index: str) -> ScanResponse:
     """The answer, if every shard took part in it."""
     if answer.shards.failed:
         raise StoreUnavailable(f"{index}: {answer.shards.failed} shards failed")
     return answer
 
 
-def _close(cluster: Cluster, moment: str) -> None:
+def _close(cluster: EsClient, moment: str) -> None:
     """End a point in time. Where that fails, it ends by itself, and what the scan met is not hidden by it."""
     try:
-        answer = cluster.answer("DELETE", "/_pit", {"id": moment})
+        answer = cluster.request_raw("DELETE", "/_pit", {"id": moment})
     except SinkError as error:
         log.debug("point in time not closed", reason=str(error))
         return

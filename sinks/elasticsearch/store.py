@@ -19,20 +19,20 @@ import msgspec
 from elasticsearch import Elasticsearch
 
 from sinks.batch import Batch, Progress
-from sinks.elasticsearch.client import Cluster, connect, failure
+from sinks.elasticsearch.client import EsClient, connect, to_sink_error
 from sinks.elasticsearch.codec import VISIBLE
-from sinks.elasticsearch.document_index import GenerationIndex
-from sinks.elasticsearch.mapping import IndexSettings, ShapeRefused
-from sinks.elasticsearch.metadata import records
-from sinks.elasticsearch.scan import of_kind
-from sinks.elasticsearch.versioned_index import Tally
+from sinks.elasticsearch.document_index import DocumentIndex
+from sinks.elasticsearch.mapping import IndexSettings, InvalidMapping
+from sinks.elasticsearch.metadata import read_generations
+from sinks.elasticsearch.scan import kind_query
+from sinks.elasticsearch.versioned_index import WriteStats
 from sinks.epoch import Epoch
 from sinks.errors import GenerationInUse, GenerationMissing, SinkError
-from sinks.generation import UNKNOWN, Record, now
+from sinks.generation import NO_METADATA, GenerationMetadata, utc_now
 from sinks.rejection import Rejections
 from sinks.shape import DocumentShape, Shape
 
-__all__ = ["ElasticsearchSink", "ElasticsearchStore", "IndexSettings", "ShapeRefused", "Tally", "connect"]
+__all__ = ["ElasticsearchSink", "ElasticsearchStore", "IndexSettings", "InvalidMapping", "WriteStats", "connect"]
 
 _NOT_FOUND = 404
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,199}")
@@ -93,7 +93,7 @@ class ElasticsearchStore:
         settings: for every index made from now on.
 
     Raises:
-        ShapeRefused: a document's name cannot be the name of an index.
+        InvalidMapping: a document's name cannot be the name of an index.
     """
 
     def __init__(
@@ -102,17 +102,17 @@ class ElasticsearchStore:
         shapes: Sequence[DocumentShape],
         settings: IndexSettings = _DEFAULTS,
     ) -> None:
-        self._cluster = Cluster(client)
+        self._cluster = EsClient(client)
         self._settings = settings
         self._shapes = {f"{settings.prefix}{shape.name}": shape for shape in shapes}
         for alias in self._shapes:
             if not _NAME.fullmatch(alias):
-                raise ShapeRefused(f"{alias!r} cannot be the name of an index")
+                raise InvalidMapping(f"{alias!r} cannot be the name of an index")
 
-    def generations(self) -> dict[int, Record]:
-        found: dict[int, list[Record]] = {}
+    def generations(self) -> dict[int, GenerationMetadata]:
+        found: dict[int, list[GenerationMetadata]] = {}
         for alias in self._shapes:
-            for index, record in records(self._cluster, f"{alias}-*").items():
+            for index, record in read_generations(self._cluster, f"{alias}-*").items():
                 number = _generation_of(index, alias)
                 if number is not None:
                     found.setdefault(number, []).append(record)
@@ -129,7 +129,7 @@ class ElasticsearchStore:
         return None if any(self._is_there(index_name(alias, newest or 0)) for alias in hidden) else newest
 
     def sink(self, generation: int) -> ElasticsearchSink:
-        made_of = self.generations().get(generation, UNKNOWN).shapes
+        made_of = self.generations().get(generation, NO_METADATA).shapes
         return self._sink(generation, made_of or tuple(self._shapes.values()))
 
     def _sink(self, generation: int, shapes: Iterable[Shape]) -> ElasticsearchSink:
@@ -137,36 +137,36 @@ class ElasticsearchStore:
         for shape in shapes:
             assert isinstance(shape, DocumentShape)
             alias = f"{self._settings.prefix}{shape.name}"
-            indices[alias] = GenerationIndex(self._cluster, index_name(alias, generation), shape, self._settings)
+            indices[alias] = DocumentIndex(self._cluster, index_name(alias, generation), shape, self._settings)
         return ElasticsearchSink(self._cluster, indices)
 
-    def create(self, generation: int, record: Record) -> None:
+    def create(self, generation: int, record: GenerationMetadata) -> None:
         self._sink(generation, record.shapes or self._shapes.values()).prepare(record)
 
-    def complete(self, generation: int, filled_per_s: float = 0.0) -> None:
+    def mark_complete(self, generation: int, filled_per_s: float = 0.0) -> None:
         for alias in self._shapes:
-            settings = {"index": self._settings.of_complete()}
-            self._cluster.ask("PUT", f"/{index_name(alias, generation)}/_settings", dict[str, Any], settings)
+            settings = {"index": self._settings.serving_settings()}
+            self._cluster.request("PUT", f"/{index_name(alias, generation)}/_settings", dict[str, Any], settings)
         self.sink(generation).complete(filled_per_s)
 
-    def reject(self, generation: int) -> None:
-        self.sink(generation).note(lambda record: replace(record, is_rejected=True))
+    def mark_rejected(self, generation: int) -> None:
+        self.sink(generation).record_metadata(lambda record: replace(record, is_rejected=True))
 
-    def note(self, generation: int, epoch: Epoch) -> None:
-        self.sink(generation).note(lambda record: record.noting(epoch))
+    def record_epoch(self, generation: int, epoch: Epoch) -> None:
+        self.sink(generation).record_metadata(lambda record: record.with_epoch(epoch))
 
     def drop(self, generation: int) -> None:
         if generation == self.live():
             raise GenerationInUse(f"generation {generation} of elasticsearch is live")
         self._remove(generation)
 
-    def clear(self) -> None:
+    def drop_all(self) -> None:
         for generation in self.generations():
             self._remove(generation)
 
     def size_bytes(self, generation: int) -> int:
         names = ",".join(index_name(alias, generation) for alias in self._shapes)
-        return self._cluster.ask("GET", f"/{names}/_stats/store", _Stats).all.total.store.size_in_bytes
+        return self._cluster.request("GET", f"/{names}/_stats/store", _Stats).all.total.store.size_in_bytes
 
     def rejections(self, generation: int) -> Rejections:
         found = self.sink(generation).rejections()
@@ -175,12 +175,12 @@ class ElasticsearchStore:
     def _remove(self, generation: int) -> None:
         for alias in self._shapes:
             name = index_name(alias, generation)
-            answer = self._cluster.answer("DELETE", f"/{name}")
-            if answer.status >= 300 and not answer.reason.is_of_index:
-                raise failure(answer.status, answer.reason, name)
+            answer = self._cluster.request_raw("DELETE", f"/{name}")
+            if answer.status >= 300 and not answer.cause.is_missing_index:
+                raise to_sink_error(answer.status, answer.cause, name)
 
     def _is_there(self, index: str) -> bool:
-        return self._cluster.answer("GET", f"/{index}/_alias").status < 300
+        return self._cluster.request_raw("GET", f"/{index}/_alias").status < 300
 
 
 class ElasticsearchSink:
@@ -190,23 +190,28 @@ class ElasticsearchSink:
         indices: by the alias under which readers know the document.
     """
 
-    def __init__(self, cluster: Cluster, indices: Mapping[str, GenerationIndex]) -> None:
+    def __init__(self, cluster: EsClient, indices: Mapping[str, DocumentIndex]) -> None:
         self._cluster = cluster
         self._indices = dict(indices)
 
     @property
-    def tallies(self) -> dict[str, Tally]:
+    def stats(self) -> dict[str, WriteStats]:
         """Per index, what was written, left as it was, and met by another writer."""
         return {one.index.name: one.index.tally for one in self._indices.values()}
 
-    def prepare(self, record: Record | None = None) -> None:
+    def prepare(self, record: GenerationMetadata | None = None) -> None:
         for index in self._indices.values():
             index.prepare(record)
 
     def progress(self) -> Progress:
         known = [index.progress() for index in self._indices.values()]
-        shards = {shard for progress in known for shard in progress.offsets}
-        return Progress({shard: min(progress.of(shard) for progress in known) for shard in shards})
+        topic_partitions = {topic_partition for progress in known for topic_partition in progress.offsets}
+        return Progress(
+            {
+                topic_partition: min(progress.next_offset(topic_partition) for progress in known)
+                for topic_partition in topic_partitions
+            }
+        )
 
     def write(self, batch: Batch) -> None:
         for index in self._indices.values():
@@ -216,16 +221,16 @@ class ElasticsearchSink:
         """The documents that each index refuses."""
         return [index.rejections() for index in self._indices.values()]
 
-    def note(self, change: Callable[[Record], Record]) -> None:
+    def record_metadata(self, change: Callable[[GenerationMetadata], GenerationMetadata]) -> None:
         """Change the record of this generation."""
         for index in self._indices.values():
-            index.note(change)
+            index.record_metadata(change)
 
     def complete(self, filled_per_s: float) -> None:
         """Let readers find everything, then note that this generation is complete."""
         for index in self._indices.values():
             index.refresh()
-        self.note(lambda record: record.completed(filled_per_s))
+        self.record_metadata(lambda record: record.as_complete(filled_per_s))
 
     def cutover(self) -> None:
         for index in self._indices.values():
@@ -236,26 +241,26 @@ class ElasticsearchSink:
             # By name besides: the pattern does not find an index that is closed.
             for name in (f"{alias}-*", *indices_shown(self._cluster, alias)):
                 actions.append({"remove": {"index": name, "alias": alias, "must_exist": False}})
-            shown = {"index": index.index.name, "alias": alias, "filter": of_kind(VISIBLE), "is_write_index": False}
+            shown = {"index": index.index.name, "alias": alias, "filter": kind_query(VISIBLE), "is_write_index": False}
             actions.append({"add": shown})
-        answer = self._cluster.answer("POST", "/_aliases", {"actions": actions})
+        answer = self._cluster.request_raw("POST", "/_aliases", {"actions": actions})
         if answer.status >= 300:
-            if answer.reason.type == "invalid_alias_name_exception":
-                taken = [alias for alias in self._indices if f"[{alias}]" in (answer.reason.reason or "")]
+            if answer.cause.type == "invalid_alias_name_exception":
+                taken = [alias for alias in self._indices if f"[{alias}]" in (answer.cause.reason or "")]
                 raise AliasTaken(",".join(taken or self._indices))
-            raise failure(answer.status, answer.reason, "/_aliases")
-        moment = now()
-        self.note(lambda record: replace(record, shown_at=moment))
+            raise to_sink_error(answer.status, answer.cause, "/_aliases")
+        moment = utc_now()
+        self.record_metadata(lambda record: replace(record, shown_at=moment))
 
 
-def indices_shown(cluster: Cluster, alias: str) -> list[str]:
+def indices_shown(cluster: EsClient, alias: str) -> list[str]:
     """The indices to which a readers' alias leads."""
     path = f"/_alias/{alias}"
-    answer = cluster.answer("GET", path)
+    answer = cluster.request_raw("GET", path)
     if answer.status == _NOT_FOUND:
         return []
     if answer.status >= 300:
-        raise failure(answer.status, answer.reason, path)
+        raise to_sink_error(answer.status, answer.cause, path)
     return list(answer.read(dict[str, msgspec.Raw], path))
 
 
@@ -269,7 +274,7 @@ def _generation_of(index: str, alias: str) -> int | None:
     return int(found[1]) if found else None
 
 
-def _of_all(records: Sequence[Record]) -> Record:
+def _of_all(records: Sequence[GenerationMetadata]) -> GenerationMetadata:
     """The record of a generation out of those of its indices, which are written one after the other."""
     return replace(
         records[0],

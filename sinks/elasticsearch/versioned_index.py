@@ -11,28 +11,28 @@ from itertools import islice
 import msgspec
 import structlog
 
-from sinks.elasticsearch.bulk import Outcomes, Refusal, Write, send
-from sinks.elasticsearch.client import Cluster, Reason, failure
+from sinks.elasticsearch.bulk import BulkFailure, BulkResult, BulkWrite, bulk_write
+from sinks.elasticsearch.client import ErrorCause, EsClient, to_sink_error
 from sinks.elasticsearch.codec import is_rejected
-from sinks.elasticsearch.document_cache import Memory, Stored
+from sinks.elasticsearch.document_cache import DocumentCache, VersionedSource
 from sinks.elasticsearch.scan import AnswerSize
 from sinks.errors import StoreUnavailable
 from sinks.rejection import REMEDY
 
 log = structlog.get_logger()
 
-Revise = Callable[[str, bytes | None], bytes | None]
+Update = Callable[[str, bytes | None], bytes | None]
 """From a document's id and its source, or None where it is missing, its new source, or None to leave it."""
 
-Instead = Callable[[Refusal], bytes | None]
+Fallback = Callable[[BulkFailure], bytes | None]
 """From a refusal, another source to write instead, or None where there is no other."""
 
-_MOST_REJECTED = 100
+_MAX_REJECTED = 100
 """Documents that may be refused at once for what they are, where they are most of a batch."""
 
 _ATTEMPTS = 12
 _FIRST_PAUSE_S = 0.005
-_LONGEST_PAUSE_S = 1.0
+_MAX_PAUSE_S = 1.0
 
 
 class _Found(msgspec.Struct, rename={"id": "_id", "seq_no": "_seq_no", "term": "_primary_term", "source": "_source"}):
@@ -41,7 +41,7 @@ class _Found(msgspec.Struct, rename={"id": "_id", "seq_no": "_seq_no", "term": "
     seq_no: int = 0
     term: int = 0
     source: msgspec.Raw = msgspec.Raw()
-    error: Reason | None = None
+    error: ErrorCause | None = None
 
 
 class _Documents(msgspec.Struct):
@@ -49,7 +49,7 @@ class _Documents(msgspec.Struct):
 
 
 @dataclass
-class Tally:
+class WriteStats:
     """What has been asked of an index since it was opened, in documents.
 
     Args:
@@ -64,7 +64,7 @@ class Tally:
     rejected: int = 0
 
 
-class Index:
+class VersionedIndex:
     """One index.
 
     Args:
@@ -74,46 +74,46 @@ class Index:
     """
 
     def __init__(
-        self, cluster: Cluster, name: str, alias: str, memory: Memory, instead: Sequence[Instead] = ()
+        self, cluster: EsClient, name: str, alias: str, memory: DocumentCache, instead: Sequence[Fallback] = ()
     ) -> None:
         self.name = name
         self.alias = alias
-        self.tally = Tally()
+        self.tally = WriteStats()
         self._cluster = cluster
         self._memory = memory
         self._instead = tuple(instead)
         self._answer_size = AnswerSize()
 
-    def load(self, ids: Sequence[str]) -> dict[str, Stored]:
+    def load(self, ids: Sequence[str]) -> dict[str, VersionedSource]:
         """Read documents from the store, the latest acknowledged version of each; missing ones are left out.
 
         Raises:
             StoreUnavailable: the store cannot serve now.
             GenerationMissing: the index is not there.
         """
-        stored: dict[str, Stored] = {}
+        stored: dict[str, VersionedSource] = {}
         first = 0
         while first < len(ids):
             some = ids[first : first + self._answer_size.documents]
             first += len(some)
             # By id, because a search lags behind. And whole: a filter would write numbers anew, and round them.
-            answer = self._cluster.ask("POST", f"/{self.name}/_mget", _Documents, {"ids": list(some)})
-            self._answer_size.took(len(some), sum(len(bytes(one.source)) for one in answer.docs))
+            answer = self._cluster.request("POST", f"/{self.name}/_mget", _Documents, {"ids": list(some)})
+            self._answer_size.record(len(some), sum(len(bytes(one.source)) for one in answer.docs))
             for document in answer.docs:
                 if document.error is not None:
-                    raise failure(503, document.error, f"{self.name}, document {document.id!r}")
+                    raise to_sink_error(503, document.error, f"{self.name}, document {document.id!r}")
                 self._memory.forget(document.id)
                 if document.found:
-                    stored[document.id] = Stored(bytes(document.source), document.seq_no, document.term)
+                    stored[document.id] = VersionedSource(bytes(document.source), document.seq_no, document.term)
         self.remember(stored)
         return stored
 
-    def remember(self, stored: Mapping[str, Stored]) -> None:
+    def remember(self, stored: Mapping[str, VersionedSource]) -> None:
         """Take these for the latest versions, until a write tells otherwise."""
         for id_, one in stored.items():
-            self._memory.keep(id_, one)
+            self._memory.put(id_, one)
 
-    def update(self, ids: Iterable[str], revise: Revise, found: Mapping[str, Stored] | None = None) -> None:
+    def update(self, ids: Iterable[str], revise: Update, found: Mapping[str, VersionedSource] | None = None) -> None:
         """Change documents, each on top of its latest version, whoever else is changing it.
 
         Where another writer was first, the document is read and revised again: its change is never lost.
@@ -131,22 +131,22 @@ class Index:
             pending, read = self._attempt(pending, revise, read), {}
             if not pending:
                 return
-            time.sleep(random.uniform(0, min(_FIRST_PAUSE_S * 2**attempt, _LONGEST_PAUSE_S)))  # noqa: S311
+            time.sleep(random.uniform(0, min(_FIRST_PAUSE_S * 2**attempt, _MAX_PAUSE_S)))  # noqa: S311
         raise StoreUnavailable(f"{self.name}: {len(pending)} documents changed at every attempt")
 
     def forget(self) -> None:
         """Drop what is remembered of the documents."""
         self._memory.clear()
 
-    def _attempt(self, ids: Sequence[str], revise: Revise, read: Mapping[str, Stored]) -> list[str]:
+    def _attempt(self, ids: Sequence[str], revise: Update, read: Mapping[str, VersionedSource]) -> list[str]:
         """Try once, and return the ids where another writer was first."""
-        outcomes = self._noted(send(self._cluster, self.alias, self._writes(ids, revise, read)))
+        outcomes = self._cache_result(bulk_write(self._cluster, self.alias, self._writes(ids, revise, read)))
         conflicts = list(outcomes.conflicts)
         refused = {refusal.write.id: refusal for refusal in outcomes.refused}
         if refused:
             self._require_at_fault(outcomes)
         for instead in self._instead:
-            again = self._noted(send(self._cluster, self.alias, _rewritten(refused.values(), instead)))
+            again = self._cache_result(bulk_write(self._cluster, self.alias, _rewritten(refused.values(), instead)))
             conflicts += again.conflicts
             for id_ in [*again.done, *(write.id for write in again.conflicts)]:
                 refusal = refused.pop(id_)
@@ -156,7 +156,7 @@ class Index:
             raise refusal.error(self.alias)
         return [write.id for write in conflicts]
 
-    def _require_at_fault(self, outcomes: Outcomes) -> None:
+    def _require_at_fault(self, outcomes: BulkResult) -> None:
         """Look whether it is the documents that are refused, and not all of them for what the index is.
 
         Raises:
@@ -164,10 +164,10 @@ class Index:
         """
         first = outcomes.refused[0]
         is_of_definition = any(refusal.reason.is_of_definition for refusal in outcomes.refused)
-        if is_of_definition or len(outcomes.refused) > max(_MOST_REJECTED, len(outcomes.done)):
+        if is_of_definition or len(outcomes.refused) > max(_MAX_REJECTED, len(outcomes.done)):
             raise first.error(self.alias)
 
-    def _tell(self, refusal: Refusal, written: Stored) -> None:
+    def _tell(self, refusal: BulkFailure, written: VersionedSource) -> None:
         replaced = refusal.write.replaces
         if not is_rejected(written.source) or (replaced is not None and is_rejected(replaced.source)):
             return
@@ -180,7 +180,7 @@ class Index:
             remedy=REMEDY.format(model="elasticsearch"),
         )
 
-    def _writes(self, ids: Sequence[str], revise: Revise, read: Mapping[str, Stored]) -> Iterator[Write]:
+    def _writes(self, ids: Sequence[str], revise: Update, read: Mapping[str, VersionedSource]) -> Iterator[BulkWrite]:
         rest = iter(ids)
         while some := list(islice(rest, self._answer_size.documents)):
             unsure = []
@@ -200,7 +200,7 @@ class Index:
                 else:
                     yield write
 
-    def _noted(self, outcomes: Outcomes) -> Outcomes:
+    def _cache_result(self, outcomes: BulkResult) -> BulkResult:
         self.remember(outcomes.done)
         for write in outcomes.conflicts:
             self._memory.forget(write.id)
@@ -211,13 +211,13 @@ class Index:
         return outcomes
 
 
-def _rewritten(refused: Iterable[Refusal], instead: Instead) -> Iterator[Write]:
+def _rewritten(refused: Iterable[BulkFailure], instead: Fallback) -> Iterator[BulkWrite]:
     for refusal in refused:
         source = instead(refusal)
         if source is not None:
             yield replace(refusal.write, source=source)
 
 
-def _write(id_: str, stored: Stored | None, revise: Revise) -> Write | None:
+def _write(id_: str, stored: VersionedSource | None, revise: Update) -> BulkWrite | None:
     source = revise(id_, stored.source if stored else None)
-    return None if source is None else Write(id_, source, stored)
+    return None if source is None else BulkWrite(id_, source, stored)

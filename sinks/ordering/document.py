@@ -8,34 +8,38 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sinks.ordering.range_tombstone import Fences
-from sinks.ordering.register import NOTHING, Register, join
-from sinks.shape import ROOT, DocumentShape, collection_of, scope
+from sinks.ordering.range_tombstone import RangeTombstones
+from sinks.ordering.register import EMPTY_REGISTER, Register, merge_registers
+from sinks.shape import ROOT, DocumentShape, collection_of, tombstone_scope
 
 Parts = dict[str, Register]
 """What is known of a document: per part its register, whose images are JSON objects as text."""
 
 
-def merge(known: Mapping[str, Register], incoming: Mapping[str, Register], fences: Fences, document: str) -> Parts:
+def merge(
+    known: Mapping[str, Register], incoming: Mapping[str, Register], range_tombstones: RangeTombstones, document: str
+) -> Parts:
     """Join two maps of parts, and the fences of the document into every part."""
     merged = {**known}
     for part, register in incoming.items():
-        merged[part] = join(merged.get(part, NOTHING), register)
-    if fences:
-        return {part: _fenced(register, part, fences, document) for part, register in merged.items()}
+        merged[part] = merge_registers(merged.get(part, EMPTY_REGISTER), register)
+    if range_tombstones:
+        return {part: _tombstoned(register, part, range_tombstones, document) for part, register in merged.items()}
     return merged
 
 
-def _fenced(register: Register, part: str, fences: Fences, document: str) -> Register:
+def _tombstoned(register: Register, part: str, range_tombstones: RangeTombstones, document: str) -> Register:
     change = register.streamed or register.snapshot
     if change is None:
         return register
-    return join(register, fences.of(scope(document, collection_of(part)), change.partition))
+    return merge_registers(
+        register, range_tombstones.for_row(tombstone_scope(document, collection_of(part)), change.partition)
+    )
 
 
 def is_visible(parts: Mapping[str, Register]) -> bool:
     """Whether readers see the document: its root row is alive."""
-    return parts.get(ROOT, NOTHING).is_alive
+    return parts.get(ROOT, EMPTY_REGISTER).is_alive
 
 
 def render(parts: Mapping[str, Register], shape: DocumentShape) -> str | None:
@@ -44,12 +48,12 @@ def render(parts: Mapping[str, Register], shape: DocumentShape) -> str | None:
     The root's image, then every collection as an array of its living parts' images, in order of part. Images go
     through as text, so that no number is ever rounded.
     """
-    root = parts.get(ROOT, NOTHING).shown
+    root = parts.get(ROOT, EMPTY_REGISTER).visible
     if root is None or root.deleted:
         return None
     arrays: dict[str, list[str]] = {name: [] for name in shape.collections}
     for part in sorted(parts):
-        shown = parts[part].shown
+        shown = parts[part].visible
         if part != ROOT and shown is not None and not shown.deleted:
             arrays[collection_of(part)].append(str(shown.image))
     fields = [f'"{name}":[{",".join(images)}]' for name, images in arrays.items()]

@@ -9,14 +9,14 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sinks.ordering.register import NOTHING, Change, Register
+from sinks.ordering.register import EMPTY_REGISTER, Change, Register
 
 Integers = npt.NDArray[np.int64]
 
 DOCUMENTS_PER_PAGE = 20_000
 
 
-def fold(changes: pa.Table, identity: Sequence[str]) -> pa.Table:
+def compact(changes: pa.Table, identity: Sequence[str]) -> pa.Table:
     """Keep the highest change of every register and side, in the order of the log.
 
     A plain "last per key" is wrong where a batch holds a repeat: a re-emitted older change would win.
@@ -41,13 +41,13 @@ def fold(changes: pa.Table, identity: Sequence[str]) -> pa.Table:
     return changes.take(np.sort(last))
 
 
-def in_pages(folded: pa.Table, count: int) -> Iterator[pa.Table]:
+def document_pages(folded: pa.Table, count: int) -> Iterator[pa.Table]:
     """All changes of some documents, then all of the next.
 
     What a store is sent takes several times the memory of a change in Arrow; so only that of a page does.
 
     Args:
-        folded: changes of documents (`sinks.batch.PART`).
+        folded: changes of documents (`sinks.batch.PART_COLUMNS`).
         count: the most documents of a page.
     """
     if not folded.num_rows:
@@ -62,7 +62,7 @@ def in_pages(folded: pa.Table, count: int) -> Iterator[pa.Table]:
         yield folded.take(rows)
 
 
-def settle(folded: pa.Table, identity: Sequence[str]) -> pa.Table:
+def resolve(folded: pa.Table, identity: Sequence[str]) -> pa.Table:
     """Decide between the sides of every register, and drop what is decided against for good.
 
     Args:
@@ -93,7 +93,7 @@ def settle(folded: pa.Table, identity: Sequence[str]) -> pa.Table:
     return folded.append_column("_shown", pa.array(shown)).filter(pa.array(keep))
 
 
-def registers(
+def iter_registers(
     changes: pa.Table, identity: Sequence[str], image: Sequence[str]
 ) -> Iterator[tuple[tuple[object, ...], Register]]:
     """Fold changes and yield every register, one Python object at a time.
@@ -101,7 +101,7 @@ def registers(
     Args:
         image: the columns that make up a change's image: one column's value, or a dictionary of several.
     """
-    folded = fold(changes, identity)
+    folded = compact(changes, identity)
     known: dict[tuple[object, ...], Register] = {}
     for row in folded.to_pylist():
         value = None if row["_deleted"] else _image(row, image)
@@ -116,7 +116,7 @@ def registers(
             value,
         )
         name = tuple(row[column] for column in identity)
-        register = known.get(name, NOTHING)
+        register = known.get(name, EMPTY_REGISTER)
         known[name] = (
             Register(register.streamed, change) if row["_is_snapshot"] else Register(change, register.snapshot)
         )

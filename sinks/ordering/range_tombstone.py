@@ -13,22 +13,23 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sinks.ordering.register import NOTHING, NOWHERE, UNPLACED, Change, Register
+from sinks.ordering.register import EMPTY_REGISTER, NO_OFFSET, NO_PARTITION, Change, Register
 
 
-class FenceKind(StrEnum):
+class TombstoneKind(StrEnum):
     """Which side of a register a fence is joined into."""
 
     TRUNCATE = "truncate"
-    SWEEP = "sweep"
+    SNAPSHOT_END = "sweep"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fence:
+class RangeTombstone:
     """One truncate or sweep.
 
     Args:
-        scope: the table of a row model, or `document` and collection of a document model (see `sinks.shape.scope`).
+        scope: the table of a row model, or `document` and collection of a document model; see
+            `sinks.shape.tombstone_scope`.
         commit_lsn, lsn: a truncate's sequence; for a sweep, the snapshot's LSN in both.
         started_at: a sweep's first offset per partition, recorded before its snapshot began; zero where not named.
         committed_at: when the source committed the truncate, or took the snapshot; None where nobody said. It orders
@@ -36,21 +37,21 @@ class Fence:
     """
 
     scope: str
-    kind: FenceKind
+    kind: TombstoneKind
     epoch: int
     commit_lsn: int
     lsn: int
     started_at: Mapping[int, int] = field(default_factory=dict)
     committed_at: datetime | None = None
 
-    def change(self, partition: int) -> Change:
+    def to_deletion(self, partition: int) -> Change:
         """The deletion that this fence is for a row of one partition."""
         return Change(self.epoch, self.commit_lsn, self.lsn, 0, self._offset(partition), partition, deleted=True)
 
     def _offset(self, partition: int) -> int:
-        if self.kind is FenceKind.TRUNCATE:
-            return UNPLACED
-        if partition == NOWHERE:
+        if self.kind is TombstoneKind.TRUNCATE:
+            return NO_OFFSET
+        if partition == NO_PARTITION:
             # A repair does not say which partition its row is in: whatever the log says of the row knows better.
             return max(self.started_at.values(), default=0) - 1
         return self.started_at.get(partition, 0) - 1
@@ -68,38 +69,42 @@ class Fence:
         }
 
     @classmethod
-    def from_json(cls, text: Mapping[str, Any]) -> Fence:
+    def from_json(cls, text: Mapping[str, Any]) -> RangeTombstone:
         """Read what `to_json` wrote."""
         started_at = {int(partition): int(offset) for partition, offset in text["started_at"].items()}
         committed_at = datetime.fromisoformat(text["committed_at"]) if text.get("committed_at") else None
-        return cls(**{**text, "kind": FenceKind(text["kind"]), "started_at": started_at, "committed_at": committed_at})
+        return cls(
+            **{**text, "kind": TombstoneKind(text["kind"]), "started_at": started_at, "committed_at": committed_at}
+        )
 
 
 @dataclass(frozen=True)
-class Fences:
+class RangeTombstones:
     """The highest truncate and the latest sweep of every scope."""
 
-    known: Mapping[tuple[str, FenceKind], Fence] = field(default_factory=dict)
+    known: Mapping[tuple[str, TombstoneKind], RangeTombstone] = field(default_factory=dict)
 
-    def __iter__(self) -> Iterator[Fence]:
+    def __iter__(self) -> Iterator[RangeTombstone]:
         return iter(self.known.values())
 
     def __bool__(self) -> bool:
         return bool(self.known)
 
-    def joined(self, fences: Iterable[Fence]) -> Fences:
+    def merge(self, range_tombstones: Iterable[RangeTombstone]) -> RangeTombstones:
         """These and the given ones; of each scope and kind, the highest."""
         known = dict(self.known)
-        for fence in fences:
-            place = (fence.scope, fence.kind)
-            if place not in known or fence.change(0).order[:3] > known[place].change(0).order[:3]:
-                known[place] = fence
-        return Fences(known)
+        for range_tombstone in range_tombstones:
+            place = (range_tombstone.scope, range_tombstone.kind)
+            if place not in known or range_tombstone.to_deletion(0).order[:3] > known[place].to_deletion(0).order[:3]:
+                known[place] = range_tombstone
+        return RangeTombstones(known)
 
-    def of(self, scope: str, partition: int) -> Register:
+    def for_row(self, scope: str, partition: int) -> Register:
         """What the fences say of a row of this scope that lies in this partition."""
-        truncate = self.known.get((scope, FenceKind.TRUNCATE))
-        sweep = self.known.get((scope, FenceKind.SWEEP))
+        truncate = self.known.get((scope, TombstoneKind.TRUNCATE))
+        sweep = self.known.get((scope, TombstoneKind.SNAPSHOT_END))
         if truncate is None and sweep is None:
-            return NOTHING
-        return Register(truncate.change(partition) if truncate else None, sweep.change(partition) if sweep else None)
+            return EMPTY_REGISTER
+        return Register(
+            truncate.to_deletion(partition) if truncate else None, sweep.to_deletion(partition) if sweep else None
+        )

@@ -13,19 +13,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-REPAIRED = 1
+REPAIR_TIEBREAK = 1
 """The tie-break of a repair, above that of the log's own changes at the same sequence."""
 
-SNAPSHOT_ROW = 1
+SNAPSHOT_ROW_TIEBREAK = 1
 """The tie-break of a row that a snapshot emitted, above that of the sweep that ends the snapshot."""
 
-REWRITTEN = 1
+REWRITE_TIEBREAK = 1
 """The tie-break of an image whose key may have been another before, above that of the deletion of the same LSN."""
 
-NOWHERE = 2**31 - 1
+NO_PARTITION = 2**31 - 1
 """The partition of a change that lies in no log, such as a repair."""
 
-UNPLACED = -1
+NO_OFFSET = -1
 """The offset of a change that no offset can be compared with, such as a truncate: below every offset."""
 
 
@@ -59,23 +59,23 @@ class Register(NamedTuple):
     snapshot: Change | None = None
 
     @property
-    def shown(self) -> Change | None:
+    def visible(self) -> Change | None:
         """The version that readers see, or None where nothing is known of the row."""
         if self.streamed is None or self.snapshot is None:
             return self.streamed or self.snapshot
-        return self.streamed if follows(self.streamed, self.snapshot) else self.snapshot
+        return self.streamed if wins_over(self.streamed, self.snapshot) else self.snapshot
 
     @property
     def is_alive(self) -> bool:
         """True where readers see the row."""
-        shown = self.shown
+        shown = self.visible
         return shown is not None and not shown.deleted
 
 
-NOTHING = Register()
+EMPTY_REGISTER = Register()
 
 
-def join(*registers: Register) -> Register:
+def merge_registers(*registers: Register) -> Register:
     """Take the newest of each side, without what the result has decided against for good.
 
     A snapshot row that was outlived once stays so: what lies before a commit is streamed before what has seen it as the
@@ -84,7 +84,7 @@ def join(*registers: Register) -> Register:
     streamed = newest(register.streamed for register in registers)
     snapshot = newest(register.snapshot for register in registers)
     if streamed is not None and snapshot is not None:
-        if outlives(streamed, snapshot):
+        if supersedes(streamed, snapshot):
             return Register(streamed, None)
         if streamed.epoch < snapshot.epoch:
             return Register(None, snapshot)
@@ -97,15 +97,15 @@ def newest(changes: Iterable[Change | None]) -> Change | None:
     return max(known, key=lambda change: change.order, default=None)
 
 
-def outlives(streamed: Change, snapshot: Change) -> bool:
+def supersedes(streamed: Change, snapshot: Change) -> bool:
     """Whether the streamed change is proved to have been committed at or after the snapshot's LSN."""
     if streamed.epoch != snapshot.epoch:
         return streamed.epoch > snapshot.epoch
     return max(streamed.commit_lsn, streamed.lsn) >= snapshot.lsn
 
 
-def follows(streamed: Change, snapshot: Change) -> bool:
+def wins_over(streamed: Change, snapshot: Change) -> bool:
     """Whether readers see the streamed change: by LSN, or, where neither side proves it, by order of emission."""
     if streamed.epoch != snapshot.epoch:
         return streamed.epoch > snapshot.epoch
-    return outlives(streamed, snapshot) or streamed.offset > snapshot.offset
+    return supersedes(streamed, snapshot) or streamed.offset > snapshot.offset

@@ -13,14 +13,14 @@ ORDER_LENGTH = 57
 """Characters that take part in the comparison: epoch 8, commit LSN 16, LSN 16, tie-break 1, inverted offset 16."""
 
 
-def encode(change: Change) -> str:
+def encode_version(change: Change) -> str:
     """Write a change without its image: its order, its partition, and `d` for a deletion or `i` for an image."""
     order = f"{change.epoch:08x}{change.commit_lsn:016x}{change.lsn:016x}{change.tie:x}"
     flag = "d" if change.deleted else "i"
     return f"{order}{_HIGHEST_OFFSET - change.offset:016x}{change.partition:08x}{flag}"
 
 
-def decode(text: str, image: object) -> Change:
+def decode_version(text: str, image: object) -> Change:
     """Read what `encode` wrote, and give it its image back."""
     # By position: reading a document is mostly this, and names cost as much again.
     return Change(

@@ -18,7 +18,7 @@ from redis.exceptions import AuthenticationError, ConnectionError, NoScriptError
 from redis.retry import Retry
 
 from sinks.errors import MutationRejected, StoreBlocked, StoreUnavailable
-from sinks.redis.resp import Wire, wire
+from sinks.redis.resp import EncodedArgs, encode_args
 
 _ANSWER_WITHIN_S = 30.0
 _NOT_NOW = {
@@ -67,7 +67,7 @@ class Script:
         return hashlib.sha1(self.text, usedforsecurity=False).hexdigest()
 
 
-def pool(url: str) -> ConnectionPool:
+def connection_pool(url: str) -> ConnectionPool:
     """Connections that report every failure instead of trying again by themselves.
 
     Args:
@@ -82,7 +82,7 @@ def pool(url: str) -> ConnectionPool:
     )
 
 
-class Link:
+class Session:
     """One connection, never renewed.
 
     A server that is killed may come back without its last second of writes. Where the connection has outlived a whole
@@ -92,7 +92,7 @@ class Link:
     def __init__(self, connection: AbstractConnection) -> None:
         self._connection = connection
 
-    def call(self, script: Script, keys: Sequence[Wire], arguments: Sequence[Wire]) -> Any:
+    def call(self, script: Script, keys: Sequence[EncodedArgs], arguments: Sequence[EncodedArgs]) -> Any:
         """Run a script, and load it first where the server does not know it.
 
         Raises:
@@ -101,13 +101,13 @@ class Link:
         """
         names = sum(key.count for key in keys)
         count = 3 + names + sum(argument.count for argument in arguments)
-        pieces = [wire("EVALSHA", script.digest, names), *keys, *arguments]
+        pieces = [encode_args("EVALSHA", script.digest, names), *keys, *arguments]
         command = [b"*%d\r\n" % count, *(piece.data for piece in pieces)]
-        with translated():
+        with translate_errors():
             try:
                 return self._ask(command)
             except NoScriptError:
-                self._ask([b"*3\r\n", wire("SCRIPT", "LOAD", script.text).data])
+                self._ask([b"*3\r\n", encode_args("SCRIPT", "LOAD", script.text).data])
                 return self._ask(command)
 
     def _ask(self, command: list[bytes | memoryview]) -> Any:
@@ -118,18 +118,18 @@ class Link:
 
 
 @contextmanager
-def link(connections: ConnectionPool) -> Iterator[Link]:
+def session(connections: ConnectionPool) -> Iterator[Session]:
     """Take a connection for one undertaking, and give it back."""
-    with translated():
+    with translate_errors():
         connection = connections.get_connection()
     try:
-        yield Link(connection)
+        yield Session(connection)
     finally:
         connections.release(connection)
 
 
 @contextmanager
-def translated() -> Iterator[None]:
+def translate_errors() -> Iterator[None]:
     """Turn the client's errors into the sink's, without the server's words where they could quote a value."""
     try:
         yield

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sinks.errors import SinkError
 
 
-class RedisUnfit(SinkError):
+class UnsupportedServer(SinkError):
     """The server answers, but cannot hold the read model as it is set up.
 
     Args:

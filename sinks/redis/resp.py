@@ -25,21 +25,21 @@ _BINARY = pa.large_binary()
 
 
 @dataclass(frozen=True)
-class Wire:
+class EncodedArgs:
     """Arguments of a command as they are sent: how many they are, and their bytes."""
 
     count: int
     data: bytes | memoryview
 
 
-def wire(*values: str | bytes | int) -> Wire:
+def encode_args(*values: str | bytes | int) -> EncodedArgs:
     """Encode a few arguments."""
     texts = [value if isinstance(value, bytes) else str(value).encode() for value in values]
-    return Wire(len(texts), b"".join(b"$%d\r\n%b\r\n" % (len(text), text) for text in texts))
+    return EncodedArgs(len(texts), b"".join(b"$%d\r\n%b\r\n" % (len(text), text) for text in texts))
 
 
 @dataclass(frozen=True)
-class Documents:
+class EncodedDocuments:
     """Changes grouped by document, encoded as the keys and arguments of `lua/merge.lua`."""
 
     keys: memoryview
@@ -51,27 +51,27 @@ class Documents:
     def __len__(self) -> int:
         return len(self.keys_end) - 1
 
-    def keys_of(self, first: int, end: int) -> Wire:
+    def keys_of(self, first: int, end: int) -> EncodedArgs:
         """The keys of a run of documents: two of each."""
-        return Wire(2 * (end - first), self.keys[self.keys_end[first] : self.keys_end[end]])
+        return EncodedArgs(2 * (end - first), self.keys[self.keys_end[first] : self.keys_end[end]])
 
-    def changes_of(self, first: int, end: int) -> Wire:
+    def changes_of(self, first: int, end: int) -> EncodedArgs:
         """The arguments of a run of documents."""
         count = int(self.arguments_end[end] - self.arguments_end[first])
-        return Wire(count, self.changes[self.changes_end[first] : self.changes_end[end]])
+        return EncodedArgs(count, self.changes[self.changes_end[first] : self.changes_end[end]])
 
-    def end_of_run(self, first: int, most: int, most_bytes: int) -> int:
+    def chunk_end(self, first: int, most: int, most_bytes: int) -> int:
         """Where a run from `first` ends that keeps to both limits, and holds at least one document."""
         by_size = int(np.searchsorted(self.changes_end, self.changes_end[first] + most_bytes, side="right")) - 1
         return max(first + 1, min(first + most, by_size, len(self)))
 
 
-def documents(name: str, changes: pa.Table) -> Documents:
+def encode_documents(name: str, changes: pa.Table) -> EncodedDocuments:
     """Encode folded changes of a document's parts.
 
     Args:
         name: the document's name, which its keys begin with.
-        changes: the columns of `sinks.batch.PLACE` and `PART`.
+        changes: the columns of `sinks.batch.ORDER_COLUMNS` and `PART_COLUMNS`.
 
     Raises:
         MutationRejected: a change that is no deletion has no image.
@@ -86,11 +86,11 @@ def documents(name: str, changes: pa.Table) -> Documents:
     lines, lines_end = _bytes_of(
         _text(_counts_before(changes_end, counts), *_bulk(_column(grouped, "part")), *_bulk(_registers(grouped)))
     )
-    return Documents(keys, keys_end, lines, lines_end[changes_end], _ends(1 + 2 * counts))
+    return EncodedDocuments(keys, keys_end, lines, lines_end[changes_end], _ends(1 + 2 * counts))
 
 
-def versions(changes: pa.Table) -> pa.Array:
-    """The place of every change, as `sinks.ordering.version_text.encode` writes that of one."""
+def encode_versions(changes: pa.Table) -> pa.Array:
+    """The place of every change, as `sinks.ordering.version_text.encode_version` writes that of one."""
     text = np.empty((changes.num_rows, VERSION_LENGTH), dtype=np.uint8)
     text[:, 0:8] = _hexadecimal(changes["_epoch"], ">u4")
     text[:, 8:24] = _hexadecimal(changes["_commit_lsn"], ">u8")
@@ -106,7 +106,7 @@ def _registers(changes: pa.Table) -> pa.Array:
     """Every change as the register that holds only it (`lua/register.lua`)."""
     side = pc.if_else(changes["_is_snapshot"].combine_chunks(), b"r", b"s").cast(_BINARY)
     image = pc.if_else(_column(changes, "_deleted"), pa.scalar(b"", _BINARY), _column(changes, "image"))
-    return _text(side, versions(changes).cast(_BINARY), image)
+    return _text(side, encode_versions(changes).cast(_BINARY), image)
 
 
 def _counts_before(changes_end: Ends, counts: npt.NDArray[np.int64]) -> pa.Array:

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 from redis import Redis
 
-from sinks.redis.connection import translated
+from sinks.redis.connection import translate_errors
 
 _OLDEST = (6, 2)
 
 
 @dataclass(frozen=True)
-class Finding:
+class ServerFinding:
     """Something about a server that an operator should change.
 
     Args:
@@ -26,19 +26,19 @@ class Finding:
     is_fatal: bool
 
 
-def check(client: Redis) -> list[Finding]:
+def check_server(client: Redis) -> list[ServerFinding]:
     """Find what is wrong with a server; an empty list is a clean bill.
 
     Raises:
         StoreUnavailable: the server does not answer, or does not let this user ask (`INFO`).
     """
-    with translated():
+    with translate_errors():
         told = client.info()
     findings = []
     version = str(told.get("redis_version", "0"))
     if tuple(int(number) for number in version.split(".")[:2]) < _OLDEST:
         findings.append(
-            Finding(
+            ServerFinding(
                 f"Redis {version} is too old",
                 "Set READMODELS_REDIS__URL to a server of Redis 6.2 or later, or of Valkey.",
                 is_fatal=True,
@@ -46,7 +46,7 @@ def check(client: Redis) -> list[Finding]:
         )
     if told.get("cluster_enabled"):
         findings.append(
-            Finding(
+            ServerFinding(
                 "the server is part of a Redis Cluster, which has one database and no SWAPDB",
                 "Set READMODELS_REDIS__URL to a server with `cluster-enabled no`.",
                 is_fatal=True,
@@ -55,7 +55,7 @@ def check(client: Redis) -> list[Finding]:
     policy = str(told.get("maxmemory_policy", ""))
     if policy.startswith("allkeys-"):
         findings.append(
-            Finding(
+            ServerFinding(
                 f"maxmemory-policy {policy} evicts registers, and old changes would be taken for new ones",
                 "Run `redis-cli CONFIG SET maxmemory-policy noeviction`, and set it in redis.conf too.",
                 is_fatal=True,
@@ -63,7 +63,7 @@ def check(client: Redis) -> list[Finding]:
         )
     if not told.get("aof_enabled"):
         findings.append(
-            Finding(
+            ServerFinding(
                 "appendonly is off: a restart loses what was written since the last snapshot file, to be read again",
                 "Run `redis-cli CONFIG SET appendonly yes`, and set it in redis.conf too.",
                 is_fatal=False,

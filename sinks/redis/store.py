@@ -15,12 +15,12 @@ from redis import ConnectionPool, Redis
 from sinks.batch import Batch, Progress
 from sinks.epoch import Epoch
 from sinks.errors import GenerationInUse, GenerationMissing, MutationRejected
-from sinks.generation import UNKNOWN, Record, now
-from sinks.redis.connection import Script, link, pool
-from sinks.redis.errors import RedisUnfit
-from sinks.redis.generation import MARKER, RECORD, Generation, Pace, find, record_of
-from sinks.redis.resp import wire
-from sinks.redis.server_check import check
+from sinks.generation import NO_METADATA, GenerationMetadata, utc_now
+from sinks.redis.connection import Script, connection_pool, session
+from sinks.redis.errors import UnsupportedServer
+from sinks.redis.generation import MARKER, RECORD, AdaptiveBatchSize, RedisGeneration, locate, record_of
+from sinks.redis.resp import encode_args
+from sinks.redis.server_check import check_server
 from sinks.rejection import NO_REJECTIONS, Rejections
 from sinks.shape import DocumentShape, Shape
 
@@ -50,10 +50,10 @@ class RedisStore:
     """
 
     def __init__(self, url: str, shapes: Sequence[DocumentShape]) -> None:
-        self._connections = pool(url)
+        self._connections = connection_pool(url)
         self._shapes = tuple(shapes)
 
-    def generations(self) -> dict[int, Record]:
+    def generations(self) -> dict[int, GenerationMetadata]:
         found = {one[0]: one[1] for one in self._databases() if one is not None}
         return {number: found[number] for number in sorted(found)}
 
@@ -62,29 +62,29 @@ class RedisStore:
         return shown[0] if shown is not None else None
 
     def sink(self, generation: int) -> RedisSink:
-        made_of = self.generations().get(generation, UNKNOWN).shapes
+        made_of = self.generations().get(generation, NO_METADATA).shapes
         return RedisSink(self._connections, made_of or self._shapes, generation)
 
-    def create(self, generation: int, record: Record) -> None:
+    def create(self, generation: int, record: GenerationMetadata) -> None:
         RedisSink(self._connections, record.shapes or self._shapes, generation).prepare(record)
 
-    def complete(self, generation: int, filled_per_s: float = 0.0) -> None:
-        self.sink(generation).note(lambda record: record.completed(filled_per_s))
+    def mark_complete(self, generation: int, filled_per_s: float = 0.0) -> None:
+        self.sink(generation).record_metadata(lambda record: record.as_complete(filled_per_s))
 
-    def reject(self, generation: int) -> None:
-        self.sink(generation).note(lambda record: replace(record, is_rejected=True))
+    def mark_rejected(self, generation: int) -> None:
+        self.sink(generation).record_metadata(lambda record: replace(record, is_rejected=True))
 
-    def note(self, generation: int, epoch: Epoch) -> None:
-        self.sink(generation).note(lambda record: record.noting(epoch))
+    def record_epoch(self, generation: int, epoch: Epoch) -> None:
+        self.sink(generation).record_metadata(lambda record: record.with_epoch(epoch))
 
     def drop(self, generation: int) -> None:
         if generation == self.live():
             raise GenerationInUse(f"generation {generation} of redis is live")
         if generation in self.generations():
-            with link(self._connections) as server:
-                find(server, generation).empty_database()
+            with session(self._connections) as server:
+                locate(server, generation).flush_database()
 
-    def clear(self) -> None:
+    def drop_all(self) -> None:
         for generation in self.generations():
             self.remove(generation)
 
@@ -100,16 +100,16 @@ class RedisStore:
         # By what it was made of: the description may have other documents by now.
         made_of = {shape.name for shape in record.shapes if isinstance(shape, DocumentShape)}
         described = {shape.name for shape in self._shapes}
-        with link(self._connections) as server:
-            find(server, generation).remove_keys(sorted({*documents, *described, *made_of}))
+        with session(self._connections) as server:
+            locate(server, generation).remove_keys(sorted({*documents, *described, *made_of}))
 
     def close(self) -> None:
         """Close all connections, also those of its sinks."""
         self._connections.disconnect()
 
     def size_bytes(self, generation: int) -> int:
-        with link(self._connections) as server:
-            return find(server, generation).size_bytes()
+        with session(self._connections) as server:
+            return locate(server, generation).size_bytes()
 
     def rejections(self, generation: int) -> Rejections:  # noqa: ARG002
         return NO_REJECTIONS
@@ -125,10 +125,10 @@ class RedisStore:
                 return number
         raise GenerationMissing(f"generation {generation} is not in Redis")
 
-    def _databases(self) -> list[tuple[int, Record] | None]:
+    def _databases(self) -> list[tuple[int, GenerationMetadata] | None]:
         """What every database holds: the number and the record of a generation, or None."""
-        with link(self._connections) as server:
-            answer = server.call(LIST, [wire(MARKER, RECORD)], [])
+        with session(self._connections) as server:
+            answer = server.call(LIST, [encode_args(MARKER, RECORD)], [])
         return [
             (int(marker.partition(b" ")[0]), record_of(record)) if marker else None
             for marker, record in zip(answer[::2], answer[1::2], strict=True)
@@ -142,51 +142,53 @@ class RedisSink:
         self._connections = connections
         self._shapes = {shape.target: shape for shape in shapes if isinstance(shape, DocumentShape)}
         self._number = generation
-        self._pace = Pace()
+        self._pace = AdaptiveBatchSize()
 
-    def prepare(self, record: Record = UNKNOWN) -> None:
-        for finding in check(Redis(connection_pool=self._connections)):
+    def prepare(self, record: GenerationMetadata = NO_METADATA) -> None:
+        for finding in check_server(Redis(connection_pool=self._connections)):
             if finding.is_fatal:
-                raise RedisUnfit(finding.problem, finding.remedy)
+                raise UnsupportedServer(finding.problem, finding.remedy)
         marker = f"{self._number} {secrets.token_hex(8)}"
-        with link(self._connections) as server:
-            answer = server.call(CREATE, [wire(MARKER, RECORD)], [wire(self._number, marker, record.to_json())])
+        with session(self._connections) as server:
+            answer = server.call(
+                CREATE, [encode_args(MARKER, RECORD)], [encode_args(self._number, marker, record.to_json())]
+            )
         if answer in _CANNOT_CREATE:
-            raise RedisUnfit(*_CANNOT_CREATE[answer])
+            raise UnsupportedServer(*_CANNOT_CREATE[answer])
 
     def progress(self) -> Progress:
-        with link(self._connections) as server:
-            return find(server, self._number).progress
+        with session(self._connections) as server:
+            return locate(server, self._number).progress
 
     def write(self, batch: Batch) -> None:
-        with link(self._connections) as server:
-            generation = find(server, self._number)
-            generation.progress.require(batch.span)
+        with session(self._connections) as server:
+            generation = locate(server, self._number)
+            generation.progress.require_contiguous(batch.span)
             self._fence(generation, batch)
             self._merge(generation, batch)
             generation.move_progress(batch.span)
 
-    def note(self, change: Callable[[Record], Record]) -> None:
+    def record_metadata(self, change: Callable[[GenerationMetadata], GenerationMetadata]) -> None:
         """Change the record of this generation."""
-        with link(self._connections) as server:
-            generation = find(server, self._number)
-            generation.note(change(generation.record))
+        with session(self._connections) as server:
+            generation = locate(server, self._number)
+            generation.record_metadata(change(generation.record))
 
     def cutover(self) -> None:
-        with link(self._connections) as server:
-            find(server, self._number).show()
-        self.note(lambda record: replace(record, shown_at=now()))
+        with session(self._connections) as server:
+            locate(server, self._number).swap_live()
+        self.record_metadata(lambda record: replace(record, shown_at=utc_now()))
 
-    def _fence(self, generation: Generation, batch: Batch) -> None:
-        for fence in batch.fences:
-            generation.raise_fence(fence)
-        for document in {fence.scope.rpartition("/")[0] for fence in batch.fences}:
-            generation.join_fences(self._shapes[document])
+    def _fence(self, generation: RedisGeneration, batch: Batch) -> None:
+        for range_tombstone in batch.range_tombstones:
+            generation.store_tombstone(range_tombstone)
+        for document in {range_tombstone.scope.rpartition("/")[0] for range_tombstone in batch.range_tombstones}:
+            generation.apply_tombstones(self._shapes[document])
 
-    def _merge(self, generation: Generation, batch: Batch) -> None:
+    def _merge(self, generation: RedisGeneration, batch: Batch) -> None:
         rejected: list[str] = []
         for target in dict.fromkeys(mutations.target for mutations in batch.mutations):
-            rejected += generation.merge(self._shapes[target], batch.changes_of(target), self._pace)
+            rejected += generation.merge(self._shapes[target], batch.part_changes(target), self._pace)
         if rejected:
             words = f"these keys hold something else than registers: {', '.join(rejected[:20])}"
             raise MutationRejected(words, "redis")

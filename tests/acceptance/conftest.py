@@ -8,7 +8,7 @@ from itertools import count
 import pytest
 
 from pipeline.postgres import database
-from sinks.generation import State
+from sinks.generation import GenerationState
 from stack.local import LocalStack
 from tests.acceptance.cli_runner import MODELS
 from tests.acceptance.generations import states, succeeds
@@ -51,7 +51,7 @@ def rebuilt(pipeline: Pipeline) -> Iterator[Pipeline]:
     succeeds(pipeline.command("prune", "--keep", "0", "--execute"))
     for model in MODELS:
         for number, state in states(pipeline, model).items():
-            if state is not State.LIVE:
+            if state is not GenerationState.LIVE:
                 succeeds(pipeline.command("prune", model, "--generation", str(number), "--execute"))
 
 

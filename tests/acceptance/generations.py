@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 
 from pipeline import read_models
-from sinks.generation import State
+from sinks.generation import GenerationState
 from tests.acceptance.pipeline_fixture import Pipeline
 
 
@@ -14,7 +14,7 @@ def succeeds(done: subprocess.CompletedProcess[str]) -> str:
     return done.stdout
 
 
-def states(pipeline: Pipeline, model: str) -> dict[int, State]:
+def states(pipeline: Pipeline, model: str) -> dict[int, GenerationState]:
     """How the generations of a model stand, as its store says."""
     with read_models.STORES[model](pipeline.settings) as store:
         live = store.live()

@@ -12,13 +12,13 @@ from connectors.kafka_connect import ConnectClient
 from pipeline import read_models
 from pipeline.cli.context import local_defaults
 from pipeline.config import load
-from pipeline.epochs.offset_sink import sink_of
+from pipeline.epochs.offset_sink import open_sink
 from pipeline.postgres import database as source_database
 from pipeline.postgres.database import Connection
-from pipeline.postgres.watermark import Marks
+from pipeline.postgres.watermark import Watermarks
 from pipeline.setup.generations import first_generation_steps
-from pipeline.setup.source import carry_out, connector_step, deployment_of, init_steps
-from sinks.batch import Shard
+from pipeline.setup.source import connector_step, deployment_of, init_steps, run_steps
+from sinks.batch import TopicPartition
 from sinks.errors import SinkError
 from tests.acceptance.cli_runner import MODELS, Command, Run
 from tests.acceptance.expected import contents
@@ -73,7 +73,7 @@ class OwnPipeline:
         self.settings = load(config, local_defaults(pipeline.endpoints, pipeline.stack.home), _merged(pipeline, own))
         self.connect = ConnectClient(pipeline.endpoints.connect)
         self.admin = self.settings.kafka.admin()
-        self._marks = Marks(self.settings.kafka, self.settings.connector, self.settings.connect.url)
+        self._watermarks = Watermarks(self.settings.kafka, self.settings.connector, self.settings.connect.url)
 
     def succeeds(self, *words: str) -> str:
         """Run a verb, which ends well, and return what it said."""
@@ -89,11 +89,11 @@ class OwnPipeline:
     def set_up_all_but_connector(self) -> None:
         """Set up the rest, and the models."""
         *before, _ = init_steps(deployment_of(self.settings))
-        carry_out([*before, *first_generation_steps(self.settings)], lambda *_: None)
+        run_steps([*before, *first_generation_steps(self.settings)], lambda *_: None)
 
     def set_up_connector(self) -> None:
         """Have the connector begin."""
-        carry_out([connector_step(deployment_of(self.settings))], lambda *_: None)
+        run_steps([connector_step(deployment_of(self.settings))], lambda *_: None)
 
     def stop_connector(self) -> None:
         """Stop the connector; its slot stays."""
@@ -108,11 +108,11 @@ class OwnPipeline:
         """Change the source."""
         self.source.execute(query, values or None)
 
-    def progress(self, model: str) -> Mapping[Shard, int]:
+    def progress(self, model: str) -> Mapping[TopicPartition, int]:
         """How far the live generation of a model has got, in the log's offsets; nothing while its store is held."""
         try:
             with read_models.STORES[model](self.settings) as store:
-                return sink_of(store, store.live() or 1).progress().offsets
+                return open_sink(store, store.live() or 1).progress().offsets
         except SinkError:
             return {}
 
@@ -122,16 +122,16 @@ class OwnPipeline:
         assert f'{column} = "{before}"' in described
         self.command.config.write_text(described.replace(f'{column} = "{before}"', f'{column} = "{now}"'))
 
-    def ends(self) -> Mapping[Shard, int]:
+    def ends(self) -> Mapping[TopicPartition, int]:
         """The ends of the log once everything that is committed now is in it."""
-        return self._marks.await_in_log(self._marks.set(self.source), SETTLES_WITHIN_S).end_offsets
+        return self._watermarks.wait_for(self._watermarks.set(self.source), SETTLES_WITHIN_S).end_offsets
 
     def settle(self, run: Run) -> None:
         """Wait until all workers are at work, and the models hold everything that is committed now."""
         run.is_working()
         ends = self.ends()
 
-        def lacking() -> dict[str, dict[Shard, int]]:
+        def lacking() -> dict[str, dict[TopicPartition, int]]:
             return {model: lacks for model in MODELS if (lacks := missing(self.progress(model), ends))}
 
         wait_for(lambda: not lacking(), SETTLES_WITHIN_S, lambda: f"{lacking()}\n{run.end_of_log()}")
@@ -161,10 +161,10 @@ class OwnPipeline:
                 run.kill_all()
         for model in MODELS:
             with read_models.STORES[model](self.settings) as store:
-                store.clear()
+                store.drop_all()
         # The topic of requests is the other pipeline's too, and so is the role.
         steps = teardown_steps(replace(deployment_of(self.settings), worker_topics=()))
-        carry_out([step for step in steps if step.name != "replication role"], lambda *_: None)
+        run_steps([step for step in steps if step.name != "replication role"], lambda *_: None)
         self.connect.close()
 
 

@@ -8,7 +8,7 @@ import urllib3
 from redis import Redis
 
 from pipeline.config import Settings
-from pipeline.query.query import ask
+from pipeline.query.query import run_query
 from stack.endpoints import Endpoints
 from tests.acceptance.expected import AMOUNTS, ITEMS, MOMENTS, OBJECTS, ORDERS, Document, Row, exactly, stored_json
 
@@ -50,7 +50,7 @@ def selected_from_duckdb(settings: Settings) -> tuple[dict[int, Row], dict[int, 
 
 def _selected(settings: Settings, table: str, columns: tuple[str, ...]) -> dict[int, Row]:
     chosen = ", ".join(_exact(name) for name in columns)
-    rows = ask(settings, f"SELECT {chosen} FROM {table}").to_pylist()
+    rows = run_query(settings, f"SELECT {chosen} FROM {table}").to_pylist()
     return {
         row["id"]: {name: stored_json(value) if name in OBJECTS else value for name, value in row.items()}
         for row in rows

@@ -20,9 +20,9 @@ from pipeline.cli.context import local_defaults
 from pipeline.config import load
 from pipeline.demo.order_generator import OrderGenerator, Traffic
 from pipeline.demo.tables import open_engine
-from pipeline.postgres.watermark import Marks
-from pipeline.query.query import QueryFailed, ReadersNotServed, ask
-from sinks.batch import Shard
+from pipeline.postgres.watermark import Watermarks
+from pipeline.query.query import QuackNotServed, QueryFailed, run_query
+from sinks.batch import TopicPartition
 from sinks.errors import SinkError
 from stack.local import LocalStack
 from tests.acceptance.cli_runner import MODELS, Command, Run
@@ -49,7 +49,7 @@ class Pipeline:
         self.settings = load(self.command.config, local_defaults(endpoints, stack.home))
         self.source = psycopg.connect(endpoints.postgres, autocommit=True)
         self.runs: list[Run] = []
-        self._marks = Marks(self.settings.kafka, self.settings.connector, self.settings.connect.url)
+        self._watermarks = Watermarks(self.settings.kafka, self.settings.connector, self.settings.connect.url)
         self._logs = (folder / f"run-{number}.log" for number in count(1))
 
     @property
@@ -83,7 +83,7 @@ class Pipeline:
         """Change the source."""
         self.source.execute(query, values)
 
-    def progress(self, model: str) -> Mapping[Shard, int]:
+    def progress(self, model: str) -> Mapping[TopicPartition, int]:
         """How far the live generation of a model has got, as its store says; nothing while it does not answer."""
         try:
             if model == "duckdb":
@@ -91,7 +91,7 @@ class Pipeline:
             with read_models.STORES[model](self.settings) as store:
                 generation = store.live()
                 return store.sink(generation).progress().offsets if generation is not None else {}
-        except (SinkError, ReadersNotServed, QueryFailed, duckdb.Error):
+        except (SinkError, QuackNotServed, QueryFailed, duckdb.Error):
             return {}
 
     def logged(self) -> Contents:
@@ -158,9 +158,9 @@ class Pipeline:
 
     def group(self, model: str) -> str:
         """The consumer group of that generation."""
-        return read_models.group(model, self.live(model))
+        return read_models.consumer_group(model, self.live(model))
 
-    def mirrored(self, model: str) -> dict[Shard, int]:
+    def mirrored(self, model: str) -> dict[TopicPartition, int]:
         """The offsets that a model's group has committed, but zero, which no progress names."""
         group = self.group(model)
         admin = self.settings.kafka.admin()
@@ -177,14 +177,14 @@ class Pipeline:
         """Every change of a row that DuckDB keeps, in the log's order."""
         kept = f"generation_{self.live('duckdb'):06}.versions.{table}"
         query = f"SELECT * FROM {kept} WHERE id = {row_id} ORDER BY _partition, _offset"
-        versions: list[dict[str, Any]] = ask(self.settings, query).to_pylist()
+        versions: list[dict[str, Any]] = run_query(self.settings, query).to_pylist()
         return versions
 
-    def _ends(self) -> Mapping[Shard, int]:
+    def _ends(self) -> Mapping[TopicPartition, int]:
         """The ends of the log once everything that is committed now is in it."""
-        return self._marks.await_in_log(self._marks.set(self.source), SETTLES_WITHIN_S).end_offsets
+        return self._watermarks.wait_for(self._watermarks.set(self.source), SETTLES_WITHIN_S).end_offsets
 
-    def _await(self, model: str, ends: Mapping[Shard, int]) -> None:
+    def _await(self, model: str, ends: Mapping[TopicPartition, int]) -> None:
         def has_reached() -> bool:
             return not missing(self.progress(model), ends)
 
@@ -193,19 +193,23 @@ class Pipeline:
 
         wait_for(has_reached, SETTLES_WITHIN_S, lacks)
 
-    def _progress_of_duckdb(self) -> Mapping[Shard, int]:
+    def _progress_of_duckdb(self) -> Mapping[TopicPartition, int]:
         generation = read_models.open_duckdb(self.settings).live()
         books = f"generation_{generation:06}.readmodels.progress"
-        rows = ask(self.settings, f"SELECT topic, partition, next_offset FROM {books}").to_pylist()
+        rows = run_query(self.settings, f"SELECT topic, partition, next_offset FROM {books}").to_pylist()
         return {(row["topic"], row["partition"]): row["next_offset"] for row in rows}
 
     def _said(self) -> str:
         return "\n".join(f"{run.log.name}:\n{run.end_of_log()}" for run in self.runs)
 
 
-def missing(progress: Mapping[Shard, int], ends: Mapping[Shard, int]) -> dict[Shard, int]:
+def missing(progress: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
     """The shards that progress has not taken in to their ends, and how many records each lacks."""
-    return {shard: end - progress.get(shard, 0) for shard, end in ends.items() if progress.get(shard, 0) < end}
+    return {
+        topic_partition: end - progress.get(topic_partition, 0)
+        for topic_partition, end in ends.items()
+        if progress.get(topic_partition, 0) < end
+    }
 
 
 def require_equal(name: str, seen: Mapping[int, Document | Row], expected: Mapping[int, Document | Row]) -> None:

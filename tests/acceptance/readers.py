@@ -55,15 +55,15 @@ class Reader:
     looks: list[Look] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
 
-    def read(self, until: threading.Event) -> None:
-        """Ask until `until` is set; an error is written down, and the next question asked."""
-        while not until.is_set():
+    def read(self, stop: threading.Event) -> None:
+        """Ask until `stop` is set; an error is written down, and the next question asked."""
+        while not stop.is_set():
             try:
                 orders = self.ask()
                 probed = [order for order in orders if order["id"] == self.probe]
                 total = int(Decimal(str(probed[0]["total"]))) if probed else -1
-                marks = {bool(one) for order in orders for one in _marks(order)}
-                self.looks.append(Look(time.monotonic(), total, len(orders), frozenset(marks)))
+                watermarks = {bool(one) for order in orders for one in _marks(order)}
+                self.looks.append(Look(time.monotonic(), total, len(orders), frozenset(watermarks)))
             except Exception as error:  # noqa: BLE001 - what a reader meets is what the test is about
                 self.errors.append(f"{type(error).__name__}: {error}")
             time.sleep(self.tick_s)
@@ -135,10 +135,10 @@ def _is_found(reader: Reader, count: int) -> bool:
         return False
 
 
-def _write(url: str, probe: int, committed: dict[int, float], until: threading.Event) -> None:
+def _write(url: str, probe: int, committed: dict[int, float], stop: threading.Event) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         total = 0
-        while not until.is_set():
+        while not stop.is_set():
             connection.execute("UPDATE orders SET total = %s WHERE id = %s", [total, probe])
             committed[total] = time.monotonic()
             total += 1

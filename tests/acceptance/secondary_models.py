@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, Producer
+from confluent_kafka import TopicPartition as KafkaTopicPartition
 from confluent_kafka.admin import NewTopic
 
 from connectors.kafka import end_offsets
@@ -13,8 +14,8 @@ from pipeline import read_models
 from pipeline.cli.context import local_defaults
 from pipeline.config import load
 from pipeline.setup.generations import first_generation_steps
-from pipeline.setup.source import carry_out
-from sinks.batch import Shard
+from pipeline.setup.source import run_steps
+from sinks.batch import TopicPartition
 from tests.acceptance.cli_runner import MODELS, Command, Run
 from tests.acceptance.expected import Contents
 from tests.acceptance.models import found_in_elasticsearch, got_from_redis, selected_from_duckdb
@@ -54,7 +55,7 @@ class SidePipeline:
         }
         self.command = Command(pipeline.stack.home, config, environment)
         self.settings = load(config, local_defaults(pipeline.endpoints, pipeline.stack.home), own)
-        self._topics = {f"{name}.{topic.partition('.')[2]}": topic for topic in pipeline.settings.contract.topics}
+        self._topics = {f"{name}.{topic.partition('.')[2]}": topic for topic in pipeline.settings.definitions.topics}
         self._create()
 
     def copy_log(self) -> None:
@@ -95,7 +96,7 @@ class SidePipeline:
         run.says("event=working", "model=duckdb")
         wait_for(have_reached, CATCHES_UP_WITHIN_S, run.end_of_log)
 
-    def progress(self, model: str) -> Mapping[Shard, int]:
+    def progress(self, model: str) -> Mapping[TopicPartition, int]:
         """How far a model has got."""
         with read_models.STORES[model](self.settings) as store:
             return store.sink(1).progress().offsets
@@ -113,7 +114,7 @@ class SidePipeline:
         """Remove topics and models; the Redis server is its owner's."""
         for model in MODELS:
             with read_models.STORES[model](self.settings) as store:
-                store.clear()
+                store.drop_all()
         for deleted in self._admin.delete_topics(list(self._topics)).values():
             deleted.result()
 
@@ -123,20 +124,20 @@ class SidePipeline:
         made = self._admin.create_topics([NewTopic(topic, partitions, 1) for topic in self._topics])
         for topic in made.values():
             topic.result()
-        carry_out(first_generation_steps(self.settings), lambda *_: None)
+        run_steps(first_generation_steps(self.settings), lambda *_: None)
 
     def _records(self, topic: str) -> list[tuple[int, int, bytes | None, bytes | None]]:
         """Offset, partition, key and value of every committed record."""
         ends = end_offsets(self._admin, [topic])
-        behind = {shard for shard, end in ends.items() if end}
+        behind = {topic_partition for topic_partition, end in ends.items() if end}
         consumer = Consumer(self._kafka.with_client(group_id="acceptance", enable_auto_commit=False))
-        consumer.assign([TopicPartition(*shard, 0) for shard in behind])
+        consumer.assign([KafkaTopicPartition(*topic_partition, 0) for topic_partition in behind])
         records = []
         while behind:
             for message in consumer.consume(1000, 0.5):
                 assert message.error() is None, message.error()
                 records.append((message.offset() or 0, message.partition() or 0, message.key(), message.value()))
-            places = consumer.position([TopicPartition(*shard) for shard in behind])
+            places = consumer.position([KafkaTopicPartition(*topic_partition) for topic_partition in behind])
             behind -= {
                 (place.topic, place.partition) for place in places if place.offset >= ends[place.topic, place.partition]
             }

@@ -58,12 +58,14 @@ def test_workers_stop_before_a_record_that_cannot_be_read(
     side.catch_up(run)
     offset = side.write(partition, key, spoil(good))
     side.write(partition, key, good)
-    shard = (f"side-{kind}.public.orders", partition)
+    topic_partition = (f"side-{kind}.public.orders", partition)
     for model in MODELS:
-        [said] = run.says("event=stopped", f"model={model}", f"{shard[0]}/{shard[1]} offset {offset}: ", reason)
+        [said] = run.says(
+            "event=stopped", f"model={model}", f"{topic_partition[0]}/{topic_partition[1]} offset {offset}: ", reason
+        )
         assert "remedy=" in said
     assert run.process.wait(60) == 1
-    assert {model: side.progress(model)[shard] for model in MODELS} == dict.fromkeys(MODELS, offset)
+    assert {model: side.progress(model)[topic_partition] for model in MODELS} == dict.fromkeys(MODELS, offset)
     side.require_equal(contents)
 
 
@@ -78,7 +80,7 @@ def test_an_unknown_schema_id_pauses_until_the_registry_knows_it(
     schema = known_schema(deployed, int.from_bytes(good[1:5], "big"))
     next_id = register(deployed, {**schema, "doc": "one before"}) + 1
     run = side.start()
-    shard = ("side-unknown.public.orders", partition)
+    topic_partition = ("side-unknown.public.orders", partition)
     offset = side.write(partition, key, b"\x00" + next_id.to_bytes(4, "big") + good[5:])
     for model in MODELS:
         run.says("event=waiting", f"model={model}", f"does not know schema {next_id}")
@@ -88,7 +90,7 @@ def test_an_unknown_schema_id_pauses_until_the_registry_knows_it(
     for model in MODELS:
         run.says('event="going on"', f"model={model}")
     assert run.end() == 0
-    assert {model: side.progress(model)[shard] for model in MODELS} == dict.fromkeys(MODELS, offset + 1)
+    assert {model: side.progress(model)[topic_partition] for model in MODELS} == dict.fromkeys(MODELS, offset + 1)
     side.require_equal(contents)
 
 

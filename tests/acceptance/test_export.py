@@ -8,7 +8,7 @@ from pathlib import Path
 
 import duckdb
 
-from pipeline.query.query import ask
+from pipeline.query.query import run_query
 from tests.acceptance.cli_runner import Command
 from tests.acceptance.pipeline_fixture import Pipeline
 from tests.acceptance.test_history import Look, look
@@ -59,7 +59,7 @@ def test_an_export_that_is_killed_at_random_moments_holds_each_version_once(pipe
     done = command(*words, "--json")
     told = {one["table"]: one for one in json.loads(done.stdout)}
     for name in NAMES:
-        held = ask(pipeline.settings, f"FROM {name}")
+        held = run_query(pipeline.settings, f"FROM {name}")
         columns = ", ".join(held.column_names)
         with opened(folder, name) as connection:
             connection.register("held", held)
@@ -69,4 +69,4 @@ def test_an_export_that_is_killed_at_random_moments_holds_each_version_once(pipe
         listed = {file["name"] for file in json.loads((folder / name / "manifest.json").read_bytes())["files"]}
         assert {f"{path.parent.name}/{path.name}" for path in (folder / name).rglob("*.parquet")} == listed
         assert told[name]["rows"] >= held.num_rows
-    assert told["orders"]["rows"] == ask(pipeline.settings, "FROM orders").num_rows
+    assert told["orders"]["rows"] == run_query(pipeline.settings, "FROM orders").num_rows

@@ -12,9 +12,9 @@ import yaml
 
 from connectors.kafka_connect import ConnectClient
 from pipeline.health.problem import Problem
-from pipeline.postgres.watermark import MarkNotSeen, Marks
-from pipeline.status import look
-from pipeline.verify.catch_up import ModelBehind
+from pipeline.postgres.watermark import Watermarks, WatermarkTimeout
+from pipeline.status import collect
+from pipeline.verify.catch_up import CatchUpTimeout
 from tests.acceptance.cli_runner import MODELS
 from tests.acceptance.generations import succeeds
 from tests.acceptance.models import HTTP
@@ -27,7 +27,7 @@ COMPOSE = yaml.safe_load((CHECKOUT / "docker-compose.yml").read_text())["service
 
 
 def problems(pipeline: Pipeline) -> list[Problem]:
-    return list(look(pipeline.settings).problems)
+    return list(collect(pipeline.settings).problems)
 
 
 def named(pipeline: Pipeline, subject: str, words: str) -> Problem:
@@ -87,10 +87,10 @@ def test_a_paused_model_is_named_until_the_remedy_is_carried_out(pipeline: Pipel
     assert pipeline.command(*probe("duckdb")).returncode == 0
     pipeline.sql("UPDATE public.orders SET updated_at = now() WHERE id = (SELECT min(id) FROM public.orders)")
     behind = pipeline.command("verify", "redis", "--timeout", "2")
-    assert "ModelBehind" in behind.stderr
+    assert "CatchUpTimeout" in behind.stderr
     follow(pipeline, paused.remedy)
     becomes_healthy(pipeline)
-    [*_, longer] = commands(ModelBehind.remedy)
+    [*_, longer] = commands(CatchUpTimeout.remedy)
     succeeds(pipeline.command("verify", "redis", *longer[1:]))
 
 
@@ -98,13 +98,13 @@ def test_a_resting_connector_is_named_until_the_remedy_is_carried_out(pipeline: 
     with closing(ConnectClient(pipeline.endpoints.connect)) as client:
         client.pause(pipeline.settings.connector.name)
         resting = named(pipeline, "connector", "PAUSED")
-        marks = Marks(pipeline.settings.kafka, pipeline.settings.connector, pipeline.settings.connect.url)
-        mark = marks.set(pipeline.source)
-        with pytest.raises(MarkNotSeen) as unseen:
-            marks.await_in_log(mark, 1.0)
+        watermarks = Watermarks(pipeline.settings.kafka, pipeline.settings.connector, pipeline.settings.connect.url)
+        watermark = watermarks.set(pipeline.source)
+        with pytest.raises(WatermarkTimeout) as unseen:
+            watermarks.wait_for(watermark, 1.0)
         assert next(commands(unseen.value.remedy)) == ["init"] == next(commands(resting.remedy))
         follow(pipeline, resting.remedy)
-    marks.await_in_log(mark, FOUND_WITHIN_S)
+    watermarks.wait_for(watermark, FOUND_WITHIN_S)
     becomes_healthy(pipeline)
 
 

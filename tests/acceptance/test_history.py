@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import psycopg
 
-from pipeline.query.query import ask
+from pipeline.query.query import run_query
 from tests.acceptance.pipeline_fixture import Pipeline
 from tests.acceptance.shop import place
 from tests.support.waiting import wait_for
@@ -61,10 +61,10 @@ def test_the_tables_as_of_a_moment_are_those_that_postgresql_held_while_it_was_w
             looks.append(wait_for(lambda: another_look(pipeline, looks[-1]), 60, lambda: "nothing was written"))
     pipeline.settle("duckdb")
     for moment, held in looks:
-        [asked] = ask(pipeline.settings, QUESTION.format(is_amount="total IS NOT NULL"), moment).to_pylist()
+        [asked] = run_query(pipeline.settings, QUESTION.format(is_amount="total IS NOT NULL"), moment).to_pylist()
         assert asked == {**held, "total": Decimal(held["total"])}, moment
         counted = f"SELECT count(*) AS items FROM order_items_as_of('{moment.isoformat()}')"
-        assert ask(pipeline.settings, counted).to_pylist() == [{"items": held["items"]}]
+        assert run_query(pipeline.settings, counted).to_pylist() == [{"items": held["items"]}]
 
 
 def test_a_truncate_ends_the_versions_of_its_table_and_says_when(pipeline: Pipeline, order_id: int) -> None:
@@ -75,7 +75,7 @@ def test_a_truncate_ends_the_versions_of_its_table_and_says_when(pipeline: Pipel
     pipeline.sql("INSERT INTO order_items (id, order_id, sku) VALUES (%s, %s, 'later')", order_id + 1, order_id)
     pipeline.settle("duckdb")
     query = f"SELECT sku, valid_from, valid_to, op FROM order_items_history WHERE order_id = {order_id} ORDER BY ALL"
-    one, two, later = ask(pipeline.settings, query).to_pylist()
+    one, two, later = run_query(pipeline.settings, query).to_pylist()
     assert (one["sku"], two["sku"], later["sku"]) == ("SKU-1", "SKU-2", "later")
     for ended in (one, two):
         assert ended["valid_from"] < before.moment < ended["valid_to"] < after.moment < later["valid_from"]

@@ -9,7 +9,7 @@ import json
 import duckdb
 import pytest
 
-from pipeline.query.query import ask
+from pipeline.query.query import run_query
 from sinks.duckdb.query_check import QueryRefused
 from sinks.duckdb.serving import load_extensions
 from tests.acceptance.pipeline_fixture import Pipeline
@@ -74,7 +74,7 @@ def test_an_answer_can_be_a_table_or_csv(pipeline: Pipeline, order_id: int) -> N
 def test_whatever_is_not_one_select_is_refused(pipeline: Pipeline) -> None:
     for query in REFUSED:
         with pytest.raises(QueryRefused):
-            ask(pipeline.settings, query)
+            run_query(pipeline.settings, query)
     answer = pipeline.command("sql", REFUSED[0])
     assert answer.returncode == 1
     assert "QueryRefused" in answer.stderr

@@ -19,9 +19,9 @@ import numpy.typing as npt
 import psycopg
 
 from pipeline import read_models
-from pipeline.query.query import answer, ask
-from sinks.duckdb.progress_query import Place
-from sinks.duckdb.store import catalog
+from pipeline.query.query import query_with_position, run_query
+from sinks.duckdb.progress_query import ReadPosition
+from sinks.duckdb.store import catalog_name
 from tests.acceptance.pipeline_fixture import Pipeline
 from tests.acceptance.shop import place
 from tests.support.waiting import wait_for
@@ -39,7 +39,7 @@ class Answered:
     total: int
     held: dict[tuple[str, int], int]
     newest: datetime
-    place: Place | None
+    place: ReadPosition | None
 
 
 @dataclass(frozen=True)
@@ -86,15 +86,15 @@ def question(pipeline: Pipeline, probe: int) -> str:
 def live(pipeline: Pipeline) -> str:
     generation = read_models.open_duckdb(pipeline.settings).live()
     assert generation is not None
-    return catalog(generation)
+    return catalog_name(generation)
 
 
 def answered(pipeline: Pipeline, query: str) -> Answered:
-    found = answer(pipeline.settings, query)
+    found = query_with_position(pipeline.settings, query)
     rows = {(row["name"], row["partition"]): row for row in found.rows.to_pylist()}
     probed = rows.pop(("probe", 0))
     newest = max(row["newest"] for row in rows.values())
-    held = {shard: row["held"] for shard, row in rows.items()}
+    held = {topic_partition: row["held"] for topic_partition, row in rows.items()}
     return Answered(time.time(), probed["held"], held, newest, found.place)
 
 
@@ -110,7 +110,7 @@ def offsets(pipeline: Pipeline) -> dict[tuple[str, int], npt.NDArray[np.int64]]:
     """Where every version lies that the model holds, ascending, by table and partition."""
     found: dict[tuple[str, int], npt.NDArray[np.int64]] = {}
     for table in pipeline.settings.tables:
-        rows = ask(pipeline.settings, f"SELECT _partition, _offset FROM {live(pipeline)}.versions.{table}")
+        rows = run_query(pipeline.settings, f"SELECT _partition, _offset FROM {live(pipeline)}.versions.{table}")
         partitions, places = rows["_partition"].to_numpy(), rows["_offset"].to_numpy()
         found |= {
             (table, partition): np.sort(places[partitions == partition]) for partition in np.unique(partitions).tolist()
@@ -122,9 +122,16 @@ def is_as_new_as_said(one: Answered, topics: dict[str, str], known: dict[Any, np
     """Whether an answer holds every version below the offsets that were said, and the newest commit."""
     assert one.place is not None
     said = {(topics[topic], partition): offset for (topic, partition), offset in one.place.offsets.items()}
-    below = {shard: int(np.searchsorted(known[shard], offset)) for shard, offset in said.items() if shard in known}
+    below = {
+        topic_partition: int(np.searchsorted(known[topic_partition], offset))
+        for topic_partition, offset in said.items()
+        if topic_partition in known
+    }
     assert one.place.newest is not None
-    return all(one.held.get(shard, 0) >= count for shard, count in below.items()) and one.newest >= one.place.newest
+    return (
+        all(one.held.get(topic_partition, 0) >= count for topic_partition, count in below.items())
+        and one.newest >= one.place.newest
+    )
 
 
 def test_no_answer_is_older_than_is_said_of_it(pipeline: Pipeline, order_id: int) -> None:
@@ -146,7 +153,7 @@ def test_no_answer_is_older_than_is_said_of_it(pipeline: Pipeline, order_id: int
     assert errors == []
     pipeline.settle("duckdb")
 
-    topics, known = dict(pipeline.settings.contract.topics), offsets(pipeline)
+    topics, known = dict(pipeline.settings.definitions.topics), offsets(pipeline)
     assert [one for one in placed(answers) if not is_as_new_as_said(one, topics, known)] == []
     for reader in (answers, copies):
         assert reader[0].total < reader[-1].total

@@ -15,7 +15,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import NewTopic
 
 from pipeline import read_models
-from sinks.generation import State
+from sinks.generation import GenerationState
 from tests.acceptance.cli_runner import MODELS, Command
 from tests.acceptance.generations import states, succeeds
 from tests.acceptance.pipeline_fixture import Pipeline
@@ -112,7 +112,7 @@ def test_a_wrong_projection_is_found_and_never_shown(rebuilt: Pipeline, order_id
     refused = wrong("replay", "redis", "--execute", "--start-over")
     assert refused.returncode == 3, refused.stdout + refused.stderr
     assert rebuilt.live("redis") == before
-    assert State.REJECTED in states(rebuilt, "redis").values()
+    assert GenerationState.REJECTED in states(rebuilt, "redis").values()
     rejected = max(states(rebuilt, "redis"))
     cutover = rebuilt.command("cutover", "redis", "--generation", str(rejected), "--execute")
     assert (cutover.returncode, rebuilt.live("redis")) == (1, before)
@@ -124,12 +124,12 @@ def test_a_wrong_projection_is_found_and_never_shown(rebuilt: Pipeline, order_id
 
 def test_the_cutover_waits_for_a_partition_that_is_held_back(rebuilt: Pipeline, tmp_path: Path) -> None:
     before = rebuilt.live("redis")
-    group = read_models.group("redis", before + 1)
+    group = read_models.consumer_group("redis", before + 1)
     settings = rebuilt.settings.kafka.with_client(
         group_id=group, partition_assignment_strategy="cooperative-sticky", enable_auto_commit=False
     )
     holder, until = Consumer(settings), threading.Event()
-    holder.subscribe(list(rebuilt.settings.contract.topics))
+    holder.subscribe(list(rebuilt.settings.definitions.topics))
     joined = threading.Event()
 
     def hold() -> None:
@@ -210,7 +210,7 @@ def test_a_model_is_rebuilt_from_a_snapshot_of_postgresql_while_it_is_written(re
 def shortened_log(rebuilt: Pipeline) -> Iterator[Command]:
     """The command over topics that have lost their first record."""
     admin = rebuilt.settings.kafka.admin()
-    topics = {f"gone.{topic.partition('.')[2]}": topic for topic in rebuilt.settings.contract.topics}
+    topics = {f"gone.{topic.partition('.')[2]}": topic for topic in rebuilt.settings.definitions.topics}
     for made in admin.create_topics([NewTopic(topic, 1, 1) for topic in topics]).values():
         made.result()
     producer = Producer(rebuilt.settings.kafka.with_client(acks="all"))
@@ -228,7 +228,13 @@ def shortened_log(rebuilt: Pipeline) -> Iterator[Command]:
 def _first_records(pipeline: Pipeline, topic: str, count: int) -> list[tuple[bytes | None, bytes | None]]:
     settings = pipeline.settings.kafka.with_client(group_id="first-records", enable_auto_commit=False)
     consumer = Consumer(settings)
-    consumer.assign([TopicPartition(*shard, 0) for shard in pipeline.progress("redis") if shard[0] == topic])
+    consumer.assign(
+        [
+            TopicPartition(*topic_partition, 0)
+            for topic_partition in pipeline.progress("redis")
+            if topic_partition[0] == topic
+        ]
+    )
     found = wait_for(lambda: consumer.consume(count, 5.0), 60, lambda: f"nothing in {topic}")
     consumer.close()
     return [(message.key(), message.value()) for message in found]
@@ -266,7 +272,7 @@ def test_scripts_are_told_events(rebuilt: Pipeline) -> None:
     assert events[0]["event"] == "begun"
     done = events[-1]
     assert (done["event"], done["is_equal"], done["live"]) == ("done", True, None)
-    assert states(rebuilt, "redis")[done["generation"]] is State.READY
+    assert states(rebuilt, "redis")[done["generation"]] is GenerationState.READY
     told = json.loads(succeeds(rebuilt.command("generations", "redis", "--json")))
     assert {one["generation"]: one["state"] for one in told}[done["generation"]] == "ready"
     succeeds(rebuilt.command("cutover", "redis", "--execute"))

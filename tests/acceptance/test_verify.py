@@ -275,6 +275,6 @@ def test_a_paused_model_is_named_when_it_does_not_reach_the_mark(pipeline: Pipel
     finally:
         pipeline.command("resume", "redis")
     assert (done.returncode, done.stdout) == (1, "")
-    assert "ModelBehind: redis has not reached the mark after 3 s" in done.stderr
+    assert "CatchUpTimeout: redis has not reached the mark after 3 s" in done.stderr
     assert "readmodels resume" in done.stderr
     assert verified(pipeline, "redis")[0] == 0

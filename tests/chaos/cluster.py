@@ -20,7 +20,7 @@ from connectors.kafka_connect import ConnectClient, ConnectError
 from stack.endpoints import Endpoints
 from stack.errors import ServerSilent
 from stack.local import LocalStack
-from stack.paths import LOOPBACK, Home, is_free
+from stack.paths import LOOPBACK, StackPaths, is_free
 from stack.redis import ADMIN
 from tests.acceptance.cli_runner import Command, Run
 from tests.chaos.faults import RUNS, WAYS, Fault, Kind
@@ -187,7 +187,7 @@ def rigged(home: Path) -> Iterator[Rig]:
     """
     ports = _relay_ports(home)
     stack = LocalStack(home, relays={name: ports[name] for name in ("kafka", "postgres", "registry")})
-    listening = Home(home.resolve()).ports()
+    listening = StackPaths(home.resolve()).ports()
     behind = {name: listening["kafka-relayed" if name == "kafka" else name] for name in WAYS}
     with Relays(ports, behind) as relays:
         if is_free(behind["kafka"]):

@@ -14,9 +14,9 @@ import psycopg
 from pipeline import read_models
 from pipeline.cli.context import local_defaults
 from pipeline.config import load
-from pipeline.postgres.watermark import Mark, MarkNotSeen, Marks
-from pipeline.query.query import QueryFailed, ReadersNotServed, ask
-from sinks.batch import Shard
+from pipeline.postgres.watermark import Watermark, Watermarks, WatermarkTimeout
+from pipeline.query.query import QuackNotServed, QueryFailed, run_query
+from sinks.batch import TopicPartition
 from sinks.errors import SinkError
 from tests.acceptance.cli_runner import MODELS
 from tests.acceptance.expected import Contents, Document, Row, contents
@@ -65,7 +65,7 @@ class Judge:
         # That Kafka is down is no news here.
         defaults["kafka"]["client"] = {"log_level": "0"}
         self._settings = load(self.rig.command.config, defaults)
-        self._marks = Marks(self._settings.kafka, self._settings.connector, self._settings.connect.url)
+        self._watermarks = Watermarks(self._settings.kafka, self._settings.connector, self._settings.connect.url)
         self.log = Log(self._settings)
 
     def judge(self) -> Convergence:
@@ -76,7 +76,7 @@ class Judge:
         """
         began = time.monotonic()
         with closing(psycopg.connect(self.rig.endpoints.postgres, autocommit=True)) as source:
-            ends = self._ends(self._marks.set(source), began + CONVERGES_WITHIN_S)
+            ends = self._ends(self._watermarks.set(source), began + CONVERGES_WITHIN_S)
             took_s = {"log": time.monotonic() - began, **self._await_models(ends, began)}
             self.log.read_to(ends)
             told = self.log.fold.contents()
@@ -85,16 +85,16 @@ class Judge:
         self.known_losses = set(lost)
         return Convergence(took_s=took_s, in_models=self._differences_of_models(told), in_log=new)
 
-    def _ends(self, mark: Mark, deadline: float) -> Mapping[Shard, int]:
+    def _ends(self, watermark: Watermark, deadline: float) -> Mapping[TopicPartition, int]:
         while True:
             try:
-                return self._marks.await_in_log(mark, LOOKS_AFTER_S).end_offsets
-            except MarkNotSeen as error:
+                return self._watermarks.wait_for(watermark, LOOKS_AFTER_S).end_offsets
+            except WatermarkTimeout as error:
                 if time.monotonic() > deadline:
                     raise NotConverged(str(error)) from error
                 self.rig.restart_failed_connector()
 
-    def _await_models(self, ends: Mapping[Shard, int], began: float) -> dict[str, float]:
+    def _await_models(self, ends: Mapping[TopicPartition, int], began: float) -> dict[str, float]:
         took_s: dict[str, float] = {}
         while len(took_s) < len(MODELS):
             for model in MODELS:
@@ -108,18 +108,18 @@ class Judge:
             time.sleep(TICK_S)
         return took_s
 
-    def _progress(self, model: str) -> Mapping[Shard, int]:
+    def _progress(self, model: str) -> Mapping[TopicPartition, int]:
         """How far the live generation of a model has got, as its store says; nothing while it does not answer."""
         try:
             if model == "duckdb":
                 generation = read_models.open_duckdb(self._settings).live()
                 books = f"generation_{generation:06}.readmodels.progress"
-                rows = ask(self._settings, f"SELECT topic, partition, next_offset FROM {books}").to_pylist()
+                rows = run_query(self._settings, f"SELECT topic, partition, next_offset FROM {books}").to_pylist()
                 return {(row["topic"], row["partition"]): row["next_offset"] for row in rows}
             with read_models.STORES[model](self._settings) as store:
                 live = store.live()
                 return store.sink(live).progress().offsets if live is not None else {}
-        except (SinkError, ReadersNotServed, QueryFailed, duckdb.Error):
+        except (SinkError, QuackNotServed, QueryFailed, duckdb.Error):
             return {}
 
     def _differences_of_models(self, told: Contents) -> list[str]:

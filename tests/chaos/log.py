@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
-from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, Message
+from confluent_kafka import TopicPartition as KafkaTopicPartition
 
 from pipeline import read_models
 from pipeline.config import Settings
 from pipeline.ingest.partition_buffer import by_topic, offset_of, partition_of, topic_of
-from sinks.batch import Shard
+from sinks.batch import TopicPartition
 from tests.chaos.fold import Fold
 
 POLL_S = 0.5
@@ -25,9 +26,9 @@ class Log:
         self.fold = Fold()
         self._settings = settings
         self._decoder = read_models.decoder(settings)
-        self._position: dict[Shard, int] = {}
+        self._position: dict[TopicPartition, int] = {}
 
-    def read_to(self, ends: Mapping[Shard, int]) -> None:
+    def read_to(self, ends: Mapping[TopicPartition, int]) -> None:
         """Read on from where it was read last, at first from offset zero."""
         consumer = Consumer(
             self._settings.kafka.with_client(
@@ -38,9 +39,14 @@ class Log:
             )
         )
         try:
-            consumer.assign([TopicPartition(*shard, self._position.get(shard, 0)) for shard in ends])
+            consumer.assign(
+                [
+                    KafkaTopicPartition(*topic_partition, self._position.get(topic_partition, 0))
+                    for topic_partition in ends
+                ]
+            )
             deadline = time.monotonic() + READ_WITHIN_S
-            while any(self._position.get(shard, 0) < end for shard, end in ends.items()):
+            while any(self._position.get(topic_partition, 0) < end for topic_partition, end in ends.items()):
                 self._take(consumer.consume(CHUNK, POLL_S))
                 assert time.monotonic() < deadline, f"the log was not read to {ends}, but to {self._position}"
         finally:
@@ -61,4 +67,4 @@ class Log:
             assert not decoded.rejected, decoded.rejected
             for envelopes in decoded.envelopes:
                 for change in envelopes.to_pylist():
-                    self.fold.add(self._settings.contract.topics[records.topic], change)
+                    self.fold.add(self._settings.definitions.topics[records.topic], change)

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from sinks.duckdb.remote.client import DuckdbElsewhere
-from sinks.duckdb.remote.server import Inbox
-from sinks.duckdb.sql_text import quote
+from sinks.duckdb.remote.client import RemoteDuckdbStore
+from sinks.duckdb.remote.server import WriterServer
+from sinks.duckdb.sql_text import quote_identifier
 from sinks.duckdb.store import DuckdbStore
 from sinks.shape import RowShape, Shape
 from sinks.sink import Store
@@ -45,10 +45,12 @@ class DuckdbSubject:
             assert isinstance(shape, RowShape)
             reader = self._store.instance().cursor()
             texts = ", ".join(
-                quote(name) if text in ("bigint", "integer") else f"CAST({quote(name)} AS VARCHAR) AS {quote(name)}"
+                quote_identifier(name)
+                if text in ("bigint", "integer")
+                else f"CAST({quote_identifier(name)} AS VARCHAR) AS {quote_identifier(name)}"
                 for name, text in shape.columns.items()
             )
-            rows = reader.execute(f"SELECT {texts} FROM {quote(shape.target)}").to_arrow_table().to_pylist()
+            rows = reader.execute(f"SELECT {texts} FROM {quote_identifier(shape.target)}").to_arrow_table().to_pylist()
             assert len({row[shape.key[0]] for row in rows}) == len(rows), "a key is shown twice"
             contents[shape.target] = {str(row[shape.key[0]]): row for row in rows}
         return contents
@@ -69,8 +71,8 @@ class DuckdbElsewhereSubject(DuckdbSubject):
     def store(self, shapes: Sequence[Shape]) -> Store:
         holder = self.held(shapes)
         holder.open()
-        self._answering.enter_context(Inbox(self.directory, holder).answering())
-        return DuckdbElsewhere(self.directory)
+        self._answering.enter_context(WriterServer(self.directory, holder).serve_in_background())
+        return RemoteDuckdbStore(self.directory)
 
     def close(self) -> None:
         self._answering.close()

@@ -10,9 +10,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from sinks.batch import FACTS, PART, PLACE, Batch, Mutations, Span
-from sinks.ordering.range_tombstone import Fence, FenceKind
-from sinks.shape import DocumentShape, RowShape, scope
+from sinks.batch import HISTORY_COLUMNS, ORDER_COLUMNS, PART_COLUMNS, Batch, Mutations, OffsetRange
+from sinks.ordering.range_tombstone import RangeTombstone, TombstoneKind
+from sinks.shape import DocumentShape, RowShape, tombstone_scope
 from tests.contract.store_harness import Form
 
 Row = dict[str, Any]
@@ -73,7 +73,7 @@ class Log:
     world: World
     partitions: int = 2
     events: list[Event] = field(default_factory=list)
-    sweeps: list[Fence] = field(default_factory=list)
+    sweeps: list[RangeTombstone] = field(default_factory=list)
     _next: dict[tuple[str, int], int] = field(default_factory=lambda: defaultdict(int))
 
     def streamed(
@@ -111,21 +111,23 @@ class Log:
         return placed
 
 
-def batch(events: Sequence[Event], world: World, form: Form, fences: Iterable[Fence] = (), begin: int = 0) -> Batch:
+def batch(
+    events: Sequence[Event], world: World, form: Form, range_tombstones: Iterable[RangeTombstone] = (), begin: int = 0
+) -> Batch:
     """The events as one batch for a store of this form; its span begins at `begin` in every shard."""
     changes = [event for event in events if event.op != "t"]
     truncates = [
-        Fence(scope=name, kind=FenceKind.TRUNCATE, epoch=0, commit_lsn=event.commit_lsn, lsn=event.lsn)
+        RangeTombstone(scope=name, kind=TombstoneKind.TRUNCATE, epoch=0, commit_lsn=event.commit_lsn, lsn=event.lsn)
         for event in events
         if event.op == "t"
         for name in [scope_of(world, form, event.table)]
     ]
     end: dict[tuple[str, int], int] = {}
     for event in events:
-        shard = (event.table, event.partition)
-        end[shard] = max(end.get(shard, 0), event.offset + 1)
+        topic_partition = (event.table, event.partition)
+        end[topic_partition] = max(end.get(topic_partition, 0), event.offset + 1)
     mutations = _parts(changes, world) if form is Form.DOCUMENTS else _rows(changes, world)
-    return Batch(tuple(mutations), (*fences, *truncates), Span(dict.fromkeys(end, begin), end))
+    return Batch(tuple(mutations), (*range_tombstones, *truncates), OffsetRange(dict.fromkeys(end, begin), end))
 
 
 def scope_of(world: World, form: Form, table: str) -> str:
@@ -133,7 +135,7 @@ def scope_of(world: World, form: Form, table: str) -> str:
     if form is Form.ROWS:
         return table
     (collection,) = world.document.collections
-    return scope(world.document.name, "" if table == world.root.table else collection)
+    return tombstone_scope(world.document.name, "" if table == world.root.table else collection)
 
 
 def _place(event: Event, deleted: bool) -> dict[str, Any]:
@@ -163,7 +165,7 @@ def _rows(events: Sequence[Event], world: World) -> Iterable[Mutations]:
         ]
         arrow = {"bigint": pa.int64(), "integer": pa.int32()}
         columns = [pa.field(name, arrow.get(kind, pa.string())) for name, kind in shape.columns.items()]
-        schema = pa.schema([*PLACE, *FACTS, *columns])
+        schema = pa.schema([*ORDER_COLUMNS, *HISTORY_COLUMNS, *columns])
         if rows:
             yield Mutations(shape.table, pa.Table.from_pylist(rows, schema=schema))
 
@@ -180,7 +182,9 @@ def _parts(events: Sequence[Event], world: World) -> Iterable[Mutations]:
             image = json.dumps(event.after) if event.after and str(event.after[owner]) == key else None
             rows.append({**_place(event, deleted=image is None), "key": key, "part": part, "image": image})
     if rows:
-        yield Mutations(world.document.name, pa.Table.from_pylist(rows, schema=pa.schema([*PLACE, *PART])))
+        yield Mutations(
+            world.document.name, pa.Table.from_pylist(rows, schema=pa.schema([*ORDER_COLUMNS, *PART_COLUMNS]))
+        )
 
 
 def _sortable(key: object) -> str:

@@ -35,7 +35,7 @@ class MemorySubject:
     def _contents(self, shape: Shape, held: dict[tuple[object, ...], Register]) -> dict[str, object]:
         mine = {name[1:]: register for name, register in held.items() if name[0] == shape.target}
         if isinstance(shape, RowShape):
-            shown = {str(name[0]): register.shown for name, register in mine.items()}
+            shown = {str(name[0]): register.visible for name, register in mine.items()}
             return {key: change.image for key, change in shown.items() if change and not change.deleted}
         return self._documents(shape, mine)
 

@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from sinks.batch import PART, PLACE, Batch, Mutations, Span
-from sinks.ordering.range_tombstone import Fence
-from sinks.ordering.register import SNAPSHOT_ROW, Change
+from sinks.batch import ORDER_COLUMNS, PART_COLUMNS, Batch, Mutations, OffsetRange
+from sinks.ordering.range_tombstone import RangeTombstone
+from sinks.ordering.register import SNAPSHOT_ROW_TIEBREAK, Change
 from sinks.shape import ROOT, DocumentShape
 
 ORDERS = DocumentShape("orders", {"id": "bigint"}, {"items": {"id": "bigint"}})
-SCHEMA = pa.schema([*PLACE, *PART])
+SCHEMA = pa.schema([*ORDER_COLUMNS, *PART_COLUMNS])
 
 
 class PartChange(NamedTuple):
@@ -32,7 +32,7 @@ def streamed(key: str, lsn: int, image: str | None, part: str = ROOT) -> PartCha
 
 def snapshot(key: str, lsn: int, offset: int, image: str, part: str = ROOT) -> PartChange:
     """A row that a snapshot read."""
-    return PartChange(key, part, True, Change(0, lsn, lsn, SNAPSHOT_ROW, offset, 0, False, image))
+    return PartChange(key, part, True, Change(0, lsn, lsn, SNAPSHOT_ROW_TIEBREAK, offset, 0, False, image))
 
 
 def table(changes: Iterable[PartChange]) -> pa.Table:
@@ -52,10 +52,10 @@ def table(changes: Iterable[PartChange]) -> pa.Table:
 
 def batch(
     *changes: PartChange,
-    fences: Iterable[Fence] = (),
+    range_tombstones: Iterable[RangeTombstone] = (),
     begin: Mapping[tuple[str, int], int] | None = None,
     end: Mapping[tuple[str, int], int] | None = None,
 ) -> Batch:
     """A batch of changes of orders."""
     mutations = (Mutations(ORDERS.name, table(changes)),) if changes else ()
-    return Batch(mutations, tuple(fences), Span(begin or {}, end or {}))
+    return Batch(mutations, tuple(range_tombstones), OffsetRange(begin or {}, end or {}))

@@ -33,7 +33,7 @@ def test_only_the_building_of_documents_is_python_on_the_way_to_elasticsearch(en
     few, many = _few_and_many(lambda count: _into_elasticsearch(count, endpoints.elasticsearch))
     per_document = grown(few, many, by=_added_documents() // 4)
     assert {name.partition(".")[0] for name in per_document} - BUILDING_DOCUMENTS == set()
-    assert "codec.DocumentFormat.write" in per_document
+    assert "codec.DocumentCodec.encode" in per_document
 
 
 def _added_documents() -> int:
@@ -50,16 +50,16 @@ def _few_and_many(measure: Callable[[int], Counter[str]]) -> tuple[Counter[str],
 
 def _into_redis(count: int) -> Counter[str]:
     server = OwnServer().start()
-    shapes = settings().contract.document_shapes()
+    shapes = settings().definitions.document_shapes()
     try:
         with closing(RedisStore(server.url, shapes)) as store:
             sink = store.sink(1)
-            return calls(lambda: carry(count, sink, DocumentProjection(settings().contract)))
+            return calls(lambda: carry(count, sink, DocumentProjection(settings().definitions)))
     finally:
         server.stop()
 
 
 def _into_elasticsearch(count: int, url: str) -> Counter[str]:
     with closing(ElasticsearchSubject(url)) as subject:
-        sink = subject.store(settings().contract.document_shapes()).sink(1)
-        return calls(lambda: carry(count, sink, DocumentProjection(settings().contract)))
+        sink = subject.store(settings().definitions.document_shapes()).sink(1)
+        return calls(lambda: carry(count, sink, DocumentProjection(settings().definitions)))

@@ -8,11 +8,11 @@ from dataclasses import replace
 
 import pytest
 
-from sinks.batch import Batch, Span
+from sinks.batch import Batch, OffsetRange
 from sinks.epoch import Epoch, EpochKind
-from sinks.errors import GenerationInUse, ProgressLost
-from sinks.generation import Record, State, kept, now
-from sinks.ordering.range_tombstone import Fence, FenceKind
+from sinks.errors import GenerationInUse, OffsetGap
+from sinks.generation import GenerationMetadata, GenerationState, rollback_candidates, utc_now
+from sinks.ordering.range_tombstone import RangeTombstone, TombstoneKind
 from sinks.sink import Sink
 from tests.contract.log import LIBRARY, SHOP, Event, Log, Row, World, batch, expected, scope_of
 from tests.contract.store_harness import Subject
@@ -36,9 +36,13 @@ def live_sink(subject: Subject, world: World = SHOP) -> Sink:
 
 
 def feed(
-    subject: Subject, sink: Sink, events: Sequence[Event], fences: Sequence[Fence] = (), world: World = SHOP
+    subject: Subject,
+    sink: Sink,
+    events: Sequence[Event],
+    range_tombstones: Sequence[RangeTombstone] = (),
+    world: World = SHOP,
 ) -> None:
-    sink.write(batch(events, world, subject.form, fences))
+    sink.write(batch(events, world, subject.form, range_tombstones))
 
 
 def assert_shows(subject: Subject, rows: Rows, world: World = SHOP) -> None:
@@ -176,14 +180,14 @@ def test_a_transaction_in_flight_at_the_snapshot_keeps_its_update(subject: Subje
 
 
 def test_a_sweep_removes_what_the_second_snapshot_did_not_find(subject: Subject) -> None:
-    sink, (events, fences, rows) = live_sink(subject), two_lives(subject)
+    sink, (events, range_tombstones, rows) = live_sink(subject), two_lives(subject)
     feed(subject, sink, events)
-    for fence in fences:
-        feed(subject, sink, [], [fence])
+    for range_tombstone in range_tombstones:
+        feed(subject, sink, [], [range_tombstone])
     assert_shows(subject, rows)
 
 
-def two_lives(subject: Subject) -> tuple[list[Event], list[Fence], Rows]:
+def two_lives(subject: Subject) -> tuple[list[Event], list[RangeTombstone], Rows]:
     """A snapshot and its stream, a gap that nobody saw, a second snapshot with its sweep, and its stream."""
     log = Log(SHOP)
     for number in range(1, 7):
@@ -204,10 +208,10 @@ def two_lives(subject: Subject) -> tuple[list[Event], list[Fence], Rows]:
     log.streamed(SHOP.root, (320, 321), after=order(9))
     log.emit_again(log.events[12:18])
     log.streamed(SHOP.child, (330, 331), after=item(19, of=9))
-    fences = [
-        Fence(
+    range_tombstones = [
+        RangeTombstone(
             scope=scope_of(SHOP, subject.form, shape.table),
-            kind=FenceKind.SWEEP,
+            kind=TombstoneKind.SNAPSHOT_END,
             epoch=0,
             commit_lsn=300,
             lsn=300,
@@ -219,36 +223,36 @@ def two_lives(subject: Subject) -> tuple[list[Event], list[Fence], Rows]:
         "orders": [order(1, "paid"), order(2, "shipped"), order(5, "cancelled"), order(6, "shipped"), order(9)],
         "order_items": [item(11, 2), item(12, 2), item(15, 5), item(16, 6), item(19, 9)],
     }
-    return log.events, fences, rows
+    return log.events, range_tombstones, rows
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_any_order_cut_and_repetition_of_a_history_shows_the_same(subject: Subject, seed: int) -> None:
-    sink, (events, fences, rows) = live_sink(subject), two_lives(subject)
+    sink, (events, range_tombstones, rows) = live_sink(subject), two_lives(subject)
     chance = random.Random(seed)
-    for batch_of_events, batch_of_fences in deliveries(events, fences, chance):
+    for batch_of_events, batch_of_fences in deliveries(events, range_tombstones, chance):
         feed(subject, sink, batch_of_events, batch_of_fences)
     assert_shows(subject, rows)
 
 
 def deliveries(
-    events: Sequence[Event], fences: Sequence[Fence], chance: random.Random
-) -> list[tuple[list[Event], list[Fence]]]:
+    events: Sequence[Event], range_tombstones: Sequence[RangeTombstone], chance: random.Random
+) -> list[tuple[list[Event], list[RangeTombstone]]]:
     """Every event and fence at least once, in batches of any size and order; some of them repeat others."""
     shuffled = [*events, *chance.sample(list(events), 10)]
     chance.shuffle(shuffled)
     cuts = sorted(chance.sample(range(1, len(shuffled)), 7))
-    batches: list[tuple[list[Event], list[Fence]]] = [
+    batches: list[tuple[list[Event], list[RangeTombstone]]] = [
         (shuffled[begin:end], []) for begin, end in zip([0, *cuts], [*cuts, len(shuffled)], strict=True)
     ]
-    for fence in fences:
-        chance.choice(batches)[1].append(fence)
+    for range_tombstone in range_tombstones:
+        chance.choice(batches)[1].append(range_tombstone)
     return batches
 
 
 def test_a_history_in_reverse_shows_the_same(subject: Subject) -> None:
-    sink, (events, fences, rows) = live_sink(subject), two_lives(subject)
-    feed(subject, sink, [], fences)
+    sink, (events, range_tombstones, rows) = live_sink(subject), two_lives(subject)
+    feed(subject, sink, [], range_tombstones)
     for event in reversed(events):
         feed(subject, sink, [event])
     assert_shows(subject, rows)
@@ -273,9 +277,9 @@ def test_the_history_tells_the_rule_from_a_simpler_comparison(subject: Subject, 
 
 
 def test_a_replayed_history_changes_nothing(subject: Subject) -> None:
-    sink, (events, fences, rows) = live_sink(subject), two_lives(subject)
+    sink, (events, range_tombstones, rows) = live_sink(subject), two_lives(subject)
     for _ in range(3):
-        feed(subject, sink, events, fences)
+        feed(subject, sink, events, range_tombstones)
         assert_shows(subject, rows)
 
 
@@ -295,23 +299,23 @@ def test_another_root_and_child_are_only_data(subject: Subject) -> None:
 def test_progress_is_the_end_of_what_was_written(subject: Subject) -> None:
     sink, log = live_sink(subject), Log(SHOP)
     log.streamed(SHOP.root, (10, 11), after=order(1))
-    assert sink.progress().of(("orders", 1)) == 0
+    assert sink.progress().next_offset(("orders", 1)) == 0
     feed(subject, sink, log.events)
-    sink.write(Batch(span=Span({("orders", 0): 0, ("orders", 1): 1}, {("orders", 0): 5, ("orders", 1): 9})))
+    sink.write(Batch(span=OffsetRange({("orders", 0): 0, ("orders", 1): 1}, {("orders", 0): 5, ("orders", 1): 9})))
     assert dict(sink.progress().offsets) == {("orders", 0): 5, ("orders", 1): 9}
 
 
 def test_progress_never_goes_down(subject: Subject) -> None:
     sink = live_sink(subject)
-    sink.write(Batch(span=Span({("orders", 0): 0}, {("orders", 0): 9})))
-    sink.write(Batch(span=Span({("orders", 0): 2}, {("orders", 0): 4})))
-    assert sink.progress().of(("orders", 0)) == 9
+    sink.write(Batch(span=OffsetRange({("orders", 0): 0}, {("orders", 0): 9})))
+    sink.write(Batch(span=OffsetRange({("orders", 0): 2}, {("orders", 0): 4})))
+    assert sink.progress().next_offset(("orders", 0)) == 9
 
 
 def test_a_batch_beyond_the_stored_progress_is_refused(subject: Subject) -> None:
     sink, log = live_sink(subject), Log(SHOP)
     log.streamed(SHOP.root, (10, 11), after=order(1))
-    with pytest.raises(ProgressLost) as refused:
+    with pytest.raises(OffsetGap) as refused:
         sink.write(batch(log.events, SHOP, subject.form, begin=3))
     assert list(refused.value.stored.values()) == [0]
     assert_shows(subject, {})
@@ -346,47 +350,49 @@ def test_a_second_generation_is_shown_only_by_its_cutover(subject: Subject) -> N
     assert_shows(subject, {"orders": [order(1), order(2)]})
 
 
-BORN = Record(created_at=now(), contract="made of this", is_complete=False, seed_offsets={("cdc.public.orders", 3): 42})
+BORN = GenerationMetadata(
+    created_at=utc_now(), contract="made of this", is_complete=False, seed_offsets={("cdc.public.orders", 3): 42}
+)
 
 
 def test_a_generation_that_is_built_says_so_until_it_is_complete(subject: Subject) -> None:
     store = subject.store(SHOP.shapes(subject.form))
     store.create(1, BORN)
     assert store.generations() == {1: BORN}
-    store.create(1, Record())
+    store.create(1, GenerationMetadata())
     assert store.generations() == {1: BORN}, "what is there stays as it is"
-    store.complete(1, filled_per_s=1234.5)
-    store.complete(1)
+    store.mark_complete(1, filled_per_s=1234.5)
+    store.mark_complete(1)
     assert store.generations() == {1: replace(BORN, is_complete=True, filled_per_s=1234.5)}
-    store.reject(1)
-    assert store.generations()[1].state(is_live=False) is State.REJECTED
+    store.mark_rejected(1)
+    assert store.generations()[1].state(is_live=False) is GenerationState.REJECTED
 
 
 def test_the_epochs_of_a_generation_are_noted_one_by_one(subject: Subject) -> None:
     store = subject.store(SHOP.shapes(subject.form))
     store.create(1, BORN)
-    first = Epoch(number=0, kind=EpochKind.FIRST, fingerprint={"topic a": "1"}, opened_at=now())
+    first = Epoch(number=0, kind=EpochKind.FIRST, fingerprint={"topic a": "1"}, opened_at=utc_now())
     moved = replace(first, number=1, kind=EpochKind.CONTINUED, begins_at={("a", 2): 3}, resumes_at={("a", 2): 4})
-    sweep = Fence(scope="orders", kind=FenceKind.SWEEP, epoch=0, commit_lsn=7, lsn=7)
-    for epoch in (first, moved, first.settled(7, (sweep,)), first):
-        store.note(1, epoch)
-    assert store.generations() == {1: replace(BORN, epochs=(first.settled(7, (sweep,)), moved))}
+    sweep = RangeTombstone(scope="orders", kind=TombstoneKind.SNAPSHOT_END, epoch=0, commit_lsn=7, lsn=7)
+    for epoch in (first, moved, first.with_snapshot_complete(7, (sweep,)), first):
+        store.record_epoch(1, epoch)
+    assert store.generations() == {1: replace(BORN, epochs=(first.with_snapshot_complete(7, (sweep,)), moved))}
 
 
 def test_a_generation_is_given_the_seed_of_its_record(subject: Subject) -> None:
     log = Log(SHOP)
     log.streamed(SHOP.root, (10, 11), after=order(1))
     store = subject.store(SHOP.shapes(subject.form))
-    fence = Fence(
-        scope=scope_of(SHOP, subject.form, SHOP.root.table), kind=FenceKind.TRUNCATE, epoch=0, commit_lsn=10, lsn=12
+    range_tombstone = RangeTombstone(
+        scope=scope_of(SHOP, subject.form, SHOP.root.table), kind=TombstoneKind.TRUNCATE, epoch=0, commit_lsn=10, lsn=12
     )
-    store.create(1, replace(BORN, fences=(fence,)))
+    store.create(1, replace(BORN, fences=(range_tombstone,)))
     sink = store.sink(1)
     for _ in range(2):
-        sink.write(store.generations()[1].seed)
+        sink.write(store.generations()[1].initial_batch)
     sink.cutover()
     feed(subject, sink, log.events)
-    assert sink.progress().of(("cdc.public.orders", 3)) == 42
+    assert sink.progress().next_offset(("cdc.public.orders", 3)) == 42
     assert_shows(subject, {})
 
 
@@ -394,7 +400,7 @@ def test_a_cutover_is_noted_and_can_be_taken_back(subject: Subject) -> None:
     store = subject.store(SHOP.shapes(subject.form))
     for generation in (1, 2):
         store.create(generation, BORN)
-        store.complete(generation)
+        store.mark_complete(generation)
         store.sink(generation).cutover()
     records = store.generations()
     first, second = records[1].shown_at, records[2].shown_at
@@ -402,18 +408,18 @@ def test_a_cutover_is_noted_and_can_be_taken_back(subject: Subject) -> None:
     assert second is not None
     assert first < second
     assert {number: record.state(is_live=number == 2) for number, record in records.items()} == {
-        1: State.KEPT,
-        2: State.LIVE,
+        1: GenerationState.KEPT,
+        2: GenerationState.LIVE,
     }
-    assert kept(records, 2) == [1]
+    assert rollback_candidates(records, 2) == [1]
     store.sink(1).cutover()
-    assert (store.live(), kept(store.generations(), 1)) == (1, [2])
+    assert (store.live(), rollback_candidates(store.generations(), 1)) == (1, [2])
 
 
 def test_the_live_generation_cannot_be_dropped_and_others_can(subject: Subject) -> None:
     store = subject.store(SHOP.shapes(subject.form))
     for generation in (1, 2):
-        store.create(generation, Record())
+        store.create(generation, GenerationMetadata())
         feed(subject, store.sink(generation), [])
     store.sink(2).cutover()
     assert store.size_bytes(1) > 0

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from sinks.duckdb.quack import messages
-from sinks.duckdb.quack.messages import Kind, header_of, text_of
+from sinks.duckdb.quack.messages import MessageKind, parse_header, query_text
 from tests.fuzz_readers.grammar import Grammar, Query
 from tests.support.checkout import CHECKOUT
 from tests.unit.sinks.duckdb.quack import TOKEN, free_address
@@ -79,13 +79,13 @@ class _Server:
     def begin(self) -> str:
         """Begin a session."""
         token = bytes([len(TOKEN)]) + TOKEN.encode()
-        return header_of(self.send(_CONNECT % token + _CONNECT_END)).session
+        return parse_header(self.send(_CONNECT % token + _CONNECT_END)).session
 
     def ask(self, session: str, query: str) -> bytes:
         """Send a query, and return the message that answers it."""
         beginning = b"\x01\x00\x03\x02\x00\x20%b\x03\x00\x05\xff\xff\x01\x00" % session.encode()
         message = beginning + b"\x00\xff\xff"
-        return self.send(messages.with_text(message, header_of(message), query.encode()))
+        return self.send(messages.with_query_text(message, parse_header(message), query.encode()))
 
 
 @contextmanager
@@ -132,7 +132,7 @@ def _ask(server: _Server, session: str, query: Query, found: Found) -> None:
     began = time.monotonic()
     try:
         answer = server.ask(session, query.text)
-        header = header_of(answer)
+        header = parse_header(answer)
     except (OSError, ValueError) as error:
         raise ReaderGotFurther(f"no answer to {query.text!r}: {type(error).__name__}") from error
     found.slowest_s = max(found.slowest_s, time.monotonic() - began)
@@ -143,8 +143,8 @@ def _ask(server: _Server, session: str, query: Query, found: Found) -> None:
         if query.is_forbidden:
             raise ReaderGotFurther(f"{query.text!r} is answered")
         return
-    assert header.kind == Kind.ERROR
-    words = text_of(answer, header).decode()
+    assert header.kind == MessageKind.ERROR
+    words = query_text(answer, header).decode()
     found.outcomes["refused" if words.startswith("query refused") else "failed"] += 1
     found.errors[words.partition("\n")[0][:60]] += 1
     if "database has been invalidated" in words:

@@ -10,7 +10,7 @@ import duckdb
 
 from sinks.duckdb.query_check import expression_functions, table_functions
 from sinks.duckdb.serving import load_extensions
-from sinks.duckdb.sql_text import quote
+from sinks.duckdb.sql_text import quote_identifier
 from tests.unit.sinks.duckdb.queries import CALLS, READS, WRITES
 
 VALUES = (
@@ -94,7 +94,7 @@ class Grammar:
     def _call(self, name: str, count: int, depth: int = 0) -> str:
         arguments = ", ".join(self._value(depth) for _ in range(max(0, count + self._random.choice((0, 0, 0, 1, -1)))))
         prefix = self._random.choice(("", "", "", "main.", "system.main.", "pg_catalog."))
-        return f"{prefix}{quote(self._random.choice((name, name.upper())))}({arguments})"
+        return f"{prefix}{quote_identifier(self._random.choice((name, name.upper())))}({arguments})"
 
     def _value(self, depth: int) -> str:
         if depth and self._random.random() < 0.3:

@@ -8,9 +8,9 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
-from pipeline.memory_limit import MemoryBound, data_bytes
-from sinks.duckdb.reader_limits import BOUNDS
-from sinks.duckdb.serving import Served, files_of, memory_bytes, serve
+from pipeline.memory_limit import MemoryLimit, data_bytes
+from sinks.duckdb.reader_limits import DEFAULT_LIMITS
+from sinks.duckdb.serving import ServingSettings, files_of, memory_bytes, serve
 from sinks.duckdb.store import DuckdbStore
 from tests.contract.log import SHOP, Log, batch
 from tests.contract.store_harness import Form
@@ -48,8 +48,8 @@ def main(directory: Path, address: str) -> None:
         log = Log(SHOP)
         log.streamed(SHOP.root, (10, 11), after={"id": 1, "status": "new", "total": "12.30"})
         store.sink(1).write(batch(log.events, SHOP, Form.ROWS))
-        MemoryBound(data_bytes() + sum(memory_bytes(store.instance(), BOUNDS.memory_headroom))).apply()
-        with closing(serve(store.instance(), Served(address, TOKEN, files_of(directory)))):
+        MemoryLimit(data_bytes() + sum(memory_bytes(store.instance(), DEFAULT_LIMITS.memory_headroom))).apply()
+        with closing(serve(store.instance(), ServingSettings(address, TOKEN, files_of(directory)))):
             for _ in sys.stdin:
                 print(json.dumps(state(store, directory)), flush=True)
 

@@ -13,7 +13,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from confluent_kafka.schema_registry import SchemaRegistryClient
 from psycopg.conninfo import make_conninfo
 
-from connectors.debezium import shipped_configuration
+from connectors.debezium import default_configuration
 from connectors.kafka import end_offsets
 from connectors.kafka_connect import ConnectClient
 from pipeline.postgres.replication import create_role
@@ -81,7 +81,7 @@ class Recorder:
     @contextmanager
     def connector(self, settings: Mapping[str, str]) -> Iterator[None]:
         """The shipped connector with other settings; it runs."""
-        shipped = shipped_configuration().settings
+        shipped = default_configuration().settings
         kept = {key: value for key, value in shipped.items() if not key.startswith(_ABSENT)}
         own = {"topic.prefix": PREFIX, "database.dbname": PREFIX, "slot.name": PREFIX, "publication.name": PREFIX}
         with closing(ConnectClient(self._endpoints.connect)) as connect:

@@ -15,8 +15,8 @@ import numpy as np
 import pyarrow as pa
 from confluent_kafka import Message
 
-from connectors.envelope import NESTED, Format, TableColumns
-from connectors.records import Records
+from connectors.envelope import NESTED, SourceTable, ValueEncoding
+from connectors.records import RecordBatch
 
 GOLDEN = Path(__file__).parent
 
@@ -89,8 +89,8 @@ class Recording:
         changes: what they must be read as: `op`, `before` and `after`, in order.
     """
 
-    table: TableColumns
-    records: Records
+    table: SourceTable
+    records: RecordBatch
     schemas: Mapping[int, Any]
     changes: list[tuple[str, Image, Image]]
 
@@ -107,8 +107,10 @@ def recording(variant: str) -> Recording:
     values = [None if text is None else prefix + base64.b64decode(text) for text in texts]
     count = len(values)
     return Recording(
-        TableColumns(head["table"], head["columns"], Format.JSON if variant.startswith("json") else Format.AVRO),
-        Records(head["topic"], np.zeros(count, np.int32), np.arange(count), [None] * count, values),
+        SourceTable(
+            head["table"], head["columns"], ValueEncoding.JSON if variant.startswith("json") else ValueEncoding.AVRO
+        ),
+        RecordBatch(head["topic"], np.zeros(count, np.int32), np.arange(count), [None] * count, values),
         {int(schema_id): schema for schema_id, schema in head["schemas"].items()},
         [(line["op"], line["before"], line["after"]) for line in lines if "op" in line],
     )

@@ -11,7 +11,7 @@ from redis import Redis
 
 from connectors.decode.decoder import Decoder
 from pipeline.postgres.database import Connection, connect
-from pipeline.verify.source.reader import SourceSide, source_side
+from pipeline.verify.source.reader import SourceReader, open_source_reader
 from stack.endpoints import Endpoints
 from tests.golden.recording import recording
 from tests.integration.type_catalogue import catalogue_database
@@ -26,9 +26,9 @@ def url(endpoints: Endpoints, request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 @pytest.fixture
-def source(url: str) -> Iterator[SourceSide]:
+def source(url: str) -> Iterator[SourceReader]:
     """The database as `verify` reads it."""
-    with source_side(url) as side:
+    with open_source_reader(url) as side:
         yield side
 
 

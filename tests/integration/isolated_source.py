@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from connectors.debezium import ConnectorConfiguration, shipped_configuration
+from connectors.debezium import ConnectorConfiguration, default_configuration
 from connectors.kafka import KafkaSettings
-from connectors.topics import TopicSettings, WantedTopic
+from connectors.topics import TopicSettings, TopicSpec
 from pipeline.postgres import database, replication
 from pipeline.postgres.database import connect
 from pipeline.service_addresses import SourceSettings
-from pipeline.setup.source import Deployment, Step
+from pipeline.setup.source import Deployment, SetupStep
 from pipeline.teardown.connectors import find_connectors
 from pipeline.teardown.log import find_log
 from pipeline.teardown.teardown import deployment_areas
@@ -56,7 +56,7 @@ def own_shop(endpoints: Endpoints, name: str) -> Iterator[SourceSettings]:
 
 def own_connector(name: str, source: SourceSettings) -> ConnectorConfiguration:
     """The shipped connector, but for another database and under names of its own."""
-    shipped = shipped_configuration()
+    shipped = default_configuration()
     settings = {
         **shipped.settings,
         "database.dbname": str(conninfo_to_dict(source.url)["dbname"]),
@@ -70,7 +70,7 @@ def own_connector(name: str, source: SourceSettings) -> ConnectorConfiguration:
 
 
 def own_deployment(
-    endpoints: Endpoints, name: str, source: SourceSettings, worker_topics: tuple[WantedTopic, ...] = ()
+    endpoints: Endpoints, name: str, source: SourceSettings, worker_topics: tuple[TopicSpec, ...] = ()
 ) -> Deployment:
     """Everything from that database to topics of its own."""
     return Deployment(
@@ -83,10 +83,10 @@ def own_deployment(
     )
 
 
-def teardown_steps(deployment: Deployment) -> list[Step]:
+def teardown_steps(deployment: Deployment) -> list[SetupStep]:
     """Look for what exists between source and log, and return the steps that remove it; there are no read models."""
     described = Traces(prefixes=frozenset({deployment.connector.prefix}))
     connectors = find_connectors(deployment, described, Traces())
     traces = described | connectors.traces
     topics, _ = find_log(deployment, traces, connectors)
-    return [Step(area.name, area.carry_out) for area in deployment_areas(deployment, traces, connectors, topics)]
+    return [SetupStep(area.name, area.carry_out) for area in deployment_areas(deployment, traces, connectors, topics)]

@@ -15,12 +15,12 @@ from pipeline.cli.context import local_defaults
 from pipeline.config import Settings, load
 from pipeline.demo.order_generator import OrderGenerator, Traffic
 from pipeline.demo.tables import open_engine
-from pipeline.ingest.source import Source
-from pipeline.ingest.worker import Worker, has_reached
-from pipeline.postgres.watermark import Marks
-from pipeline.query.query import ask
-from pipeline.setup.source import carry_out, init_steps
-from sinks.batch import Shard
+from pipeline.ingest.source import KafkaSource
+from pipeline.ingest.worker import Worker, caught_up_to
+from pipeline.postgres.watermark import Watermarks
+from pipeline.query.query import run_query
+from pipeline.setup.source import init_steps, run_steps
+from sinks.batch import TopicPartition
 from sinks.duckdb.analytics_views import shipped_views
 from stack.endpoints import Endpoints
 from tests.integration.independent_views import AUDIT, QUESTIONS, ZONE
@@ -44,32 +44,34 @@ def answers(local_endpoints: Endpoints, tmp_path_factory: pytest.TempPathFactory
         made = own_deployment(local_endpoints, NAME, source)
         defaults = local_defaults(local_endpoints, folder)
         settings = load(DESCRIPTION, defaults, {"topic_prefix": NAME, "duckdb": {"time_zone": ZONE}})
-        carry_out(init_steps(made), lambda *_: None)
+        run_steps(init_steps(made), lambda *_: None)
         with psycopg.connect(source.admin_url, autocommit=True) as postgres:
             postgres.execute(AUDIT)
             OrderGenerator(open_engine(source.url), BUSY).place(ORDERS)
-            marks = Marks(made.kafka, made.connector, made.connect_url)
-            take_in(settings, marks.await_in_log(marks.set(postgres), TIMEOUT_S).end_offsets)
+            watermarks = Watermarks(made.kafka, made.connector, made.connect_url)
+            take_in(settings, watermarks.wait_for(watermarks.set(postgres), TIMEOUT_S).end_offsets)
             views = [view.name for view in shipped_views(ZONE).views]
-            told = {view: [tuple(row.values()) for row in ask(settings, f"FROM {view}").to_pylist()] for view in views}
+            told = {
+                view: [tuple(row.values()) for row in run_query(settings, f"FROM {view}").to_pylist()] for view in views
+            }
             yield told, {view: postgres.execute(query.encode()).fetchall() for view, query in QUESTIONS.items()}
-        carry_out(teardown_steps(made), lambda *_: None)
+        run_steps(teardown_steps(made), lambda *_: None)
 
 
-def take_in(settings: Settings, ends: Mapping[Shard, int]) -> None:
+def take_in(settings: Settings, ends: Mapping[TopicPartition, int]) -> None:
     """Carry the log up to these ends into a new model."""
     with closing(read_models.open_duckdb(settings)) as store:
-        store.create(1, read_models.newborn("duckdb", settings))
+        store.create(1, read_models.new_metadata("duckdb", settings))
         sink = store.sink(1)
         sink.cutover()
-        topics = settings.contract.topics
+        topics = settings.definitions.topics
         Worker(
-            Source(settings.kafka, NAME, list(topics), settings.batches),
+            KafkaSource(settings.kafka, NAME, list(topics), settings.batches),
             read_models.decoder(settings),
             read_models.projection("duckdb", settings),
             sink,
             topics,
-        ).run(threading.Event(), has_reached(ends))
+        ).run(threading.Event(), caught_up_to(ends))
 
 
 def test_every_view_is_asked_for() -> None:

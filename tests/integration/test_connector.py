@@ -12,8 +12,8 @@ from connectors.kafka import end_offsets
 from connectors.kafka_connect import ConnectClient
 from pipeline.postgres import database
 from pipeline.postgres.database import Connection
-from pipeline.postgres.watermark import Marks
-from pipeline.setup.source import Deployment, carry_out, init_steps
+from pipeline.postgres.watermark import Watermarks
+from pipeline.setup.source import Deployment, init_steps, run_steps
 from stack.endpoints import Endpoints
 from tests.integration.isolated_source import own_database, own_deployment, teardown_steps
 
@@ -27,9 +27,9 @@ def deployment(endpoints: Endpoints) -> Iterator[Deployment]:
         made = own_deployment(endpoints, NAME, source)
         quick = made.connector.with_json_values().with_settings({"heartbeat.interval.ms": "500"})
         made = replace(made, connector=quick)
-        carry_out(init_steps(made), lambda *_: None)
+        run_steps(init_steps(made), lambda *_: None)
         yield made
-        carry_out(teardown_steps(made), lambda *_: None)
+        run_steps(teardown_steps(made), lambda *_: None)
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ class Log:
     """Everything that the connector writes from now on."""
 
     def __init__(self, deployment: Deployment) -> None:
-        self._marks = Marks(deployment.kafka, deployment.connector, deployment.connect_url)
+        self._watermarks = Watermarks(deployment.kafka, deployment.connector, deployment.connect_url)
         names = (*deployment.connector.table_topics, *deployment.connector.service_topics)
         self._starts = end_offsets(deployment.kafka.admin(), names)
         # Only an end-of-partition event moves the position past a commit marker.
@@ -72,7 +72,7 @@ class Log:
     def read_to_now(self, connection: Connection, table: str) -> list[Record]:
         """Read what became of every change to `table` that is committed by now."""
         topic = f"{NAME}.public.{table}"
-        ends = self._marks.await_in_log(self._marks.set(connection), timeout_s=60).end_offsets
+        ends = self._watermarks.wait_for(self._watermarks.set(connection), timeout_s=60).end_offsets
         behind = {place for place, end in ends.items() if place[0] == topic and end > self._starts[place]}
         records: list[Record] = []
         while behind:
@@ -169,8 +169,8 @@ def test_what_is_rolled_back_never_reaches_kafka(connection: Connection, log: Lo
 def test_messages_that_are_no_marks_stay_out_of_kafka(connection: Connection, log: Log) -> None:
     for prefix in ("another", "readmodels"):
         connection.execute("SELECT pg_logical_emit_message(true, %s, 'content')", [prefix])
-    mark = log.read_until(lambda record: record.topic == f"{NAME}.message")[-1]
-    assert mark.key == {"prefix": "readmodels"}
+    watermark = log.read_until(lambda record: record.topic == f"{NAME}.message")[-1]
+    assert watermark.key == {"prefix": "readmodels"}
 
 
 def test_a_heartbeat_comes_while_the_orders_are_quiet(connection: Connection, log: Log) -> None:

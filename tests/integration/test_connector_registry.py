@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from pipeline.postgres import database
-from pipeline.postgres.watermark import Marks
-from pipeline.setup.source import carry_out, init_steps
+from pipeline.postgres.watermark import Watermarks
+from pipeline.setup.source import init_steps, run_steps
 from stack.local import LocalStack
 from tests.integration.isolated_source import own_database, own_deployment, teardown_steps
 
@@ -19,15 +19,15 @@ def test_a_registry_that_is_down_stops_no_change_of_a_known_schema(local_stack: 
         # Every record now asks the registry again; by default, one does after 30 s.
         always_ask = {"value.converter.apicurio.registry.check-period-ms": "1"}
         deployment = replace(made, connector=made.connector.with_settings(always_ask))
-        marks = Marks(deployment.kafka, deployment.connector, deployment.connect_url)
-        carry_out(init_steps(deployment), lambda *_: None)
+        watermarks = Watermarks(deployment.kafka, deployment.connector, deployment.connect_url)
+        run_steps(init_steps(deployment), lambda *_: None)
         try:
             connection.execute("INSERT INTO orders (customer_id) VALUES (1)")
-            before = marks.await_in_log(marks.set(connection), TIMEOUT_S)
+            before = watermarks.wait_for(watermarks.set(connection), TIMEOUT_S)
             local_stack.stop("registry")
             connection.execute("INSERT INTO orders (customer_id) VALUES (2)")
-            after = marks.await_in_log(marks.set(connection), TIMEOUT_S)
+            after = watermarks.wait_for(watermarks.set(connection), TIMEOUT_S)
             assert sum(after.end_offsets.values()) > sum(before.end_offsets.values())
         finally:
             local_stack.start("registry")
-            carry_out(teardown_steps(deployment), lambda *_: None)
+            run_steps(teardown_steps(deployment), lambda *_: None)

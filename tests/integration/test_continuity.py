@@ -10,13 +10,13 @@ from psycopg.errors import CheckViolation
 from connectors.debezium import ConfigurationRefused
 from connectors.kafka_connect import ConnectClient, ConnectorFailed, ConnectorMissing, ConnectorNotReady
 from pipeline.epochs.fingerprint import Fingerprint, of_source
-from pipeline.epochs.source_monitor import SourceWatch
-from pipeline.ingest.log_mismatch import Reason
+from pipeline.epochs.source_monitor import SourceMonitor
+from pipeline.ingest.log_mismatch import MismatchReason
 from pipeline.postgres import database, replication
 from pipeline.postgres.database import SourceUnavailable
-from pipeline.postgres.slot_gap import LogBroken
-from pipeline.postgres.watermark import Marks
-from pipeline.setup.source import Deployment, carry_out, init_steps
+from pipeline.postgres.slot_gap import SlotGap
+from pipeline.postgres.watermark import Watermarks
+from pipeline.setup.source import Deployment, init_steps, run_steps
 from stack.endpoints import Endpoints
 from stack.paths import LOOPBACK, free_ports
 from tests.integration.isolated_source import own_database, own_deployment, teardown_steps
@@ -28,13 +28,13 @@ TIMEOUT_S = 60.0
 
 def init(deployment: Deployment) -> str:
     outcomes: dict[str, str] = {}
-    carry_out(init_steps(deployment), outcomes.__setitem__)
+    run_steps(init_steps(deployment), outcomes.__setitem__)
     return outcomes["connector"]
 
 
-def seen(deployment: Deployment, known: Fingerprint | None = None) -> list[Reason]:
+def seen(deployment: Deployment, known: Fingerprint | None = None) -> list[MismatchReason]:
     """What workers see that begin to look now, and know a log by this."""
-    return [one.reason for one in SourceWatch(deployment, known or {}).look()]
+    return [one.reason for one in SourceMonitor(deployment, known or {}).check()]
 
 
 def ask_for_ever(client: ConnectClient) -> None:
@@ -53,15 +53,15 @@ def stopped(endpoints: Endpoints) -> Iterator[Deployment]:
     with own_database(endpoints, NAME) as source:
         deployment = own_deployment(endpoints, NAME, source)
         init(deployment)
-        marks = Marks(deployment.kafka, deployment.connector, deployment.connect_url)
+        watermarks = Watermarks(deployment.kafka, deployment.connector, deployment.connect_url)
         with database.connect(source.url) as connection:
             connection.execute("INSERT INTO orders (customer_id) VALUES (1)")
-            marks.await_in_log(marks.set(connection), TIMEOUT_S)
+            watermarks.wait_for(watermarks.set(connection), TIMEOUT_S)
         client = ConnectClient(deployment.connect_url)
         client.stop(NAME)
         client.wait_until_stopped(NAME, TIMEOUT_S)
         yield deployment
-        carry_out(teardown_steps(deployment), lambda *_: None)
+        run_steps(teardown_steps(deployment), lambda *_: None)
 
 
 def test_init_resumes_a_stopped_connector(stopped: Deployment) -> None:
@@ -86,13 +86,13 @@ def test_init_creates_a_connector_that_is_missing(stopped: Deployment) -> None:
 
 
 def test_workers_tell_that_no_changes_come_and_when_they_come_again(stopped: Deployment) -> None:
-    watch = SourceWatch(stopped, {})
+    watch = SourceMonitor(stopped, {})
     with structlog.testing.capture_logs() as lines:
-        assert not watch.look()
+        assert not watch.check()
         assert not lines, "a connector that is started again is not missed"
-        assert not watch.look() + watch.look()
+        assert not watch.check() + watch.check()
         init(stopped)
-        assert not watch.look() + watch.look()
+        assert not watch.check() + watch.check()
     assert [(line["log_level"], line["event"]) for line in lines] == [
         ("warning", "no changes come"),
         ("info", "changes come again"),
@@ -103,15 +103,15 @@ def test_workers_tell_that_no_changes_come_and_when_they_come_again(stopped: Dep
 
 def test_workers_tell_that_the_source_does_not_answer(stopped: Deployment) -> None:
     elsewhere = f"postgresql://nobody@{LOOPBACK}:{free_ports(1)[0]}/nothing"
-    watch = SourceWatch(replace(stopped, source=replace(stopped.source, url=elsewhere)), {})
+    watch = SourceMonitor(replace(stopped, source=replace(stopped.source, url=elsewhere)), {})
     with structlog.testing.capture_logs() as lines:
-        assert not watch.look() + watch.look()
+        assert not watch.check() + watch.check()
     (told,) = lines
     assert (told["event"], told["remedy"]) == ("no changes come", SourceUnavailable.remedy)
 
 
 def test_workers_see_that_another_system_writes_the_log(stopped: Deployment) -> None:
-    assert seen(stopped, of_source("1")) == [Reason.OTHER_SOURCE]
+    assert seen(stopped, of_source("1")) == [MismatchReason.OTHER_SOURCE]
     with database.connect(stopped.source.url) as connection:
         [(system,)] = connection.execute("SELECT system_identifier::text FROM pg_control_system()").fetchall()
     assert not seen(stopped, of_source(str(system)))
@@ -131,27 +131,27 @@ def test_the_signal_table_takes_no_signal_for_a_blocking_snapshot(stopped: Deplo
     with database.connect(stopped.source.url) as connection:
         table = stopped.connector.signal_table
         with pytest.raises(CheckViolation, match="no_blocking_snapshot"):
-            replication.signal(connection, table, "1", "execute-snapshot", '{"type": "BLOCKING"}')
-        replication.signal(connection, table, "1", "execute-snapshot", '{"data-collections": []}')
+            replication.send_signal(connection, table, "1", "execute-snapshot", '{"type": "BLOCKING"}')
+        replication.send_signal(connection, table, "1", "execute-snapshot", '{"data-collections": []}')
 
 
 def test_a_slot_that_was_advanced_past_unread_changes_is_refused(stopped: Deployment) -> None:
     with database.connect(stopped.source.admin_url) as admin:
         admin.execute("INSERT INTO orders (customer_id) VALUES (2)")
         admin.execute("SELECT pg_replication_slot_advance(%s, pg_current_wal_lsn())", [NAME])
-    assert seen(stopped) == [Reason.SLOT_AHEAD]
-    with pytest.raises(LogBroken, match=f"slot {NAME} begins at LSN"):
+    assert seen(stopped) == [MismatchReason.SLOT_AHEAD]
+    with pytest.raises(SlotGap, match=f"slot {NAME} begins at LSN"):
         init(stopped)
 
 
 def test_a_slot_that_is_gone_is_refused_and_teardown_makes_a_new_beginning(stopped: Deployment) -> None:
     with database.connect(stopped.source.admin_url) as admin:
         assert replication.drop_slot(admin, NAME, TIMEOUT_S)
-    assert seen(stopped) == [Reason.SLOT_GONE]
-    with pytest.raises(LogBroken, match=f"slot {NAME} is gone") as broken:
+    assert seen(stopped) == [MismatchReason.SLOT_GONE]
+    with pytest.raises(SlotGap, match=f"slot {NAME} is gone") as broken:
         init(stopped)
     assert commands(broken.value.remedy)[1:] == [["teardown", "--execute"], ["init"]]
-    carry_out(teardown_steps(stopped), lambda *_: None)
+    run_steps(teardown_steps(stopped), lambda *_: None)
     assert init(stopped) == "created, running"
 
 
@@ -161,9 +161,9 @@ def test_a_connector_that_was_deleted_and_comes_back_to_another_slot_is_refused(
         assert replication.drop_slot(admin, NAME, TIMEOUT_S)
         admin.execute("INSERT INTO orders (customer_id) VALUES (2)")
         admin.execute("SELECT pg_create_logical_replication_slot(%s, 'pgoutput')", [NAME])
-    with pytest.raises(LogBroken, match=f"slot {NAME} begins at LSN"):
+    with pytest.raises(SlotGap, match=f"slot {NAME} begins at LSN"):
         init(stopped)
-    carry_out(teardown_steps(stopped), lambda *_: None)
+    run_steps(teardown_steps(stopped), lambda *_: None)
     assert init(stopped) == "created, running"
 
 

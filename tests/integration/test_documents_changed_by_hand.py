@@ -75,12 +75,12 @@ def test_a_change_goes_on_over_a_damaged_document_and_a_whole_one_mends_it(
     sink.cutover()
     sink.write(batch(log.events, SHOP, Form.DOCUMENTS))
     assert subject.read(SHAPES)["orders"] == {"1": WHOLE}
-    put_altered(f"{subject.url}/{next(iter(sink.tallies))}", damage)
+    put_altered(f"{subject.url}/{next(iter(sink.stats))}", damage)
     change = log.streamed(SHOP.root, (30, 31), before=order(), after=order("paid"))
     other = subject.store(SHAPES).sink(1)
     other.write(batch([change], SHOP, Form.DOCUMENTS))
     assert subject.read(SHAPES)["orders"] == {"1": {**WHOLE, "status": "paid", "items": left}}
-    assert [tally.damaged for tally in other.tallies.values()] == [0 if left else 1]
+    assert [tally.damaged for tally in other.stats.values()] == [0 if left else 1]
     again = Log(SHOP)
     again.streamed(SHOP.root, (40, 41), after=order("paid"))
     for number, pen in enumerate(PENS):

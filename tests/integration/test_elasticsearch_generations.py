@@ -11,19 +11,19 @@ from urllib.error import HTTPError
 import pytest
 from elasticsearch import Elasticsearch
 
-from sinks.batch import Batch, Span
-from sinks.elasticsearch.document_index import GenerationIndex
+from sinks.batch import Batch, OffsetRange
+from sinks.elasticsearch.document_index import DocumentIndex
 from sinks.elasticsearch.store import (
     AliasesAstray,
     AliasTaken,
     ElasticsearchSink,
     ElasticsearchStore,
     IndexSettings,
-    ShapeRefused,
+    InvalidMapping,
     connect,
 )
-from sinks.errors import GenerationMissing, ProgressLost, StoreUnavailable
-from sinks.generation import Record, State
+from sinks.errors import GenerationMissing, OffsetGap, StoreUnavailable
+from sinks.generation import GenerationMetadata, GenerationState
 from sinks.shape import DocumentShape
 from stack.endpoints import Endpoints
 from tests.contract.elasticsearch_harness import ElasticsearchSubject
@@ -169,8 +169,8 @@ def test_an_index_restored_from_an_older_copy_is_fed_again_from_its_own_progress
     copy(subject, "copy", "orders-000001")
     subject.store(SHAPES).sink(1).prepare()
     sink.cutover()
-    beyond = Span({shard: offset + 1 for shard, offset in old.offsets.items()}, {})
-    with pytest.raises(ProgressLost) as lost:
+    beyond = OffsetRange({topic_partition: offset + 1 for topic_partition, offset in old.offsets.items()}, {})
+    with pytest.raises(OffsetGap) as lost:
         sink.write(Batch(span=beyond))
     assert lost.value.stored == old.offsets
     assert sink.progress() == old
@@ -214,7 +214,7 @@ def test_generations_are_listed_dropped_and_shown(subject: ElasticsearchSubject)
     store.drop(1)
     store.drop(1)
     assert (tuple(store.generations()), store.live()) == ((2, 1_000_000), 2)
-    store.clear()
+    store.drop_all()
     assert (tuple(store.generations()), store.live()) == ((), None)
 
 
@@ -248,18 +248,18 @@ def test_two_documents_have_an_index_each_and_progress_is_that_of_the_slower(sub
     subject.http("DELETE", "shelves-000001")
     sink.prepare()
     assert set(sink.progress().offsets.values()) == {0}
-    with pytest.raises(ProgressLost):
-        sink.write(Batch(span=Span(reached.offsets, reached.offsets)))
+    with pytest.raises(OffsetGap):
+        sink.write(Batch(span=OffsetRange(reached.offsets, reached.offsets)))
 
 
 @pytest.mark.parametrize("name", ["Orders", "_orders", "a/b", "", "ö", "a,b"])
 def test_a_name_that_no_index_can_have_is_refused(endpoints: Endpoints, name: str) -> None:
-    with connect(endpoints.elasticsearch, request_timeout_s=5) as client, pytest.raises(ShapeRefused):
+    with connect(endpoints.elasticsearch, request_timeout_s=5) as client, pytest.raises(InvalidMapping):
         ElasticsearchStore(client, [DocumentShape(name, {"id": "bigint"})])
 
 
 def test_the_number_of_shards_and_copies_is_the_operators(subject: ElasticsearchSubject) -> None:
-    settings = IndexSettings(prefix=subject.prefix, shards=2, replicas=0)
+    settings = IndexSettings(prefix=subject.prefix, topic_partitions=2, replicas=0)
     store = ElasticsearchStore(subject.client, [SHOP.document], settings)
     store.sink(1).prepare()
     index = next(iter(subject.http("GET", "orders-000001/_settings").values()))["settings"]["index"]
@@ -274,9 +274,9 @@ def test_a_first_generation_is_filled_as_by_a_rebuild_and_readers_find_what_was_
     assert settings(subject) == {"refresh_interval": "5s", "number_of_replicas": "0", "auto_expand_replicas": "false"}
     sink.write(orders(3))
     wait_for(lambda: found(subject) == 3, 30, lambda: f"{found(subject)} of 3 are found")
-    subject.store(SHAPES).complete(1)
+    subject.store(SHAPES).mark_complete(1)
     assert settings(subject) == {"number_of_replicas": "0", "auto_expand_replicas": "0-1"}
-    assert subject.store(SHAPES).generations()[1].state(is_live=True) is State.LIVE
+    assert subject.store(SHAPES).generations()[1].state(is_live=True) is GenerationState.LIVE
 
 
 @pytest.mark.parametrize("action", ["refresh", "note"])
@@ -289,20 +289,20 @@ def test_a_first_generation_whose_completion_was_killed_half_way_is_completed_by
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(GenerationIndex, action, killed)
+        patched.setattr(DocumentIndex, action, killed)
         with pytest.raises(KeyboardInterrupt):
-            subject.store(SHAPES).complete(1)
-    assert subject.store(SHAPES).generations()[1].state(is_live=True) is State.BUILDING
-    subject.store(SHAPES).complete(1)
+            subject.store(SHAPES).mark_complete(1)
+    assert subject.store(SHAPES).generations()[1].state(is_live=True) is GenerationState.BUILDING
+    subject.store(SHAPES).mark_complete(1)
     assert found(subject) == 3
     assert settings(subject) == {"number_of_replicas": "0", "auto_expand_replicas": "0-1"}
-    assert subject.store(SHAPES).generations()[1].state(is_live=True) is State.LIVE
+    assert subject.store(SHAPES).generations()[1].state(is_live=True) is GenerationState.LIVE
 
 
 def first_fill(subject: ElasticsearchSubject) -> ElasticsearchSink:
     """A first generation as set-up makes it."""
     store = subject.store(SHAPES)
-    store.create(1, Record(shapes=tuple(SHAPES), is_complete=False))
+    store.create(1, GenerationMetadata(shapes=tuple(SHAPES), is_complete=False))
     sink = store.sink(1)
     sink.cutover()
     return sink

@@ -10,7 +10,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from sinks.elasticsearch.client import AnswerUnreadable
+from sinks.elasticsearch.client import UnreadableResponse
 from sinks.elasticsearch.store import AliasTaken
 from sinks.errors import MutationRejected, StoreBlocked
 from stack.endpoints import Endpoints
@@ -86,7 +86,7 @@ def test_a_document_that_cannot_be_read_is_kept_as_text_by_the_new_generation_of
     live_sink(subject)
     subject.http("PUT", "things-000001/_doc/1", {"id": 1, "facts": {"half": "\ud800"}})
     change = inserts({("1", ""): '{"id":1,"facts":{"half":"\\ud800"}}'})
-    with pytest.raises(AnswerUnreadable) as unreadable:
+    with pytest.raises(UnreadableResponse) as unreadable:
         subject.store([SHAPE]).sink(1).write(change)
     assert commands(unreadable.value.remedy) == [["replay", "elasticsearch", "--execute"]]
     new = subject.store([SHAPE]).sink(2)

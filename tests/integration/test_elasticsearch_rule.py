@@ -10,14 +10,19 @@ import pytest
 
 from sinks.batch import Batch, Mutations
 from sinks.elasticsearch.store import ElasticsearchSink
-from sinks.shape import ROOT, DocumentShape, scope
+from sinks.shape import ROOT, DocumentShape, tombstone_scope
 from stack.endpoints import Endpoints
 from tests.contract.elasticsearch_harness import ElasticsearchSubject
 from tests.contract.redis_changes import PartChange, table
 from tests.unit.sinks.ordering.cases import CASES, Case, Side, Sided
 
 SHAPE = DocumentShape("orders", {"id": "text"}, {})
-GROUPS = [[*cases] for _, cases in groupby(sorted(CASES, key=lambda case: repr(case.fences)), lambda case: case.fences)]
+GROUPS = [
+    [*cases]
+    for _, cases in groupby(
+        sorted(CASES, key=lambda case: repr(case.range_tombstones)), lambda case: case.range_tombstones
+    )
+]
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +43,14 @@ def test_every_row_is_what_its_case_says_whenever_its_fences_come(
     workers = (sink, store.sink(generation))
     write_in_turn(workers, [(f"early {n}", case.changes) for n, case in enumerate(cases)])
     write_in_turn(workers, [(f"around {n}", case.changes[:1]) for n, case in enumerate(cases)])
-    sink.write(Batch(fences=tuple(replace(fence, scope=scope(SHAPE.name, ROOT)) for fence in cases[0].fences)))
+    sink.write(
+        Batch(
+            range_tombstones=tuple(
+                replace(range_tombstone, scope=tombstone_scope(SHAPE.name, ROOT))
+                for range_tombstone in cases[0].range_tombstones
+            )
+        )
+    )
     write_in_turn(workers, [(f"around {n}", case.changes[1:]) for n, case in enumerate(cases)])
     write_in_turn(workers, [(f"late {n}", case.changes[::-1]) for n, case in enumerate(cases)])
     sink.cutover()

@@ -10,8 +10,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from sinks.batch import PART, PLACE, Batch, Mutations
-from sinks.elasticsearch.store import ElasticsearchSink, ShapeRefused
+from sinks.batch import ORDER_COLUMNS, PART_COLUMNS, Batch, Mutations
+from sinks.elasticsearch.store import ElasticsearchSink, InvalidMapping
 from sinks.errors import MutationRejected
 from sinks.shape import DocumentShape
 from stack.endpoints import Endpoints
@@ -106,12 +106,14 @@ def live_sink(subject: ElasticsearchSubject, shape: DocumentShape = SHAPE) -> El
 
 def inserts(images: Mapping[tuple[str, str], str], shape: DocumentShape = SHAPE, lsn: int = 10) -> Batch:
     """Images by key and part, as streamed changes."""
-    place = dict.fromkeys(PLACE.names, 0) | {"_is_snapshot": False, "_deleted": False}
+    place = dict.fromkeys(ORDER_COLUMNS.names, 0) | {"_is_snapshot": False, "_deleted": False}
     rows = [
         {**place, "_lsn": lsn, "_commit_lsn": lsn, "_offset": offset, "key": key, "part": part, "image": image}
         for offset, ((key, part), image) in enumerate(images.items())
     ]
-    return Batch((Mutations(shape.name, pa.Table.from_pylist(rows, schema=pa.schema([*PLACE, *PART]))),))
+    return Batch(
+        (Mutations(shape.name, pa.Table.from_pylist(rows, schema=pa.schema([*ORDER_COLUMNS, *PART_COLUMNS]))),)
+    )
 
 
 def exact(text: str) -> Any:
@@ -173,7 +175,7 @@ def test_a_column_that_the_index_does_not_know_is_refused_by_its_name_and_not_it
 def test_a_field_that_elasticsearch_itself_needs_is_refused_before_anything_is_written(
     subject: ElasticsearchSubject,
 ) -> None:
-    with pytest.raises(ShapeRefused):
+    with pytest.raises(InvalidMapping):
         live_sink(subject, DocumentShape("odd", {"": "text"}))
 
 

@@ -94,7 +94,7 @@ def test_a_change_that_another_worker_wrote_in_between_is_merged_not_lost(
     late = [log.streamed(SHOP.root, (20, 21), before=order(1), after=order(1, "paid"))]
     other.write(whole(log.events[1:2]))
     assert relay.before is None
-    assert [tally.conflicts for tally in other.tallies.values()] == [1]
+    assert [tally.conflicts for tally in other.stats.values()] == [1]
     assert subject.read(SHAPES)["orders"] == {"1": {**order(1, "paid"), "items": [item(7, of=1)]}}
 
 
@@ -106,7 +106,7 @@ def test_a_document_that_another_worker_made_in_between_is_merged_too(
     log.streamed(SHOP.child, (10, 12), after=item(7, of=1))
     relay.before = on_a_write_of_documents(lambda: sink.write(whole(log.events[:1])), relay)
     other.write(whole(log.events[1:]))
-    assert [tally.conflicts for tally in other.tallies.values()] == [1]
+    assert [tally.conflicts for tally in other.stats.values()] == [1]
     assert subject.read(SHAPES)["orders"] == {"1": {**order(1), "items": [item(7, of=1)]}}
 
 
@@ -145,14 +145,14 @@ def test_what_several_topics_change_of_a_document_is_one_write(subject: Elastics
     log.streamed(SHOP.child, (10, 12), after=item(7, of=1))
     root, child = whole(log.events[:1]), whole(log.events[1:])
     sink.write(root)
-    before = [tally.written for tally in sink.tallies.values()]
+    before = [tally.written for tally in sink.stats.values()]
     sink.write(Batch((*root.mutations, *child.mutations)))
-    assert [tally.written for tally in sink.tallies.values()] == [before[0] + 1]
+    assert [tally.written for tally in sink.stats.values()] == [before[0] + 1]
     log.streamed(SHOP.root, (20, 21), before=order(1), after=order(1, "paid"))
     log.streamed(SHOP.child, (20, 22), before=item(7, of=1))
     root, child = whole(log.events[2:3]), whole(log.events[3:])
     sink.write(Batch((*root.mutations, *child.mutations)))
-    assert [tally.written for tally in sink.tallies.values()] == [before[0] + 2]
+    assert [tally.written for tally in sink.stats.values()] == [before[0] + 2]
     assert subject.read(SHAPES)["orders"] == {"1": {**order(1, "paid"), "items": []}}
 
 
@@ -209,7 +209,7 @@ def test_workers_that_write_the_same_documents_at_once_end_as_one_would(
     for worker in workers:
         worker.join()
     assert not failures
-    assert sum(tally.conflicts for sink in (first, second) for tally in sink.tallies.values()) > 0
+    assert sum(tally.conflicts for sink in (first, second) for tally in sink.stats.values()) > 0
     assert subject.read(SHAPES) == in_memory(whole(log.events))
 
 

@@ -9,20 +9,20 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from connectors.envelope import Format, TableColumns
-from pipeline.definitions import Contract, Document, Table
+from connectors.envelope import SourceTable, ValueEncoding
+from pipeline.definitions import DocumentDefinition, ModelDefinitions, TableDefinition
 from pipeline.ingest.projection import DocumentProjection, Projection, RowProjection
 from pipeline.postgres.database import Connection, connect
-from pipeline.verify.comparison_set import Subject, documents, tables
+from pipeline.verify.comparison_set import ComparisonSet, documents, tables
 from pipeline.verify.difference import differences
 from pipeline.verify.json_value import Malformed, parsed
 from pipeline.verify.readers.duckdb_text import json_text, key_text
-from pipeline.verify.readers.elasticsearch import ElasticsearchShown
-from pipeline.verify.readers.redis import RedisShown
-from pipeline.verify.source.reader import SourceSide
-from sinks.batch import Batch, Span
+from pipeline.verify.readers.elasticsearch import ElasticsearchReader
+from pipeline.verify.readers.redis import RedisReader
+from pipeline.verify.source.reader import SourceReader
+from sinks.batch import Batch, OffsetRange
 from sinks.duckdb.store import DuckdbStore
-from sinks.elasticsearch.client import Cluster
+from sinks.elasticsearch.client import EsClient
 from sinks.elasticsearch.store import ElasticsearchStore
 from sinks.elasticsearch.store import connect as connect_elasticsearch
 from sinks.redis.store import RedisStore
@@ -37,10 +37,10 @@ from tests.values.json_texts import json_texts
 TEXTS = json_texts(seed=1, count=300)
 KEYS = [str(number) for number in range(1, len(TEXTS) + 1)]
 COLUMNS = {"id": "bigint", "plain": "json", "packed": "jsonb"}
-CONTRACT = Contract(
+CONTRACT = ModelDefinitions(
     topic_prefix="cdc",
-    tables={"orders": Table(source="public.orders", key=("id",), columns=COLUMNS)},
-    documents={"texts": Document(root="orders")},
+    tables={"orders": TableDefinition(source="public.orders", key=("id",), columns=COLUMNS)},
+    documents={"texts": DocumentDefinition(root="orders")},
 )
 (DOCUMENTS,), (ROWS,) = documents(CONTRACT), tables(CONTRACT)
 
@@ -65,7 +65,7 @@ def envelopes(source: Connection) -> pa.Table:
     """The rows as a connector sends them: JSON as the text that PostgreSQL prints."""
     rows = source.execute("SELECT id, plain::text, packed::text FROM orders ORDER BY id").fetchall()
     values = [bare(change("c", after=dict(zip(COLUMNS, row, strict=True)))) for row in rows]
-    decoded = decode(values, TableColumns("public.orders", COLUMNS, Format.JSON), {})
+    decoded = decode(values, SourceTable("public.orders", COLUMNS, ValueEncoding.JSON), {})
     assert decoded.rejected == []
     return pa.concat_tables(decoded.envelopes)
 
@@ -82,9 +82,9 @@ def test_elasticsearch_shows_the_json_that_postgresql_holds(
         store = ElasticsearchStore(client, CONTRACT.document_shapes())
         try:
             _fill(store.sink(1), DocumentProjection(CONTRACT), envelopes)
-            found = ElasticsearchShown((DOCUMENTS,), Cluster(client), store, None).some(DOCUMENTS, KEYS)
+            found = ElasticsearchReader((DOCUMENTS,), EsClient(client), store, None).lookup(DOCUMENTS, KEYS)
         finally:
-            store.clear()
+            store.drop_all()
     _require_equal(source, DOCUMENTS, found)
 
 
@@ -93,7 +93,7 @@ def test_redis_shows_the_json_that_postgresql_holds(source: Connection, envelope
     with server.client() as client, closing(RedisStore(server.url, CONTRACT.document_shapes())) as store:
         client.flushall()
         _fill(store.sink(1), DocumentProjection(CONTRACT), envelopes)
-        found = RedisShown((DOCUMENTS,), client, store, None, None).some(DOCUMENTS, KEYS)
+        found = RedisReader((DOCUMENTS,), client, store, None, None).lookup(DOCUMENTS, KEYS)
     _require_equal(source, DOCUMENTS, found)
 
 
@@ -115,11 +115,13 @@ def _is_json(text: str) -> bool:
 def _fill(sink: Sink, projection: Projection, envelopes: pa.Table) -> None:
     projected = projection("orders", envelopes)
     sink.prepare()
-    sink.write(Batch(projected.mutations, projected.fences, Span({(TOPIC, 0): 0}, {(TOPIC, 0): len(TEXTS)})))
+    sink.write(
+        Batch(projected.mutations, projected.range_tombstones, OffsetRange({(TOPIC, 0): 0}, {(TOPIC, 0): len(TEXTS)}))
+    )
     sink.cutover()
 
 
-def _require_equal(source: Connection, subject: Subject, found: Mapping[str, str]) -> None:
-    held = SourceSide("", source).some(subject, KEYS)
+def _require_equal(source: Connection, subject: ComparisonSet, found: Mapping[str, str]) -> None:
+    held = SourceReader("", source).some(subject, KEYS)
     wrong = {key: differences(subject, key, held[key].text, found.get(key)) for key in KEYS}
     assert {TEXTS[int(key) - 1][:80]: one for key, one in wrong.items() if one} == {}

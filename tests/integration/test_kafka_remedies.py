@@ -19,13 +19,13 @@ from pipeline import read_models
 from pipeline.cli.context import local_defaults
 from pipeline.config import Settings, load
 from pipeline.epochs import opening
-from pipeline.epochs.opening import Standing, WorkersAtWork, require_no_workers
+from pipeline.epochs.opening import LogState, WorkersRunning, require_no_workers
 from pipeline.ingest import control_topic, groups
 from pipeline.ingest.control_topic import ControlTopicMissing, read_control
-from pipeline.ingest.epoch_history import Lives
+from pipeline.ingest.epoch_history import EpochHistory
 from pipeline.ingest.groups import GroupInUse, remove_group
 from pipeline.service_addresses import SourceSettings
-from pipeline.setup.source import Deployment, carry_out, init_steps
+from pipeline.setup.source import Deployment, init_steps, run_steps
 from stack.endpoints import Endpoints
 from stack.paths import LOOPBACK, free_ports
 from tests.integration.isolated_source import own_deployment
@@ -49,7 +49,7 @@ def deployment(endpoints: Endpoints, monkeypatch: pytest.MonkeyPatch) -> Iterato
     source = SourceSettings(url=endpoints.postgres, admin_url=endpoints.postgres_admin, replication_password="")
     made = own_deployment(endpoints, NAME, source, worker_topics=(control_topic.wanted_topic(None),))
     yield made
-    names = [topic.name for topic in topics.wanted_topics(made.connector, made.topics)]
+    names = [topic.name for topic in topics.topic_specs(made.connector, made.topics)]
     topics.delete(made.kafka.admin(), [*names, control_topic.TOPIC])
 
 
@@ -77,7 +77,7 @@ def test_requests_are_read_once_init_has_created_their_topic(deployment: Deploym
     with pytest.raises(ControlTopicMissing) as missing:
         read_control(deployment.kafka)
     assert commands(missing.value.remedy) == [["init"]]
-    carry_out([step for step in init_steps(deployment) if step.name == "topics"], lambda *_: None)
+    run_steps([step for step in init_steps(deployment) if step.name == "topics"], lambda *_: None)
     # Brokers learn of a topic some time after it was created.
     for attempt in stamina.retry_context(
         on=(ControlTopicMissing, KafkaUnavailable), attempts=None, timeout=60, wait_max=0.1
@@ -88,14 +88,14 @@ def test_requests_are_read_once_init_has_created_their_topic(deployment: Deploym
 
 @pytest.mark.usefixtures("admin")
 def test_an_epoch_is_opened_once_the_workers_have_ended(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    standing = [Standing("redis", GENERATION, True, Lives(()), ())]
-    group = read_models.group("redis", GENERATION)
+    standing = [LogState("redis", GENERATION, True, EpochHistory(()), ())]
+    group = read_models.consumer_group("redis", GENERATION)
     with closing(Consumer(settings.kafka.with_client(group_id=group))) as worker, monkeypatch.context() as impatient:
         worker.subscribe([NAME])
         while not worker.assignment():
             worker.poll(0.1)
         impatient.setattr(opening, "LEAVE_WITHIN_S", 0.0)
-        with pytest.raises(WorkersAtWork, match=f"generation {GENERATION} of redis") as refused:
+        with pytest.raises(WorkersRunning, match=f"generation {GENERATION} of redis") as refused:
             require_no_workers(standing, settings)
         assert refused.value.remedy.startswith("End `readmodels run`")
     require_no_workers(standing, settings)
@@ -105,7 +105,7 @@ def test_an_epoch_is_opened_once_the_workers_have_ended(settings: Settings, monk
 def test_a_consumer_group_is_removed_once_its_workers_have_ended(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    group = read_models.group("redis", GENERATION)
+    group = read_models.consumer_group("redis", GENERATION)
     with closing(Consumer(settings.kafka.with_client(group_id=group))) as worker, monkeypatch.context() as impatient:
         worker.subscribe([NAME])
         while not worker.assignment():

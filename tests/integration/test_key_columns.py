@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from psycopg import sql
 
-from pipeline.definitions import Collection, Contract, Document, Table
+from pipeline.definitions import CollectionDefinition, DocumentDefinition, ModelDefinitions, TableDefinition
 from pipeline.ingest.key_text import UnfitKey, key_text
 from pipeline.postgres.database import Connection, connect
 from pipeline.postgres.key_columns import key_rules
@@ -46,24 +46,28 @@ def database(endpoints: Endpoints) -> Iterator[Connection]:
         yield connection
 
 
-def table(of: str, key: str, /, **columns: str) -> Table:
-    return Table(source=f"public.{of}", key=(key,), columns=columns)
+def table(of: str, key: str, /, **columns: str) -> TableDefinition:
+    return TableDefinition(source=f"public.{of}", key=(key,), columns=columns)
 
 
-def broken(database: Connection, described: Contract | Table) -> list[tuple[str, str]]:
+def broken(database: Connection, described: ModelDefinitions | TableDefinition) -> list[tuple[str, str]]:
     """The problems, and their remedies."""
-    if isinstance(described, Table):
-        described = Contract(topic_prefix="cdc", tables={"one": described}, documents={})
+    if isinstance(described, TableDefinition):
+        described = ModelDefinitions(topic_prefix="cdc", tables={"one": described}, documents={})
     return [(problem, remedy) for is_broken, problem, remedy in key_rules(database, described) if is_broken]
 
 
-def with_items(parent: str, **root: str) -> Contract:
+def with_items(parent: str, **root: str) -> ModelDefinitions:
     [key] = root
     items = table("items", "id", id="integer", root="integer", name="text", day="date")
-    return Contract(
+    return ModelDefinitions(
         topic_prefix="cdc",
         tables={"roots": table("roots", key, **root), "items": items},
-        documents={"roots": Document(root="roots", collections={"items": Collection(table="items", parent=(parent,))})},
+        documents={
+            "roots": DocumentDefinition(
+                root="roots", collections={"items": CollectionDefinition(table="items", parent=(parent,))}
+            )
+        },
     )
 
 
@@ -97,7 +101,7 @@ def test_every_type_with_an_order_is_a_key_whose_text_is_tested_or_is_refused(da
     ],
 )
 def test_a_column_that_cannot_be_a_key_is_named_with_what_makes_it_one(
-    database: Connection, described: Table, problem: str, remedy: str
+    database: Connection, described: TableDefinition, problem: str, remedy: str
 ) -> None:
     [(told, what_to_do)] = broken(database, described)
     assert told == problem

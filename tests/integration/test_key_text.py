@@ -10,16 +10,16 @@ import pyarrow as pa
 import pytest
 from psycopg import sql
 
-from pipeline.definitions import Table
-from pipeline.ingest.json_text import objects
+from pipeline.definitions import TableDefinition
+from pipeline.ingest.json_text import rows_to_json
 from pipeline.ingest.key_text import key_type
 from pipeline.postgres.database import Connection, connect
 from pipeline.verify.json_value import parsed
 from pipeline.verify.readers.row_key import columns_of_shown, key_of_shown
 from pipeline.verify.source.row_images import image_columns, images
 from sinks.duckdb.special_values import with_special
-from sinks.duckdb.types import stored
-from sinks.pg_type import parse
+from sinks.duckdb.types import cast_expression
+from sinks.pg_type import parse_pg_type
 from stack.endpoints import Endpoints
 from tests.integration.isolated_source import own_database
 from tests.support.checkout import CHECKOUT
@@ -127,7 +127,7 @@ def from_postgresql(database: Connection, text: str) -> list[object]:
 
 
 def as_columns(database: Connection, text: str) -> pa.Array:
-    table = Table(source="public.keys", key=("k",), columns={"k": text})
+    table = TableDefinition(source="public.keys", key=("k",), columns={"k": text})
     query = sql.SQL("SELECT {} FROM {} ORDER BY place").format(image_columns(table, "image")[0], values_of(text))
     return images(table, database.execute(query).fetchall()).field(0)
 
@@ -140,7 +140,9 @@ def test_postgresql_arrow_and_duckdb_write_a_key_alike(database: Connection, tex
     with duckdb.connect() as connection:
         connection.register("incoming", with_special(pa.table({"k": column}), {"k": text}))
         shown = key_type(text).duckdb.replace("{c}", "k")
-        found = connection.execute(f"SELECT {shown} FROM (SELECT {stored('k', text)} AS k FROM incoming)").fetchall()
+        found = connection.execute(
+            f"SELECT {shown} FROM (SELECT {cast_expression('k', text)} AS k FROM incoming)"
+        ).fetchall()
     assert [row[0] for row in found] == [
         None if value in NOT_IN_DUCKDB else key for value, key in zip(VALUES[text], held, strict=True)
     ]
@@ -148,9 +150,9 @@ def test_postgresql_arrow_and_duckdb_write_a_key_alike(database: Connection, tex
 
 @pytest.mark.parametrize("text", VALUES)
 def test_the_text_of_a_key_is_found_again_in_what_a_document_shows(database: Connection, text: str) -> None:
-    table = Table(source="public.keys", key=("k",), columns={"k": text})
+    table = TableDefinition(source="public.keys", key=("k",), columns={"k": text})
     rows = pa.StructArray.from_arrays([as_columns(database, text)], names=["k"])
-    shown = [parsed(row) for row in objects(rows, {"k": text}).to_pylist()]
+    shown = [parsed(row) for row in rows_to_json(rows, {"k": text}).to_pylist()]
     assert [key_of_shown(fields, table) for fields in shown] == from_postgresql(database, text)
     assert [columns_of_shown(fields, table) for fields in shown] == [
         {"k": written} for written in from_postgresql(database, text)
@@ -190,4 +192,4 @@ def test_the_page_about_keys_says_what_is_written(database: Connection) -> None:
         )
         [(written[name],)] = database.execute(query).fetchall()
     assert written == said
-    assert {parse(text).name for text in VALUES} == {*said, "mood"}
+    assert {parse_pg_type(text).name for text in VALUES} == {*said, "mood"}

@@ -13,9 +13,9 @@ from redis import Redis
 from sinks.batch import Batch
 from sinks.memory import MemoryStore
 from sinks.ordering.document import render
-from sinks.ordering.range_tombstone import Fence, FenceKind
+from sinks.ordering.range_tombstone import RangeTombstone, TombstoneKind
 from sinks.redis.store import RedisStore
-from sinks.shape import ROOT, scope
+from sinks.shape import ROOT, tombstone_scope
 from tests.contract.redis_changes import ORDERS, PartChange, batch, snapshot, streamed
 from tests.support.redis_server import shared_server
 
@@ -45,11 +45,15 @@ def test_images_reach_readers_byte_for_byte(store: RedisStore, redis: Redis, ima
 
 @pytest.mark.parametrize("key", ["9007199254740993", "a b\r\n", "{x}", "*", "é/ü", ""])
 def test_any_key_names_its_document(store: RedisStore, redis: Redis, key: str) -> None:
-    sweep = Fence(scope=scope("orders", ROOT), kind=FenceKind.SWEEP, epoch=0, commit_lsn=5, lsn=5)
-    store.sink(1).write(batch(streamed(key, 10, '{"id":1}'), fences=[sweep]))
+    sweep = RangeTombstone(
+        scope=tombstone_scope("orders", ROOT), kind=TombstoneKind.SNAPSHOT_END, epoch=0, commit_lsn=5, lsn=5
+    )
+    store.sink(1).write(batch(streamed(key, 10, '{"id":1}'), range_tombstones=[sweep]))
     assert redis.get(f"orders:{key}") == b'{"id":1,"items":[]}'
-    truncate = Fence(scope=scope("orders", ROOT), kind=FenceKind.TRUNCATE, epoch=0, commit_lsn=50, lsn=50)
-    store.sink(1).write(batch(fences=[truncate]))
+    truncate = RangeTombstone(
+        scope=tombstone_scope("orders", ROOT), kind=TombstoneKind.TRUNCATE, epoch=0, commit_lsn=50, lsn=50
+    )
+    store.sink(1).write(batch(range_tombstones=[truncate]))
     assert redis.get(f"orders:{key}") is None
 
 
@@ -89,8 +93,10 @@ def test_an_order_may_have_more_items_than_a_script_hands_over_at_once(store: Re
     store.sink(1).write(batch(streamed("1", 10, '{"id":1}'), *items))
     expected = f'{{"id":1,"items":[{",".join(f"""{{"id":{number}}}""" for number in numbers)}]}}'
     assert redis.get("orders:1") == expected.encode()
-    truncate = Fence(scope=scope("orders", "items"), kind=FenceKind.TRUNCATE, epoch=0, commit_lsn=10**6, lsn=10**6)
-    store.sink(1).write(batch(fences=[truncate]))
+    truncate = RangeTombstone(
+        scope=tombstone_scope("orders", "items"), kind=TombstoneKind.TRUNCATE, epoch=0, commit_lsn=10**6, lsn=10**6
+    )
+    store.sink(1).write(batch(range_tombstones=[truncate]))
     assert redis.get("orders:1") == b'{"id":1,"items":[]}'
 
 
@@ -109,12 +115,14 @@ def history(random: Random) -> list[PartChange]:
 def test_concurrent_writers_end_as_one_would(store: RedisStore, redis: Redis) -> None:
     random = Random(7)
     changes = history(random)
-    truncate = Fence(scope=scope("orders", "items"), kind=FenceKind.TRUNCATE, epoch=0, commit_lsn=400, lsn=400)
+    truncate = RangeTombstone(
+        scope=tombstone_scope("orders", "items"), kind=TombstoneKind.TRUNCATE, epoch=0, commit_lsn=400, lsn=400
+    )
     work: list[list[Batch]] = []
     for _ in range(3):
         mine = random.sample(changes, len(changes))
         batches = [batch(*mine[at : at + 25]) for at in range(0, len(mine), 25)]
-        batches.insert(random.randrange(len(batches)), batch(fences=[truncate]))
+        batches.insert(random.randrange(len(batches)), batch(range_tombstones=[truncate]))
         work.append(batches)
     together = threading.Barrier(len(work))
 
@@ -129,7 +137,7 @@ def test_concurrent_writers_end_as_one_would(store: RedisStore, redis: Redis) ->
 
     memory = MemoryStore([ORDERS])
     memory.sink(1).prepare()
-    memory.sink(1).write(batch(*changes, fences=[truncate]))
+    memory.sink(1).write(batch(*changes, range_tombstones=[truncate]))
     registers = memory.held[1].registers
     for key in range(20):
         parts = {str(name[2]): register for name, register in registers.items() if name[1] == str(key)}

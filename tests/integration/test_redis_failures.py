@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from pipeline.ingest.retry import Patience
-from sinks.batch import Batch, Span
-from sinks.errors import GenerationMissing, MutationRejected, ProgressLost, StoreBlocked, StoreUnavailable
-from sinks.redis.connection import link, pool
-from sinks.redis.errors import RedisUnfit
-from sinks.redis.generation import MARKER, Generation
-from sinks.redis.resp import wire
-from sinks.redis.server_check import check
+from pipeline.ingest.retry import Retrier
+from sinks.batch import Batch, OffsetRange
+from sinks.errors import GenerationMissing, MutationRejected, OffsetGap, StoreBlocked, StoreUnavailable
+from sinks.redis.connection import connection_pool, session
+from sinks.redis.errors import UnsupportedServer
+from sinks.redis.generation import MARKER, RedisGeneration
+from sinks.redis.resp import encode_args
+from sinks.redis.server_check import check_server
 from sinks.redis.store import LIST, RedisStore
 from tests.contract.redis_changes import ORDERS, batch, streamed
 from tests.remedies.commands import commands, settings
@@ -56,7 +56,7 @@ def assert_is_at(server: OwnServer, store: RedisStore, end: int) -> None:
     with server.client() as client:
         shown = sorted(client.mget(["orders:0", "orders:1", "orders:2"]))
     assert shown == sorted(f'{{"at":{at},"items":[]}}'.encode() for at in range(end - 3, end))
-    assert store.sink(1).progress().of(SHARD) == end
+    assert store.sink(1).progress().next_offset(SHARD) == end
 
 
 def put_back(server: OwnServer, older: Path) -> None:
@@ -89,14 +89,14 @@ def carry_out(client: Redis, remedy: str) -> None:
 
 def in_place_of_progress(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object]) -> None:
     """Let something happen once, after the last merge and before progress is moved."""
-    move = Generation.move_progress
+    move = RedisGeneration.move_progress
 
-    def interrupted(generation: Generation, span: Span) -> None:
-        monkeypatch.setattr(Generation, "move_progress", move)
+    def interrupted(generation: RedisGeneration, span: OffsetRange) -> None:
+        monkeypatch.setattr(RedisGeneration, "move_progress", move)
         happens()
         move(generation, span)
 
-    monkeypatch.setattr(Generation, "move_progress", interrupted)
+    monkeypatch.setattr(RedisGeneration, "move_progress", interrupted)
 
 
 def test_a_server_killed_before_progress_moves_and_back_without_the_merge_is_written_again(
@@ -120,7 +120,7 @@ def test_a_server_that_lost_acknowledged_batches_is_fed_again_from_its_own_progr
     copy = older()
     sink.write(numbered(5, 9))
     put_back(server, copy)
-    with pytest.raises(ProgressLost) as lost:
+    with pytest.raises(OffsetGap) as lost:
         sink.write(numbered(9, 12))
     assert lost.value.stored == {SHARD: 5}
     sink.write(numbered(5, 12))
@@ -138,7 +138,7 @@ def test_a_generation_made_anew_under_a_batch_does_not_get_its_progress(
     in_place_of_progress(monkeypatch, make_anew)
     with pytest.raises(GenerationMissing):
         store.sink(1).write(numbered(0, 5))
-    assert store.sink(1).progress().of(SHARD) == 0
+    assert store.sink(1).progress().next_offset(SHARD) == 0
     store.sink(1).write(numbered(0, 5))
     assert_is_at(server, store, 5)
 
@@ -164,11 +164,11 @@ def test_every_generation_outlives_a_killed_server(server: OwnServer, store: Red
 
 
 def test_a_lost_connection_is_not_renewed_in_the_middle(server: OwnServer) -> None:
-    connections = pool(server.url)
-    with link(connections) as opened:
+    connections = connection_pool(server.url)
+    with session(connections) as opened:
         connections.disconnect()
         with pytest.raises(StoreUnavailable):
-            opened.call(LIST, [wire(MARKER)], [])
+            opened.call(LIST, [encode_args(MARKER)], [])
 
 
 def test_scripts_that_the_server_forgot_are_loaded_again(server: OwnServer, store: RedisStore) -> None:
@@ -189,7 +189,7 @@ def test_a_key_of_another_type_is_named_and_the_others_are_written(server: OwnSe
         assert "secret" not in str(refused.value)
         assert commands(refused.value.remedy)[0] == ["replay", "redis", "--execute"]
         assert [bool(client.exists(f"orders:{key}")) for key in range(3)] == [True, False, True]
-    assert store.sink(1).progress().of(SHARD) == 0
+    assert store.sink(1).progress().next_offset(SHARD) == 0
 
 
 def test_a_server_without_memory_takes_the_batch_once_it_has_some(server: OwnServer, store: RedisStore) -> None:
@@ -213,7 +213,7 @@ def test_a_replica_takes_the_batch_once_it_is_promoted_and_the_primary_at_once(
         primary = RedisStore(shared_server().url, [ORDERS])
         primary.sink(9).prepare()
         primary.sink(9).write(numbered(0, 5))
-        primary.clear()
+        primary.drop_all()
         carry_out(client, blocked.value.remedy)
     store.sink(1).write(numbered(0, 5))
     assert_is_at(server, store, 5)
@@ -261,7 +261,7 @@ def test_a_worker_goes_on_by_itself_once_the_store_is_started(server: OwnServer,
         store.sink(1).write(numbered(0, 5))
     assert ("redis", "url") in settings(refused.value.remedy)
     waiting = threading.Thread(
-        target=Patience(threading.Event()), args=("write", lambda: store.sink(1).write(numbered(0, 5)))
+        target=Retrier(threading.Event()), args=("write", lambda: store.sink(1).write(numbered(0, 5)))
     )
     waiting.start()
     server.start()
@@ -273,14 +273,14 @@ def test_a_server_in_cluster_mode_gives_way_to_one_that_is_not() -> None:
     cluster = OwnServer({"cluster-enabled": "yes"}).start()
     try:
         with cluster.client() as client:
-            [finding] = [one for one in check(client) if one.is_fatal]
+            [finding] = [one for one in check_server(client) if one.is_fatal]
         assert settings(finding.remedy) == [("redis", "url")]
         [_, setting, *_] = finding.remedy.split("`")
         name, value = setting.split()
         other = OwnServer({name: value}).start()
         try:
             with other.client() as client:
-                assert not [one for one in check(client) if one.is_fatal]
+                assert not [one for one in check_server(client) if one.is_fatal]
         finally:
             other.stop()
     finally:
@@ -294,11 +294,11 @@ def test_a_server_that_is_too_old_gives_way_to_the_oldest_that_is_supported(
         told = client.info()
         with monkeypatch.context() as older:
             older.setattr(client, "info", lambda: {**told, "redis_version": "6.0.16"})
-            [finding] = check(client)
+            [finding] = check_server(client)
         assert settings(finding.remedy) == [("redis", "url")]
         [oldest] = re.findall(r"Redis (\d+\.\d+)", finding.remedy)
         monkeypatch.setattr(client, "info", lambda: {**told, "redis_version": f"{oldest}.0"})
-        assert check(client) == []
+        assert check_server(client) == []
 
 
 def test_a_server_that_hangs_takes_the_batch_once_it_goes_on(server: OwnServer, store: RedisStore) -> None:
@@ -334,9 +334,9 @@ def test_a_server_that_evicts_registers_is_refused(server: OwnServer, policy: st
     store = RedisStore(server.url, [ORDERS])
     with server.client() as client:
         client.config_set("maxmemory-policy", policy)
-        assert [finding.is_fatal for finding in check(client)] == [True] * is_refused
+        assert [finding.is_fatal for finding in check_server(client)] == [True] * is_refused
     if is_refused:
-        with pytest.raises(RedisUnfit) as refused:
+        with pytest.raises(UnsupportedServer) as refused:
             store.sink(1).prepare()
         with server.client() as client:
             carry_out(client, refused.value.remedy)
@@ -351,7 +351,7 @@ def test_a_server_that_evicts_registers_is_refused(server: OwnServer, policy: st
 def test_a_server_without_an_append_only_file_is_remarked_on(server: OwnServer) -> None:
     with server.client() as client:
         client.config_set("appendonly", "no")
-        (finding,) = check(client)
+        (finding,) = check_server(client)
         assert not finding.is_fatal
         carry_out(client, finding.remedy)
-        assert check(client) == []
+        assert check_server(client) == []

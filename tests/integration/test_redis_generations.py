@@ -10,14 +10,14 @@ import pytest
 from redis import Redis
 
 from pipeline.config import load
-from pipeline.verify.readers.redis import GenerationMoved, redis_shown
-from sinks.errors import GenerationInUse, GenerationMissing, ProgressLost
-from sinks.generation import Record
-from sinks.ordering.range_tombstone import Fence, FenceKind
-from sinks.redis.errors import RedisUnfit
+from pipeline.verify.readers.redis import GenerationMoved, open_redis_reader
+from sinks.errors import GenerationInUse, GenerationMissing, OffsetGap
+from sinks.generation import GenerationMetadata
+from sinks.ordering.range_tombstone import RangeTombstone, TombstoneKind
+from sinks.redis.errors import UnsupportedServer
 from sinks.redis.generation import MARKER
 from sinks.redis.store import RedisStore
-from sinks.shape import ROOT, scope
+from sinks.shape import ROOT, tombstone_scope
 from tests.contract.redis_changes import ORDERS, batch, streamed
 from tests.remedies.commands import commands
 from tests.remedies.shell import SETTINGS, SHIPPED
@@ -78,15 +78,15 @@ def test_a_generation_that_moved_while_it_was_verified_is_read_where_readers_see
     for number in (1, 2):
         store.sink(number).prepare()
         store.sink(number).write(batch(streamed("1", 10, f'{{"id":{number}}}')))
-    with redis_shown(settings, 2) as shown:
+    with open_redis_reader(settings, 2) as shown:
         [subject] = shown.subjects
-        assert shown.some(subject, ["1"])
+        assert shown.lookup(subject, ["1"])
         store.sink(2).cutover()
         with pytest.raises(GenerationMoved) as moved:
-            shown.some(subject, ["1"])
+            shown.lookup(subject, ["1"])
     assert commands(moved.value.remedy) == [["verify", "redis"]]
-    with redis_shown(settings) as shown:
-        assert shown.some(subject, ["1"]) == {"1": '{"id":2,"items":[]}'}
+    with open_redis_reader(settings) as shown:
+        assert shown.lookup(subject, ["1"]) == {"1": '{"id":2,"items":[]}'}
 
 
 def test_readers_see_one_generation_or_the_other_and_writers_never_mix_them(store: RedisStore, redis: Redis) -> None:
@@ -131,8 +131,10 @@ def test_a_fence_reaches_every_document_while_generations_change_places(store: R
 
     swapping = threading.Thread(target=swap)
     swapping.start()
-    truncate = Fence(scope=scope("orders", ROOT), kind=FenceKind.TRUNCATE, epoch=0, commit_lsn=50, lsn=50)
-    sinks[1].write(batch(fences=[truncate]))
+    truncate = RangeTombstone(
+        scope=tombstone_scope("orders", ROOT), kind=TombstoneKind.TRUNCATE, epoch=0, commit_lsn=50, lsn=50
+    )
+    sinks[1].write(batch(range_tombstones=[truncate]))
     is_over.set()
     swapping.join()
     sinks[1].cutover()
@@ -150,8 +152,8 @@ def test_a_dropped_generation_takes_its_progress_with_it(store: RedisStore) -> N
     with pytest.raises(GenerationMissing):
         store.sink(2).write(batch())
     store.sink(2).prepare()
-    assert store.sink(2).progress().of(SHARD) == 0
-    assert store.sink(1).progress().of(SHARD) == 5
+    assert store.sink(2).progress().next_offset(SHARD) == 0
+    assert store.sink(1).progress().next_offset(SHARD) == 5
 
 
 def test_the_live_generation_is_not_dropped(store: RedisStore, redis: Redis) -> None:
@@ -167,7 +169,7 @@ def test_clearing_leaves_the_keys_of_others(store: RedisStore, redis: Redis) -> 
         store.sink(number).prepare()
         store.sink(number).write(batch(*(streamed(str(key), 10, '{"id":1}') for key in range(700)), end={SHARD: 5}))
     redis.set("sessions:1", "kept")
-    store.clear()
+    store.drop_all()
     assert (tuple(store.generations()), store.live()) == ((), None)
     assert redis.info("keyspace").keys() == {"db0"}
     assert redis.keys() == [b"sessions:1"]
@@ -177,13 +179,13 @@ def test_clearing_beside_many_keys_of_others_ends_well(store: RedisStore, redis:
     """A scan has many pages then, and the marker, without which nobody finds the generation, is on one of them."""
     store.sink(1).prepare()
     redis.mset({f"sessions:{number}": "kept" for number in range(20_000)})
-    store.clear()
+    store.drop_all()
     assert redis.dbsize() == 20_000
 
 
 def test_a_database_that_others_use_is_not_taken(store: RedisStore, redis: Redis) -> None:
     redis.set("sessions:1", "somebody's")
-    with pytest.raises(RedisUnfit, match="somebody else") as refused:
+    with pytest.raises(UnsupportedServer, match="somebody else") as refused:
         store.sink(1).prepare()
     assert "server of its own" in refused.value.remedy
     with shared_server().client(database=1) as other:
@@ -200,7 +202,7 @@ def test_one_generation_too_many_is_refused() -> None:
     store = RedisStore(server.url, [ORDERS])
     for number in (1, 2):
         store.sink(number).prepare()
-    with pytest.raises(RedisUnfit, match="no database is empty"):
+    with pytest.raises(UnsupportedServer, match="no database is empty"):
         store.sink(3).prepare()
     assert tuple(store.generations()) == (1, 2)
     store.close()
@@ -215,16 +217,16 @@ def test_a_generation_that_was_emptied_and_made_again_has_gone_back(store: Redis
     with pytest.raises(GenerationMissing):
         sink.progress()
     sink.prepare()
-    with pytest.raises(ProgressLost):
+    with pytest.raises(OffsetGap):
         sink.write(batch(begin={SHARD: 5}, end={SHARD: 9}))
 
 
 def test_everything_is_removed_also_where_the_documents_have_other_names_by_now(
     store: RedisStore, redis: Redis
 ) -> None:
-    store.create(1, Record(shapes=(ORDERS,)))
+    store.create(1, GenerationMetadata(shapes=(ORDERS,)))
     store.sink(1).write(batch(streamed("1", 10, '{"id":1}')))
     renamed = RedisStore(shared_server().url, [replace(ORDERS, name="purchases")])
-    renamed.clear()
+    renamed.drop_all()
     renamed.close()
     assert redis.dbsize() == 0

@@ -17,13 +17,21 @@ from redis import Redis
 
 from sinks.batch import Batch, Mutations
 from sinks.ordering.document import Parts, merge, render
-from sinks.ordering.range_tombstone import Fence, FenceKind, Fences
-from sinks.ordering.register import NOTHING, REPAIRED, SNAPSHOT_ROW, UNPLACED, Change, Register, join
-from sinks.ordering.version_text import encode
+from sinks.ordering.range_tombstone import RangeTombstone, RangeTombstones, TombstoneKind
+from sinks.ordering.register import (
+    EMPTY_REGISTER,
+    NO_OFFSET,
+    REPAIR_TIEBREAK,
+    SNAPSHOT_ROW_TIEBREAK,
+    Change,
+    Register,
+    merge_registers,
+)
+from sinks.ordering.version_text import encode_version
 from sinks.redis import generation
 from sinks.redis.connection import Script
 from sinks.redis.store import RedisStore
-from sinks.shape import ROOT, scope
+from sinks.shape import ROOT, tombstone_scope
 from sinks.sink import Sink
 from tests.contract.redis_changes import ORDERS, PartChange, batch
 from tests.support.redis_server import shared_server
@@ -62,12 +70,12 @@ def server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_
     store.close()
 
 
-def find_a_strange_locale(monkeypatch: pytest.MonkeyPatch, scratch: Path) -> None:
-    shutil.copytree(str(files("sinks.redis") / "lua"), scratch / "lua")
-    register, probe = scratch / "lua" / "register.lua", "local compares_bytes = "
+def find_a_strange_locale(monkeypatch: pytest.MonkeyPatch, staging: Path) -> None:
+    shutil.copytree(str(files("sinks.redis") / "lua"), staging / "lua")
+    register, probe = staging / "lua" / "register.lua", "local compares_bytes = "
     assert register.read_text().count(probe) == 1
     register.write_text(register.read_text().replace(probe, f"{probe} false and "))
-    monkeypatch.setattr("sinks.redis.connection.files", lambda _: scratch)
+    monkeypatch.setattr("sinks.redis.connection.files", lambda _: staging)
     for script in ("MERGE", "JOIN_FENCES", "RAISE_FENCE"):
         monkeypatch.setattr(generation, script, Script(getattr(generation, script).names))
 
@@ -78,8 +86,11 @@ def test_a_row_is_what_its_case_says_in_any_order(server: Server, case: Case) ->
         batch(PartChange("1", ROOT, side is Side.SNAPSHOT, change._replace(image=quoted(change.image))))
         for side, change in case.changes
     ]
-    fences = [batch(fences=[replace(fence, scope=scope("orders", ROOT))]) for fence in case.fences]
-    for batches in permutations([*changes, *fences]):
+    range_tombstones = [
+        batch(range_tombstones=[replace(range_tombstone, scope=tombstone_scope("orders", ROOT))])
+        for range_tombstone in case.range_tombstones
+    ]
+    for batches in permutations([*changes, *range_tombstones]):
         sink = server.empty_sink()
         for each in batches:
             sink.write(each)
@@ -108,8 +119,8 @@ def part_changes(draw: st.DrawFn) -> PartChange:
     part, is_snapshot = draw(PARTS), draw(st.booleans())
     epoch, last_commit = draw(st.integers(0, 1)), draw(st.integers(0, len(LSNS) - 1))
     commit_lsn, lsn = LSNS[last_commit], draw(st.sampled_from(LSNS[: last_commit + 2]))
-    offset = draw(st.sampled_from([UNPLACED, 0, 3, 4, 1 << 48]))
-    tie = SNAPSHOT_ROW if is_snapshot else REPAIRED if offset == UNPLACED else 0
+    offset = draw(st.sampled_from([NO_OFFSET, 0, 3, 4, 1 << 48]))
+    tie = SNAPSHOT_ROW_TIEBREAK if is_snapshot else REPAIR_TIEBREAK if offset == NO_OFFSET else 0
     change = Change(epoch, lsn if is_snapshot else commit_lsn, lsn, tie, offset, len(part) % 3, False)
     deleted = not is_snapshot and sum(change.order) % 3 == 0
     image = None if deleted else f'{{"part":"{part}","order":"{change.order}"}}'
@@ -117,18 +128,23 @@ def part_changes(draw: st.DrawFn) -> PartChange:
 
 
 FENCES = st.builds(
-    lambda collection, kind, epoch, lsn, started_at: Fence(
-        scope=scope("orders", collection), kind=kind, epoch=epoch, commit_lsn=lsn, lsn=lsn, started_at=started_at
+    lambda collection, kind, epoch, lsn, started_at: RangeTombstone(
+        scope=tombstone_scope("orders", collection),
+        kind=kind,
+        epoch=epoch,
+        commit_lsn=lsn,
+        lsn=lsn,
+        started_at=started_at,
     ),
     st.sampled_from([ROOT, "items"]),
-    st.sampled_from(FenceKind),
+    st.sampled_from(TombstoneKind),
     st.integers(0, 1),
     NUMBERS,
     st.dictionaries(st.integers(0, 2), st.sampled_from([0, 1, 4])),
 )
 BATCHES = st.lists(
     st.builds(
-        lambda changes, fences: (changes, fences),
+        lambda changes, range_tombstones: (changes, range_tombstones),
         st.lists(part_changes(), max_size=6),
         st.lists(FENCES, max_size=1),
     ),
@@ -140,17 +156,17 @@ BATCHES = st.lists(
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(BATCHES)
 def test_any_batches_leave_the_registers_and_the_document_that_python_says(
-    server: Server, batches: list[tuple[list[PartChange], list[Fence]]]
+    server: Server, batches: list[tuple[list[PartChange], list[RangeTombstone]]]
 ) -> None:
-    sink, parts, fences = server.empty_sink(), Parts(), Fences()
+    sink, parts, range_tombstones = server.empty_sink(), Parts(), RangeTombstones()
     for changes, raised in batches:
-        sink.write(batch(*changes, fences=raised))
-        fences = fences.joined(raised)
+        sink.write(batch(*changes, range_tombstones=raised))
+        range_tombstones = range_tombstones.merge(raised)
         incoming: Parts = {}
         for _, part, is_snapshot, change in changes:
             register = Register(snapshot=change) if is_snapshot else Register(streamed=change)
-            incoming[part] = join(incoming.get(part, NOTHING), register)
-        parts = merge(parts, incoming, fences, "orders")
+            incoming[part] = merge_registers(incoming.get(part, EMPTY_REGISTER), register)
+        parts = merge(parts, incoming, range_tombstones, "orders")
     assert server.registers("42") == {part.encode(): text(register) for part, register in parts.items()}
     document = render(parts, ORDERS)
     assert server.client.get("orders:42") == (None if document is None else document.encode())
@@ -160,7 +176,9 @@ def text(register: Register) -> bytes:
     """A register as Redis keeps it."""
     sides = zip(LETTERS.values(), register, strict=True)
     return b"\0".join(
-        letter + encode(change).encode() + str(change.image or "").encode() for letter, change in sides if change
+        letter + encode_version(change).encode() + str(change.image or "").encode()
+        for letter, change in sides
+        if change
     )
 
 

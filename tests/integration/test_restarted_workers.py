@@ -15,7 +15,7 @@ from pipeline.cli.status_view import _restarts
 from pipeline.ingest.control_topic import wanted_topic
 from pipeline.runtime.heartbeat import WorkerState
 from pipeline.runtime.supervisor import Supervisor
-from pipeline.runtime.workers import Worker, read_workers
+from pipeline.runtime.workers import KnownWorker, read_workers
 from pipeline.status import ModelStatus
 from stack.endpoints import Endpoints
 from tests.support.waiting import wait_for
@@ -28,21 +28,21 @@ from pathlib import Path
 import pyarrow
 from connectors.kafka import KafkaSettings
 from pipeline.runtime.activity import ProcessActivity
-from pipeline.runtime.process import EXIT_AGAIN, end_with_parent
-from pipeline.memory_limit import MemoryBound, MemoryExhausted, data_bytes, named_exhaustion
-from pipeline.runtime.heartbeat_thread import Pulse
+from pipeline.runtime.process import EXIT_TEMPFAIL, stop_with_parent
+from pipeline.memory_limit import MemoryLimit, MemoryExhausted, data_bytes, named_exhaustion
+from pipeline.runtime.heartbeat_thread import HeartbeatThread
 
 first, until = Path(sys.argv[2]), threading.Event()
-end_with_parent(until)
+stop_with_parent(until)
 try:
-    with Pulse(KafkaSettings(bootstrap_servers=sys.argv[1]), ProcessActivity("duckdb")), named_exhaustion():
+    with HeartbeatThread(KafkaSettings(bootstrap_servers=sys.argv[1]), ProcessActivity("duckdb")), named_exhaustion():
         if not first.exists():
             first.touch()
-            MemoryBound(data_bytes() + 2**27).apply()
+            MemoryLimit(data_bytes() + 2**27).apply()
             pyarrow.allocate_buffer(2**30)
         until.wait()
 except MemoryExhausted:
-    sys.exit(EXIT_AGAIN)
+    sys.exit(EXIT_TEMPFAIL)
 """
 
 
@@ -60,7 +60,7 @@ def test_a_worker_that_is_refused_memory_is_started_again_and_status_says_why(
     def command(_: str) -> list[str]:
         return [sys.executable, "-c", WORKER, kafka.bootstrap_servers, str(tmp_path / "first")]
 
-    def restarted() -> Worker | None:
+    def restarted() -> KnownWorker | None:
         found = (worker for worker in read_workers(kafka).of(MODEL) if worker.last.restarted_after)
         return next(found, None)
 

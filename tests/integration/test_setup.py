@@ -10,23 +10,23 @@ import urllib3
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from connectors import topics
-from connectors.debezium import SHIPPED, shipped_configuration
+from connectors.debezium import SHIPPED, default_configuration
 from connectors.kafka import KafkaSettings, KafkaUnavailable
 from connectors.kafka_connect import ConfigRejected, ConnectClient, ConnectUnavailable
 from connectors.topics import CleanupPolicy, TopicContractBroken, TopicSettings
 from pipeline.postgres import database, replication
 from pipeline.postgres.preconditions import SourceNotReady
 from pipeline.service_addresses import SourceSettings
-from pipeline.setup.source import UNCHANGED, Deployment, Step, carry_out, init_steps
+from pipeline.setup.source import UNCHANGED, Deployment, SetupStep, init_steps, run_steps
 from pipeline.teardown.source import find_tables
 from stack.endpoints import Endpoints
 from tests.integration.isolated_source import own_database, own_deployment, teardown_steps
 from tests.remedies.commands import commands
 
 
-def outcomes(steps: list[Step]) -> dict[str, str]:
+def outcomes(steps: list[SetupStep]) -> dict[str, str]:
     told: dict[str, str] = {}
-    carry_out(steps, told.__setitem__)
+    run_steps(steps, told.__setitem__)
     return told
 
 
@@ -67,7 +67,7 @@ def test_init_leaves_rows_that_were_there(ready: Deployment) -> None:
 
 def test_teardown_leaves_nothing_but_the_orders_and_init_begins_anew(ready: Deployment) -> None:
     admin = ready.kafka.admin()
-    names = [topic.name for topic in topics.wanted_topics(ready.connector, ready.topics)]
+    names = [topic.name for topic in topics.topic_specs(ready.connector, ready.topics)]
     ids = {topic.topic_id for topic in topics.describe(admin, names).values()}
 
     outcomes(teardown_steps(ready))
@@ -75,7 +75,7 @@ def test_teardown_leaves_nothing_but_the_orders_and_init_begins_anew(ready: Depl
     assert ready.connector.name not in ConnectClient(ready.connect_url).names()
     assert topics.describe(admin, names) == {}
     with database.connect(ready.source.url) as connection:
-        left = database.presence(connection, ready.source.replication_role)
+        left = database.read_setup_state(connection, ready.source.replication_role)
         assert not left.is_publication_present
         assert connection.execute("SELECT to_regnamespace('readmodels')").fetchone() == (None,)
         assert connection.execute("SELECT to_regclass('public.orders') IS NOT NULL").fetchone() == (True,)
@@ -92,7 +92,7 @@ def test_teardown_leaves_nothing_but_the_orders_and_init_begins_anew(ready: Depl
 def test_the_orders_are_dropped_only_by_their_own_step(endpoints: Endpoints) -> None:
     with own_database(endpoints, "drop_test") as source, database.connect(source.url) as connection:
         database.create_schema(connection)
-        outcomes([Step("tables", find_tables(source).carry_out)])
+        outcomes([SetupStep("tables", find_tables(source).carry_out)])
         assert connection.execute("SELECT to_regclass('public.orders')").fetchone() == (None,)
 
 
@@ -171,7 +171,7 @@ def test_the_shipped_file_runs_as_it_is_and_its_password_is_never_shown(endpoint
         kafka=KafkaSettings(bootstrap_servers=endpoints.kafka),
         topics=TopicSettings(),
         connect_url=endpoints.connect,
-        connector=shipped_configuration(),
+        connector=default_configuration(),
     )
     outcomes(init_steps(shipped))
     connectors = f"{endpoints.connect}/connectors"

@@ -9,14 +9,14 @@ import pytest
 import urllib3
 
 from connectors.kafka_connect import ConnectClient
-from connectors.notifications import InitialSnapshot
+from connectors.notifications import SnapshotStatus
 from pipeline.cli.context import local_defaults
 from pipeline.config import Settings, load
-from pipeline.log_scan.scan import survey
+from pipeline.log_scan.scan import scan_log
 from pipeline.postgres.database import Connection, connect
 from pipeline.postgres.preconditions import SourceNotReady
 from pipeline.setup.snapshots import complete_snapshots, read_snapshots, snapshot_findings
-from pipeline.setup.source import UNCHANGED, Deployment, carry_out, init_steps
+from pipeline.setup.source import UNCHANGED, Deployment, init_steps, run_steps
 from stack.endpoints import Endpoints
 from tests.integration.isolated_source import own_database, own_deployment, teardown_steps
 from tests.integration.test_survey import Watched
@@ -53,7 +53,7 @@ class Shop:
         return Shop(replace(self.deployment, connector=connector), settings, self.source)
 
     def set_up(self) -> None:
-        carry_out(init_steps(self.deployment), lambda *_: None)
+        run_steps(init_steps(self.deployment), lambda *_: None)
 
     def keep_only_the_offset_of_its_beginning(self) -> None:
         """Leave the connector with the offset that it has stored if it fails at once; later ones come with luck."""
@@ -66,7 +66,7 @@ class Shop:
         assert answer.status == 200, answer.data
         client.resume(NAME)
 
-    def told(self) -> InitialSnapshot | None:
+    def told(self) -> SnapshotStatus | None:
         return read_snapshots(self.settings)
 
     def problems(self) -> list[str]:
@@ -84,36 +84,36 @@ def shop(endpoints: Endpoints, tmp_path_factory: pytest.TempPathFactory) -> Iter
         settings = load(file, local_defaults(endpoints, file.parent), flags)
         settings = settings.model_copy(update={"source": database})
         made = Shop(deployment, settings, source).capturing("sales.early")
-        carry_out(init_steps(made.deployment)[:4], lambda *_: None)
+        run_steps(init_steps(made.deployment)[:4], lambda *_: None)
         for table in ("sales.early", 'sales."Late"'):
             source.execute(f"CREATE TABLE {table} (id int PRIMARY KEY)")
             source.execute(f"INSERT INTO {table} VALUES (1)")
             source.execute(f"ALTER TABLE {table} REPLICA IDENTITY FULL")
             source.execute(f"ALTER PUBLICATION readmodels ADD TABLE {table}")
         yield made
-        carry_out(teardown_steps(made.deployment), lambda *_: None)
+        run_steps(teardown_steps(made.deployment), lambda *_: None)
 
 
 def test_init_grants_what_the_connector_needs_to_read(shop: Shop) -> None:
     shop.source.execute(f"REVOKE ALL ON SCHEMA sales FROM {ROLE}")
     with pytest.raises(SourceNotReady) as refused:
-        carry_out([step for step in init_steps(shop.deployment) if step.name == "preconditions"], lambda *_: None)
+        run_steps([step for step in init_steps(shop.deployment) if step.name == "preconditions"], lambda *_: None)
     assert f'GRANT USAGE ON SCHEMA sales TO "{ROLE}"; GRANT SELECT ON sales.early TO "{ROLE}";' == refused.value.remedy
-    carry_out(init_steps(shop.deployment)[:-1], lambda *_: None)
+    run_steps(init_steps(shop.deployment)[:-1], lambda *_: None)
 
 
 def test_a_snapshot_that_failed_before_its_first_row_is_no_snapshot_and_is_made_up_for(shop: Shop) -> None:
     *before, connector = init_steps(shop.deployment)
-    carry_out(before, lambda *_: None)
+    run_steps(before, lambda *_: None)
     shop.source.execute(f"REVOKE USAGE ON SCHEMA sales FROM {ROLE}")
-    carry_out([connector], lambda *_: None)
+    run_steps([connector], lambda *_: None)
     wait_for(lambda: shop.told() is not None, TIMEOUT_S, lambda: "no snapshot began")
     shop.keep_only_the_offset_of_its_beginning()
     wait_for(lambda: (told := shop.told()) and told.has_ended, TIMEOUT_S, lambda: f"{shop.told()}")
     assert shop.problems() == [
         "no snapshot has read sales.early: its rows from before it was captured are in no read model"
     ]
-    assert survey(shop.settings, Watched()).never_read == ("sales.early", "sales.Late")
+    assert scan_log(shop.settings, Watched()).never_read == ("sales.early", "sales.Late")
     shop.set_up()
     assert complete_snapshots(shop.settings, lambda _: None) == "taken of sales.early"
     assert shop.problems() == []
@@ -128,7 +128,7 @@ def test_a_table_that_is_captured_later_is_read_then(shop: Shop) -> None:
     assert len(both.problems()) == 1
     assert complete_snapshots(both.settings, lambda _: None) == "taken of sales.Late"
     assert both.problems() == []
-    assert survey(both.settings, Watched()).never_read == ()
+    assert scan_log(both.settings, Watched()).never_read == ()
     # Connect runs it still: what was taken is not asked for again after a restart.
     ConnectClient(shop.deployment.connect_url).restart(NAME)
     assert complete_snapshots(both.settings, lambda _: None) == UNCHANGED

@@ -12,7 +12,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from sqlalchemy import Column, inspect
 from sqlalchemy.dialects import postgresql
 
-from connectors.debezium import shipped_configuration
+from connectors.debezium import default_configuration
 from connectors.source_session import LATER_SETTINGS, SETTINGS
 from pipeline.demo.tables import STATUSES, Base, open_engine
 from pipeline.postgres import database, replication
@@ -26,7 +26,7 @@ from tests.integration.hostile import HOSTILE, make_hostile
 from tests.integration.isolated_source import own_database, own_shop
 from tests.support.wiretap import Wiretap
 
-CONFIGURATION = shipped_configuration().with_settings({"slot.name": "source_test"})
+CONFIGURATION = default_configuration().with_settings({"slot.name": "source_test"})
 COLUMNS = {"public.orders": {"id", "note", "half"}}
 CAPTURE = Capture(CONFIGURATION, "source_test_replication", COLUMNS)
 
@@ -98,7 +98,7 @@ def test_the_schema_may_be_created_again_without_losing_rows(source: SourceSetti
     connection.execute("INSERT INTO orders (customer_id) VALUES (7)")
     database.create_schema(connection)
     assert connection.execute("SELECT count(*) FROM orders WHERE customer_id = 7").fetchone() == (1,)
-    assert database.presence(connection, source.replication_role).is_schema_present
+    assert database.read_setup_state(connection, source.replication_role).is_schema_present
 
 
 def test_the_setup_is_ready(connection: Connection) -> None:

@@ -12,25 +12,25 @@ import pytest
 from psycopg.conninfo import make_conninfo
 from psycopg.pq import ExecStatus
 
-from connectors.debezium import shipped_configuration
-from pipeline.definitions import Table
+from connectors.debezium import default_configuration
+from pipeline.definitions import TableDefinition
 from pipeline.postgres import database, replication
 from pipeline.postgres.capture import Capture, read_source
-from pipeline.postgres.database import Connection, SourceError, SourceRightsMissing, SourceUnavailable
+from pipeline.postgres.database import Connection, InsufficientPrivilege, SourceError, SourceUnavailable
 from pipeline.postgres.incremental_snapshot import SnapshotRefused
-from pipeline.postgres.preconditions import Finding, findings
+from pipeline.postgres.preconditions import PreconditionFailure, findings
 from pipeline.postgres.replication import SlotInUse, drop_slot, read_slot
-from pipeline.postgres.row_estimate import ConditionRefused, count_about
+from pipeline.postgres.row_estimate import InvalidCondition, estimate_rows
 from pipeline.service_addresses import SourceSettings
 from pipeline.setup import source as setup
 from pipeline.setup.source import init_steps
-from pipeline.verify.comparison_set import Form, Subject
-from pipeline.verify.source.reader import NoSuchMoment, source_side
+from pipeline.verify.comparison_set import ComparisonSet, ModelKind
+from pipeline.verify.source.reader import InvalidSince, open_source_reader
 from stack.endpoints import Endpoints
 from tests.integration.isolated_source import own_database, own_deployment, own_shop
 from tests.remedies.commands import commands, settings, statements
 
-CONFIGURATION = shipped_configuration().with_settings({"slot.name": "source_remedies"})
+CONFIGURATION = default_configuration().with_settings({"slot.name": "source_remedies"})
 ROLE = "source_remedies_replication"
 CAPTURE = Capture(CONFIGURATION, ROLE, {"public.orders": {"id", "note", "half"}})
 
@@ -48,7 +48,7 @@ def admin(source: SourceSettings) -> Iterator[Connection]:
         yield opened
 
 
-def found(connection: Connection, capture: Capture = CAPTURE) -> list[Finding]:
+def found(connection: Connection, capture: Capture = CAPTURE) -> list[PreconditionFailure]:
     return findings(read_source(connection, capture), capture)
 
 
@@ -94,7 +94,7 @@ def test_a_publication_that_is_gone_is_made_by_init(source: SourceSettings, endp
         [finding] = found(connection)
         assert commands(finding.remedy) == [["init"]]
         steps = init_steps(own_deployment(endpoints, "source_remedies", source))
-        setup.carry_out([step for step in steps if step.name in ("tables", "publication")], lambda *_: None)
+        setup.run_steps([step for step in steps if step.name in ("tables", "publication")], lambda *_: None)
         assert found(connection) == []
 
 
@@ -183,9 +183,9 @@ def test_a_setup_succeeds_once_the_url_names_the_owner_and_the_admin_url_a_role_
     source: SourceSettings,
 ) -> None:
     other = make_conninfo(source.url, user=ROLE, password=source.replication_password)
-    with database.connect(other) as weak, pytest.raises(SourceRightsMissing) as refused:
+    with database.connect(other) as weak, pytest.raises(InsufficientPrivilege) as refused:
         database.create_publication(weak)
-    with pytest.raises(SourceRightsMissing):
+    with pytest.raises(InsufficientPrivilege):
         replication.create_role(replace(source, admin_url=other, replication_role="source_remedies_other"))
     assert settings(refused.value.remedy) == [("source", "url"), ("source", "admin_url")]
     with database.connect(source.url) as owner, owner.transaction(force_rollback=True):
@@ -207,17 +207,19 @@ def test_a_statement_succeeds_once_what_postgresql_names_is_corrected(source: So
 def test_a_condition_is_taken_once_it_is_written_as_the_example(source: SourceSettings) -> None:
     with database.connect(source.url) as owner:
         for wrong in ("no_such_column > 5", "id IN (SELECT id FROM order_items)", "true) OR (true"):
-            with pytest.raises(ConditionRefused) as refused:
-                count_about(owner, "public.orders", wrong)
+            with pytest.raises(InvalidCondition) as refused:
+                estimate_rows(owner, "public.orders", wrong)
         [example] = re.findall("`([^`]+)`", refused.value.remedy)
-        assert count_about(owner, "public.orders", example) >= 0
+        assert estimate_rows(owner, "public.orders", example) >= 0
 
 
 def test_a_moment_is_taken_once_it_is_written_as_the_example(source: SourceSettings) -> None:
-    with source_side(source.url) as side:
+    with open_source_reader(source.url) as side:
         columns = {"id": "bigint", "created_at": "timestamptz"}
-        orders = Subject("orders", Table(source="public.orders", key=("id",), columns=columns), Form.ROW)
-        with pytest.raises(NoSuchMoment) as refused:
+        orders = ComparisonSet(
+            "orders", TableDefinition(source="public.orders", key=("id",), columns=columns), ModelKind.ROW
+        )
+        with pytest.raises(InvalidSince) as refused:
             side.keys_since(orders, "lately")
         [example] = re.findall("`([^`]+)`", refused.value.remedy)
         assert side.keys_since(orders, example) == []

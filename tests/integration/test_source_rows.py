@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.postgres import database
 from pipeline.postgres.database import Connection
-from pipeline.postgres.row_estimate import ConditionRefused, count_about
+from pipeline.postgres.row_estimate import InvalidCondition, estimate_rows
 from stack.endpoints import Endpoints
 from tests.integration.isolated_source import own_database
 
@@ -34,7 +34,7 @@ def connection(endpoints: Endpoints) -> Iterator[Connection]:
     ],
 )
 def test_a_condition_is_one_expression_on_the_table(connection: Connection, condition: str) -> None:
-    assert count_about(connection, ORDERS, condition) >= 0
+    assert estimate_rows(connection, ORDERS, condition) >= 0
 
 
 @pytest.mark.parametrize(
@@ -62,5 +62,5 @@ def test_a_condition_is_one_expression_on_the_table(connection: Connection, cond
     ],
 )
 def test_a_condition_that_is_more_or_less_is_refused(connection: Connection, condition: str) -> None:
-    with pytest.raises(ConditionRefused):
-        count_about(connection, ORDERS, condition)
+    with pytest.raises(InvalidCondition):
+        estimate_rows(connection, ORDERS, condition)

@@ -10,7 +10,7 @@ import pytest
 from pipeline import read_models
 from pipeline.cli.context import local_defaults
 from pipeline.config import Settings, load
-from pipeline.generations.disk_space import space
+from pipeline.generations.disk_space import disk_space
 from stack.endpoints import Endpoints
 from tests.support.checkout import CHECKOUT
 from tests.support.redis_server import shared_server
@@ -30,12 +30,12 @@ def settings(endpoints: Endpoints, tmp_path: Path) -> Iterator[Settings]:
     yield made
     for model in read_models.MODELS:
         with read_models.STORES[model](made) as store:
-            store.clear()
+            store.drop_all()
 
 
 @pytest.mark.parametrize("model", read_models.MODELS)
 def test_a_model_needs_what_its_live_generation_takes(settings: Settings, model: str) -> None:
-    without = space(model, settings)
+    without = disk_space(model, settings)
     assert without.needed_bytes == 0
     assert without.free_bytes > 2**20
     assert not without.findings()
@@ -43,9 +43,9 @@ def test_a_model_needs_what_its_live_generation_takes(settings: Settings, model:
         sink = store.sink(1)
         sink.prepare()
         sink.cutover()
-    with read_models.elsewhere(model, settings) as store:
+    with read_models.open_shared(model, settings) as store:
         expected = store.size_bytes(1)
-    found = space(model, settings)
+    found = disk_space(model, settings)
     assert found.needed_bytes == pytest.approx(expected, rel=0.5)
     assert found.needed_bytes > 0
 
@@ -54,6 +54,6 @@ def test_redis_has_no_more_than_its_limit(settings: Settings) -> None:
     with shared_server().client() as client:
         client.config_set("maxmemory", "64mb")
         try:
-            assert 0 < space("redis", settings).free_bytes < 64 * 2**20
+            assert 0 < disk_space("redis", settings).free_bytes < 64 * 2**20
         finally:
             client.config_set("maxmemory", "0")

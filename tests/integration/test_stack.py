@@ -24,7 +24,7 @@ from redis import Redis
 from stack.endpoints import Endpoints
 from stack.errors import PortTaken, ServerDied
 from stack.local import SERVERS, LocalStack
-from stack.process import recorded
+from stack.process import read_pid_file
 
 HTTP = urllib3.PoolManager()
 MOST_MEMORY_BYTES = 2.5 * 2**30
@@ -161,7 +161,7 @@ def begin_and_kill(stack: LocalStack) -> None:
         "import sys; from pathlib import Path; from stack.local import LocalStack; LocalStack(Path(sys.argv[1])).up()"
     )
     starter = subprocess.Popen([sys.executable, "-c", program, str(stack.home)])
-    while recorded(stack.home / "run/elasticsearch.json") is None:
+    while read_pid_file(stack.home / "run/elasticsearch.json") is None:
         assert starter.poll() is None
         time.sleep(0.01)
     starter.send_signal(signal.SIGKILL)

@@ -11,25 +11,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import Producer, TopicPartition
+from confluent_kafka import Producer
+from confluent_kafka import TopicPartition as KafkaTopicPartition
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 from orjson import dumps
 
 from connectors import topics
 from connectors.kafka import end_offsets
-from connectors.topics import WantedTopic
+from connectors.topics import TopicSpec
 from pipeline import read_models
 from pipeline.cli.context import local_defaults
 from pipeline.config import Settings, load
-from pipeline.ingest.log_reader import GROUP, LogStalled, Offsets, pieces
+from pipeline.ingest.log_reader import GROUP, LogStalled, Offsets, read_log
 from pipeline.ingest.projection import RowProjection
-from pipeline.log_scan.assessment import Judgement, judge, scopes_of
-from pipeline.log_scan.finding import Reason
-from pipeline.log_scan.scan import Survey, survey
-from sinks.batch import Batch, Shard, Span
+from pipeline.log_scan.assessment import Assessment, assess, scopes_of
+from pipeline.log_scan.finding import FindingReason
+from pipeline.log_scan.scan import LogScan, scan_log
+from sinks.batch import Batch, OffsetRange, TopicPartition
 from sinks.memory import MemoryStore
-from sinks.ordering.range_tombstone import Fence
+from sinks.ordering.range_tombstone import RangeTombstone
 from stack.endpoints import Endpoints
 from tests.support.waiting import wait_for
 from tests.unit.connectors.decode.change_records import ORDERS, ROW, change, envelope_schema, framed
@@ -64,7 +65,7 @@ class Log:
         self.settings = settings
         self.schema_id = schema_id
         self.admin = settings.kafka.admin()
-        (self.topic,) = settings.contract.topics
+        (self.topic,) = settings.definitions.topics
         self._producer = self._opened()
 
     def write(self, *values: bytes | None, partition: int = 0) -> None:
@@ -93,16 +94,16 @@ class Log:
         place: dict[str, Any] = {"snapshot": snapshot, "lsn": lsn, "sequence": f'[null,"{lsn}"]'}
         return framed(change("r", after={**ROW, "id": order_id}, **place), schema_id=self.schema_id)
 
-    def survey(self) -> Survey:
-        return survey(self.settings, Watched())
+    def survey(self) -> LogScan:
+        return scan_log(self.settings, Watched())
 
-    def judge(self, surveyed: Survey, recorded: list[Fence] | None = None) -> Judgement:
+    def judge(self, surveyed: LogScan, recorded: list[RangeTombstone] | None = None) -> Assessment:
         described = topics.describe(self.admin, [self.topic])
-        return judge(surveyed, described, scopes_of(self.settings.contract.row_shapes()), recorded or [])
+        return assess(surveyed, described, scopes_of(self.settings.definitions.row_shapes()), recorded or [])
 
-    def rebuilt(self, fences: tuple[Fence, ...]) -> set[object]:
+    def rebuilt(self, range_tombstones: tuple[RangeTombstone, ...]) -> set[object]:
         """The ids of the orders that a new generation shows."""
-        return rebuilt(self.settings, fences)
+        return rebuilt(self.settings, range_tombstones)
 
     def _opened(self) -> Producer:
         producer = Producer(self.settings.kafka.with_client(transactional_id=str(uuid.uuid4())))
@@ -110,19 +111,19 @@ class Log:
         return producer
 
 
-def rebuilt(settings: Settings, fences: tuple[Fence, ...]) -> set[object]:
+def rebuilt(settings: Settings, range_tombstones: tuple[RangeTombstone, ...]) -> set[object]:
     """The ids of the orders in a new generation in memory, from the whole log and with these fences at birth."""
-    store = MemoryStore(settings.contract.row_shapes())
+    store = MemoryStore(settings.definitions.row_shapes())
     sink = store.sink(1)
     sink.prepare()
-    sink.write(Batch(fences=fences))
-    decoder, projection = read_models.decoder(settings), RowProjection(settings.contract)
-    ends = end_offsets(settings.kafka.admin(), settings.contract.topics)
-    for piece in pieces(settings.kafka, dict.fromkeys(ends, 0), ends):
+    sink.write(Batch(range_tombstones=range_tombstones))
+    decoder, projection = read_models.decoder(settings), RowProjection(settings.definitions)
+    ends = end_offsets(settings.kafka.admin(), settings.definitions.topics)
+    for piece in read_log(settings.kafka, dict.fromkeys(ends, 0), ends):
         for records in piece.records:
             for envelopes in decoder.decode(records).envelopes:
-                projected = projection(settings.contract.topics[records.topic], envelopes)
-                sink.write(Batch(projected.mutations, projected.fences, Span({}, {})))
+                projected = projection(settings.definitions.topics[records.topic], envelopes)
+                sink.write(Batch(projected.mutations, projected.range_tombstones, OffsetRange({}, {})))
     registers = store.held[1].registers
     return {name[1] for name, register in registers.items() if name[0] == "orders" and register.is_alive}
 
@@ -146,7 +147,7 @@ def opened(endpoints: Endpoints, folder: Path, config: Mapping[str, str]) -> Ite
         subject = f"{prefix}.public.orders-value"
         schema_id = client.register_schema(subject, Schema(dumps(envelope_schema()).decode(), "AVRO"))
         log = Log(settings, schema_id)
-        topics.create_missing(log.admin, [WantedTopic(log.topic, PARTITIONS, 1, dict(config))])
+        topics.create_missing(log.admin, [TopicSpec(log.topic, PARTITIONS, 1, dict(config))])
         yield log
         topics.delete(log.admin, [log.topic])
         client.delete_subject(subject)
@@ -180,23 +181,23 @@ def test_a_whole_log_is_counted_read_and_found_good(log: Log) -> None:
     assert first.streamed is not None
     assert (first.streamed.first, first.streamed.least_lsn) == (3, 3000)
     assert found.decoded_per_s > found.records_per_s > 0
-    assert log.judge(found) == Judgement((), ())
+    assert log.judge(found) == Assessment((), ())
 
 
 def test_progress_goes_from_the_beginning_to_the_ends_that_were_there(log: Log) -> None:
     log.write(log.change("c", 1, 3000), partition=1)
     watched = Watched()
-    survey(log.settings, watched)
-    shards: list[Shard] = [(log.topic, 0), (log.topic, 1)]
-    ends = dict(zip(shards, (0, 2), strict=True))
-    assert watched.seen[0] == (dict.fromkeys(shards, 0), ends)
+    scan_log(log.settings, watched)
+    topic_partitions: list[TopicPartition] = [(log.topic, 0), (log.topic, 1)]
+    ends = dict(zip(topic_partitions, (0, 2), strict=True))
+    assert watched.seen[0] == (dict.fromkeys(topic_partitions, 0), ends)
     assert watched.seen[-1] == (ends, ends)
 
 
 def test_what_is_written_later_is_not_read(log: Log) -> None:
     log.write(*[log.change("c", order_id, 3000 + order_id) for order_id in range(5)])
     ends = {(log.topic, 0): 3}
-    (piece,) = pieces(log.settings.kafka, dict.fromkeys(ends, 1), ends)
+    (piece,) = read_log(log.settings.kafka, dict.fromkeys(ends, 1), ends)
     assert [records.offsets.tolist() for records in piece.records] == [[1, 2]]
     assert piece.reached == ends
 
@@ -213,7 +214,7 @@ def test_a_transaction_that_hangs_is_an_error_and_not_a_survey_that_never_ends(l
     log.leave_open(log.change("c", 2, 3100))
     ends = end_offsets(log.admin, [log.topic])
     with pytest.raises(LogStalled, match=f"{log.topic}/0 at offset 2") as stalled:
-        list(pieces(log.settings.kafka, dict.fromkeys(ends, 0), ends, stall_timeout_s=1.0))
+        list(read_log(log.settings.kafka, dict.fromkeys(ends, 0), ends, stall_timeout_s=1.0))
     assert "find-hanging" in stalled.value.remedy
 
 
@@ -222,11 +223,11 @@ def test_a_log_whose_first_segment_was_deleted_is_refused(log: Log) -> None:
     log.write(log.change("u", 1, 3000))
     # A client of its own: the other one was told a moment ago that there is no such topic, and remembers.
     admin = log.settings.kafka.admin()
-    admin.delete_records([TopicPartition(log.topic, 0, 2)])[TopicPartition(log.topic, 0)].result()
+    admin.delete_records([KafkaTopicPartition(log.topic, 0, 2)])[KafkaTopicPartition(log.topic, 0)].result()
     found = log.survey()
     assert (found.partitions[log.topic, 0].earliest, found.records) == (2, 1)
     (finding,) = log.judge(found).findings
-    assert finding.reason is Reason.OFFSET_ZERO_GONE
+    assert finding.reason is FindingReason.OFFSET_ZERO_GONE
     assert f"{log.topic}/0 begins at 2" in finding.sentence
 
 
@@ -259,13 +260,13 @@ def test_a_compacted_log_that_lost_deletes_is_refused(compacted: Log) -> None:
     assert streamed is not None
     assert streamed.first > 1
     assert found.partitions[compacted.topic, 0].earliest == 0
-    assert [one.reason for one in compacted.judge(found).findings if one.is_fatal] == [Reason.COMPACTED]
+    assert [one.reason for one in compacted.judge(found).findings if one.is_fatal] == [FindingReason.COMPACTED]
 
 
 def test_a_log_that_may_be_compacted_is_refused_where_it_has_gaps_of_its_transactions(compacted: Log) -> None:
     compacted.write(compacted.change("c", 42, 3000))
-    judgement = compacted.judge(compacted.survey())
-    assert [one.reason for one in judgement.findings] == [Reason.COMPACTED]
+    assessment = compacted.judge(compacted.survey())
+    assert [one.reason for one in assessment.findings] == [FindingReason.COMPACTED]
 
 
 def test_an_aborted_snapshot_that_was_restarted_is_swept(log: Log) -> None:
@@ -273,11 +274,11 @@ def test_an_aborted_snapshot_that_was_restarted_is_swept(log: Log) -> None:
     log.write(log.row(1, SECOND, "first"), log.row(3, SECOND, "last"))
     log.write(log.change("c", 4, 3000))
     found = log.survey()
-    judgement = log.judge(found)
+    assessment = log.judge(found)
     assert found.snapshot_lsns == (FIRST, SECOND)
     assert found.ended_snapshots == {SECOND}
-    assert not judgement.findings
-    assert log.rebuilt(judgement.fences) == {1, 3, 4}
+    assert not assessment.findings
+    assert log.rebuilt(assessment.range_tombstones) == {1, 3, 4}
     assert log.rebuilt(()) == {1, 2, 3, 4}
 
 
@@ -287,7 +288,7 @@ def test_a_topic_that_expires_is_kept_once_it_has_the_settings_of_the_remedy(
     with opened(endpoints, tmp_path, {**KEEP, "retention.ms": "3600000", "retention.bytes": "1073741824"}) as log:
         log.write(log.row(1, FIRST, "last"))
         [finding] = log.judge(log.survey()).findings
-        assert finding.reason is Reason.EXPIRES
+        assert finding.reason is FindingReason.RETENTION_LIMITED
         wanted = [
             ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
             for name, value in re.findall(r"`([a-z.]+)=(-1)`", finding.remedy)
@@ -303,15 +304,15 @@ def test_a_second_snapshot_cannot_be_told_from_the_log_alone(log: Log) -> None:
     log.write(log.row(1, FIRST, "first"), log.row(2, FIRST, "last"), log.change("c", 3, FIRST + 10))
     started_at = end_offsets(log.admin, [log.topic])
     log.write(log.row(1, SECOND, "last"), log.change("c", 4, SECOND + 10))
-    judgement = log.judge(log.survey())
-    assert [one.reason for one in judgement.findings] == [Reason.SNAPSHOT_AMBIGUOUS]
+    assessment = log.judge(log.survey())
+    assert [one.reason for one in assessment.findings] == [FindingReason.SNAPSHOT_AMBIGUOUS]
     offsets = {partition: offset for (_, partition), offset in started_at.items()}
-    recorded = Fence.from_json(
+    recorded = RangeTombstone.from_json(
         {"scope": "orders", "kind": "sweep", "epoch": 0, "commit_lsn": SECOND, "lsn": SECOND, "started_at": offsets}
     )
     known = log.judge(log.survey(), [recorded])
-    assert known == Judgement((), (recorded,))
-    assert log.rebuilt(known.fences) == {1, 4}
+    assert known == Assessment((), (recorded,))
+    assert log.rebuilt(known.range_tombstones) == {1, 4}
 
 
 def test_a_schema_that_the_registry_forgot_is_named_and_the_rest_is_read(log: Log) -> None:
@@ -339,15 +340,15 @@ def test_a_topic_without_the_described_rows_is_named_and_counted_to_its_end(log:
     found = log.survey()
     assert found.records == 2
     (finding,) = log.judge(found).findings
-    assert finding.reason is Reason.CONTRACT_BROKEN
+    assert finding.reason is FindingReason.CONTRACT_BROKEN
     assert "a change without the row before it" in finding.sentence
 
 
 def test_a_topic_that_is_not_there_is_named(endpoints: Endpoints, tmp_path: Path) -> None:
     settings = load(described(tmp_path, "not-there"), local_defaults(endpoints, tmp_path))
-    found = survey(settings, Watched())
+    found = scan_log(settings, Watched())
     assert (found.records, found.missing) == (0, ("not-there.public.orders",))
-    assert [one.reason for one in judge(found, {}, ["orders"]).findings] == [Reason.TOPIC_MISSING]
+    assert [one.reason for one in assess(found, {}, ["orders"]).findings] == [FindingReason.TOPIC_MISSING]
 
 
 def test_json_needs_no_registry(endpoints: Endpoints, tmp_path: Path) -> None:
@@ -355,6 +356,6 @@ def test_json_needs_no_registry(endpoints: Endpoints, tmp_path: Path) -> None:
     with opened(endpoints, tmp_path, KEEP) as log:
         settings = load(tmp_path / "readmodels.toml", local_defaults(endpoints, tmp_path), flags)
         log.write(dumps(change("r", after=ROW, snapshot="last", lsn=FIRST, sequence=f'[null,"{FIRST}"]')))
-        found = survey(settings, Watched())
+        found = scan_log(settings, Watched())
     assert (found.records, found.schema_ids) == (1, {log.topic: frozenset()})
     assert (found.snapshot_lsns, found.ended_snapshots) == ((FIRST,), frozenset({FIRST}))

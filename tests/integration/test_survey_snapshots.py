@@ -10,18 +10,18 @@ from pathlib import Path
 from connectors import topics
 from connectors.kafka import end_offsets
 from connectors.kafka_connect import ConnectClient
-from connectors.notifications import InitialSnapshot
-from connectors.schema_lookup import AskedOnce
+from connectors.notifications import SnapshotStatus
+from connectors.schema_lookup import NegativeCache
 from pipeline import read_models
 from pipeline.cli.context import local_defaults
 from pipeline.config import Settings, load
-from pipeline.log_scan.assessment import Judgement, judge, scopes_of
-from pipeline.log_scan.scan import Survey, survey
-from pipeline.log_scan.snapshot_status import told_of_snapshots
+from pipeline.log_scan.assessment import Assessment, assess, scopes_of
+from pipeline.log_scan.scan import LogScan, scan_log
+from pipeline.log_scan.snapshot_status import read_snapshot_status
 from pipeline.postgres import database
 from pipeline.postgres.database import Connection
-from pipeline.postgres.watermark import Marks
-from pipeline.setup.source import Deployment, carry_out, init_steps
+from pipeline.postgres.watermark import Watermarks
+from pipeline.setup.source import Deployment, init_steps, run_steps
 from stack.endpoints import Endpoints
 from tests.integration.isolated_source import own_database, own_deployment, teardown_steps
 from tests.integration.test_survey import Watched, rebuilt
@@ -44,9 +44,9 @@ class Stopped:
         self._admin = deployment.kafka.admin()
         self.settings = settings
 
-    def told(self) -> InitialSnapshot | None:
+    def told(self) -> SnapshotStatus | None:
         """What the connector tells of it."""
-        return told_of_snapshots(self.settings, self._admin, AskedOnce(read_models.registry(self.settings)))
+        return read_snapshot_status(self.settings, self._admin, NegativeCache(read_models.registry(self.settings)))
 
     def go_on(self) -> None:
         """Let the connector run until its snapshot has ended and a change was streamed."""
@@ -54,18 +54,18 @@ class Stopped:
             client.resume(NAME)
             client.wait_until_running(NAME, TIMEOUT_S)
         wait_for(self._has_ended, TIMEOUT_S, lambda: f"{self.told()}")
-        marks = Marks(self._deployment.kafka, self._deployment.connector, self._deployment.connect_url)
+        watermarks = Watermarks(self._deployment.kafka, self._deployment.connector, self._deployment.connect_url)
         self._connection.execute("INSERT INTO orders (customer_id) VALUES (1)")
-        marks.await_in_log(marks.set(self._connection), TIMEOUT_S)
+        watermarks.wait_for(watermarks.set(self._connection), TIMEOUT_S)
 
-    def survey(self) -> Survey:
+    def survey(self) -> LogScan:
         """What is in the log."""
-        return survey(self.settings, Watched())
+        return scan_log(self.settings, Watched())
 
-    def judge(self, surveyed: Survey) -> Judgement:
+    def judge(self, surveyed: LogScan) -> Assessment:
         """What follows from it."""
-        contract = self.settings.contract
-        return judge(surveyed, topics.describe(self._admin, contract.topics), scopes_of(contract.row_shapes()))
+        definitions = self.settings.definitions
+        return assess(surveyed, topics.describe(self._admin, definitions.topics), scopes_of(definitions.row_shapes()))
 
     def order_ids(self) -> set[object]:
         """The orders that are in PostgreSQL."""
@@ -87,13 +87,15 @@ def stopped(endpoints: Endpoints, folder: Path, *, deleted: str, is_json: bool) 
         envelopes = {"format": "json" if is_json else "avro", "connector": dict(deployment.connector.settings)}
         settings = load(folder / "readmodels.toml", local_defaults(endpoints, folder), {"envelopes": envelopes})
         *before, connector = init_steps(deployment)
-        carry_out(before, lambda *_: None)
+        run_steps(before, lambda *_: None)
         connection.execute("INSERT INTO orders (customer_id) SELECT generate_series(1, %s)", [ORDERS])
         connection.execute("INSERT INTO order_items (order_id, sku) SELECT generate_series(1, %s), 'a'", [ITEMS])
-        carry_out([connector], lambda *_: None)
+        run_steps([connector], lambda *_: None)
         admin, client = deployment.kafka.admin(), ConnectClient(deployment.connect_url)
         wait_for(
-            lambda: sum(end_offsets(admin, settings.contract.topics).values()) > 100, TIMEOUT_S, lambda: "no rows came"
+            lambda: sum(end_offsets(admin, settings.definitions.topics).values()) > 100,
+            TIMEOUT_S,
+            lambda: "no rows came",
         )
         client.stop(NAME)
         client.wait_until_stopped(NAME, TIMEOUT_S)
@@ -101,26 +103,26 @@ def stopped(endpoints: Endpoints, folder: Path, *, deleted: str, is_json: bool) 
         connection.execute(f"DELETE FROM orders WHERE {deleted}")
         connection.execute("DELETE FROM order_items WHERE order_id NOT IN (SELECT id FROM orders)")
         yield Stopped(deployment, settings, connection)
-        carry_out(teardown_steps(deployment), lambda *_: None)
+        run_steps(teardown_steps(deployment), lambda *_: None)
 
 
 def test_what_an_aborted_snapshot_left_is_swept_from_a_rebuild(endpoints: Endpoints, tmp_path: Path) -> None:
     with stopped(endpoints, tmp_path, deleted=f"id <= {DELETED}", is_json=False) as source:
         before = source.survey()
-        assert before.told == InitialSnapshot()
+        assert before.told == SnapshotStatus()
         assert source.judge(before).is_refused
         source.go_on()
         found = source.survey()
         aborted, last = found.snapshot_lsns
         assert before.snapshot_lsns == (aborted,)
         assert found.ended_snapshots == {last}
-        assert found.told == InitialSnapshot(
+        assert found.told == SnapshotStatus(
             has_ended=True, rows={"public.orders": ORDERS - DELETED, "public.order_items": 0}, attempts=2
         )
-        judgement = source.judge(found)
-        assert not judgement.findings
-        assert {fence.lsn for fence in judgement.fences} == {last}
-        assert rebuilt(source.settings, judgement.fences) == source.order_ids()
+        assessment = source.judge(found)
+        assert not assessment.findings
+        assert {range_tombstone.lsn for range_tombstone in assessment.range_tombstones} == {last}
+        assert rebuilt(source.settings, assessment.range_tombstones) == source.order_ids()
         assert rebuilt(source.settings, ()) > source.order_ids()
 
 
@@ -130,10 +132,10 @@ def test_rows_of_which_a_restarted_snapshot_found_none_are_swept(endpoints: Endp
         found = source.survey()
         (aborted,) = found.snapshot_lsns
         assert not found.ended_snapshots
-        assert found.told == InitialSnapshot(
+        assert found.told == SnapshotStatus(
             has_ended=True, rows={"public.orders": 0, "public.order_items": 0}, attempts=2
         )
-        judgement = source.judge(found)
-        assert not judgement.findings
-        assert {fence.lsn for fence in judgement.fences} == {aborted + 1}
-        assert rebuilt(source.settings, judgement.fences) == source.order_ids()
+        assessment = source.judge(found)
+        assert not assessment.findings
+        assert {range_tombstone.lsn for range_tombstone in assessment.range_tombstones} == {aborted + 1}
+        assert rebuilt(source.settings, assessment.range_tombstones) == source.order_ids()

@@ -9,10 +9,10 @@ import pytest
 from confluent_kafka import Producer
 
 from connectors import topics
-from connectors.topics import WantedTopic
+from connectors.topics import TopicSpec
 from pipeline.postgres import database, replication
 from pipeline.postgres.database import connect
-from pipeline.setup.source import Deployment, carry_out, init_steps
+from pipeline.setup.source import Deployment, init_steps, run_steps
 from pipeline.teardown.connectors import Connectors, find_connectors
 from pipeline.teardown.found import Area
 from pipeline.teardown.log import find_log
@@ -38,9 +38,9 @@ def deployed(endpoints: Endpoints) -> Iterator[Deployment]:
     """A deployment without read models; tests only look at it."""
     with own_database(endpoints, NAME) as source:
         made = own_deployment(endpoints, NAME, source)
-        carry_out(init_steps(made), lambda *_: None)
+        run_steps(init_steps(made), lambda *_: None)
         yield made
-        carry_out(teardown_steps(made), lambda *_: None)
+        run_steps(teardown_steps(made), lambda *_: None)
 
 
 def described_otherwise(deployment: Deployment) -> Deployment:
@@ -83,7 +83,7 @@ def test_a_topic_that_only_the_description_names_is_left_alone_once_it_holds_a_r
     changed = described_otherwise(deployed)
     admin = deployed.kafka.admin()
     table, empty = changed.connector.table_topics
-    topics.create_missing(admin, [WantedTopic(name, 1, None, {}) for name in (table, empty)])
+    topics.create_missing(admin, [TopicSpec(name, 1, None, {}) for name in (table, empty)])
     try:
         producer = Producer(deployed.kafka.with_client(acks="all"))
         producer.produce(table, b"of somebody else")

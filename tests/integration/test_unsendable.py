@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from connectors.errors import UnsupportedType
-from connectors.types.pg_types import column_type
-from pipeline.definitions import Contract, Table
+from connectors.types.pg_types import parse_column_type
+from pipeline.definitions import ModelDefinitions, TableDefinition
 from pipeline.postgres.database import Connection, connect
 from pipeline.postgres.preconditions import SourceNotReady
 from pipeline.postgres.unsendable import require_sendable, unsendable
@@ -30,11 +30,11 @@ def connection(endpoints: Endpoints) -> Iterator[Connection]:
         yield made
 
 
-def described(columns: dict[str, str]) -> Contract:
+def described(columns: dict[str, str]) -> ModelDefinitions:
     """A contract of one table with these columns."""
-    return Contract(
+    return ModelDefinitions(
         topic_prefix="cdc",
-        tables={"held": Table(source="public.held", key=("id",), columns={"id": "bigint"} | columns)},
+        tables={"held": TableDefinition(source="public.held", key=("id",), columns={"id": "bigint"} | columns)},
         documents={},
     )
 
@@ -98,4 +98,4 @@ def test_every_type_of_postgresql_is_among_the_extremes_or_refused(connection: C
         name = str(text)
         if name not in known and name not in ("bit", "character", "xml"):
             with pytest.raises(UnsupportedType):
-                column_type(name)
+                parse_column_type(name)

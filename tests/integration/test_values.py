@@ -14,14 +14,14 @@ from redis import Redis
 from pipeline.ingest.projection import DocumentProjection, RowProjection
 from pipeline.verify.comparison_set import documents, tables
 from pipeline.verify.difference import differences
-from pipeline.verify.json_value import alike, parsed
+from pipeline.verify.json_value import json_equal, parsed
 from pipeline.verify.readers.duckdb_text import json_text, key_text
-from pipeline.verify.readers.elasticsearch import ElasticsearchShown
-from pipeline.verify.readers.redis import RedisShown
-from pipeline.verify.source.reader import source_side
-from sinks.batch import Batch, Span
+from pipeline.verify.readers.elasticsearch import ElasticsearchReader
+from pipeline.verify.readers.redis import RedisReader
+from pipeline.verify.source.reader import open_source_reader
+from sinks.batch import Batch, OffsetRange
 from sinks.duckdb.store import DuckdbStore
-from sinks.elasticsearch.client import Cluster
+from sinks.elasticsearch.client import EsClient
 from sinks.elasticsearch.store import ElasticsearchStore, connect
 from sinks.redis.store import RedisStore
 from sinks.sink import Sink
@@ -56,7 +56,7 @@ class Shown:
 def shown(endpoints: Endpoints, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
     with logged(endpoints) as log:
         keys = [str(number) for number in range(1, log.snapshot.num_rows + 1)]
-        with source_side(log.url) as side:
+        with open_source_reader(log.url) as side:
             held = {"documents": side.some(DOCUMENTS, keys), "rows": side.some(ROWS, keys)}
             printed = _printed(side)
         texts = {form: {key: one.text for key, one in found.items()} for form, found in held.items()}
@@ -74,7 +74,7 @@ def test_a_row_arrives_the_same_in_a_snapshot_and_in_a_change(shown: Shown) -> N
         (COLUMNS[name], one[name], other[name])
         for one, other in zip(snapshot, streamed, strict=True)
         for name in COLUMNS
-        if not alike(one[name], other[name])
+        if not json_equal(one[name], other[name])
     ]
     assert different == []
 
@@ -123,7 +123,7 @@ def _fill(sink: Sink, batch: Batch) -> None:
 
 
 def _batch(projected: Any) -> Batch:
-    return Batch(projected.mutations, projected.fences, Span({(TOPIC, 0): 0}, {(TOPIC, 0): 999}))
+    return Batch(projected.mutations, projected.fences, OffsetRange({(TOPIC, 0): 0}, {(TOPIC, 0): 999}))
 
 
 def _documents(log: Logged) -> Batch:
@@ -135,9 +135,9 @@ def _elasticsearch(log: Logged, endpoints: Endpoints, keys: list[str]) -> dict[s
         store = ElasticsearchStore(client, CONTRACT.document_shapes())
         try:
             _fill(store.sink(1), _documents(log))
-            return ElasticsearchShown((DOCUMENTS,), Cluster(client), store, None).some(DOCUMENTS, keys)
+            return ElasticsearchReader((DOCUMENTS,), EsClient(client), store, None).lookup(DOCUMENTS, keys)
         finally:
-            store.clear()
+            store.drop_all()
 
 
 def _redis(log: Logged, keys: list[str]) -> dict[str, str]:
@@ -146,7 +146,7 @@ def _redis(log: Logged, keys: list[str]) -> dict[str, str]:
         client.flushall()
         _fill(store.sink(1), _documents(log))
         reader: Redis = client
-        return RedisShown((DOCUMENTS,), reader, store, None, None).some(DOCUMENTS, keys)
+        return RedisReader((DOCUMENTS,), reader, store, None, None).lookup(DOCUMENTS, keys)
 
 
 def _duckdb(log: Logged, folder: Path) -> tuple[dict[str, str], dict[str, dict[str, Any]]]:

@@ -10,44 +10,44 @@ import pytest
 
 from pipeline.ingest.projection import DocumentProjection, RowProjection
 from pipeline.postgres.database import Connection
-from pipeline.postgres.watermark import Mark
-from pipeline.verify.comparison_set import Subject, documents, tables
-from pipeline.verify.repair import Finding, Repair, repairs_of
-from pipeline.verify.source.reader import SourceSide
-from sinks.batch import Batch, Span
-from sinks.ordering.register import NOWHERE, REPAIRED, UNPLACED
+from pipeline.postgres.watermark import Watermark
+from pipeline.verify.comparison_set import ComparisonSet, documents, tables
+from pipeline.verify.repair import ConfirmedDifference, Repair, plan_repairs
+from pipeline.verify.source.reader import SourceReader
+from sinks.batch import Batch, OffsetRange
+from sinks.ordering.register import NO_OFFSET, NO_PARTITION, REPAIR_TIEBREAK
 from tests.integration.type_catalogue import CATALOGUE
 from tests.unit.sinks import ships
 
 LSN = 0x16B374D848
-MARK = Mark("", LSN, datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC), {})
+MARK = Watermark("", LSN, datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC), {})
 EPOCH = 3
 PLACED = {
     "_epoch": EPOCH,
     "_is_snapshot": False,
     "_commit_lsn": LSN,
     "_lsn": LSN,
-    "_tie": REPAIRED,
-    "_offset": UNPLACED,
-    "_partition": NOWHERE,
+    "_tie": REPAIR_TIEBREAK,
+    "_offset": NO_OFFSET,
+    "_partition": NO_PARTITION,
 }
 NAME = "repair_test"
 (SHIPS,) = documents(ships.CONTRACT)
 
 
-def finding(source: SourceSide, subject: Subject, key: str, shown: object = None) -> Finding:
+def finding(source: SourceReader, subject: ComparisonSet, key: str, shown: object = None) -> ConfirmedDifference:
     held = source.some(subject, [key]).get(key)
     text = None if shown is None else shown if isinstance(shown, str) else json.dumps(shown)
-    return Finding(subject, key, (), MARK, held.version if held else None, text)
+    return ConfirmedDifference(subject, key, (), MARK, held.version if held else None, text)
 
 
-def mended(source: SourceSide, *findings: Finding) -> tuple[list[Repair], Batch]:
-    contract = CATALOGUE if findings[0].subject.name == "catalogue" else ships.CONTRACT
-    return repairs_of(findings, MARK, source, contract, EPOCH)
+def mended(source: SourceReader, *findings: ConfirmedDifference) -> tuple[list[Repair], Batch]:
+    definitions = CATALOGUE if findings[0].subject.name == "catalogue" else ships.CONTRACT
+    return plan_repairs(findings, MARK, source, definitions, EPOCH)
 
 
 def test_documents_are_written_byte_for_byte_as_the_connectors_changes_would_be(
-    source: SourceSide, envelopes: pa.Table
+    source: SourceReader, envelopes: pa.Table
 ) -> None:
     (subject,) = documents(CATALOGUE)
     keys = list(map(str, range(1, envelopes.num_rows + 1)))
@@ -56,7 +56,7 @@ def test_documents_are_written_byte_for_byte_as_the_connectors_changes_would_be(
     (written,) = batch.mutations
     assert images(written.changes) == images(sent.changes)
     assert {(one.key, one.writes, one.deletes) for one in repairs} == {(key, 1, 0) for key in keys}
-    assert (batch.span, batch.fences) == (Span({}, {}), ())
+    assert (batch.span, batch.range_tombstones) == (OffsetRange({}, {}), ())
     assert written.changes.schema == sent.changes.schema
 
 
@@ -65,7 +65,7 @@ def images(changes: pa.Table) -> dict[str, str]:
 
 
 def test_rows_are_written_value_for_value_as_the_connectors_changes_would_be(
-    source: SourceSide, envelopes: pa.Table
+    source: SourceReader, envelopes: pa.Table
 ) -> None:
     (subject,) = tables(CATALOGUE)
     keys = list(map(str, range(1, envelopes.num_rows + 1)))
@@ -82,7 +82,7 @@ def test_rows_are_written_value_for_value_as_the_connectors_changes_would_be(
     assert written.select(list(PLACED)).group_by(list(PLACED)).aggregate([]).to_pylist() == [PLACED]
 
 
-def test_a_document_is_written_whole_and_what_it_should_not_show_is_deleted(source: SourceSide) -> None:
+def test_a_document_is_written_whole_and_what_it_should_not_show_is_deleted(source: SourceReader) -> None:
     shown = {"holds": [{"number": 10, "slot": "b"}, {"number": 3, "slot": "x y"}, {"number": "?"}, 7]}
     repairs, batch = mended(source, finding(source, SHIPS, "P\\:A:7", shown))
     assert parts(batch) == {
@@ -100,7 +100,7 @@ def test_a_document_is_written_whole_and_what_it_should_not_show_is_deleted(sour
         assert places.group_by(list(PLACED)).aggregate([]).to_pylist() == [PLACED]
 
 
-def test_a_document_that_should_not_be_there_is_deleted_with_all_that_it_shows(source: SourceSide) -> None:
+def test_a_document_that_should_not_be_there_is_deleted_with_all_that_it_shows(source: SourceReader) -> None:
     shown = {"flag": "another", "holds": [{"number": 3, "slot": "x"}]}
     _, batch = mended(source, finding(source, SHIPS, "no:1", shown), finding(source, SHIPS, "no:2", "not JSON"))
     assert parts(batch) == {("no:1", "", True), ("no:1", "holds/09223372036854775811 x", True), ("no:2", "", True)}
@@ -111,14 +111,14 @@ def parts(batch: Batch) -> set[tuple[str, str, bool]]:
     return {(row["key"], row["part"], row["_deleted"]) for table in tables_of_parts for row in table.to_pylist()}
 
 
-def test_a_row_that_should_not_be_there_is_deleted_by_its_key(source: SourceSide) -> None:
+def test_a_row_that_should_not_be_there_is_deleted_by_its_key(source: SourceReader) -> None:
     subject = next(one for one in tables(ships.CONTRACT) if one.name == "cargo")
     _, batch = mended(source, finding(source, subject, "3:x", {"number": 3, "slot": "x", "tons": "1.000"}))
     (row,) = [one for mutations in batch.mutations for one in mutations.changes.to_pylist()]
     assert (row["number"], row["slot"], row["tons"], row["_deleted"], row["_op"]) == (3, "x", None, True, "repair")
 
 
-def test_what_was_written_since_it_was_looked_at_is_left_to_the_log(source: SourceSide, writer: Connection) -> None:
+def test_what_was_written_since_it_was_looked_at_is_left_to_the_log(source: SourceReader, writer: Connection) -> None:
     changed, same = finding(source, SHIPS, "P\\:A:7"), finding(source, SHIPS, "C\\\\L:-3")
     writer.execute("UPDATE fleet.cargo SET tons = tons WHERE number = 9")
     repairs, batch = mended(source, changed, same)
@@ -126,7 +126,7 @@ def test_what_was_written_since_it_was_looked_at_is_left_to_the_log(source: Sour
     assert parts(batch) == {("C\\\\L:-3", "", False)}
 
 
-def test_a_document_whose_row_postgresql_holds_under_another_text_is_not_deleted(source: SourceSide) -> None:
+def test_a_document_whose_row_postgresql_holds_under_another_text_is_not_deleted(source: SourceReader) -> None:
     repairs, batch = mended(source, finding(source, SHIPS, "P\\:A:07", {"flag": "P:A", "number": 7, "holds": []}))
     [repair] = repairs
     assert (repair.writes, repair.deletes, parts(batch)) == (0, 0, set())
@@ -141,6 +141,6 @@ def test_a_document_whose_row_postgresql_holds_under_another_text_is_not_deleted
         ("P\\:A:99999999999", 'value "99999999999" is out of range for type integer'),
     ],
 )
-def test_a_document_whose_name_is_no_key_is_not_deleted(source: SourceSide, key: str, reason: str) -> None:
+def test_a_document_whose_name_is_no_key_is_not_deleted(source: SourceReader, key: str, reason: str) -> None:
     [repair], batch = mended(source, finding(source, SHIPS, key, {"holds": [{"number": 3, "slot": "x"}]}))
     assert (repair.deletes, repair.withheld, parts(batch)) == (0, f"ships not deleted: {reason}", set())

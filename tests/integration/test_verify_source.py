@@ -9,15 +9,15 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from pipeline.ingest.json_text import objects
+from pipeline.ingest.json_text import rows_to_json
 from pipeline.ingest.projection import RowProjection
 from pipeline.postgres.database import Connection
 from pipeline.verify.comparison_set import documents, tables
 from pipeline.verify.difference import differences
 from pipeline.verify.readers.duckdb_text import json_text, key_text
-from pipeline.verify.source.reader import NoSuchMoment, Snapshot, SourceSide, snapshot
+from pipeline.verify.source.reader import InvalidSince, Snapshot, SourceReader, snapshot
 from pipeline.verify.staging import digest
-from sinks.batch import Batch, Span
+from sinks.batch import Batch, OffsetRange
 from sinks.duckdb.store import DuckdbStore
 from tests.golden.catalogue import COLUMNS, VARIANTS
 from tests.integration.type_catalogue import CATALOGUE
@@ -26,9 +26,9 @@ from tests.unit.sinks import ships
 NAME = "verify_test"
 
 
-def test_every_type_is_written_as_documents_have_it(source: SourceSide, envelopes: pa.Table) -> None:
+def test_every_type_is_written_as_documents_have_it(source: SourceReader, envelopes: pa.Table) -> None:
     (subject,) = documents(CATALOGUE)
-    made = objects(envelopes["after"].combine_chunks(), dict(COLUMNS)).to_pylist()
+    made = rows_to_json(envelopes["after"].combine_chunks(), dict(COLUMNS)).to_pylist()
     keys = [str(number) for number in range(1, len(made) + 1)]
     held = source.some(subject, keys)
     assert {key: differences(subject, key, held[key].text, text) for key, text in zip(keys, made, strict=True)} == {
@@ -36,13 +36,19 @@ def test_every_type_is_written_as_documents_have_it(source: SourceSide, envelope
     }
 
 
-def test_every_type_is_written_as_duckdb_shows_it(source: SourceSide, envelopes: pa.Table, tmp_path: Path) -> None:
+def test_every_type_is_written_as_duckdb_shows_it(source: SourceReader, envelopes: pa.Table, tmp_path: Path) -> None:
     (subject,) = tables(CATALOGUE)
     projected = RowProjection(CATALOGUE)("catalogue", envelopes)
     with closing(DuckdbStore(tmp_path, CATALOGUE.row_shapes())) as store:
         sink = store.sink(1)
         sink.prepare()
-        sink.write(Batch(projected.mutations, projected.fences, Span({("catalogue", 0): 0}, {("catalogue", 0): 99})))
+        sink.write(
+            Batch(
+                projected.mutations,
+                projected.range_tombstones,
+                OffsetRange({("catalogue", 0): 0}, {("catalogue", 0): 99}),
+            )
+        )
         sink.cutover()
         query = f"SELECT {key_text(subject.root)}, {json_text(subject.root)} FROM catalogue"
         shown = dict(store.instance().execute(query).fetchall())
@@ -53,7 +59,7 @@ def test_every_type_is_written_as_duckdb_shows_it(source: SourceSide, envelopes:
     }
 
 
-def test_keys_of_several_columns_are_written_and_found(url: str, source: SourceSide) -> None:
+def test_keys_of_several_columns_are_written_and_found(url: str, source: SourceReader) -> None:
     (subject,) = documents(ships.CONTRACT)
     held = source.some(subject, ["P\\:A:7", "C\\\\L:-3", "P:A:7", "nobody"])
     assert held.keys() == {"P\\:A:7", "C\\\\L:-3"}
@@ -92,7 +98,7 @@ def test_a_snapshot_shows_nothing_that_was_committed_since(url: str, writer: Con
 
 
 def test_the_version_of_a_document_changes_with_every_write_to_a_row_of_it(
-    source: SourceSide, writer: Connection
+    source: SourceReader, writer: Connection
 ) -> None:
     (subject,) = documents(ships.CONTRACT)
     versions = [source.some(subject, ["P\\:A:7"])["P\\:A:7"].version for _ in range(2)]
@@ -108,24 +114,24 @@ def test_the_version_of_a_document_changes_with_every_write_to_a_row_of_it(
     assert len(set(versions)) == 5
 
 
-def test_rows_since_a_time_are_chosen_by_any_of_their_times(source: SourceSide) -> None:
+def test_rows_since_a_time_are_chosen_by_any_of_their_times(source: SourceReader) -> None:
     (subject,) = documents(ships.CONTRACT)
     assert source.keys_since(subject, "2026-01-01") == ["P\\:A:7"]
     assert source.keys_since(subject, "2026-02-01") == []
     assert sorted(source.any_keys(subject, 5)) == ["C\\\\L:-3", "P\\:A:7"]
-    with pytest.raises(NoSuchMoment, match="yesterdayish"):
+    with pytest.raises(InvalidSince, match="yesterdayish"):
         source.keys_since(subject, "yesterdayish")
     cargo = next(one for one in tables(ships.CONTRACT) if one.name == "cargo")
-    with pytest.raises(NoSuchMoment, match="cargo has no column"):
+    with pytest.raises(InvalidSince, match="cargo has no column"):
         source.keys_since(cargo, "2026-01-01")
 
 
-def test_a_key_that_no_row_can_have_is_not_there(source: SourceSide) -> None:
+def test_a_key_that_no_row_can_have_is_not_there(source: SourceReader) -> None:
     (subject,) = documents(CATALOGUE)
     assert source.some(subject, ["", "x", "1x", "9" * 40, "1; DROP TABLE catalogue", "-"]) == {}
 
 
-def test_every_type_is_read_as_the_connector_sends_it(source: SourceSide, envelopes: pa.Table) -> None:
+def test_every_type_is_read_as_the_connector_sends_it(source: SourceReader, envelopes: pa.Table) -> None:
     (subject,) = documents(CATALOGUE)
     sent = envelopes["after"].combine_chunks()
     keys = [str(number) for number in range(1, len(sent) + 1)]

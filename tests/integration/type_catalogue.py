@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pipeline.definitions import Contract, Document, Table
+from pipeline.definitions import DocumentDefinition, ModelDefinitions, TableDefinition
 from pipeline.postgres.database import connect
 from stack.endpoints import Endpoints
 from tests.golden.catalogue import COLUMNS, SCHEMA, TABLE, VARIANTS
 from tests.integration.isolated_source import own_database
 
-CATALOGUE = Contract(
+CATALOGUE = ModelDefinitions(
     topic_prefix="cdc",
-    tables={"catalogue": Table(source=TABLE, key=("id",), columns=COLUMNS)},
-    documents={"catalogue": Document(root="catalogue")},
+    tables={"catalogue": TableDefinition(source=TABLE, key=("id",), columns=COLUMNS)},
+    documents={"catalogue": DocumentDefinition(root="catalogue")},
 )
 FLEET = """
 CREATE SCHEMA fleet;

@@ -9,8 +9,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from sinks.batch import FACTS, PART, PLACE, Batch, Mutations
-from sinks.shape import ROOT, DocumentShape, RowShape, scope
+from sinks.batch import HISTORY_COLUMNS, ORDER_COLUMNS, PART_COLUMNS, Batch, Mutations
+from sinks.shape import ROOT, DocumentShape, RowShape, tombstone_scope
 from tests.model_based.database import Image, Row
 from tests.model_based.delivery import Arrivals
 from tests.model_based.projection import Name, Sided, part_changes, row_changes
@@ -23,8 +23,8 @@ DOCUMENT = DocumentShape("orders", COLUMNS, {"items": COLUMNS})
 FIRST_PART = 2**63
 """What a child's key is raised by in the name of its part, so that names sort as numbers do."""
 
-ROW_SCHEMA = pa.schema([*PLACE, *FACTS, *(pa.field(name, pa.int64()) for name in COLUMNS)])
-PART_SCHEMA = pa.schema([*PLACE, *PART])
+ROW_SCHEMA = pa.schema([*ORDER_COLUMNS, *HISTORY_COLUMNS, *(pa.field(name, pa.int64()) for name in COLUMNS)])
+PART_SCHEMA = pa.schema([*ORDER_COLUMNS, *PART_COLUMNS])
 
 
 def row_batch(batch: Arrivals) -> Batch:
@@ -32,14 +32,19 @@ def row_batch(batch: Arrivals) -> Batch:
     changes = list(row_changes(batch.records))
     tables = {table: [change for change in changes if change.name.row.table == table] for table in TABLES}
     mutations = tuple(Mutations(table, row_table(of_table)) for table, of_table in tables.items() if of_table)
-    return Batch(mutations, tuple(batch.fences))
+    return Batch(mutations, tuple(batch.range_tombstones))
 
 
 def part_batch(batch: Arrivals) -> Batch:
     """The batch for a document model."""
     changes = list(part_changes(batch.records))
     mutations = (Mutations(DOCUMENT.target, part_table(changes)),) if changes else ()
-    return Batch(mutations, tuple(replace(fence, scope=_scope(fence.scope)) for fence in batch.fences))
+    return Batch(
+        mutations,
+        tuple(
+            replace(range_tombstone, scope=_scope(range_tombstone.scope)) for range_tombstone in batch.range_tombstones
+        ),
+    )
 
 
 def row_table(changes: Iterable[Sided]) -> pa.Table:
@@ -84,4 +89,4 @@ def _facts(told: Sided) -> dict[str, Any]:
 
 
 def _scope(table: str) -> str:
-    return scope(DOCUMENT.name, ROOT if table == "orders" else table)
+    return tombstone_scope(DOCUMENT.name, ROOT if table == "orders" else table)

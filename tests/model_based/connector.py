@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from sinks.batch import Shard
-from sinks.ordering.range_tombstone import Fence, FenceKind
-from sinks.ordering.register import NOWHERE, REPAIRED, SNAPSHOT_ROW, UNPLACED
+from sinks.batch import TopicPartition
+from sinks.ordering.range_tombstone import RangeTombstone, TombstoneKind
+from sinks.ordering.register import NO_OFFSET, NO_PARTITION, REPAIR_TIEBREAK, SNAPSHOT_ROW_TIEBREAK
 from tests.model_based.database import RECORD_BYTES, Commit, Event, Image, Mark, Row, Truncate, WindowClosed, Write
 from tests.model_based.seeded_choices import Choices
 from tests.model_based.source import PARTITIONS, TABLES, Snapshot, Source, Stream
@@ -48,12 +48,12 @@ class Record(NamedTuple):
     committed_at: datetime
     tie: int = 0
     partition: int = 0
-    offset: int = UNPLACED
+    offset: int = NO_OFFSET
 
     @property
     def is_repair(self) -> bool:
         """Whether it was written by a repair, and not by the connector."""
-        return not self.is_snapshot and self.tie == REPAIRED
+        return not self.is_snapshot and self.tie == REPAIR_TIEBREAK
 
 
 class Move(NamedTuple):
@@ -62,30 +62,30 @@ class Move(NamedTuple):
     partitions: int
 
 
-Unit = Record | Fence | Move
+Unit = Record | RangeTombstone | Move
 
 
 class Entry(NamedTuple):
     """What lies at one offset of a partition."""
 
     offset: int
-    unit: Record | Fence
+    unit: Record | RangeTombstone
 
 
 class Log:
     """The topics: what was appended, and where each partition ends.
 
-    `shards` is what can be read of each partition of each table's topic; a truncate has no key, and may lie in any.
-    `records` and `fences` are all of it in the order of emission, the repairs among them.
+    `topic_partitions` is what can be read of each partition of each table's topic; a truncate has no key, and may lie
+    in any of them. `records` and `range_tombstones` are all of it in the order of emission, the repairs among them.
     """
 
     def __init__(self) -> None:
         self.records: list[Record] = []
-        self.fences: list[Fence] = []
-        self.shards: dict[Shard, list[Entry]] = defaultdict(list)
+        self.range_tombstones: list[RangeTombstone] = []
+        self.topic_partitions: dict[TopicPartition, list[Entry]] = defaultdict(list)
         self._partitions = PARTITIONS
         self._moves = 0
-        self._ends: Counter[Shard] = Counter()
+        self._ends: Counter[TopicPartition] = Counter()
 
     def append(self, unit: Unit) -> None:
         """Write a change where its key belongs."""
@@ -93,33 +93,33 @@ class Log:
             case Move():
                 self._moves, self._partitions = self._moves + 1, unit.partitions
                 self._ends.clear()
-            case Fence():
-                self.fences.append(unit)
+            case RangeTombstone():
+                self.range_tombstones.append(unit)
                 self._place(unit, (unit.scope, unit.lsn // RECORD_BYTES % self._partitions))
             case Record() if unit.is_repair:
                 self.records.append(unit)
             case Record():
-                shard = (unit.row.table, unit.row.key % self._partitions)
-                placed = unit._replace(partition=shard[1], offset=self.end(shard))
+                topic_partition = (unit.row.table, unit.row.key % self._partitions)
+                placed = unit._replace(partition=topic_partition[1], offset=self.end(topic_partition))
                 self.records.append(placed)
-                self._place(placed, shard)
+                self._place(placed, topic_partition)
 
     def ends(self, table: str) -> dict[int, int]:
         """Per partition of a topic, the next offset."""
         return {partition: self.end((table, partition)) for partition in range(self._partitions)}
 
-    def end(self, shard: Shard) -> int:
+    def end(self, topic_partition: TopicPartition) -> int:
         """The next offset of one partition."""
-        return self._moves * TOPICS_BEFORE + self._ends[shard]
+        return self._moves * TOPICS_BEFORE + self._ends[topic_partition]
 
     @property
-    def all_ends(self) -> dict[Shard, int]:
+    def all_ends(self) -> dict[TopicPartition, int]:
         """The next offset of every partition."""
         return {(table, partition): end for table in TABLES for partition, end in self.ends(table).items()}
 
-    def _place(self, unit: Record | Fence, shard: Shard) -> None:
-        self.shards[shard].append(Entry(self.end(shard), unit))
-        self._ends[shard] += 1
+    def _place(self, unit: Record | RangeTombstone, topic_partition: TopicPartition) -> None:
+        self.topic_partitions[topic_partition].append(Entry(self.end(topic_partition), unit))
+        self._ends[topic_partition] += 1
 
 
 def emit(source: Source, faults: Choices) -> Log:
@@ -135,18 +135,18 @@ def emit(source: Source, faults: Choices) -> Log:
         units = _with_zombies(emitted, _life(stream, source.database.commits, faults), faults)
         for unit in units:
             log.append(unit)
-        log.fences += sweeps(stream, ends)
+        log.range_tombstones += sweeps(stream, ends)
         emitted += units
     return log
 
 
-def sweeps(stream: Stream, started_at: Mapping[str, Mapping[int, int]]) -> list[Fence]:
+def sweeps(stream: Stream, started_at: Mapping[str, Mapping[int, int]]) -> list[RangeTombstone]:
     """What ends the stream's snapshot; `started_at` are the ends of the topics, recorded before it began."""
     lsn, committed_at = stream.snapshots[-1].lsn, time_of_snapshot(stream.snapshots[-1])
     return [
-        Fence(
+        RangeTombstone(
             scope=table,
-            kind=FenceKind.SWEEP,
+            kind=TombstoneKind.SNAPSHOT_END,
             epoch=stream.epoch,
             commit_lsn=lsn,
             lsn=lsn,
@@ -174,7 +174,9 @@ def _life(stream: Stream, commits: Sequence[Commit], faults: Choices) -> list[Un
 def snapshot_rows(snapshot: Snapshot, epoch: int) -> list[Record]:
     """What a snapshot emits."""
     return [
-        Record(row, None, image, True, epoch, snapshot.lsn, snapshot.lsn, time_of_snapshot(snapshot), SNAPSHOT_ROW)
+        Record(
+            row, None, image, True, epoch, snapshot.lsn, snapshot.lsn, time_of_snapshot(snapshot), SNAPSHOT_ROW_TIEBREAK
+        )
         for row, image in snapshot.rows.items()
     ]
 
@@ -187,7 +189,7 @@ def _streamed(stream: Stream, commits: Sequence[Commit]) -> Iterator[Unit]:
         yield from changes_of_commit(stream, commits, index)
 
 
-def changes_of_commit(stream: Stream, commits: Sequence[Commit], index: int) -> Iterator[Record | Fence]:
+def changes_of_commit(stream: Stream, commits: Sequence[Commit], index: int) -> Iterator[Record | RangeTombstone]:
     """What one commit is in a stream, which knows of the commit before it unless it begins here."""
     is_first = index == stream.snapshots[-1].first_commit
     last_commit = None if is_first else commits[index - 1].end_lsn
@@ -195,7 +197,7 @@ def changes_of_commit(stream: Stream, commits: Sequence[Commit], index: int) -> 
         yield from _changes(event, stream.epoch, last_commit, time_of_commit(index))
 
 
-def _changes(event: Event, epoch: int, last_commit: int | None, at: datetime) -> Iterator[Record | Fence]:
+def _changes(event: Event, epoch: int, last_commit: int | None, at: datetime) -> Iterator[Record | RangeTombstone]:
     match event:
         case Write(lsn, row, before, after):
             yield Record(row, before, after, False, epoch, last_commit, lsn, at)
@@ -204,12 +206,12 @@ def _changes(event: Event, epoch: int, last_commit: int | None, at: datetime) ->
                 yield Record(row, None, image, False, epoch, last_commit, lsn, at)
         case Mark(lsn, row, image):
             # A repair stands at its mark, whatever was committed before.
-            yield Record(row, None, image, False, epoch, lsn, lsn, at, REPAIRED, NOWHERE)
+            yield Record(row, None, image, False, epoch, lsn, lsn, at, REPAIR_TIEBREAK, NO_PARTITION)
         case Truncate(lsn, table):
             commit_lsn = lsn if last_commit is None else last_commit
-            yield Fence(
+            yield RangeTombstone(
                 scope=table,
-                kind=FenceKind.TRUNCATE,
+                kind=TombstoneKind.TRUNCATE,
                 epoch=epoch,
                 commit_lsn=commit_lsn,
                 lsn=lsn,

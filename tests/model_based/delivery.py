@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from sinks.ordering.range_tombstone import Fence
+from sinks.ordering.range_tombstone import RangeTombstone
 from tests.model_based.connector import Record
 from tests.model_based.history import History
 from tests.model_based.seeded_choices import Choices
@@ -21,10 +21,10 @@ class Arrivals:
     """One batch: what arrived, in the order in which it arrived."""
 
     records: list[Record] = field(default_factory=list)
-    fences: list[Fence] = field(default_factory=list)
+    range_tombstones: list[RangeTombstone] = field(default_factory=list)
 
     def __bool__(self) -> bool:
-        return bool(self.records or self.fences)
+        return bool(self.records or self.range_tombstones)
 
 
 Delivery = Sequence[Sequence[Arrivals]]
@@ -33,8 +33,8 @@ Delivery = Sequence[Sequence[Arrivals]]
 
 def deliver(history: History, choices: Choices) -> Delivery:
     """Hand everything to some worker at least once: late, twice, or both."""
-    told: list[Record | Fence] = [*history.records, *history.fences]
-    arrivals: list[tuple[int, int, Record | Fence]] = []
+    told: list[Record | RangeTombstone] = [*history.records, *history.range_tombstones]
+    arrivals: list[tuple[int, int, Record | RangeTombstone]] = []
     for index, unit in enumerate(told):
         arrivals.append((index + _delay(choices, len(told)), index, unit))
         if choices.rarely(6):
@@ -43,8 +43,8 @@ def deliver(history: History, choices: Choices) -> Delivery:
     batches: dict[int, Arrivals] = defaultdict(Arrivals)
     for _, _, unit in arrivals:
         batch = batches[choices.below(WORKERS * BATCHES)]
-        if isinstance(unit, Fence):
-            batch.fences.append(unit)
+        if isinstance(unit, RangeTombstone):
+            batch.range_tombstones.append(unit)
         else:
             batch.records.append(unit)
     return [[batches[worker + WORKERS * turn] for turn in range(BATCHES)] for worker in range(WORKERS)]

@@ -6,8 +6,8 @@ from collections import deque
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from sinks.batch import Shard
-from sinks.ordering.range_tombstone import Fence
+from sinks.batch import TopicPartition
+from sinks.ordering.range_tombstone import RangeTombstone
 from tests.model_based.connector import Log, Move, Record, changes_of_commit, snapshot_rows, sweeps
 from tests.model_based.seeded_choices import Choices
 from tests.model_based.source import TABLES, Source, Stream
@@ -16,8 +16,8 @@ from tests.model_based.source import TABLES, Source, Stream
 class SnapshotEnd(NamedTuple):
     """All rows of a snapshot are in the log, below these ends; the sweeps say that there are no others."""
 
-    sweeps: list[Fence]
-    ends: Mapping[Shard, int]
+    sweeps: list[RangeTombstone]
+    ends: Mapping[TopicPartition, int]
 
 
 class Connector:
@@ -30,7 +30,7 @@ class Connector:
         self._source = source
         self._log = log
         self._moved: set[tuple[int, int, int]] = set()
-        self._emitted: list[Record | Fence] = []
+        self._emitted: list[Record | RangeTombstone] = []
         self._late: list[Record] = []
         self.finished: list[SnapshotEnd] = []
         self._begin(0)
@@ -74,7 +74,12 @@ class Connector:
     def is_outdated(self, epoch: int, lsn: int) -> bool:
         """Whether a snapshot was given up after it had emitted this row, and another one has been taken since."""
         taken = [one.lsn for stream in self._source.streams if stream.epoch == epoch for one in stream.snapshots]
-        finished = {fence.lsn for end in self.finished for fence in end.sweeps if fence.epoch == epoch}
+        finished = {
+            range_tombstone.lsn
+            for end in self.finished
+            for range_tombstone in end.sweeps
+            if range_tombstone.epoch == epoch
+        }
         return lsn not in finished and lsn < max(taken)
 
     @property
@@ -86,8 +91,8 @@ class Connector:
         self._snapshots = 0
         self._next_commit = 0
         self._is_streaming = False
-        self._outbox: deque[Record | Fence | SnapshotEnd] = deque()
-        self._streamed: list[Record | Fence] = []
+        self._outbox: deque[Record | RangeTombstone | SnapshotEnd] = deque()
+        self._streamed: list[Record | RangeTombstone] = []
         self._started_at = {table: self._log.ends(table) for table in TABLES}
 
     def _follow(self) -> None:

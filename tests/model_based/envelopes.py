@@ -11,30 +11,32 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from connectors.envelope import TableColumns, envelope_schema
-from pipeline.definitions import Collection, Contract, Document, Table
-from pipeline.ingest.epoch_history import Integers, Lives
-from pipeline.ingest.projection import DocumentProjection, Projected, RowProjection
-from sinks.batch import Batch, Mutations, Span
-from sinks.ordering.range_tombstone import Fence, FenceKind
+from connectors.envelope import SourceTable, envelope_schema
+from pipeline.definitions import CollectionDefinition, DocumentDefinition, ModelDefinitions, TableDefinition
+from pipeline.ingest.epoch_history import EpochHistory, Integers
+from pipeline.ingest.projection import DocumentProjection, ProjectionResult, RowProjection
+from sinks.batch import Batch, Mutations, OffsetRange
+from sinks.ordering.range_tombstone import RangeTombstone, TombstoneKind
 from tests.model_based.batches import COLUMNS, part_batch, row_batch
 from tests.model_based.connector import Record
 from tests.model_based.database import Image, Row
 from tests.model_based.delivery import Arrivals
 from tests.model_based.source import TABLES
 
-CONTRACT = Contract(
+CONTRACT = ModelDefinitions(
     topic_prefix="cdc",
-    tables={table: Table(source=f"public.{table}", key=("id",), columns=COLUMNS) for table in TABLES},
+    tables={table: TableDefinition(source=f"public.{table}", key=("id",), columns=COLUMNS) for table in TABLES},
     documents={
-        "orders": Document(root="orders", collections={"items": Collection(table="items", parent=("order_id",))})
+        "orders": DocumentDefinition(
+            root="orders", collections={"items": CollectionDefinition(table="items", parent=("order_id",))}
+        )
     },
 )
-SCHEMAS = {name: envelope_schema(TableColumns(table.source, table.columns)) for name, table in CONTRACT.tables.items()}
+SCHEMAS = {name: envelope_schema(SourceTable(table.source, table.columns)) for name, table in CONTRACT.tables.items()}
 
 
 @dataclass(frozen=True)
-class Placed(Lives):
+class Placed(EpochHistory):
     """One epoch, of a log whose offsets go on growing from epoch to epoch by themselves."""
 
     leads: int = 0
@@ -43,7 +45,7 @@ class Placed(Lives):
         return np.full(len(offsets), self.leads), offsets
 
 
-def projected_rows(batch: Arrivals, span: Span) -> Batch:
+def projected_rows(batch: Arrivals, span: OffsetRange) -> Batch:
     """The batch for a row model."""
     rest = row_batch(_untold_by_the_log(batch))
     return _joined(
@@ -51,7 +53,7 @@ def projected_rows(batch: Arrivals, span: Span) -> Batch:
     )
 
 
-def projected_parts(batch: Arrivals, span: Span) -> Batch:
+def projected_parts(batch: Arrivals, span: OffsetRange) -> Batch:
     """The batch for a document model."""
     rest = part_batch(_untold_by_the_log(batch))
     return _joined(
@@ -62,16 +64,23 @@ def projected_parts(batch: Arrivals, span: Span) -> Batch:
 def _untold_by_the_log(batch: Arrivals) -> Arrivals:
     """Repairs and sweeps, which are made elsewhere."""
     repairs = [record for record in batch.records if record.is_repair]
-    return Arrivals(repairs, [fence for fence in batch.fences if fence.kind is FenceKind.SWEEP])
+    return Arrivals(
+        repairs,
+        [
+            range_tombstone
+            for range_tombstone in batch.range_tombstones
+            if range_tombstone.kind is TombstoneKind.SNAPSHOT_END
+        ],
+    )
 
 
-def _joined(projected: Iterable[Projected], rest: Batch, span: Span) -> Batch:
+def _joined(projected: Iterable[ProjectionResult], rest: Batch, span: OffsetRange) -> Batch:
     tables: dict[str, list[pa.Table]] = defaultdict(list)
-    told = (Projected(rest.mutations, rest.fences), *projected)
+    told = (ProjectionResult(rest.mutations, rest.range_tombstones), *projected)
     for mutations in chain.from_iterable(one.mutations for one in told):
         tables[mutations.target].append(mutations.changes)
     whole = tuple(Mutations(target, pa.concat_tables(changes)) for target, changes in tables.items())
-    return Batch(whole, tuple(chain.from_iterable(one.fences for one in told)), span)
+    return Batch(whole, tuple(chain.from_iterable(one.range_tombstones for one in told)), span)
 
 
 def _envelopes(batch: Arrivals) -> Iterable[tuple[int, str, pa.Table]]:
@@ -80,9 +89,9 @@ def _envelopes(batch: Arrivals) -> Iterable[tuple[int, str, pa.Table]]:
     for record in batch.records:
         if not record.is_repair:
             told[record.epoch, record.row.table].append(_of_record(record))
-    for fence in batch.fences:
-        if fence.kind is FenceKind.TRUNCATE:
-            told[fence.epoch, fence.scope].append(_of_truncate(fence))
+    for range_tombstone in batch.range_tombstones:
+        if range_tombstone.kind is TombstoneKind.TRUNCATE:
+            told[range_tombstone.epoch, range_tombstone.scope].append(_of_truncate(range_tombstone))
     for (epoch, table), rows in told.items():
         yield epoch, table, pa.Table.from_pylist(rows, schema=SCHEMAS[table])
 
@@ -101,15 +110,15 @@ def _of_record(record: Record) -> dict[str, Any]:
     }
 
 
-def _of_truncate(fence: Fence) -> dict[str, Any]:
+def _of_truncate(range_tombstone: RangeTombstone) -> dict[str, Any]:
     return {
         "partition": 0,
         "offset": 0,
         "op": "t",
         "snapshot": False,
-        "commit_lsn": fence.commit_lsn,
-        "lsn": fence.lsn,
-        "committed_at": fence.committed_at,
+        "commit_lsn": range_tombstone.commit_lsn,
+        "lsn": range_tombstone.lsn,
+        "committed_at": range_tombstone.committed_at,
     }
 
 

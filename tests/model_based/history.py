@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sinks.ordering.range_tombstone import Fence, FenceKind
+from sinks.ordering.range_tombstone import RangeTombstone, TombstoneKind
 from tests.model_based.connector import TOPICS_BEFORE, Record, emit, time_of_commit, time_of_snapshot
 from tests.model_based.database import Image, Row
 from tests.model_based.seeded_choices import Choices
@@ -19,14 +19,14 @@ class History:
 
     Args:
         records: what is to be joined, in the order of the log, repairs among them.
-        fences: the truncates and sweeps, to be joined at any time.
+        range_tombstones: the truncates and sweeps, to be joined at any time.
         parked: records that never reach the read models, for a repair makes up for them.
         rows: the source's rows in the end.
         states: the source's rows at the moments of which the log tells all.
     """
 
     records: tuple[Record, ...]
-    fences: tuple[Fence, ...]
+    range_tombstones: tuple[RangeTombstone, ...]
     parked: tuple[Record, ...]
     rows: Mapping[Row, Image]
     states: Mapping[datetime, Mapping[Row, Image]]
@@ -34,15 +34,15 @@ class History:
     def __repr__(self) -> str:
         return "\n".join(self._lines())
 
-    def number(self, unit: Record | Fence) -> int:
+    def number(self, unit: Record | RangeTombstone) -> int:
         """The number under which a record or fence is printed."""
-        return (*self.records, *self.fences).index(unit)
+        return (*self.records, *self.range_tombstones).index(unit)
 
     def _lines(self) -> Iterator[str]:
         for number, record in enumerate(self.records):
             yield f"#{number} {_describe_record(record)}"
-        for number, fence in enumerate(self.fences, len(self.records)):
-            yield f"#{number} {_describe_fence(fence)}"
+        for number, range_tombstone in enumerate(self.range_tombstones, len(self.records)):
+            yield f"#{number} {_describe_fence(range_tombstone)}"
         yield from (f"parked: {_describe_record(record)}" for record in self.parked)
         yield "in the end: " + (", ".join(f"{_name(row)} {_version(self.rows[row])}" for row in self.rows) or "nothing")
 
@@ -53,7 +53,7 @@ def history(program: bytes, faults: Choices) -> History:
     source.run(program)
     log = emit(source, faults)
     records, parked = _park(log.records, faults)
-    return History(records, tuple(log.fences), parked, source.database.rows, dict(_states(source)))
+    return History(records, tuple(log.range_tombstones), parked, source.database.rows, dict(_states(source)))
 
 
 def _states(source: Source) -> Iterator[tuple[datetime, Mapping[Row, Image]]]:
@@ -98,12 +98,14 @@ def _describe_record(record: Record) -> str:
     return f"{kind} {_name(record.row)} {images}, {place}, {where}"
 
 
-def _describe_fence(fence: Fence) -> str:
-    place = f"epoch {fence.epoch} lsn {fence.lsn}"
-    if fence.kind is FenceKind.SWEEP:
-        ends = ", ".join(f"{partition} at {_position(offset)}" for partition, offset in fence.started_at.items())
-        return f"sweep of {fence.scope}, {place}, begun when the partitions ended: {ends}"
-    return f"truncate of {fence.scope}, {place}, last commit {fence.commit_lsn}"
+def _describe_fence(range_tombstone: RangeTombstone) -> str:
+    place = f"epoch {range_tombstone.epoch} lsn {range_tombstone.lsn}"
+    if range_tombstone.kind is TombstoneKind.SNAPSHOT_END:
+        ends = ", ".join(
+            f"{partition} at {_position(offset)}" for partition, offset in range_tombstone.started_at.items()
+        )
+        return f"sweep of {range_tombstone.scope}, {place}, begun when the partitions ended: {ends}"
+    return f"truncate of {range_tombstone.scope}, {place}, last commit {range_tombstone.commit_lsn}"
 
 
 def _position(offset: int) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from sinks.batch import Shard
-from sinks.ordering.range_tombstone import Fence
-from sinks.ordering.register import NOTHING, Change, Register
+from sinks.batch import TopicPartition
+from sinks.ordering.range_tombstone import RangeTombstone
+from sinks.ordering.register import EMPTY_REGISTER, Change, Register
 from tests.model_based.connector import Log, Record
 from tests.model_based.database import Image, Row
 from tests.model_based.projection import Name, order_of
@@ -29,7 +29,7 @@ class Watch:
         self._log = log
         self._versions = versions
         self._reached: dict[Name, int] = {}
-        self._offsets: dict[Shard, int] = {}
+        self._offsets: dict[TopicPartition, int] = {}
 
     def look(self, unsure: Collection[Row]) -> None:
         """Look at everything but the rows of which the log does not tell enough for now."""
@@ -48,19 +48,26 @@ class Watch:
     def _compare_progress(self, registers: Mapping[Name, Register], unsure: Collection[Row]) -> None:
         """Everything below the progress is in the model: joined once more, it changes nothing."""
         progress = self._target.progress()
-        for shard, entries in self._log.shards.items():
-            reached, self._offsets[shard] = self._offsets.get(shard, 0), progress.of(shard)
+        for topic_partition, entries in self._log.topic_partitions.items():
+            reached, self._offsets[topic_partition] = (
+                self._offsets.get(topic_partition, 0),
+                progress.next_offset(topic_partition),
+            )
             for offset, unit in entries:
-                if reached <= offset < progress.of(shard) and not (isinstance(unit, Record) and unit.row in unsure):
-                    assert self._holds(unit, registers), f"{shard} is at {progress.of(shard)}, without {unit}"
+                if reached <= offset < progress.next_offset(topic_partition) and not (
+                    isinstance(unit, Record) and unit.row in unsure
+                ):
+                    assert self._holds(unit, registers), (
+                        f"{topic_partition} is at {progress.next_offset(topic_partition)}, without {unit}"
+                    )
 
-    def _holds(self, unit: Record | Fence, registers: Mapping[Name, Register]) -> bool:
-        if isinstance(unit, Fence):
-            return self._target.fences().joined([unit]) == self._target.fences()
+    def _holds(self, unit: Record | RangeTombstone, registers: Mapping[Name, Register]) -> bool:
+        if isinstance(unit, RangeTombstone):
+            return self._target.fences().merge([unit]) == self._target.fences()
         return all(
             self._target.rule.join(known, register_of(told)) == known
             for told in self._target.projection.changes([unit])
-            for known in [registers.get(told.name, NOTHING)]
+            for known in [registers.get(told.name, EMPTY_REGISTER)]
         )
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from sinks.ordering.range_tombstone import Fence, Fences
-from sinks.ordering.register import NOTHING, Change, Register, join
+from sinks.ordering.range_tombstone import RangeTombstone, RangeTombstones
+from sinks.ordering.register import EMPTY_REGISTER, Change, Register, merge_registers
 from tests.model_based.database import Image
 from tests.model_based.delivery import Arrivals, Delivery
 from tests.model_based.projection import Name, Projection, Sided, Visible
@@ -19,7 +19,7 @@ Kept = TypeVar("Kept")
 
 def shown(register: Register) -> Change | None:
     """The version that readers see."""
-    return register.shown
+    return register.visible
 
 
 @dataclass(frozen=True)
@@ -30,13 +30,13 @@ class Rule:
         join: one register of several.
         fold: the same for the changes that one batch holds of a name, in order of arrival.
         shown: the version that readers see.
-        fences: the fences of a batch, as they are joined.
+        range_tombstones: the fences of a batch, as they are joined.
     """
 
-    join: Joining = join
+    join: Joining = merge_registers
     fold: Joining = join
     shown: Callable[[Register], Change | None] = shown
-    fences: Callable[[Iterable[Fence]], Iterable[Fence]] = tuple
+    range_tombstones: Callable[[Iterable[RangeTombstone]], Iterable[RangeTombstone]] = tuple
 
 
 @dataclass
@@ -45,11 +45,11 @@ class ReadModel:
 
     rule: Rule
     registers: dict[Name, Register] = field(default_factory=dict)
-    fences: Fences = field(default_factory=Fences)
+    range_tombstones: RangeTombstones = field(default_factory=RangeTombstones)
 
     def write(self, batch: Arrivals, projection: Projection) -> None:
         """Fold a batch, and join it."""
-        self.merge(self.fold(batch, projection), self.rule.fences(batch.fences))
+        self.merge(self.fold(batch, projection), self.rule.range_tombstones(batch.range_tombstones))
 
     def fold(self, batch: Arrivals, projection: Projection) -> dict[Name, Register]:
         """What a batch says of every name."""
@@ -58,13 +58,13 @@ class ReadModel:
             told[change.name].append(register_of(change))
         return {name: self.rule.fold(*registers) for name, registers in told.items()}
 
-    def merge(self, registers: Mapping[Name, Register], fences: Iterable[Fence]) -> None:
+    def merge(self, registers: Mapping[Name, Register], range_tombstones: Iterable[RangeTombstone]) -> None:
         """Join registers and fences into what is known; new fences concern every register, also those known before."""
-        before = self.fences
-        self.fences = before.joined(fences)
+        before = self.range_tombstones
+        self.range_tombstones = before.merge(range_tombstones)
         for name, register in registers.items():
-            self.registers[name] = self.rule.join(self.registers.get(name, NOTHING), register)
-        for name in registers if self.fences == before else self.registers:
+            self.registers[name] = self.rule.join(self.registers.get(name, EMPTY_REGISTER), register)
+        for name in registers if self.range_tombstones == before else self.registers:
             self.registers[name] = self.rule.join(self.registers[name], self._fence(name))
 
     def visible(self) -> Visible:
@@ -74,7 +74,7 @@ class ReadModel:
     def _fence(self, name: Name) -> Register:
         known = self.registers[name]
         change = known.streamed or known.snapshot
-        return self.fences.of(name.row.table, change.partition) if change else NOTHING
+        return self.range_tombstones.for_row(name.row.table, change.partition) if change else EMPTY_REGISTER
 
 
 def visible(registers: Mapping[Name, Register], rule: Rule) -> Visible:
@@ -93,7 +93,7 @@ def read_model(delivery: Delivery, projection: Projection, rule: Rule) -> ReadMo
         worker = ReadModel(rule)
         for batch in batches:
             worker.write(batch, projection)
-        merged.merge(worker.registers, worker.fences)
+        merged.merge(worker.registers, worker.range_tombstones)
     return merged
 
 

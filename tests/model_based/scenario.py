@@ -30,8 +30,11 @@ class Scenario:
         return ", then by another worker ".join(" ".join(batches) or "nothing" for batches in workers)
 
     def _batch(self, batch: Arrivals) -> str:
-        records, fences = map(self.history.number, batch.records), map(self.history.number, batch.fences)
-        return str([*records, *fences])
+        records, range_tombstones = (
+            map(self.history.number, batch.records),
+            map(self.history.number, batch.range_tombstones),
+        )
+        return str([*records, *range_tombstones])
 
 
 @st.composite

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 
-from sinks.batch import Progress, Span
-from sinks.duckdb.metadata import read_books
+from sinks.batch import OffsetRange, Progress
+from sinks.duckdb.metadata import read_metadata
 from sinks.duckdb.store import DuckdbStore
 from sinks.memory import MemoryStore
-from sinks.ordering.range_tombstone import Fences
-from sinks.ordering.register import NOTHING, Change, Register
+from sinks.ordering.range_tombstone import RangeTombstones
+from sinks.ordering.register import EMPTY_REGISTER, Change, Register
 from sinks.shape import ROOT, collection_of
 from tests.model_based.batches import DOCUMENT, FIRST_PART, ROW_SHAPES
 from tests.model_based.database import Image, Row
@@ -38,9 +38,14 @@ class Memory:
 
     def progress(self) -> Progress:
         rows, documents = (sink.progress() for sink in self._sinks)
-        return Progress({shard: min(offset, documents.of(shard)) for shard, offset in rows.offsets.items()})
+        return Progress(
+            {
+                topic_partition: min(offset, documents.next_offset(topic_partition))
+                for topic_partition, offset in rows.offsets.items()
+            }
+        )
 
-    def steps(self, batch: Arrivals, span: Span) -> Sequence[Step]:
+    def steps(self, batch: Arrivals, span: OffsetRange) -> Sequence[Step]:
         rows, documents = self._sinks
         return [
             lambda: rows.write(projected_rows(batch, span)),
@@ -53,8 +58,8 @@ class Memory:
             **{_part(*name): _with_images(kept, _of_text) for name, kept in self._held(self._documents).items()},
         }
 
-    def fences(self) -> Fences:
-        return self._rows.held[GENERATION].fences
+    def fences(self) -> RangeTombstones:
+        return self._rows.held[GENERATION].range_tombstones
 
     def _held(self, store: MemoryStore) -> Mapping[tuple[object, ...], Register]:
         return store.held[GENERATION].registers
@@ -75,7 +80,7 @@ class Duckdb:
     def progress(self) -> Progress:
         return self._sink.progress()
 
-    def steps(self, batch: Arrivals, span: Span) -> Sequence[Step]:
+    def steps(self, batch: Arrivals, span: OffsetRange) -> Sequence[Step]:
         return [lambda: self._sink.write(projected_rows(batch, span))]
 
     def registers(self) -> Mapping[Name, Register]:
@@ -87,16 +92,16 @@ class Duckdb:
                 for key, value, parent, is_snapshot, is_shown, *place in connection.execute(query).fetchall():
                     name = Name(Row(shape.table, key))
                     change = Change(*place)._replace(image=None if place[-1] else Image(value, parent))
-                    known = kept.get(name, NOTHING)
+                    known = kept.get(name, EMPTY_REGISTER)
                     kept[name] = known._replace(snapshot=change) if is_snapshot else known._replace(streamed=change)
                     if is_shown:
                         shown[name] = change
-        assert shown == {name: register.shown for name, register in kept.items()}, "readers see another side"
+        assert shown == {name: register.visible for name, register in kept.items()}, "readers see another side"
         return kept
 
-    def fences(self) -> Fences:
+    def fences(self) -> RangeTombstones:
         with self._store.connection(self._generation) as connection:
-            return read_books(connection).fences
+            return read_metadata(connection).fences
 
 
 def _row(table: object, key: object) -> Name:

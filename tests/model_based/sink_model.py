@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Protocol
 
-from sinks.batch import Progress, Span
-from sinks.ordering.range_tombstone import Fences
+from sinks.batch import OffsetRange, Progress
+from sinks.ordering.range_tombstone import RangeTombstones
 from sinks.ordering.register import Register
 from tests.model_based.delivery import Arrivals
 from tests.model_based.projection import DOCUMENTS, ROWS, Name, Projection
@@ -32,13 +32,13 @@ class Target(Protocol):
     def progress(self) -> Progress:
         """How far it has got."""
 
-    def steps(self, batch: Arrivals, span: Span) -> Iterable[Step]:
+    def steps(self, batch: Arrivals, span: OffsetRange) -> Iterable[Step]:
         """What writing a batch consists of."""
 
     def registers(self) -> Mapping[Name, Register]:
         """What it keeps."""
 
-    def fences(self) -> Fences:
+    def fences(self) -> RangeTombstones:
         """The fences that it knows, by table."""
 
 
@@ -54,22 +54,22 @@ class Pure:
     def progress(self) -> Progress:
         return self._progress
 
-    def steps(self, batch: Arrivals, span: Span) -> Sequence[Step]:
-        self._progress.require(span)
+    def steps(self, batch: Arrivals, span: OffsetRange) -> Sequence[Step]:
+        self._progress.require_contiguous(span)
         folded = self.model.fold(batch, self.projection)
-        fences = list(self.rule.fences(batch.fences))
+        range_tombstones = list(self.rule.range_tombstones(batch.range_tombstones))
         halves = [dict(list(folded.items())[start::2]) for start in range(2)]
         return [
             *(lambda half=half: self.model.merge(half, []) for half in halves),
-            lambda: self.model.merge({}, fences),
+            lambda: self.model.merge({}, range_tombstones),
             lambda: self._move(span),
         ]
 
     def registers(self) -> Mapping[Name, Register]:
         return self.model.registers
 
-    def fences(self) -> Fences:
-        return self.model.fences
+    def fences(self) -> RangeTombstones:
+        return self.model.range_tombstones
 
-    def _move(self, span: Span) -> None:
-        self._progress = self._progress.moved_to(span.end)
+    def _move(self, span: OffsetRange) -> None:
+        self._progress = self._progress.advance(span.end)

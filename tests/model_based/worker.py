@@ -6,8 +6,8 @@ from bisect import bisect_left
 from collections import deque
 from collections.abc import Mapping
 
-from sinks.batch import Shard, Span
-from sinks.ordering.range_tombstone import Fence, FenceKind
+from sinks.batch import OffsetRange, TopicPartition
+from sinks.ordering.range_tombstone import RangeTombstone, TombstoneKind
 from tests.model_based.connector import Log, Record
 from tests.model_based.database import Row
 from tests.model_based.delivery import Arrivals
@@ -51,13 +51,17 @@ class Model:
     def sweep(self, end: SnapshotEnd) -> None:
         """End a snapshot, once the model has taken in all of it."""
         progress = self.target.progress()
-        if all(progress.of(shard) >= offset for shard, offset in end.ends.items()):
+        if all(progress.next_offset(topic_partition) >= offset for topic_partition, offset in end.ends.items()):
             self._write(Arrivals([], end.sweeps))
 
     def untold(self, connector: Connector) -> set[Row]:
         """The rows of which the log tells too little: one was parked, or is of a snapshot given up and not swept."""
-        fences = self.target.fences().known
-        swept = {scope: (fence.epoch, fence.lsn) for (scope, kind), fence in fences.items() if kind is FenceKind.SWEEP}
+        range_tombstones = self.target.fences().known
+        swept = {
+            scope: (range_tombstone.epoch, range_tombstone.lsn)
+            for (scope, kind), range_tombstone in range_tombstones.items()
+            if kind is TombstoneKind.SNAPSHOT_END
+        }
         return self.unsure | {
             row
             for row, epoch, lsn in self.taken
@@ -65,7 +69,7 @@ class Model:
         }
 
     def _write(self, batch: Arrivals) -> None:
-        for step in self.target.steps(batch, Span({}, {})):
+        for step in self.target.steps(batch, OffsetRange({}, {})):
             step()
 
 
@@ -74,14 +78,14 @@ class Worker:
 
     def __init__(self, model: Model) -> None:
         self._model = model
-        self._positions: dict[Shard, int] = dict(model.target.progress().offsets)
+        self._positions: dict[TopicPartition, int] = dict(model.target.progress().offsets)
         self._steps: deque[Step] = deque()
 
     def read(self, choices: Choices, *, is_parking: bool = False) -> None:
         """Read a few records of some partitions, unless a batch is in hand; park the first of them if told to."""
         if self._steps:
             return
-        self._take({shard: choices.below(6) for shard in self._model.log.all_ends}, is_parking)
+        self._take({topic_partition: choices.below(6) for topic_partition in self._model.log.all_ends}, is_parking)
 
     def read_all(self) -> None:
         """Read all that there is, unless a batch is in hand."""
@@ -107,28 +111,33 @@ class Worker:
 
     def rewind(self, choices: Choices) -> None:
         """Read again from an earlier record, once the batch in hand is written."""
-        for shard, entries in self._model.log.shards.items():
+        for topic_partition, entries in self._model.log.topic_partitions.items():
             if entries:
                 offset = choices.of(entries).offset
-                self._positions[shard] = min(self._positions.get(shard, 0), offset)
+                self._positions[topic_partition] = min(self._positions.get(topic_partition, 0), offset)
 
-    def _take(self, counts: Mapping[Shard, int], is_parking: bool = False) -> None:
+    def _take(self, counts: Mapping[TopicPartition, int], is_parking: bool = False) -> None:
         """Read so many records of every partition; where that is all, its end is reached also past empty topics."""
-        begin: dict[Shard, int] = {}
-        end: dict[Shard, int] = {}
-        units: list[Record | Fence] = []
-        for shard, count in counts.items():
-            entries, position = self._model.log.shards[shard], self._positions.get(shard, 0)
+        begin: dict[TopicPartition, int] = {}
+        end: dict[TopicPartition, int] = {}
+        units: list[Record | RangeTombstone] = []
+        for topic_partition, count in counts.items():
+            entries, position = (
+                self._model.log.topic_partitions[topic_partition],
+                self._positions.get(topic_partition, 0),
+            )
             first = bisect_left(entries, position, key=lambda entry: entry.offset)
-            reached = entries[first + count].offset if first + count < len(entries) else self._model.log.end(shard)
+            reached = (
+                entries[first + count].offset if first + count < len(entries) else self._model.log.end(topic_partition)
+            )
             if reached > position:
-                begin[shard], end[shard] = position, reached
+                begin[topic_partition], end[topic_partition] = position, reached
                 units += [entry.unit for entry in entries[first : first + count]]
         records = [unit for unit in units if isinstance(unit, Record)]
         if is_parking and records:
             self._model.unsure.add(records.pop(0).row)
         self._model.taken |= {(record.row, record.epoch, record.lsn) for record in records if record.is_snapshot}
-        fences = [unit for unit in units if isinstance(unit, Fence)]
+        range_tombstones = [unit for unit in units if isinstance(unit, RangeTombstone)]
         self._positions |= end
         if end:
-            self._steps.extend(self._model.target.steps(Arrivals(records, fences), Span(begin, end)))
+            self._steps.extend(self._model.target.steps(Arrivals(records, range_tombstones), OffsetRange(begin, end)))

@@ -54,7 +54,7 @@ def parse(words: list[str]) -> None:
         while isinstance(command, TyperGroup):
             _, command, words = command.resolve_command(context, words)
         given = command.make_context(command.name, list(words), parent=context).params
-        read_models.named(given.get("models"))
+        read_models.parse_names(given.get("models"))
     except (ClickException, typer.Exit, read_models.UnknownModel) as error:
         raise NoSuchCommand(f"readmodels {shlex.join(words)}: {error}") from error
 

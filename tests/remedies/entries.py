@@ -1,5 +1,7 @@
-"""The register of remedies. Keys are owners, as `sinks.errors:StoreBroken`; where an owner gives several remedies,
-` | ` and the words follow with which only that one begins or ends.
+"""Register of remedies.
+
+Keys are owners, as `sinks.errors:StoreNeedsRestart`; where an owner gives several remedies, ` | ` and the words follow
+with which only that one begins or ends.
 
 Move an entry to `CARRIED_OUT` when a test does what the remedy says, word by word, and sees the problem gone.
 """
@@ -15,10 +17,10 @@ CARRIED_OUT: Mapping[str, str | tuple[str, ...]] = {
     "pipeline.health.checks:worker_runs | Start it: `readmodels": (
         "tests/acceptance/test_health.py::test_the_health_checks_of_compose_hold_while_workers_work_and_fail_without_them"
     ),
-    "pipeline.postgres.watermark:MarkNotSeen": (
+    "pipeline.postgres.watermark:WatermarkTimeout": (
         "tests/acceptance/test_health.py::test_a_resting_connector_is_named_until_the_remedy_is_carried_out"
     ),
-    "pipeline.verify.catch_up:ModelBehind": (
+    "pipeline.verify.catch_up:CatchUpTimeout": (
         "tests/acceptance/test_health.py::test_a_paused_model_is_named_until_the_remedy_is_carried_out"
     ),
     "pipeline.crash_report": (
@@ -31,7 +33,7 @@ CARRIED_OUT: Mapping[str, str | tuple[str, ...]] = {
     "pipeline.memory_limit:MemoryExhausted | on its machine; and restart the worker.": (
         "tests/unit/pipeline/test_memory_limit.py::test_a_bound_that_is_not_the_workers_own_is_named_and_raised"
     ),
-    "pipeline.memory_limit:MemoryBound._watch": (
+    "pipeline.memory_limit:MemoryLimit._watch": (
         "tests/unit/pipeline/test_memory_limit.py::test_a_process_near_its_bound_warns_until_the_bound_is_raised"
     ),
     "pipeline.export.open_target:S3NotInstalled": (
@@ -40,7 +42,7 @@ CARRIED_OUT: Mapping[str, str | tuple[str, ...]] = {
     "pipeline.log_scan.finding | Set `retention.ms=-1`": (
         "tests/integration/test_survey.py::test_a_topic_that_expires_is_kept_once_it_has_the_settings_of_the_remedy"
     ),
-    "sinks.redis.connection:translated": (
+    "sinks.redis.connection:translate_errors": (
         "tests/integration/test_redis_failures.py::test_a_user_without_rights_or_with_another_password_is_corrected"
     ),
     "sinks.elasticsearch.store:AliasTaken": (
@@ -54,11 +56,11 @@ CARRIED_OUT: Mapping[str, str | tuple[str, ...]] = {
         "tests/integration/test_elasticsearch_remedies.py::"
         "test_a_cluster_with_too_many_shards_makes_an_index_once_it_may_have_more"
     ),
-    "sinks.elasticsearch.client:AnswerUnreadable": (
+    "sinks.elasticsearch.client:UnreadableResponse": (
         "tests/integration/test_elasticsearch_remedies.py::"
         "test_a_document_that_cannot_be_read_is_kept_as_text_by_the_new_generation_of_a_replay"
     ),
-    "pipeline.query.as_of:NoPast": (
+    "pipeline.query.as_of:NoHistory": (
         "tests/unit/remedies/test_questions.py::test_a_table_without_a_past_is_asked_by_its_plain_name"
     ),
     "pipeline.export.export:NoSuchTable": (
@@ -69,10 +71,10 @@ CARRIED_OUT: Mapping[str, str | tuple[str, ...]] = {
         "tests/unit/remedies/test_questions.py::"
         "test_an_export_of_a_model_that_is_behind_is_repeated_once_it_has_caught_up",
     ),
-    "pipeline.export.target:PlaceUnavailable": (
+    "pipeline.export.target:TargetUnavailable": (
         "tests/unit/remedies/test_questions.py::test_a_place_that_is_no_folder_becomes_one"
     ),
-    "pipeline.export.target:ExportedMeanwhile": (
+    "pipeline.export.target:ConcurrentExport": (
         "tests/unit/remedies/test_questions.py::test_an_export_is_run_again_when_the_other_has_ended"
     ),
     "pipeline.postgres.incremental_snapshot:SignalTooLong": (
@@ -88,7 +90,7 @@ CARRIED_OUT: Mapping[str, str | tuple[str, ...]] = {
         "tests/unit/remedies/test_questions.py::"
         "test_a_failed_query_is_corrected_by_the_statements_that_tell_what_there_is"
     ),
-    "pipeline.query.query:ReadersNotServed": (
+    "pipeline.query.query:QuackNotServed": (
         "tests/unit/remedies/test_questions.py::test_readers_are_served_once_the_named_settings_are_set"
     ),
     "sinks.duckdb.query_check:QueryRefused": (
@@ -99,7 +101,7 @@ CARRIED_OUT: Mapping[str, str | tuple[str, ...]] = {
         "tests/unit/remedies/test_stores.py::"
         "test_a_batch_that_duckdb_refuses_is_written_into_the_new_generation_of_a_replay"
     ),
-    "sinks.errors:StoreBroken": (
+    "sinks.errors:StoreNeedsRestart": (
         "tests/unit/remedies/test_stores.py::test_a_store_that_gave_up_goes_on_in_a_new_process"
     ),
     "sinks.errors:GenerationInUse": (
@@ -115,16 +117,16 @@ CARRIED_OUT: Mapping[str, str | tuple[str, ...]] = {
         "tests/unit/remedies/test_stores.py::"
         "test_a_held_file_is_opened_once_the_process_that_the_message_names_has_ended"
     ),
-    "sinks.duckdb.remote.server:NoWriter": (
+    "sinks.duckdb.remote.server:WriterNotRunning": (
         "tests/unit/remedies/test_stores.py::test_a_command_that_lacks_the_writer_goes_on_once_one_runs"
     ),
     "sinks.duckdb.serving:ReadersRefused": (
         "tests/unit/remedies/test_stores.py::test_readers_are_served_once_the_settings_are_as_the_remedy_has_them"
     ),
-    "sinks.elasticsearch.mapping:ShapeRefused": (
+    "sinks.elasticsearch.mapping:InvalidMapping": (
         "tests/unit/remedies/test_stores.py::test_a_shape_that_no_index_can_hold_is_renamed_or_left_out"
     ),
-    "pipeline.generations.builders:BuilderStopped": (
+    "pipeline.generations.builders:BuilderFailed": (
         "tests/unit/remedies/test_stores.py::test_a_replay_goes_on_once_the_remedy_of_its_builder_is_carried_out"
     ),
     "pipeline.postgres.unsendable:unsendable | Leave": (
@@ -194,14 +196,14 @@ CARRIED_OUT: Mapping[str, str | tuple[str, ...]] = {
     "pipeline.postgres.database:SourceUnavailable": (
         "tests/integration/test_source_remedies.py::test_a_source_answers_once_its_address_is_corrected"
     ),
-    "pipeline.postgres.database:SourceRightsMissing": (
+    "pipeline.postgres.database:InsufficientPrivilege": (
         "tests/integration/test_source_remedies.py::"
         "test_a_setup_succeeds_once_the_url_names_the_owner_and_the_admin_url_a_role_with_the_rights"
     ),
-    "pipeline.postgres.row_estimate:ConditionRefused": (
+    "pipeline.postgres.row_estimate:InvalidCondition": (
         "tests/integration/test_source_remedies.py::test_a_condition_is_taken_once_it_is_written_as_the_example"
     ),
-    "pipeline.verify.source.reader:NoSuchMoment": (
+    "pipeline.verify.source.reader:InvalidSince": (
         "tests/integration/test_source_remedies.py::test_a_moment_is_taken_once_it_is_written_as_the_example"
     ),
     "sinks.redis.connection | Free space": (
@@ -218,17 +220,17 @@ CARRIED_OUT: Mapping[str, str | tuple[str, ...]] = {
     "sinks.errors:StoreUnavailable": (
         "tests/integration/test_redis_failures.py::test_a_worker_goes_on_by_itself_once_the_store_is_started"
     ),
-    "sinks.redis.server_check:check | Set READMODELS_REDIS__URL to a server of": (
+    "sinks.redis.server_check:check_server | Set READMODELS_REDIS__URL to a server of": (
         "tests/integration/test_redis_failures.py::"
         "test_a_server_that_is_too_old_gives_way_to_the_oldest_that_is_supported"
     ),
-    "sinks.redis.server_check:check | Set READMODELS_REDIS__URL to a server with": (
+    "sinks.redis.server_check:check_server | Set READMODELS_REDIS__URL to a server with": (
         "tests/integration/test_redis_failures.py::test_a_server_in_cluster_mode_gives_way_to_one_that_is_not"
     ),
-    "sinks.redis.server_check:check | Run `redis-cli CONFIG SET maxmemory-policy": (
+    "sinks.redis.server_check:check_server | Run `redis-cli CONFIG SET maxmemory-policy": (
         "tests/integration/test_redis_failures.py::test_a_server_that_evicts_registers_is_refused"
     ),
-    "sinks.redis.server_check:check | Run `redis-cli CONFIG SET appendonly": (
+    "sinks.redis.server_check:check_server | Run `redis-cli CONFIG SET appendonly": (
         "tests/integration/test_redis_failures.py::test_a_server_without_an_append_only_file_is_remarked_on"
     ),
     "pipeline.memory_limit:MemoryExhausted | to more, and restart the worker.": (
@@ -316,25 +318,25 @@ CARRIED_OUT: Mapping[str, str | tuple[str, ...]] = {
     "pipeline.config:load | Unset": (
         "tests/unit/remedies/test_settings.py::test_a_section_of_the_environment_is_taken_once_it_is_json_or_unset"
     ),
-    "pipeline.postgres.slot_gap:LogBroken": (
+    "pipeline.postgres.slot_gap:SlotGap": (
         "tests/integration/test_continuity.py::test_a_slot_that_is_gone_is_refused_and_teardown_makes_a_new_beginning",
         "tests/acceptance/test_epochs.py::"
         "test_a_slot_that_is_dropped_stops_the_workers_and_a_new_epoch_sweeps_what_was_deleted_in_the_gap",
     ),
-    "pipeline.definitions:InvalidContract": (
+    "pipeline.definitions:InvalidDefinitions": (
         "tests/unit/remedies/test_settings.py::test_a_description_is_taken_once_what_the_message_names_is_corrected"
     ),
     "pipeline.ingest.control_topic:ControlTopicMissing": (
         "tests/integration/test_kafka_remedies.py::test_requests_are_read_once_init_has_created_their_topic"
     ),
-    "pipeline.epochs.opening:WorkersAtWork": (
+    "pipeline.epochs.opening:WorkersRunning": (
         "tests/integration/test_kafka_remedies.py::test_an_epoch_is_opened_once_the_workers_have_ended"
     ),
     "pipeline.invalid_config:remedy_of": (
         "tests/unit/remedies/test_settings.py::test_settings_are_complete_once_each_that_the_remedy_names_is_set",
         "tests/unit/remedies/test_settings.py::test_a_setting_is_taken_once_it_is_corrected_or_removed",
     ),
-    "stack.server_user:account_for": (
+    "stack.server_user:server_user": (
         "tests/unit/remedies/test_stack.py::"
         "test_root_starts_servers_once_there_is_setpriv_and_an_ordinary_user_without_it"
     ),
@@ -378,11 +380,11 @@ CARRIED_OUT: Mapping[str, str | tuple[str, ...]] = {
         "tests/acceptance/test_epochs.py::"
         "test_a_column_that_was_widened_stops_the_workers_and_its_remedy_rebuilds_the_models"
     ),
-    "pipeline.ingest.consumer:LogTruncated": (
+    "pipeline.ingest.consumer:OffsetOutOfRange": (
         "tests/acceptance/test_epochs.py::"
         "test_a_log_that_lost_what_was_not_read_yet_stops_the_workers_and_a_snapshot_makes_up_for_it"
     ),
-    "pipeline.epochs.opening:CannotBeContinued": (
+    "pipeline.epochs.opening:CannotContinue": (
         "tests/acceptance/test_epochs.py::"
         "test_a_slot_that_is_dropped_stops_the_workers_and_a_new_epoch_sweeps_what_was_deleted_in_the_gap"
     ),
@@ -437,11 +439,11 @@ CARRIED_OUT: Mapping[str, str | tuple[str, ...]] = {
     "sinks.redis.connection | Raise": (
         "tests/integration/test_redis_failures.py::test_a_server_without_memory_takes_the_batch_once_it_has_some"
     ),
-    "pipeline.ingest.log_mismatch:EpochEnded | If nothing was lost": (
+    "pipeline.ingest.log_mismatch:EpochMismatch | If nothing was lost": (
         "tests/acceptance/test_epochs.py::"
         "test_partitions_that_are_added_stop_the_workers_and_rows_may_move_between_them"
     ),
-    "pipeline.ingest.log_mismatch:EpochEnded | Changes may be missing": (
+    "pipeline.ingest.log_mismatch:EpochMismatch | Changes may be missing": (
         "tests/acceptance/test_epochs.py::"
         "test_a_slot_that_is_dropped_stops_the_workers_and_a_new_epoch_sweeps_what_was_deleted_in_the_gap"
     ),
@@ -493,12 +495,12 @@ CARRIED_OUT: Mapping[str, str | tuple[str, ...]] = {
 }
 
 CHECKED: tuple[str, ...] = (
-    "connectors.errors:BeforeMissing",
-    "connectors.errors:BadRecord",
+    "connectors.errors:MissingBeforeImage",
+    "connectors.errors:UnreadableRecord",
     "pipeline.health.checks:worker_runs | Then start it again: `readmodels run {model}`.",
     "sinks.errors:GenerationMissing",
     "pipeline.runtime.process:TopicsMissing",
-    "pipeline.epochs.guard:TopicsGone",
+    "pipeline.epochs.guard:TopicNotFound",
     "pipeline.cli.generations:_remedy | Run `readmodels replay",
     "pipeline.cli.generations:_remedy | Run `readmodels prune",
     "pipeline.cli.demo_screen:DemoFailed",
@@ -506,12 +508,12 @@ CHECKED: tuple[str, ...] = (
     "pipeline.health.checks:slot_is_read | Run `readmodels init`: it resumes",
     "pipeline.health.checks:changes_are_applied | End its",
     "pipeline.health.checks:worker_runs | Start it again: `readmodels",
-    "pipeline.postgres.incremental_snapshot:SnapshotNotTaken",
+    "pipeline.postgres.incremental_snapshot:SnapshotFailed",
     "pipeline.postgres.preconditions:_of_slot | Run `readmodels epoch",
     "pipeline.generations.replay_in_place:OffsetBeyondEnd",
-    "pipeline.generations.catch_up:GenerationBehind",
-    "pipeline.generations.cutover:NotForReaders",
-    "pipeline.generations.cutover:NothingToGoBackTo",
+    "pipeline.generations.catch_up:GenerationCatchUpTimeout",
+    "pipeline.generations.cutover:GenerationNotServable",
+    "pipeline.generations.cutover:NoPreviousGeneration",
     "pipeline.setup.snapshots:snapshot_findings | Run `readmodels init`, which waits",
     "pipeline.setup.snapshots:snapshot_findings | Wait for",
     "pipeline.log_scan.finding | Run `readmodels init`, which makes",
@@ -557,8 +559,10 @@ CHECKED_BECAUSE: Mapping[str, str] = {
     "sinks.elasticsearch.client:_remedy_of_block | Correct the user": (
         "the node of the local stack has no users; the refusal itself is tested"
     ),
-    "pipeline.ingest.consumer:KafkaFailed": "the tests' brokers authorize everybody, and refuse no consumer for good",
-    "pipeline.epochs.snapshot_end:SnapshotUnclear": (
+    "pipeline.ingest.consumer:ConsumerFailed": (
+        "the tests' brokers authorize everybody, and refuse no consumer for good"
+    ),
+    "pipeline.epochs.snapshot_end:SnapshotEndUnknown": (
         "no log is known that ends so; `tests/acceptance/test_verify.py::"
         "test_damaged_rows_are_named_and_mended_while_nobody_holds_them` removes such rows with these commands"
     ),
@@ -574,9 +578,9 @@ NOTHING_TO_DO: tuple[str, ...] = (
     "pipeline.postgres.incremental_snapshot:SnapshotStopped",
     "pipeline.health.checks:changes_are_applied | Nothing",
     "pipeline.health.checks:worker_runs | Nothing",
-    "sinks.errors:ProgressLost",
+    "sinks.errors:OffsetGap",
     "sinks.duckdb.store:FileReplaced",
-    "sinks.duckdb.store:WriterElsewhere",
+    "sinks.duckdb.store:WriterLockHeld",
     "pipeline.log_scan.finding | Nothing: the",
     "pipeline.log_scan.finding | Nothing: older",
     "pipeline.log_scan.finding | Nothing, if",

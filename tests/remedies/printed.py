@@ -26,7 +26,7 @@ class Remedy:
     """A remedy as the code writes it.
 
     Args:
-        owner: the module and the class or function that gives it, as `sinks.errors:StoreBroken`.
+        owner: the module and the class or function that gives it, as `sinks.errors:StoreNeedsRestart`.
         text: its words; `{name}` stands for a value that is known only when it is printed.
         problem: the first line of the owner's docstring.
     """

@@ -28,7 +28,7 @@ class Entry:
     """The proof of one remedy.
 
     Args:
-        owner: who gives it, as `sinks.errors:StoreBroken`.
+        owner: who gives it, as `sinks.errors:StoreNeedsRestart`.
         says: the words with which it begins or ends, and no other of the owner's; empty where there is only one.
         tests: the tests that carry it out, as `tests/unit/test_x.py::test_y`.
         reason: why no test carries it out.

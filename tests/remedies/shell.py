@@ -33,7 +33,7 @@ SETTINGS: Mapping[str, str] = {
 
 def show_nothing(directory: Path) -> None:
     """Make a generation of DuckDB live that holds nothing yet."""
-    with closing(DuckdbStore(directory, load(SHIPPED, {}).contract.row_shapes())) as store:
+    with closing(DuckdbStore(directory, load(SHIPPED, {}).definitions.row_shapes())) as store:
         sink = store.sink(1)
         sink.prepare()
         sink.cutover()

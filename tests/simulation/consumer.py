@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Message
+from confluent_kafka import TopicPartition as KafkaTopicPartition
 
-from sinks.batch import Shard
+from sinks.batch import TopicPartition
 from tests.simulation.kafka import Group, Member, What
 from tests.simulation.scheduler import Scheduler
 
-Callback = Callable[["Consumer", list[TopicPartition]], None]
+Callback = Callable[["Consumer", list[KafkaTopicPartition]], None]
 
 _HICCUPS = (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT)
 
@@ -33,10 +34,10 @@ class Consumer:
         self._is_calm = is_calm
         self._member: Member | None = None
         self._callbacks: dict[What, Callback] = {}
-        self._positions: dict[Shard, int] = {}
-        self._paused: set[Shard] = set()
-        self._fresh: set[Shard] = set()
-        self._ends_told: dict[Shard, int] = {}
+        self._positions: dict[TopicPartition, int] = {}
+        self._paused: set[TopicPartition] = set()
+        self._fresh: set[TopicPartition] = set()
+        self._ends_told: dict[TopicPartition, int] = {}
 
     def subscribe(self, _: list[str], on_assign: Callback, on_revoke: Callback, on_lost: Callback) -> None:
         self._callbacks = {What.ASSIGNED: on_assign, What.REVOKED: on_revoke, What.LOST: on_lost}
@@ -59,37 +60,37 @@ class Consumer:
             messages.append(message)
         return messages
 
-    def seek(self, place: TopicPartition) -> None:
-        shard = (place.topic, place.partition)
-        if shard in self._fresh or shard not in self._positions:
-            self._fresh.discard(shard)
+    def seek(self, place: KafkaTopicPartition) -> None:
+        topic_partition = (place.topic, place.partition)
+        if topic_partition in self._fresh or topic_partition not in self._positions:
+            self._fresh.discard(topic_partition)
             raise KafkaException(KafkaError(KafkaError._STATE))
-        self._positions[shard] = place.offset
-        self._ends_told.pop(shard, None)
+        self._positions[topic_partition] = place.offset
+        self._ends_told.pop(topic_partition, None)
 
-    def pause(self, places: Sequence[TopicPartition]) -> None:
+    def pause(self, places: Sequence[KafkaTopicPartition]) -> None:
         self._paused.update(_shards(places))
 
-    def resume(self, places: Sequence[TopicPartition]) -> None:
+    def resume(self, places: Sequence[KafkaTopicPartition]) -> None:
         self._paused.difference_update(_shards(places))
 
-    def assignment(self) -> list[TopicPartition]:
-        return [TopicPartition(*shard) for shard in self._positions]
+    def assignment(self) -> list[KafkaTopicPartition]:
+        return [KafkaTopicPartition(*topic_partition) for topic_partition in self._positions]
 
-    def incremental_assign(self, places: Sequence[TopicPartition]) -> None:
+    def incremental_assign(self, places: Sequence[KafkaTopicPartition]) -> None:
         for place in places:
-            shard = (place.topic, place.partition)
-            self._positions[shard] = place.offset
+            topic_partition = (place.topic, place.partition)
+            self._positions[topic_partition] = place.offset
             if self._lots.random() < 0.3:
-                self._fresh.add(shard)
+                self._fresh.add(topic_partition)
 
-    def incremental_unassign(self, places: Sequence[TopicPartition]) -> None:
-        for shard in _shards(places):
-            del self._positions[shard]
-            self._paused.discard(shard)
-            self._ends_told.pop(shard, None)
+    def incremental_unassign(self, places: Sequence[KafkaTopicPartition]) -> None:
+        for topic_partition in _shards(places):
+            del self._positions[topic_partition]
+            self._paused.discard(topic_partition)
+            self._ends_told.pop(topic_partition, None)
 
-    def get_watermark_offsets(self, place: TopicPartition, *, cached: bool) -> tuple[int, int] | None:
+    def get_watermark_offsets(self, place: KafkaTopicPartition, *, cached: bool) -> tuple[int, int] | None:
         """What the broker holds, as it comes with records."""
         assert cached
         return 0, self._group.broker.ends[(place.topic, place.partition)]
@@ -109,36 +110,44 @@ class Consumer:
     def _be_told(self) -> None:
         assert self._member is not None
         while self._member.told:
-            what, shards = self._member.told.pop(0)
-            mine = [TopicPartition(*shard) for shard in shards if (shard in self._positions) != (what is What.ASSIGNED)]
+            what, topic_partitions = self._member.told.pop(0)
+            mine = [
+                KafkaTopicPartition(*topic_partition)
+                for topic_partition in topic_partitions
+                if (topic_partition in self._positions) != (what is What.ASSIGNED)
+            ]
             if mine:
                 self._callbacks[what](self, mine)
             if what is What.REVOKED:
-                self._group.released(self._member, shards)
+                self._group.released(self._member, topic_partitions)
         if self._member.is_expelled:
             self._member = self._group.join(self._scheduler.process())
 
     def _next(self) -> Message | None:
         if not self._is_calm() and self._lots.random() < 0.05:
             return Message(error=KafkaError(self._lots.choice(_HICCUPS)))
-        ready = [shard for shard in self._positions if shard not in self._paused and self._has_more(shard)]
+        ready = [
+            topic_partition
+            for topic_partition in self._positions
+            if topic_partition not in self._paused and self._has_more(topic_partition)
+        ]
         return self._of(self._lots.choice(ready)) if ready else None
 
-    def _has_more(self, shard: Shard) -> bool:
-        end = self._group.broker.ends[shard]
-        return self._positions[shard] < end or self._ends_told.get(shard) != end
+    def _has_more(self, topic_partition: TopicPartition) -> bool:
+        end = self._group.broker.ends[topic_partition]
+        return self._positions[topic_partition] < end or self._ends_told.get(topic_partition) != end
 
-    def _of(self, shard: Shard) -> Message:
-        topic, partition = shard
-        entry = self._group.broker.next(shard, self._positions[shard])
+    def _of(self, topic_partition: TopicPartition) -> Message:
+        topic, partition = topic_partition
+        entry = self._group.broker.next(topic_partition, self._positions[topic_partition])
         if entry is None:
-            end = self._group.broker.ends[shard]
-            self._positions[shard] = self._ends_told[shard] = end
+            end = self._group.broker.ends[topic_partition]
+            self._positions[topic_partition] = self._ends_told[topic_partition] = end
             error = KafkaError(KafkaError._PARTITION_EOF)
             return Message(topic=topic, partition=partition, offset=end, error=error)
-        self._positions[shard] = entry.offset + 1
+        self._positions[topic_partition] = entry.offset + 1
         return Message(topic=topic, partition=partition, offset=entry.offset, key=entry.key, value=entry.value)
 
 
-def _shards(places: Sequence[TopicPartition]) -> list[Shard]:
+def _shards(places: Sequence[KafkaTopicPartition]) -> list[TopicPartition]:
     return [(place.topic, place.partition) for place in places]

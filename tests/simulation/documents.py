@@ -10,8 +10,8 @@ import pyarrow as pa
 
 from pipeline.ingest.projection import DocumentProjection, Projection
 from sinks.batch import Batch, Mutations
-from sinks.ordering.range_tombstone import Fence
-from sinks.shape import ROOT, Shape, scope
+from sinks.ordering.range_tombstone import RangeTombstone
+from sinks.shape import ROOT, Shape, tombstone_scope
 from tests.model_based.batches import part_table
 from tests.model_based.connector import Record
 from tests.model_based.database import Row
@@ -31,8 +31,11 @@ class Documents:
     projection: Projection = DocumentProjection(CONTRACT)
     shapes: Sequence[Shape] = SHAPES
 
-    def sweep(self, fence: Fence) -> Fence:
-        return replace(fence, scope=scope(SHAPE.name, ROOT if fence.scope == "orders" else fence.scope))
+    def sweep(self, range_tombstone: RangeTombstone) -> RangeTombstone:
+        return replace(
+            range_tombstone,
+            scope=tombstone_scope(SHAPE.name, ROOT if range_tombstone.scope == "orders" else range_tombstone.scope),
+        )
 
     def repair(self, record: Record) -> Batch:
         changes = list(part_changes([record]))

@@ -20,12 +20,12 @@ import duckdb
 from pipeline.ingest.projection import Projection, RowProjection
 from sinks.batch import Batch
 from sinks.duckdb.catalog import generation_path
-from sinks.duckdb.metadata import read_books
-from sinks.duckdb.sql_text import quote
+from sinks.duckdb.metadata import read_metadata
+from sinks.duckdb.sql_text import quote_identifier
 from sinks.duckdb.store import DuckdbStore
-from sinks.duckdb.tables import PLACE
-from sinks.ordering.range_tombstone import Fence
-from sinks.ordering.register import NOTHING, Change, Register
+from sinks.duckdb.tables import ORDER_COLUMNS_SQL
+from sinks.ordering.range_tombstone import RangeTombstone
+from sinks.ordering.register import EMPTY_REGISTER, Change, Register
 from sinks.shape import Shape
 from sinks.sink import Store
 from tests.model_based.batches import row_batch
@@ -56,7 +56,7 @@ class DuckdbSide:
     def __init__(self, around: Surroundings) -> None:
         self._around = around
         self._directories = TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None)
-        self._lives = 0
+        self._epoch_history = 0
         self._is_disk_full = False
         self._copy: Path | None = None
         self._store: _Store | None = None
@@ -66,7 +66,7 @@ class DuckdbSide:
     @property
     def directory(self) -> Path:
         """Where the files are in this life."""
-        return Path(self._directories.name) / f"life-{self._lives}"
+        return Path(self._directories.name) / f"life-{self._epoch_history}"
 
     @contextmanager
     def installed(self) -> Iterator[None]:
@@ -107,8 +107,8 @@ class DuckdbSide:
     def heal(self) -> None:
         self._is_disk_full = False
 
-    def sweep(self, fence: Fence) -> Fence:
-        return fence
+    def sweep(self, range_tombstone: RangeTombstone) -> RangeTombstone:
+        return range_tombstone
 
     def repair(self, record: Record) -> Batch:
         return row_batch(Arrivals([record]))
@@ -155,7 +155,7 @@ class DuckdbSide:
 
     def _begin_anew(self, files: Path) -> None:
         self._store = None
-        self._lives += 1
+        self._epoch_history += 1
         shutil.copytree(files, self.directory, ignore=shutil.ignore_patterns("spill"))
 
 
@@ -212,11 +212,11 @@ def _held(connection: duckdb.DuckDBPyConnection) -> Held:
     registers: dict[Name, Register] = {}
     visible: dict[Name, int] = {}
     for table in TABLES:
-        kept = connection.execute(f"SELECT id, {PLACE} FROM registers.{quote(table)}").fetchall()
+        kept = connection.execute(f"SELECT id, {ORDER_COLUMNS_SQL} FROM registers.{quote_identifier(table)}").fetchall()
         for key, epoch, is_snapshot, *place in kept:
             name, change = Name(Row(table, key)), Change(epoch, *place)
-            known = registers.get(name, NOTHING)
+            known = registers.get(name, EMPTY_REGISTER)
             registers[name] = Register(known.streamed, change) if is_snapshot else Register(change, known.snapshot)
-        shown = connection.execute(f"SELECT id, value FROM memory.main.{quote(table)}").fetchall()
+        shown = connection.execute(f"SELECT id, value FROM memory.main.{quote_identifier(table)}").fetchall()
         visible.update({Name(Row(table, key)): value for key, value in shown})
-    return Held(registers, visible, read_books(connection).progress.offsets)
+    return Held(registers, visible, read_metadata(connection).progress.offsets)

@@ -16,9 +16,9 @@ from elastic_transport import (
 )
 from elastic_transport._node import NodeApiResponse
 
-from sinks.elasticsearch.codec import RESERVED, VISIBLE, DocumentFormat
-from sinks.elasticsearch.mapping import OURS
-from sinks.elasticsearch.metadata_documents import progress_id, progress_of
+from sinks.elasticsearch.codec import RESERVED, VISIBLE, DocumentCodec
+from sinks.elasticsearch.mapping import METADATA_FIELD
+from sinks.elasticsearch.metadata_documents import parse_progress, progress_id
 from sinks.elasticsearch.store import ElasticsearchStore, IndexSettings, connect
 from sinks.sink import Store
 from tests.simulation.documents import SHAPE, SHAPES, Documents, visible_in
@@ -44,7 +44,7 @@ class ElasticsearchSide(Documents):
         self._is_disk_full = False
         self._down_until_s = 0.0
         self._copy: dict[str, Index] | None = None
-        self._format = DocumentFormat(SHAPE)
+        self._format = DocumentCodec(SHAPE)
 
     @contextmanager
     def installed(self) -> Iterator[None]:
@@ -67,15 +67,17 @@ class ElasticsearchSide(Documents):
         for id_, document in index.documents.items():
             if id_.startswith(RESERVED):
                 continue
-            parts = self._format.read(document.source).parts
+            parts = self._format.decode(document.source).parts
             registers.update({name_of(id_, part): without_images(register) for part, register in parts.items()})
             content = msgspec.json.decode(document.source)
-            if content[OURS]["kind"] == VISIBLE:
+            if content[METADATA_FIELD]["kind"] == VISIBLE:
                 visible.update(visible_in(content))
         ledger = [
-            index.documents[progress_id(shard)].source for shard in SHARDS if progress_id(shard) in index.documents
+            index.documents[progress_id(topic_partition)].source
+            for topic_partition in SHARDS
+            if progress_id(topic_partition) in index.documents
         ]
-        return Held(registers, visible, progress_of(ledger).offsets)
+        return Held(registers, visible, parse_progress(ledger).offsets)
 
     def begun(self) -> None:
         """Whatever was acknowledged is durable."""

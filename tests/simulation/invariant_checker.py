@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from sinks.batch import Shard
-from sinks.ordering.range_tombstone import Fence, FenceKind
-from sinks.ordering.register import NOTHING, Register, join
+from sinks.batch import TopicPartition
+from sinks.ordering.range_tombstone import RangeTombstone, TombstoneKind
+from sinks.ordering.register import EMPTY_REGISTER, Register, merge_registers
 from tests.model_based.database import Row
 from tests.model_based.projection import Name, Projection, Sided
 from tests.model_based.readmodel import register_of
@@ -31,7 +31,7 @@ class Held:
 
     registers: Mapping[Name, Register] = field(default_factory=dict)
     visible: Mapping[Name, int] = field(default_factory=dict)
-    progress: Mapping[Shard, int] = field(default_factory=dict)
+    progress: Mapping[TopicPartition, int] = field(default_factory=dict)
 
 
 class Witness:
@@ -40,15 +40,15 @@ class Witness:
     def __init__(self, story: Story, form: Projection) -> None:
         self._story = story
         self._form = form
-        self._changes: dict[Shard, list[tuple[int, Sided]]] = defaultdict(list)
-        self._fences: dict[Shard, list[tuple[int, Fence]]] = defaultdict(list)
+        self._changes: dict[TopicPartition, list[tuple[int, Sided]]] = defaultdict(list)
+        self._range_tombstones: dict[TopicPartition, list[tuple[int, RangeTombstone]]] = defaultdict(list)
         for transaction in story.transactions:
             for entry in transaction.entries:
-                if isinstance(entry.told, Fence):
-                    self._fences[entry.shard].append((entry.offset, entry.told))
+                if isinstance(entry.told, RangeTombstone):
+                    self._range_tombstones[entry.topic_partition].append((entry.offset, entry.told))
                 elif entry.told is not None:
                     told = form.changes([entry.told])
-                    self._changes[entry.shard].extend((entry.offset, change) for change in told)
+                    self._changes[entry.topic_partition].extend((entry.offset, change) for change in told)
         self._last = Held()
         self._ages: dict[Name, int] = {}
         self.looks = 0
@@ -97,28 +97,28 @@ class Witness:
             raise Wrong(f"readers see {_told(held.visible)}, and the registers say {sorted(map(_name, shown))}")
 
     def _require_behind(self, held: Held) -> None:
-        for shard, end in held.progress.items():
-            below = [told for offset, told in self._changes[shard] if offset < end]
+        for topic_partition, end in held.progress.items():
+            below = [told for offset, told in self._changes[topic_partition] if offset < end]
             of_changes = [(told.name, without_images(register_of(told))) for told in below]
-            _require_covered(of_changes, held.registers, f"progress of {shard} at {end} is ahead")
-            for offset, fence in self._fences[shard]:
-                if offset < end and fence.kind is FenceKind.TRUNCATE:
-                    _require_truncated(fence, held.registers)
+            _require_covered(of_changes, held.registers, f"progress of {topic_partition} at {end} is ahead")
+            for offset, range_tombstone in self._range_tombstones[topic_partition]:
+                if offset < end and range_tombstone.kind is TombstoneKind.TRUNCATE:
+                    _require_truncated(range_tombstone, held.registers)
 
 
 def _require_covered(known: Iterable[tuple[Name, Register]], held: Mapping[Name, Register], failure: str) -> None:
     for name, register in known:
-        now = held.get(name, NOTHING)
-        if _orders(join(now, register)) != _orders(now):
+        now = held.get(name, EMPTY_REGISTER)
+        if _orders(merge_registers(now, register)) != _orders(now):
             raise Wrong(f"{failure}: {_name(name)} had {register}, and has {now}")
 
 
-def _require_truncated(fence: Fence, held: Mapping[Name, Register]) -> None:
+def _require_truncated(range_tombstone: RangeTombstone, held: Mapping[Name, Register]) -> None:
     for name, register in held.items():
-        if name.row.table == fence.scope:
+        if name.row.table == range_tombstone.scope:
             change = register.streamed or register.snapshot
             assert change is not None
-            truncated = (name, Register(streamed=fence.change(change.partition)))
+            truncated = (name, Register(streamed=range_tombstone.to_deletion(change.partition)))
             _require_covered([truncated], held, "progress is ahead of a truncate")
 
 

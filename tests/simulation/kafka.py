@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
-from sinks.batch import Shard
+from sinks.batch import TopicPartition
 from tests.simulation.log import Entry
 from tests.simulation.scheduler import Process, Scheduler
 
@@ -22,27 +22,27 @@ class Broker:
     """The topics.
 
     Args:
-        shards: every partition that there is.
+        topic_partitions: every partition that there is.
     """
 
-    shards: Sequence[Shard]
-    logs: dict[Shard, dict[int, Entry]] = field(default_factory=dict)
-    ends: dict[Shard, int] = field(default_factory=dict)
+    topic_partitions: Sequence[TopicPartition]
+    logs: dict[TopicPartition, dict[int, Entry]] = field(default_factory=dict)
+    ends: dict[TopicPartition, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.logs = {shard: {} for shard in self.shards}
-        self.ends = dict.fromkeys(self.shards, 0)
+        self.logs = {topic_partition: {} for topic_partition in self.topic_partitions}
+        self.ends = dict.fromkeys(self.topic_partitions, 0)
 
-    def commit(self, transaction: Iterable[Entry], ends: Iterable[tuple[Shard, int]]) -> None:
+    def commit(self, transaction: Iterable[Entry], ends: Iterable[tuple[TopicPartition, int]]) -> None:
         """Let consumers see a transaction, and the control records that end it."""
         for entry in transaction:
-            self.logs[entry.shard][entry.offset] = entry
+            self.logs[entry.topic_partition][entry.offset] = entry
         self.ends.update(ends)
 
-    def next(self, shard: Shard, offset: int) -> Entry | None:
+    def next(self, topic_partition: TopicPartition, offset: int) -> Entry | None:
         """The first record at or after an offset; None where only control records are left."""
-        log = self.logs[shard]
-        return next((log[place] for place in range(offset, self.ends[shard]) if place in log), None)
+        log = self.logs[topic_partition]
+        return next((log[place] for place in range(offset, self.ends[topic_partition]) if place in log), None)
 
 
 class What(Enum):
@@ -58,8 +58,8 @@ class Member:
     """One consumer of the group, and what it has still to be told."""
 
     process: Process
-    owned: list[Shard] = field(default_factory=list)
-    told: list[tuple[What, list[Shard]]] = field(default_factory=list)
+    owned: list[TopicPartition] = field(default_factory=list)
+    told: list[tuple[What, list[TopicPartition]]] = field(default_factory=list)
     silent_since_s: float | None = None
     is_expelled: bool = False
 
@@ -71,8 +71,8 @@ class Group:
         self.broker = broker
         self._scheduler = scheduler
         self._members: list[Member] = []
-        self._owners: dict[Shard, Member | None] = dict.fromkeys(broker.shards)
-        self._leaving: set[Shard] = set()
+        self._owners: dict[TopicPartition, Member | None] = dict.fromkeys(broker.topic_partitions)
+        self._leaving: set[TopicPartition] = set()
         self.rebalances = 0
 
     def join(self, process: Process) -> Member:
@@ -88,14 +88,14 @@ class Group:
             self._members.remove(member)
             self.released(member, list(member.owned))
 
-    def released(self, member: Member, shards: Iterable[Shard]) -> None:
+    def released(self, member: Member, topic_partitions: Iterable[TopicPartition]) -> None:
         """A member has let go of shards."""
-        for shard in shards:
-            if shard in member.owned:
-                member.owned.remove(shard)
-            if self._owners[shard] is member:
-                self._owners[shard] = None
-                self._leaving.discard(shard)
+        for topic_partition in topic_partitions:
+            if topic_partition in member.owned:
+                member.owned.remove(topic_partition)
+            if self._owners[topic_partition] is member:
+                self._owners[topic_partition] = None
+                self._leaving.discard(topic_partition)
         self._rebalance()
 
     def look(self) -> None:
@@ -121,24 +121,24 @@ class Group:
             return
         self.rebalances += 1
         wanted = self._wanted()
-        for shard, member in wanted.items():
-            owner = self._owners[shard]
+        for topic_partition, member in wanted.items():
+            owner = self._owners[topic_partition]
             if owner is None:
-                self._owners[shard] = member
-                member.owned.append(shard)
-                member.told.append((What.ASSIGNED, [shard]))
-            elif owner is not member and shard not in self._leaving:
-                self._leaving.add(shard)
-                owner.told.append((What.REVOKED, [shard]))
+                self._owners[topic_partition] = member
+                member.owned.append(topic_partition)
+                member.told.append((What.ASSIGNED, [topic_partition]))
+            elif owner is not member and topic_partition not in self._leaving:
+                self._leaving.add(topic_partition)
+                owner.told.append((What.REVOKED, [topic_partition]))
 
-    def _wanted(self) -> dict[Shard, Member]:
+    def _wanted(self) -> dict[TopicPartition, Member]:
         most = -(-len(self._owners) // len(self._members))
-        shares: dict[Member, list[Shard]] = {member: [] for member in self._members}
-        for shard, owner in self._owners.items():
-            if owner is not None and len(shares[owner]) < most and shard not in self._leaving:
-                shares[owner].append(shard)
-        kept = {shard for share in shares.values() for shard in share}
-        for shard in self._owners:
-            if shard not in kept:
-                min(shares.values(), key=len).append(shard)
-        return {shard: member for member, share in shares.items() for shard in share}
+        shares: dict[Member, list[TopicPartition]] = {member: [] for member in self._members}
+        for topic_partition, owner in self._owners.items():
+            if owner is not None and len(shares[owner]) < most and topic_partition not in self._leaving:
+                shares[owner].append(topic_partition)
+        kept = {topic_partition for share in shares.values() for topic_partition in share}
+        for topic_partition in self._owners:
+            if topic_partition not in kept:
+                min(shares.values(), key=len).append(topic_partition)
+        return {topic_partition: member for member, share in shares.items() for topic_partition in share}

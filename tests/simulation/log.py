@@ -17,11 +17,11 @@ from random import Random
 from typing import Any
 
 from connectors.decode.decoder import Decoder
-from connectors.envelope import Format, TableColumns
-from pipeline.definitions import Collection, Contract, Document, Table
-from sinks.batch import Shard
-from sinks.ordering.range_tombstone import Fence, FenceKind
-from sinks.ordering.register import NOWHERE
+from connectors.envelope import SourceTable, ValueEncoding
+from pipeline.definitions import CollectionDefinition, DocumentDefinition, ModelDefinitions, TableDefinition
+from sinks.batch import TopicPartition
+from sinks.ordering.range_tombstone import RangeTombstone, TombstoneKind
+from sinks.ordering.register import NO_PARTITION
 from tests.model_based.batches import COLUMNS, columns
 from tests.model_based.connector import TOPICS_BEFORE, Record, emit
 from tests.model_based.database import Image, Row, Write
@@ -29,11 +29,13 @@ from tests.model_based.scenario import FAULT_BYTES, PROGRAM_BYTES
 from tests.model_based.seeded_choices import Choices
 from tests.model_based.source import PARTITIONS, TABLES, Source
 
-CONTRACT = Contract(
+CONTRACT = ModelDefinitions(
     topic_prefix="cdc",
-    tables={name: Table(source=f"public.{name}", key=("id",), columns=COLUMNS) for name in TABLES},
+    tables={name: TableDefinition(source=f"public.{name}", key=("id",), columns=COLUMNS) for name in TABLES},
     documents={
-        "orders": Document(root="orders", collections={"items": Collection(table="items", parent=("order_id",))})
+        "orders": DocumentDefinition(
+            root="orders", collections={"items": CollectionDefinition(table="items", parent=("order_id",))}
+        )
     },
 )
 SHARDS = [(topic, partition) for topic in CONTRACT.topics for partition in range(PARTITIONS)]
@@ -43,11 +45,11 @@ SHARDS = [(topic, partition) for topic in CONTRACT.topics for partition in range
 class Entry:
     """A record of the log; `told` is the change or the truncate that it is, and None of a tombstone."""
 
-    shard: Shard
+    topic_partition: TopicPartition
     offset: int
     key: bytes | None
     value: bytes | None
-    told: Record | Fence | None
+    told: Record | RangeTombstone | None
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class Transaction:
     """Records that become visible together, and where their partitions end then."""
 
     entries: tuple[Entry, ...]
-    ends: Mapping[Shard, int]
+    ends: Mapping[TopicPartition, int]
 
 
 @dataclass(frozen=True)
@@ -70,13 +72,13 @@ class Story:
     """
 
     transactions: tuple[Transaction, ...]
-    sweeps: tuple[Fence, ...]
+    sweeps: tuple[RangeTombstone, ...]
     repairs: tuple[Record, ...]
     rows: Mapping[Row, Image]
     ages: Mapping[tuple[Row, int], Sequence[int]]
 
     @property
-    def ends(self) -> dict[Shard, int]:
+    def ends(self) -> dict[TopicPartition, int]:
         """Where the partitions end in the end."""
         ends = dict.fromkeys(SHARDS, 0)
         for transaction in self.transactions:
@@ -86,7 +88,9 @@ class Story:
 
 def decoder() -> Decoder:
     """The production decoder of these envelopes."""
-    tables = {topic: TableColumns(f"public.{name}", COLUMNS, Format.JSON) for topic, name in CONTRACT.topics.items()}
+    tables = {
+        topic: SourceTable(f"public.{name}", COLUMNS, ValueEncoding.JSON) for topic, name in CONTRACT.topics.items()
+    }
     return Decoder(tables, schemas=_NO_SCHEMAS)
 
 
@@ -99,18 +103,26 @@ def story(lots: Random) -> Story:
         changes = [record for record in log.records if not record.is_repair]
         if source.streams[-1].epoch == 0 and all(record.offset < TOPICS_BEFORE for record in changes):
             break
-    repairs = tuple(record._replace(partition=NOWHERE) for record in log.records if record.is_repair)
-    truncates = [fence for fence in log.fences if fence.kind is FenceKind.TRUNCATE]
+    repairs = tuple(record._replace(partition=NO_PARTITION) for record in log.records if record.is_repair)
+    truncates = [
+        range_tombstone for range_tombstone in log.range_tombstones if range_tombstone.kind is TombstoneKind.TRUNCATE
+    ]
     telling = _Telling(lots)
     transactions = tuple(telling.transactions(_with_truncates(changes, truncates, lots)))
-    sweeps = tuple(telling.placed(fence) for fence in log.fences if fence.kind is FenceKind.SWEEP)
+    sweeps = tuple(
+        telling.placed(range_tombstone)
+        for range_tombstone in log.range_tombstones
+        if range_tombstone.kind is TombstoneKind.SNAPSHOT_END
+    )
     return Story(transactions, sweeps, repairs, source.database.rows, _ages(source))
 
 
-def _with_truncates(changes: Sequence[Record], truncates: Sequence[Fence], lots: Random) -> list[Record | Fence]:
-    told: list[Record | Fence] = [*changes]
-    for fence in truncates:
-        told.insert(lots.randint(0, len(told)), fence)
+def _with_truncates(
+    changes: Sequence[Record], truncates: Sequence[RangeTombstone], lots: Random
+) -> list[Record | RangeTombstone]:
+    told: list[Record | RangeTombstone] = [*changes]
+    for range_tombstone in truncates:
+        told.insert(lots.randint(0, len(told)), range_tombstone)
     return told
 
 
@@ -128,22 +140,24 @@ class _Telling:
 
     def __init__(self, lots: Random) -> None:
         self._lots = lots
-        self._next: Counter[Shard] = Counter()
-        self._places: defaultdict[Shard, dict[int, int]] = defaultdict(dict)
+        self._next: Counter[TopicPartition] = Counter()
+        self._places: defaultdict[TopicPartition, dict[int, int]] = defaultdict(dict)
 
-    def transactions(self, told: Sequence[Record | Fence]) -> Iterator[Transaction]:
+    def transactions(self, told: Sequence[Record | RangeTombstone]) -> Iterator[Transaction]:
         """Cut what is told into transactions."""
         begin = 0
         while begin < len(told):
             end = begin + self._lots.choice((1, 1, 2, 4, 8))
             entries = [entry for one in told[begin:end] for entry in self._entries(one)]
             # A control record ends each of them, and an aborted transaction may have left more behind.
-            for shard in {entry.shard for entry in entries}:
-                self._next[shard] += self._lots.choice((1, 1, 3))
-            yield Transaction(tuple(entries), {entry.shard: self._next[entry.shard] for entry in entries})
+            for topic_partition in {entry.topic_partition for entry in entries}:
+                self._next[topic_partition] += self._lots.choice((1, 1, 3))
+            yield Transaction(
+                tuple(entries), {entry.topic_partition: self._next[entry.topic_partition] for entry in entries}
+            )
             begin = end
 
-    def placed(self, sweep: Fence) -> Fence:
+    def placed(self, sweep: RangeTombstone) -> RangeTombstone:
         """The sweep, with the places where its snapshot began in the log with control records."""
         topic = CONTRACT.topic(sweep.scope)
         begun = {
@@ -152,24 +166,26 @@ class _Telling:
         }
         return replace(sweep, started_at=begun)
 
-    def _entries(self, told: Record | Fence) -> Iterator[Entry]:
-        if isinstance(told, Fence):
-            shard = (CONTRACT.topic(told.scope), self._lots.randrange(PARTITIONS))
-            yield Entry(shard, self._place(shard), None, _value("t", told.scope, told, None, None), told)
+    def _entries(self, told: Record | RangeTombstone) -> Iterator[Entry]:
+        if isinstance(told, RangeTombstone):
+            topic_partition = (CONTRACT.topic(told.scope), self._lots.randrange(PARTITIONS))
+            yield Entry(
+                topic_partition, self._place(topic_partition), None, _value("t", told.scope, told, None, None), told
+            )
             return
-        shard = (CONTRACT.topic(told.row.table), told.partition)
+        topic_partition = (CONTRACT.topic(told.row.table), told.partition)
         key = json.dumps({"id": told.row.key}).encode()
-        self._places[shard][told.offset] = self._next[shard]
-        placed = told._replace(offset=self._place(shard))
+        self._places[topic_partition][told.offset] = self._next[topic_partition]
+        placed = told._replace(offset=self._place(topic_partition))
         op, snapshot = _kind(told)
         value = _value(op, told.row.table, told, told.before, told.after, snapshot)
-        yield Entry(shard, placed.offset, key, value, placed)
+        yield Entry(topic_partition, placed.offset, key, value, placed)
         if op == "d":
-            yield Entry(shard, self._place(shard), key, None, None)
+            yield Entry(topic_partition, self._place(topic_partition), key, None, None)
 
-    def _place(self, shard: Shard) -> int:
-        offset = self._next[shard]
-        self._next[shard] += 1
+    def _place(self, topic_partition: TopicPartition) -> int:
+        offset = self._next[topic_partition]
+        self._next[topic_partition] += 1
         return offset
 
 
@@ -184,9 +200,14 @@ def _kind(record: Record) -> tuple[str, str]:
 
 
 def _value(
-    op: str, table: str, told: Record | Fence, before: Image | None, after: Image | None, snapshot: str = "false"
+    op: str,
+    table: str,
+    told: Record | RangeTombstone,
+    before: Image | None,
+    after: Image | None,
+    snapshot: str = "false",
 ) -> bytes:
-    if isinstance(told, Fence):
+    if isinstance(told, RangeTombstone):
         last_commit: int | None = told.commit_lsn
         images: dict[str, Any] = {"before": None, "after": None}
     else:

@@ -10,15 +10,15 @@ from unittest.mock import patch
 from redis.exceptions import ConnectionError
 
 from pipeline.ingest.worker import Worker
-from sinks.batch import Batch, Progress, Span
+from sinks.batch import Batch, OffsetRange, Progress
 from sinks.duckdb.sink import DuckdbSink
 from sinks.duckdb.tables import TableStatements
-from sinks.elasticsearch.bulk import Write
-from sinks.elasticsearch.document_index import GenerationIndex
-from sinks.elasticsearch.mapping import OURS
-from sinks.elasticsearch.versioned_index import Index, Revise
-from sinks.redis.connection import Link
-from sinks.redis.generation import Generation
+from sinks.elasticsearch.bulk import BulkWrite
+from sinks.elasticsearch.document_index import DocumentIndex
+from sinks.elasticsearch.mapping import METADATA_FIELD
+from sinks.elasticsearch.versioned_index import Update, VersionedIndex
+from sinks.redis.connection import Session
+from sinks.redis.generation import RedisGeneration
 from sinks.redis.store import RedisSink
 
 
@@ -31,34 +31,34 @@ class Broken(NamedTuple):
 
 
 def _conflict_is_done() -> AbstractContextManager[Any]:
-    attempt = Index._attempt
+    attempt = VersionedIndex._attempt
 
-    def once(index: Index, *arguments: Any) -> list[str]:
+    def once(index: VersionedIndex, *arguments: Any) -> list[str]:
         attempt(index, *arguments)
         return []
 
-    return patch.object(Index, "_attempt", once)
+    return patch.object(VersionedIndex, "_attempt", once)
 
 
 def _writes_replace_anything() -> AbstractContextManager[Any]:
-    return patch.object(Write, "_action", lambda write: b'{"index":{"_id":"%b"}}\n' % write.id.encode())
+    return patch.object(BulkWrite, "_action", lambda write: b'{"index":{"_id":"%b"}}\n' % write.id.encode())
 
 
 def _progress_first_in_elasticsearch() -> AbstractContextManager[Any]:
-    write = GenerationIndex.write
+    write = DocumentIndex.write
 
-    def progress_first(index: GenerationIndex, batch: Batch) -> None:
+    def progress_first(index: DocumentIndex, batch: Batch) -> None:
         index._begin(batch.span)
         index._advance(batch.span)
         write(index, batch)
 
-    return patch.object(GenerationIndex, "write", progress_first)
+    return patch.object(DocumentIndex, "write", progress_first)
 
 
 def _progress_first_in_redis() -> AbstractContextManager[Any]:
     merge = RedisSink._merge
 
-    def progress_first(sink: RedisSink, generation: Generation, batch: Batch) -> None:
+    def progress_first(sink: RedisSink, generation: RedisGeneration, batch: Batch) -> None:
         generation.move_progress(batch.span)
         merge(sink, generation, batch)
 
@@ -70,52 +70,52 @@ def _progress_first_in_duckdb() -> AbstractContextManager[Any]:
 
     def progress_first(sink: DuckdbSink, batch: Batch) -> None:
         write(sink, Batch(span=batch.span))
-        write(sink, Batch(batch.mutations, batch.fences, Span({}, {})))
+        write(sink, Batch(batch.mutations, batch.range_tombstones, OffsetRange({}, {})))
 
     return patch.object(DuckdbSink, "write", progress_first)
 
 
 def _any_span_is_taken() -> AbstractContextManager[Any]:
-    return patch.object(Progress, "require", lambda *_: None)
+    return patch.object(Progress, "require_contiguous", lambda *_: None)
 
 
 def _nobody_looks_back() -> AbstractContextManager[Any]:
-    return patch.object(Worker, "_look_back", lambda *_: None)
+    return patch.object(Worker, "_check_progress", lambda *_: None)
 
 
 def _memory_is_trusted() -> AbstractContextManager[Any]:
-    def writes(index: Index, ids: Sequence[str], revise: Revise, _: object) -> Iterator[Write]:
+    def writes(index: VersionedIndex, ids: Sequence[str], revise: Update, _: object) -> Iterator[BulkWrite]:
         for id_ in ids:
             stored = index._memory.get(id_) or index.load([id_]).get(id_)
             source = revise(id_, stored.source if stored else None)
             if source is not None:
-                yield Write(id_, source, stored)
+                yield BulkWrite(id_, source, stored)
 
-    return patch.object(Index, "_writes", writes)
+    return patch.object(VersionedIndex, "_writes", writes)
 
 
 def _hidden_documents_are_deleted() -> AbstractContextManager[Any]:
-    line = Write.line
+    line = BulkWrite.to_ndjson
 
-    def delete(write: Write) -> bytes:
-        if b'"%b":{"kind":"hidden"' % OURS.encode() in write.source:
+    def delete(write: BulkWrite) -> bytes:
+        if b'"%b":{"kind":"hidden"' % METADATA_FIELD.encode() in write.source:
             return b'{"delete":{"_id":"%b"}}\n' % write.id.encode()
         return line(write)
 
-    return patch.object(Write, "line", delete)
+    return patch.object(BulkWrite, "to_ndjson", delete)
 
 
 def _connections_are_renewed() -> AbstractContextManager[Any]:
-    ask = Link._ask
+    ask = Session._ask
 
-    def again(link: Link, command: list[bytes | memoryview]) -> Any:
+    def again(link: Session, command: list[bytes | memoryview]) -> Any:
         try:
             return ask(link, command)
         except ConnectionError:
             link._connection.connect()  # type: ignore[no-untyped-call]
             return ask(link, command)
 
-    return patch.object(Link, "_ask", again)
+    return patch.object(Session, "_ask", again)
 
 
 def _first_version_wins() -> AbstractContextManager[Any]:

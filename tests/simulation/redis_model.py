@@ -9,9 +9,9 @@ from unittest.mock import patch
 
 from redis.connection import Connection
 
-from sinks.batch import Shard
+from sinks.batch import TopicPartition
 from sinks.ordering.register import Change, Register
-from sinks.ordering.version_text import decode
+from sinks.ordering.version_text import decode_version
 from sinks.redis.generation import PROGRESS
 from sinks.redis.store import RedisStore
 from sinks.sink import Store
@@ -48,7 +48,7 @@ class RedisSide(Documents):
 
     def held(self) -> Held:
         registers, visible = {}, {}
-        progress: dict[Shard, int] = {}
+        progress: dict[TopicPartition, int] = {}
         for name, value in self.server.live.items():
             key = name.decode()
             if isinstance(value, dict) and key.endswith("}:r"):
@@ -57,7 +57,7 @@ class RedisSide(Documents):
             elif isinstance(value, bytes) and key.startswith(f"{SHAPE.name}:"):
                 visible.update(visible_in(json.loads(value)))
             elif isinstance(value, dict) and key == PROGRESS:
-                progress = {_shard(shard.decode()): int(offset) for shard, offset in value.items()}
+                progress = {_shard(topic_partition.decode()): int(offset) for topic_partition, offset in value.items()}
         return Held(registers, visible, progress)
 
     def begun(self) -> None:
@@ -141,9 +141,9 @@ def _register(text: bytes) -> Register:
 
 
 def _change(text: str) -> Change:
-    return decode(text, None)
+    return decode_version(text, None)
 
 
-def _shard(field: str) -> Shard:
+def _shard(field: str) -> TopicPartition:
     topic, _, partition = field.rpartition("/")
     return topic, int(partition)

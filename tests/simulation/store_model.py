@@ -8,7 +8,7 @@ from typing import Protocol
 
 from pipeline.ingest.projection import Projection
 from sinks.batch import Batch
-from sinks.ordering.range_tombstone import Fence
+from sinks.ordering.range_tombstone import RangeTombstone
 from sinks.shape import Shape
 from sinks.sink import Store
 from tests.model_based import projection as histories
@@ -73,7 +73,7 @@ class Side(Protocol):
     def heal(self) -> None:
         """Whatever had befallen it is over."""
 
-    def sweep(self, fence: Fence) -> Fence:
+    def sweep(self, range_tombstone: RangeTombstone) -> RangeTombstone:
         """A table's fence, as this form of read model calls its scope."""
 
     def repair(self, record: Record) -> Batch:

@@ -8,7 +8,7 @@ from unittest.mock import patch
 
 import pytest
 
-from sinks.redis.errors import RedisUnfit
+from sinks.redis.errors import UnsupportedServer
 from tests.simulation.mutants import BROKEN, Broken
 from tests.simulation.redis_model import RedisSide
 from tests.simulation.simulation import SIDES, Failed, simulate
@@ -52,10 +52,10 @@ class Evicting(RedisSide):
 
 
 def test_a_redis_that_evicts_keys_is_not_written() -> None:
-    with patch.dict(SIDES, redis=Evicting), pytest.raises(Failed, match=RedisUnfit.__name__):
+    with patch.dict(SIDES, redis=Evicting), pytest.raises(Failed, match=UnsupportedServer.__name__):
         simulate("redis", SEEDS[0])
 
 
 def test_a_redis_that_evicts_keys_would_lose_versions() -> None:
-    with patch.dict(SIDES, redis=Evicting), patch("sinks.redis.store.check", lambda _: []):
+    with patch.dict(SIDES, redis=Evicting), patch("sinks.redis.store.check_server", lambda _: []):
         assert "a register went back" in str(first_failure("redis"))

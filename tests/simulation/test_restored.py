@@ -6,10 +6,10 @@ from unittest.mock import patch
 
 import pytest
 
-from sinks.batch import Batch, Span
-from sinks.elasticsearch.document_index import GenerationIndex
-from sinks.errors import ProgressLost
-from sinks.generation import Record
+from sinks.batch import Batch, OffsetRange
+from sinks.elasticsearch.document_index import DocumentIndex
+from sinks.errors import OffsetGap
+from sinks.generation import GenerationMetadata
 from tests.simulation.elasticsearch_model import ElasticsearchSide
 from tests.simulation.log import SHARDS
 from tests.simulation.store_model import GENERATION
@@ -21,13 +21,13 @@ SHARD = SHARDS[0]
 def test_progress_does_not_move_over_what_a_cluster_lost_in_the_middle_of_a_batch() -> None:
     side = ElasticsearchSide(World(0, ElasticsearchSide))
     with side.installed(), side.opened() as store:
-        store.create(GENERATION, Record())
+        store.create(GENERATION, GenerationMetadata())
         sink = store.sink(GENERATION)
-        sink.write(Batch(span=Span({}, {SHARD: 2})))
+        sink.write(Batch(span=OffsetRange({}, {SHARD: 2})))
         copy = side.cluster.copied()
-        sink.write(Batch(span=Span({SHARD: 2}, {SHARD: 4})))
-        goes_back = patch.object(GenerationIndex, "_merge_all", lambda *_: side.cluster.restart(copy))
-        with goes_back, pytest.raises(ProgressLost) as lost:
-            sink.write(Batch(span=Span({SHARD: 4}, {SHARD: 6})))
+        sink.write(Batch(span=OffsetRange({SHARD: 2}, {SHARD: 4})))
+        goes_back = patch.object(DocumentIndex, "_merge_all", lambda *_: side.cluster.restart(copy))
+        with goes_back, pytest.raises(OffsetGap) as lost:
+            sink.write(Batch(span=OffsetRange({SHARD: 4}, {SHARD: 6})))
         assert lost.value.stored == {SHARD: 2}
-        assert sink.progress().of(SHARD) == 2
+        assert sink.progress().next_offset(SHARD) == 2

@@ -9,11 +9,11 @@ from typing import Protocol
 from unittest.mock import patch
 
 from connectors.kafka import KafkaSettings
-from pipeline.ingest.accumulator import Gathered
-from pipeline.ingest.retry import GivenUp, Patience, Verdict, verdict
-from pipeline.ingest.source import Source
+from pipeline.ingest.accumulator import BatchAccumulator
+from pipeline.ingest.retry import RecoveryAction, Retrier, StopRequested, action_for
+from pipeline.ingest.source import KafkaSource
 from pipeline.ingest.worker import Worker
-from pipeline.worker_settings import BatchSettings, GatherSettings
+from pipeline.worker_settings import AccumulatorSettings, BatchSettings
 from sinks.batch import Batch
 from sinks.sink import Store
 from tests.simulation.consumer import Consumer
@@ -91,12 +91,12 @@ class Place:
                     Thread(self.employer.scheduler, partial(self._run_errands, store, until)).start()
                 self._worker(store, until).run(until)
         except Exception as error:  # noqa: BLE001 - the policy says what follows
-            if verdict(error) is Verdict.STOP:
+            if action_for(error) is RecoveryAction.STOP:
                 self.employer.fail(error)
             process.is_alive = False
             self.employer.side.killed()
 
-    def _worker(self, store: Store, until: Event) -> Worker:
+    def _worker(self, store: Store, stop: Event) -> Worker:
         lots, side, scheduler = self.employer.lots, self.employer.side, self.employer.scheduler
         settings = BatchSettings(
             max_records=lots.choice((1, 2, 5, 100)), drain_timeout_s=lots.choice((0.5, 20.0)), session_timeout_s=10.0
@@ -104,27 +104,29 @@ class Place:
         weather = self.employer.weather
         consumer = partial(Consumer, self.employer.group, scheduler, lots, lambda: not weather.is_stormy)
         with patch("pipeline.ingest.source.Consumer", consumer):
-            source = Source(KafkaSettings(bootstrap_servers="kafka:9092"), "group", list(CONTRACT.topics), settings)
+            source = KafkaSource(
+                KafkaSettings(bootstrap_servers="kafka:9092"), "group", list(CONTRACT.topics), settings
+            )
         max_bytes, max_wait_s, few = lots.choice((0, 2_000)), lots.choice((0.5, None)), lots.choice((1, 1_000))
-        gathering = GatherSettings(
+        gathering = AccumulatorSettings(
             max_bytes=max_bytes,
             max_wait_s=max_wait_s,
             max_wait_far_behind_s=5.0,
             few_records=few,
             many_records=max(few, 20),
         )
-        gathered = Gathered(gathering, side.shapes)
-        sink = Patience(until)("find the generation", lambda: store.sink(GENERATION))
-        return Worker(source, decoder(), side.projection, sink, CONTRACT.topics, gathered)
+        accumulator = BatchAccumulator(gathering, side.shapes)
+        sink = Retrier(stop)("find the generation", lambda: store.sink(GENERATION))
+        return Worker(source, decoder(), side.projection, sink, CONTRACT.topics, accumulator)
 
-    def _run_errands(self, store: Store, until: Event) -> None:
-        scheduler, patience = self.employer.scheduler, Patience(until)
-        while not until.wait(ERRANDS_EVERY_S):
+    def _run_errands(self, store: Store, stop: Event) -> None:
+        scheduler, patience = self.employer.scheduler, Retrier(stop)
+        while not stop.wait(ERRANDS_EVERY_S):
             for errand in self.employer.errands:
                 if not errand.is_done and scheduler.now_s >= errand.due_s:
                     self._run_errand(errand, store, patience)
 
-    def _run_errand(self, errand: Errand, store: Store, patience: Patience) -> None:
+    def _run_errand(self, errand: Errand, store: Store, patience: Retrier) -> None:
         try:
             sink = patience("find the generation", lambda: store.sink(GENERATION))
             restored = self.employer.restored
@@ -132,5 +134,5 @@ class Place:
             # What was written before the store went back has to be written again.
             errand.is_done = restored == self.employer.restored
         except Exception as error:  # noqa: BLE001 - the policy says what follows
-            if verdict(error) is Verdict.STOP and not isinstance(error, GivenUp):
+            if action_for(error) is RecoveryAction.STOP and not isinstance(error, StopRequested):
                 self.employer.fail(error)

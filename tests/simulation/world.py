@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import structlog
 
 from sinks.batch import Batch
-from sinks.generation import Record
+from sinks.generation import GenerationMetadata
 from tests.simulation.fault_state import Weather
 from tests.simulation.invariant_checker import Witness, Wrong
 from tests.simulation.kafka import Broker, Group
@@ -123,7 +123,7 @@ class World:
 
     def _begin(self) -> None:
         with self.side.opened() as store:
-            store.create(GENERATION, Record())
+            store.create(GENERATION, GenerationMetadata())
             store.sink(GENERATION).cutover()
         self.side.begun()
         self.weather.is_stormy = True
@@ -185,12 +185,14 @@ class World:
 
     def _lag(self) -> dict[Any, tuple[int, int]]:
         progress = self.side.held().progress
-        lag = {shard: (progress.get(shard, 0), end) for shard, end in self.story.ends.items()}
-        return {shard: (reached, end) for shard, (reached, end) in lag.items() if reached < end}
+        lag = {
+            topic_partition: (progress.get(topic_partition, 0), end) for topic_partition, end in self.story.ends.items()
+        }
+        return {topic_partition: (reached, end) for topic_partition, (reached, end) in lag.items() if reached < end}
 
     def _sweeps(self) -> Iterator[Errand]:
-        for fence in self.story.sweeps:
-            yield Errand(Batch(fences=(self.side.sweep(fence),)), self._moment())
+        for range_tombstone in self.story.sweeps:
+            yield Errand(Batch(range_tombstones=(self.side.sweep(range_tombstone),)), self._moment())
 
     def _repairs(self) -> Iterator[Errand]:
         for record in self.story.repairs:

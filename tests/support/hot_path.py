@@ -17,13 +17,13 @@ from confluent_kafka import Message
 from bench.envelopes import Envelopes, recorded
 from bench.history import History, history
 from connectors.decode.decoder import Decoder
-from connectors.envelope import TableColumns
+from connectors.envelope import SourceTable
 from pipeline.config import Settings, load
-from pipeline.ingest.buffer import Handover, RawBatch
+from pipeline.ingest.buffer import PolledBatch, RecordBuffer
 from pipeline.ingest.projection import Projection
-from pipeline.ingest.source import Source
+from pipeline.ingest.source import KafkaSource
 from pipeline.ingest.worker import Worker
-from sinks.batch import Progress, Shard
+from sinks.batch import Progress, TopicPartition
 from sinks.sink import Sink
 from tests.support.checkout import CHECKOUT
 
@@ -61,17 +61,23 @@ def told(count: int) -> History:
 @cache
 def messages(count: int) -> list[Message]:
     """The records of that history, as a consumer polls them."""
-    topics = {table: topic for topic, table in settings().contract.topics.items()}
-    next_offset: Counter[Shard] = Counter()
+    topics = {table: topic for topic, table in settings().definitions.topics.items()}
+    next_offset: Counter[TopicPartition] = Counter()
     polled = []
     for change in told(count).changes:
-        shard = (topics[change.table], int(change.key[6:-1]) % PARTITIONS)
+        topic_partition = (topics[change.table], int(change.key[6:-1]) % PARTITIONS)
         value = envelopes()[change.table].value(change, SCHEMA_IDS[change.table])
         for one in (value, None) if change.after is None else (value,):
             polled.append(
-                Message(topic=shard[0], partition=shard[1], offset=next_offset[shard], key=change.key, value=one)
+                Message(
+                    topic=topic_partition[0],
+                    partition=topic_partition[1],
+                    offset=next_offset[topic_partition],
+                    key=change.key,
+                    value=one,
+                )
             )
-            next_offset[shard] += 1
+            next_offset[topic_partition] += 1
     return polled
 
 
@@ -89,34 +95,34 @@ class PolledBefore:
     def __init__(self, polled: list[Message]) -> None:
         self._polled = polled
 
-    def batches(self, _until: threading.Event, after: Callable[[], Progress]) -> Iterator[RawBatch]:
+    def batches(self, _until: threading.Event, after: Callable[[], Progress]) -> Iterator[PolledBatch]:
         progress = after()
-        handover = Handover(max_records=len(self._polled))
-        for topic in settings().contract.topics:
+        buffer = RecordBuffer(max_records=len(self._polled))
+        for topic in settings().definitions.topics:
             for partition in range(PARTITIONS):
-                handover.begin((topic, partition), progress.of((topic, partition)))
-        handover.add(self._polled, {})
-        yield handover.take(0, threading.Event())
+                buffer.started((topic, partition), progress.next_offset((topic, partition)))
+        buffer.add(self._polled, {})
+        yield buffer.take(0, threading.Event())
 
-    def commit(self, batch: RawBatch) -> None:
+    def commit(self, batch: PolledBatch) -> None:
         pass
 
     def lag(self) -> int:
         return 0
 
-    def positions(self) -> dict[Shard, int]:
+    def positions(self) -> dict[TopicPartition, int]:
         return {}
 
 
 def carry(count: int, sink: Sink, projection: Projection) -> None:
     """Let a worker carry so many records into a sink, in one batch."""
-    contract = settings().contract
+    definitions = settings().definitions
     tables = {
-        topic: TableColumns(contract.tables[name].source, contract.tables[name].columns)
-        for topic, name in contract.topics.items()
+        topic: SourceTable(definitions.tables[name].source, definitions.tables[name].columns)
+        for topic, name in definitions.topics.items()
     }
-    source = cast("Source", PolledBefore(messages(count)))
-    Worker(source, Decoder(tables, KnownSchemas()), projection, sink, contract.topics).run(threading.Event())
+    source = cast("KafkaSource", PolledBefore(messages(count)))
+    Worker(source, Decoder(tables, KnownSchemas()), projection, sink, definitions.topics).run(threading.Event())
 
 
 def calls(function: Callable[[], object]) -> Counter[str]:

@@ -13,19 +13,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from connectors.decode.decoder import Decoder
-from connectors.envelope import TableColumns
-from connectors.records import Records
-from pipeline.definitions import Contract, Document, Table
+from connectors.envelope import SourceTable
+from connectors.records import RecordBatch
+from pipeline.definitions import DocumentDefinition, ModelDefinitions, TableDefinition
 from stack.endpoints import Endpoints
 from tests.golden.recorder import PREFIX, ROLE, Recorder
 from tests.values.extremes import COLUMNS, SCHEMA, TABLE, rows
 
 TOPIC = f"{PREFIX}.{TABLE}"
 
-CONTRACT = Contract(
+CONTRACT = ModelDefinitions(
     topic_prefix=PREFIX,
-    tables={"extremes": Table(source=TABLE, key=("id",), columns=COLUMNS)},
-    documents={"extremes": Document(root="extremes")},
+    tables={"extremes": TableDefinition(source=TABLE, key=("id",), columns=COLUMNS)},
+    documents={"extremes": DocumentDefinition(root="extremes")},
 )
 
 
@@ -63,8 +63,10 @@ def logged(endpoints: Endpoints) -> Iterator[Logged]:
             records = recorder.read(TOPIC, 2 * count)
         values = [record.value for record in records]
         number = len(values)
-        decoder = Decoder({TOPIC: TableColumns(TABLE, COLUMNS)}, _Schemas(recorder.schemas(values)))
-        decoded = decoder.decode(Records(TOPIC, np.zeros(number, np.int32), np.arange(number), [None] * number, values))
+        decoder = Decoder({TOPIC: SourceTable(TABLE, COLUMNS)}, _Schemas(recorder.schemas(values)))
+        decoded = decoder.decode(
+            RecordBatch(TOPIC, np.zeros(number, np.int32), np.arange(number), [None] * number, values)
+        )
         assert decoded.rejected == []
         envelopes = pa.concat_tables(decoded.envelopes)
         envelopes = envelopes.take(pc.sort_indices(pc.struct_field(envelopes["after"], "id")))

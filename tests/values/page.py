@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.verify.json_value import parsed, written
+from pipeline.verify.json_value import format_json, parsed
 from tests.support.checkout import CHECKOUT
 from tests.values.extremes import COLUMNS
 
@@ -41,7 +41,7 @@ def _shown(row: Mapping[str, Any], name: str) -> str:
 
 
 def _text(value: Any) -> str:
-    return written(value)
+    return format_json(value)
 
 
 def _cell(text: str) -> str:

@@ -14,23 +14,23 @@ import duckdb
 import pyarrow as pa
 
 from pipeline.config import Settings
-from pipeline.epochs.offset_sink import in_log, sink_of
-from pipeline.query.query import ReadersNotServed
+from pipeline.epochs.offset_sink import open_sink, to_log_offsets
+from pipeline.query.query import QuackNotServed
 from pipeline.read_models import open_duckdb
-from pipeline.verify.comparison_set import Subject, tables
+from pipeline.verify.comparison_set import ComparisonSet, tables
 from pipeline.verify.readers.duckdb_text import json_text, key_text
-from sinks.batch import Shard
+from sinks.batch import TopicPartition
 from sinks.duckdb.errors import unavailable
-from sinks.duckdb.remote.client import DuckdbElsewhere
+from sinks.duckdb.remote.client import RemoteDuckdbStore
 from sinks.duckdb.serving import load_extensions
-from sinks.duckdb.sql_text import literal, quote
-from sinks.duckdb.store import WriterElsewhere, catalog
+from sinks.duckdb.sql_text import quote_identifier, quote_literal
+from sinks.duckdb.store import WriterLockHeld, catalog_name
 from sinks.errors import GenerationMissing
 from sinks.sink import Sink, Store
 
 PAGE_ROWS = 100_000
 MAX_KEYS_BYTES = 50_000
-"""Length of the keys in one query; the rest of `Bounds.max_query_bytes` is for the names of the columns."""
+"""Length of the keys in one query; the rest of `ReaderLimits.max_query_bytes` is for the names of the columns."""
 
 QUIET = "SET enable_progress_bar = false"
 """DuckDB would draw a bar on standard output when a query takes long."""
@@ -39,7 +39,7 @@ Ask = Callable[[str], duckdb.DuckDBPyConnection]
 
 
 @dataclass(frozen=True)
-class DuckdbShown:
+class DuckdbReader:
     """The live tables, or those of a generation.
 
     Args:
@@ -48,28 +48,28 @@ class DuckdbShown:
         ask: runs a SELECT where the tables are.
     """
 
-    subjects: tuple[Subject, ...]
+    subjects: tuple[ComparisonSet, ...]
     store: Store
     generation: int | None
     ask: Ask
 
     def sink(self) -> Sink:
-        return sink_of(self.store, _number(self.store, self.generation))
+        return open_sink(self.store, _number(self.store, self.generation))
 
-    def progress(self) -> Mapping[Shard, int]:
+    def progress(self) -> Mapping[TopicPartition, int]:
         number = _number(self.store, self.generation)
-        books = f"{catalog(number)}.readmodels.progress"
+        books = f"{catalog_name(number)}.readmodels.progress"
         rows = self.ask(f"SELECT topic, partition, next_offset FROM {books}").fetchall()  # noqa: S608 - our own name
-        return in_log(self.store, number, {(topic, partition): offset for topic, partition, offset in rows})
+        return to_log_offsets(self.store, number, {(topic, partition): offset for topic, partition, offset in rows})
 
-    def pages(self, subject: Subject) -> Iterator[pa.Table]:
+    def scan(self, subject: ComparisonSet) -> Iterator[pa.Table]:
         # Digested where it is read: its texts would only be carried to be digested here.
         query = f"SELECT key, md5(text) AS digest FROM ({self._select(subject)})"  # noqa: S608 - a query of our own
         reader = self.ask(query).to_arrow_reader(PAGE_ROWS)
         for batch in reader:
             yield pa.Table.from_batches([batch])
 
-    def some(self, subject: Subject, keys: Sequence[str]) -> dict[str, str]:
+    def lookup(self, subject: ComparisonSet, keys: Sequence[str]) -> dict[str, str]:
         found: defaultdict[str, list[str]] = defaultdict(list)
         for wanted in _listed(keys):
             rows = self.ask(f"{self._select(subject)} WHERE {key_text(subject.root)} IN ({wanted})").fetchall()
@@ -78,12 +78,12 @@ class DuckdbShown:
         # A table has no primary key here: a row that is there twice is the text of both, which is that of no row.
         return {key: "\n".join(texts) for key, texts in found.items()}
 
-    def rejected(self, subject: Subject, keys: Sequence[str]) -> Mapping[str, str]:  # noqa: ARG002
+    def rejected(self, subject: ComparisonSet, keys: Sequence[str]) -> Mapping[str, str]:  # noqa: ARG002
         return {}
 
-    def _select(self, subject: Subject) -> str:
-        table = quote(subject.name)
-        name = table if self.generation is None else f"{catalog(self.generation)}.main.{table}"
+    def _select(self, subject: ComparisonSet) -> str:
+        table = quote_identifier(subject.name)
+        name = table if self.generation is None else f"{catalog_name(self.generation)}.main.{table}"
         key, text = key_text(subject.root), json_text(subject.root)
         return f"SELECT {key} AS key, {text} AS text FROM {name}"  # noqa: S608 - names are quoted
 
@@ -92,7 +92,7 @@ def _listed(keys: Sequence[str]) -> Iterator[str]:
     """Lists of keys for queries whose text a worker takes, see `sinks.duckdb.reader_limits`."""
     some: list[str] = []
     length = 0
-    for one in map(literal, keys):
+    for one in map(quote_literal, keys):
         length += len(one.encode())
         if some and length > MAX_KEYS_BYTES:
             yield ", ".join(some)
@@ -103,26 +103,26 @@ def _listed(keys: Sequence[str]) -> Iterator[str]:
 
 
 @contextmanager
-def duckdb_shown(settings: Settings, generation: int | None = None) -> Iterator[DuckdbShown]:
+def open_duckdb_reader(settings: Settings, generation: int | None = None) -> Iterator[DuckdbReader]:
     """Open the analytics store as its readers do; where a generation is given, its own tables.
 
     Raises:
         GenerationMissing: there is no such generation, or none is live.
-        ReadersNotServed: a worker holds it and serves nobody.
+        QuackNotServed: a worker holds it and serves nobody.
     """
-    subjects = tables(settings.contract)
+    subjects = tables(settings.definitions)
     with closing(open_duckdb(settings)) as store:
         number = _number(store, generation)
         try:
             store.open()
-        except WriterElsewhere:
+        except WriterLockHeld:
             with _through_worker(settings) as ask:
-                yield DuckdbShown(subjects, DuckdbElsewhere(settings.duckdb.directory), generation, ask)
+                yield DuckdbReader(subjects, RemoteDuckdbStore(settings.duckdb.directory), generation, ask)
         else:
             store.attach(number)
             with store.instance().cursor() as connection:
                 connection.execute(QUIET)
-                yield DuckdbShown(subjects, store, generation, _translated(connection.execute))
+                yield DuckdbReader(subjects, store, generation, _translated(connection.execute))
 
 
 def _number(store: Store, generation: int | None) -> int:
@@ -138,7 +138,7 @@ def _number(store: Store, generation: int | None) -> int:
 def _through_worker(settings: Settings) -> Iterator[Ask]:
     address, token = settings.duckdb.serve, settings.duckdb.token
     if not address:
-        raise ReadersNotServed("a worker holds DuckDB and serves no readers")
+        raise QuackNotServed("a worker holds DuckDB and serves no readers")
     with duckdb.connect() as connection:
         load_extensions(connection)
         connection.execute(QUIET)
@@ -152,7 +152,7 @@ def _translated(ask: Ask) -> Ask:
         try:
             return ask(query)
         except duckdb.IOException as error:
-            raise ReadersNotServed("nobody answers for DuckDB") from error
+            raise QuackNotServed("nobody answers for DuckDB") from error
         except duckdb.Error as error:
             raise unavailable("duckdb", error) from error
 

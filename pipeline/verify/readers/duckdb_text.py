@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 
-from pipeline.definitions import Table
+from pipeline.definitions import TableDefinition
 from pipeline.ingest.key_text import key_type
-from sinks.duckdb.sql_text import quote
+from sinks.duckdb.sql_text import quote_identifier
 from sinks.duckdb.types import duckdb_type
 
 _STRING = "to_json({c}::VARCHAR)::VARCHAR"
@@ -37,18 +37,18 @@ _TEMPLATES = {
 }
 
 
-def json_text(table: Table) -> str:
+def json_text(table: TableDefinition) -> str:
     """An expression for a row as a JSON object, column by column."""
     pieces: list[str] = []
     for name, text in table.columns.items():
         label = f"{',' if pieces else '{'}{json.dumps(name, ensure_ascii=False)}:".replace("'", "''")
-        pieces.append(f"'{label}', coalesce({_value(quote(name), duckdb_type(text))}, 'null')")
+        pieces.append(f"'{label}', coalesce({_value(quote_identifier(name), duckdb_type(text))}, 'null')")
     return f"concat({', '.join(pieces)}, '}}')"
 
 
-def key_text(table: Table) -> str:
+def key_text(table: TableDefinition) -> str:
     """An expression for a row's key: its columns' text, joined by `:` where there are several."""
-    texts = [key_type(table.columns[name]).duckdb.replace("{c}", quote(name)) for name in table.key]
+    texts = [key_type(table.columns[name]).duckdb.replace("{c}", quote_identifier(name)) for name in table.key]
     if len(texts) == 1:
         return texts[0]
     return " || ':' || ".join(rf"replace(replace({text}, '\', '\\'), ':', '\:')" for text in texts)

@@ -14,35 +14,35 @@ import msgspec
 import pyarrow as pa
 
 from pipeline.config import Settings
-from pipeline.epochs.offset_sink import sink_of
+from pipeline.epochs.offset_sink import open_sink
 from pipeline.ingest.key_text import UnfitKey
-from pipeline.verify.comparison_set import Subject, documents
+from pipeline.verify.comparison_set import ComparisonSet, documents
 from pipeline.verify.json_value import Malformed, parsed
 from pipeline.verify.readers.reader import page
 from pipeline.verify.readers.row_key import key_of_shown
-from sinks.batch import Shard
-from sinks.elasticsearch.client import Cluster
-from sinks.elasticsearch.codec import REJECTED, RESERVED, VISIBLE, id_of, refused_of
-from sinks.elasticsearch.mapping import OURS
-from sinks.elasticsearch.scan import REJECTION, Hit, by_id, of_kind, scan
+from sinks.batch import TopicPartition
+from sinks.elasticsearch.client import EsClient
+from sinks.elasticsearch.codec import REJECTED, RESERVED, VISIBLE, document_id, refused_document
+from sinks.elasticsearch.mapping import METADATA_FIELD
+from sinks.elasticsearch.scan import REJECTION, Hit, by_id, kind_query, scan
 from sinks.elasticsearch.store import ElasticsearchStore, connect, index_name
 from sinks.errors import GenerationMissing
 from sinks.sink import Sink
 
-_KEPT = f',"{OURS}":{{"kind":"{VISIBLE}"'.encode()
+_KEPT = f',"{METADATA_FIELD}":{{"kind":"{VISIBLE}"'.encode()
 """How what the sink keeps beside a document begins; it is the last of its fields."""
 
 
 @dataclass(frozen=True)
-class ElasticsearchShown:
+class ElasticsearchReader:
     """The documents behind the aliases, or in the indices of a generation.
 
     Args:
         generation: None for the live one.
     """
 
-    subjects: tuple[Subject, ...]
-    cluster: Cluster
+    subjects: tuple[ComparisonSet, ...]
+    cluster: EsClient
     store: ElasticsearchStore
     generation: int | None
 
@@ -50,45 +50,45 @@ class ElasticsearchShown:
         generation = self.store.live() if self.generation is None else self.generation
         if generation is None:
             raise GenerationMissing("no generation of elasticsearch is live")
-        return sink_of(self.store, generation)
+        return open_sink(self.store, generation)
 
-    def progress(self) -> Mapping[Shard, int]:
+    def progress(self) -> Mapping[TopicPartition, int]:
         return self.sink().progress().offsets
 
-    def pages(self, subject: Subject) -> Iterator[pa.Table]:
+    def scan(self, subject: ComparisonSet) -> Iterator[pa.Table]:
         for hits in scan(self.cluster, self._index(subject), self._filter):
             yield page([_key(hit, subject) for hit in hits], [_content(bytes(hit.source)) for hit in hits])
 
-    def some(self, subject: Subject, keys: Sequence[str]) -> dict[str, str]:
-        hits = by_id(self.cluster, self._index(subject), list(map(id_of, keys)), self._filter)
+    def lookup(self, subject: ComparisonSet, keys: Sequence[str]) -> dict[str, str]:
+        hits = by_id(self.cluster, self._index(subject), list(map(document_id, keys)), self._filter)
         return {_key(hit, subject): _content(bytes(hit.source)) for hit in hits}
 
-    def rejected(self, subject: Subject, keys: Sequence[str]) -> Mapping[str, str]:
+    def rejected(self, subject: ComparisonSet, keys: Sequence[str]) -> Mapping[str, str]:
         generation = self.store.live() if self.generation is None else self.generation
         if generation is None:
             return {}
-        ids = {id_of(key): key for key in keys}
-        hits = by_id(self.cluster, index_name(subject.name, generation), list(ids), of_kind(REJECTED), [REJECTION])
-        return {ids[hit.id]: refused_of(bytes(hit.source)).reason for hit in hits}
+        ids = {document_id(key): key for key in keys}
+        hits = by_id(self.cluster, index_name(subject.name, generation), list(ids), kind_query(REJECTED), [REJECTION])
+        return {ids[hit.id]: refused_document(bytes(hit.source)).reason for hit in hits}
 
-    def _index(self, subject: Subject) -> str:
+    def _index(self, subject: ComparisonSet) -> str:
         return subject.name if self.generation is None else index_name(subject.name, self.generation)
 
     @property
     def _filter(self) -> dict[str, Any] | None:
-        return None if self.generation is None else of_kind(VISIBLE)
+        return None if self.generation is None else kind_query(VISIBLE)
 
 
 @contextmanager
-def elasticsearch_shown(settings: Settings, generation: int | None = None) -> Iterator[ElasticsearchShown]:
+def open_elasticsearch_reader(settings: Settings, generation: int | None = None) -> Iterator[ElasticsearchReader]:
     """Open the index as its readers do; where a generation is given, its own index."""
     timeout_s = settings.elasticsearch.request_timeout_s
     with connect(settings.elasticsearch.url, request_timeout_s=timeout_s) as client:
-        store = ElasticsearchStore(client, settings.contract.document_shapes())
-        yield ElasticsearchShown(documents(settings.contract), Cluster(client), store, generation)
+        store = ElasticsearchStore(client, settings.definitions.document_shapes())
+        yield ElasticsearchReader(documents(settings.definitions), EsClient(client), store, generation)
 
 
-def _key(hit: Hit, subject: Subject) -> str:
+def _key(hit: Hit, subject: ComparisonSet) -> str:
     """The document's key: its id, unless that stands for a key that cannot be one."""
     if hit.id.startswith(RESERVED):
         try:
@@ -105,5 +105,5 @@ def _content(source: bytes) -> str:
         return str(content, "utf-8") + "}"
     # Written by somebody else, who ordered the fields in another way.
     fields = msgspec.json.decode(source, type=dict[str, msgspec.Raw])
-    fields.pop(OURS, None)
+    fields.pop(METADATA_FIELD, None)
     return msgspec.json.encode(fields).decode()

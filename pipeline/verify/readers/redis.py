@@ -15,12 +15,12 @@ import pyarrow as pa
 from redis import Redis
 
 from pipeline.config import Settings
-from pipeline.epochs.offset_sink import sink_of
-from pipeline.verify.comparison_set import Subject, documents
+from pipeline.epochs.offset_sink import open_sink
+from pipeline.verify.comparison_set import ComparisonSet, documents
 from pipeline.verify.readers.reader import page
-from sinks.batch import Shard
+from sinks.batch import TopicPartition
 from sinks.errors import GenerationMissing, SinkError
-from sinks.redis.connection import translated
+from sinks.redis.connection import translate_errors
 from sinks.redis.generation import MARKER
 from sinks.redis.store import RedisStore
 from sinks.sink import Sink
@@ -36,7 +36,7 @@ class GenerationMoved(SinkError):
 
 
 @dataclass(frozen=True)
-class RedisShown:
+class RedisReader:
     """The documents in one logical database.
 
     Args:
@@ -45,7 +45,7 @@ class RedisShown:
         marker: of the generation, where one was given.
     """
 
-    subjects: tuple[Subject, ...]
+    subjects: tuple[ComparisonSet, ...]
     client: Redis
     store: RedisStore
     generation: int | None
@@ -55,12 +55,12 @@ class RedisShown:
         generation = self.store.live() if self.generation is None else self.generation
         if generation is None:
             raise GenerationMissing("no generation of redis is live")
-        return sink_of(self.store, generation)
+        return open_sink(self.store, generation)
 
-    def progress(self) -> Mapping[Shard, int]:
+    def progress(self) -> Mapping[TopicPartition, int]:
         return self.sink().progress().offsets
 
-    def pages(self, subject: Subject) -> Iterator[pa.Table]:
+    def scan(self, subject: ComparisonSet) -> Iterator[pa.Table]:
         cursor = 0
         while True:
             cursor, names = self._asked("SCAN", cursor, "MATCH", f"{subject.name}:*", "COUNT", PAGE_KEYS)
@@ -69,20 +69,20 @@ class RedisShown:
             if cursor == 0:
                 return
 
-    def some(self, subject: Subject, keys: Sequence[str]) -> dict[str, str]:
+    def lookup(self, subject: ComparisonSet, keys: Sequence[str]) -> dict[str, str]:
         return self._got(subject, keys)
 
-    def rejected(self, subject: Subject, keys: Sequence[str]) -> Mapping[str, str]:  # noqa: ARG002
+    def rejected(self, subject: ComparisonSet, keys: Sequence[str]) -> Mapping[str, str]:  # noqa: ARG002
         return {}
 
-    def _got(self, subject: Subject, keys: Sequence[str]) -> dict[str, str]:
+    def _got(self, subject: ComparisonSet, keys: Sequence[str]) -> dict[str, str]:
         if not keys:
             return {}
         values = self._asked("MGET", *(f"{subject.name}:{key}" for key in keys))
         return {key: _text(value) for key, value in zip(keys, values, strict=True) if value is not None}
 
     def _asked(self, *command: str | bytes | int) -> Any:
-        with translated():
+        with translate_errors():
             if self.generation is None:
                 return self.client.execute_command(*command)  # type: ignore[no-untyped-call]
             with self.client.pipeline(transaction=True) as together:
@@ -95,19 +95,19 @@ class RedisShown:
 
 
 @contextmanager
-def redis_shown(settings: Settings, generation: int | None = None) -> Iterator[RedisShown]:
+def open_redis_reader(settings: Settings, generation: int | None = None) -> Iterator[RedisReader]:
     """Open the cache as its readers do; where a generation is given, the database that it is in.
 
     Raises:
         GenerationMissing: there is no such generation.
     """
     with (
-        closing(RedisStore(settings.redis.url, settings.contract.document_shapes())) as store,
+        closing(RedisStore(settings.redis.url, settings.definitions.document_shapes())) as store,
         Redis.from_url(settings.redis.url) as client,
     ):
         database = LIVE_DATABASE if generation is None else store.database(generation)
         client.connection_pool.connection_kwargs["db"] = database
-        shown = RedisShown(documents(settings.contract), client, store, generation, None)
+        shown = RedisReader(documents(settings.definitions), client, store, generation, None)
         yield shown if generation is None else replace(shown, marker=_marker(client, generation))
 
 
@@ -126,7 +126,7 @@ def _utf8(texts: list[bytes]) -> pa.Array:
 
 
 def _marker(client: Redis, generation: int) -> bytes:
-    with translated():
+    with translate_errors():
         found = client.get(MARKER)
     marker = found if isinstance(found, bytes) else b""
     if marker.partition(b" ")[0] != str(generation).encode():

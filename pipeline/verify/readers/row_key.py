@@ -9,12 +9,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from connectors.envelope import TableColumns, image_type
-from connectors.types.iso8601 import days_of, timestamp_us_of
+from connectors.envelope import SourceTable, image_type
+from connectors.types.iso8601 import parse_date, parse_timestamp
 from connectors.types.pg_types import DATE_INFINITY, TIMESTAMP_INFINITY
 from connectors.types.timestamps import stored_us
-from pipeline.definitions import Table
-from pipeline.ingest.json_text import field_of
+from pipeline.definitions import TableDefinition
+from pipeline.ingest.json_text import struct_field
 from pipeline.ingest.key_text import UnfitKey, key_type
 from pipeline.ingest.projection import key_of, part_of
 
@@ -34,7 +34,7 @@ def label_of(fields: Mapping[str, Any], key: Sequence[str]) -> str | None:
     return ":".join(str(text).replace("\\", "\\\\").replace(":", "\\:") for text in texts)
 
 
-def key_of_shown(fields: Mapping[str, Any], table: Table) -> str:
+def key_of_shown(fields: Mapping[str, Any], table: TableDefinition) -> str:
     """The key of the document whose root row this is.
 
     Raises:
@@ -43,7 +43,7 @@ def key_of_shown(fields: Mapping[str, Any], table: Table) -> str:
     return str(key_of(_chunked(fields, table), table, table.key)[0].as_py())
 
 
-def part_of_shown(fields: Mapping[str, Any], table: Table) -> str:
+def part_of_shown(fields: Mapping[str, Any], table: TableDefinition) -> str:
     """A child row's own key, as it names a part of a document.
 
     Raises:
@@ -52,17 +52,17 @@ def part_of_shown(fields: Mapping[str, Any], table: Table) -> str:
     return str(part_of(_chunked(fields, table), table)[0].as_py())
 
 
-def columns_of_shown(fields: Mapping[str, Any], table: Table) -> dict[str, str]:
+def columns_of_shown(fields: Mapping[str, Any], table: TableDefinition) -> dict[str, str]:
     """The texts of a row's key, by column.
 
     Raises:
         UnfitKey: it has none.
     """
     images = key_images(table, [fields])
-    return {name: str(key_type(table.columns[name]).arrow(field_of(images, name))[0].as_py()) for name in table.key}
+    return {name: str(key_type(table.columns[name]).arrow(struct_field(images, name))[0].as_py()) for name in table.key}
 
 
-def key_images(table: Table, keys: Sequence[Mapping[str, Any]]) -> pa.StructArray:
+def key_images(table: TableDefinition, keys: Sequence[Mapping[str, Any]]) -> pa.StructArray:
     """Images of which only the key is known.
 
     Args:
@@ -71,7 +71,7 @@ def key_images(table: Table, keys: Sequence[Mapping[str, Any]]) -> pa.StructArra
     Raises:
         UnfitKey: a value cannot be one of its column.
     """
-    types = image_type(TableColumns(table.source, table.columns))
+    types = image_type(SourceTable(table.source, table.columns))
     arrays = [
         _typed(field.name, [key.get(field.name) for key in keys], field.type)
         if field.name in table.key
@@ -81,7 +81,7 @@ def key_images(table: Table, keys: Sequence[Mapping[str, Any]]) -> pa.StructArra
     return pa.StructArray.from_arrays(arrays, fields=list(types))
 
 
-def _chunked(fields: Mapping[str, Any], table: Table) -> pa.ChunkedArray:
+def _chunked(fields: Mapping[str, Any], table: TableDefinition) -> pa.ChunkedArray:
     return pa.chunked_array([key_images(table, [fields])])
 
 
@@ -106,11 +106,11 @@ def _typed(name: str, values: list[Any], arrow: pa.DataType) -> pa.Array:
 def _count(text: str, arrow: pa.DataType) -> int:
     """Days or microseconds, as the type counts them."""
     if pa.types.is_time(arrow):
-        return timestamp_us_of(f"1970-01-01T{text}")
+        return parse_timestamp(f"1970-01-01T{text}")
     last = DATE_INFINITY if pa.types.is_date(arrow) else TIMESTAMP_INFINITY
     if text in _INFINITE:
         return _INFINITE[text] * last
-    return days_of(text) if pa.types.is_date(arrow) else stored_us(timestamp_us_of(text))
+    return parse_date(text) if pa.types.is_date(arrow) else stored_us(parse_timestamp(text))
 
 
 def _counted(arrow: pa.DataType) -> pa.DataType:

@@ -9,25 +9,25 @@ from contextlib import contextmanager
 
 import pyarrow.compute as pc
 
-from pipeline.verify.comparison_set import Subject
+from pipeline.verify.comparison_set import ComparisonSet
 from pipeline.verify.source.reader import Snapshot
-from pipeline.verify.staging import Scratch
+from pipeline.verify.staging import ComparisonStore
 
 Read = Callable[[int], None]
 """Is told how many more documents and rows were read."""
 
 
-class Expectation:
+class BackgroundSourceRead:
     """What every subject must be, as soon as it is read."""
 
-    def __init__(self, snapshot: Snapshot, scratch: Scratch, read: Read) -> None:
+    def __init__(self, snapshot: Snapshot, staging: ComparisonStore, read: Read) -> None:
         self._snapshot = snapshot
-        self._scratch = scratch
-        self._read = read
+        self._staging = staging
+        self._on_read = read
         self._is_given_up = threading.Event()
         self._sizes: dict[str, Future[tuple[int, int]]] = {}
 
-    def of(self, subject: Subject) -> tuple[int, int]:
+    def of(self, subject: ComparisonSet) -> tuple[int, int]:
         """Wait until a subject is in the scratch, and say how many documents it is, and of how many rows.
 
         Raises:
@@ -35,32 +35,32 @@ class Expectation:
         """
         return self._sizes[subject.label].result()
 
-    def documents(self, subjects: Iterable[Subject]) -> int | None:
+    def documents(self, subjects: Iterable[ComparisonSet]) -> int | None:
         """How many documents these are; None while that is not known."""
         sizes = [self._sizes[subject.label] for subject in subjects]
         return sum(size.result()[0] for size in sizes) if all(size.done() for size in sizes) else None
 
     @contextmanager
-    def reading(self, subjects: Iterable[Subject]) -> Iterator[None]:
+    def reading(self, subjects: Iterable[ComparisonSet]) -> Iterator[None]:
         """Read these, one after the other, while the block runs."""
         with ThreadPoolExecutor(1, thread_name_prefix="postgresql") as thread:
             for subject in subjects:
                 if subject.label not in self._sizes:
-                    self._sizes[subject.label] = thread.submit(self._take_in, subject)
+                    self._sizes[subject.label] = thread.submit(self._read, subject)
             try:
                 yield
             finally:
                 self._is_given_up.set()
                 thread.shutdown(cancel_futures=True)
 
-    def _take_in(self, subject: Subject) -> tuple[int, int]:
+    def _read(self, subject: ComparisonSet) -> tuple[int, int]:
         documents = rows = 0
         for page in self._snapshot.pages(subject):
             if self._is_given_up.is_set():
                 break
-            self._scratch.expect(subject, page)
+            self._staging.add_expected(subject, page)
             documents += page.num_rows
             rows += pc.sum(page["rows"]).as_py()
-            self._read(page.num_rows)
-        self._scratch.expected_all()
+            self._on_read(page.num_rows)
+        self._staging.expected_all()
         return documents, rows

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from psycopg import sql
 
-from pipeline.verify.comparison_set import Form
+from pipeline.verify.comparison_set import ModelKind
 from sinks.duckdb.types import duckdb_type
-from sinks.pg_type import parse
+from sinks.pg_type import parse_pg_type
 
 _QUOTED_CONCAT = "CASE WHEN {c} IS NOT NULL THEN to_json(concat({c}))::text END"
 """Not {c}::text, which would cut the blanks off a character(5)."""
@@ -58,7 +58,7 @@ _MAX_DIMENSIONS = 6
 """How many dimensions an array of PostgreSQL may have."""
 
 
-def json_text(column: sql.Composable, text: str, form: Form) -> sql.Composable:
+def json_text(column: sql.Composable, text: str, form: ModelKind) -> sql.Composable:
     """An expression for a column's value as JSON text; NULL where the column is.
 
     In a row, what DuckDB's type cannot hold is NULL: that is what readers of the table see. That is NaN in a DECIMAL (a
@@ -68,10 +68,10 @@ def json_text(column: sql.Composable, text: str, form: Form) -> sql.Composable:
     Args:
         text: the column's PostgreSQL type.
     """
-    kind = parse(text)
+    kind = parse_pg_type(text)
     if kind.is_array:
         return _array(column, text.partition("[")[0], form)
-    if kind.name in ("timestamp", "timestamptz") and form is Form.ROW:
+    if kind.name in ("timestamp", "timestamptz") and form is ModelKind.ROW:
         held = sql.SQL("CASE WHEN {c} < {last} OR {c} = 'infinity' THEN {c} END").format(c=column, last=_BEYOND_DUCKDB)
         return _calendar(sql.SQL("({})").format(held), kind.name)
     if kind.name in ("date", "timestamp", "timestamptz"):
@@ -79,11 +79,11 @@ def json_text(column: sql.Composable, text: str, form: Form) -> sql.Composable:
     return sql.SQL(_template(kind.name, text, form)).format(c=column)
 
 
-def _array(column: sql.Composable, item_type: str, form: Form) -> sql.Composable:
+def _array(column: sql.Composable, item_type: str, form: ModelKind) -> sql.Composable:
     """An expression for an array of any dimensions; a row has no value where it has several."""
     item = json_text(sql.Identifier("item", "value"), item_type, form)
     is_nested = sql.SQL("array_ndims({c}) > 1").format(c=column)
-    if form is Form.ROW:
+    if form is ModelKind.ROW:
         return sql.SQL("CASE WHEN {c} IS NOT NULL AND ({is_nested}) IS NOT TRUE THEN {flat} END").format(
             c=column, is_nested=is_nested, flat=_items(column, item, sql.SQL("''"), sql.SQL("''"))
         )
@@ -123,8 +123,8 @@ def _count_inner(column: sql.Composable, place: sql.Composable) -> sql.Composed:
     return sql.SQL("({})").format(sql.SQL(" + ").join(counts))
 
 
-def _template(name: str, text: str, form: Form) -> str:
-    if form is Form.ROW:
+def _template(name: str, text: str, form: ModelKind) -> str:
+    if form is ModelKind.ROW:
         if name in ("json", "jsonb"):
             return "to_json({c}::text)::text"
         if name == "numeric" and duckdb_type(text).startswith("DECIMAL"):

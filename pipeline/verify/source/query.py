@@ -8,18 +8,18 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
-from pipeline.definitions import Table
+from pipeline.definitions import TableDefinition
 from pipeline.ingest.key_text import columns_of, integer_of, key_type
-from pipeline.verify.comparison_set import Children, Form, Subject
+from pipeline.verify.comparison_set import Children, ComparisonSet, ModelKind
 from pipeline.verify.source.json_text import json_text
 from pipeline.verify.source.row_images import image_columns
-from sinks.pg_type import parse
+from sinks.pg_type import parse_pg_type
 from sinks.shape import ROOT
 
 _INTEGERS = ("smallint", "integer", "bigint")
 _MOMENTS = ("timestamp", "timestamptz", "date")
 
-ChildFilter = Callable[[Sequence[str], Table], sql.Composable]
+ChildFilter = Callable[[Sequence[str], TableDefinition], sql.Composable]
 """What chooses child rows by the columns that hold their parent's key."""
 
 
@@ -31,7 +31,7 @@ class SourceQuery:
     what changes whenever a row of it does (`xmin`), and how many rows of the source it is made of.
     """
 
-    subject: Subject
+    subject: ComparisonSet
 
     def all(self) -> sql.Composed:
         """Everything, in no order, as a COPY of key, digest and rows: a digest costs less than its text to carry."""
@@ -108,7 +108,7 @@ class SourceQuery:
             ),
         )
 
-    def _tables(self) -> dict[str, tuple[Table, tuple[str, ...]]]:
+    def _tables(self) -> dict[str, tuple[TableDefinition, tuple[str, ...]]]:
         """By collection, its table and the columns that hold the document's key."""
         children = {name: (child.table, child.parent) for name, child in self.subject.collections.items()}
         return {ROOT: (self.subject.root, self.subject.root.key), **children}
@@ -132,7 +132,7 @@ class SourceQuery:
         )
 
 
-def _join(root: Table, child: Children, array: sql.Identifier, child_filter: sql.Composable) -> sql.Composed:
+def _join(root: TableDefinition, child: Children, array: sql.Identifier, child_filter: sql.Composable) -> sql.Composed:
     # Aggregated apart, and joined once: an index on the parent's columns helps, but is not needed.
     own = _in("child", child.parent)
     names = [sql.Identifier(f"parent {place}") for place in range(len(own))]
@@ -144,7 +144,7 @@ def _join(root: Table, child: Children, array: sql.Identifier, child_filter: sql
         parents=sql.SQL(", ").join(
             sql.SQL("{} AS {}").format(column, name) for column, name in zip(own, names, strict=True)
         ),
-        text=_object(child.table, "child", Form.DOCUMENT, {}),
+        text=_object(child.table, "child", ModelKind.DOCUMENT, {}),
         order=_part_order("child", child.table),
         key=_key("child", child.table.key, child.table),
         table=_named(child.table),
@@ -158,7 +158,7 @@ def _join(root: Table, child: Children, array: sql.Identifier, child_filter: sql
     )
 
 
-def _object(table: Table, alias: str, form: Form, arrays: Mapping[str, sql.Identifier]) -> sql.Composed:
+def _object(table: TableDefinition, alias: str, form: ModelKind, arrays: Mapping[str, sql.Identifier]) -> sql.Composed:
     pieces: list[sql.Composable] = []
     for name, text in table.columns.items():
         value = json_text(sql.Identifier(alias, name), text, form)
@@ -172,12 +172,12 @@ def _label(name: str, is_first: bool) -> sql.Literal:
     return sql.Literal(f"{'{' if is_first else ','}{json.dumps(name, ensure_ascii=False)}:")
 
 
-def _key(alias: str, names: Sequence[str], table: Table) -> sql.Composable:
+def _key(alias: str, names: Sequence[str], table: TableDefinition) -> sql.Composable:
     """A key as the models write it: its columns' text, joined by `:` where there are several."""
     return _escaped(_key_texts(alias, names, table), ":") if len(names) > 1 else _key_texts(alias, names, table)[0]
 
 
-def _key_texts(alias: str, names: Sequence[str], table: Table) -> list[sql.Composed]:
+def _key_texts(alias: str, names: Sequence[str], table: TableDefinition) -> list[sql.Composed]:
     return [sql.SQL(key_type(table.columns[name]).postgresql).format(c=sql.Identifier(alias, name)) for name in names]
 
 
@@ -190,19 +190,19 @@ def _escaped(texts: Sequence[sql.Composable], separator: str) -> sql.Composed:
     )
 
 
-def _part_order(alias: str, table: Table) -> sql.Composed:
+def _part_order(alias: str, table: TableDefinition) -> sql.Composed:
     """Child rows as documents sort them, which is by the texts of their keys where those are no integers."""
     texts = [
         sql.Identifier(alias, name)
-        if parse(table.columns[name]).name in _INTEGERS
+        if parse_pg_type(table.columns[name]).name in _INTEGERS
         else sql.SQL('({}) COLLATE "C"').format(text)
         for name, text in zip(table.key, _key_texts(alias, table.key, table), strict=True)
     ]
     return sql.SQL(", ").join(texts)
 
 
-def _is_among(alias: str, names: Sequence[str], table: Table, keys: Sequence[str]) -> sql.Composed:
-    if len(names) == 1 and parse(table.columns[names[0]]).name in _INTEGERS:
+def _is_among(alias: str, names: Sequence[str], table: TableDefinition, keys: Sequence[str]) -> sql.Composed:
+    if len(names) == 1 and parse_pg_type(table.columns[names[0]]).name in _INTEGERS:
         # An index serves this; the text of a number would not find it.
         numbers = [number for key in keys if (number := integer_of(key)) is not None]
         return sql.SQL("{} = ANY({}::bigint[])").format(sql.Identifier(alias, names[0]), sql.Literal(numbers))
@@ -221,9 +221,13 @@ def _joined(texts: Sequence[sql.Composable]) -> sql.Composed:
     return sql.SQL("concat_ws('/', {})").format(sql.SQL(", ").join(texts))
 
 
-def _named(table: Table) -> sql.Identifier:
+def _named(table: TableDefinition) -> sql.Identifier:
     return sql.Identifier(*table.source.split("."))
 
 
-def _moments(table: Table) -> list[str]:
-    return [name for name, text in table.columns.items() if parse(text).name in _MOMENTS and not parse(text).is_array]
+def _moments(table: TableDefinition) -> list[str]:
+    return [
+        name
+        for name, text in table.columns.items()
+        if parse_pg_type(text).name in _MOMENTS and not parse_pg_type(text).is_array
+    ]

@@ -15,7 +15,7 @@ from pyarrow import csv
 
 from pipeline.ingest.key_text import UnfitKey
 from pipeline.postgres.database import Connection, SourceError, connect
-from pipeline.verify.comparison_set import Subject
+from pipeline.verify.comparison_set import ComparisonSet
 from pipeline.verify.source.query import SourceQuery
 from pipeline.verify.source.row_images import images
 from sinks.shape import ROOT
@@ -30,7 +30,7 @@ _CONVERT = csv.ConvertOptions(
 """An empty key is written as `""`, and is one."""
 
 
-class Expected(NamedTuple):
+class SourceRow(NamedTuple):
     """What PostgreSQL holds under a key.
 
     Args:
@@ -45,7 +45,7 @@ class Expected(NamedTuple):
     rows: int
 
 
-class Images(NamedTuple):
+class RowImages(NamedTuple):
     """Rows of one table, each with the key of the document or row that it belongs to.
 
     Args:
@@ -56,7 +56,7 @@ class Images(NamedTuple):
     rows: pa.StructArray
 
 
-class NoSuchMoment(ValueError):
+class InvalidSince(ValueError):
     """Rows changed since some time were asked for, where there is no such time, or no column that would tell."""
 
     remedy = (
@@ -65,7 +65,7 @@ class NoSuchMoment(ValueError):
 
 
 @dataclass(frozen=True)
-class SourceSide:
+class SourceReader:
     """The source, as read by `verify`; it writes nothing.
 
     Args:
@@ -76,10 +76,10 @@ class SourceSide:
     url: str
     connection: Connection
 
-    def some(self, subject: Subject, keys: Sequence[str]) -> dict[str, Expected]:
+    def some(self, subject: ComparisonSet, keys: Sequence[str]) -> dict[str, SourceRow]:
         """What PostgreSQL holds under these keys now, all of it as of one moment."""
         found = _answered(self.connection, SourceQuery(subject).some(keys)).fetchall()
-        return {str(row[0]): Expected._make(row) for row in found}
+        return {str(row[0]): SourceRow._make(row) for row in found}
 
     @contextmanager
     def moment(self) -> Iterator[None]:
@@ -88,7 +88,7 @@ class SourceSide:
             _answered(self.connection, sql.SQL("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"))
             yield
 
-    def images(self, subject: Subject, keys: Sequence[str]) -> tuple[dict[str, Expected], dict[str, Images]]:
+    def images(self, subject: ComparisonSet, keys: Sequence[str]) -> tuple[dict[str, SourceRow], dict[str, RowImages]]:
         """What PostgreSQL holds under these keys now, and by collection its rows, as envelopes have them.
 
         The root's rows are those of the collection ROOT.
@@ -98,11 +98,11 @@ class SourceSide:
         tables = {ROOT: subject.root, **{name: child.table for name, child in subject.collections.items()}}
         rows = {name: _answered(self.connection, query.images(name, keys)).fetchall() for name in tables}
         return held, {
-            name: Images([str(row[0]) for row in rows[name]], images(table, [row[1:] for row in rows[name]]))
+            name: RowImages([str(row[0]) for row in rows[name]], images(table, [row[1:] for row in rows[name]]))
             for name, table in tables.items()
         }
 
-    def is_held(self, subject: Subject, collection: str, key: str, row_key: Mapping[str, str]) -> bool:
+    def is_held(self, subject: ComparisonSet, collection: str, key: str, row_key: Mapping[str, str]) -> bool:
         """Whether PostgreSQL holds this very row, by the equality of the types of its key.
 
         Args:
@@ -120,23 +120,23 @@ class SourceSide:
             raise UnfitKey(error.diag.message_primary or "not a key of the table") from error
         return found == (True,)
 
-    def any_keys(self, subject: Subject, count: int) -> list[str]:
+    def any_keys(self, subject: ComparisonSet, count: int) -> list[str]:
         """The keys of some rows, chosen at random."""
         return [str(row[0]) for row in _answered(self.connection, SourceQuery(subject).any_keys(count))]
 
-    def keys_since(self, subject: Subject, since: str) -> list[str]:
+    def keys_since(self, subject: ComparisonSet, since: str) -> list[str]:
         """The keys of what has a row of which any date or timestamp is at or after `since`.
 
         Raises:
-            NoSuchMoment: `since` is no time, or the subject has no column of one.
+            InvalidSince: `since` is no time, or the subject has no column of one.
         """
         query = SourceQuery(subject).keys_since(since)
         if query is None:
-            raise NoSuchMoment(f"{subject.name} has no column that tells when a row changed")
+            raise InvalidSince(f"{subject.name} has no column that tells when a row changed")
         try:
             return [str(row[0]) for row in _answered(self.connection, query) if row[0] is not None]
         except psycopg.DataError as error:
-            raise NoSuchMoment(f"{since!r}: {error.diag.message_primary}") from error
+            raise InvalidSince(f"{since!r}: {error.diag.message_primary}") from error
 
 
 class Snapshot:
@@ -145,7 +145,7 @@ class Snapshot:
     def __init__(self, connection: psycopg.Connection[tuple[object, ...]]) -> None:
         self._connection = connection
 
-    def pages(self, subject: Subject) -> Iterator[pa.Table]:
+    def pages(self, subject: ComparisonSet) -> Iterator[pa.Table]:
         """Everything of one subject, as tables of key, digest (md5 of the text) and rows.
 
         Raises:
@@ -161,10 +161,10 @@ class Snapshot:
 
 
 @contextmanager
-def source_side(url: str) -> Iterator[SourceSide]:
+def open_source_reader(url: str) -> Iterator[SourceReader]:
     """Open the source for questions about the present."""
     with connect(url) as connection:
-        yield SourceSide(url, connection)
+        yield SourceReader(url, connection)
 
 
 @contextmanager

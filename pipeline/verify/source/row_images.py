@@ -12,11 +12,11 @@ from typing import Any
 import pyarrow as pa
 from psycopg import sql
 
-from connectors.envelope import TableColumns, image_type
-from connectors.types.pg_types import DATE_INFINITY, TIMESTAMP_INFINITY, ColumnType, Kind, column_type
+from connectors.envelope import SourceTable, image_type
+from connectors.types.pg_types import DATE_INFINITY, TIMESTAMP_INFINITY, ColumnType, TypeKind, parse_column_type
 from connectors.types.timestamps import SHIFT_US
-from pipeline.definitions import Table
-from sinks.pg_type import parse
+from pipeline.definitions import TableDefinition
+from sinks.pg_type import parse_pg_type
 
 _PLAIN = "{c}"
 _TEXT = "CASE WHEN {c} IS NOT NULL THEN concat({c}) END"
@@ -38,13 +38,13 @@ So it is asked for that of a century before.
 """
 
 _BY_KIND = {
-    **dict.fromkeys((Kind.INTEGER, Kind.FLOAT, Kind.BOOLEAN, Kind.BYTES), _PLAIN),
-    Kind.NUMERIC: "{c}::numeric::text",
-    Kind.BITS: "{c}::text",
-    Kind.HSTORE: """replace(replace({c}::json::text, '": ', '":'), ', "', ',"')""",
-    Kind.DATE: _COUNTED.format(finite="{c} - DATE '1970-01-01'", last=DATE_INFINITY),
-    Kind.TIME: "(extract(epoch FROM {c}) * 1000000)::bigint",
-    **dict.fromkeys((Kind.TIMESTAMP, Kind.TIMESTAMPTZ), _MICROSECONDS),
+    **dict.fromkeys((TypeKind.INTEGER, TypeKind.FLOAT, TypeKind.BOOLEAN, TypeKind.BYTES), _PLAIN),
+    TypeKind.NUMERIC: "{c}::numeric::text",
+    TypeKind.BITS: "{c}::text",
+    TypeKind.HSTORE: """replace(replace({c}::json::text, '": ', '":'), ', "', ',"')""",
+    TypeKind.DATE: _COUNTED.format(finite="{c} - DATE '1970-01-01'", last=DATE_INFINITY),
+    TypeKind.TIME: "(extract(epoch FROM {c}) * 1000000)::bigint",
+    **dict.fromkeys((TypeKind.TIMESTAMP, TypeKind.TIMESTAMPTZ), _MICROSECONDS),
 }
 
 _BY_NAME = {
@@ -56,24 +56,24 @@ _BY_NAME = {
 }
 
 
-def image_columns(table: Table, alias: str) -> list[sql.Composable]:
+def image_columns(table: TableDefinition, alias: str) -> list[sql.Composable]:
     """An expression for each column of a table, in their order."""
     columns = {name: sql.Identifier(alias, name) for name in table.columns}
     found = [_value(columns[name], text) for name, text in table.columns.items()]
-    arrays = [name for name, text in table.columns.items() if parse(text).is_array]
+    arrays = [name for name, text in table.columns.items() if parse_pg_type(text).is_array]
     return [*found, _nested({name: columns[name] for name in arrays})] if arrays else found
 
 
-def images(table: Table, rows: Sequence[Sequence[Any]]) -> pa.StructArray:
+def images(table: TableDefinition, rows: Sequence[Sequence[Any]]) -> pa.StructArray:
     """Rows that were selected by `image_columns`, in the type of an envelope's images."""
-    types = image_type(TableColumns(table.source, table.columns))
+    types = image_type(SourceTable(table.source, table.columns))
     columns = list(zip(*rows, strict=True)) if rows else [()] * types.num_fields
     arrays = [_array(values, field.type) for values, field in zip(columns, types, strict=True)]
     return pa.StructArray.from_arrays(arrays, fields=list(types))
 
 
 def _value(column: sql.Composable, text: str) -> sql.Composable:
-    kind = column_type(text)
+    kind = parse_column_type(text)
     if kind.item is None:
         return sql.SQL(_template(kind, text)).format(c=column)
     item = sql.SQL(_template(kind.item, text)).format(c=sql.Identifier("item", "value"))
@@ -94,8 +94,8 @@ def _nested(columns: Mapping[str, sql.Composable]) -> sql.Composable:
 
 
 def _template(kind: ColumnType, text: str) -> str:
-    if kind.kind is Kind.TEXT:
-        return _BY_NAME.get(parse(text).name, _TEXT)
+    if kind.kind is TypeKind.TEXT:
+        return _BY_NAME.get(parse_pg_type(text).name, _TEXT)
     return _BY_KIND[kind.kind]
 
 

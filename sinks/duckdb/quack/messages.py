@@ -19,7 +19,7 @@ class MalformedMessage(ValueError):
     """Bytes that are no message of Quack's; the reader is told so in the answer."""
 
 
-class Kind(enum.IntEnum):
+class MessageKind(enum.IntEnum):
     """The messages that readers send, and the answers that the front looks into."""
 
     CONNECT = 1
@@ -30,11 +30,11 @@ class Kind(enum.IntEnum):
     ERROR = 100
 
 
-FROM_READERS = {Kind.CONNECT, Kind.PREPARE, Kind.FETCH, Kind.DISCONNECT}
+FROM_READERS = {MessageKind.CONNECT, MessageKind.PREPARE, MessageKind.FETCH, MessageKind.DISCONNECT}
 
 
 @dataclass(frozen=True)
-class Header:
+class MessageHeader:
     """The beginning of a message.
 
     Args:
@@ -48,7 +48,7 @@ class Header:
     ends_at: int
 
 
-def header_of(message: bytes) -> Header:
+def parse_header(message: bytes) -> MessageHeader:
     """Read the header of a message, which may be cut off behind it.
 
     Raises:
@@ -58,7 +58,7 @@ def header_of(message: bytes) -> Header:
     while True:
         field, at = int.from_bytes(message[at : at + 2], "little"), at + 2
         if field == _END:
-            return Header(kind, session, at)
+            return MessageHeader(kind, session, at)
         if field == 2:
             text, at = _text(message, at)
             session = text.decode("ascii", "replace")
@@ -69,7 +69,7 @@ def header_of(message: bytes) -> Header:
             raise MalformedMessage(f"a header has no field {field}")
 
 
-def text_of(message: bytes, header: Header) -> bytes:
+def query_text(message: bytes, header: MessageHeader) -> bytes:
     """Read the first field of a payload: the token of CONNECT, the query of PREPARE, the words of ERROR.
 
     Raises:
@@ -80,7 +80,7 @@ def text_of(message: bytes, header: Header) -> bytes:
     return _text(message, header.ends_at + 2)[0]
 
 
-def with_text(message: bytes, header: Header, text: bytes) -> bytes:
+def with_query_text(message: bytes, header: MessageHeader, text: bytes) -> bytes:
     """Write a message with another first field."""
     begin = header.ends_at + 2
     _, end = _text(message, begin)

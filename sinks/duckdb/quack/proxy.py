@@ -19,9 +19,9 @@ import h11
 import structlog
 
 from sinks.duckdb.quack import messages
-from sinks.duckdb.quack.messages import Header, Kind, MalformedMessage
+from sinks.duckdb.quack.messages import MalformedMessage, MessageHeader, MessageKind
 from sinks.duckdb.quack.sessions import Sessions, WrongTokens
-from sinks.duckdb.reader_limits import Bounds
+from sinks.duckdb.reader_limits import ReaderLimits
 
 MAX_HEAD_BYTES = 16_384
 MAX_CONNECT_BYTES = 4_096
@@ -55,11 +55,11 @@ class RequestRefused(Exception):
 
 @dataclass(frozen=True)
 class _Request:
-    header: Header
+    header: MessageHeader
     body: bytes
 
 
-class Front:
+class QuackProxy:
     """Server of readers' connections, on a thread of its own.
 
     Args:
@@ -69,7 +69,12 @@ class Front:
     """
 
     def __init__(
-        self, upstream: tuple[str, int], token: str, private_token: str, bounds: Bounds, reason: Callable[[str], str]
+        self,
+        upstream: tuple[str, int],
+        token: str,
+        private_token: str,
+        bounds: ReaderLimits,
+        reason: Callable[[str], str],
     ) -> None:
         self._upstream = upstream
         self._token = token.encode()
@@ -153,10 +158,10 @@ class Front:
         if length > self._bounds.max_query_bytes + MAX_OVERHEAD_BYTES:
             limit = self._bounds.max_query_bytes
             raise RequestRefused(f"{REFUSED}a query has at most {limit} bytes (duckdb.max_query_bytes)")
-        header = messages.header_of(await incoming.body(min(length, 64)))
+        header = messages.parse_header(await incoming.body(min(length, 64)))
         if header.kind not in messages.FROM_READERS:
             raise RequestRefused(f"readers send no message of kind {header.kind}: they only read")
-        if header.kind != Kind.CONNECT:
+        if header.kind != MessageKind.CONNECT:
             if header.session not in self._sessions:
                 raise RequestRefused("Invalid connection id: the worker was started again; attach anew")
             self._unproven.pop(writer, None)
@@ -164,16 +169,16 @@ class Front:
         if length > MAX_CONNECT_BYTES:
             raise RequestRefused("a connection begins with a shorter message", 413)
         body = await incoming.body(length)
-        if not hmac.compare_digest(messages.text_of(body, header), self._token):
+        if not hmac.compare_digest(messages.query_text(body, header), self._token):
             await self._wrong_tokens.answer_late(_peer(writer))
             raise RequestRefused("Authentication failed: show the token of `duckdb.token`")
-        return _Request(header, messages.with_text(body, header, self._private_token))
+        return _Request(header, messages.with_query_text(body, header, self._private_token))
 
     async def _pass_on(self, request: _Request, writer: asyncio.StreamWriter) -> None:
         session = request.header.session
-        if request.header.kind == Kind.DISCONNECT:
+        if request.header.kind == MessageKind.DISCONNECT:
             self._sessions.end(session)
-        if request.header.kind == Kind.PREPARE:
+        if request.header.kind == MessageKind.PREPARE:
             self._sessions.forget(session)
         if self._sessions.sent(session) > self._bounds.max_result_bytes:
             limit = self._bounds.max_result_bytes
@@ -195,15 +200,15 @@ class Front:
             self._connections.discard(server)
             server.close()
 
-    def _looked_into(self, asked: Header, response: bytes) -> bytes:
+    def _looked_into(self, asked: MessageHeader, response: bytes) -> bytes:
         """Note a session that begins, and say why a query is refused where Quack only says that it is."""
         body = response.partition(b"\r\n\r\n")[2]
         if len(response) >= MAX_CONNECT_BYTES or not body:
             return response
-        answer = messages.header_of(body)
-        if answer.kind == Kind.CONNECTED:
+        answer = messages.parse_header(body)
+        if answer.kind == MessageKind.CONNECTED:
             self._sessions.begin(answer.session)
-        if answer.kind == Kind.ERROR and messages.text_of(body, answer) == NOT_AUTHORIZED:
+        if answer.kind == MessageKind.ERROR and messages.query_text(body, answer) == NOT_AUTHORIZED:
             return _response(messages.error(f"{REFUSED}{self._reason(asked.session)}"))
         return response
 

@@ -5,46 +5,48 @@ from __future__ import annotations
 from pathlib import Path
 
 from sinks.batch import Batch, Progress
-from sinks.duckdb.catalog import generations_in, read_ledger, size_bytes
-from sinks.duckdb.remote.messages import Request, Verb
-from sinks.duckdb.remote.server import ask
+from sinks.duckdb.catalog import generations_in, read_catalog, size_bytes
+from sinks.duckdb.remote.messages import Operation, Request
+from sinks.duckdb.remote.server import call_writer
 from sinks.epoch import Epoch
-from sinks.generation import Record
+from sinks.generation import GenerationMetadata
 from sinks.rejection import NO_REJECTIONS, Rejections
 
 
-class DuckdbElsewhere:
+class RemoteDuckdbStore:
     """All generations, in a directory whose files another process holds."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
-    def generations(self) -> dict[int, Record]:
+    def generations(self) -> dict[int, GenerationMetadata]:
         return generations_in(self._directory)
 
     def live(self) -> int | None:
-        return read_ledger(self._directory).live
+        return read_catalog(self._directory).live
 
-    def sink(self, generation: int) -> SinkElsewhere:
-        return SinkElsewhere(self._directory, generation)
+    def sink(self, generation: int) -> RemoteDuckdbSink:
+        return RemoteDuckdbSink(self._directory, generation)
 
-    def create(self, generation: int, record: Record) -> None:
-        ask(self._directory, Request(Verb.CREATE, generation, record))
+    def create(self, generation: int, record: GenerationMetadata) -> None:
+        call_writer(self._directory, Request(Operation.CREATE, generation, record))
 
-    def complete(self, generation: int, filled_per_s: float = 0.0) -> None:
-        ask(self._directory, Request(Verb.COMPLETE, generation, Record(filled_per_s=filled_per_s)))
+    def mark_complete(self, generation: int, filled_per_s: float = 0.0) -> None:
+        call_writer(
+            self._directory, Request(Operation.COMPLETE, generation, GenerationMetadata(filled_per_s=filled_per_s))
+        )
 
-    def reject(self, generation: int) -> None:
-        ask(self._directory, Request(Verb.REJECT, generation))
+    def mark_rejected(self, generation: int) -> None:
+        call_writer(self._directory, Request(Operation.REJECT, generation))
 
-    def note(self, generation: int, epoch: Epoch) -> None:
-        ask(self._directory, Request(Verb.NOTE, generation, Record(epochs=(epoch,))))
+    def record_epoch(self, generation: int, epoch: Epoch) -> None:
+        call_writer(self._directory, Request(Operation.NOTE, generation, GenerationMetadata(epochs=(epoch,))))
 
     def drop(self, generation: int) -> None:
-        ask(self._directory, Request(Verb.DROP, generation))
+        call_writer(self._directory, Request(Operation.DROP, generation))
 
-    def clear(self) -> None:
-        ask(self._directory, Request(Verb.CLEAR))
+    def drop_all(self) -> None:
+        call_writer(self._directory, Request(Operation.CLEAR))
 
     def size_bytes(self, generation: int) -> int:
         return size_bytes(self._directory, generation)
@@ -53,7 +55,7 @@ class DuckdbElsewhere:
         return NO_REJECTIONS
 
 
-class SinkElsewhere:
+class RemoteDuckdbSink:
     """One generation, written by the process that holds it."""
 
     def __init__(self, directory: Path, generation: int) -> None:
@@ -61,13 +63,13 @@ class SinkElsewhere:
         self._generation = generation
 
     def prepare(self) -> None:
-        ask(self._directory, Request(Verb.PREPARE, self._generation))
+        call_writer(self._directory, Request(Operation.PREPARE, self._generation))
 
     def progress(self) -> Progress:
-        return ask(self._directory, Request(Verb.PROGRESS, self._generation))
+        return call_writer(self._directory, Request(Operation.PROGRESS, self._generation))
 
     def write(self, batch: Batch) -> None:
-        ask(self._directory, Request(Verb.WRITE, self._generation, batch=batch))
+        call_writer(self._directory, Request(Operation.WRITE, self._generation, batch=batch))
 
     def cutover(self) -> None:
-        ask(self._directory, Request(Verb.CUTOVER, self._generation))
+        call_writer(self._directory, Request(Operation.CUTOVER, self._generation))

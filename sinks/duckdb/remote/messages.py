@@ -19,10 +19,10 @@ import msgspec
 import pyarrow as pa
 
 from sinks import errors
-from sinks.batch import Batch, Mutations, Progress, Span, offsets_from_json, offsets_to_json
-from sinks.errors import ProgressLost, SinkError, StoreUnavailable
-from sinks.generation import UNKNOWN, Record
-from sinks.ordering.range_tombstone import Fence
+from sinks.batch import Batch, Mutations, OffsetRange, Progress, offsets_from_json, offsets_to_json
+from sinks.errors import OffsetGap, SinkError, StoreUnavailable
+from sinks.generation import NO_METADATA, GenerationMetadata
+from sinks.ordering.range_tombstone import RangeTombstone
 
 FILE_MODE = 0o600
 MAX_GENERATION = 999_999
@@ -31,7 +31,7 @@ _ALIGNED_BYTES = 64
 """Where Arrow's buffers begin: what is mapped from elsewhere it reads slowly, and complains."""
 
 
-class Verb(StrEnum):
+class Operation(StrEnum):
     """What can be asked: the methods of `sinks.sink.Sink`, and those of `sinks.sink.Store` that change something."""
 
     PREPARE = "prepare"
@@ -58,7 +58,7 @@ Place = tuple[str, Natural, Natural]
 class _Head(msgspec.Struct, forbid_unknown_fields=True):
     """The JSON object of a request: nothing in it is used before its type is checked."""
 
-    verb: Verb
+    verb: Operation
     generation: Annotated[int, msgspec.Meta(ge=0, le=MAX_GENERATION)]
     record: str
     fences: list[dict[str, Any]]
@@ -72,9 +72,9 @@ class Request:
     """One question; `batch` belongs to a write, `record` to a creation, for its speed to a completion, and for
     its one epoch to a note."""
 
-    verb: Verb
+    verb: Operation
     generation: int = 0
-    record: Record = UNKNOWN
+    record: GenerationMetadata = NO_METADATA
     batch: Batch = field(default_factory=Batch)
 
     def write(self, path: Path) -> None:
@@ -83,7 +83,7 @@ class Request:
             "verb": self.verb,
             "generation": self.generation,
             "record": self.record.to_json(),
-            "fences": [fence.to_json() for fence in self.batch.fences],
+            "fences": [range_tombstone.to_json() for range_tombstone in self.batch.range_tombstones],
             "begin": offsets_to_json(self.batch.span.begin),
             "end": offsets_to_json(self.batch.span.end),
             "targets": [mutations.target for mutations in self.batch.mutations],
@@ -115,9 +115,9 @@ class Request:
         except msgspec.MsgspecError as error:
             raise MalformedRequest(f"the head of the request is malformed: {error}") from None
         mutations = tuple(Mutations(target, pa.ipc.open_stream(file).read_all()) for target in head.targets)
-        span = Span(offsets_from_json(head.begin), offsets_from_json(head.end))
-        batch = Batch(mutations, tuple(map(Fence.from_json, head.fences)), span)
-        return cls(head.verb, head.generation, Record.from_json(head.record), batch)
+        span = OffsetRange(offsets_from_json(head.begin), offsets_from_json(head.end))
+        batch = Batch(mutations, tuple(map(RangeTombstone.from_json, head.fences)), span)
+        return cls(head.verb, head.generation, GenerationMetadata.from_json(head.record), batch)
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ class Reply:
         """Put the reply in place in one step."""
         plain: dict[str, Any] = {"progress": offsets_to_json(self.progress.offsets)}
         if self.error is not None:
-            lost = self.error.stored if isinstance(self.error, ProgressLost) else {}
+            lost = self.error.stored if isinstance(self.error, OffsetGap) else {}
             plain |= {
                 "error": _known_name(self.error),
                 "words": str(self.error),
@@ -151,7 +151,7 @@ class Reply:
         if "error" not in plain:
             return cls(progress)
         kind = _ERRORS[plain["error"]]
-        error = ProgressLost(offsets_from_json(plain["stored"])) if kind is ProgressLost else kind(plain["words"])
+        error = OffsetGap(offsets_from_json(plain["stored"])) if kind is OffsetGap else kind(plain["words"])
         error.remedy = plain["remedy"]
         return cls(progress, error)
 

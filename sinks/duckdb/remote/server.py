@@ -14,15 +14,15 @@ from uuid import uuid4
 import structlog
 
 from sinks.batch import Progress
-from sinks.duckdb.errors import MemoryShort, translated
-from sinks.duckdb.remote.messages import Reply, Request, Verb
+from sinks.duckdb.errors import MemoryShort, translate_errors
+from sinks.duckdb.remote.messages import Operation, Reply, Request
 from sinks.errors import MemoryRefused, SinkError, StoreUnavailable
 from sinks.sink import Store
 
 FOLDER = "inbox"
 FOLDER_MODE = 0o700
 LOCK = "writer.lock"
-LOOK_EVERY_S = 0.02
+POLL_INTERVAL_S = 0.02
 IS_HELD_EVERY_S = 1.0
 TAKEN_OVER_WITHIN_S = 15.0
 """How long a process that stands by may take to hold the files of one that has ended, and to open them."""
@@ -32,13 +32,13 @@ ANSWERED_WITHIN_S = 600.0
 log = structlog.get_logger()
 
 
-class NoWriter(StoreUnavailable):
+class WriterNotRunning(StoreUnavailable):
     """No process holds DuckDB's files, or the one that held them has ended."""
 
     remedy = "Run `readmodels run duckdb`; the command that waits for it goes on by itself."
 
 
-class Inbox:
+class WriterServer:
     """The side of the process that holds the files.
 
     Args:
@@ -56,7 +56,7 @@ class Inbox:
                 stale.unlink(missing_ok=True)
 
     @contextlib.contextmanager
-    def answering(self) -> Iterator[None]:
+    def serve_in_background(self) -> Iterator[None]:
         """Answer requests on a thread of its own while the block runs; the request in hand is finished."""
         stop = threading.Event()
         thread = threading.Thread(target=self._follow, args=(stop,), name="inbox", daemon=True)
@@ -67,7 +67,7 @@ class Inbox:
             stop.set()
             thread.join()
 
-    def answer(self, stop: threading.Event | None = None) -> int:
+    def handle_pending(self, stop: threading.Event | None = None) -> int:
         """Answer requests in the order in which they came, until `stop` is set, and return their number."""
         found = (path for path in self._folder.glob("*.request") if path.is_file())
         requests = sorted(found, key=lambda path: path.name)
@@ -82,14 +82,14 @@ class Inbox:
 
     def _follow(self, stop: threading.Event) -> None:
         while not stop.is_set():
-            if not self.answer(stop):
-                stop.wait(LOOK_EVERY_S)
+            if not self.handle_pending(stop):
+                stop.wait(POLL_INTERVAL_S)
 
     def _answered(self, path: Path) -> Reply:
         try:
             request = Request.read(path)
-            with translated(f"generation {request.generation}"):
-                if request.verb is Verb.PROGRESS:
+            with translate_errors(f"generation {request.generation}"):
+                if request.verb is Operation.PROGRESS:
                     return Reply(self._store.sink(request.generation).progress())
                 self._actions(request)[request.verb]()
         except FileNotFoundError:
@@ -106,39 +106,39 @@ class Inbox:
             return Reply(error=SinkError(f"DuckDB's writer could not carry out {path.name}: {reason}"))
         return Reply()
 
-    def _actions(self, request: Request) -> Mapping[Verb, Callable[[], None]]:
+    def _actions(self, request: Request) -> Mapping[Operation, Callable[[], None]]:
         store, generation = self._store, request.generation
         sink = store.sink(generation)
         return {
-            Verb.PREPARE: sink.prepare,
-            Verb.WRITE: lambda: sink.write(request.batch),
-            Verb.CUTOVER: sink.cutover,
-            Verb.CREATE: lambda: store.create(generation, request.record),
-            Verb.COMPLETE: lambda: store.complete(generation, request.record.filled_per_s),
-            Verb.REJECT: lambda: store.reject(generation),
-            Verb.NOTE: lambda: store.note(generation, *request.record.epochs),
-            Verb.DROP: lambda: store.drop(generation),
-            Verb.CLEAR: store.clear,
+            Operation.PREPARE: sink.prepare,
+            Operation.WRITE: lambda: sink.write(request.batch),
+            Operation.CUTOVER: sink.cutover,
+            Operation.CREATE: lambda: store.create(generation, request.record),
+            Operation.COMPLETE: lambda: store.mark_complete(generation, request.record.filled_per_s),
+            Operation.REJECT: lambda: store.mark_rejected(generation),
+            Operation.NOTE: lambda: store.record_epoch(generation, *request.record.epochs),
+            Operation.DROP: lambda: store.drop(generation),
+            Operation.CLEAR: store.drop_all,
         }
 
 
-def ask(directory: Path, request: Request, taken_over_within_s: float = TAKEN_OVER_WITHIN_S) -> Progress:
+def call_writer(directory: Path, request: Request, taken_over_within_s: float = TAKEN_OVER_WITHIN_S) -> Progress:
     """Ask the process that holds the files in a directory, and wait for as long as there is one.
 
     Every request may be carried out twice: one whose writer has ended is sent again to the process that takes over.
 
     Raises:
-        NoWriter: there is none, and no process has taken over in time.
+        WriterNotRunning: there is none, and no process has taken over in time.
         SinkError: what the request ended with there.
     """
     deadline = time.monotonic() + taken_over_within_s
     while True:
         try:
             return _asked_once(directory, request)
-        except NoWriter:
+        except WriterNotRunning:
             if time.monotonic() > deadline:
                 raise
-            time.sleep(LOOK_EVERY_S)
+            time.sleep(POLL_INTERVAL_S)
 
 
 def _asked_once(directory: Path, request: Request) -> Progress:
@@ -146,8 +146,8 @@ def _asked_once(directory: Path, request: Request) -> Progress:
     # By time, so that they are answered in the order in which they came.
     path = folder / f"{time.time_ns():020}-{uuid4().hex}.request"
     reply = path.with_suffix(".reply")
-    if not is_held(directory):
-        raise NoWriter(f"no process holds DuckDB in {directory}")
+    if not is_writer_running(directory):
+        raise WriterNotRunning(f"no process holds DuckDB in {directory}")
     folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
     try:
         request.write(path)
@@ -161,7 +161,7 @@ def _asked_once(directory: Path, request: Request) -> Progress:
     return answer.progress
 
 
-def is_held(directory: Path) -> bool:
+def is_writer_running(directory: Path) -> bool:
     """Whether a process holds the files of a directory."""
     try:
         with (directory / LOCK).open() as lock:
@@ -178,11 +178,11 @@ def _await(reply: Path, path: Path, directory: Path) -> None:
     began = looked_at = time.monotonic()
     while not reply.exists():
         if not path.exists() and not reply.exists():
-            raise NoWriter("DuckDB's writer was replaced")
+            raise WriterNotRunning("DuckDB's writer was replaced")
         if time.monotonic() > looked_at + IS_HELD_EVERY_S:
-            if not is_held(directory):
-                raise NoWriter(f"the process that held DuckDB in {directory} has ended")
+            if not is_writer_running(directory):
+                raise WriterNotRunning(f"the process that held DuckDB in {directory} has ended")
             looked_at = time.monotonic()
             if looked_at > began + ANSWERED_WITHIN_S:
                 raise StoreUnavailable(f"DuckDB's writer has not answered for {ANSWERED_WITHIN_S:g} s")
-        time.sleep(LOOK_EVERY_S / 4)
+        time.sleep(POLL_INTERVAL_S / 4)

@@ -2,7 +2,7 @@
 
 import zipfile
 
-from connectors.debezium import shipped_configuration
+from connectors.debezium import default_configuration
 from connectors.types.array_text import WIRE_NAME
 from connectors.types.temporal import TIMESTAMP_WIRE_NAME
 from deploy.build_converter import SOURCE, manifest
@@ -15,7 +15,7 @@ def test_the_jar_is_built_of_the_source_beside_it() -> None:
 
 
 def test_the_connector_is_told_to_use_the_class_in_the_jar() -> None:
-    name = shipped_configuration().settings["readmodels.type"]
+    name = default_configuration().settings["readmodels.type"]
     with zipfile.ZipFile(CONVERTER) as jar:
         assert f"{name.replace('.', '/')}.class" in jar.namelist()
 

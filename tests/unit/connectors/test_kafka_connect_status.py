@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from connectors.kafka_connect import ConnectClient, ConnectUnavailable
-from connectors.kafka_connect_status import ConnectorStatus, TaskStatus, reason
+from connectors.kafka_connect_status import ConnectorStatus, TaskStatus, summarize_trace
 from tests.support.http_stub import answering
 
 TRACE = """org.apache.kafka.connect.errors.ConnectException: An exception occurred in the change event producer.
@@ -50,8 +50,8 @@ def test_a_failure_is_told_by_its_first_line_and_its_innermost_cause() -> None:
 
 
 def test_a_trace_without_causes_is_told_by_its_first_line() -> None:
-    assert reason("java.lang.Error: alone\n\tat x") == "java.lang.Error: alone"
-    assert reason("") == ""
+    assert summarize_trace("java.lang.Error: alone\n\tat x") == "java.lang.Error: alone"
+    assert summarize_trace("") == ""
 
 
 def test_a_connect_that_is_not_there_is_unavailable_and_its_credentials_stay_hidden() -> None:

@@ -9,10 +9,10 @@ import fastavro
 import pytest
 from orjson import dumps
 
-from connectors.envelope import Format
-from connectors.errors import BadRecord, UnknownSchema
-from connectors.notifications import InitialSnapshot, Notification, initial_snapshot, read_notification
-from connectors.schema_lookup import AskedOnce
+from connectors.envelope import ValueEncoding
+from connectors.errors import UnknownSchema, UnreadableRecord
+from connectors.notifications import Notification, SnapshotStatus, read_notification, snapshot_status
+from connectors.schema_lookup import NegativeCache
 from tests.unit.connectors.decode.change_records import MemorySchemas
 
 NO_SCHEMAS = MemorySchemas({})
@@ -37,9 +37,9 @@ SCHEMA = {
 }
 
 
-def told(*steps: str | tuple[str, int]) -> InitialSnapshot | None:
+def told(*steps: str | tuple[str, int]) -> SnapshotStatus | None:
     """What follows from notifications: their types, or a table and how many rows of it were read."""
-    return initial_snapshot(
+    return snapshot_status(
         Notification("Initial Snapshot", step)
         if isinstance(step, str)
         else Notification(
@@ -53,25 +53,25 @@ def told(*steps: str | tuple[str, int]) -> InitialSnapshot | None:
 
 def test_a_snapshot_from_its_beginning_to_its_end() -> None:
     steps = ("STARTED", "IN_PROGRESS", ("public.orders", 4000), "IN_PROGRESS", ("public.order_items", 0), "COMPLETED")
-    assert told(*steps) == InitialSnapshot(True, True, {"public.orders": 4000, "public.order_items": 0})
+    assert told(*steps) == SnapshotStatus(True, True, {"public.orders": 4000, "public.order_items": 0})
 
 
 def test_an_attempt_that_was_interrupted_leaves_nothing_but_its_beginning() -> None:
-    assert told("STARTED", "IN_PROGRESS", ("public.orders", 9), "STARTED") == InitialSnapshot(attempts=2)
-    assert told("STARTED", "STARTED", ("public.orders", 3), "COMPLETED") == InitialSnapshot(
+    assert told("STARTED", "IN_PROGRESS", ("public.orders", 9), "STARTED") == SnapshotStatus(attempts=2)
+    assert told("STARTED", "STARTED", ("public.orders", 3), "COMPLETED") == SnapshotStatus(
         True, True, {"public.orders": 3}, attempts=2
     )
 
 
 def test_what_follows_a_snapshot_that_ended_is_not_the_first() -> None:
-    assert told("STARTED", "COMPLETED", "STARTED") == InitialSnapshot(is_first=False, attempts=2)
-    assert told("STARTED", "COMPLETED", "STARTED", "STARTED", "COMPLETED") == InitialSnapshot(
+    assert told("STARTED", "COMPLETED", "STARTED") == SnapshotStatus(is_first=False, attempts=2)
+    assert told("STARTED", "COMPLETED", "STARTED", "STARTED", "COMPLETED") == SnapshotStatus(
         True, is_first=False, attempts=3
     )
 
 
 def test_where_nothing_is_told_of_a_first_snapshot_nothing_is_known() -> None:
-    assert initial_snapshot([Notification("Incremental Snapshot", "STARTED")]) is None
+    assert snapshot_status([Notification("Incremental Snapshot", "STARTED")]) is None
     assert told("COMPLETED") is None
 
 
@@ -102,14 +102,14 @@ LACKS: dict[str, tuple[list[Notification], bool, set[str]]] = {
 @pytest.mark.parametrize("case", LACKS)
 def test_tables_that_no_snapshot_has_read_are_known(case: str) -> None:
     notifications, has_ended, lacking = LACKS[case]
-    known = initial_snapshot(notifications)
+    known = snapshot_status(notifications)
     assert known is not None
     assert (known.has_ended, set(known.lacks(("a", "b")))) == (has_ended, lacking)
 
 
 def test_the_table_that_an_attempt_could_not_read_is_named_until_one_has_ended() -> None:
     failed = [BEGAN, scanned("a", "SQL_EXCEPTION", kind="Initial"), BEGAN]
-    again, over = initial_snapshot(failed), initial_snapshot([*failed, *WHOLE[1:], DONE, BEGAN])
+    again, over = snapshot_status(failed), snapshot_status([*failed, *WHOLE[1:], DONE, BEGAN])
     assert again is not None
     assert over is not None
     assert (again.failed_at, over.failed_at) == ("a: SQL_EXCEPTION", "")
@@ -120,28 +120,28 @@ def test_json_and_avro_tell_the_same() -> None:
     fastavro.schemaless_writer(body, fastavro.parse_schema(SCHEMA), BEGUN)
     value = b"\0" + (7).to_bytes(4, "big") + body.getvalue()
     expected = Notification("Initial Snapshot", "STARTED", {"connector_name": "orders"}, BEGUN["id"])
-    assert read_notification(dumps(BEGUN), Format.JSON, NO_SCHEMAS) == expected
-    assert read_notification(value, Format.AVRO, MemorySchemas({7: SCHEMA})) == expected
+    assert read_notification(dumps(BEGUN), ValueEncoding.JSON, NO_SCHEMAS) == expected
+    assert read_notification(value, ValueEncoding.AVRO, MemorySchemas({7: SCHEMA})) == expected
 
 
 @pytest.mark.parametrize(
     ("value", "form"),
     [
-        (b"{", Format.JSON),
-        (b"{}", Format.JSON),
-        (b"{}", Format.AVRO),
-        (b"\0\0\0\0\7", Format.AVRO),
-        (b"\0\0\0\0\7\xff\xff", Format.AVRO),
+        (b"{", ValueEncoding.JSON),
+        (b"{}", ValueEncoding.JSON),
+        (b"{}", ValueEncoding.AVRO),
+        (b"\0\0\0\0\7", ValueEncoding.AVRO),
+        (b"\0\0\0\0\7\xff\xff", ValueEncoding.AVRO),
     ],
 )
-def test_something_else_is_a_bad_record(value: bytes, form: Format) -> None:
-    with pytest.raises(BadRecord):
+def test_something_else_is_a_bad_record(value: bytes, form: ValueEncoding) -> None:
+    with pytest.raises(UnreadableRecord):
         read_notification(value, form, MemorySchemas({7: SCHEMA}))
 
 
 def test_a_schema_that_is_not_known_is_asked_for_once() -> None:
     registry = MemorySchemas({7: SCHEMA})
-    schemas = AskedOnce(registry)
+    schemas = NegativeCache(registry)
     for _ in range(2):
         with pytest.raises(UnknownSchema):
             schemas.schema(8)

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from connectors.debezium import shipped_configuration
-from connectors.topics import CleanupPolicy, Topic, TopicSettings, WantedTopic, differences_of, wanted_topics
+from connectors.debezium import default_configuration
+from connectors.topics import CleanupPolicy, Topic, TopicSettings, TopicSpec, diff, topic_specs
 
-WANTED = WantedTopic("cdc.public.orders", 6, None, {"cleanup.policy": "delete", "retention.ms": "-1"})
+WANTED = TopicSpec("cdc.public.orders", 6, None, {"cleanup.policy": "delete", "retention.ms": "-1"})
 AS_WANTED = Topic("cdc.public.orders", "id", 6, 1, {"cleanup.policy": "delete", "retention.ms": "-1", "other": "x"})
 
 
@@ -28,7 +28,7 @@ def test_retention_replicas_and_policy_can_be_chosen() -> None:
         replication_factor=3, min_insync_replicas=2, cleanup_policy=CleanupPolicy.COMPACT, retention_ms=86_400_000
     )
     tables, services = [
-        [topic for topic in wanted_topics(shipped_configuration(), settings) if (topic.partitions > 1) is is_table]
+        [topic for topic in topic_specs(default_configuration(), settings) if (topic.partitions > 1) is is_table]
         for is_table in (True, False)
     ]
     for topic in tables:
@@ -41,8 +41,8 @@ def test_retention_replicas_and_policy_can_be_chosen() -> None:
 
 
 def test_only_the_topics_of_tables_have_several_partitions() -> None:
-    configuration = shipped_configuration()
-    topics = {topic.name: topic for topic in wanted_topics(configuration, TopicSettings())}
+    configuration = default_configuration()
+    topics = {topic.name: topic for topic in topic_specs(configuration, TopicSettings())}
     assert [topics[name].partitions for name in configuration.table_topics] == [6, 6]
     assert [topics[name].partitions for name in configuration.service_topics] == [1, 1, 1, 1]
 
@@ -54,14 +54,14 @@ def test_impossible_settings_are_refused(wrong: dict[str, int]) -> None:
 
 
 def test_a_topic_as_wanted_has_no_differences() -> None:
-    assert differences_of(WANTED, AS_WANTED) == []
-    assert differences_of(replace(WANTED, replication_factor=1), AS_WANTED) == []
+    assert diff(WANTED, AS_WANTED) == []
+    assert diff(replace(WANTED, replication_factor=1), AS_WANTED) == []
 
 
 def test_every_difference_of_a_topic_is_named() -> None:
     wanted = replace(WANTED, partitions=8, replication_factor=3)
     topic = replace(AS_WANTED, config={"cleanup.policy": "compact", "retention.ms": "-1"})
-    assert differences_of(wanted, topic) == [
+    assert diff(wanted, topic) == [
         "cdc.public.orders has 6 partitions, not 8",
         "cdc.public.orders has 1 replicas, not 3",
         "cdc.public.orders has cleanup.policy=compact, not delete",

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from connectors.kafka import KafkaSettings
-from pipeline.config import MASK, DecimalMode, Settings, ValueFormat, load, masked, shown
+from pipeline.config import MASK, DecimalMode, Settings, ValueFormat, load, mask_secrets, to_plain
 from pipeline.invalid_config import InvalidConfig
 from pipeline.service_addresses import RedisSettings
 from tests.support.checkout import CHECKOUT
@@ -73,9 +73,9 @@ def test_a_section_may_come_from_several_places(tmp_path: Path, monkeypatch: pyt
 
 
 def test_the_shipped_description_is_of_orders_and_their_items() -> None:
-    contract = load(SHIPPED, LOCAL).contract
-    assert contract.topics == {"cdc.public.orders": "orders", "cdc.public.order_items": "order_items"}
-    assert [shape.name for shape in contract.document_shapes()] == ["orders"]
+    definitions = load(SHIPPED, LOCAL).definitions
+    assert definitions.topics == {"cdc.public.orders": "orders", "cdc.public.order_items": "order_items"}
+    assert [shape.name for shape in definitions.document_shapes()] == ["orders"]
 
 
 def test_a_file_that_is_not_there_is_named_with_the_remedy(tmp_path: Path) -> None:
@@ -156,19 +156,19 @@ def test_no_secret_is_shown_unless_it_is_asked_for() -> None:
         },
     }
     settings = load(SHIPPED, LOCAL, flags)
-    text = json.dumps(shown(settings, is_secret_shown=False))
+    text = json.dumps(to_plain(settings, is_secret_shown=False))
     assert "hidden" not in text
     assert "hidden" not in repr(settings)
     for plain in ("shop:" + MASK, "orders", "h:9092", "1000"):
         assert plain in text
-    asked_for = json.dumps(shown(settings, is_secret_shown=True))
+    asked_for = json.dumps(to_plain(settings, is_secret_shown=True))
     assert all(f"hidden{number}" in asked_for for number in range(1, 14))
     assert MASK not in asked_for
 
 
 def test_what_is_shown_can_be_read_back() -> None:
-    plain = shown(load(SHIPPED, LOCAL), is_secret_shown=True)
-    assert shown(load(SHIPPED, {}, json.loads(json.dumps(plain))), is_secret_shown=True) == plain
+    plain = to_plain(load(SHIPPED, LOCAL), is_secret_shown=True)
+    assert to_plain(load(SHIPPED, {}, json.loads(json.dumps(plain))), is_secret_shown=True) == plain
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_what_is_shown_can_be_read_back() -> None:
     ],
 )
 def test_a_password_is_masked_wherever_a_url_holds_it(url: str, expected: str) -> None:
-    assert masked(url) == expected
+    assert mask_secrets(url) == expected
 
 
 @pytest.mark.parametrize(

@@ -7,16 +7,26 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.definitions import Collection, Contract, Document, InvalidContract, Table
+from pipeline.definitions import (
+    CollectionDefinition,
+    DocumentDefinition,
+    InvalidDefinitions,
+    ModelDefinitions,
+    TableDefinition,
+)
 from sinks.shape import DocumentShape, RowShape
 
-ORDERS = Table(source="public.orders", key=("id",), columns={"id": "bigint", "total": "numeric(12,2)"})
-ITEMS = Table(source="shop.items", key=("order_id", "line"), columns={"order_id": "bigint", "line": "integer"})
-DOCUMENT = Document(root="orders", collections={"items": Collection(table="items", parent=("order_id",))})
+ORDERS = TableDefinition(source="public.orders", key=("id",), columns={"id": "bigint", "total": "numeric(12,2)"})
+ITEMS = TableDefinition(
+    source="shop.items", key=("order_id", "line"), columns={"order_id": "bigint", "line": "integer"}
+)
+DOCUMENT = DocumentDefinition(
+    root="orders", collections={"items": CollectionDefinition(table="items", parent=("order_id",))}
+)
 
 
-def contract(tables: Mapping[str, Table] | None = None, **documents: Document) -> Contract:
-    return Contract(
+def contract(tables: Mapping[str, TableDefinition] | None = None, **documents: DocumentDefinition) -> ModelDefinitions:
+    return ModelDefinitions(
         topic_prefix="cdc",
         tables=tables or {"orders": ORDERS, "items": ITEMS},
         documents=documents or {"all": DOCUMENT},
@@ -48,8 +58,8 @@ def test_shapes_are_what_the_stores_need_to_know() -> None:
     ],
 )
 def test_a_table_that_cannot_be_kept_is_refused(key: tuple[str, ...], columns: dict[str, str], complaint: str) -> None:
-    with pytest.raises(InvalidContract, match=complaint):
-        Table(source="public.orders", key=key, columns=columns)
+    with pytest.raises(InvalidDefinitions, match=complaint):
+        TableDefinition(source="public.orders", key=key, columns=columns)
 
 
 @pytest.mark.parametrize(
@@ -60,43 +70,51 @@ def test_a_table_that_cannot_be_kept_is_refused(key: tuple[str, ...], columns: d
         ({"orders": ORDERS, "orders_history": ITEMS}, r"one name in DuckDB: \['orders_history'\]"),
     ],
 )
-def test_tables_that_would_be_one_are_refused(tables: dict[str, Table], complaint: str) -> None:
-    with pytest.raises(InvalidContract, match=complaint):
-        Contract(topic_prefix="cdc", tables=tables, documents={})
+def test_tables_that_would_be_one_are_refused(tables: dict[str, TableDefinition], complaint: str) -> None:
+    with pytest.raises(InvalidDefinitions, match=complaint):
+        ModelDefinitions(topic_prefix="cdc", tables=tables, documents={})
 
 
 @pytest.mark.parametrize("name", ["", "Orders", "_orders", "o/rders", "o" * 101, "readmodels", "orders*"])
 def test_a_document_is_named_as_every_store_can_name_things(name: str) -> None:
-    with pytest.raises(InvalidContract, match="document"):
-        Contract(topic_prefix="cdc", tables={"orders": ORDERS, "items": ITEMS}, documents={name: DOCUMENT})
+    with pytest.raises(InvalidDefinitions, match="document"):
+        ModelDefinitions(topic_prefix="cdc", tables={"orders": ORDERS, "items": ITEMS}, documents={name: DOCUMENT})
 
 
 @pytest.mark.parametrize(
     ("document", "complaint"),
     [
-        (Document(root="nothing"), "there is no table nothing"),
-        (replace(DOCUMENT, collections={"items": Collection(table="no", parent=("id",))}), "all.items: there is no"),
-        (replace(DOCUMENT, collections={"items": Collection(table="items", parent=("id",))}), "does not hold the key"),
+        (DocumentDefinition(root="nothing"), "there is no table nothing"),
         (
-            replace(DOCUMENT, collections={"items": Collection(table="items", parent=("order_id", "line"))}),
+            replace(DOCUMENT, collections={"items": CollectionDefinition(table="no", parent=("id",))}),
+            "all.items: there is no",
+        ),
+        (
+            replace(DOCUMENT, collections={"items": CollectionDefinition(table="items", parent=("id",))}),
+            "does not hold the key",
+        ),
+        (
+            replace(DOCUMENT, collections={"items": CollectionDefinition(table="items", parent=("order_id", "line"))}),
             "does not hold the key of orders",
         ),
         *(
             (
-                replace(DOCUMENT, collections={name: Collection(table="items", parent=("order_id",))}),
+                replace(DOCUMENT, collections={name: CollectionDefinition(table="items", parent=("order_id",))}),
                 "cannot be the name",
             )
             for name in ("total", "a/b", "", "readmodels")
         ),
     ],
 )
-def test_a_document_that_cannot_be_made_is_refused(document: Document, complaint: str) -> None:
-    with pytest.raises(InvalidContract, match=complaint):
+def test_a_document_that_cannot_be_made_is_refused(document: DocumentDefinition, complaint: str) -> None:
+    with pytest.raises(InvalidDefinitions, match=complaint):
         contract(all=document)
 
 
 def test_a_root_column_may_not_take_the_place_of_what_is_ours() -> None:
     table = replace(ORDERS, columns={**ORDERS.columns, "readmodels": "text"})
-    assert Contract(topic_prefix="cdc", tables={"orders": table}, documents={}).tables == {"orders": table}
-    with pytest.raises(InvalidContract, match="readmodels is ours"):
-        Contract(topic_prefix="cdc", tables={"orders": table}, documents={"orders": Document(root="orders")})
+    assert ModelDefinitions(topic_prefix="cdc", tables={"orders": table}, documents={}).tables == {"orders": table}
+    with pytest.raises(InvalidDefinitions, match="readmodels is ours"):
+        ModelDefinitions(
+            topic_prefix="cdc", tables={"orders": table}, documents={"orders": DocumentDefinition(root="orders")}
+        )

@@ -12,18 +12,18 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from pipeline.ingest.retry import Verdict, verdict
-from pipeline.memory_limit import MemoryBound, MemoryExhausted, data_bytes
+from pipeline.ingest.retry import RecoveryAction, action_for
+from pipeline.memory_limit import MemoryExhausted, MemoryLimit, data_bytes
 from sinks.errors import MemoryRefused
 from tests.remedies.commands import settings
 
 _PROGRAM = """
 import duckdb
-from pipeline.memory_limit import MemoryBound, data_bytes
+from pipeline.memory_limit import MemoryLimit, data_bytes
 
 with duckdb.connect(config={"memory_limit": "200MB"}) as connection:
     connection.execute("SELECT 1").fetchall()
-    MemoryBound(data_bytes() + 2**30).apply()
+    MemoryLimit(data_bytes() + 2**30).apply()
     for query in QUERIES:
         try:
             print("answered", connection.execute(query).fetchall())
@@ -35,12 +35,12 @@ import json, resource, sys
 import duckdb
 import pyarrow
 from pipeline.config import DuckdbSettings
-from pipeline.memory_limit import MemoryBound, MemoryExhausted, data_bytes, named_exhaustion
-from sinks.duckdb.errors import translated
+from pipeline.memory_limit import MemoryLimit, MemoryExhausted, data_bytes, named_exhaustion
+from sinks.duckdb.errors import translate_errors
 from sinks.duckdb.serving import memory_bytes
 
 def write(connection):
-    with translated("orders"):
+    with translate_errors("orders"):
         connection.execute("CREATE OR REPLACE TABLE orders AS SELECT range, repeat('x', 500) FROM range(1000000)")
 
 def allocate(_):
@@ -53,7 +53,7 @@ with duckdb.connect(config={"memory_limit": "4GB"}) as connection:
     work = {"write": write, "allocate": allocate}[sys.argv[1]]
     small = bound(connection, memory_headroom="64MB")
     if sys.argv[2] == "own":
-        MemoryBound(small).apply()
+        MemoryLimit(small).apply()
     else:
         small = bound(connection, memory_headroom=sys.argv[2])
         resource.setrlimit(resource.RLIMIT_DATA, (small, small))
@@ -66,7 +66,7 @@ with duckdb.connect(config={"memory_limit": "4GB"}) as connection:
         told = [str(error), error.remedy]
         is_lifted = resource.getrlimit(resource.RLIMIT_DATA)[0] == resource.RLIM_INFINITY
     if sys.argv[2] == "own":
-        MemoryBound(bound(connection, memory_headroom="2GB")).apply()
+        MemoryLimit(bound(connection, memory_headroom="2GB")).apply()
         work(connection)
     print(json.dumps([small, is_lifted, *told]))
 """
@@ -117,13 +117,13 @@ def warnings(limit_bytes: int) -> list[MutableMapping[str, Any]]:
             return next(looks, True)
 
     with capture_logs() as logged:
-        MemoryBound(limit_bytes)._watch(Looks())
+        MemoryLimit(limit_bytes)._watch(Looks())
     return logged
 
 
 @pytest.mark.parametrize("error", [MemoryError(), MemoryExhausted("refused", is_bounded=True), MemoryRefused("DuckDB")])
 def test_a_worker_that_is_refused_memory_is_started_again(error: Exception) -> None:
-    assert verdict(error) is Verdict.RESTART
+    assert action_for(error) is RecoveryAction.RESTART
 
 
 def exhausted(*words: str) -> tuple[int, bool, str, str]:

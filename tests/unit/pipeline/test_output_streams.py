@@ -12,8 +12,8 @@ import pytest
 import structlog
 
 from pipeline import logging
-from pipeline.cli.output_formats import Format, without_formulas, written
-from pipeline.terminal_text import on_one_line, visible
+from pipeline.cli.output_formats import OutputFormat, without_formulas, written
+from pipeline.terminal_text import escape_controls, on_one_line
 
 SIGNS = r"""
 from pipeline.cli.output_streams import prepare
@@ -73,7 +73,7 @@ def test_a_reader_that_leaves_ends_the_command_quietly() -> None:
     ],
 )
 def test_characters_that_command_a_terminal_are_shown_as_escapes(hostile: str, shown: str) -> None:
-    assert visible(hostile) == shown
+    assert escape_controls(hostile) == shown
 
 
 def test_a_value_stays_on_its_line() -> None:
@@ -82,7 +82,7 @@ def test_a_value_stays_on_its_line() -> None:
 
 def test_names_and_values_of_an_answer_command_nothing() -> None:
     rows = pa.table({"note\x1b[1m": ["\x1b]52;c;aGk=\x07", "\u202eb", "c\nd"]})
-    shown = written(rows, Format.TABLE, 80).decode()
+    shown = written(rows, OutputFormat.TABLE, 80).decode()
     assert not [one for one in shown if not one.isprintable() and one != "\n"]
     assert "\\x1b]52" in shown
 
@@ -98,6 +98,6 @@ def test_a_log_line_commands_nothing() -> None:
 
 def test_formulas_in_csv_are_defused_only_where_that_is_asked_for() -> None:
     rows = pa.table({"=note": ["=cmd|' /C calc'!A0", "@x", "plain", None], "amount": [-1, 2, 3, 4]})
-    assert written(rows, Format.CSV, 80).decode().splitlines()[1] == "=cmd|' /C calc'!A0,-1"
-    defused = written(without_formulas(rows), Format.CSV, 80).decode().splitlines()
+    assert written(rows, OutputFormat.CSV, 80).decode().splitlines()[1] == "=cmd|' /C calc'!A0,-1"
+    defused = written(without_formulas(rows), OutputFormat.CSV, 80).decode().splitlines()
     assert defused == ["'=note,amount", "'=cmd|' /C calc'!A0,-1", "'@x,2", "plain,3", ",4"]

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from connectors.schema_lookup import AskedOnce
+from connectors.schema_lookup import NegativeCache
 from pipeline import read_models
 from pipeline.ingest.partition_buffer import by_topic
 from pipeline.ingest.projection import DocumentProjection, RowProjection
-from pipeline.log_scan.scan import Pass
+from pipeline.log_scan.scan import Scanner
 from sinks.batch import Batch, Progress
 from sinks.duckdb.store import DuckdbStore
 from sinks.memory import MemoryStore
-from sinks.redis.resp import documents
+from sinks.redis.resp import encode_documents
 from tests.support.hot_path import PARTITIONS, KnownSchemas, calls, carry, grown, messages, settings, told
 
 FEW, MANY = 1_000, 10_000
@@ -37,7 +37,7 @@ def _prepared(tmp_path_factory: pytest.TempPathFactory) -> None:
 @pytest.fixture(autouse=True)
 def _never_looks_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """How often a worker reads the store's progress depends on the time that a carry takes, not on its records."""
-    monkeypatch.setattr("pipeline.ingest.worker.LOOK_BACK_EVERY_S", math.inf)
+    monkeypatch.setattr("pipeline.ingest.worker.PROGRESS_CHECK_INTERVAL_S", math.inf)
 
 
 @dataclass
@@ -54,7 +54,7 @@ class Encoded:
 
     def write(self, batch: Batch) -> None:
         for mutations in batch.mutations:
-            self.document_count += len(documents(mutations.target, mutations.changes))
+            self.document_count += len(encode_documents(mutations.target, mutations.changes))
 
     def cutover(self) -> None:
         pass
@@ -68,8 +68,8 @@ def test_no_python_call_is_made_per_record_from_poll_to_duckdb(tmp_path: Path) -
 
 def test_the_records_that_were_counted_are_the_rows_of_duckdb(tmp_path: Path) -> None:
     with closing(_store(tmp_path)) as store:
-        carry(MANY, store.sink(1), RowProjection(settings().contract))
-        store.show(1)
+        carry(MANY, store.sink(1), RowProjection(settings().definitions))
+        store.set_live(1)
         for table, living in (("orders", told(MANY).orders), ("order_items", told(MANY).items)):
             [(count,)] = store.instance().execute(f"SELECT count(*) FROM {table}").fetchall()
             assert count == len(living)
@@ -83,27 +83,27 @@ def test_no_python_call_is_made_per_record_from_poll_to_what_redis_is_sent() -> 
 
 def test_a_call_per_record_would_be_seen() -> None:
     few, many = (calls(partial(_into_memory, count)) for count in (FEW, MANY))
-    assert "register.join" in grown(few, many, by=NOT_PER_RECORD)
+    assert "register.merge_registers" in grown(few, many, by=NOT_PER_RECORD)
 
 
 def _into_duckdb(count: int, folder: Path) -> None:
     with closing(_store(folder)) as store:
-        carry(count, store.sink(1), RowProjection(settings().contract))
+        carry(count, store.sink(1), RowProjection(settings().definitions))
 
 
 def _store(folder: Path) -> DuckdbStore:
-    return DuckdbStore(folder, settings().contract.row_shapes())
+    return DuckdbStore(folder, settings().definitions.row_shapes())
 
 
 def _into_bytes(count: int) -> None:
     sink = Encoded()
-    carry(count, sink, DocumentProjection(settings().contract))
+    carry(count, sink, DocumentProjection(settings().definitions))
     assert sink.document_count > 0
 
 
 def _into_memory(count: int) -> None:
-    contract = settings().contract
-    carry(count, MemoryStore(contract.document_shapes()).sink(1), DocumentProjection(contract))
+    definitions = settings().definitions
+    carry(count, MemoryStore(definitions.document_shapes()).sink(1), DocumentProjection(definitions))
 
 
 def test_no_python_call_is_made_per_record_of_a_survey() -> None:
@@ -114,14 +114,18 @@ def test_no_python_call_is_made_per_record_of_a_survey() -> None:
 
 def test_the_records_that_were_surveyed_are_those_of_the_log() -> None:
     found = _surveyed(MANY)
-    shards = [(topic, partition) for topic in settings().contract.topics for partition in range(PARTITIONS)]
-    assert sum(found.partition(shard, 0, 0).records for shard in shards) == len(messages(MANY))
+    topic_partitions = [
+        (topic, partition) for topic in settings().definitions.topics for partition in range(PARTITIONS)
+    ]
+    assert sum(found.partition(topic_partition, 0, 0).records for topic_partition in topic_partitions) == len(
+        messages(MANY)
+    )
     assert not found.unreadable
 
 
-def _surveyed(count: int) -> Pass:
-    schemas = AskedOnce(KnownSchemas())
-    found = Pass(read_models.decoder(settings(), schemas), schemas)
+def _surveyed(count: int) -> Scanner:
+    schemas = NegativeCache(KnownSchemas())
+    found = Scanner(read_models.decoder(settings(), schemas), schemas)
     for records in by_topic(messages(count)):
         found.take(records)
     return found

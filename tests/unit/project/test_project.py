@@ -16,7 +16,7 @@ from tests.support.checkout import CHECKOUT
 PROJECT = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())
 PACKAGES = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
 LOCKS = [CHECKOUT / "requirements.txt", CHECKOUT / "requirements-uv.txt"]
-LONGEST_MODULE_LINES = 300
+MAX_MODULE_LINES = 400
 
 
 def tracked() -> list[str]:
@@ -82,7 +82,7 @@ def test_no_file_names_a_package_registry_or_a_place_on_the_authors_machine() ->
 def test_modules_are_short_and_named_for_what_they_hold() -> None:
     modules = [path for path in tracked() if path.endswith(".py") and path.split("/")[0] in {*PACKAGES, "deploy"}]
     assert modules
-    assert [m for m in modules if len((CHECKOUT / m).read_text().splitlines()) > LONGEST_MODULE_LINES] == []
+    assert [m for m in modules if len((CHECKOUT / m).read_text().splitlines()) > MAX_MODULE_LINES] == []
     assert [m for m in modules if re.search(r"util|common|helper|manager", Path(m).stem)] == []
 
 

@@ -14,24 +14,24 @@ from tests.remedies.register import Proof, entries
 from tests.support.checkout import CHECKOUT
 
 GIVES_ITS_OWN = {
-    "connectors.errors:ContractBroken",
-    "connectors.errors:SystemicError",
+    "connectors.errors:SourceContractViolation",
+    "connectors.errors:DependencyUnavailable",
     "pipeline.invalid_config:InvalidConfig",
     "pipeline.postgres.preconditions:SourceNotReady",
     "pipeline.setup.snapshots:SnapshotIncomplete",
     "pipeline.teardown.found:NotRemoved",
-    "sinks.redis.errors:RedisUnfit",
+    "sinks.redis.errors:UnsupportedServer",
 }
 """Exceptions that are given their remedies by what was found, and kinds of exceptions, each of which has its own."""
 
 NEVER_SHOWN = {
-    "connectors.types.vectorized:_Refused",
-    "connectors.avro.cursor:Unreadable",
+    "connectors.types.vectorized:_SlowPathNeeded",
+    "connectors.avro.cursor:NotColumnar",
     "connectors.avro.schema:UnresolvedSchema",
     "connectors.types.iso8601:MalformedTime",
     "connectors.decode.avro_table:NotAnEnvelope",
-    "pipeline.postgres.watermark:MarkInsideTransaction",
-    "pipeline.ingest.retry:GivenUp",
+    "pipeline.postgres.watermark:WatermarkInsideTransaction",
+    "pipeline.ingest.retry:StopRequested",
     "sinks.duckdb.quack.proxy:RequestRefused",
     "sinks.duckdb.quack.messages:MalformedMessage",
     "pipeline.verify.json_value:Malformed",

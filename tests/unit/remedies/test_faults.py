@@ -13,12 +13,12 @@ from pipeline.health.checks import _carry_out
 from pipeline.health.problem import Problem
 from pipeline.runtime.heartbeat import reason_for
 from sinks.batch import Batch
-from sinks.duckdb.remote.client import DuckdbElsewhere
-from sinks.duckdb.remote.server import Inbox
+from sinks.duckdb.remote.client import RemoteDuckdbStore
+from sinks.duckdb.remote.server import WriterServer
 from sinks.duckdb.sink import DuckdbSink
 from sinks.duckdb.store import DuckdbStore
 from sinks.errors import SinkError
-from sinks.generation import Record
+from sinks.generation import GenerationMetadata
 from sinks.shape import RowShape
 
 
@@ -44,10 +44,10 @@ def test_the_message_about_a_fault_of_duckdbs_writer_can_be_sent(
 ) -> None:
     shape = RowShape("orders", ("id",), {"id": "bigint"})
     with closing(DuckdbStore(tmp_path, [shape])) as store:
-        store.create(1, Record(shapes=(shape,)))
+        store.create(1, GenerationMetadata(shapes=(shape,)))
         monkeypatch.setattr(DuckdbSink, "write", fail)
-        with Inbox(tmp_path, store).answering(), pytest.raises(SinkError) as fault:
-            DuckdbElsewhere(tmp_path).sink(1).write(Batch())
+        with WriterServer(tmp_path, store).serve_in_background(), pytest.raises(SinkError) as fault:
+            RemoteDuckdbStore(tmp_path).sink(1).write(Batch())
     assert fault.value.remedy == SinkError.remedy
     assert "KeyError at test_faults.py:" in str(fault.value)
     assert "secret" not in str(fault.value)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from connectors.errors import ContractBroken, InexactDecimal, MissingColumn, UnsupportedType
+from connectors.errors import InexactDecimal, MissingColumn, SourceContractViolation, UnsupportedType
 from pipeline import read_models
 from pipeline.config import load
 from tests.remedies.commands import commands, settings
@@ -48,7 +48,7 @@ def read(columns: Any = COLUMNS, **values: Any) -> int:
     return sum(len(table) for table in decoder.decode(batch([record])).envelopes)
 
 
-def remedy_of(kind: type[ContractBroken], *asked: Any, **values: Any) -> str:
+def remedy_of(kind: type[SourceContractViolation], *asked: Any, **values: Any) -> str:
     """The remedy of a log that cannot be read."""
     with pytest.raises(kind) as refused:
         read(*asked, **values)

@@ -20,9 +20,9 @@ from stack.errors import ChecksumMismatch, DownloadFailed, JavaMissing, ProgramM
 from stack.java import find_java
 from stack.paths import free_ports
 from stack.programs import Programs
-from stack.progress import Silence
+from stack.progress import NullReport
 from stack.server_folders import ServersFromEarlier, link_folders
-from stack.server_user import Account, account_for
+from stack.server_user import ServerUser, server_user
 from tests.remedies.commands import commands
 from tests.unit.stack.small_artifact import BYTES, SMALL
 
@@ -57,10 +57,10 @@ def test_a_download_succeeds_once_the_proxy_is_unset(tmp_path: Path, monkeypatch
     for variable in ("NO_PROXY", "no_proxy", "http_proxy", "https_proxy"):
         monkeypatch.delenv(variable, raising=False)
     with pytest.raises(DownloadFailed) as failed:
-        fetch([SMALL], tmp_path / "cache", Silence())
+        fetch([SMALL], tmp_path / "cache", NullReport())
     for variable in re.findall(r"[A-Z]+_PROXY", failed.value.remedy):
         monkeypatch.delenv(variable)
-    assert fetch([SMALL], tmp_path / "cache", Silence())[SMALL].read_bytes() == BYTES
+    assert fetch([SMALL], tmp_path / "cache", NullReport())[SMALL].read_bytes() == BYTES
 
 
 @pytest.mark.usefixtures("maven")
@@ -69,13 +69,13 @@ def test_a_file_with_a_wrong_sum_is_fetched_anew_once_it_is_deleted(tmp_path: Pa
     changed.parent.mkdir(parents=True)
     changed.write_bytes(BYTES.upper())
     with pytest.raises(ChecksumMismatch) as refused:
-        fetch([SMALL], tmp_path, Silence())
+        fetch([SMALL], tmp_path, NullReport())
     Path(re.findall(r"Delete (\S+)", refused.value.remedy)[0]).unlink()
-    assert fetch([SMALL], tmp_path, Silence())[SMALL].read_bytes() == BYTES
+    assert fetch([SMALL], tmp_path, NullReport())[SMALL].read_bytes() == BYTES
 
 
 def test_a_jdk_that_java_home_names_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    jdk = find_java(Silence())
+    jdk = find_java(NullReport())
     monkeypatch.delenv("JAVA_HOME", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("CJDK_CACHE_DIR", str(tmp_path / "cjdk"))
@@ -83,9 +83,9 @@ def test_a_jdk_that_java_home_names_is_found(tmp_path: Path, monkeypatch: pytest
     for variable in ("NO_PROXY", "no_proxy"):
         monkeypatch.delenv(variable, raising=False)
     with pytest.raises(JavaMissing) as missing:
-        find_java(Silence(), folders=[])
+        find_java(NullReport(), folders=[])
     monkeypatch.setenv(re.findall(r"[A-Z]+_HOME", missing.value.remedy)[0], str(jdk))
-    assert find_java(Silence(), folders=[]) == jdk
+    assert find_java(NullReport(), folders=[]) == jdk
 
 
 @pytest.mark.parametrize("program", ["postgres", "redis_server"])
@@ -126,8 +126,8 @@ def test_programs_are_reached_once_the_variable_names_a_folder_that_every_user_r
     servers.require_readable(where[named]())
 
 
-def reaching(can_read: Callable[[Path], bool]) -> Account:
-    class Reaching(Account):
+def reaching(can_read: Callable[[Path], bool]) -> ServerUser:
+    class Reaching(ServerUser):
         def can_read(self, path: Path) -> bool:
             return can_read(path)
 
@@ -141,13 +141,13 @@ def test_root_starts_servers_once_there_is_setpriv_and_an_ordinary_user_without_
     monkeypatch.setattr("os.geteuid", lambda: 0)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ProgramMissing) as missing:
-        account_for(tmp_path / "data")
+        server_user(tmp_path / "data")
     assert way in missing.value.remedy
     if way == "ordinary user":
         monkeypatch.setattr("os.geteuid", lambda: 1000)
     else:
         (tmp_path / "setpriv").touch(mode=0o755)
-    assert account_for(tmp_path / "data").is_ours is (way == "ordinary user")
+    assert server_user(tmp_path / "data").is_ours is (way == "ordinary user")
 
 
 def test_ports_are_found_once_the_programs_that_listen_on_them_have_ended(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,22 +14,22 @@ import duckdb
 import pytest
 
 from pipeline.config import DuckdbSettings, load
-from pipeline.generations.builders import BuilderStopped, building
-from pipeline.ingest.retry import Patience, Verdict, verdict
+from pipeline.generations.builders import BuilderFailed, running_builders
+from pipeline.ingest.retry import RecoveryAction, Retrier, action_for
 from pipeline.teardown.found import Area
 from pipeline.teardown.models import find_duckdb
 from pipeline.teardown.traces import of_record
 from sinks.duckdb import removal
-from sinks.duckdb.errors import FileHeld, MemoryShort, StoreDiskFull, translated
-from sinks.duckdb.remote.client import DuckdbElsewhere
-from sinks.duckdb.remote.messages import Request, Verb
-from sinks.duckdb.remote.server import Inbox, NoWriter, ask
+from sinks.duckdb.errors import FileHeld, MemoryShort, StoreDiskFull, translate_errors
+from sinks.duckdb.remote.client import RemoteDuckdbStore
+from sinks.duckdb.remote.messages import Operation, Request
+from sinks.duckdb.remote.server import WriterNotRunning, WriterServer, call_writer
 from sinks.duckdb.removal import DirectoryInUse
-from sinks.duckdb.serving import ReadersRefused, Served, files_of, serve
-from sinks.duckdb.store import DuckdbStore, WriterElsewhere
-from sinks.elasticsearch.mapping import IndexSettings, ShapeRefused, index_of
-from sinks.errors import GenerationInUse, MutationRejected, StoreBroken
-from sinks.generation import Record
+from sinks.duckdb.serving import ReadersRefused, ServingSettings, files_of, serve
+from sinks.duckdb.store import DuckdbStore, WriterLockHeld
+from sinks.elasticsearch.mapping import IndexSettings, InvalidMapping, index_body
+from sinks.errors import GenerationInUse, MutationRejected, StoreNeedsRestart
+from sinks.generation import GenerationMetadata
 from sinks.shape import DocumentShape, RowShape
 from tests.remedies.commands import commands, settings
 from tests.support.waiting import wait_for
@@ -45,7 +45,7 @@ ORDERS = RowShape("orders", ("id",), {"id": "bigint", "note": "text"})
 def store(tmp_path: Path) -> Iterator[DuckdbStore]:
     with closing(DuckdbStore(tmp_path, [ORDERS])) as made:
         for generation in (1, 2):
-            made.create(generation, Record(shapes=(ORDERS,)))
+            made.create(generation, GenerationMetadata(shapes=(ORDERS,)))
         made.sink(1).cutover()
         yield made
 
@@ -72,11 +72,11 @@ def test_a_batch_that_duckdb_refuses_is_written_into_the_new_generation_of_a_rep
 
 def test_a_store_that_gave_up_goes_on_in_a_new_process(store: DuckdbStore, tmp_path: Path) -> None:
     write(store)
-    with pytest.raises(StoreBroken) as broken, translated("generation 1"):
+    with pytest.raises(StoreNeedsRestart) as broken, translate_errors("generation 1"):
         raise duckdb.FatalException("database has been invalidated")
     assert broken.value.remedy.startswith("The worker restarts by itself.")
     assert settings(broken.value.remedy) == [("duckdb", "directory")]
-    assert verdict(broken.value) is Verdict.RESTART
+    assert action_for(broken.value) is RecoveryAction.RESTART
     store.close()
     with closing(DuckdbStore(tmp_path, [ORDERS])) as again:
         assert rows(again) == [(1,)]
@@ -96,7 +96,7 @@ def test_a_directory_is_removed_once_the_worker_that_holds_it_has_ended(
     store: DuckdbStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store.open()
-    with Inbox(tmp_path, store).answering():
+    with WriterServer(tmp_path, store).serve_in_background():
         with monkeypatch.context() as impatient:
             impatient.setattr(removal, "_RELEASED_WITHIN_S", 0.0)
             with pytest.raises(DirectoryInUse) as refused:
@@ -168,7 +168,7 @@ def test_a_held_file_is_opened_once_the_process_that_the_message_names_has_ended
     with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
-        with pytest.raises(FileHeld) as refused, translated("duckdb"):
+        with pytest.raises(FileHeld) as refused, translate_errors("duckdb"):
             duckdb.connect(file)
         assert refused.value.remedy.startswith("End the process that the message names")
         [named] = re.findall(r"PID (\d+)", str(refused.value))
@@ -179,13 +179,15 @@ def test_a_held_file_is_opened_once_the_process_that_the_message_names_has_ended
 
 def test_a_command_that_lacks_the_writer_goes_on_once_one_runs(store: DuckdbStore, tmp_path: Path) -> None:
     store.close()
-    with pytest.raises(NoWriter) as refused:
-        ask(tmp_path, Request(Verb.PROGRESS, 1), taken_over_within_s=0)
+    with pytest.raises(WriterNotRunning) as refused:
+        call_writer(tmp_path, Request(Operation.PROGRESS, 1), taken_over_within_s=0)
     assert commands(refused.value.remedy) == [["run", "duckdb"]]
-    waiting = threading.Thread(target=DuckdbElsewhere(tmp_path).create, args=(3, Record(shapes=(ORDERS,))))
+    waiting = threading.Thread(
+        target=RemoteDuckdbStore(tmp_path).create, args=(3, GenerationMetadata(shapes=(ORDERS,)))
+    )
     waiting.start()
     store.open()
-    with Inbox(tmp_path, store).answering():
+    with WriterServer(tmp_path, store).serve_in_background():
         waiting.join()
     assert 3 in store.generations()
 
@@ -193,9 +195,9 @@ def test_a_command_that_lacks_the_writer_goes_on_once_one_runs(store: DuckdbStor
 def test_a_worker_that_stands_by_takes_over_when_the_other_ends(store: DuckdbStore, tmp_path: Path) -> None:
     store.open()
     with closing(DuckdbStore(tmp_path, [ORDERS])) as other:
-        with pytest.raises(WriterElsewhere):
+        with pytest.raises(WriterLockHeld):
             other.open()
-        standing_by = threading.Thread(target=Patience(threading.Event()), args=("stand by", other.open))
+        standing_by = threading.Thread(target=Retrier(threading.Event()), args=("stand by", other.open))
         standing_by.start()
         store.close()
         standing_by.join()
@@ -212,26 +214,26 @@ def test_readers_are_served_once_the_settings_are_as_the_remedy_has_them(
 ) -> None:
     right, files = free_address(), files_of(tmp_path)
     with pytest.raises(ReadersRefused) as refused:
-        serve(store.instance(), Served(address or right, token, files))
+        serve(store.instance(), ServingSettings(address or right, token, files))
     assert f"`duckdb.{setting}" in refused.value.remedy
     if setting == "serve_insecure":
         public = right.replace("127.0.0.1", "0.0.0.0")
-        served = Served(public, TOKEN, files, is_insecure=True)
+        served = ServingSettings(public, TOKEN, files, is_insecure=True)
     else:
         [example] = re.findall(r"`(quack:[^`]+)`", refused.value.remedy)
         assert example.rpartition(":")[0] == right.rpartition(":")[0]
-        served = Served(right, TOKEN, files)
+        served = ServingSettings(right, TOKEN, files)
     serve(store.instance(), served).close()
 
 
 def test_a_shape_that_no_index_can_hold_is_renamed_or_left_out() -> None:
-    with pytest.raises(ShapeRefused) as refused:
-        index_of(DocumentShape("orders", {"id": "bigint", "a.b": "text"}), IndexSettings())
+    with pytest.raises(InvalidMapping) as refused:
+        index_body(DocumentShape("orders", {"id": "bigint", "a.b": "text"}), IndexSettings())
     assert "Rename the column in PostgreSQL, or rename the document, or leave the column out" in refused.value.remedy
-    index_of(DocumentShape("orders", {"id": "bigint", "a_b": "text"}), IndexSettings())
-    index_of(DocumentShape("orders", {"id": "bigint"}), IndexSettings())
-    with pytest.raises(ShapeRefused):
-        index_of(DocumentShape("readmodels", {"id": "bigint"}, {"readmodels": {"id": "bigint"}}), IndexSettings())
+    index_body(DocumentShape("orders", {"id": "bigint", "a_b": "text"}), IndexSettings())
+    index_body(DocumentShape("orders", {"id": "bigint"}), IndexSettings())
+    with pytest.raises(InvalidMapping):
+        index_body(DocumentShape("readmodels", {"id": "bigint"}, {"readmodels": {"id": "bigint"}}), IndexSettings())
 
 
 _BUILDER = """
@@ -252,13 +254,13 @@ def test_a_replay_goes_on_once_the_remedy_of_its_builder_is_carried_out(tmp_path
     def command(_: str) -> list[str]:
         return [sys.executable, "-c", _BUILDER, str(needed)]
 
-    with building(["one"], command, log_file) as builders:
+    with running_builders(["one"], command, log_file) as builders:
         builders.thread.join()
-        with pytest.raises(BuilderStopped) as stopped:
-            builders.require_at_work()
+        with pytest.raises(BuilderFailed) as stopped:
+            builders.raise_if_stopped()
     assert "remedy: Create it." in str(stopped.value)
     assert stopped.value.remedy.startswith("Carry out the remedy in this message")
     needed.touch()
-    with building(["one"], command, log_file) as builders:
+    with running_builders(["one"], command, log_file) as builders:
         wait_for(lambda: "building" in log_file.read_text(), 60.0, log_file.read_text)
-        builders.require_at_work()
+        builders.raise_if_stopped()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pipeline.definitions import Collection, Contract, Document, Table
+from pipeline.definitions import CollectionDefinition, DocumentDefinition, ModelDefinitions, TableDefinition
 
-CONTRACT = Contract(
+CONTRACT = ModelDefinitions(
     topic_prefix="cdc",
     tables={
-        "ships": Table(
+        "ships": TableDefinition(
             source="fleet.ships",
             key=("flag", "number"),
             columns={
@@ -18,13 +18,15 @@ CONTRACT = Contract(
                 "seen_at": "timestamp with time zone",
             },
         ),
-        "cargo": Table(
+        "cargo": TableDefinition(
             source="fleet.cargo",
             key=("number", "slot"),
             columns={"number": "bigint", "slot": "text", "flag": "text", "ship": "integer", "tons": "numeric(8,3)"},
         ),
     },
     documents={
-        "ships": Document(root="ships", collections={"holds": Collection(table="cargo", parent=("flag", "ship"))})
+        "ships": DocumentDefinition(
+            root="ships", collections={"holds": CollectionDefinition(table="cargo", parent=("flag", "ship"))}
+        )
     },
 )

@@ -8,18 +8,26 @@ from datetime import UTC, datetime
 
 import pytest
 
-from pipeline.definitions import Collection, Contract, Document, Table, contract_from
-from pipeline.generations.cutover import NotForReaders, newest, prunable, require_for_readers
-from pipeline.generations.rebuild_target import Beginning, beginning
-from sinks.batch import Span
+from pipeline.definitions import (
+    CollectionDefinition,
+    DocumentDefinition,
+    ModelDefinitions,
+    TableDefinition,
+    parse_definitions,
+)
+from pipeline.generations.cutover import GenerationNotServable, newest, prunable, require_servable
+from pipeline.generations.rebuild_target import RebuildTarget, choose_target
+from sinks.batch import OffsetRange
 from sinks.epoch import Epoch, EpochKind
-from sinks.generation import UNKNOWN, Record, State, kept
+from sinks.generation import NO_METADATA, GenerationMetadata, GenerationState, rollback_candidates
 from sinks.memory import MemoryStore
-from sinks.ordering.range_tombstone import Fence, FenceKind
+from sinks.ordering.range_tombstone import RangeTombstone, TombstoneKind
 from sinks.shape import DocumentShape, RowShape
 
 SHARD = ("cdc.public.orders", 3)
-SWEEP = Fence(scope="orders/", kind=FenceKind.SWEEP, epoch=0, commit_lsn=7, lsn=7, started_at={2: 9})
+SWEEP = RangeTombstone(
+    scope="orders/", kind=TombstoneKind.SNAPSHOT_END, epoch=0, commit_lsn=7, lsn=7, started_at={2: 9}
+)
 EPOCH = Epoch(
     number=0,
     kind=EpochKind.FIRST,
@@ -30,7 +38,7 @@ EPOCH = Epoch(
     snapshot_lsn=7,
     fences=(SWEEP,),
 )
-FULL = Record(
+FULL = GenerationMetadata(
     created_at=datetime(2026, 1, 2, 3, 4, 5, 6, UTC),
     shapes=(RowShape("orders", ("id",), {"id": "bigint"}), DocumentShape("o", {"id": "bigint"}, {"i": {"n": "text"}})),
     contract="any text",
@@ -45,92 +53,94 @@ FULL = Record(
 
 
 def made_of(prefix: str) -> str:
-    return Contract(topic_prefix=prefix, tables={}, documents={}).to_json()
+    return ModelDefinitions(topic_prefix=prefix, tables={}, documents={}).to_json()
 
 
-BUILDING = Record(contract=made_of("a"), is_complete=False)
-READY = Record(contract=made_of("a"))
+BUILDING = GenerationMetadata(contract=made_of("a"), is_complete=False)
+READY = GenerationMetadata(contract=made_of("a"))
 
 
-def shown(day: int) -> Record:
-    return Record(contract=made_of("a"), shown_at=datetime(2026, 1, day, tzinfo=UTC))
+def shown(day: int) -> GenerationMetadata:
+    return GenerationMetadata(contract=made_of("a"), shown_at=datetime(2026, 1, day, tzinfo=UTC))
 
 
 def test_a_record_is_read_back_as_it_was() -> None:
-    assert Record.from_json(FULL.to_json()) == FULL
-    assert Record.from_json(UNKNOWN.to_json()) == UNKNOWN
+    assert GenerationMetadata.from_json(FULL.to_json()) == FULL
+    assert GenerationMetadata.from_json(NO_METADATA.to_json()) == NO_METADATA
 
 
 def test_a_record_of_another_version_is_read_as_far_as_it_is_known() -> None:
     plain = json.loads(FULL.to_json())
     del plain["contract"]
-    assert Record.from_json(json.dumps({**plain, "colour": "blue"})) == replace(FULL, contract="")
+    assert GenerationMetadata.from_json(json.dumps({**plain, "colour": "blue"})) == replace(FULL, contract="")
 
 
 def test_the_seed_is_the_fences_and_the_offsets_where_the_log_begins() -> None:
-    assert FULL.seed.fences == (SWEEP,)
-    assert FULL.seed.span == Span({}, {SHARD: 42})
+    assert FULL.initial_batch.range_tombstones == (SWEEP,)
+    assert FULL.initial_batch.span == OffsetRange({}, {SHARD: 42})
 
 
 def test_a_contract_is_read_back_as_it_was() -> None:
-    contract = Contract(
+    definitions = ModelDefinitions(
         topic_prefix="cdc",
         tables={
-            "orders": Table(source="public.orders", key=("id",), columns={"id": "bigint"}),
-            "items": Table(source="public.items", key=("a", "b"), columns={"a": "bigint", "b": "text"}),
+            "orders": TableDefinition(source="public.orders", key=("id",), columns={"id": "bigint"}),
+            "items": TableDefinition(source="public.items", key=("a", "b"), columns={"a": "bigint", "b": "text"}),
         },
         documents={
-            "orders": Document(root="orders", collections={"items": Collection(table="items", parent=("a",))}),
+            "orders": DocumentDefinition(
+                root="orders", collections={"items": CollectionDefinition(table="items", parent=("a",))}
+            ),
         },
     )
-    assert contract_from(contract.to_json()) == contract
+    assert parse_definitions(definitions.to_json()) == definitions
 
 
 @pytest.mark.parametrize(
     ("record", "is_live", "state"),
     [
-        (BUILDING, False, State.BUILDING),
-        (READY, False, State.READY),
-        (replace(READY, is_rejected=True), False, State.REJECTED),
-        (shown(1), False, State.KEPT),
-        (shown(1), True, State.LIVE),
-        (replace(shown(1), is_complete=False), True, State.BUILDING),
-        (replace(shown(1), is_complete=False), False, State.KEPT),
-        (UNKNOWN, True, State.LIVE),
+        (BUILDING, False, GenerationState.BUILDING),
+        (READY, False, GenerationState.READY),
+        (replace(READY, is_rejected=True), False, GenerationState.REJECTED),
+        (shown(1), False, GenerationState.KEPT),
+        (shown(1), True, GenerationState.LIVE),
+        (replace(shown(1), is_complete=False), True, GenerationState.BUILDING),
+        (replace(shown(1), is_complete=False), False, GenerationState.KEPT),
+        (NO_METADATA, True, GenerationState.LIVE),
     ],
 )
 def test_the_state_follows_from_the_record_and_from_what_readers_see(
-    record: Record, is_live: bool, state: State
+    record: GenerationMetadata, is_live: bool, state: GenerationState
 ) -> None:
     assert record.state(is_live=is_live) is state
 
 
 def test_the_generation_to_go_back_to_is_the_one_that_was_live_last() -> None:
     generations = {1: shown(3), 2: shown(4), 3: shown(2), 4: READY, 5: BUILDING}
-    assert kept(generations, live=2) == [1, 3]
+    assert rollback_candidates(generations, live=2) == [1, 3]
 
 
 @pytest.mark.parametrize(
     ("generations", "wanted", "starts_over", "found"),
     [
-        ({}, BUILDING, False, Beginning(2)),
-        ({1: shown(1)}, BUILDING, False, Beginning(2)),
-        ({1: shown(1), 2: BUILDING}, BUILDING, False, Beginning(2, goes_on=True)),
-        ({1: shown(1), 2: READY}, BUILDING, False, Beginning(2, goes_on=True)),
-        ({1: shown(1), 2: BUILDING}, BUILDING, True, Beginning(3, dropped=(2,))),
-        ({1: shown(1), 2: READY}, BUILDING, True, Beginning(3, dropped=(2,))),
-        ({1: shown(1), 2: BUILDING}, replace(BUILDING, contract=made_of("b")), False, Beginning(3, dropped=(2,))),
-        ({1: shown(1), 2: READY}, replace(BUILDING, contract=made_of("b")), False, Beginning(3)),
-        ({1: shown(1), 2: BUILDING}, replace(BUILDING, seed_offsets={SHARD: 1}), False, Beginning(3, dropped=(2,))),
-        ({1: shown(1), 2: replace(READY, is_rejected=True)}, BUILDING, False, Beginning(3, dropped=(2,))),
-        ({1: shown(1), 2: shown(2)}, BUILDING, True, Beginning(3)),
-        ({1: replace(shown(1), is_complete=False)}, BUILDING, True, Beginning(2)),
+        ({}, BUILDING, False, RebuildTarget(2)),
+        ({1: shown(1)}, BUILDING, False, RebuildTarget(2)),
+        ({1: shown(1), 2: BUILDING}, BUILDING, False, RebuildTarget(2, is_resumed=True)),
+        ({1: shown(1), 2: READY}, BUILDING, False, RebuildTarget(2, is_resumed=True)),
+        ({1: shown(1), 2: BUILDING}, BUILDING, True, RebuildTarget(3, dropped=(2,))),
+        ({1: shown(1), 2: READY}, BUILDING, True, RebuildTarget(3, dropped=(2,))),
+        ({1: shown(1), 2: BUILDING}, replace(BUILDING, contract=made_of("b")), False, RebuildTarget(3, dropped=(2,))),
+        ({1: shown(1), 2: READY}, replace(BUILDING, contract=made_of("b")), False, RebuildTarget(3)),
+        ({1: shown(1), 2: BUILDING}, replace(BUILDING, seed_offsets={SHARD: 1}), False, RebuildTarget(3, dropped=(2,))),
+        ({1: shown(1), 2: replace(READY, is_rejected=True)}, BUILDING, False, RebuildTarget(3, dropped=(2,))),
+        ({1: shown(1), 2: shown(2)}, BUILDING, True, RebuildTarget(3)),
+        ({1: replace(shown(1), is_complete=False)}, BUILDING, True, RebuildTarget(2)),
     ],
 )
 def test_a_replay_goes_on_with_what_is_the_same_and_starts_cleanly_otherwise(
-    generations: dict[int, Record], wanted: Record, starts_over: bool, found: Beginning
+    generations: dict[int, GenerationMetadata], wanted: GenerationMetadata, starts_over: bool, found: RebuildTarget
 ) -> None:
-    assert beginning(generations, 1, wanted, starts_over=starts_over) == found
+    assert choose_target(generations, 1, wanted, starts_over=starts_over) == found
 
 
 def test_what_nobody_needs_is_rejected_or_was_live_long_ago() -> None:
@@ -145,10 +155,10 @@ def test_readers_are_shown_nothing_that_is_unfinished_or_wrong() -> None:
         store.create(number, record)
     store.sink(1).cutover()
     assert newest("redis", store) == 3
-    require_for_readers("redis", 3, store)
+    require_servable("redis", 3, store)
     for refused in (2, 4, 9):
-        with pytest.raises(NotForReaders):
-            require_for_readers("redis", refused, store)
+        with pytest.raises(GenerationNotServable):
+            require_servable("redis", refused, store)
     store.drop(3)
-    with pytest.raises(NotForReaders):
+    with pytest.raises(GenerationNotServable):
         newest("redis", store)

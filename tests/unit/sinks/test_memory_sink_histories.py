@@ -9,7 +9,7 @@ from itertools import chain
 from hypothesis import given
 
 from sinks.batch import Batch
-from sinks.memory import Generation, MemoryStore
+from sinks.memory import MemoryGeneration, MemoryStore
 from sinks.ordering.document import Parts, is_visible, merge, render
 from sinks.shape import Shape
 from tests.model_based.batches import DOCUMENT, ROW_SHAPES, columns, part_batch, row_batch
@@ -26,7 +26,7 @@ GENERATION = 1
 @given(scenario=scenarios())
 def test_rows_in_memory_equal_the_source(scenario: Scenario) -> None:
     written = written_by(chain(*scenario.delivery), row_batch, ROW_SHAPES)
-    shown = {name: register.shown for name, register in written.registers.items()}
+    shown = {name: register.visible for name, register in written.registers.items()}
     assert {name: change.image for name, change in shown.items() if change and not change.deleted} == {
         (row.table, row.key): columns(row, image) for row, image in scenario.history.rows.items()
     }
@@ -36,9 +36,11 @@ def test_rows_in_memory_equal_the_source(scenario: Scenario) -> None:
 @given(scenario=scenarios())
 def test_documents_merged_from_two_workers_equal_the_source(scenario: Scenario) -> None:
     one, other = (written_by(batches, part_batch, [DOCUMENT]) for batches in scenario.delivery)
-    fences = one.fences.joined(other.fences)
+    range_tombstones = one.range_tombstones.merge(other.range_tombstones)
     here, there = parts_by_key(one), parts_by_key(other)
-    documents = {key: merge(here.get(key, {}), there.get(key, {}), fences, DOCUMENT.name) for key in here | there}
+    documents = {
+        key: merge(here.get(key, {}), there.get(key, {}), range_tombstones, DOCUMENT.name) for key in here | there
+    }
     rendered = {key: render(parts, DOCUMENT) for key, parts in documents.items()}
     assert {key for key, text in rendered.items() if text} == {key for key in documents if is_visible(documents[key])}
     shown = {key: json.loads(text) for key, text in rendered.items() if text}
@@ -55,7 +57,7 @@ def test_replaying_into_memory_changes_nothing(scenario: Scenario) -> None:
 
 def written_by(
     deliveries: Iterable[Arrivals], batch: Callable[[Arrivals], Batch], shapes: Iterable[Shape]
-) -> Generation:
+) -> MemoryGeneration:
     """What a generation holds when every batch is written."""
     store = MemoryStore(shapes)
     sink = store.sink(GENERATION)
@@ -65,7 +67,7 @@ def written_by(
     return store.held[GENERATION]
 
 
-def parts_by_key(generation: Generation) -> dict[str, Parts]:
+def parts_by_key(generation: MemoryGeneration) -> dict[str, Parts]:
     """The parts of every document."""
     documents: dict[str, Parts] = {}
     for (_, key, part), register in generation.registers.items():

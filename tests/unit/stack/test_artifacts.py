@@ -15,7 +15,7 @@ import pytest
 from stack import update_lock
 from stack.artifacts import LOCK_NAME, fetch, locked, unpack
 from stack.errors import ChecksumMismatch, DownloadFailed
-from stack.progress import Silence
+from stack.progress import NullReport
 from tests.unit.stack.small_artifact import BYTES, SMALL
 
 
@@ -54,13 +54,13 @@ def test_plugins_bring_no_second_copy_of_what_connect_offers_them() -> None:
 
 def test_a_cached_file_that_is_the_locked_one_is_used_as_it_is(tmp_path: Path) -> None:
     file = cached(tmp_path, BYTES)
-    assert fetch([SMALL], tmp_path, Silence()) == {SMALL: file}
+    assert fetch([SMALL], tmp_path, NullReport()) == {SMALL: file}
 
 
 def test_a_cached_file_that_was_changed_is_refused(tmp_path: Path) -> None:
     file = cached(tmp_path, BYTES.upper())
     with pytest.raises(ChecksumMismatch, match=re.escape(str(file))) as caught:
-        fetch([SMALL], tmp_path, Silence())
+        fetch([SMALL], tmp_path, NullReport())
     assert SMALL.sha256 in str(caught.value)
     assert f"Delete {file}" in caught.value.remedy
 
@@ -73,7 +73,7 @@ def test_a_file_that_nobody_offers_is_named_and_leaves_nothing_behind(
     monkeypatch.delenv("NO_PROXY", raising=False)
     monkeypatch.delenv("no_proxy", raising=False)
     with pytest.raises(DownloadFailed, match=SMALL.coordinate):
-        fetch([SMALL], tmp_path, Silence())
+        fetch([SMALL], tmp_path, NullReport())
     assert list(tmp_path.rglob("*")) == []
 
 

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from stack.dependency_order import in_order
+from stack.dependency_order import run_in_dependency_order
 from stack.local import SERVERS
 
 NEEDS = {"cellar": (), "shed": (), "house": ("cellar",), "roof": ("house", "shed")}
@@ -14,7 +14,7 @@ NEEDS = {"cellar": (), "shed": (), "house": ("cellar",), "roof": ("house", "shed
 
 def test_everything_comes_after_what_it_waits_for() -> None:
     done: list[str] = []
-    in_order(NEEDS, done.append, threading.Event())
+    run_in_dependency_order(NEEDS, done.append, threading.Event())
     assert set(done) == set(NEEDS)
     for name, needed in NEEDS.items():
         assert all(done.index(other) < done.index(name) for other in needed)
@@ -26,7 +26,7 @@ def test_what_waits_for_nothing_is_done_at_the_same_time() -> None:
     def build(_name: str) -> None:
         both.wait()
 
-    in_order({"cellar": (), "shed": ()}, build, threading.Event())
+    run_in_dependency_order({"cellar": (), "shed": ()}, build, threading.Event())
     assert not both.broken
 
 
@@ -39,7 +39,7 @@ def test_after_a_failure_the_rest_is_done_and_what_waits_for_it_is_not() -> None
         done.append(name)
 
     with pytest.raises(RuntimeError, match="under water"):
-        in_order(NEEDS, build, threading.Event())
+        run_in_dependency_order(NEEDS, build, threading.Event())
     assert done == ["shed"]
 
 

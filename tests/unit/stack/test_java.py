@@ -9,14 +9,14 @@ import pytest
 
 from stack.errors import JavaMissing
 from stack.java import find_java
-from stack.progress import Silence
+from stack.progress import NullReport
 
 
 @pytest.fixture(scope="module")
 def trimmed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A runtime of the newest version that lacks what Elasticsearch needs."""
     home = tmp_path_factory.mktemp("java") / "trimmed"
-    jlink = find_java(Silence()) / "bin/jlink"
+    jlink = find_java(NullReport()) / "bin/jlink"
     subprocess.run([jlink, "--add-modules", "java.base", "--output", home], check=True)
     return home
 
@@ -33,14 +33,14 @@ def no_java(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_java_that_is_named_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = find_java(Silence())
+    found = find_java(NullReport())
     monkeypatch.setenv("JAVA_HOME", str(found))
-    assert find_java(Silence(), folders=[]) == found
+    assert find_java(NullReport(), folders=[]) == found
 
 
 def test_a_java_that_lacks_modules_is_passed_over(trimmed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JAVA_HOME", str(trimmed))
-    assert find_java(Silence()) != trimmed
+    assert find_java(NullReport()) != trimmed
 
 
 @pytest.mark.usefixtures("no_java")
@@ -48,7 +48,7 @@ def test_without_java_the_message_says_what_was_looked_at_and_what_to_install(tr
     (tmp_path / "jdks/empty").mkdir(parents=True)
     (tmp_path / "jdks/trimmed").symlink_to(trimmed)
     with pytest.raises(JavaMissing) as caught:
-        find_java(Silence(), folders=[tmp_path / "jdks"])
+        find_java(NullReport(), folders=[tmp_path / "jdks"])
     assert "trimmed: lacks jdk.incubator.vector, jdk.jdi" in str(caught.value)
     assert "empty: its bin/java does not run" in str(caught.value)
     assert "JDK 21" in caught.value.remedy

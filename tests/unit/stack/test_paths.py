@@ -8,7 +8,7 @@ import stat
 from pathlib import Path
 
 from stack.endpoints import Endpoints
-from stack.paths import PORT_NAMES, Home, is_free
+from stack.paths import PORT_NAMES, StackPaths, is_free
 
 ADDRESSES = Endpoints(
     postgres="postgresql://orders:secret@127.0.0.1:15000/orders_db",
@@ -26,21 +26,21 @@ ADDRESSES = Endpoints(
 
 
 def test_ports_are_chosen_once_and_all_differ(tmp_path: Path) -> None:
-    chosen = Home(tmp_path).ports()
+    chosen = StackPaths(tmp_path).ports()
     assert set(chosen) == set(PORT_NAMES)
     assert len(set(chosen.values())) == len(PORT_NAMES)
-    assert Home(tmp_path).ports() == chosen
+    assert StackPaths(tmp_path).ports() == chosen
 
 
 def test_a_port_that_a_later_version_needs_is_added_to_those_that_are_kept(tmp_path: Path) -> None:
-    chosen = Home(tmp_path).ports()
+    chosen = StackPaths(tmp_path).ports()
     earlier = {name: port for name, port in chosen.items() if name != "redis"}
-    Home(tmp_path).ports_file.write_text(json.dumps(earlier))
-    assert earlier.items() < Home(tmp_path).ports().items()
+    StackPaths(tmp_path).ports_file.write_text(json.dumps(earlier))
+    assert earlier.items() < StackPaths(tmp_path).ports().items()
 
 
 def test_ports_lie_below_those_that_systems_give_to_clients(tmp_path: Path) -> None:
-    assert max(Home(tmp_path).ports().values()) < 32_768
+    assert max(StackPaths(tmp_path).ports().values()) < 32_768
 
 
 def test_a_port_that_somebody_listens_on_is_not_free() -> None:
@@ -51,8 +51,8 @@ def test_a_port_that_somebody_listens_on_is_not_free() -> None:
 
 
 def test_secrets_are_made_once_for_their_owner_only_and_never_printed(tmp_path: Path) -> None:
-    made = Home(tmp_path).secrets()
-    assert Home(tmp_path).secrets() == made
+    made = StackPaths(tmp_path).secrets()
+    assert StackPaths(tmp_path).secrets() == made
     assert stat.S_IMODE((tmp_path / "secrets.json").stat().st_mode) == 0o600
     assert made.owner_password not in f"{made} {made!r}"
     assert len({made.owner_password, made.superuser_password, made.replication_password}) == 3
@@ -70,10 +70,10 @@ def test_endpoints_do_not_print_their_secrets() -> None:
 
 
 def test_a_secret_that_a_later_version_needs_is_added_to_those_that_are_kept(tmp_path: Path) -> None:
-    made = Home(tmp_path).secrets()
+    made = StackPaths(tmp_path).secrets()
     file = tmp_path / "secrets.json"
     earlier = {name: secret for name, secret in json.loads(file.read_text()).items() if name != "redis_password"}
     file.write_text(json.dumps(earlier))
-    now = Home(tmp_path).secrets()
+    now = StackPaths(tmp_path).secrets()
     assert now.owner_password == made.owner_password
     assert len(now.redis_password) >= 32

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from stack import preconditions
-from stack.errors import DiskFull, PortTaken, ServerDied, death
+from stack.errors import DiskFull, PortTaken, ServerDied, startup_error
 from stack.preconditions import require_free, room_on_disk
 
 
@@ -44,9 +44,9 @@ def test_other_errors_than_a_full_disk_pass_unchanged(tmp_path: Path) -> None:
 
 def test_a_server_that_ended_for_want_of_room_is_told_from_one_that_ended_otherwise() -> None:
     for words in ("java.io.IOException: No space left on device", "HINT:  Check free disk space."):
-        full = death("kafka", words)
+        full = startup_error("kafka", words)
         assert isinstance(full, DiskFull)
         assert "Free disk space" in full.remedy
-    other = death("kafka", "java.lang.IllegalArgumentException: unknown setting")
+    other = startup_error("kafka", "java.lang.IllegalArgumentException: unknown setting")
     assert isinstance(other, ServerDied)
     assert "unknown setting" in str(other)

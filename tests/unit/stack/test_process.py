@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from stack.process import Command, Running, recorded, spawn, started_at
+from stack.process import Command, Running, read_pid_file, spawn, started_at
 
 SLEEP = "import time; time.sleep(600)"
 DEAF = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); {SLEEP}"
@@ -38,7 +38,7 @@ def launch(program: str, folder: Path, launched: list[Running]) -> Running:
     with (folder / "lock").open("w") as lock:
         running = spawn(command, record=folder / "record.json", log=folder / "log", guard=lock.fileno())
     launched.append(running)
-    while recorded(folder / "record.json") != running:
+    while read_pid_file(folder / "record.json") != running:
         assert running.is_alive
         time.sleep(0.01)
     return running
@@ -51,7 +51,7 @@ def await_line(log: Path, line: str) -> None:
 
 def test_a_process_is_on_record_before_it_becomes_the_command(tmp_path: Path, launched: list[Running]) -> None:
     running = launch(SLEEP, tmp_path, launched)
-    assert recorded(tmp_path / "record.json") == running
+    assert read_pid_file(tmp_path / "record.json") == running
     assert os.getsid(running.pid) == running.pid
 
 
@@ -63,7 +63,7 @@ def test_a_lock_is_held_until_the_process_is_on_record(tmp_path: Path, launched:
         launched.append(spawn(command, record=tmp_path / "record.json", log=tmp_path / "log", guard=held.fileno()))
     with lock.open("w") as next_one:
         fcntl.flock(next_one, fcntl.LOCK_EX)
-        assert recorded(tmp_path / "record.json") == launched[0]
+        assert read_pid_file(tmp_path / "record.json") == launched[0]
 
 
 def test_a_process_gets_what_it_is_given_and_little_of_its_starters_environment(
@@ -115,7 +115,7 @@ def test_a_process_survives_its_starter(tmp_path: Path, launched: list[Running])
         "spawn(command, record=folder / 'record.json', log=folder / 'log', guard=sys.stdin.fileno())"
     )
     subprocess.run([sys.executable, "-c", starter, str(tmp_path)], stdin=subprocess.DEVNULL, check=True)
-    while (running := recorded(tmp_path / "record.json")) is None:
+    while (running := read_pid_file(tmp_path / "record.json")) is None:
         time.sleep(0.01)
     launched.append(running)
     assert running.is_alive

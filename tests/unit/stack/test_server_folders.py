@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from stack import server_folders
-from stack.paths import Home
+from stack.paths import StackPaths
 from stack.server_folders import ServersFromEarlier, link_folders
-from stack.server_user import Account
+from stack.server_user import ServerUser
 
 
 @dataclass(frozen=True)
-class Reaching(Account):
+class Reaching(ServerUser):
     """An account of this user's that reaches only some folders."""
 
     closed: tuple[Path, ...] = ()
@@ -31,10 +31,10 @@ def account(*closed: Path) -> Reaching:
 
 def test_data_lies_beside_a_home_that_only_its_owner_enters(tmp_path: Path) -> None:
     home = tmp_path / ".readmodels"
-    Home(home).prepare()
+    StackPaths(home).prepare()
     link_folders(home, account(), is_running=False)
-    assert Home(home).data == tmp_path / ".readmodels.servers" / "data"
-    assert [stat.S_IMODE(path.stat().st_mode) for path in (home, Home(home).data)] == [0o700, 0o700]
+    assert StackPaths(home).data == tmp_path / ".readmodels.servers" / "data"
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (home, StackPaths(home).data)] == [0o700, 0o700]
 
 
 def test_data_lies_in_the_system_folder_if_the_servers_cannot_reach_the_home(
@@ -42,14 +42,14 @@ def test_data_lies_in_the_system_folder_if_the_servers_cannot_reach_the_home(
 ) -> None:
     monkeypatch.setattr(server_folders, "SYSTEM_FOLDER", tmp_path / "system")
     home = tmp_path / "closed" / ".readmodels"
-    Home(home).prepare()
+    StackPaths(home).prepare()
     link_folders(home, account(home.parent), is_running=False)
-    assert Home(home).data.parent.parent == tmp_path / "system"
+    assert StackPaths(home).data.parent.parent == tmp_path / "system"
 
 
 def test_data_of_an_earlier_version_is_moved_once(tmp_path: Path) -> None:
     home = tmp_path / ".readmodels"
-    Home(home).prepare()
+    StackPaths(home).prepare()
     (home / "data" / "redis").mkdir(parents=True)
     (home / "data" / "redis" / "appendonly.aof").write_text("rows")
     for _ in range(2):
@@ -60,7 +60,7 @@ def test_data_of_an_earlier_version_is_moved_once(tmp_path: Path) -> None:
 
 def test_data_is_never_moved_under_a_running_server(tmp_path: Path) -> None:
     home = tmp_path / ".readmodels"
-    Home(home).prepare()
+    StackPaths(home).prepare()
     (home / "data").mkdir()
     with pytest.raises(ServersFromEarlier):
         link_folders(home, account(), is_running=True)

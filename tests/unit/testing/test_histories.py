@@ -8,7 +8,7 @@ from itertools import permutations
 import pytest
 from hypothesis import Phase, find, settings
 
-from sinks.ordering.range_tombstone import FenceKind
+from sinks.ordering.range_tombstone import TombstoneKind
 from tests.model_based.connector import TOPICS_BEFORE, Record
 from tests.model_based.history import History
 from tests.model_based.scenario import scenarios
@@ -27,10 +27,10 @@ def pairs_of_one_row(history: History) -> Iterator[tuple[Record, Record]]:
 
 def is_in_flight_at_a_snapshot(history: History) -> bool:
     return any(
-        record.last_commit is None and record.epoch == fence.epoch and record.lsn < fence.lsn
+        record.last_commit is None and record.epoch == range_tombstone.epoch and record.lsn < range_tombstone.lsn
         for record in streamed(history)
-        for fence in history.fences
-        if fence.kind is FenceKind.SWEEP
+        for range_tombstone in history.range_tombstones
+        if range_tombstone.kind is TombstoneKind.SNAPSHOT_END
     )
 
 
@@ -69,12 +69,20 @@ def moves_to_another_parent(history: History) -> bool:
 
 
 def is_of_a_snapshot_that_was_given_up(history: History) -> bool:
-    finished = {fence.lsn for fence in history.fences if fence.kind is FenceKind.SWEEP}
+    finished = {
+        range_tombstone.lsn
+        for range_tombstone in history.range_tombstones
+        if range_tombstone.kind is TombstoneKind.SNAPSHOT_END
+    }
     return any(record.is_snapshot and record.lsn not in finished for record in history.records)
 
 
 def has_a_second_snapshot_within_an_epoch(history: History) -> bool:
-    sweeps = {(fence.epoch, fence.lsn) for fence in history.fences if fence.kind is FenceKind.SWEEP}
+    sweeps = {
+        (range_tombstone.epoch, range_tombstone.lsn)
+        for range_tombstone in history.range_tombstones
+        if range_tombstone.kind is TombstoneKind.SNAPSHOT_END
+    }
     return len(sweeps) > len({epoch for epoch, _ in sweeps})
 
 
@@ -87,7 +95,7 @@ def goes_on_in_other_topics(history: History) -> bool:
 
 
 def is_truncated(history: History) -> bool:
-    return any(fence.kind is FenceKind.TRUNCATE for fence in history.fences)
+    return any(range_tombstone.kind is TombstoneKind.TRUNCATE for range_tombstone in history.range_tombstones)
 
 
 def is_repaired_after_records_were_parked(history: History) -> bool:

@@ -9,15 +9,15 @@ from typing import Any
 import fastavro
 import numpy as np
 
-from connectors.avro.schema import plain, resolved
-from connectors.decode.decoder import Decoded, Decoder
-from connectors.envelope import TableColumns
+from connectors.avro.schema import inline_types, strip_logical_types
+from connectors.decode.decoder import DecodedBatch, Decoder
+from connectors.envelope import SourceTable
 from connectors.errors import UnknownSchema
-from connectors.records import Records
+from connectors.records import RecordBatch
 
 TOPIC = "cdc.public.orders"
 
-ORDERS = TableColumns(
+ORDERS = SourceTable(
     "public.orders",
     {
         "id": "bigint",
@@ -141,7 +141,7 @@ def inserted(**columns: Any) -> dict[str, Any]:
 def body(envelope: Any, schema: Any) -> bytes:
     """Write an envelope in Avro."""
     out = io.BytesIO()
-    fastavro.schemaless_writer(out, fastavro.parse_schema(plain(resolved(schema))), envelope)
+    fastavro.schemaless_writer(out, fastavro.parse_schema(strip_logical_types(inline_types(schema))), envelope)
     return out.getvalue()
 
 
@@ -150,31 +150,31 @@ def framed(envelope: Any, schema: Any | None = None, schema_id: int = 7) -> byte
     return struct.pack(">bI", 0, schema_id) + body(envelope, envelope_schema() if schema is None else schema)
 
 
-def batch(values: Sequence[bytes | None], topic: str = TOPIC) -> Records:
+def batch(values: Sequence[bytes | None], topic: str = TOPIC) -> RecordBatch:
     """Make records of one partition, at the offsets 0, 1, 2, …"""
     count = len(values)
-    return Records(topic, np.zeros(count, np.int32), np.arange(count, dtype=np.int64), [None] * count, list(values))
+    return RecordBatch(topic, np.zeros(count, np.int32), np.arange(count, dtype=np.int64), [None] * count, list(values))
 
 
 def decode(
-    values: Sequence[bytes | None], table: TableColumns = ORDERS, schemas: Mapping[int, Any] | None = None
-) -> Decoded:
+    values: Sequence[bytes | None], table: SourceTable = ORDERS, schemas: Mapping[int, Any] | None = None
+) -> DecodedBatch:
     """Decode values whose schema 7 is the usual one, unless told otherwise."""
     known = MemorySchemas({7: envelope_schema()} if schemas is None else schemas)
     return Decoder({TOPIC: table}, known).decode(batch(values))
 
 
-def rows(decoded: Decoded) -> list[dict[str, Any]]:
+def rows(decoded: DecodedBatch) -> list[dict[str, Any]]:
     """Return all envelopes as dictionaries."""
     found: list[dict[str, Any]] = [row for table in decoded.envelopes for row in table.to_pylist()]
     return found
 
 
-def offsets(decoded: Decoded) -> list[int]:
+def offsets(decoded: DecodedBatch) -> list[int]:
     """Return the offsets of all envelopes."""
     return [offset for table in decoded.envelopes for offset in table["offset"].to_pylist()]
 
 
-def reasons(decoded: Decoded) -> dict[int, str]:
+def reasons(decoded: DecodedBatch) -> dict[int, str]:
     """Return why records were rejected, by their offset."""
     return {rejected.offset: rejected.reason for rejected in decoded.rejected}

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from connectors.decode.decoder import Decoder
-from connectors.envelope import TableColumns
-from connectors.errors import BeforeMissing, MissingColumn, UnknownSchema, WireTypeRefused
-from connectors.records import Records
+from connectors.envelope import SourceTable
+from connectors.errors import MissingBeforeImage, MissingColumn, UnknownSchema, WireTypeRefused
+from connectors.records import RecordBatch
 from tests.unit.connectors.decode.change_records import (
     COLUMNS,
     ORDERS,
@@ -174,7 +174,7 @@ def test_a_change_without_the_row_after_it_is_rejected(op: str) -> None:
 @pytest.mark.parametrize("op", ["u", "d"])
 def test_a_change_without_the_row_before_it_stops_with_the_statement_to_run(op: str) -> None:
     after = None if op == "d" else ROW
-    with pytest.raises(BeforeMissing, match=f"^{TOPIC}/0 offset 1: ") as caught:
+    with pytest.raises(MissingBeforeImage, match=f"^{TOPIC}/0 offset 1: ") as caught:
         decode([GOOD, framed(change(op, after=after))])
     assert "ALTER TABLE public.orders REPLICA IDENTITY FULL" in caught.value.remedy
 
@@ -185,7 +185,7 @@ def test_a_truncation_has_neither_image() -> None:
 
 
 def test_a_declared_column_that_is_not_sent_is_never_read_as_null() -> None:
-    table = TableColumns("public.orders", {**ORDERS.columns, "weight": "integer"})
+    table = SourceTable("public.orders", {**ORDERS.columns, "weight": "integer"})
     with pytest.raises(MissingColumn, match=r"public\.orders is sent without weight"):
         decode([GOOD], table)
 
@@ -201,7 +201,7 @@ def test_a_stray_record_without_our_columns_breaks_no_contract() -> None:
 
 
 def test_a_column_sent_in_a_form_that_does_not_carry_its_type_stops() -> None:
-    table = TableColumns("public.orders", {**ORDERS.columns, "status": "bigint"})
+    table = SourceTable("public.orders", {**ORDERS.columns, "status": "bigint"})
     with pytest.raises(WireTypeRefused, match=r"public\.orders\.status bigint: sent as string"):
         decode([GOOD], table)
 
@@ -276,7 +276,7 @@ def test_a_schema_change_inside_a_batch_makes_a_table_per_schema() -> None:
 
 def test_records_keep_their_partitions_and_offsets_when_partitions_are_interleaved() -> None:
     count = 50
-    records = Records(
+    records = RecordBatch(
         TOPIC,
         np.arange(count, dtype=np.int32) % 3,
         np.arange(count, dtype=np.int64) * 2 + 10**12,
@@ -307,7 +307,7 @@ def test_an_unknown_schema_is_no_fault_of_the_record() -> None:
 
 
 def test_a_schema_that_cannot_be_read_in_columns_gives_the_same_rows() -> None:
-    table = TableColumns("public.orders", {**ORDERS.columns, "tags": "hstore"})
+    table = SourceTable("public.orders", {**ORDERS.columns, "tags": "hstore"})
     schema = envelope_schema({**COLUMNS, "tags": ["null", {"type": "map", "values": ["null", "string"]}]})
     image = {**ROW, "tags": {"a": "1", "b": None}}
     values = [framed(change("c", after=image), schema), GOOD[:20], framed(change("d", before=image), schema)]
@@ -321,7 +321,7 @@ def test_a_schema_that_cannot_be_read_in_columns_gives_the_same_rows() -> None:
 
 
 def test_arrays_of_any_length_and_in_several_blocks_are_read_in_order() -> None:
-    table = TableColumns("public.orders", {**ORDERS.columns, "codes": "integer[]"})
+    table = SourceTable("public.orders", {**ORDERS.columns, "codes": "integer[]"})
     schema = envelope_schema({**COLUMNS, "codes": ["null", {"type": "array", "items": ["null", "int"]}]})
     lists = [None, [], [1], [1, None, 3], list(range(500)), list(range(5_000)), [7]]
     for batch_of in (lists, lists[:5]):

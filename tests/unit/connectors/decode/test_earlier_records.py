@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from connectors.decode.column_plan import constant
-from connectors.decode.decoder import Decoded
-from connectors.envelope import EarlierRecords, Format, TableColumns
+from connectors.decode.decoder import DecodedBatch
+from connectors.envelope import EarlierRecords, SourceTable, ValueEncoding
 from connectors.errors import MissingColumn
 from tests.unit.connectors.decode.change_records import (
     COLUMNS,
@@ -26,15 +26,15 @@ from tests.unit.connectors.decode.change_records import (
 from tests.unit.connectors.decode.test_json_table import bare
 
 EARLIER = EarlierRecords({"channel": "web"}, {0: 1})
-WIDER = TableColumns(ORDERS.table, {**ORDERS.columns, "channel": "text"}, earlier=EARLIER)
+WIDER = SourceTable(ORDERS.table, {**ORDERS.columns, "channel": "text"}, earlier=EARLIER)
 WITH_CHANNEL = {**ROW, "channel": "app"}
 
 
-def decoded_json(*envelopes: Any, table: TableColumns = WIDER) -> Decoded:
-    return decode([bare(envelope) for envelope in envelopes], replace(table, format=Format.JSON), {})
+def decoded_json(*envelopes: Any, table: SourceTable = WIDER) -> DecodedBatch:
+    return decode([bare(envelope) for envelope in envelopes], replace(table, format=ValueEncoding.JSON), {})
 
 
-def channels(decoded: Decoded) -> list[Any]:
+def channels(decoded: DecodedBatch) -> list[Any]:
     assert decoded.rejected == []
     return [row["after"]["channel"] for row in rows(decoded)]
 
@@ -73,7 +73,7 @@ def test_a_record_that_has_the_column_in_another_type_reads_as_the_noted_value()
 
 
 def test_a_decimal_from_before_a_wider_scale_has_the_new_one() -> None:
-    wider = TableColumns(ORDERS.table, {**ORDERS.columns, "total": "numeric(14,4)"})
+    wider = SourceTable(ORDERS.table, {**ORDERS.columns, "total": "numeric(14,4)"})
     assert [row["after"]["total"] for row in rows(decoded_json(inserted(), table=wider))] == ["12.3000"]
 
 

@@ -6,17 +6,17 @@ from typing import Any
 
 import pytest
 
-from connectors.decode.decoder import Decoded, Decoder
-from connectors.envelope import Format
+from connectors.decode.decoder import DecodedBatch, Decoder
+from connectors.envelope import ValueEncoding
 from connectors.errors import InexactDecimal, WireTypeRefused
-from connectors.types.numeric import Decimals
+from connectors.types.numeric import DecimalPolicy
 from tests.golden.catalogue import COLUMNS, VARIANTS
 from tests.golden.recording import Recording, comparable, recording
 
 NUMERICS = [name for name, kind in COLUMNS.items() if kind.startswith(("numeric", "money"))]
 
 
-def decoded(recorded: Recording, decimals: Decimals = Decimals.EXACT) -> Decoded:
+def decoded(recorded: Recording, decimals: DecimalPolicy = DecimalPolicy.EXACT) -> DecodedBatch:
     return Decoder({recorded.records.topic: recorded.table}, recorded, decimals).decode(recorded.records)
 
 
@@ -37,7 +37,7 @@ def without(image: dict[str, Any] | None, columns: list[str]) -> dict[str, Any] 
     return image and {name: value for name, value in image.items() if name not in columns}
 
 
-def changes(batch: Decoded, recorded: Recording) -> list[tuple[Any, ...]]:
+def changes(batch: DecodedBatch, recorded: Recording) -> list[tuple[Any, ...]]:
     (envelopes,) = batch.envelopes
     read = zip(envelopes["op"], envelopes["before"], envelopes["after"], strict=True)
     return [
@@ -70,9 +70,9 @@ def test_every_type_is_read_as_postgresql_has_it(variant: str) -> None:
 
 @pytest.mark.parametrize(
     ("variant", "number", "decimals"),
-    [("avro-precise", Decimal, Decimals.EXACT), ("avro-double", float, Decimals.ALLOW_DOUBLE)],
+    [("avro-precise", Decimal, DecimalPolicy.EXACT), ("avro-double", float, DecimalPolicy.ALLOW_DOUBLE)],
 )
-def test_every_decimal_mode_gives_the_same_numbers(variant: str, number: Any, decimals: Decimals) -> None:
+def test_every_decimal_mode_gives_the_same_numbers(variant: str, number: Any, decimals: DecimalPolicy) -> None:
     recorded = recording(variant)
     batch = decoded(recorded, decimals)
     assert batch.rejected == []
@@ -119,7 +119,11 @@ def test_streamed_changes_follow_each_other_in_the_wal_and_snapshot_rows_share_a
 
 
 def test_avro_on_a_topic_of_json_and_json_on_a_topic_of_avro_are_rejected() -> None:
-    for variant, wrong in (("avro", Format.JSON), ("json", Format.AVRO), ("json-bare", Format.AVRO)):
+    for variant, wrong in (
+        ("avro", ValueEncoding.JSON),
+        ("json", ValueEncoding.AVRO),
+        ("json-bare", ValueEncoding.AVRO),
+    ):
         recorded = recording(variant)
         batch = decoded(replace(recorded, table=replace(recorded.table, format=wrong)))
         assert batch.envelopes == []

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from connectors.decode.decoder import Decoded
-from connectors.decode.sequence import lsns
-from connectors.envelope import Format, TableColumns
-from connectors.errors import BeforeMissing, ContractBroken, MissingColumn, WireTypeRefused
+from connectors.decode.decoder import DecodedBatch
+from connectors.decode.sequence import parse_lsns
+from connectors.envelope import SourceTable, ValueEncoding
+from connectors.errors import MissingBeforeImage, MissingColumn, SourceContractViolation, WireTypeRefused
 from tests.unit.connectors.decode.change_records import (
     ORDERS,
     ROW,
@@ -22,7 +22,7 @@ from tests.unit.connectors.decode.change_records import (
     rows,
 )
 
-JSON_ORDERS = TableColumns(ORDERS.table, ORDERS.columns, Format.JSON)
+JSON_ORDERS = SourceTable(ORDERS.table, ORDERS.columns, ValueEncoding.JSON)
 
 CONNECT_COLUMNS: Mapping[str, Mapping[str, Any]] = {
     "id": {"type": "int64"},
@@ -43,7 +43,7 @@ def described(envelope: Any, columns: Mapping[str, Mapping[str, Any]] = CONNECT_
     return json.dumps({"schema": schema, "payload": envelope}, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def decode_json(*values: bytes | None, table: TableColumns = JSON_ORDERS) -> Decoded:
+def decode_json(*values: bytes | None, table: SourceTable = JSON_ORDERS) -> DecodedBatch:
     return decode(values, table, {})
 
 
@@ -112,7 +112,7 @@ def test_no_reason_repeats_a_value_of_the_row() -> None:
 
 @pytest.mark.parametrize("write", [bare, described])
 def test_a_declared_column_that_is_not_sent_is_never_read_as_null(write: Any) -> None:
-    table = TableColumns(ORDERS.table, {**ORDERS.columns, "weight": "integer"}, Format.JSON)
+    table = SourceTable(ORDERS.table, {**ORDERS.columns, "weight": "integer"}, ValueEncoding.JSON)
     with pytest.raises(MissingColumn, match="without weight"):
         decode_json(write(inserted()), table=table)
 
@@ -130,7 +130,7 @@ def test_a_column_described_in_a_form_that_does_not_carry_its_type_stops() -> No
 
 
 def test_a_change_without_the_row_before_it_stops() -> None:
-    with pytest.raises(BeforeMissing):
+    with pytest.raises(MissingBeforeImage):
         decode_json(bare(change("u", after=ROW)))
 
 
@@ -148,7 +148,7 @@ def test_an_id_beyond_what_doubles_hold_is_exact() -> None:
     ],
 )
 def test_a_record_that_breaks_the_contract_is_named_by_its_place(spoiled: Any, told: str) -> None:
-    with pytest.raises(ContractBroken, match=told) as caught:
+    with pytest.raises(SourceContractViolation, match=told) as caught:
         decode_json(*[bare(inserted())] * 5, bare(spoiled), bare(inserted()))
     assert str(caught.value).startswith("cdc.public.orders/0 offset 5: ")
     assert "`readmodels " in caught.value.remedy
@@ -158,9 +158,9 @@ def test_a_record_that_breaks_a_library_is_rejected_by_its_place(monkeypatch: py
     def fail_at_seven(sequences: Any) -> Any:
         if '["7","7"]' in sequences.to_pylist():
             raise KeyError(1)
-        return lsns(sequences)
+        return parse_lsns(sequences)
 
-    monkeypatch.setattr("connectors.decode.assemble.lsns", fail_at_seven)
+    monkeypatch.setattr("connectors.decode.assemble.parse_lsns", fail_at_seven)
     forged = inserted()
     forged["source"] = {**forged["source"], "sequence": '["7","7"]'}
     decoded = decode_json(*[bare(inserted())] * 3, bare(forged), bare(inserted()))

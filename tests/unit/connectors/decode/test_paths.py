@@ -10,19 +10,19 @@ import pyarrow as pa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from connectors.avro.schema import resolved
-from connectors.avro.wire_format import frame
+from connectors.avro.schema import inline_types
+from connectors.avro.wire_format import parse_frames
 from connectors.decode.assemble import assemble
-from connectors.decode.avro_rows import RecordReader
-from connectors.decode.avro_table import AvroLayout
-from connectors.types.numeric import Decimals
+from connectors.decode.avro_rows import RowReader
+from connectors.decode.avro_table import AvroSchemaDecoder
+from connectors.types.numeric import DecimalPolicy
 from tests.golden.recording import recording
 from tests.unit.connectors.decode.change_records import batch, change, framed
 
 GOLDEN = recording("avro")
 ((SCHEMA_ID, SCHEMA),) = GOLDEN.schemas.items()
-LAYOUT = AvroLayout(resolved(SCHEMA), GOLDEN.table, Decimals.EXACT)
-RECORDS = RecordReader(resolved(SCHEMA), [*GOLDEN.table.columns])
+LAYOUT = AvroSchemaDecoder(inline_types(SCHEMA), GOLDEN.table, DecimalPolicy.EXACT)
+RECORDS = RowReader(inline_types(SCHEMA), [*GOLDEN.table.columns])
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
@@ -98,7 +98,7 @@ def envelopes(draw: st.DrawFn) -> dict[str, Any]:
 
 
 def read_both_ways(values: list[bytes]) -> tuple[list[pa.Table], list[dict[int, str]]]:
-    frames, records = frame(list(values)), batch(list(values), GOLDEN.records.topic)
+    frames, records = parse_frames(list(values)), batch(list(values), GOLDEN.records.topic)
     rows = np.flatnonzero(frames.schema_ids >= 0)
     fast = LAYOUT.read(frames, rows)
     slow = RECORDS.read(frames, rows)

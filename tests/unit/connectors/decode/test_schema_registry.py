@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from connectors.avro.schema import UnresolvedSchema, plain, resolved
+from connectors.avro.schema import UnresolvedSchema, inline_types, strip_logical_types
 from connectors.decode.decoder import Decoder
 from connectors.errors import RegistryUnavailable, UnknownSchema
 from connectors.schema_registry import SchemaRegistry
@@ -159,11 +159,11 @@ def test_a_type_that_is_defined_nowhere_or_contains_itself_is_not_resolved() -> 
     item = {"name": "next", "type": ["null", "Node"]}
     for schema in ({"type": "array", "items": "Node"}, {"type": "record", "name": "Node", "fields": [item]}):
         with pytest.raises(UnresolvedSchema):
-            resolved(schema)
+            inline_types(schema)
 
 
 def test_a_resolved_schema_defines_each_type_once_when_it_is_made_plain() -> None:
-    schema = resolved(
+    schema = inline_types(
         {
             "type": "record",
             "name": "Pair",
@@ -171,4 +171,4 @@ def test_a_resolved_schema_defines_each_type_once_when_it_is_made_plain() -> Non
         }
     )
     assert schema["fields"][0]["type"] == schema["fields"][1]["type"]
-    assert plain(schema)["fields"][1]["type"] == "shop.Money"
+    assert strip_logical_types(schema)["fields"][1]["type"] == "shop.Money"

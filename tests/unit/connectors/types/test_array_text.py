@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.errors import BadRecord
+from connectors.errors import UnreadableRecord
 from connectors.types.array_item import item_reader
 from connectors.types.array_text import WIRE_NAME, is_nested, items_of
-from connectors.types.numeric import Decimals
-from connectors.types.pg_types import DATE_INFINITY, TIMESTAMP_INFINITY, column_type
+from connectors.types.numeric import DecimalPolicy
+from connectors.types.pg_types import DATE_INFINITY, TIMESTAMP_INFINITY, parse_column_type
 from connectors.types.timestamps import FAR_US, LATEST_US, stored_us, us_of
 from connectors.types.vectorized import ColumnReader
-from connectors.types.wire_types import Wire
+from connectors.types.wire_types import WireType
 from sinks.duckdb import special_values
 
 TEXTS = st.none() | st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
@@ -53,7 +53,7 @@ def test_bounds_are_left_out_and_only_a_bare_null_is_none(text: str, items: list
 
 @pytest.mark.parametrize("text", ["", "{", "}", "{a", "a}", "{a}}", "{{a}", "{a}{b}", '{"a}', "1", "{}{}"])
 def test_what_is_not_an_array_is_refused(text: str) -> None:
-    with pytest.raises(BadRecord):
+    with pytest.raises(UnreadableRecord):
         items_of(text, str)
 
 
@@ -78,14 +78,14 @@ def test_what_is_not_an_array_is_refused(text: str) -> None:
     ],
 )
 def test_an_item_is_read_in_the_type_of_its_column(text: str, item: str, value: Any) -> None:
-    kind = column_type(text).item
+    kind = parse_column_type(text).item
     assert kind is not None
     assert item_reader(kind)(item) == value
 
 
 def test_an_array_of_several_dimensions_is_null_and_kept_as_text() -> None:
-    column = column_type("integer[]")
-    reader = ColumnReader("matrix", Wire("string", WIRE_NAME), column, Decimals.EXACT)
+    column = parse_column_type("integer[]")
+    reader = ColumnReader("matrix", WireType("string", WIRE_NAME), column, DecimalPolicy.EXACT)
     values, faults, nested = reader.read(pa.array(["{1,2}", "{{1},{2}}", None, "{x}"]))
     assert values.to_pylist() == [[1, 2], None, None, None]
     assert nested == {1: "{{1},{2}}"}
@@ -93,7 +93,9 @@ def test_an_array_of_several_dimensions_is_null_and_kept_as_text() -> None:
 
 
 def test_what_debeziums_own_converter_leaves_of_inner_arrays_is_refused() -> None:
-    reader = ColumnReader("tags", Wire("array", item=Wire("string")), column_type("text[]"), Decimals.EXACT)
+    reader = ColumnReader(
+        "tags", WireType("array", item=WireType("string")), parse_column_type("text[]"), DecimalPolicy.EXACT
+    )
     sent = pa.array([["a"], ["[Ljava.lang.String;@229d3fa3"]], pa.list_(pa.string()))
     values, faults, _ = reader.read(sent)
     assert values.to_pylist() == [["a"], None]

@@ -230,7 +230,7 @@ def test_a_question_to_a_worker_that_serves_nobody_names_what_to_do(analytics: C
         assert holder.stdout.readline() == b"open\n"
         failed = analytics("sql", "SELECT 1")
     assert failed.code == 1
-    assert "ReadersNotServed" in failed.complained
+    assert "QuackNotServed" in failed.complained
 
 
 def test_status_names_every_server_that_does_not_answer_and_fails_its_check(command: Command) -> None:

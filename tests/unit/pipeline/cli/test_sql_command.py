@@ -19,11 +19,11 @@ import pytest
 
 from pipeline.cli.sql_shell import Shell
 from pipeline.config import load
-from pipeline.epochs.offset_sink import sink_of
+from pipeline.epochs.offset_sink import open_sink
 from pipeline.query.freshness import freshness
-from pipeline.query.query import answer
-from sinks.batch import Batch, Span
-from sinks.duckdb.progress_query import Place
+from pipeline.query.query import query_with_position
+from sinks.batch import Batch, OffsetRange
+from sinks.duckdb.progress_query import ReadPosition
 from sinks.duckdb.store import DuckdbStore
 from tests.remedies.shell import SETTINGS, SHIPPED
 from tests.unit.pipeline.ingest.test_epoch_history import CONTINUED, FIRST
@@ -78,15 +78,18 @@ def test_the_place_of_an_answer_is_in_the_log_s_own_offsets_in_every_epoch(
     settings = load(SHIPPED, {})
     with closing(DuckdbStore(settings.duckdb.directory, shapes())) as store:
         for epoch in (FIRST, CONTINUED):
-            store.note(1, epoch)
-        sink_of(store, 1).write(Batch(span=Span({SHARD: 10}, {SHARD: 40})))
-    place = answer(settings, "SELECT 1").place
+            store.record_epoch(1, epoch)
+        open_sink(store, 1).write(Batch(span=OffsetRange({SHARD: 10}, {SHARD: 40})))
+    place = query_with_position(settings, "SELECT 1").place
     assert place is not None
     assert place.offsets[SHARD] == 40
 
 
 def test_freshness_counts_the_records_that_are_not_read_yet() -> None:
-    place, now = Place(datetime(2026, 1, 1, tzinfo=UTC), {SHARD: 40}), datetime(2026, 1, 1, 0, 0, 1, 250_000, UTC)
+    place, now = (
+        ReadPosition(datetime(2026, 1, 1, tzinfo=UTC), {SHARD: 40}),
+        datetime(2026, 1, 1, 0, 0, 1, 250_000, UTC),
+    )
     newest = "newest change committed at 2026-01-01T00:00:00.000+00:00, 1.2 s ago"
     assert freshness(place, {SHARD: 42, ("cdc.public.order_items", 1): 5}, now) == f"{newest}; 7 records not read yet"
     assert freshness(place, {SHARD: 39}, now) == f"{newest}; 0 records not read yet"
@@ -127,7 +130,7 @@ def test_a_question_can_be_asked_of_a_moment(
 def test_a_question_that_has_no_past_is_refused(environment: dict[str, str], tmp_path: Path) -> None:
     ended = run(environment, tmp_path, "--as-of", "2026-01-01", "FROM orders_history")
     assert ended.returncode == 1
-    assert "NoPast: orders_history" in ended.stderr
+    assert "NoHistory: orders_history" in ended.stderr
     assert run(environment, tmp_path, "--as-of", "yesterday", "FROM orders").returncode == 2
 
 

@@ -12,14 +12,14 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
-from connectors.decode.decoder import Decoded
+from connectors.decode.decoder import DecodedBatch
 from connectors.kafka import KafkaUnavailable
-from connectors.records import Records
-from connectors.topics import Identity
-from pipeline.epochs.fingerprint import changes, of_source, of_topics
-from pipeline.epochs.guard import Gate, GatedDecoder, GatedSink, TopicsGone
-from pipeline.ingest.epoch_history import Lives
-from pipeline.ingest.log_mismatch import EpochEnded, Reason
+from connectors.records import RecordBatch
+from connectors.topics import TopicIdentity
+from pipeline.epochs.fingerprint import diff, of_source, of_topics
+from pipeline.epochs.guard import EpochGuard, GuardedDecoder, GuardedSink, TopicNotFound
+from pipeline.ingest.epoch_history import EpochHistory
+from pipeline.ingest.log_mismatch import EpochMismatch, MismatchReason
 from sinks.epoch import Epoch, EpochKind
 from sinks.memory import MemoryStore
 
@@ -27,11 +27,11 @@ TOPIC = "cdc.public.orders"
 FIRST = Epoch(
     number=0,
     kind=EpochKind.FIRST,
-    fingerprint=of_topics([Identity(TOPIC, "first", 6)]),
+    fingerprint=of_topics([TopicIdentity(TOPIC, "first", 6)]),
     opened_at=datetime(2026, 1, 1, tzinfo=UTC),
 )
-RECORDS = Records(TOPIC, np.zeros(1, np.int32), np.zeros(1, np.int64), [b"{}"], [b""])
-DECODED = Decoded([], [], 0)
+RECORDS = RecordBatch(TOPIC, np.zeros(1, np.int32), np.zeros(1, np.int64), [b"{}"], [b""])
+DECODED = DecodedBatch([], [], 0)
 
 
 @dataclass
@@ -69,7 +69,7 @@ class Decoder:
         self.decoded = 0
         self._brokers = brokers
 
-    def decode(self, records: Records) -> Decoded:
+    def decode(self, records: RecordBatch) -> DecodedBatch:
         assert self._brokers.asked, "asked before it is decoded"
         self.decoded += len(records)
         return DECODED
@@ -81,42 +81,48 @@ def brokers() -> Brokers:
 
 
 @pytest.fixture
-def gate(brokers: Brokers) -> Gate:
-    return Gate(cast("AdminClient", brokers), [TOPIC], lambda: Lives((FIRST,)))
+def gate(brokers: Brokers) -> EpochGuard:
+    return EpochGuard(cast("AdminClient", brokers), [TOPIC], lambda: EpochHistory((FIRST,)))
 
 
-def test_what_is_of_the_same_topic_passes(brokers: Brokers, gate: Gate) -> None:
-    assert GatedDecoder(Decoder(brokers), gate).decode(RECORDS) is DECODED
+def test_what_is_of_the_same_topic_passes(brokers: Brokers, gate: EpochGuard) -> None:
+    assert GuardedDecoder(Decoder(brokers), gate).decode(RECORDS) is DECODED
 
 
 @pytest.mark.parametrize(
     ("brokers", "reason"),
-    [(Brokers(topic_id="second"), Reason.TOPIC_REMADE), (Brokers(partitions=8), Reason.PARTITIONS_CHANGED)],
+    [
+        (Brokers(topic_id="second"), MismatchReason.TOPIC_REMADE),
+        (Brokers(partitions=8), MismatchReason.PARTITIONS_CHANGED),
+    ],
 )
-def test_nothing_of_another_topic_passes(brokers: Brokers, gate: Gate, reason: Reason) -> None:
+def test_nothing_of_another_topic_passes(brokers: Brokers, gate: EpochGuard, reason: MismatchReason) -> None:
     store = MemoryStore([])
     store.sink(1).prepare()
-    for ask in (lambda: GatedDecoder(Decoder(brokers), gate).decode(RECORDS), GatedSink(store.sink(1), gate).progress):
-        with pytest.raises(EpochEnded) as ended:
+    for ask in (
+        lambda: GuardedDecoder(Decoder(brokers), gate).decode(RECORDS),
+        GuardedSink(store.sink(1), gate).progress,
+    ):
+        with pytest.raises(EpochMismatch) as ended:
             ask()
         assert [seen.reason for seen in ended.value.seen] == [reason]
 
 
-def test_a_topic_that_is_gone_or_brokers_that_are_silent_are_asked_again(brokers: Brokers, gate: Gate) -> None:
+def test_a_topic_that_is_gone_or_brokers_that_are_silent_are_asked_again(brokers: Brokers, gate: EpochGuard) -> None:
     brokers.fails_with = KafkaError.UNKNOWN_TOPIC_OR_PART
-    with pytest.raises(TopicsGone):
-        gate.require_same()
+    with pytest.raises(TopicNotFound):
+        gate.check_topics()
     brokers.fails_with = KafkaError._TIMED_OUT
     with pytest.raises(KafkaUnavailable):
-        gate.require_same()
+        gate.check_topics()
 
 
 def test_what_nobody_could_look_at_is_not_compared() -> None:
     known = {**FIRST.fingerprint, **of_source("7")}
-    assert not list(changes(known, FIRST.fingerprint))
-    assert not list(changes({}, known))
-    [seen] = changes(known, of_source("8"))
+    assert not list(diff(known, FIRST.fingerprint))
+    assert not list(diff({}, known))
+    [seen] = diff(known, of_source("8"))
     assert (seen.reason, seen.sentence) == (
-        Reason.OTHER_SOURCE,
+        MismatchReason.OTHER_SOURCE,
         "the source's system identifier is 8, and was 7",
     )

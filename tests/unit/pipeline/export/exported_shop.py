@@ -12,11 +12,11 @@ from typing import Any
 import duckdb
 
 from pipeline.config import DuckdbSettings, Settings, load
-from pipeline.export.export import Exported, OpenPlace, export_shown
-from pipeline.verify.readers.duckdb import DuckdbShown
-from sinks.batch import Span
+from pipeline.export.export import ExportResult, OpenTarget, export_from
+from pipeline.verify.readers.duckdb import DuckdbReader
+from sinks.batch import OffsetRange
 from sinks.duckdb.store import DuckdbStore
-from sinks.ordering.range_tombstone import Fence
+from sinks.ordering.range_tombstone import RangeTombstone
 from tests.remedies.shell import SETTINGS, SHIPPED
 from tests.unit.pipeline.query.test_analytics import ORDERS, shapes
 from tests.unit.sinks.ordering.row_changes import Change, batch, repaired, truncate
@@ -68,8 +68,8 @@ class Shop:
     def go_on(self, count: int = 12) -> None:
         """Orders come, change, go, are told again, and now and then all of them are truncated."""
         changes = [self._change() for _ in range(count)]
-        fences = [truncate("orders", self._later(), self._lsn + 1)] if self.chance.random() < 0.15 else []
-        self._write(changes, fences, GENERATIONS)
+        range_tombstones = [truncate("orders", self._later(), self._lsn + 1)] if self.chance.random() < 0.15 else []
+        self._write(changes, range_tombstones, GENERATIONS)
 
     def repair(self, **row: Any) -> None:
         """Write what `verify --repair` writes: into the live generation, and into no log."""
@@ -83,16 +83,18 @@ class Shop:
         """What the model's own readers get."""
         return list(self.store.instance().cursor().execute(query).fetchall())
 
-    def export(self, to: OpenPlace, *names: str) -> list[Exported]:
+    def export(self, to: OpenTarget, *names: str) -> list[ExportResult]:
         """Export what there is, without a mark."""
         with self.store.instance().cursor() as cursor:
-            shown = DuckdbShown((), self.store, None, cursor.execute)
+            shown = DuckdbReader((), self.store, None, cursor.execute)
             asked = names or ("orders_history",)
-            return list(export_shown(shown, asked, to, self.settings, lambda: None, lambda _name: lambda _rows: None))
+            return list(export_from(shown, asked, to, self.settings, lambda: None, lambda _name: lambda _rows: None))
 
-    def _write(self, changes: Sequence[Change], fences: Sequence[Fence], generations: Sequence[int]) -> None:
+    def _write(
+        self, changes: Sequence[Change], range_tombstones: Sequence[RangeTombstone], generations: Sequence[int]
+    ) -> None:
         end = {(f"cdc.public.{ORDERS.table}", partition): offset for partition, offset in enumerate(self._offsets)}
-        written = replace(batch(ORDERS, changes, fences), span=Span({}, end))
+        written = replace(batch(ORDERS, changes, range_tombstones), span=OffsetRange({}, end))
         for generation in generations:
             self.store.sink(generation).write(written)
 

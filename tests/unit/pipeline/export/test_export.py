@@ -14,11 +14,11 @@ import duckdb
 import pyarrow.dataset as ds
 import pytest
 
-from pipeline.export.export import NoSuchTable, OpenPlace
-from pipeline.export.history_sql import script
+from pipeline.export.export import NoSuchTable, OpenTarget
+from pipeline.export.history_sql import history_sql
 from pipeline.export.manifest import ExportDiffers
-from pipeline.export.open_target import opened
-from pipeline.export.target import ExportedMeanwhile, Place, PlaceUnavailable, Written
+from pipeline.export.open_target import open_target
+from pipeline.export.target import ConcurrentExport, ExportTarget, ManifestVersion, TargetUnavailable
 from sinks.shape import RowShape
 from tests.unit.pipeline.export.exported_shop import Shop, settings_of, shown
 
@@ -37,8 +37,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def to(folder: Path) -> OpenPlace:
-    return partial(opened, str(folder))
+def to(folder: Path) -> OpenTarget:
+    return partial(open_target, str(folder))
 
 
 class Stopped(BaseException):
@@ -49,14 +49,14 @@ class Stopped(BaseException):
 class Stopping:
     """A place whose user ends at one of its steps: before it is done, or just after."""
 
-    place: Place
+    place: ExportTarget
     steps_left: float
 
     @property
     def staging(self) -> Path:
         return self.place.staging
 
-    def manifest(self) -> Written | None:
+    def manifest(self) -> ManifestVersion | None:
         return self.place.manifest()
 
     def publish(self, file: Path, name: str) -> None:
@@ -64,14 +64,14 @@ class Stopping:
         self.place.publish(file, name)
         self._step()
 
-    def replace_manifest(self, content: bytes, before: Written | None) -> None:
+    def replace_manifest(self, content: bytes, before: ManifestVersion | None) -> None:
         self._step()
         self.place.replace_manifest(content, before)
         self._step()
 
-    def remove_others(self, names: Collection[str]) -> int:
+    def prune_files(self, names: Collection[str]) -> int:
         self._step()
-        count = self.place.remove_others(names)
+        count = self.place.prune_files(names)
         self._step()
         return count
 
@@ -82,9 +82,9 @@ class Stopping:
 
 
 @contextmanager
-def stopping(folder: Path, steps: int, name: str) -> Iterator[Place]:
+def stopping(folder: Path, steps: int, name: str) -> Iterator[ExportTarget]:
     """The place of a name, whose user ends after so many steps."""
-    with opened(str(folder), name) as place:
+    with open_target(str(folder), name) as place:
         yield Stopping(place, steps)
 
 
@@ -98,7 +98,7 @@ def there(folder: Path, name: str = "orders_history") -> set[str]:
     return {f"{path.parent.name}/{path.name}" for path in (folder / name).rglob("*.parquet")}
 
 
-def test_each_run_adds_what_is_new_and_the_whole_is_the_history(shop: Shop, to: OpenPlace, folder: Path) -> None:
+def test_each_run_adds_what_is_new_and_the_whole_is_the_history(shop: Shop, to: OpenTarget, folder: Path) -> None:
     before: set[str] = set()
     for _ in range(RUNS):
         shop.go_on()
@@ -112,7 +112,7 @@ def test_each_run_adds_what_is_new_and_the_whole_is_the_history(shop: Shop, to: 
 
 
 def test_a_run_that_is_stopped_at_any_step_leaves_nothing_out_and_nothing_twice(
-    shop: Shop, to: OpenPlace, folder: Path
+    shop: Shop, to: OpenTarget, folder: Path
 ) -> None:
     shop.go_on()
     shop.export(to)
@@ -133,7 +133,7 @@ def test_a_run_that_is_stopped_at_any_step_leaves_nothing_out_and_nothing_twice(
     assert steps > 8
 
 
-def test_a_rebuilt_generation_goes_on_where_the_old_one_was_exported(shop: Shop, to: OpenPlace, folder: Path) -> None:
+def test_a_rebuilt_generation_goes_on_where_the_old_one_was_exported(shop: Shop, to: OpenTarget, folder: Path) -> None:
     shop.go_on()
     shop.export(to)
     shop.cutover(2)
@@ -144,7 +144,7 @@ def test_a_rebuilt_generation_goes_on_where_the_old_one_was_exported(shop: Shop,
     assert shown(folder) == shop.held()
 
 
-def test_a_repair_is_exported_as_long_as_the_live_generation_has_it(shop: Shop, to: OpenPlace, folder: Path) -> None:
+def test_a_repair_is_exported_as_long_as_the_live_generation_has_it(shop: Shop, to: OpenTarget, folder: Path) -> None:
     shop.go_on()
     shop.export(to)
     for total in ("0.01", "0.02"):
@@ -160,7 +160,7 @@ def test_a_repair_is_exported_as_long_as_the_live_generation_has_it(shop: Shop, 
 
 
 def test_a_table_is_replaced_and_its_files_are_rows_by_the_day_of_their_commit(
-    shop: Shop, to: OpenPlace, folder: Path
+    shop: Shop, to: OpenTarget, folder: Path
 ) -> None:
     for _ in range(RUNS):
         shop.go_on()
@@ -183,7 +183,7 @@ def test_a_table_is_replaced_and_its_files_are_rows_by_the_day_of_their_commit(
     assert there(folder, "orders") == listed(folder, "orders")
 
 
-def test_the_manifest_says_up_to_where_the_export_is_complete(shop: Shop, to: OpenPlace, folder: Path) -> None:
+def test_the_manifest_says_up_to_where_the_export_is_complete(shop: Shop, to: OpenTarget, folder: Path) -> None:
     shop.go_on()
     shop.export(to, "orders", "orders_history")
     [(newest,)] = shop.held("SELECT epoch_us(max(_committed_at)) FROM generation_000001.versions.orders")
@@ -197,7 +197,7 @@ def test_the_manifest_says_up_to_where_the_export_is_complete(shop: Shop, to: Op
         assert duckdb.execute("SELECT epoch_us(CAST(? AS TIMESTAMPTZ))", [told["newest"]]).fetchall() == [(newest,)]
 
 
-def test_what_was_exported_from_something_else_is_not_added_to(shop: Shop, to: OpenPlace, tmp_path: Path) -> None:
+def test_what_was_exported_from_something_else_is_not_added_to(shop: Shop, to: OpenTarget, tmp_path: Path) -> None:
     shop.go_on()
     shop.export(to)
     shop.settings = settings_of(shop.directory, "Europe/Berlin")
@@ -210,24 +210,24 @@ def test_what_was_exported_from_something_else_is_not_added_to(shop: Shop, to: O
                 other.export(to)
 
 
-def test_two_processes_do_not_export_into_one_folder(shop: Shop, to: OpenPlace) -> None:
+def test_two_processes_do_not_export_into_one_folder(shop: Shop, to: OpenTarget) -> None:
     shop.go_on()
-    with to("orders_history"), pytest.raises(ExportedMeanwhile):
+    with to("orders_history"), pytest.raises(ConcurrentExport):
         shop.export(to)
     shop.export(to)
 
 
-def test_what_cannot_be_exported_is_named(shop: Shop, to: OpenPlace, tmp_path: Path) -> None:
+def test_what_cannot_be_exported_is_named(shop: Shop, to: OpenTarget, tmp_path: Path) -> None:
     with pytest.raises(NoSuchTable, match="customers"):
         shop.export(to, "customers")
     (tmp_path / "a file").touch()
-    with pytest.raises(PlaceUnavailable, match="a file"):
-        shop.export(partial(opened, str(tmp_path / "a file")))
+    with pytest.raises(TargetUnavailable, match="a file"):
+        shop.export(partial(open_target, str(tmp_path / "a file")))
 
 
 def test_a_name_of_several_lines_stays_within_the_comments_of_the_script() -> None:
     shape = RowShape("odd", ("id",), {"id": "bigint"})
     name = "o\n.shell echo x\n--"
-    lines = script(name, shape).splitlines()
+    lines = history_sql(name, shape).splitlines()
     assert len([line for line in lines if line.startswith("--") and "shell" in line]) == 2
-    assert f'VIEW "{name}" AS' in script(name, shape)
+    assert f'VIEW "{name}" AS' in history_sql(name, shape)

@@ -21,9 +21,9 @@ from moto.server import ThreadedMotoServer
 from packaging.requirements import Requirement
 
 from pipeline.export import s3
-from pipeline.export.export import OpenPlace
-from pipeline.export.open_target import S3NotInstalled, opened
-from pipeline.export.target import ExportedMeanwhile, PlaceUnavailable
+from pipeline.export.export import OpenTarget
+from pipeline.export.open_target import S3NotInstalled, open_target
+from pipeline.export.target import ConcurrentExport, TargetUnavailable
 from sinks.duckdb.serving import load_extensions
 from tests.unit.pipeline.export.exported_shop import Shop
 
@@ -65,8 +65,8 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
 
 
 @pytest.fixture
-def to() -> OpenPlace:
-    return partial(opened, "s3://lake/a/shop")
+def to() -> OpenTarget:
+    return partial(open_target, "s3://lake/a/shop")
 
 
 def read_there(endpoint: str) -> list[tuple[Any, ...]]:
@@ -90,7 +90,7 @@ def keys(client: Any) -> set[str]:
     return {one["Key"] for one in client.list_objects_v2(Bucket="lake").get("Contents", ())}
 
 
-def test_duckdb_reads_there_what_the_model_holds(shop: Shop, to: OpenPlace, client: Any, endpoint: str) -> None:
+def test_duckdb_reads_there_what_the_model_holds(shop: Shop, to: OpenTarget, client: Any, endpoint: str) -> None:
     for _ in range(2):
         shop.go_on()
         shop.export(to)
@@ -100,20 +100,20 @@ def test_duckdb_reads_there_what_the_model_holds(shop: Shop, to: OpenPlace, clie
     assert keys(client) == files | {f"a/shop/orders_history/{name}" for name in ("manifest.json", "history.sql")}
 
 
-def test_who_comes_second_is_refused_and_what_is_there_stays(shop: Shop, to: OpenPlace, client: Any) -> None:
+def test_who_comes_second_is_refused_and_what_is_there_stays(shop: Shop, to: OpenTarget, client: Any) -> None:
     for _ in range(2):
         shop.go_on()
         with to("orders_history") as late:
             before = late.manifest()
             shop.export(to)
             after = late.manifest()
-            with pytest.raises(ExportedMeanwhile):
+            with pytest.raises(ConcurrentExport):
                 late.replace_manifest(b"{}", before)
             assert late.manifest() == after != before
 
 
 def test_files_that_no_manifest_lists_are_removed_once_nobody_can_be_about_to_list_them(
-    shop: Shop, to: OpenPlace, client: Any, monkeypatch: pytest.MonkeyPatch
+    shop: Shop, to: OpenTarget, client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     left = "a/shop/orders_history/day=2026-01-01/left.parquet"
     client.put_object(Bucket="lake", Key=left, Body=b"by a run that was killed")
@@ -127,20 +127,20 @@ def test_files_that_no_manifest_lists_are_removed_once_nobody_can_be_about_to_li
 
 def test_what_s3_refuses_is_said_without_its_secret(shop: Shop, client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     shop.go_on()
-    with pytest.raises(PlaceUnavailable, match="s3://nowhere: NoSuchBucket") as refused:
-        shop.export(partial(opened, "s3://nowhere/a"))
+    with pytest.raises(TargetUnavailable, match="s3://nowhere: NoSuchBucket") as refused:
+        shop.export(partial(open_target, "s3://nowhere/a"))
     assert SECRET not in str(refused.value) + refused.value.remedy
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    with pytest.raises(PlaceUnavailable, match="Credentials"):
-        shop.export(partial(opened, "s3://lake/a"))
+    with pytest.raises(TargetUnavailable, match="Credentials"):
+        shop.export(partial(open_target, "s3://lake/a"))
 
 
 def test_an_export_reaches_s3_once_the_extra_is_installed(
     shop: Shop, client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shop.go_on()
-    to = partial(opened, "s3://lake/export")
+    to = partial(open_target, "s3://lake/export")
     with monkeypatch.context() as without:
         without.setitem(sys.modules, "boto3", None)
         without.delitem(sys.modules, "pipeline.export.s3")

@@ -8,7 +8,7 @@ import pytest
 
 from connectors.kafka import KafkaSettings
 from pipeline.generations import catch_up as module
-from pipeline.generations.catch_up import GenerationBehind, reach
+from pipeline.generations.catch_up import GenerationCatchUpTimeout, wait_until_caught_up
 from pipeline.generations.replay_in_place import OffsetBeyondEnd, from_offset
 from sinks.batch import Progress
 from sinks.errors import StoreUnavailable
@@ -19,8 +19,8 @@ BUSY = StoreUnavailable("429 circuit_breaking_exception")
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "LOOK_EVERY_S", 0.001)
-    monkeypatch.setattr(module, "LOOK_AGAIN_S", 0.001)
+    monkeypatch.setattr(module, "POLL_INTERVAL_S", 0.001)
+    monkeypatch.setattr(module, "RETRY_AFTER_S", 0.001)
 
 
 def looks(*answers: int | Exception) -> Callable[[], Progress]:
@@ -38,18 +38,18 @@ def looks(*answers: int | Exception) -> Callable[[], Progress]:
 
 def test_a_store_that_does_not_answer_for_a_while_is_asked_again() -> None:
     seen: list[int] = []
-    reach(looks(3, BUSY, BUSY, 7), {SHARD: 7}, lambda progress: seen.append(progress.of(SHARD)))
+    wait_until_caught_up(looks(3, BUSY, BUSY, 7), {SHARD: 7}, lambda progress: seen.append(progress.next_offset(SHARD)))
     assert seen == [3, 7]
 
 
 def test_a_store_that_does_not_answer_in_time_says_so_itself() -> None:
     with pytest.raises(StoreUnavailable, match="429"):
-        reach(looks(BUSY), {SHARD: 7}, lambda _: None, timeout_s=0.02)
+        wait_until_caught_up(looks(BUSY), {SHARD: 7}, lambda _: None, timeout_s=0.02)
 
 
 def test_a_generation_that_does_not_get_there_in_time_is_behind() -> None:
-    with pytest.raises(GenerationBehind, match=r"4 offsets are lacking in 1 partitions, 4 of them in topic/0"):
-        reach(looks(3), {SHARD: 7}, lambda _: None, timeout_s=0.02)
+    with pytest.raises(GenerationCatchUpTimeout, match=r"4 offsets are lacking in 1 partitions, 4 of them in topic/0"):
+        wait_until_caught_up(looks(3), {SHARD: 7}, lambda _: None, timeout_s=0.02)
 
 
 def test_an_offset_that_no_partition_reaches_is_refused_with_the_ends_of_all() -> None:

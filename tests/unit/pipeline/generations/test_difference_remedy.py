@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from pipeline.generations.difference_remedy import remedy_of_unequal
-from pipeline.verify.difference import Kind
+from pipeline.verify.difference import DifferenceKind
 from tests.remedies.commands import commands
 
 DESCRIBED = ("orders", "order items")
@@ -16,20 +16,20 @@ DESCRIBED = ("orders", "order items")
 @pytest.mark.parametrize(
     ("kinds", "doubtful", "said"),
     [
-        ([Kind.DIFFERENT], ["orders", "orders"], [["snapshot", "orders", "--execute"]]),
-        ([Kind.MISSING], ["order items"], [["snapshot", "order items", "--execute"]]),
-        ([Kind.STALE], [], [["snapshot", "orders", "--execute"], ["snapshot", "order items", "--execute"]]),
+        ([DifferenceKind.DIFFERENT], ["orders", "orders"], [["snapshot", "orders", "--execute"]]),
+        ([DifferenceKind.MISSING], ["order items"], [["snapshot", "order items", "--execute"]]),
+        ([DifferenceKind.STALE], [], [["snapshot", "orders", "--execute"], ["snapshot", "order items", "--execute"]]),
     ],
 )
 def test_rows_whose_values_no_event_told_are_sent_again(
-    kinds: list[Kind], doubtful: Sequence[str], said: list[list[str]]
+    kinds: list[DifferenceKind], doubtful: Sequence[str], said: list[list[str]]
 ) -> None:
     remedy = remedy_of_unequal("redis", 3, kinds, doubtful, DESCRIBED)
     assert commands(remedy) == [*said, ["replay", "redis", "--execute"]]
 
 
 def test_rows_that_are_gone_are_not_mended_by_a_snapshot_of_the_table() -> None:
-    remedy = remedy_of_unequal("redis", 3, [Kind.DIFFERENT, Kind.PHANTOM], [], DESCRIBED)
+    remedy = remedy_of_unequal("redis", 3, [DifferenceKind.DIFFERENT, DifferenceKind.PHANTOM], [], DESCRIBED)
     named, rebuilt = commands(remedy)
     assert named == ["verify", "redis", "--generation", "3"]
     assert rebuilt == ["replay", "redis", "--snapshot", "--execute"]

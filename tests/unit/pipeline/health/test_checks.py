@@ -16,20 +16,20 @@ from pipeline.health import checks
 from pipeline.health.lag import Lag, PartitionLag
 from pipeline.health.observation import ModelGenerations, Observation
 from pipeline.health.problem import Problem
-from pipeline.ingest.control_topic import ControlTopicMissing, Kept
+from pipeline.ingest.control_topic import ControlTopicMissing, StoredControl
 from pipeline.postgres.replication import Slot
-from pipeline.runtime.heartbeat import Heartbeat, Reason, WorkerState
-from pipeline.runtime.workers import Control, control_from, replaced_by, restarting_before
+from pipeline.runtime.heartbeat import Heartbeat, StateReason, WorkerState
+from pipeline.runtime.workers import ControlState, parse_control, replaced_by, restarting_before
 from pipeline.worker_settings import WatchdogSettings
 from sinks.errors import StoreUnavailable
-from sinks.generation import Record
+from sinks.generation import GenerationMetadata
 
 RUNNING = ConnectorStatus("orders", "RUNNING", "", (TaskStatus(0, "RUNNING", ""),))
 SLOT = Slot("debezium", "orders_db", "pgoutput", True, "reserved", None, 1, 1, 0)
-LIVE = ModelGenerations(1, {1: Record()})
+LIVE = ModelGenerations(1, {1: GenerationMetadata()})
 NOW = datetime.now(UTC)
 LATE = Lag((PartitionLag("t", 0, 1, 2, 1),), 600.0)
-CONTRACT = Reason("RecordRejected", "t/0 offset 3: cut short", "Look at the record.")
+CONTRACT = StateReason("RecordRejected", "t/0 offset 3: cut short", "Look at the record.")
 
 
 def at(seconds_ago: float) -> datetime:
@@ -41,13 +41,13 @@ def heartbeat(state: WorkerState = WorkerState.WORKING, pid: int = 7, **said: An
     return Heartbeat(model="redis", host="here", pid=pid, state=state, **{**defaults, **said})
 
 
-def control(*heartbeats: Heartbeat, silent_s: float = 1.0, is_paused: bool = False) -> Control:
+def control(*heartbeats: Heartbeat, silent_s: float = 1.0, is_paused: bool = False) -> ControlState:
     """A control topic that holds these heartbeats, the first of them for `silent_s` already."""
-    kept = {one.key: Kept(one.to_json(), at(1)) for one in heartbeats}
+    kept = {one.key: StoredControl(one.to_json(), at(1)) for one in heartbeats}
     if heartbeats:
-        kept[heartbeats[0].key] = Kept(heartbeats[0].to_json(), at(silent_s))
-    requests = {"redis": Kept(b'{"is_paused":true}' if is_paused else b'{"is_paused":false}', at(9))}
-    return control_from({**requests, **kept}, NOW)
+        kept[heartbeats[0].key] = StoredControl(heartbeats[0].to_json(), at(silent_s))
+    requests = {"redis": StoredControl(b'{"is_paused":true}' if is_paused else b'{"is_paused":false}', at(9))}
+    return parse_control({**requests, **kept}, NOW)
 
 
 class Looked:
@@ -100,7 +100,7 @@ def test_where_nothing_is_wrong_there_is_no_problem() -> None:
         ({"connector": ConnectorStatus("orders", "RUNNING", "", ())}, "connector", "no tasks"),
         ({"connector": ConnectUnavailable("no answer")}, "connector", "no answer"),
         ({"slot": None}, "slot", "does not exist"),
-        ({"generations": ModelGenerations(None, {1: Record()})}, "redis", "no generation is live"),
+        ({"generations": ModelGenerations(None, {1: GenerationMetadata()})}, "redis", "no generation is live"),
         ({"generations": ModelGenerations(1, {})}, "redis", "generation 1 is live, and gone"),
         ({"generations": StoreUnavailable("refused")}, "redis", "refused"),
         ({"lag": Lag((PartitionLag("t", 0, 1, 2, 1),), 31.0), "max_staleness_s": 30.0}, "redis", "31 s"),
@@ -136,7 +136,7 @@ def test_a_worker_that_starts_takes_the_place_of_one_that_is_gone() -> None:
 
 
 def test_what_another_program_wrote_under_a_workers_key_is_no_worker() -> None:
-    foreign = control_from({"worker/redis/here/7": Kept(b"{}", NOW), "redis": Kept(b"{}", NOW)}, NOW)
+    foreign = parse_control({"worker/redis/here/7": StoredControl(b"{}", NOW), "redis": StoredControl(b"{}", NOW)}, NOW)
     assert [problem.problem for problem in found(control=foreign)] == ["no worker runs"]
 
 
@@ -151,17 +151,17 @@ def test_a_check_is_added_by_one_entry_in_the_list(monkeypatch: pytest.MonkeyPat
 def test_a_worker_that_ends_takes_the_records_of_those_with_it_in_whose_place_it_ran() -> None:
     stopped = heartbeat(WorkerState.STOPPED, pid=1, reason=CONTRACT)
     later, beside = heartbeat(pid=2, started_at=at(5)), heartbeat(pid=3)
-    kept = {one.key: Kept(one.to_json(), at(1)) for one in (later, beside)} | {
-        stopped.key: Kept(stopped.to_json(), at(60)),
-        "worker/duckdb/here/1": Kept(b'{"of": "another version"}', at(60)),
-        "redis": Kept(b'{"is_paused":false}', at(9)),
+    kept = {one.key: StoredControl(one.to_json(), at(1)) for one in (later, beside)} | {
+        stopped.key: StoredControl(stopped.to_json(), at(60)),
+        "worker/duckdb/here/1": StoredControl(b'{"of": "another version"}', at(60)),
+        "redis": StoredControl(b'{"is_paused":false}', at(9)),
     }
     assert replaced_by(later.key, kept, NOW) == [stopped.key]
     assert replaced_by("worker/redis/here/99", kept, NOW) == []
 
 
 def test_a_generation_that_is_filled_for_the_first_time_is_named_with_its_progress() -> None:
-    building = ModelGenerations(1, {1: Record(is_complete=False)})
+    building = ModelGenerations(1, {1: GenerationMetadata(is_complete=False)})
     (problem,) = found(generations=building, lag=Lag((PartitionLag("t", 0, 3, 4, 1),), 0.5))
     assert problem.problem.startswith("generation 1 is building: it holds 75% of the log so far")
     assert "snapshot has ended" in problem.remedy
@@ -172,5 +172,5 @@ def test_a_worker_knows_why_the_one_ended_in_whose_place_it_was_started() -> Non
     elsewhere = Heartbeat(
         model="redis", host="there", pid=3, state=WorkerState.RESTARTING, since=at(9), started_at=at(9), reason=CONTRACT
     )
-    kept = {one.key: Kept(one.to_json(), at(1)) for one in (last, first, elsewhere, heartbeat(pid=4))}
-    assert restarting_before(heartbeat(pid=5), {**kept, "redis": Kept(b"{}", at(1))}) == [first, last]
+    kept = {one.key: StoredControl(one.to_json(), at(1)) for one in (last, first, elsewhere, heartbeat(pid=4))}
+    assert restarting_before(heartbeat(pid=5), {**kept, "redis": StoredControl(b"{}", at(1))}) == [first, last]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from pipeline.ingest.accumulator import Gathered, joined
-from pipeline.worker_settings import FEW, MANY, GatherSettings
-from sinks.batch import PART, PLACE, Batch, Mutations, Span
+from pipeline.ingest.accumulator import BatchAccumulator, merge_batches
+from pipeline.worker_settings import CAUGHT_UP_RECORDS, FAR_BEHIND_RECORDS, AccumulatorSettings
+from sinks.batch import ORDER_COLUMNS, PART_COLUMNS, Batch, Mutations, OffsetRange
 from sinks.shape import DocumentShape, RowShape
 
 SHARD = ("cdc.public.orders", 0)
@@ -32,94 +32,101 @@ def parts(first: int, count: int, keys: int) -> Batch:
         "part": [""] * count,
         "image": [f'{{"id":{n % keys}}}' for n in offsets],
     }
-    changes = pa.table({**place, **names}, pa.schema([*PLACE, *PART]))
-    return Batch((Mutations("orders", changes),), (), Span({SHARD: first}, {SHARD: first + count}))
+    changes = pa.table({**place, **names}, pa.schema([*ORDER_COLUMNS, *PART_COLUMNS]))
+    return Batch((Mutations("orders", changes),), (), OffsetRange({SHARD: first}, {SHARD: first + count}))
 
 
 def test_where_nothing_is_gathered_every_batch_is_due_as_it_came() -> None:
-    gathered = Gathered(GatherSettings(), [DOCUMENT])
-    batch = parts(0, FEW, keys=5)
-    gathered.add(batch)
-    assert gathered.is_due(FEW, FEW)
-    assert gathered.take() is batch
-    assert gathered.is_empty
+    accumulator = BatchAccumulator(AccumulatorSettings(), [DOCUMENT])
+    batch = parts(0, CAUGHT_UP_RECORDS, keys=5)
+    accumulator.add(batch)
+    assert accumulator.should_flush(CAUGHT_UP_RECORDS, CAUGHT_UP_RECORDS)
+    assert accumulator.flush() is batch
+    assert accumulator.is_empty
 
 
 def test_only_the_last_change_of_a_part_is_written() -> None:
-    gathered = Gathered(GatherSettings(max_bytes=2**30), [DOCUMENT])
-    for first in range(0, 10 * FEW, FEW):
-        gathered.add(parts(first, FEW, keys=7))
-        assert not gathered.is_due(FEW, FEW)
-    written = gathered.take()
+    accumulator = BatchAccumulator(AccumulatorSettings(max_bytes=2**30), [DOCUMENT])
+    for first in range(0, 10 * CAUGHT_UP_RECORDS, CAUGHT_UP_RECORDS):
+        accumulator.add(parts(first, CAUGHT_UP_RECORDS, keys=7))
+        assert not accumulator.should_flush(CAUGHT_UP_RECORDS, CAUGHT_UP_RECORDS)
+    written = accumulator.flush()
     (mutations,) = written.mutations
     assert mutations.changes.num_rows == 7
-    assert mutations.changes["_offset"].to_pylist() == list(range(10 * FEW - 7, 10 * FEW))
-    assert written.span == Span({SHARD: 0}, {SHARD: 10 * FEW})
+    assert mutations.changes["_offset"].to_pylist() == list(range(10 * CAUGHT_UP_RECORDS - 7, 10 * CAUGHT_UP_RECORDS))
+    assert written.span == OffsetRange({SHARD: 0}, {SHARD: 10 * CAUGHT_UP_RECORDS})
 
 
 def test_every_version_of_a_row_is_written_for_the_history() -> None:
-    gathered = Gathered(GatherSettings(max_bytes=2**30), [ROW])
-    for first in (0, FEW):
-        gathered.add(parts(first, FEW, keys=7))
-    (mutations,) = gathered.take().mutations
-    assert mutations.changes.num_rows == 2 * FEW
+    accumulator = BatchAccumulator(AccumulatorSettings(max_bytes=2**30), [ROW])
+    for first in (0, CAUGHT_UP_RECORDS):
+        accumulator.add(parts(first, CAUGHT_UP_RECORDS, keys=7))
+    (mutations,) = accumulator.flush().mutations
+    assert mutations.changes.num_rows == 2 * CAUGHT_UP_RECORDS
 
 
 def test_what_is_held_is_bounded_by_what_is_left_after_folding() -> None:
-    limit = parts(0, FEW, keys=FEW).mutations[0].changes.nbytes
-    gathered = Gathered(GatherSettings(max_bytes=limit), [DOCUMENT])
-    for first in range(0, 50 * FEW, FEW):
-        gathered.add(parts(first, FEW, keys=10))
-        assert not gathered.is_due(FEW, FEW), "ten documents never fill it, however many their versions"
-    for first in range(50 * FEW, 53 * FEW, FEW):
-        gathered.add(parts(first, FEW, keys=10 * FEW))
-    assert gathered.is_due(FEW, FEW)
+    limit = parts(0, CAUGHT_UP_RECORDS, keys=CAUGHT_UP_RECORDS).mutations[0].changes.nbytes
+    accumulator = BatchAccumulator(AccumulatorSettings(max_bytes=limit), [DOCUMENT])
+    for first in range(0, 50 * CAUGHT_UP_RECORDS, CAUGHT_UP_RECORDS):
+        accumulator.add(parts(first, CAUGHT_UP_RECORDS, keys=10))
+        assert not accumulator.should_flush(CAUGHT_UP_RECORDS, CAUGHT_UP_RECORDS), (
+            "ten documents never fill it, however many their versions"
+        )
+    for first in range(50 * CAUGHT_UP_RECORDS, 53 * CAUGHT_UP_RECORDS, CAUGHT_UP_RECORDS):
+        accumulator.add(parts(first, CAUGHT_UP_RECORDS, keys=10 * CAUGHT_UP_RECORDS))
+    assert accumulator.should_flush(CAUGHT_UP_RECORDS, CAUGHT_UP_RECORDS)
 
 
 def test_whoever_has_caught_up_does_not_wait() -> None:
-    gathered = Gathered(GatherSettings(max_bytes=2**30), [DOCUMENT])
-    gathered.add(parts(0, 3, keys=3))
-    assert gathered.is_due(3, FEW)
-    gathered.add(parts(3, FEW, keys=3))
-    assert not gathered.is_due(FEW, FEW)
-    assert gathered.is_due(0, FEW), "nothing came after it"
-    assert gathered.is_due(FEW, 3), "nothing is left to be joined to it"
+    accumulator = BatchAccumulator(AccumulatorSettings(max_bytes=2**30), [DOCUMENT])
+    accumulator.add(parts(0, 3, keys=3))
+    assert accumulator.should_flush(3, CAUGHT_UP_RECORDS)
+    accumulator.add(parts(3, CAUGHT_UP_RECORDS, keys=3))
+    assert not accumulator.should_flush(CAUGHT_UP_RECORDS, CAUGHT_UP_RECORDS)
+    assert accumulator.should_flush(0, CAUGHT_UP_RECORDS), "nothing came after it"
+    assert accumulator.should_flush(CAUGHT_UP_RECORDS, 3), "nothing is left to be joined to it"
 
 
 def test_a_change_is_held_no_longer_than_it_may_be() -> None:
-    gathered = Gathered(GatherSettings(max_bytes=2**30, max_wait_s=0.0), [DOCUMENT])
-    gathered.add(parts(0, FEW, keys=3))
-    assert gathered.is_due(FEW, FEW)
+    accumulator = BatchAccumulator(AccumulatorSettings(max_bytes=2**30, max_wait_s=0.0), [DOCUMENT])
+    accumulator.add(parts(0, CAUGHT_UP_RECORDS, keys=3))
+    assert accumulator.should_flush(CAUGHT_UP_RECORDS, CAUGHT_UP_RECORDS)
 
 
 def test_far_behind_it_is_written_neither_for_a_poll_of_few_nor_after_the_time_that_keeps_it_fresh() -> None:
-    gathered = Gathered(GatherSettings(max_bytes=2**30, max_wait_s=0.0, max_wait_far_behind_s=3600.0), [DOCUMENT])
-    gathered.add(parts(0, 3, keys=3))
-    assert not gathered.is_due(0, MANY)
-    assert gathered.is_due(0, MANY - 1)
+    accumulator = BatchAccumulator(
+        AccumulatorSettings(max_bytes=2**30, max_wait_s=0.0, max_wait_far_behind_s=3600.0), [DOCUMENT]
+    )
+    accumulator.add(parts(0, 3, keys=3))
+    assert not accumulator.should_flush(0, FAR_BEHIND_RECORDS)
+    assert accumulator.should_flush(0, FAR_BEHIND_RECORDS - 1)
 
 
 def test_far_behind_there_are_limits_of_bytes_and_of_time() -> None:
-    limit = parts(0, FEW, keys=FEW).mutations[0].changes.nbytes
+    limit = parts(0, CAUGHT_UP_RECORDS, keys=CAUGHT_UP_RECORDS).mutations[0].changes.nbytes
     for settings in (
-        GatherSettings(max_bytes=limit),
-        GatherSettings(max_bytes=2**30, max_wait_far_behind_s=0.0),
+        AccumulatorSettings(max_bytes=limit),
+        AccumulatorSettings(max_bytes=2**30, max_wait_far_behind_s=0.0),
     ):
-        gathered = Gathered(settings, [DOCUMENT])
-        gathered.add(parts(0, FEW, keys=FEW))
-        assert gathered.is_due(FEW, MANY)
+        accumulator = BatchAccumulator(settings, [DOCUMENT])
+        accumulator.add(parts(0, CAUGHT_UP_RECORDS, keys=CAUGHT_UP_RECORDS))
+        assert accumulator.should_flush(CAUGHT_UP_RECORDS, FAR_BEHIND_RECORDS)
 
 
 def test_a_shard_that_was_given_away_and_came_back_is_joined_from_its_first_offset() -> None:
-    one, other = Span({SHARD: 10}, {SHARD: 30}), Span({SHARD: 10, ("other", 1): 4}, {SHARD: 40, ("other", 1): 9})
-    assert joined(Batch(span=one), Batch(span=other)).span == Span(
+    one, other = (
+        OffsetRange({SHARD: 10}, {SHARD: 30}),
+        OffsetRange({SHARD: 10, ("other", 1): 4}, {SHARD: 40, ("other", 1): 9}),
+    )
+    assert merge_batches(Batch(span=one), Batch(span=other)).span == OffsetRange(
         {SHARD: 10, ("other", 1): 4}, {SHARD: 40, ("other", 1): 9}
     )
 
 
 def test_changes_are_held_back_also_by_a_worker_that_has_caught_up_where_no_record_is_few() -> None:
-    gathered = Gathered(GatherSettings(max_bytes=2**30, few_records=0), [DOCUMENT])
-    gathered.add(parts(0, 1, keys=1))
-    assert not gathered.is_due(1, 0)
-    gathered.gather_by(GatherSettings(max_bytes=2**30))
-    assert gathered.is_due(1, 0)
+    accumulator = BatchAccumulator(AccumulatorSettings(max_bytes=2**30, few_records=0), [DOCUMENT])
+    accumulator.add(parts(0, 1, keys=1))
+    assert not accumulator.should_flush(1, 0)
+    accumulator.configure(AccumulatorSettings(max_bytes=2**30))
+    assert accumulator.should_flush(1, 0)

@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from pipeline.epochs.offset_sink import Lifted
-from pipeline.ingest.epoch_history import OFFSETS_PER_EPOCH, Lives, inherited
-from sinks.batch import Batch, Progress, Span
-from sinks.epoch import Epoch, EpochKind, noting
-from sinks.errors import ProgressLost
+from pipeline.epochs.offset_sink import OffsetTranslatingSink
+from pipeline.ingest.epoch_history import OFFSETS_PER_EPOCH, EpochHistory, for_rebuild
+from sinks.batch import Batch, OffsetRange, Progress
+from sinks.epoch import Epoch, EpochKind, upsert
+from sinks.errors import OffsetGap
 from sinks.memory import MemoryStore
-from sinks.ordering.range_tombstone import Fence, FenceKind
+from sinks.ordering.range_tombstone import RangeTombstone, TombstoneKind
 from sinks.shape import RowShape
 from tests.model_based.connector import TOPICS_BEFORE
 
@@ -25,14 +25,14 @@ MOVED = {SHARDS[0]: 10, SHARDS[1]: 20}
 CONTINUED = replace(FIRST, number=1, kind=EpochKind.CONTINUED, begins_at=MOVED, resumes_at=MOVED)
 SNAPSHOT = {SHARDS[0]: 30, SHARDS[1]: 30, SHARDS[2]: 30}
 RESNAPSHOT = replace(FIRST, number=2, kind=EpochKind.RESNAPSHOT, begins_at=SNAPSHOT, resumes_at=SNAPSHOT)
-SWEEP = Fence(scope="orders", kind=FenceKind.SWEEP, epoch=2, commit_lsn=7, lsn=7)
-LIVES = Lives((FIRST, CONTINUED, RESNAPSHOT))
+SWEEP = RangeTombstone(scope="orders", kind=TombstoneKind.SNAPSHOT_END, epoch=2, commit_lsn=7, lsn=7)
+LIVES = EpochHistory((FIRST, CONTINUED, RESNAPSHOT))
 
 
-def placed(lives: Lives, *places: tuple[int, int]) -> list[tuple[int, int, int]]:
+def placed(epoch_history: EpochHistory, *places: tuple[int, int]) -> list[tuple[int, int, int]]:
     """Of partitions and offsets: the leading epoch, by how many epochs the offset is lifted, and the offset."""
     partitions, offsets = (np.array(column, np.int64) for column in zip(*places, strict=True))
-    leading, stored = lives.place(TOPIC, partitions, offsets)
+    leading, stored = epoch_history.order_keys(TOPIC, partitions, offsets)
     return [
         (epoch, *divmod(offset, OFFSETS_PER_EPOCH))
         for epoch, offset in zip(leading.tolist(), stored.tolist(), strict=True)
@@ -44,9 +44,9 @@ def test_the_offsets_of_another_log_are_lifted_as_the_histories_have_it() -> Non
 
 
 def test_a_generation_of_one_epoch_has_the_log_s_offsets() -> None:
-    for lives in (Lives(), Lives((FIRST,))):
-        assert placed(lives, (0, 0), (2, 99)) == [(0, 0, 0), (0, 0, 99)]
-        assert lives.all_in_log({SHARDS[0]: 5}) == {SHARDS[0]: 5}
+    for epoch_history in (EpochHistory(), EpochHistory((FIRST,))):
+        assert placed(epoch_history, (0, 0), (2, 99)) == [(0, 0, 0), (0, 0, 99)]
+        assert epoch_history.all_to_log({SHARDS[0]: 5}) == {SHARDS[0]: 5}
 
 
 def test_a_record_belongs_to_the_last_epoch_that_begins_at_or_before_it() -> None:
@@ -58,37 +58,41 @@ def test_a_partition_that_was_added_begins_in_the_epoch_that_it_was_added_for() 
 
 
 def test_only_a_snapshot_leads_the_order() -> None:
-    assert [Lives(LIVES.epochs[:count]).leading for count in (1, 2, 3)] == [0, 0, 2]
-    assert Lives(LIVES.epochs[:2]).begins_at() == {}
+    assert [EpochHistory(LIVES.epochs[:count]).ordering_epoch for count in (1, 2, 3)] == [0, 0, 2]
+    assert EpochHistory(LIVES.epochs[:2]).begins_at() == {}
     assert LIVES.begins_at() == SNAPSHOT
 
 
 def test_an_epoch_that_was_continued_is_as_settled_as_the_one_before_it() -> None:
-    settled = FIRST.settled(7, (SWEEP,))
-    assert Lives((settled, CONTINUED)).settled == settled
-    assert Lives((settled, CONTINUED, RESNAPSHOT)).settled is None
-    assert [Lives((settled, CONTINUED, RESNAPSHOT)).is_settled(number) for number in range(3)] == [True, True, False]
+    settled = FIRST.with_snapshot_complete(7, (SWEEP,))
+    assert EpochHistory((settled, CONTINUED)).completed_snapshot_epoch == settled
+    assert EpochHistory((settled, CONTINUED, RESNAPSHOT)).completed_snapshot_epoch is None
+    assert [EpochHistory((settled, CONTINUED, RESNAPSHOT)).is_settled(number) for number in range(3)] == [
+        True,
+        True,
+        False,
+    ]
 
 
 def test_progress_goes_on_where_the_epoch_resumes_until_it_has_got_further() -> None:
     stored = {SHARDS[0]: 999, SHARDS[1]: 2 * OFFSETS_PER_EPOCH + 31}
-    assert LIVES.all_in_log(stored) == {SHARDS[0]: 30, SHARDS[1]: 31, SHARDS[2]: 30}
+    assert LIVES.all_to_log(stored) == {SHARDS[0]: 30, SHARDS[1]: 31, SHARDS[2]: 30}
 
 
 def test_a_generation_that_is_built_from_the_log_reads_all_of_it() -> None:
-    built = Lives(inherited(LIVES.epochs))
+    built = EpochHistory(for_rebuild(LIVES.epochs))
     assert placed(built, (0, 9), (0, 30)) == placed(LIVES, (0, 9), (0, 30))
-    assert built.all_in_log({}) == {}
+    assert built.all_to_log({}) == {}
 
 
 def test_what_two_have_noted_of_an_epoch_is_joined() -> None:
-    epochs = noting(noting((), FIRST), CONTINUED)
-    assert noting(epochs, RESNAPSHOT) == LIVES.epochs
-    assert noting((FIRST,), RESNAPSHOT) == (FIRST,), "one that skips a number is left out"
+    epochs = upsert(upsert((), FIRST), CONTINUED)
+    assert upsert(epochs, RESNAPSHOT) == LIVES.epochs
+    assert upsert((FIRST,), RESNAPSHOT) == (FIRST,), "one that skips a number is left out"
     late = replace(FIRST, fingerprint={"topic a": "2", "source system": "7"})
-    assert noting(epochs, late)[0].fingerprint == {"topic a": "1", "source system": "7"}
-    settled = noting(epochs, FIRST.settled(7, (SWEEP,)))
-    assert noting(settled, FIRST) == settled
+    assert upsert(epochs, late)[0].fingerprint == {"topic a": "1", "source system": "7"}
+    settled = upsert(epochs, FIRST.with_snapshot_complete(7, (SWEEP,)))
+    assert upsert(settled, FIRST) == settled
     assert (settled[0].is_settled, settled[0].snapshot_lsn, settled[0].fences) == (True, 7, (SWEEP,))
 
 
@@ -100,16 +104,16 @@ def store() -> MemoryStore:
 
 
 def test_a_batch_that_begins_with_its_epoch_is_taken_whatever_is_stored(store: MemoryStore) -> None:
-    Lifted(store.sink(1), Lives()).write(Batch(span=Span({SHARDS[0]: 0}, {SHARDS[0]: 12})))
-    sink = Lifted(store.sink(1), Lives((FIRST, CONTINUED)))
+    OffsetTranslatingSink(store.sink(1), EpochHistory()).write(Batch(span=OffsetRange({SHARDS[0]: 0}, {SHARDS[0]: 12})))
+    sink = OffsetTranslatingSink(store.sink(1), EpochHistory((FIRST, CONTINUED)))
     assert sink.progress() == Progress(MOVED)
-    sink.write(Batch(span=Span({SHARDS[0]: 10, SHARDS[2]: 0}, {SHARDS[0]: 11, SHARDS[2]: 1})))
+    sink.write(Batch(span=OffsetRange({SHARDS[0]: 10, SHARDS[2]: 0}, {SHARDS[0]: 11, SHARDS[2]: 1})))
     assert sink.progress() == Progress({SHARDS[0]: 11, SHARDS[1]: 20, SHARDS[2]: 1})
 
 
 def test_a_store_that_lost_an_epoch_is_fed_again_from_where_it_resumes(store: MemoryStore) -> None:
-    Lifted(store.sink(1), Lives()).write(Batch(span=Span({SHARDS[0]: 0}, {SHARDS[0]: 12})))
-    sink = Lifted(store.sink(1), Lives((FIRST, CONTINUED)))
-    with pytest.raises(ProgressLost) as lost:
-        sink.write(Batch(span=Span({SHARDS[0]: 11}, {SHARDS[0]: 13})))
+    OffsetTranslatingSink(store.sink(1), EpochHistory()).write(Batch(span=OffsetRange({SHARDS[0]: 0}, {SHARDS[0]: 12})))
+    sink = OffsetTranslatingSink(store.sink(1), EpochHistory((FIRST, CONTINUED)))
+    with pytest.raises(OffsetGap) as lost:
+        sink.write(Batch(span=OffsetRange({SHARDS[0]: 11}, {SHARDS[0]: 13})))
     assert lost.value.stored == {SHARDS[0]: 10}

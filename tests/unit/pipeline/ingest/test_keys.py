@@ -8,29 +8,33 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from connectors.envelope import TableColumns, envelope_schema
-from pipeline.definitions import Collection, Contract, Document, Table
+from connectors.envelope import SourceTable, envelope_schema
+from pipeline.definitions import CollectionDefinition, DocumentDefinition, ModelDefinitions, TableDefinition
 from pipeline.ingest.key_text import UnfitKey, columns_of, integer_of, key_text, key_type, part_text
 from pipeline.ingest.projection import DocumentProjection
 
 
-def contract(root: str, child: str) -> Contract:
+def contract(root: str, child: str) -> ModelDefinitions:
     """A root and a child whose keys have these types."""
-    return Contract(
+    return ModelDefinitions(
         topic_prefix="cdc",
         tables={
-            "roots": Table(source="public.roots", key=("id",), columns={"id": root}),
-            "items": Table(source="public.items", key=("id",), columns={"id": "bigint", "root": child}),
+            "roots": TableDefinition(source="public.roots", key=("id",), columns={"id": root}),
+            "items": TableDefinition(source="public.items", key=("id",), columns={"id": "bigint", "root": child}),
         },
-        documents={"roots": Document(root="roots", collections={"items": Collection(table="items", parent=("root",))})},
+        documents={
+            "roots": DocumentDefinition(
+                root="roots", collections={"items": CollectionDefinition(table="items", parent=("root",))}
+            )
+        },
     )
 
 
-def keys(described: Contract, table: str, row: dict[str, Any]) -> list[str]:
+def keys(described: ModelDefinitions, table: str, row: dict[str, Any]) -> list[str]:
     """The documents that the insertion of a row changes."""
     place = {"partition": 0, "offset": 0, "op": "c", "snapshot": False, "commit_lsn": 10, "lsn": 11, "committed_at": 0}
     shape = described.tables[table]
-    schema = envelope_schema(TableColumns(shape.source, shape.columns))
+    schema = envelope_schema(SourceTable(shape.source, shape.columns))
     inserted = pa.Table.from_pylist([{**place, "before": None, "after": row}], schema=schema)
     (mutations,) = DocumentProjection(described)(table, inserted).mutations
     found: list[str] = mutations.changes["key"].to_pylist()
@@ -69,14 +73,14 @@ def test_a_key_that_is_updated_to_an_equal_one_stays_alive(table: str) -> None:
         {**place, "offset": 7, "op": "d", "before": old, "after": None},
         {**place, "offset": 8, "op": "c", "before": None, "after": new},
     ]
-    schema = envelope_schema(TableColumns(shape.source, shape.columns))
+    schema = envelope_schema(SourceTable(shape.source, shape.columns))
     for order in (changes, changes[::-1]):
         (mutations,) = DocumentProjection(described)(table, pa.Table.from_pylist(order, schema=schema)).mutations
         [row] = mutations.changes.to_pylist()
         assert (row["key"], row["_deleted"]) == ("1", False)
 
 
-def replace_key(described: Contract) -> Contract:
+def replace_key(described: ModelDefinitions) -> ModelDefinitions:
     """The same, but for items whose own key is a numeric, too."""
     items = replace(described.tables["items"], columns={"id": "numeric", "root": "numeric"})
     return replace(described, tables={**described.tables, "items": items})

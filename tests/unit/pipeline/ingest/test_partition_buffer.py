@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from confluent_kafka import Message
 
-from pipeline.ingest.partition_buffer import Polled
-from sinks.batch import Shard, Span
+from pipeline.ingest.partition_buffer import PartitionBuffer
+from sinks.batch import OffsetRange, TopicPartition
 
 ORDERS, ITEMS = ("orders", 0), ("items", 1)
 
 
-def message(shard: Shard, offset: int, value: bytes | None = b"value") -> Message:
-    return Message(topic=shard[0], partition=shard[1], offset=offset, key=b"key", value=value)
+def message(topic_partition: TopicPartition, offset: int, value: bytes | None = b"value") -> Message:
+    return Message(topic=topic_partition[0], partition=topic_partition[1], offset=offset, key=b"key", value=value)
 
 
-def begun(**shards: int) -> Polled:
-    polled = Polled()
-    for topic, offset in shards.items():
+def begun(**topic_partitions: int) -> PartitionBuffer:
+    polled = PartitionBuffer()
+    for topic, offset in topic_partitions.items():
         polled.begin((topic, 0 if topic == "orders" else 1), offset)
     return polled
 
@@ -24,9 +24,9 @@ def begun(**shards: int) -> Polled:
 def test_a_span_begins_where_the_last_one_ended_also_over_gaps() -> None:
     polled = begun(orders=5)
     polled.add([message(ORDERS, 7), message(ORDERS, 9)], {})
-    assert polled.take(100)[1] == Span({ORDERS: 5}, {ORDERS: 10})
+    assert polled.take(100)[1] == OffsetRange({ORDERS: 5}, {ORDERS: 10})
     polled.add([message(ORDERS, 12)], {})
-    assert polled.take(100)[1] == Span({ORDERS: 10}, {ORDERS: 13})
+    assert polled.take(100)[1] == OffsetRange({ORDERS: 10}, {ORDERS: 13})
 
 
 def test_records_are_handed_over_by_topic_in_their_order() -> None:
@@ -60,16 +60,16 @@ def test_the_end_of_a_partition_moves_its_span_past_control_records() -> None:
 def test_a_move_without_records_waits_for_one_to_travel_with() -> None:
     polled = begun(orders=5)
     polled.add([], {ORDERS: 6})
-    assert not polled.is_worth_taking(idle_s=3600)
-    assert polled.is_worth_taking(idle_s=0)
+    assert not polled.has_batch(idle_s=3600)
+    assert polled.has_batch(idle_s=0)
     polled.add([message(ORDERS, 6)], {})
-    assert polled.is_worth_taking(idle_s=3600)
+    assert polled.has_batch(idle_s=3600)
 
 
 def test_nothing_is_worth_taking_where_nothing_moved() -> None:
     polled = begun(orders=5)
     polled.add([], {ORDERS: 5})
-    assert not polled.is_worth_taking(idle_s=0)
+    assert not polled.has_batch(idle_s=0)
 
 
 def test_records_of_a_shard_that_has_not_begun_do_not_count() -> None:
@@ -77,7 +77,7 @@ def test_records_of_a_shard_that_has_not_begun_do_not_count() -> None:
     polled.add([message(ITEMS, 3), message(ORDERS, 0)], {ITEMS: 9})
     records, span = polled.take(100)
     assert [one.topic for one in records] == ["orders"]
-    assert span == Span({ORDERS: 0}, {ORDERS: 1})
+    assert span == OffsetRange({ORDERS: 0}, {ORDERS: 1})
 
 
 def test_a_shard_that_begins_again_forgets_what_was_polled_of_it() -> None:
@@ -88,7 +88,7 @@ def test_a_shard_that_begins_again_forgets_what_was_polled_of_it() -> None:
     assert [one.topic for one in records] == ["items"]
     assert ORDERS not in span.end
     polled.add([message(ORDERS, 3)], {})
-    assert polled.take(100)[1] == Span({ORDERS: 3}, {ORDERS: 4})
+    assert polled.take(100)[1] == OffsetRange({ORDERS: 3}, {ORDERS: 4})
 
 
 def test_a_dropped_shard_is_gone_with_its_records() -> None:

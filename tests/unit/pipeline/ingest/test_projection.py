@@ -7,18 +7,22 @@ from typing import Any
 
 import pyarrow as pa
 
-from connectors.envelope import TableColumns, envelope_schema
-from pipeline.definitions import Collection, Contract, Document, Table
+from connectors.envelope import SourceTable, envelope_schema
+from pipeline.definitions import CollectionDefinition, DocumentDefinition, ModelDefinitions, TableDefinition
 from pipeline.ingest.projection import DocumentProjection, RowProjection
 
-CONTRACT = Contract(
+CONTRACT = ModelDefinitions(
     topic_prefix="cdc",
     tables={
-        "orders": Table(source="public.orders", key=("id",), columns={"id": "bigint", "total": "numeric(12,2)"}),
-        "items": Table(source="public.items", key=("id",), columns={"id": "bigint", "order_id": "bigint"}),
+        "orders": TableDefinition(
+            source="public.orders", key=("id",), columns={"id": "bigint", "total": "numeric(12,2)"}
+        ),
+        "items": TableDefinition(source="public.items", key=("id",), columns={"id": "bigint", "order_id": "bigint"}),
     },
     documents={
-        "orders": Document(root="orders", collections={"items": Collection(table="items", parent=("order_id",))})
+        "orders": DocumentDefinition(
+            root="orders", collections={"items": CollectionDefinition(table="items", parent=("order_id",))}
+        )
     },
 )
 
@@ -27,7 +31,7 @@ def envelopes(table: str, *rows: dict[str, Any]) -> pa.Table:
     shape = CONTRACT.tables[table]
     known = {"partition": 2, "snapshot": False, "commit_lsn": 10, "committed_at": 0, "before": None, "after": None}
     filled = [{**known, "offset": at, "lsn": 11 + at, **row} for at, row in enumerate(rows)]
-    return pa.Table.from_pylist(filled, schema=envelope_schema(TableColumns(shape.source, shape.columns)))
+    return pa.Table.from_pylist(filled, schema=envelope_schema(SourceTable(shape.source, shape.columns)))
 
 
 def test_a_moved_item_leaves_one_document_and_enters_another() -> None:
@@ -83,8 +87,11 @@ def test_a_truncate_is_a_fence_of_every_scope_of_its_table() -> None:
     truncated = envelopes("items", {"op": "t"}, {"op": "c", "after": {"id": 1, "order_id": 2}})
     documents = DocumentProjection(CONTRACT)("items", truncated)
     rows = RowProjection(CONTRACT)("items", truncated)
-    assert [(fence.scope, fence.commit_lsn, fence.lsn) for fence in documents.fences] == [("orders/items", 10, 11)]
-    assert [fence.scope for fence in rows.fences] == ["items"]
+    assert [
+        (range_tombstone.scope, range_tombstone.commit_lsn, range_tombstone.lsn)
+        for range_tombstone in documents.range_tombstones
+    ] == [("orders/items", 10, 11)]
+    assert [range_tombstone.scope for range_tombstone in rows.range_tombstones] == ["items"]
     assert rows.mutations[0].changes.num_rows == 1
 
 

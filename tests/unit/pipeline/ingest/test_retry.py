@@ -8,27 +8,27 @@ import pytest
 import structlog
 
 from connectors.errors import MissingColumn, RegistryUnavailable
-from pipeline.ingest.retry import GivenUp, Patience, Verdict, verdict
-from sinks.duckdb.store import WriterElsewhere
-from sinks.errors import GenerationMissing, MutationRejected, ProgressLost, StoreBroken, StoreUnavailable
+from pipeline.ingest.retry import RecoveryAction, Retrier, StopRequested, action_for
+from sinks.duckdb.store import WriterLockHeld
+from sinks.errors import GenerationMissing, MutationRejected, OffsetGap, StoreNeedsRestart, StoreUnavailable
 
 
 @pytest.mark.parametrize(
     ("error", "expected"),
     [
-        (StoreUnavailable("down"), Verdict.RETRY),
-        (WriterElsewhere("held"), Verdict.RETRY),
-        (RegistryUnavailable("silent"), Verdict.RETRY),
-        (StoreBroken("gone"), Verdict.RESTART),
-        (ProgressLost({("orders", 0): 3}), Verdict.REWIND),
-        (MissingColumn("total"), Verdict.STOP),
-        (MutationRejected("orders"), Verdict.STOP),
-        (GenerationMissing("none"), Verdict.STOP),
-        (ZeroDivisionError(), Verdict.STOP),
+        (StoreUnavailable("down"), RecoveryAction.RETRY),
+        (WriterLockHeld("held"), RecoveryAction.RETRY),
+        (RegistryUnavailable("silent"), RecoveryAction.RETRY),
+        (StoreNeedsRestart("gone"), RecoveryAction.RESTART),
+        (OffsetGap({("orders", 0): 3}), RecoveryAction.REWIND),
+        (MissingColumn("total"), RecoveryAction.STOP),
+        (MutationRejected("orders"), RecoveryAction.STOP),
+        (GenerationMissing("none"), RecoveryAction.STOP),
+        (ZeroDivisionError(), RecoveryAction.STOP),
     ],
 )
-def test_every_error_has_one_verdict(error: Exception, expected: Verdict) -> None:
-    assert verdict(error) is expected
+def test_every_error_has_one_verdict(error: Exception, expected: RecoveryAction) -> None:
+    assert action_for(error) is expected
 
 
 class Immediate(threading.Event):
@@ -46,7 +46,7 @@ def test_what_passes_is_tried_again_until_it_answers() -> None:
             raise failure
         return "done"
 
-    assert Patience(Immediate())("write", attempt) == "done"
+    assert Retrier(Immediate())("write", attempt) == "done"
 
 
 def test_what_is_waited_for_is_said_once_and_again_where_it_changes() -> None:
@@ -57,7 +57,7 @@ def test_what_is_waited_for_is_said_once_and_again_where_it_changes() -> None:
             raise failure
 
     with structlog.testing.capture_logs() as lines:
-        Patience(Immediate())("write", attempt)
+        Retrier(Immediate())("write", attempt)
     assert [(line["event"], line.get("reason"), line.get("attempt")) for line in lines] == [
         ("waiting", "down", 1),
         ("waiting", "silent", 6),
@@ -73,7 +73,7 @@ def test_what_does_not_pass_is_raised_at_once() -> None:
         raise MutationRejected("orders")
 
     with pytest.raises(MutationRejected):
-        Patience(Immediate())("write", attempt)
+        Retrier(Immediate())("write", attempt)
     assert len(attempts) == 1
 
 
@@ -84,5 +84,5 @@ def test_waiting_ends_when_the_worker_is_told_to_end() -> None:
         until.set()
         raise StoreUnavailable("down")
 
-    with pytest.raises(GivenUp):
-        Patience(until)("write", attempt)
+    with pytest.raises(StopRequested):
+        Retrier(until)("write", attempt)

@@ -10,24 +10,24 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from connectors.decode.decoder import Decoded, Decoder, Rejected
-from connectors.envelope import TableColumns, envelope_schema
-from connectors.records import Records
-from pipeline.crash_report import told
-from pipeline.definitions import Contract, Table
-from pipeline.ingest.accumulator import Gathered
-from pipeline.ingest.buffer import NOTHING_CAME, RawBatch
+from connectors.decode.decoder import DecodedBatch, Decoder, RejectedRecord
+from connectors.envelope import SourceTable, envelope_schema
+from connectors.records import RecordBatch
+from pipeline.crash_report import describe_error
+from pipeline.definitions import ModelDefinitions, TableDefinition
+from pipeline.ingest.accumulator import BatchAccumulator
+from pipeline.ingest.buffer import EMPTY_BATCH, PolledBatch
 from pipeline.ingest.projection import RowProjection
-from pipeline.ingest.source import Source
+from pipeline.ingest.source import KafkaSource
 from pipeline.ingest.worker import RecordRejected, Worker
-from pipeline.worker_settings import FEW, GatherSettings
-from sinks.batch import Batch, Progress, Shard, Span
+from pipeline.worker_settings import CAUGHT_UP_RECORDS, AccumulatorSettings
+from sinks.batch import Batch, OffsetRange, Progress, TopicPartition
 from sinks.errors import GenerationBroken, MutationRejected
 from sinks.memory import MemorySink, MemoryStore
 
-CONTRACT = Contract(
+CONTRACT = ModelDefinitions(
     topic_prefix="cdc",
-    tables={"orders": Table(source="public.orders", key=("id",), columns={"id": "bigint"})},
+    tables={"orders": TableDefinition(source="public.orders", key=("id",), columns={"id": "bigint"})},
     documents={},
 )
 TOPIC = CONTRACT.topic("orders")
@@ -37,39 +37,39 @@ SHARD = (TOPIC, 0)
 class ScriptedSource:
     """Hands over given batches, and remembers what it is told."""
 
-    def __init__(self, *batches: RawBatch) -> None:
+    def __init__(self, *batches: PolledBatch) -> None:
         self._batches = batches
         self.told: list[tuple[str, object]] = []
-        self.given: dict[Shard, int] = {}
+        self.given: dict[TopicPartition, int] = {}
 
-    def batches(self, until: threading.Event, after: Callable[[], Progress]) -> Iterator[RawBatch]:
+    def batches(self, stop: threading.Event, after: Callable[[], Progress]) -> Iterator[PolledBatch]:
         after()
         for batch in self._batches:
-            if until.is_set():
+            if stop.is_set():
                 return
             yield batch
 
-    def commit(self, span: Span) -> None:
+    def commit(self, span: OffsetRange) -> None:
         self.told.append(("commit", dict(span.end)))
 
     def lag(self) -> int:
-        return FEW
+        return CAUGHT_UP_RECORDS
 
-    def positions(self) -> dict[Shard, int]:
+    def positions(self) -> dict[TopicPartition, int]:
         return self.given
 
-    def rewind(self, stored: Mapping[Shard, int]) -> None:
+    def rewind(self, stored: Mapping[TopicPartition, int]) -> None:
         self.told.append(("rewind", dict(stored)))
 
 
 class ScriptedDecoder:
     """Every value is the id of an order; `bad` cannot be read."""
 
-    def decode(self, records: Records) -> Decoded:
+    def decode(self, records: RecordBatch) -> DecodedBatch:
         rows, rejected = [], []
         for offset, value in zip(records.offsets.tolist(), records.values, strict=True):
             if value == b"bad":
-                rejected.append(Rejected(records.topic, 0, offset, "cut short"))
+                rejected.append(RejectedRecord(records.topic, 0, offset, "cut short"))
                 continue
             rows.append(
                 {
@@ -83,46 +83,51 @@ class ScriptedDecoder:
                     "after": {"id": int(value or b"0")},
                 }
             )
-        schema = envelope_schema(TableColumns("public.orders", {"id": "bigint"}))
-        return Decoded([pa.Table.from_pylist(rows, schema=schema)], rejected, 0)
+        schema = envelope_schema(SourceTable("public.orders", {"id": "bigint"}))
+        return DecodedBatch([pa.Table.from_pylist(rows, schema=schema)], rejected, 0)
 
 
-def polled(begin: int, *values: bytes) -> RawBatch:
+def polled(begin: int, *values: bytes) -> PolledBatch:
     offsets = np.arange(begin, begin + len(values), dtype=np.int64)
-    records = Records(TOPIC, np.zeros(len(values), np.int32), offsets, [None] * len(values), list(values))
-    return RawBatch((records,), Span({SHARD: begin}, {SHARD: begin + len(values)}))
+    records = RecordBatch(TOPIC, np.zeros(len(values), np.int32), offsets, [None] * len(values), list(values))
+    return PolledBatch((records,), OffsetRange({SHARD: begin}, {SHARD: begin + len(values)}))
 
 
-def carried(source: ScriptedSource, gathered: Gathered | None = None) -> tuple[MemoryStore, Worker, MemorySink]:
+def carried(
+    source: ScriptedSource, accumulator: BatchAccumulator | None = None
+) -> tuple[MemoryStore, Worker, MemorySink]:
     store = MemoryStore(CONTRACT.row_shapes())
     sink = store.sink(1)
     decoder, projection = cast("Decoder", ScriptedDecoder()), RowProjection(CONTRACT)
-    return store, Worker(cast("Source", source), decoder, projection, sink, CONTRACT.topics, gathered), sink
+    return store, Worker(cast("KafkaSource", source), decoder, projection, sink, CONTRACT.topics, accumulator), sink
 
 
 def test_a_builder_writes_once_what_came_in_many_batches() -> None:
-    source = ScriptedSource(*(polled(first, *[b"1"] * FEW) for first in range(0, 5 * FEW, FEW)), NOTHING_CAME)
-    _, worker, sink = carried(source, Gathered(GatherSettings(max_bytes=2**30), CONTRACT.row_shapes()))
+    source = ScriptedSource(
+        *(polled(first, *[b"1"] * CAUGHT_UP_RECORDS) for first in range(0, 5 * CAUGHT_UP_RECORDS, CAUGHT_UP_RECORDS)),
+        EMPTY_BATCH,
+    )
+    _, worker, sink = carried(source, BatchAccumulator(AccumulatorSettings(max_bytes=2**30), CONTRACT.row_shapes()))
     worker.run(threading.Event())
-    assert source.told == [("commit", {SHARD: 5 * FEW})]
-    assert sink.progress().of(SHARD) == 5 * FEW
+    assert source.told == [("commit", {SHARD: 5 * CAUGHT_UP_RECORDS})]
+    assert sink.progress().next_offset(SHARD) == 5 * CAUGHT_UP_RECORDS
 
 
 def test_what_was_gathered_before_a_record_that_stops_the_worker_is_written() -> None:
-    source = ScriptedSource(polled(0, *[b"1"] * FEW), polled(FEW, b"bad"))
-    _, worker, sink = carried(source, Gathered(GatherSettings(max_bytes=2**30), CONTRACT.row_shapes()))
+    source = ScriptedSource(polled(0, *[b"1"] * CAUGHT_UP_RECORDS), polled(CAUGHT_UP_RECORDS, b"bad"))
+    _, worker, sink = carried(source, BatchAccumulator(AccumulatorSettings(max_bytes=2**30), CONTRACT.row_shapes()))
     with pytest.raises(RecordRejected):
         worker.run(threading.Event())
-    assert sink.progress().of(SHARD) == FEW
+    assert sink.progress().next_offset(SHARD) == CAUGHT_UP_RECORDS
 
 
 def test_a_batch_is_written_before_its_offsets_are_mirrored() -> None:
-    source = ScriptedSource(polled(0, b"1", b"2"), NOTHING_CAME, polled(2, b"3"))
+    source = ScriptedSource(polled(0, b"1", b"2"), EMPTY_BATCH, polled(2, b"3"))
     store, worker, sink = carried(source)
     worker.run(threading.Event())
     assert source.told == [("commit", {SHARD: 2}), ("commit", {SHARD: 3})]
     assert {name[1] for name in store.held[1].registers} == {1, 2, 3}
-    assert sink.progress().of(SHARD) == 3
+    assert sink.progress().next_offset(SHARD) == 3
 
 
 def test_a_store_that_has_gone_back_is_fed_from_where_it_stands() -> None:
@@ -134,12 +139,12 @@ def test_a_store_that_has_gone_back_is_fed_from_where_it_stands() -> None:
 
 
 def test_a_store_that_has_gone_back_is_noticed_where_nothing_new_comes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.ingest.worker.LOOK_BACK_EVERY_S", 0.0)
-    source = ScriptedSource(NOTHING_CAME)
+    monkeypatch.setattr("pipeline.ingest.worker.PROGRESS_CHECK_INTERVAL_S", 0.0)
+    source = ScriptedSource(EMPTY_BATCH)
     source.given = {SHARD: 7}
     _, worker, sink = carried(source)
     sink.prepare()
-    sink.write(Batch(span=Span({}, {SHARD: 4})))
+    sink.write(Batch(span=OffsetRange({}, {SHARD: 4})))
     worker.run(threading.Event())
     assert source.told == [("rewind", {SHARD: 4})]
 
@@ -175,19 +180,19 @@ def test_a_worker_that_stops_at_a_batch_names_its_records(error: Exception, word
     sink.error = error
     source = ScriptedSource(polled(7, b"1", b"2", b"3"))
     worker = Worker(
-        cast("Source", source), cast("Decoder", ScriptedDecoder()), RowProjection(CONTRACT), sink, CONTRACT.topics
+        cast("KafkaSource", source), cast("Decoder", ScriptedDecoder()), RowProjection(CONTRACT), sink, CONTRACT.topics
     )
     with pytest.raises(type(error)) as stopped:
         worker.run(threading.Event())
-    assert told(stopped.value).startswith(words)
-    assert told(stopped.value).endswith("while writing the records of cdc.public.orders/0 offsets 7 to 9")
-    assert "secret" not in told(stopped.value)
+    assert describe_error(stopped.value).startswith(words)
+    assert describe_error(stopped.value).endswith("while writing the records of cdc.public.orders/0 offsets 7 to 9")
+    assert "secret" not in describe_error(stopped.value)
 
 
 def test_the_worker_ends_once_it_is_done() -> None:
     source = ScriptedSource(polled(0, b"1"), polled(1, b"2"), polled(2, b"3"))
     _, worker, sink = carried(source)
     until = threading.Event()
-    worker.run(until, is_done=lambda one: one.progress().of(SHARD) >= 2)
+    worker.run(until, is_done=lambda one: one.progress().next_offset(SHARD) >= 2)
     assert until.is_set()
-    assert sink.progress().of(SHARD) == 2
+    assert sink.progress().next_offset(SHARD) == 2

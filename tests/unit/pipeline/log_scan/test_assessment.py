@@ -7,17 +7,17 @@ from dataclasses import replace
 
 import pytest
 
-from connectors.decode.decoder import Rejected
+from connectors.decode.decoder import RejectedRecord
 from connectors.errors import MissingColumn
-from connectors.notifications import InitialSnapshot
+from connectors.notifications import SnapshotStatus
 from connectors.topics import Topic
-from pipeline.generations.disk_space import Space, memory_left
-from pipeline.log_scan.assessment import Judgement, judge, scopes_of
-from pipeline.log_scan.finding import Finding, Reason
-from pipeline.log_scan.scan import PartitionLog, Survey
-from pipeline.log_scan.statistics import SnapshotRows, Streamed
-from sinks.ordering.range_tombstone import Fence, FenceKind
-from sinks.ordering.register import Change, Register, join
+from pipeline.generations.disk_space import DiskSpace, memory_left
+from pipeline.log_scan.assessment import Assessment, assess, scopes_of
+from pipeline.log_scan.finding import FindingReason, LogFinding
+from pipeline.log_scan.scan import LogScan, PartitionLog
+from pipeline.log_scan.statistics import SnapshotRows, StreamedStatistics
+from sinks.ordering.range_tombstone import RangeTombstone, TombstoneKind
+from sinks.ordering.register import Change, Register, merge_registers
 from sinks.shape import DocumentShape, RowShape
 
 ORDERS, ITEMS = "cdc.public.orders", "cdc.public.order_items"
@@ -36,24 +36,33 @@ def rows(first: int, last: int) -> SnapshotRows:
     return SnapshotRows(first, last, last - first + 1)
 
 
-def surveyed(orders: PartitionLog, items: PartitionLog, ended: set[int], told: InitialSnapshot | None = None) -> Survey:
-    return Survey(partitions={(ORDERS, 0): orders, (ITEMS, 0): items}, ended_snapshots=frozenset(ended), told=told)
+def surveyed(orders: PartitionLog, items: PartitionLog, ended: set[int], told: SnapshotStatus | None = None) -> LogScan:
+    return LogScan(partitions={(ORDERS, 0): orders, (ITEMS, 0): items}, ended_snapshots=frozenset(ended), told=told)
 
 
-def judged(survey: Survey, config: Mapping[str, str] = KEPT_FOR_EVER, recorded: list[Fence] | None = None) -> Judgement:
-    return judge(survey, topics(config), SCOPES, recorded or [])
+def judged(
+    scan: LogScan, config: Mapping[str, str] = KEPT_FOR_EVER, recorded: list[RangeTombstone] | None = None
+) -> Assessment:
+    return assess(scan, topics(config), SCOPES, recorded or [])
 
 
-def sweep(scope: str, lsn: int, started_at: Mapping[int, int] | None = None) -> Fence:
-    return Fence(scope=scope, kind=FenceKind.SWEEP, epoch=0, commit_lsn=lsn, lsn=lsn, started_at=dict(started_at or {}))
+def sweep(scope: str, lsn: int, started_at: Mapping[int, int] | None = None) -> RangeTombstone:
+    return RangeTombstone(
+        scope=scope,
+        kind=TombstoneKind.SNAPSHOT_END,
+        epoch=0,
+        commit_lsn=lsn,
+        lsn=lsn,
+        started_at=dict(started_at or {}),
+    )
 
 
-def only(judgement: Judgement) -> Finding:
-    (finding,) = judgement.findings
+def only(assessment: Assessment) -> LogFinding:
+    (finding,) = assessment.findings
     return finding
 
 
-STREAMED = Streamed(first=8, least_lsn=3000)
+STREAMED = StreamedStatistics(first=8, least_lsn=3000)
 WHOLE = surveyed(
     PartitionLog(earliest=0, end=10, records=9, snapshots={LAST: rows(0, 3)}, streamed=STREAMED),
     PartitionLog(earliest=0, end=4, records=3, snapshots={LAST: rows(0, 1)}),
@@ -66,54 +75,57 @@ RESTARTED = surveyed(
 )
 AGAIN = surveyed(
     PartitionLog(
-        earliest=0, end=20, snapshots={ABORTED: rows(0, 3), LAST: rows(9, 12)}, streamed=Streamed(5, ABORTED + 1)
+        earliest=0,
+        end=20,
+        snapshots={ABORTED: rows(0, 3), LAST: rows(9, 12)},
+        streamed=StreamedStatistics(5, ABORTED + 1),
     ),
     PartitionLog(earliest=0, end=4, snapshots={ABORTED: rows(0, 1)}),
     ended={ABORTED, LAST},
 )
 
 
-def with_orders(survey: Survey, **changes: object) -> Survey:
-    orders = replace(survey.partitions[ORDERS, 0], **changes)  # type: ignore[arg-type]
-    return replace(survey, partitions={**survey.partitions, (ORDERS, 0): orders})
+def with_orders(scan: LogScan, **changes: object) -> LogScan:
+    orders = replace(scan.partitions[ORDERS, 0], **changes)  # type: ignore[arg-type]
+    return replace(scan, partitions={**scan.partitions, (ORDERS, 0): orders})
 
 
 def test_a_whole_log_with_one_snapshot_is_rebuilt_without_a_fence() -> None:
-    assert judged(WHOLE) == Judgement((), ())
+    assert judged(WHOLE) == Assessment((), ())
     assert not judged(WHOLE).is_refused
 
 
 def test_a_log_that_holds_nothing_is_rebuilt() -> None:
-    assert judged(surveyed(PartitionLog(earliest=0, end=0), PartitionLog(earliest=0, end=0), set())) == Judgement(())
+    assert judged(surveyed(PartitionLog(earliest=0, end=0), PartitionLog(earliest=0, end=0), set())) == Assessment(())
 
 
 def test_a_log_that_has_lost_its_beginning_is_refused() -> None:
     finding = only(judged(with_orders(WHOLE, earliest=7)))
-    assert (finding.reason, finding.is_fatal) == (Reason.OFFSET_ZERO_GONE, True)
+    assert (finding.reason, finding.is_fatal) == (FindingReason.OFFSET_ZERO_GONE, True)
     assert finding.sentence == f"first segment deleted: offset zero is gone. {ORDERS}/0 begins at 7"
     assert "replay all --snapshot --execute" in finding.remedy
     assert "retention.ms=-1" in finding.remedy
 
 
 def test_a_topic_that_is_missing_is_refused() -> None:
-    judgement = judge(WHOLE, {ORDERS: topics(KEPT_FOR_EVER)[ORDERS]}, SCOPES)
-    finding = only(judgement)
-    assert (finding.reason, finding.sentence) == (Reason.TOPIC_MISSING, f"{ITEMS} is not there")
-    assert judgement.is_refused
+    assessment = assess(WHOLE, {ORDERS: topics(KEPT_FOR_EVER)[ORDERS]}, SCOPES)
+    finding = only(assessment)
+    assert (finding.reason, finding.sentence) == (FindingReason.TOPIC_MISSING, f"{ITEMS} is not there")
+    assert assessment.is_refused
     assert "readmodels init" in finding.remedy
 
 
 def test_a_topic_that_was_missing_already_is_refused() -> None:
-    survey = replace(WHOLE, missing=("cdc.public.customers",))
-    assert only(judged(survey)).sentence == "cdc.public.customers is not there"
+    scan = replace(WHOLE, missing=("cdc.public.customers",))
+    assert only(judged(scan)).sentence == "cdc.public.customers is not there"
 
 
 @pytest.mark.parametrize("policy", ["compact", "compact,delete"])
 def test_a_compacted_topic_with_a_gap_is_refused(policy: str) -> None:
-    judgement = judged(WHOLE, {**KEPT_FOR_EVER, "cleanup.policy": policy})
-    assert [(one.reason, one.is_fatal) for one in judgement.findings] == [(Reason.COMPACTED, True)] * 2
-    assert judgement.findings[0].sentence.startswith(f"{ITEMS} is compacted: deletions")
-    assert "replay all --snapshot --execute" in judgement.findings[0].remedy
+    assessment = judged(WHOLE, {**KEPT_FOR_EVER, "cleanup.policy": policy})
+    assert [(one.reason, one.is_fatal) for one in assessment.findings] == [(FindingReason.COMPACTED, True)] * 2
+    assert assessment.findings[0].sentence.startswith(f"{ITEMS} is compacted: deletions")
+    assert "replay all --snapshot --execute" in assessment.findings[0].remedy
 
 
 def test_a_compacted_topic_of_which_every_offset_is_a_record_has_lost_nothing() -> None:
@@ -122,7 +134,7 @@ def test_a_compacted_topic_of_which_every_offset_is_a_record_has_lost_nothing() 
         PartitionLog(earliest=0, end=3, records=3),
         ended={LAST},
     )
-    assert judged(every, {**KEPT_FOR_EVER, "cleanup.policy": "compact"}) == Judgement(())
+    assert judged(every, {**KEPT_FOR_EVER, "cleanup.policy": "compact"}) == Assessment(())
 
 
 @pytest.mark.parametrize(
@@ -134,65 +146,72 @@ def test_a_compacted_topic_of_which_every_offset_is_a_record_has_lost_nothing() 
     ],
 )
 def test_a_retention_that_ends_is_a_warning(config: Mapping[str, str], told: str) -> None:
-    judgement = judged(WHOLE, {**KEPT_FOR_EVER, **config})
-    assert not judgement.is_refused
-    assert judgement.findings[1] == Finding(Reason.EXPIRES, f"{ORDERS} has {told}: it will lose its beginning")
-    assert "retention.ms=-1" in judgement.findings[0].remedy
+    assessment = judged(WHOLE, {**KEPT_FOR_EVER, **config})
+    assert not assessment.is_refused
+    assert assessment.findings[1] == LogFinding(
+        FindingReason.RETENTION_LIMITED, f"{ORDERS} has {told}: it will lose its beginning"
+    )
+    assert "retention.ms=-1" in assessment.findings[0].remedy
 
 
 def test_a_schema_that_the_registry_forgot_is_named_with_its_topic() -> None:
     finding = only(judged(replace(WHOLE, unknown_schemas={ITEMS: frozenset({9, 7}), ORDERS: frozenset()})))
-    assert (finding.reason, finding.is_fatal) == (Reason.SCHEMA_UNKNOWN, True)
+    assert (finding.reason, finding.is_fatal) == (FindingReason.SCHEMA_UNKNOWN, True)
     assert finding.sentence == f"the registry does not know schema 7, 9 of {ITEMS}"
     assert "Restore the registry's storage" in finding.remedy
 
 
 def test_a_record_that_cannot_be_read_is_named_with_its_place() -> None:
-    unreadable = (Rejected(ORDERS, 0, 5, "the value is empty, but not null"), Rejected(ORDERS, 0, 6, "else"))
+    unreadable = (
+        RejectedRecord(ORDERS, 0, 5, "the value is empty, but not null"),
+        RejectedRecord(ORDERS, 0, 6, "else"),
+    )
     finding = only(judged(replace(WHOLE, unreadable=unreadable, unreadable_counts={ORDERS: 2, ITEMS: 0})))
-    assert (finding.reason, finding.is_fatal) == (Reason.RECORD_UNREADABLE, True)
+    assert (finding.reason, finding.is_fatal) == (FindingReason.RECORD_UNREADABLE, True)
     assert finding.sentence == (f"{ORDERS}/0 offset 5 cannot be read: the value is empty, but not null, and 1 more")
     assert "End the producer" in finding.remedy
 
 
 def test_a_topic_that_breaks_the_contract_is_refused() -> None:
     finding = only(judged(replace(WHOLE, broken={ITEMS: MissingColumn("sent without sku")})))
-    assert (finding.reason, finding.sentence) == (Reason.CONTRACT_BROKEN, f"{ITEMS}: sent without sku")
+    assert (finding.reason, finding.sentence) == (FindingReason.CONTRACT_BROKEN, f"{ITEMS}: sent without sku")
     assert finding.is_fatal
     assert "readmodels.toml" in finding.remedy
 
 
 def test_fatal_findings_come_first() -> None:
-    judgement = judged(with_orders(WHOLE, earliest=7), {**KEPT_FOR_EVER, "retention.ms": "5"})
-    assert [finding.is_fatal for finding in judgement.findings] == [True, False, False]
+    assessment = judged(with_orders(WHOLE, earliest=7), {**KEPT_FOR_EVER, "retention.ms": "5"})
+    assert [finding.is_fatal for finding in assessment.findings] == [True, False, False]
 
 
 def test_an_aborted_snapshot_that_was_restarted_is_swept() -> None:
-    judgement = judged(RESTARTED)
-    assert judgement == Judgement((), tuple(sweep(scope, LAST) for scope in SCOPES))
+    assessment = judged(RESTARTED)
+    assert assessment == Assessment((), tuple(sweep(scope, LAST) for scope in SCOPES))
 
 
 def test_the_sweep_beats_the_rows_of_the_aborted_snapshot_only() -> None:
-    (fence, _) = judged(RESTARTED).fences
-    swept = Register(None, fence.change(partition=0))
+    (range_tombstone, _) = judged(RESTARTED).range_tombstones
+    swept = Register(None, range_tombstone.to_deletion(partition=0))
     aborted = Register(None, Change(0, ABORTED, ABORTED, 1, 2, 0, deleted=False))
     last = Register(None, Change(0, LAST, LAST, 1, 5, 0, deleted=False))
     in_flight = Register(Change(0, LAST - 10, LAST - 10, 0, 8, 0, deleted=False))
-    assert not join(aborted, swept).is_alive
-    assert join(last, swept).is_alive
-    assert join(aborted, in_flight, swept).is_alive
+    assert not merge_registers(aborted, swept).is_alive
+    assert merge_registers(last, swept).is_alive
+    assert merge_registers(aborted, in_flight, swept).is_alive
 
 
 def test_a_change_that_was_in_flight_is_placed_by_the_rows_before_it() -> None:
-    in_flight = Streamed(first=8, least_lsn=LAST - 10)
-    assert judged(with_orders(RESTARTED, streamed=in_flight)).fences == judged(RESTARTED).fences
+    in_flight = StreamedStatistics(first=8, least_lsn=LAST - 10)
+    assert judged(with_orders(RESTARTED, streamed=in_flight)).range_tombstones == judged(RESTARTED).range_tombstones
 
 
 UNPLACED = replace(
     RESTARTED,
     partitions={
         **RESTARTED.partitions,
-        (ITEMS, 0): PartitionLog(earliest=0, end=9, snapshots={ABORTED: rows(0, 1)}, streamed=Streamed(3, LAST - 10)),
+        (ITEMS, 0): PartitionLog(
+            earliest=0, end=9, snapshots={ABORTED: rows(0, 1)}, streamed=StreamedStatistics(3, LAST - 10)
+        ),
     },
 )
 """A change below the last snapshot's LSN, in a partition without a row of it: it may be of before, or was in flight."""
@@ -200,35 +219,35 @@ UNPLACED = replace(
 
 def test_a_change_that_cannot_be_placed_is_refused() -> None:
     finding = only(judged(UNPLACED))
-    assert (finding.reason, finding.is_fatal) == (Reason.SNAPSHOT_AMBIGUOUS, True)
+    assert (finding.reason, finding.is_fatal) == (FindingReason.SNAPSHOT_AMBIGUOUS, True)
     assert finding.sentence == (
         f"an aborted snapshot cannot be told apart: there are rows of snapshots at LSN {ABORTED}, {LAST}, "
         "and no record of where the last one began"
     )
     assert "replay all --snapshot --execute" in finding.remedy
-    assert not judged(UNPLACED).fences
+    assert not judged(UNPLACED).range_tombstones
 
 
 def test_the_connector_may_tell_that_nothing_was_streamed_before() -> None:
-    told = InitialSnapshot(has_ended=True, is_first=True, rows=READ_SOME)
-    assert judged(replace(UNPLACED, told=told)).fences == judged(RESTARTED).fences
+    told = SnapshotStatus(has_ended=True, is_first=True, rows=READ_SOME)
+    assert judged(replace(UNPLACED, told=told)).range_tombstones == judged(RESTARTED).range_tombstones
     assert judged(replace(UNPLACED, told=replace(told, is_first=False))).is_refused
 
 
 def test_a_second_snapshot_in_one_epoch_is_refused() -> None:
-    assert only(judged(AGAIN)).reason is Reason.SNAPSHOT_AMBIGUOUS
-    told = InitialSnapshot(has_ended=True, is_first=True, rows=READ_SOME)
+    assert only(judged(AGAIN)).reason is FindingReason.SNAPSHOT_AMBIGUOUS
+    told = SnapshotStatus(has_ended=True, is_first=True, rows=READ_SOME)
     assert judged(replace(AGAIN, told=told)).is_refused
 
 
 def test_a_second_snapshot_without_a_row_of_the_first_is_refused_too() -> None:
-    log = PartitionLog(earliest=0, end=20, snapshots={LAST: rows(9, 12)}, streamed=Streamed(5, ABORTED + 1))
+    log = PartitionLog(earliest=0, end=20, snapshots={LAST: rows(9, 12)}, streamed=StreamedStatistics(5, ABORTED + 1))
     assert judged(surveyed(log, PartitionLog(earliest=0, end=0), {LAST})).is_refused
 
 
 def test_a_second_snapshot_whose_start_was_recorded_is_swept_from_there() -> None:
     recorded = [sweep(scope, LAST, {0: 7}) for scope in SCOPES]
-    assert judged(AGAIN, recorded=recorded) == Judgement((), tuple(recorded))
+    assert judged(AGAIN, recorded=recorded) == Assessment((), tuple(recorded))
 
 
 def test_a_record_that_lacks_a_scope_is_not_enough() -> None:
@@ -237,33 +256,33 @@ def test_a_record_that_lacks_a_scope_is_not_enough() -> None:
 
 
 def test_fences_of_others_are_not_passed_on() -> None:
-    truncate = Fence(scope="orders", kind=FenceKind.TRUNCATE, epoch=0, commit_lsn=5, lsn=5)
+    truncate = RangeTombstone(scope="orders", kind=TombstoneKind.TRUNCATE, epoch=0, commit_lsn=5, lsn=5)
     others = [sweep("customers", LAST), replace(sweep("orders", LAST), epoch=1), truncate]
-    assert judged(WHOLE, recorded=others) == Judgement(())
+    assert judged(WHOLE, recorded=others) == Assessment(())
 
 
 def test_what_was_recorded_of_a_snapshot_is_passed_on_though_the_log_shows_nothing_wrong() -> None:
     recorded = [sweep(scope, LAST + 5, {0: 7}) for scope in SCOPES]
-    assert judged(WHOLE, recorded=recorded) == Judgement((), tuple(recorded))
+    assert judged(WHOLE, recorded=recorded) == Assessment((), tuple(recorded))
 
 
 def test_every_later_epoch_is_swept_at_the_lsn_of_its_snapshot() -> None:
-    for survey in (WHOLE, RESTARTED, UNPLACED):
-        judgement = judge(survey, topics(KEPT_FOR_EVER), SCOPES, epoch=2)
-        assert judgement == Judgement((), tuple(replace(sweep(scope, LAST), epoch=2) for scope in SCOPES))
+    for scan in (WHOLE, RESTARTED, UNPLACED):
+        assessment = assess(scan, topics(KEPT_FOR_EVER), SCOPES, epoch=2)
+        assert assessment == Assessment((), tuple(replace(sweep(scope, LAST), epoch=2) for scope in SCOPES))
 
 
 def test_a_later_epoch_that_found_no_row_is_swept_below_whatever_is_streamed() -> None:
-    told = InitialSnapshot(has_ended=True, rows=READ_NONE)
+    told = SnapshotStatus(has_ended=True, rows=READ_NONE)
     empty = surveyed(PartitionLog(earliest=0, end=9), PartitionLog(earliest=0, end=9), set(), told)
-    judgement = judge(empty, topics(KEPT_FOR_EVER), SCOPES, epoch=2)
-    assert judgement == Judgement((), tuple(replace(sweep(scope, 1), epoch=2) for scope in SCOPES))
+    assessment = assess(empty, topics(KEPT_FOR_EVER), SCOPES, epoch=2)
+    assert assessment == Assessment((), tuple(replace(sweep(scope, 1), epoch=2) for scope in SCOPES))
 
 
 def test_a_later_epoch_is_not_swept_before_its_snapshot_has_begun() -> None:
     empty = surveyed(PartitionLog(earliest=0, end=9), PartitionLog(earliest=0, end=9), set())
-    judgement = judge(empty, topics(KEPT_FOR_EVER), SCOPES, epoch=2)
-    assert (only(judgement).reason, judgement.fences) == (Reason.SNAPSHOT_UNFINISHED, ())
+    assessment = assess(empty, topics(KEPT_FOR_EVER), SCOPES, epoch=2)
+    assert (only(assessment).reason, assessment.range_tombstones) == (FindingReason.SNAPSHOT_UNFINISHED, ())
 
 
 RUNNING = surveyed(
@@ -273,21 +292,21 @@ RUNNING = surveyed(
 
 def test_a_first_snapshot_that_has_not_ended_is_refused() -> None:
     finding = only(judged(RUNNING))
-    assert (finding.reason, finding.is_fatal) == (Reason.SNAPSHOT_UNFINISHED, True)
+    assert (finding.reason, finding.is_fatal) == (FindingReason.SNAPSHOT_UNFINISHED, True)
     assert finding.sentence == f"the snapshot at LSN {LAST} has not ended"
     assert "Wait until the first snapshot has ended" in finding.remedy
 
 
 def test_a_snapshot_of_which_there_is_no_row_yet_is_waited_for() -> None:
-    empty = surveyed(PartitionLog(earliest=0, end=0), PartitionLog(earliest=0, end=0), set(), InitialSnapshot())
+    empty = surveyed(PartitionLog(earliest=0, end=0), PartitionLog(earliest=0, end=0), set(), SnapshotStatus())
     assert only(judged(empty)).sentence == "the snapshot that the connector tells of has not ended"
-    assert not judged(replace(empty, told=InitialSnapshot(has_ended=True, rows=READ_NONE))).findings
+    assert not judged(replace(empty, told=SnapshotStatus(has_ended=True, rows=READ_NONE))).findings
 
 
 def test_a_second_snapshot_that_has_not_ended_is_refused_though_its_start_was_recorded() -> None:
     recorded = [sweep(scope, LAST, {0: 7}) for scope in SCOPES]
     running = replace(AGAIN, ended_snapshots=frozenset({ABORTED}))
-    assert only(judged(running, recorded=recorded)).reason is Reason.SNAPSHOT_UNFINISHED
+    assert only(judged(running, recorded=recorded)).reason is FindingReason.SNAPSHOT_UNFINISHED
 
 
 @pytest.mark.parametrize("ended", ["its last row", "what was streamed since", "what the connector tells"])
@@ -295,37 +314,37 @@ def test_the_end_of_a_snapshot_is_proved_by(ended: str) -> None:
     proved = {
         "its last row": replace(RUNNING, ended_snapshots=frozenset({LAST})),
         "what was streamed since": with_orders(RUNNING, streamed=STREAMED),
-        "what the connector tells": replace(RUNNING, told=InitialSnapshot(has_ended=True, rows=READ_SOME)),
+        "what the connector tells": replace(RUNNING, told=SnapshotStatus(has_ended=True, rows=READ_SOME)),
     }
     assert not judged(proved[ended]).is_refused
-    assert not judged(proved[ended]).fences
+    assert not judged(proved[ended]).range_tombstones
 
 
 def test_a_snapshot_whose_last_row_is_missing_is_a_warning_where_nobody_tells_of_it() -> None:
     finding = only(judged(with_orders(RUNNING, streamed=STREAMED)))
-    assert (finding.reason, finding.is_fatal) == (Reason.SNAPSHOT_END_MISSING, False)
+    assert (finding.reason, finding.is_fatal) == (FindingReason.SNAPSHOT_END_MISSING, False)
     assert finding.sentence.endswith("a later one may have found no rows")
     assert "readmodels verify" in finding.remedy
 
 
 def test_rows_of_an_attempt_whose_successor_found_none_are_all_swept() -> None:
-    told = InitialSnapshot(has_ended=True, is_first=True, rows=READ_NONE)
-    judgement = judged(replace(with_orders(RUNNING, streamed=STREAMED), told=told))
-    assert judgement == Judgement((), tuple(sweep(scope, LAST + 1) for scope in SCOPES))
+    told = SnapshotStatus(has_ended=True, is_first=True, rows=READ_NONE)
+    assessment = judged(replace(with_orders(RUNNING, streamed=STREAMED), told=told))
+    assert assessment == Assessment((), tuple(sweep(scope, LAST + 1) for scope in SCOPES))
 
 
 def test_a_second_snapshot_that_found_no_rows_is_refused() -> None:
-    told = InitialSnapshot(has_ended=True, is_first=False, rows=READ_NONE)
+    told = SnapshotStatus(has_ended=True, is_first=False, rows=READ_NONE)
     finding = only(judged(replace(WHOLE, told=told)))
-    assert finding.reason is Reason.SNAPSHOT_AMBIGUOUS
+    assert finding.reason is FindingReason.SNAPSHOT_AMBIGUOUS
     assert f"LSN {LAST}, a later one found no rows, and no record" in finding.sentence
 
 
 def test_every_finding_has_a_remedy() -> None:
-    general = {reason for reason in Reason if reason.remedy.endswith(".")}
-    assert set(Reason) - general == {Reason.COLUMN_UNPROVED, Reason.COLUMN_UNTRUE}
+    general = {reason for reason in FindingReason if reason.remedy.endswith(".")}
+    assert set(FindingReason) - general == {FindingReason.COLUMN_UNPROVED, FindingReason.COLUMN_UNTRUE}
     with pytest.raises(ValueError, match="has no remedy"):
-        Finding(Reason.COLUMN_UNTRUE, "orders.channel is untrue")
+        LogFinding(FindingReason.COLUMN_UNTRUE, "orders.channel is untrue")
 
 
 def test_the_scopes_of_a_model_are_its_tables_or_the_parts_of_its_documents() -> None:
@@ -334,9 +353,11 @@ def test_the_scopes_of_a_model_are_its_tables_or_the_parts_of_its_documents() ->
     assert scopes_of([DocumentShape("sales", columns, {"lines": columns})]) == ["sales/", "sales/lines"]
 
 
-@pytest.mark.parametrize(("free", "reason"), [(99, Reason.SPACE_LACKING), (199, Reason.SPACE_SCARCE), (200, None)])
-def test_space_is_lacking_below_a_generation_and_scarce_below_two(free: int, reason: Reason | None) -> None:
-    findings = Space("redis", 100 * 2**20, free * 2**20).findings()
+@pytest.mark.parametrize(
+    ("free", "reason"), [(99, FindingReason.INSUFFICIENT_SPACE), (199, FindingReason.LOW_SPACE), (200, None)]
+)
+def test_space_is_lacking_below_a_generation_and_scarce_below_two(free: int, reason: FindingReason | None) -> None:
+    findings = DiskSpace("redis", 100 * 2**20, free * 2**20).findings()
     assert [finding.reason for finding in findings] == ([reason] if reason else [])
     assert all(f"redis needs about 100.0 MB more, and has {free}.0 MB" == finding.sentence for finding in findings)
 
@@ -350,14 +371,16 @@ def test_redis_may_take_what_its_limit_leaves_else_what_the_machine_has() -> Non
 
 def test_a_table_that_no_snapshot_has_read_is_no_ground_for_a_rebuild() -> None:
     streamed = replace(WHOLE.partitions[ITEMS, 0], snapshots={}, streamed=STREAMED)
-    told = InitialSnapshot(has_ended=True, rows={"public.orders": 4})
+    told = SnapshotStatus(has_ended=True, rows={"public.orders": 4})
     lacking = replace(
         WHOLE, told=told, never_read=("public.order_items",), partitions={**WHOLE.partitions, (ITEMS, 0): streamed}
     )
     found = only(judged(lacking))
-    assert (found.reason, found.is_fatal) == (Reason.SNAPSHOT_MISSING, True)
+    assert (found.reason, found.is_fatal) == (FindingReason.SNAPSHOT_MISSING, True)
     assert "public.order_items" in found.sentence
     assert (
-        judged(replace(lacking, never_read=(), told=replace(told, filled=frozenset({"public.order_items"})))).fences
+        judged(
+            replace(lacking, never_read=(), told=replace(told, filled=frozenset({"public.order_items"})))
+        ).range_tombstones
         == ()
     )

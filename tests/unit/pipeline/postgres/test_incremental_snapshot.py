@@ -8,12 +8,12 @@ import pytest
 
 from connectors.notifications import PARTIAL, Notification
 from pipeline.postgres.incremental_snapshot import (
-    LONGEST_SIGNAL,
+    MAX_SIGNAL_LENGTH,
     SignalTooLong,
-    SnapshotNotTaken,
+    SnapshotFailed,
     SnapshotProgress,
     SnapshotRefused,
-    WantedSnapshot,
+    SnapshotRequest,
 )
 
 ORDERS = "public.orders"
@@ -28,11 +28,11 @@ def scanned(status: str, rows: int) -> Notification:
 
 
 def test_a_signal_names_the_tables_and_that_nothing_is_to_block() -> None:
-    assert json.loads(WantedSnapshot(tables=(ORDERS,)).data) == {"type": "incremental", "data-collections": [ORDERS]}
+    assert json.loads(SnapshotRequest(tables=(ORDERS,)).data) == {"type": "incremental", "data-collections": [ORDERS]}
 
 
 def test_a_condition_goes_with_each_table() -> None:
-    wanted = json.loads(WantedSnapshot(tables=(ORDERS, "public.order_items"), where="id > 5").data)
+    wanted = json.loads(SnapshotRequest(tables=(ORDERS, "public.order_items"), where="id > 5").data)
     assert wanted["additional-conditions"] == [
         {"data-collection": ORDERS, "filter": "id > 5"},
         {"data-collection": "public.order_items", "filter": "id > 5"},
@@ -40,8 +40,8 @@ def test_a_condition_goes_with_each_table() -> None:
 
 
 def test_a_condition_that_the_signal_table_cannot_hold_is_refused() -> None:
-    with pytest.raises(SignalTooLong, match=f"may have {LONGEST_SIGNAL}"):
-        _ = WantedSnapshot(tables=(ORDERS,), where="id > 0 OR " * 300).data
+    with pytest.raises(SignalTooLong, match=f"may have {MAX_SIGNAL_LENGTH}"):
+        _ = SnapshotRequest(tables=(ORDERS,), where="id > 0 OR " * 300).data
 
 
 def test_progress_is_told_in_chunks_and_then_in_rows() -> None:
@@ -54,7 +54,7 @@ def test_progress_is_told_in_chunks_and_then_in_rows() -> None:
 
 
 def test_a_signal_for_some_rows_is_told_apart_by_its_id_and_fits_the_signal_table() -> None:
-    whole, part = (WantedSnapshot(tables=(ORDERS,), where=where).new_id() for where in (None, "id > 5"))
+    whole, part = (SnapshotRequest(tables=(ORDERS,), where=where).new_id() for where in (None, "id > 5"))
     assert part.startswith(PARTIAL)
     assert not whole.startswith(PARTIAL)
     assert max(len(whole), len(part)) <= 42
@@ -62,7 +62,7 @@ def test_a_signal_for_some_rows_is_told_apart_by_its_id_and_fits_the_signal_tabl
 
 @pytest.mark.parametrize("status", ["SKIPPED", "NO_PRIMARY_KEY", "UNKNOWN_SCHEMA", "SQL_EXCEPTION"])
 def test_a_table_that_was_not_read_is_not_passed_over(status: str) -> None:
-    with pytest.raises(SnapshotNotTaken, match=f"{ORDERS}: {status}"):
+    with pytest.raises(SnapshotFailed, match=f"{ORDERS}: {status}"):
         SnapshotProgress().after(scanned(status, 0))
 
 

@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from connectors.debezium import shipped_configuration
-from pipeline.postgres.capture import Capture, CapturedTable, Source, SourceDatabase
+from connectors.debezium import default_configuration
+from pipeline.postgres.capture import Capture, CapturedTable, DatabaseState, SourceState
 from pipeline.postgres.preconditions import findings, gaps
 from pipeline.postgres.replication import Slot
 
-CONFIGURATION = shipped_configuration()
-DATABASE = SourceDatabase(
+CONFIGURATION = default_configuration()
+DATABASE = DatabaseState(
     wal_level="logical",
     encoding="UTF8",
     is_published=True,
@@ -36,10 +36,10 @@ TABLE = CapturedTable(
 SLOT = Slot("debezium_orders", "orders_db", "pgoutput", True, "reserved", None, 1, 1, 0)
 COLUMNS = {"public.orders": {"id", "note", "sum"}}
 CAPTURE = Capture(CONFIGURATION, "debezium", COLUMNS)
-READY = Source(DATABASE, [TABLE, replace(TABLE, table_name="public.order_items")], SLOT)
+READY = SourceState(DATABASE, [TABLE, replace(TABLE, table_name="public.order_items")], SLOT)
 
 
-def with_table(**wrong: object) -> Source:
+def with_table(**wrong: object) -> SourceState:
     return replace(READY, tables=[replace(TABLE, **wrong)])  # type: ignore[arg-type]
 
 

@@ -7,32 +7,32 @@ from typing import Any
 
 import pytest
 
-from connectors.debezium import shipped_configuration
-from pipeline.ingest.log_mismatch import EpochEnded
-from pipeline.postgres.capture import Capture, Source
-from pipeline.postgres.source_check import Look, as_seen, gaps_of, source_findings
-from pipeline.postgres.source_history import Gap, History
+from connectors.debezium import default_configuration
+from pipeline.ingest.log_mismatch import EpochMismatch
+from pipeline.postgres.capture import Capture, SourceState
+from pipeline.postgres.source_check import SourceCheck, as_seen, gaps_of, source_findings
+from pipeline.postgres.source_history import Gap, SourceRecord
 from pipeline.postgres.source_identity import altered, identity_of
 from tests.unit.pipeline.postgres.test_preconditions import DATABASE, SLOT, TABLE
 
-CAPTURE = Capture(shipped_configuration(), "debezium")
+CAPTURE = Capture(default_configuration(), "debezium")
 ORDERS = replace(TABLE, table_identity="1", key_identity="2", publication_entries=["table 3"])
-WELL = Source(
+WELL = SourceState(
     replace(DATABASE, publication_identity="4", publication_version="700", publication_content="abc"), [ORDERS], SLOT
 )
 FIRST, NOW = "12:00:00 UTC (LSN 0/10)", "12:00:05 UTC (LSN 0/20)"
-KNOWN = History(identity_of(WELL), FIRST)
+KNOWN = SourceRecord(identity_of(WELL), FIRST)
 
 
-def orders(**changes: Any) -> Source:
+def orders(**changes: Any) -> SourceState:
     return replace(WELL, tables=[replace(ORDERS, **changes)])
 
 
-def publication(**changes: Any) -> Source:
+def publication(**changes: Any) -> SourceState:
     return replace(WELL, database=replace(WELL.database, **{f"publication_{key}": one for key, one in changes.items()}))
 
 
-TRACES: dict[str, tuple[Source, list[str]]] = {
+TRACES: dict[str, tuple[SourceState, list[str]]] = {
     "nothing": (WELL, []),
     "a table that was made again under its name": (
         orders(table_identity="9", key_identity="8", publication_entries=["table 7"]),
@@ -68,10 +68,10 @@ def test_what_was_changed_and_changed_back_leaves_traces(case: str) -> None:
 
 
 def test_a_gap_is_named_with_the_two_looks_between_which_it_began_and_what_ends_it() -> None:
-    lasting = Look(orders(is_identity_full=False), NOW)
+    lasting = SourceCheck(orders(is_identity_full=False), NOW)
     [gap] = gaps_of(lasting, KNOWN, CAPTURE)
     assert (FIRST in gap.since, NOW in gap.since) == (True, True)
-    remedy = EpochEnded(as_seen([gap])).remedy
+    remedy = EpochMismatch(as_seen([gap])).remedy
     assert (
         "ALTER TABLE public.orders REPLICA IDENTITY FULL; Then `readmodels epoch open --resnapshot --execute`" in remedy
     )
@@ -80,21 +80,21 @@ def test_a_gap_is_named_with_the_two_looks_between_which_it_began_and_what_ends_
 def test_a_gap_is_remembered_when_its_cause_is_gone() -> None:
     gap = Gap("public.orders does not log whole old rows", "since a moment")
     remembered = replace(KNOWN, gaps={gap.problem: gap})
-    assert gaps_of(Look(WELL, NOW), remembered, CAPTURE) == [gap]
-    [finding] = source_findings(Look(WELL, NOW), remembered, CAPTURE)
+    assert gaps_of(SourceCheck(WELL, NOW), remembered, CAPTURE) == [gap]
+    [finding] = source_findings(SourceCheck(WELL, NOW), remembered, CAPTURE)
     assert "since a moment" in finding.problem
     assert "epoch open --resnapshot" in finding.remedy
 
 
 def test_a_source_of_which_nothing_is_known_has_findings_and_no_gaps() -> None:
-    look = Look(orders(is_identity_full=False), NOW)
-    assert gaps_of(look, History(), CAPTURE) == []
-    [finding] = source_findings(look, History(), CAPTURE)
+    look = SourceCheck(orders(is_identity_full=False), NOW)
+    assert gaps_of(look, SourceRecord(), CAPTURE) == []
+    [finding] = source_findings(look, SourceRecord(), CAPTURE)
     assert finding.remedy == "ALTER TABLE public.orders REPLICA IDENTITY FULL;"
 
 
 def test_what_only_keeps_a_snapshot_from_reading_is_no_gap() -> None:
-    look = Look(orders(is_readable=False), NOW)
+    look = SourceCheck(orders(is_readable=False), NOW)
     assert gaps_of(look, KNOWN, CAPTURE) == []
     [finding] = source_findings(look, KNOWN, CAPTURE)
     assert finding.remedy.startswith("GRANT SELECT")

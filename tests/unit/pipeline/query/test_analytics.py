@@ -13,10 +13,10 @@ from typing import Any
 import duckdb
 import pytest
 
-from pipeline.definitions import Table
+from pipeline.definitions import TableDefinition
 from sinks.duckdb.analytics_views import shipped_views
 from sinks.duckdb.query_check import require_reads
-from sinks.duckdb.serving import Copies, LiveCatalog
+from sinks.duckdb.serving import LiveCatalog, PublishedCopy
 from sinks.duckdb.store import DuckdbStore
 from sinks.shape import RowShape
 from tests.support.checkout import CHECKOUT
@@ -31,7 +31,7 @@ Rows = list[tuple[Any, ...]]
 
 def shapes() -> list[RowShape]:
     """The tables that `readmodels.toml` names."""
-    tables = {name: Table(**table) for name, table in tomllib.loads(SHIPPED.read_text())["tables"].items()}
+    tables = {name: TableDefinition(**table) for name, table in tomllib.loads(SHIPPED.read_text())["tables"].items()}
     return [RowShape(name, tuple(table.key), table.columns) for name, table in tables.items()]
 
 
@@ -307,7 +307,7 @@ def test_a_published_copy_has_the_views_of_its_tables_under_whatever_name_it_is_
     told.order(1, 1, status="paid", total="1.10", created_at=moment("2026-01-01T23:30:00Z"))
     answers.write(told)
     copy = tmp_path / "copy.duckdb"
-    Copies(copy, ["orders", "order_items"], every_s=5, analytics=BERLIN).publish(answers.store.instance())
+    PublishedCopy(copy, ["orders", "order_items"], every_s=5, analytics=BERLIN).publish(answers.store.instance())
     with duckdb.connect(str(copy.rename(tmp_path / "renamed.duckdb")), read_only=True) as opened:
         assert opened.execute("FROM revenue_per_day").fetchall() == [(date(2026, 1, 2), "EUR", 1, Decimal("1.10"))]
     with duckdb.connect() as connection:

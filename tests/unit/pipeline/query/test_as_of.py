@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.query.as_of import NoPast, as_of
+from pipeline.query.as_of import NoHistory, rewrite_as_of
 from sinks.duckdb.analytics_views import shipped_views
 from sinks.duckdb.query_check import AnyName, require_reads
 from sinks.shape import RowShape
@@ -54,7 +54,7 @@ def orders(tmp_path: Path) -> Iterator[Model]:
     ],
 )
 def test_tables_and_their_views_are_as_they_were(query: str, then: list[tuple[object, ...]], orders: Model) -> None:
-    asked = as_of(query, THEN, ["orders"], SHIPPED)
+    asked = rewrite_as_of(query, THEN, ["orders"], SHIPPED)
     require_reads(asked, AnyName())
     assert orders.ask(asked) == then
 
@@ -76,5 +76,5 @@ def test_tables_and_their_views_are_as_they_were(query: str, then: list[tuple[ob
     ],
 )
 def test_what_has_no_past_is_refused(query: str, orders: Model) -> None:
-    with pytest.raises(NoPast):
-        as_of(query, THEN, ["orders"], SHIPPED)
+    with pytest.raises(NoHistory):
+        rewrite_as_of(query, THEN, ["orders"], SHIPPED)

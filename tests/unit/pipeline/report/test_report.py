@@ -16,12 +16,12 @@ from xml.etree.ElementTree import Element
 import html5lib
 import pytest
 
-from pipeline.report.charts import MOST_DAYS, pictures
+from pipeline.report.charts import MOST_DAYS, charts
 from pipeline.report.number_format import duration
 from pipeline.report.page import NOTHING, page
-from pipeline.report.queries import VIEWS, Answers
-from pipeline.report.svg import Span, Stack, bars, columns, spans
-from sinks.duckdb.progress_query import Place
+from pipeline.report.queries import VIEWS, QueryResults
+from pipeline.report.svg import RangeBar, StackedBar, bars, columns, spans
+from sinks.duckdb.progress_query import ReadPosition
 from sinks.duckdb.store import DuckdbStore
 from tests.remedies.shell import SETTINGS
 from tests.unit.pipeline.cli.test_sql_command import command
@@ -35,9 +35,9 @@ HTML = "{http://www.w3.org/1999/xhtml}"
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def answers(rows: Mapping[str, Any], ends: Mapping[Any, int] | None = None) -> Answers:
+def answers(rows: Mapping[str, Any], ends: Mapping[Any, int] | None = None) -> QueryResults:
     """Answers as of three seconds before a report is written."""
-    return Answers(rows, Place(NOW - timedelta(seconds=3), {SHARD: 40}), NOW, "Europe/Berlin", ends)
+    return QueryResults(rows, ReadPosition(NOW - timedelta(seconds=3), {SHARD: 40}), NOW, "Europe/Berlin", ends)
 
 
 def parsed(text: str) -> Element:
@@ -129,9 +129,9 @@ def test_a_page_says_as_of_when_it_is_and_what_is_not_read_yet() -> None:
     assert "<dd>12:00:00<small>UTC on 2026-01-02; the page was written 3 s later, at 2026-01-02 12:00:03 UTC" in told
     assert "<dt>Records not read yet</dt><dd>7<small>" in told
     assert "<dt>Records not read yet</dt><dd>not known<small>Kafka did not say" in page(answers({}))
-    unknown = Answers({}, Place(None, {}), NOW, "UTC", None)
+    unknown = QueryResults({}, ReadPosition(None, {}), NOW, "UTC", None)
     assert "no change taken in yet" in page(unknown)
-    assert "no change taken in yet" in page(Answers({}, None, NOW, "UTC", None))
+    assert "no change taken in yet" in page(QueryResults({}, None, NOW, "UTC", None))
 
 
 def test_where_there_is_nothing_the_page_says_so() -> None:
@@ -145,7 +145,7 @@ def test_days_without_an_order_are_drawn_and_only_the_last_ones() -> None:
     begin = date(2026, 1, 1)
     days = [begin, begin + timedelta(days=100), begin + timedelta(days=102)]
     rows = [{"day": day, "currency": "EUR", "orders": 1, "revenue": Decimal("1.10")} for day in days]
-    [picture] = pictures({"revenue_per_day": rows})
+    [picture] = charts({"revenue_per_day": rows})
     [drawing] = picture.drawings
     names = [found.text or "" for found in drawing.drawn.iter("title")][1:]
     assert len(names) == MOST_DAYS
@@ -159,22 +159,23 @@ def test_money_of_two_currencies_is_never_in_one_drawing() -> None:
         {"sku": "A", "currency": currency, "orders": 1, "quantity": 1, "revenue": Decimal("2.00")}
         for currency in ("USD", "EUR")
     ]
-    [picture] = pictures({"top_skus": rows})
+    [picture] = charts({"top_skus": rows})
     assert [drawing.name for drawing in picture.drawings] == ["EUR", "USD"]
     assert all(len(list(drawing.drawn.iter("g"))) == 1 for drawing in picture.drawings)
 
 
 def test_lengths_are_in_proportion_and_within_the_picture() -> None:
     drawn = columns(
-        "heights", [Stack("one", (10.0, 20.0), "30"), Stack("two", (15.0,), "15"), Stack("none", (0.0,), "0")]
+        "heights",
+        [StackedBar("one", (10.0, 20.0), "30"), StackedBar("two", (15.0,), "15"), StackedBar("none", (0.0,), "0")],
     )
     heights = [float(found.get("height", "")) for found in drawn.iter("rect")]
     assert heights == [50.0, 100.0, 75.0, 0.0]
-    drawn = bars("widths", [Stack("one", (4.0,), "4"), Stack("two", (1.0, 1.0), "2")])
+    drawn = bars("widths", [StackedBar("one", (4.0,), "4"), StackedBar("two", (1.0, 1.0), "2")])
     widths = [found.get("width") for found in drawn.iter("rect") if found.get("class") != "track"]
     assert widths == ["100.000%", "25.000%", "25.000%"]
     for longest_s in (0.0, 0.5, 86_400.0):
-        drawn = spans("times", [Span("stay", 0.0, longest_s / 2, longest_s)])
+        drawn = spans("times", [RangeBar("stay", 0.0, longest_s / 2, longest_s)])
         places = [float(found.get("cx", "").rstrip("%")) for found in drawn.iter("circle")]
         assert all(0 <= place <= 100 for place in places)
     assert not list(columns("nothing", []).iter("rect"))

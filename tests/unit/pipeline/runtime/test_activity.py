@@ -6,13 +6,13 @@ import threading
 
 import pytest
 
-from pipeline.ingest.retry import Patience
+from pipeline.ingest.retry import Retrier
 from pipeline.memory_limit import MemoryExhausted
-from pipeline.runtime.activity import NotedSink, ProcessActivity
+from pipeline.runtime.activity import ObservedSink, ProcessActivity
 from pipeline.runtime.heartbeat import WorkerState, heartbeat_from
 from sinks.batch import Batch
 from sinks.errors import MutationRejected, StoreUnavailable
-from sinks.generation import Record
+from sinks.generation import GenerationMetadata
 from sinks.memory import MemoryStore
 
 
@@ -41,7 +41,7 @@ def test_while_an_action_is_retried_the_heartbeat_says_what_it_waits_for() -> No
             raise failure
 
     with of_generation.of_work():
-        Patience(threading.Event(), of_generation)("write", write)
+        Retrier(threading.Event(), of_generation)("write", write)
         assert told == [
             (WorkerState.WORKING, ""),
             (WorkerState.WAITING, "write: StoreUnavailable: refused"),
@@ -78,10 +78,10 @@ def test_a_process_that_a_restart_mends_says_why_it_ends() -> None:
 
 def test_a_batch_counts_as_applied_once_the_store_has_it() -> None:
     activity, store = ProcessActivity("duckdb"), MemoryStore([])
-    store.create(1, Record())
+    store.create(1, GenerationMetadata())
     of_generation = activity.of(1)
     assert activity.heartbeat().applied_at is None
-    NotedSink(store.sink(1), of_generation).write(Batch())
+    ObservedSink(store.sink(1), of_generation).write(Batch())
     assert activity.heartbeat().applied_at is not None
 
 

@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.ingest.accumulator import Gathered
-from pipeline.runtime.first_fill import FirstFill, gathering
-from sinks.batch import Batch, Shard, Span
+from pipeline.ingest.accumulator import BatchAccumulator
+from pipeline.runtime.first_fill import FirstFill, first_fill_settings
+from sinks.batch import Batch, OffsetRange, TopicPartition
 from sinks.errors import GenerationBroken
-from sinks.generation import Record, State
+from sinks.generation import GenerationMetadata, GenerationState
 from sinks.memory import MemoryStore
 from tests.support.waiting import wait_for
 from tests.unit.pipeline.export.exported_shop import settings_of
 
 SETTINGS = settings_of(Path())
-FIRST = (min(SETTINGS.contract.topics), 0)
+FIRST = (min(SETTINGS.definitions.topics), 0)
 
 
 @dataclass
@@ -32,7 +32,7 @@ class ScriptedLog:
     def is_snapshot_over(self) -> bool:
         return self.is_over
 
-    def ends(self) -> dict[Shard, int]:
+    def ends(self) -> dict[TopicPartition, int]:
         return {FIRST: self.end}
 
 
@@ -42,29 +42,29 @@ class Fill:
 
     log: ScriptedLog = field(default_factory=ScriptedLog)
     store: MemoryStore = field(default_factory=lambda: MemoryStore([]))
-    held: set[Shard] = field(default_factory=lambda: {FIRST})
+    held: set[TopicPartition] = field(default_factory=lambda: {FIRST})
     over: threading.Event = field(default_factory=threading.Event)
-    gathered: Gathered = field(
-        default_factory=lambda: Gathered(gathering(SETTINGS.rebuild, is_snapshot_over=False), ())
+    accumulator: BatchAccumulator = field(
+        default_factory=lambda: BatchAccumulator(first_fill_settings(SETTINGS.rebuild, is_snapshot_over=False), ())
     )
 
     def __post_init__(self) -> None:
-        self.store.create(1, Record(is_complete=False))
+        self.store.create(1, GenerationMetadata(is_complete=False))
         self.store.sink(1).cutover()
-        self.gathered.add(Batch(span=Span({FIRST: 0}, {FIRST: 1})))
+        self.accumulator.add(Batch(span=OffsetRange({FIRST: 0}, {FIRST: 1})))
 
     def write(self, end: int) -> None:
-        self.store.sink(1).write(Batch(span=Span({FIRST: 0}, {FIRST: end})))
+        self.store.sink(1).write(Batch(span=OffsetRange({FIRST: 0}, {FIRST: end})))
 
     def is_held_back(self) -> bool:
         """Whether a worker that has caught up writes nothing yet."""
-        return not self.gathered.is_due(1, 0)
+        return not self.accumulator.should_flush(1, 0)
 
-    def state(self) -> State:
+    def state(self) -> GenerationState:
         return self.store.generations()[1].state(is_live=True)
 
     def watch(self) -> threading.Thread:
-        made = FirstFill(SETTINGS, self.store, 1, self.store.sink(1), self.gathered, self.log)
+        made = FirstFill(SETTINGS, self.store, 1, self.store.sink(1), self.accumulator, self.log)
         thread = threading.Thread(target=made.follow, args=(self.over, lambda: self.held), daemon=True)
         thread.start()
         return thread
@@ -72,20 +72,20 @@ class Fill:
 
 @pytest.fixture
 def fill(monkeypatch: pytest.MonkeyPatch) -> Fill:
-    monkeypatch.setattr("pipeline.runtime.first_fill.ASKS_EVERY_S", 0.01)
+    monkeypatch.setattr("pipeline.runtime.first_fill.POLL_INTERVAL_S", 0.01)
     return Fill()
 
 
 def test_a_generation_is_built_until_it_holds_the_snapshot(fill: Fill) -> None:
     fill.log.end = 7
     thread = fill.watch()
-    assert (fill.state(), fill.is_held_back()) == (State.BUILDING, True)
+    assert (fill.state(), fill.is_held_back()) == (GenerationState.BUILDING, True)
     fill.log.is_over = True
     wait_for(lambda: not fill.is_held_back(), 10, lambda: "changes are held back after the snapshot")
-    assert fill.state() is State.BUILDING
+    assert fill.state() is GenerationState.BUILDING
     fill.write(7)
     thread.join(10)
-    assert fill.state() is State.LIVE
+    assert fill.state() is GenerationState.LIVE
 
 
 def test_a_process_without_the_first_partition_leaves_it_to_another_and_notices(fill: Fill) -> None:
@@ -93,8 +93,8 @@ def test_a_process_without_the_first_partition_leaves_it_to_another_and_notices(
     fill.write(7)
     thread = fill.watch()
     wait_for(lambda: not fill.is_held_back(), 10, lambda: "changes are held back after the snapshot")
-    assert fill.state() is State.BUILDING
-    fill.store.complete(1)
+    assert fill.state() is GenerationState.BUILDING
+    fill.store.mark_complete(1)
     thread.join(10)
     assert not thread.is_alive()
 
@@ -106,7 +106,7 @@ def test_a_snapshot_from_which_nothing_comes_any_more_ends_the_fill(
     fill.log.end = 7
     fill.write(7)
     fill.watch().join(10)
-    assert fill.state() is State.LIVE
+    assert fill.state() is GenerationState.LIVE
 
 
 def test_a_process_that_ends_leaves_the_generation_to_the_next_one(fill: Fill) -> None:
@@ -114,22 +114,22 @@ def test_a_process_that_ends_leaves_the_generation_to_the_next_one(fill: Fill) -
     thread = fill.watch()
     fill.over.set()
     thread.join(10)
-    assert fill.state() is State.BUILDING
+    assert fill.state() is GenerationState.BUILDING
     fill.log.is_over = True
     fill.over.clear()
     fill.write(7)
     fill.watch().join(10)
-    assert fill.state() is State.LIVE
+    assert fill.state() is GenerationState.LIVE
 
 
 def test_an_answer_that_keeps_the_fill_from_being_checked_does_not_end_the_checks(
     fill: Fill, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.runtime.first_fill.CHECKS_AGAIN_AFTER_S", 0.01)
+    monkeypatch.setattr("pipeline.runtime.first_fill.RETRY_AFTER_S", 0.01)
     answers = [GenerationBroken("read while it was written")]
     known = fill.store.generations
 
-    def generations() -> Mapping[int, Record]:
+    def generations() -> Mapping[int, GenerationMetadata]:
         if answers:
             raise answers.pop()
         return known()
@@ -138,11 +138,11 @@ def test_an_answer_that_keeps_the_fill_from_being_checked_does_not_end_the_check
     fill.log.is_over, fill.log.end = True, 7
     fill.write(7)
     fill.watch().join(10)
-    assert fill.state() is State.LIVE
+    assert fill.state() is GenerationState.LIVE
 
 
 def test_changes_are_gathered_by_the_bytes_of_a_rebuild_and_held_for_seconds_at_most() -> None:
     rebuild = replace(SETTINGS.rebuild, max_bytes=1234)
-    held, after = (gathering(rebuild, is_snapshot_over=is_over) for is_over in (False, True))
+    held, after = (first_fill_settings(rebuild, is_snapshot_over=is_over) for is_over in (False, True))
     assert (held.max_bytes, held.few_records, held.max_wait_s) == (1234, 0, 60.0)
     assert after == replace(held, few_records=rebuild.few_records)

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipeline.runtime.process import EXIT_AGAIN, EXIT_STOPPED
+from pipeline.runtime.process import EXIT_STOPPED, EXIT_TEMPFAIL
 from pipeline.runtime.supervisor import Supervisor
 from tests.support.checkout import CHECKOUT
 
@@ -22,22 +22,22 @@ SLEEP = f"{SAY}; import time; time.sleep(600)"
 DEAF = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {SLEEP}"
 POLITE = """
 import threading
-from pipeline.runtime.process import end_on_signals
+from pipeline.runtime.process import stop_on_signals
 until = threading.Event()
-end_on_signals(until)
+stop_on_signals(until)
 print("ready", flush=True)
 until.wait()
 print("finished", flush=True)
 """
 LEASHED = """
 import os, threading
-from pipeline.runtime.process import end_with_parent
+from pipeline.runtime.process import stop_with_parent
 until = threading.Event()
-end_with_parent(until)
+stop_with_parent(until)
 print(os.getpid(), flush=True)
 until.wait()
 """
-STUCK = LEASHED.replace("end_with_parent(until)", "end_with_parent(until, grace_s=0.1)").replace(
+STUCK = LEASHED.replace("stop_with_parent(until)", "stop_with_parent(until, grace_s=0.1)").replace(
     "until.wait()", "threading.Event().wait()"
 )
 PARENT = """
@@ -103,7 +103,7 @@ def test_a_supervisor_ends_well_once_every_child_has(tmp_path: Path) -> None:
 
 def test_a_child_that_crashed_is_started_again_after_a_pause_that_grows(tmp_path: Path) -> None:
     began = time.monotonic()
-    program = f"{SAY}; sys.exit({EXIT_AGAIN})"
+    program = f"{SAY}; sys.exit({EXIT_TEMPFAIL})"
     running = Running(tmp_path / "log", {"one": program})
     assert len(set(pids(running.lines(3)))) == 3
     assert time.monotonic() - began >= 1.0 + 2.0

@@ -8,10 +8,10 @@ import time
 import pyarrow as pa
 import pytest
 
-from pipeline.runtime.watchdog import CHANGES, Watchdog, WatchedGenerations, WatchedSink
+from pipeline.runtime.watchdog import CHANGES_PER_BUDGET, Watchdog, WatchedSink, WatchedStore
 from pipeline.worker_settings import WatchdogSettings
 from sinks.batch import Batch, Mutations, Progress
-from sinks.generation import Record
+from sinks.generation import GenerationMetadata
 from sinks.memory import MemoryStore
 
 LONG_S = 30.0
@@ -53,7 +53,7 @@ def test_every_call_that_hangs_ends_the_process(call: str, capfd: pytest.Capture
 def test_what_a_builder_has_gathered_may_take_as_much_longer_as_it_is_larger() -> None:
     ended = threading.Event()
     sink = WatchedSink(HangingSink(ended), Watchdog(SHORT_S, ended.set))
-    changes = pa.table({"key": pa.nulls(6 * CHANGES)})
+    changes = pa.table({"key": pa.nulls(6 * CHANGES_PER_BUDGET)})
     began = time.monotonic()
     sink.write(Batch((Mutations("orders", changes),), ()))
     assert time.monotonic() - began >= 6 * SHORT_S
@@ -62,8 +62,8 @@ def test_what_a_builder_has_gathered_may_take_as_much_longer_as_it_is_larger() -
 
 def test_calls_within_their_budget_end_nothing_and_answer_what_the_store_does() -> None:
     store, ended = MemoryStore(()), threading.Event()
-    store.create(1, Record(is_complete=True))
-    watched = WatchedGenerations(store, Watchdog(SHORT_S, ended.set))
+    store.create(1, GenerationMetadata(is_complete=True))
+    watched = WatchedStore(store, Watchdog(SHORT_S, ended.set))
     assert watched.generations() == store.generations()
     assert watched.live() == store.live()
     sink = watched.sink(1)
@@ -75,6 +75,6 @@ def test_calls_within_their_budget_end_nothing_and_answer_what_the_store_does() 
 
 def test_each_model_has_a_budget_of_its_own_which_cannot_be_nothing() -> None:
     settings = WatchdogSettings(elasticsearch_s=1, redis_s=2, duckdb_s=3)
-    assert [settings.of(model) for model in ("elasticsearch", "redis", "duckdb")] == [1, 2, 3]
+    assert [settings.budget_for(model) for model in ("elasticsearch", "redis", "duckdb")] == [1, 2, 3]
     with pytest.raises(ValueError, match="above zero"):
         WatchdogSettings(redis_s=0)

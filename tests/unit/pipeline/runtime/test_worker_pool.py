@@ -11,14 +11,14 @@ from typing import cast
 import pytest
 
 from pipeline.ingest.worker import Worker
-from pipeline.runtime.worker_pool import Crew, IsDone, LiveGenerationGone
-from sinks.errors import GenerationMissing, MutationRejected, StoreBroken, StoreUnavailable
-from sinks.generation import Record
+from pipeline.runtime.worker_pool import IsDone, LiveGenerationGone, WorkerPool
+from sinks.errors import GenerationMissing, MutationRejected, StoreNeedsRestart, StoreUnavailable
+from sinks.generation import GenerationMetadata
 from sinks.memory import MemoryStore
 from sinks.sink import Sink
 from tests.support.waiting import wait_for
 
-BUILDING = Record(is_complete=False)
+BUILDING = GenerationMetadata(is_complete=False)
 
 
 @dataclass
@@ -30,10 +30,10 @@ class ScriptedWorker:
     fails_with: Exception | None = None
     fails: threading.Event = field(default_factory=threading.Event)
 
-    def run(self, until: threading.Event, is_done: IsDone) -> None:
+    def run(self, stop: threading.Event, is_done: IsDone) -> None:
         self.is_working.set()
         try:
-            while not until.wait(0.01):
+            while not stop.wait(0.01):
                 if self.fails.is_set() and self.fails_with is not None:
                     raise self.fails_with
                 if is_done(cast("Sink", self)):
@@ -63,7 +63,7 @@ class Office:
     @contextmanager
     def at_work(self, is_done: IsDone = lambda _: False) -> Iterator[threading.Thread]:
         until = threading.Event()
-        crew = Crew(self.store, self.hire, lambda _: is_done)
+        crew = WorkerPool(self.store, self.hire, lambda _: is_done)
 
         def run() -> None:
             try:
@@ -85,10 +85,10 @@ class Office:
 
 @pytest.fixture
 def office(monkeypatch: pytest.MonkeyPatch) -> Office:
-    monkeypatch.setattr("pipeline.runtime.worker_pool.FOLLOW_EVERY_S", 0.02)
-    monkeypatch.setattr("pipeline.runtime.worker_pool.LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr("pipeline.runtime.worker_pool.RECONCILE_INTERVAL_S", 0.02)
+    monkeypatch.setattr("pipeline.runtime.worker_pool.POLL_INTERVAL_S", 0.01)
     store = MemoryStore([])
-    store.create(1, Record())
+    store.create(1, GenerationMetadata())
     store.sink(1).cutover()
     return Office(store)
 
@@ -97,9 +97,9 @@ def test_every_complete_generation_has_a_worker_and_a_building_one_has_none(offi
     with office.at_work():
         office.becomes(1)
         office.store.create(2, BUILDING)
-        office.store.create(3, Record())
+        office.store.create(3, GenerationMetadata())
         office.becomes(1, 3)
-        office.store.complete(2)
+        office.store.mark_complete(2)
         office.becomes(1, 2, 3)
     assert office.working() == [], "all ended with the crew"
 
@@ -116,7 +116,7 @@ def test_a_building_generation_that_readers_see_or_saw_has_a_worker(office: Offi
 
 
 def test_a_cutover_ends_no_worker_and_a_dropped_generation_ends_its_own(office: Office) -> None:
-    office.store.create(2, Record())
+    office.store.create(2, GenerationMetadata())
     with office.at_work():
         office.becomes(1, 2)
         office.store.sink(2).cutover()
@@ -128,7 +128,7 @@ def test_a_cutover_ends_no_worker_and_a_dropped_generation_ends_its_own(office: 
 @pytest.mark.parametrize("is_another_left", [True, False])
 def test_where_readers_see_no_generation_any_more_the_process_stops(office: Office, is_another_left: bool) -> None:
     if is_another_left:
-        office.store.create(2, Record())
+        office.store.create(2, GenerationMetadata())
     with office.at_work() as thread:
         office.becomes(*([1, 2] if is_another_left else [1]))
         office.store.shown = None
@@ -148,7 +148,7 @@ def test_a_worker_whose_live_generation_is_gone_stops_the_process_with_what_its_
 
 
 def test_a_worker_that_finds_its_generation_pruned_after_a_cutover_stops_nobody(office: Office) -> None:
-    office.store.create(2, Record())
+    office.store.create(2, GenerationMetadata())
     with office.at_work() as thread:
         office.becomes(1, 2)
         office.of(1).fails_with = GenerationMissing("orders-000001: 404")
@@ -170,7 +170,7 @@ def test_what_the_live_generation_stops_at_ends_the_process(office: Office) -> N
 
 
 def test_what_another_generation_stops_at_disturbs_no_reader_until_it_is_shown(office: Office) -> None:
-    office.store.create(2, Record())
+    office.store.create(2, GenerationMetadata())
     with office.at_work():
         office.becomes(1, 2)
         office.of(2).fails_with = MutationRejected("no")
@@ -184,17 +184,17 @@ def test_what_another_generation_stops_at_disturbs_no_reader_until_it_is_shown(o
 
 
 def test_a_store_that_cannot_go_on_in_this_process_ends_it_whichever_generation_met_it(office: Office) -> None:
-    office.store.create(2, Record())
+    office.store.create(2, GenerationMetadata())
     with office.at_work() as thread:
         office.becomes(1, 2)
-        office.of(2).fails_with = StoreBroken("fatal")
+        office.of(2).fails_with = StoreNeedsRestart("fatal")
         office.of(2).fails.set()
         thread.join(10)
-    assert isinstance(office.raised, StoreBroken)
+    assert isinstance(office.raised, StoreNeedsRestart)
 
 
 def test_the_crew_ends_once_all_are_done(office: Office) -> None:
-    office.store.create(2, Record())
+    office.store.create(2, GenerationMetadata())
     with office.at_work(is_done=lambda _: True) as thread:
         thread.join(10)
         assert not thread.is_alive()

@@ -8,31 +8,35 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.definitions import Contract, Document, Table
-from pipeline.teardown.found import Area, Found, NotRemoved
+from pipeline.definitions import DocumentDefinition, ModelDefinitions, TableDefinition
+from pipeline.teardown.found import Area, NotRemoved, RemovablePart
 from pipeline.teardown.models import add_noted_directories
 from pipeline.teardown.traces import Traces, forget_traces, of_record, read_traces, write_traces
-from sinks.duckdb.removal import COPIES, copies_noted, note_copy, remove_files
+from sinks.duckdb.removal import COPIES, record_copy, recorded_copies, remove_files
 from sinks.duckdb.store import DuckdbStore
 from sinks.elasticsearch.removal import generation_of
 from sinks.epoch import Epoch, EpochKind
 from sinks.errors import StoreUnavailable
-from sinks.generation import UNREADABLE, Record
+from sinks.generation import UNREADABLE_METADATA, GenerationMetadata
 from sinks.shape import DocumentShape, RowShape
 
 ORDERS = RowShape("orders", ("id",), {"id": "bigint"})
 OURS = {"topic cdc.public.orders": "ours, 6 partitions", "source system": "7"}
 
 
-def record(fingerprint: Mapping[str, str] | None = None, prefix: str = "cdc", table: str = "orders") -> Record:
+def record(
+    fingerprint: Mapping[str, str] | None = None, prefix: str = "cdc", table: str = "orders"
+) -> GenerationMetadata:
     """A generation of one document, that is fed from a log of this fingerprint, or was never fed."""
-    made_of = Table(source=f"public.{table}", key=("id",), columns={"id": "bigint"})
-    contract = Contract(topic_prefix=prefix, tables={table: made_of}, documents={table: Document(root=table)})
+    made_of = TableDefinition(source=f"public.{table}", key=("id",), columns={"id": "bigint"})
+    definitions = ModelDefinitions(
+        topic_prefix=prefix, tables={table: made_of}, documents={table: DocumentDefinition(root=table)}
+    )
     epoch = Epoch(
         number=0, kind=EpochKind.FIRST, fingerprint=fingerprint or {}, opened_at=datetime(2026, 1, 2, tzinfo=UTC)
     )
     shapes = (DocumentShape(table, {"id": "bigint"}),)
-    return Record(shapes=shapes, contract=contract.to_json(), epochs=(epoch,) if fingerprint else ())
+    return GenerationMetadata(shapes=shapes, contract=definitions.to_json(), epochs=(epoch,) if fingerprint else ())
 
 
 KNOWN = of_record(record(OURS))
@@ -48,10 +52,10 @@ KNOWN = of_record(record(OURS))
         pytest.param(
             record({"topic cdc.public.x": "theirs"}, table="x"), False, id="only the topics' prefix is the same"
         ),
-        pytest.param(UNREADABLE, False, id="its metadata is damaged"),
+        pytest.param(UNREADABLE_METADATA, False, id="its metadata is damaged"),
     ],
 )
-def test_a_generation_is_of_the_deployment_whose_topics_it_is_fed_from(other: Record, is_own: bool) -> None:
+def test_a_generation_is_of_the_deployment_whose_topics_it_is_fed_from(other: GenerationMetadata, is_own: bool) -> None:
     assert KNOWN.is_of(other, "7") is is_own
 
 
@@ -80,7 +84,7 @@ def test_traces_are_kept_until_everything_is_removed(tmp_path: Path) -> None:
 
 def test_files_that_duckdb_did_not_make_stay_when_its_own_are_removed(tmp_path: Path) -> None:
     store = DuckdbStore(tmp_path, [ORDERS])
-    store.create(1, Record())
+    store.create(1, GenerationMetadata())
     store.sink(1).cutover()
     store.close()
     exported = tmp_path / "export" / "orders.parquet"
@@ -95,7 +99,7 @@ def test_files_that_duckdb_did_not_make_stay_when_its_own_are_removed(tmp_path: 
 
 def test_a_directory_that_holds_nothing_else_goes_with_its_files(tmp_path: Path) -> None:
     store = DuckdbStore(tmp_path / "duckdb", [ORDERS])
-    store.create(1, Record())
+    store.create(1, GenerationMetadata())
     store.close()
     remove_files(tmp_path / "duckdb")
     assert not (tmp_path / "duckdb").exists()
@@ -103,8 +107,8 @@ def test_a_directory_that_holds_nothing_else_goes_with_its_files(tmp_path: Path)
 
 def test_every_file_that_was_published_is_known_when_the_setting_changes(tmp_path: Path) -> None:
     for name in ("first", "second", "first"):
-        note_copy(tmp_path, tmp_path / name)
-    assert copies_noted(tmp_path) == [tmp_path / "first", tmp_path / "second"]
+        record_copy(tmp_path, tmp_path / name)
+    assert recorded_copies(tmp_path) == [tmp_path / "first", tmp_path / "second"]
     assert (tmp_path / COPIES).exists()
 
 
@@ -114,7 +118,7 @@ def test_a_part_that_cannot_be_removed_is_named_and_the_others_are_removed() -> 
     def refuse() -> None:
         raise StoreUnavailable("nobody answers")
 
-    area = Area("model", [Found("first", refuse), Found("second", lambda: removed.append("second"))])
+    area = Area("model", [RemovablePart("first", refuse), RemovablePart("second", lambda: removed.append("second"))])
     names, [failed] = area.remove()
     assert (names, removed) == (["second"], ["second"])
     assert str(failed) == "first is not removed: nobody answers"

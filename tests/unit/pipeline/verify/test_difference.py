@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from pipeline.verify.comparison_set import Form, Subject, documents, tables
-from pipeline.verify.difference import Difference, Kind, differences
+from pipeline.verify.comparison_set import ComparisonSet, ModelKind, documents, tables
+from pipeline.verify.difference import Difference, DifferenceKind, differences
 from tests.unit.sinks.ships import CONTRACT
 
 (SHIPS,) = documents(CONTRACT)
 ROWS = {subject.name: subject for subject in tables(CONTRACT)}
 
-Found = list[tuple[Kind, str | None, str | None]]
+Found = list[tuple[DifferenceKind, str | None, str | None]]
 
 
 def ship(**changes: Any) -> dict[str, Any]:
@@ -33,7 +33,7 @@ def hold(number: int, slot: str, **changes: Any) -> dict[str, Any]:
     return {"number": number, "slot": slot, "flag": "PA", "ship": 7, "tons": "1.500", **changes}
 
 
-def found(held: dict[str, Any] | None, shown: Any, subject: Subject = SHIPS) -> Found:
+def found(held: dict[str, Any] | None, shown: Any, subject: ComparisonSet = SHIPS) -> Found:
     texts = [None if one is None else one if isinstance(one, str) else json.dumps(one) for one in (held, shown)]
     return [(one.kind, one.part, one.column) for one in differences(subject, "PA:7", *texts)]
 
@@ -44,8 +44,8 @@ def test_equal_texts_are_equal() -> None:
 
 
 def test_a_document_on_one_side_only_is_missing_or_phantom() -> None:
-    assert found(ship(), None) == [(Kind.MISSING, None, None)]
-    assert found(None, ship()) == [(Kind.PHANTOM, None, None)]
+    assert found(ship(), None) == [(DifferenceKind.MISSING, None, None)]
+    assert found(None, ship()) == [(DifferenceKind.PHANTOM, None, None)]
 
 
 @pytest.mark.parametrize(
@@ -63,12 +63,12 @@ def test_json_is_compared_as_values_not_as_text(crew: str) -> None:
 )
 def test_another_json_value_is_different(crew: Any) -> None:
     held = ship(crew={"mate": 1, "cook": None}) if crew == {"mate": True, "cook": None} else ship()
-    assert found(held, ship(crew=crew)) == [(Kind.DIFFERENT, None, "crew")]
+    assert found(held, ship(crew=crew)) == [(DifferenceKind.DIFFERENT, None, "crew")]
 
 
 def test_json_that_a_store_can_only_keep_as_text_is_the_same() -> None:
     assert found(ship(), ship(crew='{"cook": null, "mate": 1.1}')) == []
-    assert found(ship(), ship(crew='{"cook": null}')) == [(Kind.DIFFERENT, None, "crew")]
+    assert found(ship(), ship(crew='{"cook": null}')) == [(DifferenceKind.DIFFERENT, None, "crew")]
 
 
 def test_digits_beyond_a_double_count() -> None:
@@ -78,7 +78,7 @@ def test_digits_beyond_a_double_count() -> None:
 
 def test_the_name_of_a_column_that_differs_is_told_with_both_values() -> None:
     assert differences(SHIPS, "PA:7", json.dumps(ship()), json.dumps(ship(name="Aeolus"))) == [
-        Difference(Kind.DIFFERENT, "ships", "PA:7", None, "name", '"Æolus"', '"Aeolus"')
+        Difference(DifferenceKind.DIFFERENT, "ships", "PA:7", None, "name", '"Æolus"', '"Aeolus"')
     ]
 
 
@@ -96,46 +96,49 @@ def test_a_long_value_is_shortened() -> None:
 def test_columns_that_only_one_side_has_are_missing_or_phantom() -> None:
     without = ship()
     del without["name"]
-    assert found(ship(), without) == [(Kind.MISSING, None, "name")]
-    assert found(ship(), ship(captain="K")) == [(Kind.PHANTOM, None, "captain")]
+    assert found(ship(), without) == [(DifferenceKind.MISSING, None, "name")]
+    assert found(ship(), ship(captain="K")) == [(DifferenceKind.PHANTOM, None, "captain")]
 
 
 def test_a_row_whose_own_time_is_earlier_is_stale() -> None:
     older = ship(name="Eolus", seen_at="2026-01-02T03:04:05.000005Z")
-    assert found(ship(), older) == [(Kind.STALE, None, "name"), (Kind.STALE, None, "seen_at")]
+    assert found(ship(), older) == [(DifferenceKind.STALE, None, "name"), (DifferenceKind.STALE, None, "seen_at")]
     later = ship(name="Eolus", seen_at="2027-01-02T03:04:05.000005Z")
-    assert found(ship(), later) == [(Kind.DIFFERENT, None, "name"), (Kind.DIFFERENT, None, "seen_at")]
+    assert found(ship(), later) == [
+        (DifferenceKind.DIFFERENT, None, "name"),
+        (DifferenceKind.DIFFERENT, None, "seen_at"),
+    ]
 
 
 def test_items_are_told_apart_by_their_keys_wherever_they_stand() -> None:
     first, second, third = ship()["holds"]
     assert found(ship(), ship(holds=[third, second, first])) == []
-    assert found(ship(), ship(holds=[first, third])) == [(Kind.MISSING, "holds/1:b\\:c", None)]
-    assert found(ship(), ship(holds=[*ship()["holds"], hold(9, "z")])) == [(Kind.PHANTOM, "holds/9:z", None)]
+    assert found(ship(), ship(holds=[first, third])) == [(DifferenceKind.MISSING, "holds/1:b\\:c", None)]
+    assert found(ship(), ship(holds=[*ship()["holds"], hold(9, "z")])) == [(DifferenceKind.PHANTOM, "holds/9:z", None)]
     assert found(ship(), ship(holds=[first, second, {**third, "tons": "1.501"}])) == [
-        (Kind.DIFFERENT, "holds/2:a", "tons")
+        (DifferenceKind.DIFFERENT, "holds/2:a", "tons")
     ]
 
 
 def test_an_item_that_stands_twice_is_a_phantom_once() -> None:
     first = ship()["holds"][0]
-    assert found(ship(), ship(holds=[*ship()["holds"], first])) == [(Kind.PHANTOM, "holds/1:a", None)]
+    assert found(ship(), ship(holds=[*ship()["holds"], first])) == [(DifferenceKind.PHANTOM, "holds/1:a", None)]
 
 
 @pytest.mark.parametrize("shown", ["", "{", "[]", "7", "\\x80"])
 def test_what_is_no_json_object_is_different_as_a_whole(shown: str) -> None:
-    assert found(ship(), shown) == [(Kind.DIFFERENT, None, None)]
+    assert found(ship(), shown) == [(DifferenceKind.DIFFERENT, None, None)]
 
 
 def test_a_collection_that_is_no_array_of_objects_is_different() -> None:
     shown: list[Any] = [None, {}, [1]]
     for holds in shown:
-        assert found(ship(), ship(holds=holds)) == [(Kind.DIFFERENT, None, "holds")]
+        assert found(ship(), ship(holds=holds)) == [(DifferenceKind.DIFFERENT, None, "holds")]
 
 
 def test_a_table_tells_the_json_null_from_null() -> None:
     row = {name: value for name, value in ship().items() if name != "holds"}
     cargo = ROWS["ships"]
-    assert cargo.form is Form.ROW
+    assert cargo.form is ModelKind.ROW
     assert found({**row, "crew": '{"a": 1.0}'}, {**row, "crew": '{"a":1}'}, cargo) == []
-    assert found({**row, "crew": "null"}, {**row, "crew": None}, cargo) == [(Kind.DIFFERENT, None, "crew")]
+    assert found({**row, "crew": "null"}, {**row, "crew": None}, cargo) == [(DifferenceKind.DIFFERENT, None, "crew")]

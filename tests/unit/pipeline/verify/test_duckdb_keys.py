@@ -7,14 +7,14 @@ from typing import Any, cast
 import duckdb
 import pytest
 
-from pipeline.definitions import Table
-from pipeline.verify.comparison_set import Form, Subject
-from pipeline.verify.readers.duckdb import DuckdbShown
-from sinks.duckdb.reader_limits import BOUNDS
+from pipeline.definitions import TableDefinition
+from pipeline.verify.comparison_set import ComparisonSet, ModelKind
+from pipeline.verify.readers.duckdb import DuckdbReader
+from sinks.duckdb.reader_limits import DEFAULT_LIMITS
 from sinks.sink import Store
 
-TABLE = Table(source="public.notes", key=("name",), columns={"name": "text"})
-NOTES = Subject("notes", TABLE, Form.ROW)
+TABLE = TableDefinition(source="public.notes", key=("name",), columns={"name": "text"})
+NOTES = ComparisonSet("notes", TABLE, ModelKind.ROW)
 
 
 @pytest.mark.parametrize("length", [1, 300, 2_700])
@@ -29,6 +29,6 @@ def test_keys_of_any_length_are_all_found_by_queries_that_a_worker_takes(length:
             asked.append(query)
             return connection.execute(query)
 
-        found = DuckdbShown((NOTES,), cast(Store, cast(Any, None)), None, ask).some(NOTES, [*keys, "absent"])
+        found = DuckdbReader((NOTES,), cast(Store, cast(Any, None)), None, ask).lookup(NOTES, [*keys, "absent"])
     assert found.keys() == set(keys)
-    assert max(len(query.encode()) for query in asked) < BOUNDS.max_query_bytes
+    assert max(len(query.encode()) for query in asked) < DEFAULT_LIMITS.max_query_bytes

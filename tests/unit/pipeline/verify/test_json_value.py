@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pipeline.verify.comparison_set import documents, tables
-from pipeline.verify.difference import Kind, differences
-from pipeline.verify.json_value import LONGEST_SHOWN, Malformed, alike, parsed, written
+from pipeline.verify.difference import DifferenceKind, differences
+from pipeline.verify.json_value import MAX_SHOWN_LENGTH, Malformed, format_json, json_equal, parsed
 from tests.unit.sinks.ships import CONTRACT
 
 DEPTHS = (500, 6_000)
@@ -20,9 +20,9 @@ def nested(depth: int, innermost: str = "1") -> str:
 @pytest.mark.parametrize("depth", DEPTHS)
 def test_nesting_has_no_limit(depth: int) -> None:
     one, same, other = (parsed(nested(depth, number)) for number in ("1", "1.0", "2"))
-    assert alike(one, same)
-    assert not alike(one, other)
-    assert written(one) == ('{"a": [' * LONGEST_SHOWN)[: LONGEST_SHOWN - 1] + "…"
+    assert json_equal(one, same)
+    assert not json_equal(one, other)
+    assert format_json(one) == ('{"a": [' * MAX_SHOWN_LENGTH)[: MAX_SHOWN_LENGTH - 1] + "…"
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_nesting_has_no_limit(depth: int) -> None:
 )
 def test_values_that_jsonb_takes_for_equal_are_alike(one: str, same: str) -> None:
     for text in (one, nested(2_000, one)):
-        assert alike(parsed(text), parsed(text.replace(one, same)))
+        assert json_equal(parsed(text), parsed(text.replace(one, same)))
 
 
 @pytest.mark.parametrize(
@@ -49,8 +49,8 @@ def test_values_that_jsonb_takes_for_equal_are_alike(one: str, same: str) -> Non
     [("1", "true"), ("1", '"1"'), ("1", "-1"), (HUGE, HUGE[:-1] + "8"), ("[]", "{}"), ("[1]", "[1,1]"), ("null", "0")],
 )
 def test_other_values_are_not(one: str, other: str) -> None:
-    assert not alike(parsed(one), parsed(other))
-    assert not alike(parsed(nested(2_000, one)), parsed(nested(2_000, other)))
+    assert not json_equal(parsed(one), parsed(other))
+    assert not json_equal(parsed(nested(2_000, one)), parsed(nested(2_000, other)))
 
 
 @pytest.mark.parametrize(
@@ -64,8 +64,8 @@ def test_what_is_not_json_is_refused_however_deep_it_stands(text: str) -> None:
 
 def test_a_value_is_shown_as_it_is_written() -> None:
     text = r'{"a": "\ud800é", "b": [1.10, true, null, {}]}'
-    assert written(parsed(text)) == text
-    assert written(parsed(f'"{"x" * 10_000_000}"')) == '"' + "x" * (LONGEST_SHOWN - 2) + "…"
+    assert format_json(parsed(text)) == text
+    assert format_json(parsed(f'"{"x" * 10_000_000}"')) == '"' + "x" * (MAX_SHOWN_LENGTH - 2) + "…"
 
 
 @pytest.mark.parametrize("depth", DEPTHS)
@@ -83,7 +83,7 @@ def test_documents_and_rows_with_deep_values_are_compared_by_value(depth: int) -
         )
         assert differences(subject, "PA:7", held, same) == []
         assert [(one.kind, one.column) for one in differences(subject, "PA:7", held, other)] == [
-            (Kind.DIFFERENT, "crew")
+            (DifferenceKind.DIFFERENT, "crew")
         ]
 
 

@@ -9,17 +9,17 @@ from typing import cast
 
 import pytest
 
-from pipeline.definitions import Table
-from pipeline.verify.catch_up import Arrival
-from pipeline.verify.comparison_set import Form, Subject
-from pipeline.verify.difference import Difference, Kind
-from pipeline.verify.readers.reader import Shown
-from pipeline.verify.recheck import Looks
-from pipeline.verify.source.reader import Expected, SourceSide
-from pipeline.verify.staging import scratch
+from pipeline.definitions import TableDefinition
+from pipeline.verify.catch_up import CatchUp
+from pipeline.verify.comparison_set import ComparisonSet, ModelKind
+from pipeline.verify.difference import Difference, DifferenceKind
+from pipeline.verify.readers.reader import ModelReader
+from pipeline.verify.recheck import Rechecker
+from pipeline.verify.source.reader import SourceReader, SourceRow
+from pipeline.verify.staging import comparison_store
 
-TABLE = Table(source="public.things", key=("id",), columns={"id": "text", "n": "bigint"})
-THINGS = Subject("things", TABLE, Form.DOCUMENT)
+TABLE = TableDefinition(source="public.things", key=("id",), columns={"id": "text", "n": "bigint"})
+THINGS = ComparisonSet("things", TABLE, ModelKind.DOCUMENT)
 
 
 def thing(n: int) -> str:
@@ -32,9 +32,9 @@ class Written:
     def __init__(self) -> None:
         self.n = 0
 
-    def some(self, _subject: Subject, keys: Sequence[str]) -> dict[str, Expected]:
+    def some(self, _subject: ComparisonSet, keys: Sequence[str]) -> dict[str, SourceRow]:
         self.n += 1
-        return {key: Expected(key, thing(self.n), str(self.n), 1) for key in keys}
+        return {key: SourceRow(key, thing(self.n), str(self.n), 1) for key in keys}
 
 
 class Showing:
@@ -47,15 +47,15 @@ class Showing:
         self._written = written
         self._show = show
 
-    def rejected(self, _subject: Subject, keys: Sequence[str]) -> dict[str, str]:
+    def rejected(self, _subject: ComparisonSet, keys: Sequence[str]) -> dict[str, str]:
         return {key: self.refused[key] for key in keys if key in self.refused}
 
-    def some(self, _subject: Subject, keys: Sequence[str]) -> dict[str, str]:
+    def lookup(self, _subject: ComparisonSet, keys: Sequence[str]) -> dict[str, str]:
         text = self._show(self._written.n)
         return {} if text is None else dict.fromkeys(keys, text)
 
 
-ARRIVAL = SimpleNamespace(mark=lambda: None, ends=lambda _: {}, wait=lambda *_: None)
+ARRIVAL = SimpleNamespace(set_watermark=lambda: None, end_offsets=lambda _: {}, wait=lambda *_: None)
 
 
 @pytest.fixture(autouse=True)
@@ -65,17 +65,19 @@ def briefly(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def settled(written: Written, showing: Showing) -> list[Difference]:
-    with scratch() as sides:
-        sides.dispute(THINGS, ["a"])
-        looks = Looks("redis", cast("SourceSide", written), cast("Shown", showing), sides, cast("Arrival", ARRIVAL))
+    with comparison_store() as sides:
+        sides.add_suspects(THINGS, ["a"])
+        looks = Rechecker(
+            "redis", cast("SourceReader", written), cast("ModelReader", showing), sides, cast("CatchUp", ARRIVAL)
+        )
         found = [
-            one for findings in looks.settle(lambda _: None) for finding in findings for one in finding.differences
+            one for findings in looks.resolve(lambda _: None) for finding in findings for one in finding.differences
         ]
-        assert not sides.count_disputed()
+        assert not sides.count_suspects()
         return found
 
 
-def found(show: Callable[[int], str | None]) -> list[Kind]:
+def found(show: Callable[[int], str | None]) -> list[DifferenceKind]:
     written = Written()
     return [one.kind for one in settled(written, Showing(written, show))]
 
@@ -94,18 +96,18 @@ def test_a_model_that_follows_a_row_that_never_rests_is_right_about_it() -> None
     ids=["it stands still", "it shows what never was", "it shows nothing"],
 )
 def test_a_model_that_does_not_follow_it_is_never_excused(show: Callable[[int], str | None]) -> None:
-    assert found(show) == [Kind.UNDECIDED]
+    assert found(show) == [DifferenceKind.UNDECIDED]
 
 
 class Resting(Written):
     """PostgreSQL, where nobody writes the row."""
 
-    def some(self, _subject: Subject, keys: Sequence[str]) -> dict[str, Expected]:
-        return {key: Expected(key, thing(1), "1", 1) for key in keys}
+    def some(self, _subject: ComparisonSet, keys: Sequence[str]) -> dict[str, SourceRow]:
+        return {key: SourceRow(key, thing(1), "1", 1) for key in keys}
 
 
 def test_a_document_that_the_store_refused_is_rejected_for_its_reason_and_not_missing() -> None:
     showing = Showing(Resting(), lambda _: None)
-    assert [one.kind for one in settled(Resting(), showing)] == [Kind.MISSING]
+    assert [one.kind for one in settled(Resting(), showing)] == [DifferenceKind.MISSING]
     showing.refused = {"a": "too long"}
-    assert settled(Resting(), showing) == [Difference(Kind.REJECTED, "things", "a", reason="too long")]
+    assert settled(Resting(), showing) == [Difference(DifferenceKind.REJECTED, "things", "a", reason="too long")]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import duckdb
 
-from sinks.duckdb.serving import Served, files_of, load_extensions, serve
+from sinks.duckdb.serving import ServingSettings, files_of, load_extensions, serve
 from sinks.duckdb.store import DuckdbStore
 from stack.paths import LOOPBACK, free_ports
 
@@ -65,7 +65,10 @@ class Reader:
 def reader_of(store: DuckdbStore, directory: Path) -> Iterator[Reader]:
     """Serve a store, which stays so."""
     address = free_address()
-    with closing(serve(store.instance(), Served(address, TOKEN, files_of(directory)))), duckdb.connect() as connection:
+    with (
+        closing(serve(store.instance(), ServingSettings(address, TOKEN, files_of(directory)))),
+        duckdb.connect() as connection,
+    ):
         load_extensions(connection)
         yield Reader(connection, address)
 

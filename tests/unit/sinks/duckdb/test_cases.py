@@ -8,13 +8,13 @@ from contextlib import closing
 import pyarrow as pa
 import pytest
 
-from sinks.batch import FACTS, PLACE, Batch, Mutations
+from sinks.batch import HISTORY_COLUMNS, ORDER_COLUMNS, Batch, Mutations
 from sinks.duckdb.store import DuckdbStore
 from sinks.shape import RowShape
 from tests.unit.sinks.ordering.cases import CASES, SCOPE, Case, Side, Sided
 
 SHAPE = RowShape(SCOPE, ("id",), {"id": "bigint", "image": "text"})
-SCHEMA = pa.schema([*PLACE, *FACTS, ("id", pa.int64()), ("image", pa.string())])
+SCHEMA = pa.schema([*ORDER_COLUMNS, *HISTORY_COLUMNS, ("id", pa.int64()), ("image", pa.string())])
 
 
 class Shelf:
@@ -46,11 +46,14 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shelf]:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_a_row_in_duckdb_is_what_its_case_says(shelf: Shelf, case: Case) -> None:
-    one_by_one = [*(Batch((changes_of([each]),)) for each in case.changes), *(Batch(fences=(f,)) for f in case.fences)]
+    one_by_one = [
+        *(Batch((changes_of([each]),)) for each in case.changes),
+        *(Batch(range_tombstones=(f,)) for f in case.range_tombstones),
+    ]
     expected = ([case.shown] if case.shown else [], [side is Side.SNAPSHOT for side in case.kept])
     assert shelf.holding(one_by_one) == expected
     assert shelf.holding(one_by_one[::-1]) == expected
-    assert shelf.holding([Batch((changes_of(case.changes),), case.fences)]) == expected
+    assert shelf.holding([Batch((changes_of(case.changes),), case.range_tombstones)]) == expected
 
 
 def changes_of(several: Sequence[Sided]) -> Mutations:

@@ -12,7 +12,7 @@ import pytest
 
 from sinks.duckdb.store import DuckdbStore
 from sinks.errors import GenerationBroken
-from sinks.generation import Record, State
+from sinks.generation import GenerationMetadata, GenerationState
 from sinks.shape import RowShape
 
 SHAPES = [RowShape("orders", ("id",), {"id": "bigint"})]
@@ -23,7 +23,7 @@ REMEDY = "readmodels replay duckdb --execute"
 def directory(tmp_path: Path) -> Path:
     """One live generation, which nobody holds."""
     with closing(DuckdbStore(tmp_path, SHAPES)) as store:
-        store.create(1, Record(shapes=tuple(SHAPES)))
+        store.create(1, GenerationMetadata(shapes=tuple(SHAPES)))
         store.sink(1).cutover()
     return tmp_path
 
@@ -65,7 +65,7 @@ def test_a_live_file_that_is_damaged_or_gone_is_named_with_the_remedy(
 def test_another_generation_takes_the_place_of_a_damaged_one(directory: Path, damage: Callable[[Path], None]) -> None:
     damage(directory / "000001.duckdb")
     with closing(DuckdbStore(directory, SHAPES)) as store:
-        store.create(2, Record(shapes=tuple(SHAPES)))
+        store.create(2, GenerationMetadata(shapes=tuple(SHAPES)))
         store.sink(2).cutover()
         store.drop(1)
         assert store.instance().execute("FROM orders").fetchall() == []
@@ -104,12 +104,12 @@ def test_a_damaged_ledger_is_named_with_the_remedy_and_mended_by_a_writer(direct
         assert REMEDY in broken.value.remedy
         store.mend()
         assert store.live() is None
-        assert store.generations()[1].state(is_live=False) is State.REJECTED
+        assert store.generations()[1].state(is_live=False) is GenerationState.REJECTED
 
 
 def test_one_damaged_record_makes_its_own_generation_unreadable_only(directory: Path) -> None:
     with closing(DuckdbStore(directory, SHAPES)) as store:
-        store.create(2, Record(shapes=tuple(SHAPES)))
+        store.create(2, GenerationMetadata(shapes=tuple(SHAPES)))
     ledger = directory / "generations.json"
     content = json.loads(ledger.read_text())
     ledger.write_text(json.dumps({**content, "records": {**content["records"], "1": "{"}}))

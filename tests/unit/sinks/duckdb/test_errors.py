@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from sinks.duckdb.errors import FileHeld, StoreDiskFull, translated
+from sinks.duckdb.errors import FileHeld, StoreDiskFull, translate_errors
 
 HOLD = """
 import duckdb, sys
@@ -26,11 +26,11 @@ def test_the_process_that_holds_a_file_is_named(tmp_path: Path) -> None:
     ) as holder:
         assert holder.stdout
         assert holder.stdout.readline() == "held\n"
-        with pytest.raises(FileHeld, match=rf"PID {holder.pid}\)"), translated("duckdb"):
+        with pytest.raises(FileHeld, match=rf"PID {holder.pid}\)"), translate_errors("duckdb"):
             duckdb.connect(file)
         holder.communicate("")
 
 
 def test_a_full_disk_is_called_that() -> None:
-    with pytest.raises(StoreDiskFull, match="the disk of duckdb is full"), translated("duckdb"):
+    with pytest.raises(StoreDiskFull, match="the disk of duckdb is full"), translate_errors("duckdb"):
         raise duckdb.IOException('IO Error: Could not write file "1.duckdb": No space left on device')

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from sinks.ordering.range_tombstone import Fence
-from sinks.ordering.register import NOWHERE
+from sinks.ordering.range_tombstone import RangeTombstone
+from sinks.ordering.register import NO_PARTITION
 from sinks.shape import RowShape
 from tests.unit.sinks.ordering.row_changes import (
     Change,
@@ -41,9 +41,9 @@ def history(orders: Model) -> list[Line]:
     return orders.ask(query)
 
 
-def at(fence: Fence, microsecond: int) -> Fence:
+def at(range_tombstone: RangeTombstone, microsecond: int) -> RangeTombstone:
     """A fence with the time of its commit."""
-    return replace(fence, committed_at=EPOCH + timedelta(microseconds=microsecond))
+    return replace(range_tombstone, committed_at=EPOCH + timedelta(microseconds=microsecond))
 
 
 def test_a_version_lasts_from_its_commit_to_the_next_one(orders: Model) -> None:
@@ -64,9 +64,9 @@ def test_a_deletion_ends_a_version_and_is_none(orders: Model) -> None:
 
 def test_every_truncate_ends_what_was_there_however_many_follow(orders: Model) -> None:
     orders.write(streamed((10, 11), 0, id=1, status="a"), streamed((10, 12), 1, id=2, status="b"))
-    orders.write(fences=[at(truncate("orders", 20, 21), 20)])
+    orders.write(range_tombstones=[at(truncate("orders", 20, 21), 20)])
     orders.write(streamed((30, 31), 2, id=1, status="c"))
-    orders.write(fences=[at(truncate("orders", 40, 41), 40), at(truncate("orders", 20, 21), 20)])
+    orders.write(range_tombstones=[at(truncate("orders", 40, 41), 40), at(truncate("orders", 20, 21), 20)])
     assert history(orders) == [(1, "a", 10, 20, "u"), (1, "c", 30, 40, "u"), (2, "b", 10, 20, "u")]
 
 
@@ -77,7 +77,7 @@ def test_a_snapshot_begins_a_version_that_is_marked(orders: Model) -> None:
 
 def test_a_sweep_ends_what_its_snapshot_did_not_find_and_nothing_else(orders: Model) -> None:
     orders.write(streamed((10, 11), 0, id=1, status="gone"), streamed((10, 12), 1, id=2, status="there"))
-    orders.write(snapshot(100, 2, id=2, status="there"), fences=[at(sweep("orders", 100, started_at=2), 99)])
+    orders.write(snapshot(100, 2, id=2, status="there"), range_tombstones=[at(sweep("orders", 100, started_at=2), 99)])
     orders.write(streamed((110, 111), 3, id=1, status="back"))
     assert history(orders) == [
         (1, "back", 110, None, "u"),
@@ -118,8 +118,8 @@ def test_a_repair_lies_in_no_partition_and_leaves_a_sweep_where_it_was(orders: M
     orders.write(
         streamed((10, 11), 0, id=1, status="old"),
         streamed((20, 21), 1, id=1, status="newer"),
-        Change((15, 16), {"id": 1, "status": "repaired"}, "repair", -1, NOWHERE),
-        fences=[at(sweep("orders", 100, started_at=2), 100)],
+        Change((15, 16), {"id": 1, "status": "repaired"}, "repair", -1, NO_PARTITION),
+        range_tombstones=[at(sweep("orders", 100, started_at=2), 100)],
     )
     assert orders.ask("FROM orders") == []
     assert history(orders) == [(1, "newer", 20, 100, "u"), (1, "old", 10, 15, "u"), (1, "repaired", 15, 20, "repair")]
@@ -186,7 +186,7 @@ def test_any_table_has_a_history_whatever_its_columns_are_called(tmp_path: Path)
     row = dict.fromkeys(AWKWARD.columns, "x")
     with model(tmp_path, AWKWARD) as awkward:
         awkward.write(Change((10, 11), row, "c", 0), Change((20, 21), {**row, "op": "y"}, "u", 1))
-        awkward.write(fences=[at(truncate("epoch", 30, 31), 30), at(sweep("epoch", 5), 5)])
+        awkward.write(range_tombstones=[at(truncate("epoch", 30, 31), 30), at(sweep("epoch", 5), 5)])
         found = awkward.ask("SELECT op, valid_from, _op, epoch_us(_valid_from), epoch_us(valid_to) FROM epoch_history")
         assert sorted(found) == [("x", "x", "c", 10, 20), ("y", "x", "u", 20, 30)]
         assert awkward.ask("SELECT op FROM epoch_as_of('1970-01-01T00:00:00.000025Z')") == [("y",)]

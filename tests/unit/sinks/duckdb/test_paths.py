@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 
 from sinks.batch import Batch
-from sinks.duckdb.high_water import HighWaters, Newness
+from sinks.duckdb.high_water import HighWaterMarks, WriteMode
 from sinks.duckdb.store import DuckdbStore
 from sinks.errors import MutationRejected
-from sinks.ordering.range_tombstone import Fence, Fences
+from sinks.ordering.range_tombstone import RangeTombstone, RangeTombstones
 from sinks.shape import RowShape
 from tests.model_based.batches import COLUMNS, ROW_SHAPES, row_batch
 from tests.model_based.delivery import Arrivals
@@ -81,7 +81,7 @@ def in_order(history: History, size: int) -> list[Batch]:
     """The log as a worker reads it, cut into batches; fences travel with the first."""
     records = history.records
     cuts = [list(records[begin : begin + size]) for begin in range(0, len(records), size)] or [[]]
-    return [row_batch(Arrivals(cut, list(history.fences) if not at else [])) for at, cut in enumerate(cuts)]
+    return [row_batch(Arrivals(cut, list(history.range_tombstones) if not at else [])) for at, cut in enumerate(cuts)]
 
 
 def every_version(history: History) -> dict[str, list[tuple[Any, ...]]]:
@@ -107,7 +107,7 @@ def test_both_ways_and_any_cut_end_in_the_same_tables(shelf: Shelf, scenario: Sc
     in_small_batches = shelf.contents(in_order(history, size=10))
     shuffled = shelf.contents(map(row_batch, chain(*scenario.delivery)))
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(HighWaters, "prove", lambda *_: Newness.NONE)
+        monkeypatch.setattr(HighWaterMarks, "classify", lambda *_: WriteMode.MERGE)
         always_in_doubt = shelf.contents(in_order(history, size=10))
     assert in_small_batches == at_once
     assert shuffled == at_once
@@ -118,54 +118,59 @@ def test_both_ways_and_any_cut_end_in_the_same_tables(shelf: Shelf, scenario: Sc
     }
 
 
-def waters(*changes: Change) -> HighWaters:
+def waters(*changes: Change) -> HighWaterMarks:
     """The high waters of one batch."""
-    return HighWaters().raised_by(mutations(ORDERS, changes).changes)
+    return HighWaterMarks().advance(mutations(ORDERS, changes).changes)
 
 
 @pytest.mark.parametrize(
-    ("known", "fence", "coming", "newness"),
+    ("known", "range_tombstone", "coming", "newness"),
     [
-        (waters(), None, streamed((10, 11), id=1), Newness.IN_TABLE),
-        (waters(), None, snapshot(10, id=1), Newness.NONE),
-        (waters(streamed((10, 11), id=1)), None, streamed((10, 12), id=1), Newness.IN_TABLE),
-        (waters(streamed((10, 11), id=1)), None, streamed((20, 5), id=2), Newness.IN_TABLE),
-        (waters(streamed((10, 11), id=1)), None, streamed((10, 11), 5, id=1), Newness.NONE),
-        (waters(streamed((10, 11), id=1)), None, deleted((9, 50), id=2), Newness.NONE),
-        (waters(streamed((10, 11), id=1)), None, Change((1, 2), {"id": 1}, epoch=1), Newness.IN_TABLE),
-        (waters(Change((1, 2), {"id": 1}, epoch=1)), None, streamed((10, 11), id=1), Newness.NONE),
-        (waters(streamed((10, 11), id=1)), None, Change((5, 6), {"id": 2}, partition=1), Newness.IN_PARTITION),
-        (waters(snapshot(100, id=1)), None, streamed((90, 91), id=1), Newness.NONE),
-        (waters(snapshot(100, id=1)), None, streamed((90, 100), id=1), Newness.IN_TABLE),
-        (waters(snapshot(100, id=1)), None, streamed((100, 95), id=1), Newness.IN_TABLE),
-        (waters(), truncate("orders", 20, 21), streamed((20, 21), id=1), Newness.NONE),
-        (waters(), truncate("orders", 20, 21), streamed((20, 22), id=1), Newness.IN_TABLE),
-        (waters(), truncate("others", 20, 21), streamed((10, 11), id=1), Newness.IN_TABLE),
-        (waters(), sweep("orders", 100), streamed((90, 91), id=1), Newness.NONE),
-        (waters(), sweep("orders", 100), streamed((110, 91), id=1), Newness.IN_TABLE),
-        (waters(), None, repaired(50, id=1), Newness.NONE),
-        (waters(repaired(50, id=1)), None, streamed((40, 51), id=1), Newness.NONE),
-        (waters(repaired(50, id=1)), None, streamed((50, 50), id=1), Newness.NONE),
-        (waters(repaired(50, id=1)), None, streamed((60, 45), id=1), Newness.IN_TABLE),
+        (waters(), None, streamed((10, 11), id=1), WriteMode.APPEND),
+        (waters(), None, snapshot(10, id=1), WriteMode.MERGE),
+        (waters(streamed((10, 11), id=1)), None, streamed((10, 12), id=1), WriteMode.APPEND),
+        (waters(streamed((10, 11), id=1)), None, streamed((20, 5), id=2), WriteMode.APPEND),
+        (waters(streamed((10, 11), id=1)), None, streamed((10, 11), 5, id=1), WriteMode.MERGE),
+        (waters(streamed((10, 11), id=1)), None, deleted((9, 50), id=2), WriteMode.MERGE),
+        (waters(streamed((10, 11), id=1)), None, Change((1, 2), {"id": 1}, epoch=1), WriteMode.APPEND),
+        (waters(Change((1, 2), {"id": 1}, epoch=1)), None, streamed((10, 11), id=1), WriteMode.MERGE),
+        (
+            waters(streamed((10, 11), id=1)),
+            None,
+            Change((5, 6), {"id": 2}, partition=1),
+            WriteMode.APPEND_IF_KEYS_STAYED,
+        ),
+        (waters(snapshot(100, id=1)), None, streamed((90, 91), id=1), WriteMode.MERGE),
+        (waters(snapshot(100, id=1)), None, streamed((90, 100), id=1), WriteMode.APPEND),
+        (waters(snapshot(100, id=1)), None, streamed((100, 95), id=1), WriteMode.APPEND),
+        (waters(), truncate("orders", 20, 21), streamed((20, 21), id=1), WriteMode.MERGE),
+        (waters(), truncate("orders", 20, 21), streamed((20, 22), id=1), WriteMode.APPEND),
+        (waters(), truncate("others", 20, 21), streamed((10, 11), id=1), WriteMode.APPEND),
+        (waters(), sweep("orders", 100), streamed((90, 91), id=1), WriteMode.MERGE),
+        (waters(), sweep("orders", 100), streamed((110, 91), id=1), WriteMode.APPEND),
+        (waters(), None, repaired(50, id=1), WriteMode.MERGE),
+        (waters(repaired(50, id=1)), None, streamed((40, 51), id=1), WriteMode.MERGE),
+        (waters(repaired(50, id=1)), None, streamed((50, 50), id=1), WriteMode.MERGE),
+        (waters(repaired(50, id=1)), None, streamed((60, 45), id=1), WriteMode.APPEND),
     ],
 )
 def test_a_change_is_beyond_doubt_where_it_beats_whatever_its_register_may_hold(
-    known: HighWaters, fence: Fence | None, coming: Change, newness: Newness
+    known: HighWaterMarks, range_tombstone: RangeTombstone | None, coming: Change, newness: WriteMode
 ) -> None:
-    fences = Fences().joined([fence] if fence else [])
-    assert known.prove(mutations(ORDERS, [coming]).changes, fences, "orders") is newness
+    range_tombstones = RangeTombstones().merge([range_tombstone] if range_tombstone else [])
+    assert known.classify(mutations(ORDERS, [coming]).changes, range_tombstones, "orders") is newness
 
 
 def test_one_change_in_doubt_puts_its_batch_in_doubt() -> None:
     known = waters(streamed((10, 11), id=1))
     coming = mutations(ORDERS, [streamed((20, 21), 5, id=2), streamed((10, 11), 6, id=1)])
-    assert known.prove(coming.changes, Fences(), "orders") is Newness.NONE
+    assert known.classify(coming.changes, RangeTombstones(), "orders") is WriteMode.MERGE
 
 
 def test_high_waters_are_never_lowered() -> None:
     raised = waters(streamed((10, 11), id=1), snapshot(30, id=2))
     late = mutations(ORDERS, [streamed((5, 6), id=1), snapshot(20, id=2)])
-    assert raised.raised_by(late.changes) == raised
+    assert raised.advance(late.changes) == raised
 
 
 def test_a_repair_of_a_row_that_was_changed_since_is_only_history(tmp_path: Path) -> None:
@@ -178,7 +183,7 @@ def test_a_repair_of_a_row_that_was_changed_since_is_only_history(tmp_path: Path
 
 
 def test_a_stream_in_order_is_never_compared_with_what_is_held(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("sinks.duckdb.tables.TableStatements.places_of_incoming_keys", lambda _: "SELECT compared")
+    monkeypatch.setattr("sinks.duckdb.tables.TableStatements.select_registers", lambda _: "SELECT compared")
     with model(tmp_path, ORDERS) as orders:
         for turn in range(1, 4):
             orders.write(*(streamed((turn * 100, turn * 100 + key), turn * 10 + key, id=key) for key in range(5)))

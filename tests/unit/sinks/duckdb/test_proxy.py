@@ -14,10 +14,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from sinks.duckdb.quack import messages
-from sinks.duckdb.quack.messages import Kind, MalformedMessage, header_of, text_of
-from sinks.duckdb.quack.proxy import MAX_UNPROVEN, Front
-from sinks.duckdb.reader_limits import Bounds
-from sinks.duckdb.serving import ReadersRefused, Served, files_of, load_extensions, serve
+from sinks.duckdb.quack.messages import MalformedMessage, MessageKind, parse_header, query_text
+from sinks.duckdb.quack.proxy import MAX_UNPROVEN, QuackProxy
+from sinks.duckdb.reader_limits import ReaderLimits
+from sinks.duckdb.serving import ReadersRefused, ServingSettings, files_of, load_extensions, serve
 from sinks.duckdb.store import DuckdbStore
 from sinks.shape import RowShape
 from tests.unit.sinks.duckdb.quack import TOKEN, Reader, free_address
@@ -38,7 +38,7 @@ def head(length: int, *lines: str) -> bytes:
 class ServedStore:
     """A store that is served, and its front."""
 
-    def __init__(self, store: DuckdbStore, address: str, front: Front) -> None:
+    def __init__(self, store: DuckdbStore, address: str, front: QuackProxy) -> None:
         self.store, self.address, self.front = store, address, front
         self.port = int(address.rpartition(":")[2])
 
@@ -58,14 +58,14 @@ class ServedStore:
 
     def begin(self) -> str:
         """Begin a session with the right token."""
-        return header_of(self.body_of(connect_message(TOKEN))).session
+        return parse_header(self.body_of(connect_message(TOKEN))).session
 
     def says(self, message: bytes) -> str:
         """Send a message, and return the words of the error that it is answered with."""
         body = self.body_of(message)
-        found = header_of(body)
-        assert found.kind == Kind.ERROR
-        return text_of(body, found).decode()
+        found = parse_header(body)
+        assert found.kind == MessageKind.ERROR
+        return query_text(body, found).decode()
 
 
 @pytest.fixture
@@ -74,8 +74,8 @@ def served(tmp_path: Path) -> Iterator[ServedStore]:
         store.sink(1).prepare()
         store.sink(1).cutover()
         address = free_address()
-        bounds = Bounds(max_query_bytes=1_000, max_result_bytes=500_000)
-        with closing(serve(store.instance(), Served(address, TOKEN, files_of(tmp_path), bounds))) as front:
+        bounds = ReaderLimits(max_query_bytes=1_000, max_result_bytes=500_000)
+        with closing(serve(store.instance(), ServingSettings(address, TOKEN, files_of(tmp_path), bounds))) as front:
             yield ServedStore(store, address, front)
 
 
@@ -194,7 +194,7 @@ def test_many_readers_are_answered_at_a_time(served: ServedStore) -> None:
             bytes([len(query)]),
             query,
         )
-        return header_of(served.body_of(message)).kind
+        return parse_header(served.body_of(message)).kind
 
     with ThreadPoolExecutor(16) as readers:
         assert set(readers.map(ask, range(48))) == {PREPARED}
@@ -206,14 +206,14 @@ def test_an_address_that_other_machines_reach_is_refused_without_tls(tmp_path: P
         closing(DuckdbStore(tmp_path, SHAPES)) as store,
         pytest.raises(ReadersRefused, match="can be reached from other machines") as refused,
     ):
-        serve(store.instance(), Served(address, TOKEN, files_of(tmp_path)))
+        serve(store.instance(), ServingSettings(address, TOKEN, files_of(tmp_path)))
     assert "duckdb.serve_insecure = true" in refused.value.remedy
 
 
 def test_an_address_that_other_machines_reach_is_served_where_the_setting_says_so(tmp_path: Path) -> None:
     port = free_address().rpartition(":")[2]
     with closing(DuckdbStore(tmp_path, SHAPES)) as store:
-        served = Served(f"quack:0.0.0.0:{port}", TOKEN, files_of(tmp_path), is_insecure=True)
+        served = ServingSettings(f"quack:0.0.0.0:{port}", TOKEN, files_of(tmp_path), is_insecure=True)
         with closing(serve(store.instance(), served)), socket.create_connection(("127.0.0.1", int(port))):
             pass
 
@@ -221,7 +221,7 @@ def test_an_address_that_other_machines_reach_is_served_where_the_setting_says_s
 def test_a_front_that_is_closed_leaves_no_thread_and_frees_its_address(tmp_path: Path) -> None:
     address = free_address()
     with closing(DuckdbStore(tmp_path, SHAPES)) as store:
-        front = serve(store.instance(), Served(address, TOKEN, files_of(tmp_path)))
+        front = serve(store.instance(), ServingSettings(address, TOKEN, files_of(tmp_path)))
         with socket.create_connection(("127.0.0.1", int(address.rpartition(":")[2]))):
             front.close()
         socket.create_server(("127.0.0.1", int(address.rpartition(":")[2]))).close()
@@ -230,15 +230,15 @@ def test_a_front_that_is_closed_leaves_no_thread_and_frees_its_address(tmp_path:
 
 def test_a_message_reads_back_as_it_was_written() -> None:
     message = connect_message(TOKEN)
-    header = header_of(message)
-    assert (header.kind, header.session, text_of(message, header)) == (Kind.CONNECT, "", TOKEN.encode())
-    other = messages.with_text(message, header, b"x" * 300)
-    assert text_of(other, header_of(other)) == b"x" * 300
-    assert messages.with_text(other, header_of(other), TOKEN.encode()) == message
+    header = parse_header(message)
+    assert (header.kind, header.session, query_text(message, header)) == (MessageKind.CONNECT, "", TOKEN.encode())
+    other = messages.with_query_text(message, header, b"x" * 300)
+    assert query_text(other, parse_header(other)) == b"x" * 300
+    assert messages.with_query_text(other, parse_header(other), TOKEN.encode()) == message
 
 
 def test_a_message_that_is_cut_off_anywhere_is_malformed() -> None:
     message = connect_message(TOKEN)
     for end in range(message.index(TOKEN.encode()) + len(TOKEN)):
         with pytest.raises(MalformedMessage):
-            text_of(message[:end], header_of(message[:end]))
+            query_text(message[:end], parse_header(message[:end]))

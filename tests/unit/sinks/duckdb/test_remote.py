@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from sinks.batch import Batch, Progress, Span
-from sinks.duckdb.remote.client import DuckdbElsewhere
-from sinks.duckdb.remote.messages import MalformedRequest, Reply, Request, Verb
-from sinks.duckdb.remote.server import FOLDER, Inbox, NoWriter, ask, is_held
-from sinks.duckdb.store import DuckdbStore, WriterElsewhere
-from sinks.errors import GenerationBroken, GenerationInUse, GenerationMissing, ProgressLost, SinkError
-from sinks.generation import Record
+from sinks.batch import Batch, OffsetRange, Progress
+from sinks.duckdb.remote.client import RemoteDuckdbStore
+from sinks.duckdb.remote.messages import MalformedRequest, Operation, Reply, Request
+from sinks.duckdb.remote.server import FOLDER, WriterNotRunning, WriterServer, call_writer, is_writer_running
+from sinks.duckdb.store import DuckdbStore, WriterLockHeld
+from sinks.errors import GenerationBroken, GenerationInUse, GenerationMissing, OffsetGap, SinkError
+from sinks.generation import GenerationMetadata
 from sinks.shape import RowShape
 from tests.support.waiting import wait_for
 
@@ -32,41 +32,41 @@ def holder(tmp_path: Path) -> Iterator[DuckdbStore]:
     store.close()
 
 
-QUESTION = Request(Verb.PROGRESS, 1)
+QUESTION = Request(Operation.PROGRESS, 1)
 
 
 def test_nobody_is_asked_where_nobody_holds_the_files(tmp_path: Path) -> None:
-    with pytest.raises(NoWriter):
-        ask(tmp_path, QUESTION, taken_over_within_s=0)
+    with pytest.raises(WriterNotRunning):
+        call_writer(tmp_path, QUESTION, taken_over_within_s=0)
     assert not (tmp_path / FOLDER).exists()
 
 
 def test_the_files_are_held_for_as_long_as_the_store_is_open(holder: DuckdbStore, tmp_path: Path) -> None:
-    assert is_held(tmp_path)
-    with pytest.raises(WriterElsewhere):
+    assert is_writer_running(tmp_path)
+    with pytest.raises(WriterLockHeld):
         DuckdbStore(tmp_path, SHAPES).open()
     holder.close()
-    assert not is_held(tmp_path)
+    assert not is_writer_running(tmp_path)
 
 
 def test_whoever_waits_hears_that_the_writer_has_ended(holder: DuckdbStore, tmp_path: Path) -> None:
-    Inbox(tmp_path, holder)
+    WriterServer(tmp_path, holder)
     ending = threading.Timer(0.3, holder.close)
     ending.start()
-    with pytest.raises(NoWriter):
-        ask(tmp_path, QUESTION, taken_over_within_s=0)
+    with pytest.raises(WriterNotRunning):
+        call_writer(tmp_path, QUESTION, taken_over_within_s=0)
     assert list((tmp_path / FOLDER).iterdir()) == []
 
 
 def test_a_process_that_takes_over_answers_what_its_predecessor_was_asked(holder: DuckdbStore, tmp_path: Path) -> None:
-    holder.create(1, Record())
-    Inbox(tmp_path, holder)
+    holder.create(1, GenerationMetadata())
+    WriterServer(tmp_path, holder)
     with ThreadPoolExecutor(1) as asking:
-        answer = asking.submit(ask, tmp_path, QUESTION)
+        answer = asking.submit(call_writer, tmp_path, QUESTION)
         wait_for(lambda: list((tmp_path / FOLDER).glob("*.request")), 10, lambda: "nothing was asked")
         holder.close()
         holder.open()
-        with Inbox(tmp_path, holder).answering():
+        with WriterServer(tmp_path, holder).serve_in_background():
             assert answer.result(10) == Progress()
 
 
@@ -74,23 +74,23 @@ def test_a_writer_that_takes_over_does_not_act_on_what_its_predecessor_was_asked
     holder: DuckdbStore, tmp_path: Path
 ) -> None:
     (tmp_path / FOLDER).mkdir()
-    Request(Verb.CREATE, 7, Record()).write(tmp_path / FOLDER / "stale.request")
-    inbox = Inbox(tmp_path, holder)
-    assert inbox.answer() == 0
+    Request(Operation.CREATE, 7, GenerationMetadata()).write(tmp_path / FOLDER / "stale.request")
+    inbox = WriterServer(tmp_path, holder)
+    assert inbox.handle_pending() == 0
     assert holder.generations() == {}
 
 
 def test_an_error_comes_back_as_what_it_was(holder: DuckdbStore, tmp_path: Path) -> None:
-    elsewhere = DuckdbElsewhere(tmp_path)
-    with Inbox(tmp_path, holder).answering():
+    elsewhere = RemoteDuckdbStore(tmp_path)
+    with WriterServer(tmp_path, holder).serve_in_background():
         with pytest.raises(GenerationMissing, match="generation 3"):
             elsewhere.sink(3).progress()
-        elsewhere.create(1, Record())
+        elsewhere.create(1, GenerationMetadata())
         elsewhere.sink(1).cutover()
         with pytest.raises(GenerationInUse):
             elsewhere.drop(1)
-        with pytest.raises(ProgressLost) as lost:
-            elsewhere.sink(1).write(Batch(span=Span({SHARD: 5}, {SHARD: 9})))
+        with pytest.raises(OffsetGap) as lost:
+            elsewhere.sink(1).write(Batch(span=OffsetRange({SHARD: 5}, {SHARD: 9})))
         assert lost.value.stored == {SHARD: 0}
         holder.path(1).unlink()
         with pytest.raises(GenerationBroken) as broken:
@@ -99,23 +99,23 @@ def test_an_error_comes_back_as_what_it_was(holder: DuckdbStore, tmp_path: Path)
 
 
 def test_a_request_that_nobody_can_read_is_answered_and_silences_no_other(holder: DuckdbStore, tmp_path: Path) -> None:
-    inbox = Inbox(tmp_path, holder)
+    inbox = WriterServer(tmp_path, holder)
     foreign = tmp_path / FOLDER / "0.request"
     foreign.write_bytes(b"not a request of ours")
-    assert inbox.answer() == 1
+    assert inbox.handle_pending() == 1
     with pytest.raises(SinkError, match="its head should have"):
         raise Reply.read(foreign.with_suffix(".reply")).error or AssertionError("no error")
-    with inbox.answering():
-        DuckdbElsewhere(tmp_path).create(1, Record())
+    with inbox.serve_in_background():
+        RemoteDuckdbStore(tmp_path).create(1, GenerationMetadata())
     assert list(holder.generations()) == [1]
 
 
 def test_a_live_name_of_a_table_that_the_new_generation_lacks_is_gone(holder: DuckdbStore) -> None:
     more = [*SHAPES, RowShape("customers", ("id",), {"id": "bigint"})]
-    holder.create(1, Record(shapes=tuple(more)))
+    holder.create(1, GenerationMetadata(shapes=tuple(more)))
     holder.sink(1).cutover()
     assert holder.instance().execute("SELECT count(*) FROM customers").fetchall() == [(0,)]
-    holder.create(2, Record(shapes=tuple(SHAPES)))
+    holder.create(2, GenerationMetadata(shapes=tuple(SHAPES)))
     holder.sink(2).cutover()
     names = holder.instance().execute("SELECT table_name FROM information_schema.tables WHERE table_catalog = 'memory'")
     assert {name for (name,) in names.fetchall()} == {"orders", "orders_history"}
@@ -131,7 +131,7 @@ def in_one_file(head: dict[str, object]) -> bytes:
 HEAD = {
     "verb": "drop",
     "generation": 1,
-    "record": Record().to_json(),
+    "record": GenerationMetadata().to_json(),
     "fences": [],
     "begin": [],
     "end": [],
@@ -165,9 +165,9 @@ def test_a_request_of_the_wrong_type_is_not_carried_out(
     victim = tmp_path.parent / f"{tmp_path.name}_victim.duckdb"
     victim.write_text("of another program")
     wrong = {name: f"../{victim.stem}" if value == "../victim" else value for name, value in wrong.items()}
-    inbox = Inbox(tmp_path, holder)
+    inbox = WriterServer(tmp_path, holder)
     (tmp_path / FOLDER / "one.request").write_bytes(in_one_file({**HEAD, **wrong}))
-    inbox.answer()
+    inbox.handle_pending()
     answer = Reply.read(tmp_path / FOLDER / "one.reply")
     assert "malformed" in str(answer.error)
     assert victim.read_text() == "of another program"
@@ -183,18 +183,18 @@ def test_a_folder_among_the_requests_hinders_neither_the_start_nor_the_others(
     holder: DuckdbStore, tmp_path: Path
 ) -> None:
     (tmp_path / FOLDER / "folder.request").mkdir(parents=True)
-    inbox = Inbox(tmp_path, holder)
-    Request(Verb.CREATE, 1, Record()).write(tmp_path / FOLDER / "one.request")
-    assert inbox.answer() == 1
+    inbox = WriterServer(tmp_path, holder)
+    Request(Operation.CREATE, 1, GenerationMetadata()).write(tmp_path / FOLDER / "one.request")
+    assert inbox.handle_pending() == 1
     assert list(holder.generations()) == [1]
 
 
 def test_requests_and_replies_belong_to_their_owner_alone(holder: DuckdbStore, tmp_path: Path) -> None:
     (tmp_path / FOLDER).mkdir(mode=0o755)
-    inbox = Inbox(tmp_path, holder)
+    inbox = WriterServer(tmp_path, holder)
     request = tmp_path / FOLDER / "one.request"
-    Request(Verb.CREATE, 1, Record()).write(request)
+    Request(Operation.CREATE, 1, GenerationMetadata()).write(request)
     modes = [request.stat().st_mode]
-    inbox.answer()
+    inbox.handle_pending()
     modes += [(tmp_path / FOLDER / "one.reply").stat().st_mode, (tmp_path / FOLDER).stat().st_mode]
     assert [mode & 0o777 for mode in modes] == [0o600, 0o600, 0o700]

@@ -15,8 +15,8 @@ from typing import cast
 import duckdb
 import pytest
 
-from sinks.duckdb.analytics_views import Analytics
-from sinks.duckdb.serving import Copies, ReadersRefused, Served, files_of, load_extensions, serve
+from sinks.duckdb.analytics_views import AnalyticsViews
+from sinks.duckdb.serving import PublishedCopy, ReadersRefused, ServingSettings, files_of, load_extensions, serve
 from sinks.duckdb.store import DuckdbStore
 from sinks.errors import StoreUnavailable
 from tests.contract.log import SHOP, Event, Log, Row, batch
@@ -152,7 +152,7 @@ def test_the_lock_on_a_live_file_holds_over_all_that_the_store_does(store: Duckd
     store.size_bytes(1)
     store.generations()
     write(store, lambda log: log.streamed(SHOP.root, (20, 21), after=row(2)))
-    Copies(tmp_path / "published" / "copy.duckdb", ["orders"], 5).publish(store.instance())
+    PublishedCopy(tmp_path / "published" / "copy.duckdb", ["orders"], 5).publish(store.instance())
     store.sink(2).prepare()
     store.drop(2)
     store.instance().execute("CHECKPOINT generation_000001")
@@ -161,7 +161,7 @@ def test_the_lock_on_a_live_file_holds_over_all_that_the_store_does(store: Duckd
 
 def test_nobody_reads_with_another_token(store: DuckdbStore, tmp_path: Path) -> None:
     address = free_address()
-    served = Served(address, TOKEN, files_of(tmp_path / "duckdb"))
+    served = ServingSettings(address, TOKEN, files_of(tmp_path / "duckdb"))
     with closing(serve(store.instance(), served)), duckdb.connect() as reader:
         load_extensions(reader)
         with pytest.raises(duckdb.Error, match=r"(?i)token|authenti"):
@@ -172,14 +172,14 @@ def test_an_address_that_is_taken_is_refused_with_its_remedy(store: DuckdbStore,
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         address = f"quack:127.0.0.1:{taken.getsockname()[1]}"
         with pytest.raises(ReadersRefused, match=address) as refused:
-            serve(store.instance(), Served(address, TOKEN, files_of(tmp_path / "duckdb")))
+            serve(store.instance(), ServingSettings(address, TOKEN, files_of(tmp_path / "duckdb")))
     assert "duckdb.serve" in refused.value.remedy
     assert TOKEN not in str(refused.value)
 
 
 def test_a_token_that_is_too_short_is_refused(store: DuckdbStore, tmp_path: Path) -> None:
     with pytest.raises(ReadersRefused, match="15 characters, and needs 16"):
-        serve(store.instance(), Served(free_address(), "x" * 15, files_of(tmp_path / "duckdb")))
+        serve(store.instance(), ServingSettings(free_address(), "x" * 15, files_of(tmp_path / "duckdb")))
 
 
 def test_the_writer_goes_on_while_its_instance_is_locked_down(
@@ -208,7 +208,7 @@ def test_a_published_copy_is_read_by_another_process_while_the_store_is_written(
     store: DuckdbStore, tmp_path: Path
 ) -> None:
     copy = tmp_path / "published" / "o'brien.duckdb"
-    copies = Copies(copy, ["orders", "order_items"], every_s=3600)
+    copies = PublishedCopy(copy, ["orders", "order_items"], every_s=3600)
     assert copies.publish_if_due(store.instance())
     assert read_elsewhere(copy) == "[(1, 'pending', '12.30')]"
     write(store, lambda log: log.streamed(SHOP.root, (20, 21), before=row(1), after=row(1, "paid")))
@@ -226,7 +226,7 @@ def test_a_published_copy_is_open_to_those_only_whom_its_mode_names(
     store: DuckdbStore, tmp_path: Path, mode: int
 ) -> None:
     copy = tmp_path / "copy.duckdb"
-    Copies(copy, ["orders"], every_s=5, mode=mode).publish(store.instance())
+    PublishedCopy(copy, ["orders"], every_s=5, mode=mode).publish(store.instance())
     assert stat.S_IMODE(copy.stat().st_mode) == mode
 
 
@@ -237,20 +237,20 @@ def test_a_reader_who_lists_all_tables_meanwhile_keeps_nobody_from_the_copy(stor
         class WhileCopied:
             """Analytics are made while the copy is attached."""
 
-            def statements(self, _tables: object) -> list[str]:
+            def create_statements(self, _tables: object) -> list[str]:
                 reader.execute("BEGIN")
                 reader.execute("SELECT * FROM duckdb_tables(), duckdb_databases()").fetchall()
                 return []
 
-        analytics = cast("Analytics", WhileCopied())
-        Copies(copy, ["orders"], every_s=5, analytics=analytics).publish(store.instance())
+        analytics = cast("AnalyticsViews", WhileCopied())
+        PublishedCopy(copy, ["orders"], every_s=5, analytics=analytics).publish(store.instance())
         assert read_elsewhere(copy) == "[(1, 'pending', '12.30')]"
 
 
 def test_a_copy_that_cannot_be_written_is_tried_again_when_the_next_is_due(store: DuckdbStore, tmp_path: Path) -> None:
     folder = tmp_path / "published"
     folder.write_text("in the way")
-    copies = Copies(folder / "copy.duckdb", ["orders"], every_s=0.5)
+    copies = PublishedCopy(folder / "copy.duckdb", ["orders"], every_s=0.5)
     with pytest.raises(StoreUnavailable, match="cannot write"):
         copies.publish_if_due(store.instance())
     assert not copies.publish_if_due(store.instance())
@@ -269,5 +269,5 @@ def test_a_copy_that_was_given_up_half_way_is_replaced(store: DuckdbStore, tmp_p
         )
         wal = (copy.parent / "copy.duckdb.new.wal").read_bytes()
     (copy.parent / "copy.duckdb.new.wal").write_bytes(wal)
-    Copies(copy, ["orders"], every_s=5).publish(store.instance())
+    PublishedCopy(copy, ["orders"], every_s=5).publish(store.instance())
     assert read_elsewhere(copy) == "[(1, 'pending', '12.30')]"

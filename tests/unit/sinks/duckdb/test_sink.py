@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 
 from connectors.types.pg_types import DATE_INFINITY, TIMESTAMP_INFINITY
-from sinks.duckdb.sql_text import quote
+from sinks.duckdb.sql_text import quote_identifier
 from sinks.duckdb.store import DuckdbStore
 from sinks.errors import MutationRejected
-from sinks.ordering.range_tombstone import Fence
+from sinks.ordering.range_tombstone import RangeTombstone
 from sinks.shape import RowShape
 from tests.unit.sinks.ordering.row_changes import Change, Model, deleted, model, snapshot, streamed, sweep, truncate
 
 ORDERS = RowShape("orders", ("id",), {"id": "bigint", "status": "text"})
-Turns = list[tuple[tuple[Change, ...], list[Fence]]]
+Turns = list[tuple[tuple[Change, ...], list[RangeTombstone]]]
 """The changes and fences of every batch."""
 
 YEAR_12000_US = 316_516_809_600_000_000
@@ -181,17 +181,17 @@ def test_both_sides_are_kept_only_while_lsns_do_not_decide(orders: Model) -> Non
 
 
 def test_fences_reach_every_key_however_many(monkeypatch: pytest.MonkeyPatch, orders: Model) -> None:
-    monkeypatch.setattr("sinks.duckdb.sink.KEYS_PER_FENCE_STEP", 7)
+    monkeypatch.setattr("sinks.duckdb.sink.KEYS_PER_TOMBSTONE_STEP", 7)
     orders.write(*(streamed((10, number), number, id=number, status="old") for number in range(100)))
     orders.write(streamed((30, 200), 200, id=50, status="new"))
-    orders.write(fences=[truncate("orders", 20, 150)])
+    orders.write(range_tombstones=[truncate("orders", 20, 150)])
     assert orders.ask("FROM orders") == [(50, "new")]
     orders.write(streamed((15, 120), 201, id=1000, status="late"))
     assert orders.ask("FROM orders") == [(50, "new")]
 
 
 @pytest.mark.parametrize(
-    ("fence", "shown"),
+    ("range_tombstone", "shown"),
     [
         (truncate("orders", 20, 21), []),
         (truncate("orders", 5, 6), [(1, "old")]),
@@ -200,17 +200,17 @@ def test_fences_reach_every_key_however_many(monkeypatch: pytest.MonkeyPatch, or
     ],
 )
 def test_a_fence_is_joined_alike_before_with_and_after_the_rows(
-    fence: Fence, shown: list[tuple[int, str]], tmp_path: Path
+    range_tombstone: RangeTombstone, shown: list[tuple[int, str]], tmp_path: Path
 ) -> None:
     old = streamed((10, 11), 0, id=1, status="old")
-    before: Turns = [((), [fence]), ((old,), [])]
-    together: Turns = [((old,), [fence])]
-    after: Turns = [((old,), []), ((), [fence])]
+    before: Turns = [((), [range_tombstone]), ((old,), [])]
+    together: Turns = [((old,), [range_tombstone])]
+    after: Turns = [((old,), []), ((), [range_tombstone])]
     kept = []
     for number, turns in enumerate((before, together, after)):
         with model(tmp_path / str(number), ORDERS) as orders:
-            for changes, fences in turns:
-                orders.write(*changes, fences=fences)
+            for changes, range_tombstones in turns:
+                orders.write(*changes, range_tombstones=range_tombstones)
             assert orders.ask("FROM orders") == shown
             kept.append(orders.registers())
     assert kept == [kept[0]] * 3
@@ -227,10 +227,10 @@ def test_names_are_only_data(table: str, tmp_path: Path) -> None:
         odd.write(Change((10, 11), first, "c", 0), Change((10, 12), {**first, "order": 2}, "c", 1))
         odd.write(Change((20, 21), {**first, "va'lue": "b"}, "u", 2))
         odd.write(Change((20, 21), {**first, "va'lue": "b"}, "u", 2))
-        assert odd.ask(f"FROM {quote(table)} ORDER BY ALL") == [("'); --", 1, "b"), ("'); --", 2, "a")]
+        assert odd.ask(f"FROM {quote_identifier(table)} ORDER BY ALL") == [("'); --", 1, "b"), ("'); --", 2, "a")]
         odd.write(Change((30, 31), {AWKWARD: "'); --", "order": 1}, "d", 3))
-        assert odd.ask(f"FROM {quote(table)}") == [("'); --", 2, "a")]
-        assert odd.ask(f"SELECT count(*) FROM {quote(table + '_history')}") == [(3,)]
+        assert odd.ask(f"FROM {quote_identifier(table)}") == [("'); --", 2, "a")]
+        assert odd.ask(f"SELECT count(*) FROM {quote_identifier(table + '_history')}") == [(3,)]
 
 
 KEYS = {

@@ -18,9 +18,9 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from sinks.batch import Progress, Span
-from sinks.duckdb.store import DuckdbStore, WriterElsewhere, catalog
-from sinks.errors import GenerationInUse, GenerationMissing, ProgressLost, StoreUnavailable
+from sinks.batch import OffsetRange, Progress
+from sinks.duckdb.store import DuckdbStore, WriterLockHeld, catalog_name
+from sinks.errors import GenerationInUse, GenerationMissing, OffsetGap, StoreUnavailable
 from sinks.shape import RowShape
 from tests.support.checkout import CHECKOUT
 from tests.unit.sinks.ordering.row_changes import batch, deleted, model, streamed
@@ -72,9 +72,9 @@ def store(tmp_path: Path) -> Iterator[DuckdbStore]:
 def test_a_second_writer_stands_by_and_is_told_whom_for(store: DuckdbStore, tmp_path: Path) -> None:
     with process(HOLD, tmp_path / "duckdb") as holder:
         assert line(holder) == "open\n"
-        with pytest.raises(WriterElsewhere, match=f"process {holder.pid} writes"):
+        with pytest.raises(WriterLockHeld, match=f"process {holder.pid} writes"):
             store.open()
-        with pytest.raises(WriterElsewhere):
+        with pytest.raises(WriterLockHeld):
             store.sink(1).prepare()
         holder.kill()
         holder.wait()
@@ -144,7 +144,7 @@ def test_clearing_removes_every_generation_and_the_names_of_the_readers(store: D
     for generation in (1, 2):
         store.sink(generation).prepare()
     store.sink(2).cutover()
-    store.clear()
+    store.drop_all()
     assert (store.live(), tuple(store.generations())) == (None, ())
     with pytest.raises(duckdb.CatalogException):
         store.instance().execute("FROM orders")
@@ -188,13 +188,13 @@ def test_a_file_that_was_restored_from_an_older_copy_says_how_far_it_is(tmp_path
     shutil.copy(file, copy)
     with model(tmp_path, ORDERS) as orders:
         orders.write(streamed((20, 21), 9, id=1, status="shipped"), deleted((20, 22), 10, id=2))
-        assert orders.store.sink(1).progress().of(SHARD) == 11
+        assert orders.store.sink(1).progress().next_offset(SHARD) == 11
     shutil.copy(copy, file)
     with model(tmp_path, ORDERS) as orders:
-        assert orders.store.sink(1).progress().of(SHARD) == 5
+        assert orders.store.sink(1).progress().next_offset(SHARD) == 5
         next_one = batch(ORDERS, [streamed((30, 31), 12, id=1, status="cancelled")])
-        beyond = replace(next_one, span=Span({SHARD: 11}, {SHARD: 13}))
-        with pytest.raises(ProgressLost) as lost:
+        beyond = replace(next_one, span=OffsetRange({SHARD: 11}, {SHARD: 13}))
+        with pytest.raises(OffsetGap) as lost:
             orders.store.sink(1).write(beyond)
         assert lost.value.stored == {SHARD: 5}
         orders.write(streamed((20, 21), 9, id=1, status="shipped"), deleted((20, 22), 10, id=2))
@@ -205,7 +205,7 @@ def test_a_file_that_was_restored_from_an_older_copy_says_how_far_it_is(tmp_path
 def write_until_killed(directory: Path, said: Connection) -> None:
     """Write row after row, and say after each batch how far that is."""
     with model(directory, ORDERS) as orders:
-        at = orders.store.sink(1).progress().of(SHARD)
+        at = orders.store.sink(1).progress().next_offset(SHARD)
         while True:
             said.send(at)
             orders.write(*(streamed((n, n), n, id=n % 50, status=str(n)) for n in range(at, at + 20)))
@@ -230,10 +230,10 @@ def test_a_writer_that_is_killed_at_any_moment_leaves_rows_and_progress_that_agr
 
 def progress_that_agrees_with_rows(directory: Path, at_least: int) -> int:
     with closing(DuckdbStore(directory, [ORDERS])) as store:
-        offset = store.sink(1).progress().of(SHARD)
+        offset = store.sink(1).progress().next_offset(SHARD)
         assert offset >= at_least
         reader = store.instance()
-        counted = f"SELECT count(*), max(_offset) FROM {catalog(1)}.versions.orders"
+        counted = f"SELECT count(*), max(_offset) FROM {catalog_name(1)}.versions.orders"
         assert reader.execute(counted).fetchall() == [(offset, offset - 1)]
         shown = reader.execute("SELECT id, status FROM orders ORDER BY id").fetchall()
     last = {number % 50: number for number in range(offset)}

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from sinks.duckdb.special_values import FAR_US, with_special
-from sinks.duckdb.types import duckdb_type, stored
+from sinks.duckdb.types import cast_expression, duckdb_type
 from sinks.errors import MutationRejected
 
 
@@ -74,7 +74,9 @@ def cast_to(text: str, value: str) -> str | None:
     """A value as DuckDB holds it, as text."""
     with duckdb.connect() as connection:
         connection.register("incoming", pa.table({"it": [value]}))
-        [(kept,)] = connection.execute(f"SELECT CAST({stored('it', text)} AS VARCHAR) FROM incoming").fetchall()
+        [(kept,)] = connection.execute(
+            f"SELECT CAST({cast_expression('it', text)} AS VARCHAR) FROM incoming"
+        ).fetchall()
     return None if kept is None else str(kept)
 
 

@@ -8,8 +8,8 @@ from typing import Any, cast
 
 import pytest
 
-from sinks.elasticsearch.bulk import Outcomes, Write, send
-from sinks.elasticsearch.client import Answer, Cluster
+from sinks.elasticsearch.bulk import BulkResult, BulkWrite, bulk_write
+from sinks.elasticsearch.client import EsClient, Response
 from sinks.errors import StoreUnavailable
 
 Refuse = Callable[[list[str], int], str | None]
@@ -22,20 +22,20 @@ BREAKER = "[parent] Data too large, data for [<http_request>] would be larger th
 class Refusing:
     """A cluster that lacks memory for some requests, or for some items of one."""
 
-    longest_request_bytes = 100 * 2**20
+    max_request_bytes = 100 * 2**20
 
     def __init__(self, request: Refuse = lambda *_: None, item: Refuse = lambda *_: None) -> None:
         self._request = request
         self._item = item
         self.requests: list[list[str]] = []
 
-    def answer(self, _method: str, _path: str, body: bytes, _params: object) -> Answer:
+    def request_raw(self, _method: str, _path: str, body: bytes, _params: object) -> Response:
         actions = [line for line in map(json.loads, body.splitlines()) if line.keys() & {"create", "index", "delete"}]
         ids = [next(iter(action.values()))["_id"] for action in actions]
         self.requests.append(ids)
         if reason := self._request(ids, len(body)):
-            return Answer(429, json.dumps({"error": _error(reason)}).encode())
-        return Answer(200, json.dumps({"items": [{"create": self._answered(id_)} for id_ in ids]}).encode())
+            return Response(429, json.dumps({"error": _error(reason)}).encode())
+        return Response(200, json.dumps({"items": [{"create": self._answered(id_)} for id_ in ids]}).encode())
 
     def _answered(self, id_: str) -> dict[str, Any]:
         reason = self._item([id_], 0)
@@ -52,11 +52,11 @@ def briefly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sinks.elasticsearch.bulk._PAUSE_ALONE_S", 0)
 
 
-def sent(cluster: Refusing, ids: list[str]) -> Outcomes:
-    return send(cast("Cluster", cluster), "orders-write", [Write(id_, b'{"id":1}', None) for id_ in ids])
+def sent(cluster: Refusing, ids: list[str]) -> BulkResult:
+    return bulk_write(cast("EsClient", cluster), "orders-write", [BulkWrite(id_, b'{"id":1}', None) for id_ in ids])
 
 
-def refused(outcomes: Outcomes) -> list[str]:
+def refused(outcomes: BulkResult) -> list[str]:
     assert not outcomes.failed
     return [refusal.write.id for refusal in outcomes.refused]
 
@@ -104,7 +104,7 @@ def test_a_write_that_fits_is_never_refused_however_busy_the_cluster_is_with_oth
 
 def test_a_request_above_the_clusters_own_limit_is_not_even_sent() -> None:
     cluster = Refusing()
-    cluster.longest_request_bytes = 20 * 2**20
-    outcomes = send(cast("Cluster", cluster), "orders-write", [Write("1", b"x" * 21 * 2**20, None)])
+    cluster.max_request_bytes = 20 * 2**20
+    outcomes = bulk_write(cast("EsClient", cluster), "orders-write", [BulkWrite("1", b"x" * 21 * 2**20, None)])
     assert refused(outcomes) == ["1"]
     assert cluster.requests == []

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from sinks.elasticsearch.client import Answer, Cluster, Reason, connect, failure
+from sinks.elasticsearch.client import ErrorCause, EsClient, Response, connect, to_sink_error
 from sinks.errors import GenerationMissing, MutationRejected, SinkError, StoreBlocked, StoreUnavailable
 from tests.support.http_stub import answering
 
@@ -29,7 +29,7 @@ from tests.support.http_stub import answering
     ],
 )
 def test_a_refusal_says_whether_waiting_helps(status: int, type_: str, error: type[SinkError]) -> None:
-    assert type(failure(status, Reason(type_), "orders, document '1'")) is error
+    assert type(to_sink_error(status, ErrorCause(type_), "orders, document '1'")) is error
 
 
 @pytest.mark.parametrize(
@@ -40,16 +40,16 @@ def test_a_refusal_says_whether_waiting_helps(status: int, type_: str, error: ty
     ],
 )
 def test_a_refusal_names_the_field_and_never_the_value(words: str, field: str) -> None:
-    said = str(failure(400, Reason("document_parsing_exception", words), "orders, document '1'"))
+    said = str(to_sink_error(400, ErrorCause("document_parsing_exception", words), "orders, document '1'"))
     assert f"field {field!r}" in said
     assert "'1'" in said
     assert "secret" not in said
 
 
 def test_an_answer_of_any_form_has_a_reason() -> None:
-    assert Answer(404, b'{"error":"alias [orders] missing","status":404}').reason.type == "refused"
-    assert Answer(502, b"<html>Bad Gateway</html>").reason.type == "answer of an unknown form"
-    reason = Answer(400, b'{"error":{"type":"x_exception","reason":null,"root_cause":[]},"status":400}').reason
+    assert Response(404, b'{"error":"alias [orders] missing","status":404}').cause.type == "refused"
+    assert Response(502, b"<html>Bad Gateway</html>").cause.type == "answer of an unknown form"
+    reason = Response(400, b'{"error":{"type":"x_exception","reason":null,"root_cause":[]},"status":400}').cause
     assert reason.type == "x_exception"
 
 
@@ -66,9 +66,9 @@ def test_an_answer_of_any_form_has_a_reason() -> None:
 )
 def test_an_answer_that_is_cut_anywhere_is_waited_out(answer: bytes) -> None:
     with answering(answer) as url, closing(connect(url, request_timeout_s=5)) as client:
-        cluster = Cluster(client)
+        cluster = EsClient(client)
         with pytest.raises(StoreUnavailable):
-            cluster.ask("GET", "/_bulk", dict[str, int])
+            cluster.request("GET", "/_bulk", dict[str, int])
 
 
 def test_every_request_goes_below_the_base_path_of_the_address() -> None:
@@ -90,6 +90,6 @@ def test_every_request_goes_below_the_base_path_of_the_address() -> None:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         for base in ("/search", "/search/", ""):
             with closing(connect(f"http://127.0.0.1:{server.server_port}{base}", request_timeout_s=5.0)) as client:
-                Cluster(client).answer("GET", "/orders-*/_mapping")
+                EsClient(client).request_raw("GET", "/orders-*/_mapping")
         server.shutdown()
     assert asked == ["/search/orders-*/_mapping", "/search/orders-*/_mapping", "/orders-*/_mapping"]

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinks.elasticsearch.codec import DocumentFormat, Reading, id_of
+from sinks.elasticsearch.codec import DecodedDocument, DocumentCodec, document_id
 from sinks.ordering.document import Parts, is_visible, render
 from sinks.ordering.register import Change, Register
 from sinks.shape import DocumentShape
@@ -21,7 +21,7 @@ SHAPE = DocumentShape(
     {"id": "bigint", "note": "text", "address": "jsonb"},
     {"items": {"sku": "text", "facts": "json"}, "visits": {"at": "timestamptz"}},
 )
-FORMAT = DocumentFormat(SHAPE)
+FORMAT = DocumentCodec(SHAPE)
 
 JSON_VALUES = [
     "1e400", "-0.1000000000000000055", "12345678901234567890123", "null", '"é\\u2028\\"\\\\|"', "[]", "{}",
@@ -52,12 +52,12 @@ documents = st.dictionaries(st.just("") | children, registers, min_size=1, max_s
 
 @given(documents)
 def test_a_document_is_read_back_exactly(parts: Parts) -> None:
-    assert FORMAT.read(FORMAT.write(parts)) == Reading(parts, is_damaged=False)
+    assert FORMAT.decode(FORMAT.encode(parts)) == DecodedDocument(parts, is_damaged=False)
 
 
 @given(documents)
 def test_a_document_is_one_line_of_json_with_all_its_numbers(parts: Parts) -> None:
-    line = FORMAT.write(parts)
+    line = FORMAT.encode(parts)
     assert b"\n" not in line
     content = json.loads(line, parse_float=Decimal)
     kind = content.pop("readmodels")["kind"]
@@ -74,18 +74,18 @@ def _without_json(content: dict[str, Any]) -> dict[str, Any]:
 
 @given(documents)
 def test_a_document_of_an_earlier_version_is_read_which_named_members_after_parts(parts: Parts) -> None:
-    source = msgspec.json.decode(FORMAT.write(parts), type=dict[str, msgspec.Raw])
+    source = msgspec.json.decode(FORMAT.encode(parts), type=dict[str, msgspec.Raw])
     kept = json.loads(bytes(source["readmodels"]))
     kept["registers"] = dict(kept["registers"])
     kept["images"] = {side: dict(pairs) for side, pairs in kept.pop("images", {}).items()}
     earlier = msgspec.json.encode({**source, "readmodels": kept})
-    assert FORMAT.read(earlier) == Reading(parts, is_damaged=False)
+    assert FORMAT.decode(earlier) == DecodedDocument(parts, is_damaged=False)
 
 
 @given(documents)
 def test_no_member_is_named_after_a_part(parts: Parts) -> None:
     """Elasticsearch's parser keeps every name that it meets."""
-    kept = json.loads(FORMAT.write(parts))["readmodels"]
+    kept = json.loads(FORMAT.encode(parts))["readmodels"]
     assert kept.keys() <= {"kind", "registers", "images"}
     assert kept.get("images", {}).keys() <= {"streamed", "snapshot"}
     assert all(isinstance(pairs, list) for pairs in (kept["registers"], *kept.get("images", {}).values()))
@@ -93,30 +93,30 @@ def test_no_member_is_named_after_a_part(parts: Parts) -> None:
 
 @given(documents)
 def test_a_sheltered_document_is_read_back_exactly_too(parts: Parts) -> None:
-    source = FORMAT.write(parts)
-    sheltered = FORMAT.write_sheltered(source)
-    assert sheltered is None or FORMAT.read(sheltered).parts == parts
-    assert sheltered is None or FORMAT.write_sheltered(sheltered) is None
+    source = FORMAT.encode(parts)
+    sheltered = FORMAT.encode_json_as_text(source)
+    assert sheltered is None or FORMAT.decode(sheltered).parts == parts
+    assert sheltered is None or FORMAT.encode_json_as_text(sheltered) is None
 
 
 def test_json_that_elasticsearch_cannot_read_is_shown_as_text() -> None:
     twice = '{"id":1,"note":"{","address":{"a" : 1,"a":[2]}}'
-    sheltered = FORMAT.write_sheltered(FORMAT.write({"": Register(_inserted(twice))}))
+    sheltered = FORMAT.encode_json_as_text(FORMAT.encode({"": Register(_inserted(twice))}))
     assert sheltered is not None
     content = json.loads(sheltered)
     assert (content["note"], content["address"]) == ("{", '{"a" : 1,"a":[2]}')
 
 
 def test_a_line_break_between_json_tokens_does_not_end_the_line() -> None:
-    line = FORMAT.write({"": Register(_inserted('{"id":1,"address":{\n"a":1}}'))})
+    line = FORMAT.encode({"": Register(_inserted('{"id":1,"address":{\n"a":1}}'))})
     assert b"\n" not in line
     assert json.loads(line)["address"] == {"a": 1}
 
 
 def test_an_image_is_kept_once() -> None:
     parts = {"": Register(_inserted('{"id":1}')), "items/7": Register(_inserted('{"sku":"unmistakable"}'))}
-    assert FORMAT.write(parts).count(b"unmistakable") == 1
-    assert FORMAT.write({"items/7": parts["items/7"]}).count(b"unmistakable") == 1
+    assert FORMAT.encode(parts).count(b"unmistakable") == 1
+    assert FORMAT.encode({"items/7": parts["items/7"]}).count(b"unmistakable") == 1
 
 
 def _inserted(image: str) -> Change:
@@ -132,23 +132,23 @@ DEAD = {"items/9": Register(Change(0, 10, 11, 0, 5, 0, True))}
     "items", [b'[{"sku":"x"}]', b'[{"sku":"x"},{"sku":"y"},{"sku":"z"}]', b"[]", b'{"sku":"x"}', b"null"]
 )
 def test_items_that_do_not_match_their_registers_are_not_known_any_more(items: bytes) -> None:
-    source = FORMAT.write({**ROOT_PART, **LIVING, **DEAD})
+    source = FORMAT.encode({**ROOT_PART, **LIVING, **DEAD})
     altered = source.replace(b'[{"sku":"x"},{"sku":"y"}]', items)
     assert altered != source
-    assert FORMAT.read(altered) == Reading({**ROOT_PART, **DEAD}, is_damaged=True)
+    assert FORMAT.decode(altered) == DecodedDocument({**ROOT_PART, **DEAD}, is_damaged=True)
 
 
 def test_an_image_that_is_kept_apart_survives_the_loss_of_its_item() -> None:
     deep = '{"facts":' + "[" * 600 + "]" * 600 + "}"
     parts = {**ROOT_PART, "items/7": Register(_inserted(deep))}
-    source = FORMAT.write(parts)
+    source = FORMAT.encode(parts)
     start, end = source.index(b'"items":[') + 9, source.index(b'],"readmodels"')
-    assert FORMAT.read(source[:start] + source[end:]) == Reading(parts, is_damaged=True)
+    assert FORMAT.decode(source[:start] + source[end:]) == DecodedDocument(parts, is_damaged=True)
 
 
 def test_a_document_without_its_root_keeps_its_items() -> None:
-    source = FORMAT.write({**ROOT_PART, **LIVING})
-    assert FORMAT.read(source.replace(b'"id":1,', b"")) == Reading(LIVING, is_damaged=True)
+    source = FORMAT.encode({**ROOT_PART, **LIVING})
+    assert FORMAT.decode(source.replace(b'"id":1,', b"")) == DecodedDocument(LIVING, is_damaged=True)
 
 
 @pytest.mark.parametrize(
@@ -156,24 +156,26 @@ def test_a_document_without_its_root_keeps_its_items() -> None:
     [b"", b"[]", b"{}", b'{"id":1}', b'{"readmodels":{}}', b'{"readmodels":{"kind":"visible","registers":{"":"z"}}}'],
 )
 def test_what_is_no_document_of_ours_tells_nothing(source: bytes) -> None:
-    assert FORMAT.read(source) == Reading({}, is_damaged=True)
+    assert FORMAT.decode(source) == DecodedDocument({}, is_damaged=True)
 
 
 def test_a_hidden_part_without_its_image_is_not_known_any_more() -> None:
-    source = FORMAT.write({**LIVING, **DEAD})
+    source = FORMAT.encode({**LIVING, **DEAD})
     hollow = json.loads(source)
     images = hollow["readmodels"]["images"]
     images["streamed"] = [pair for pair in images["streamed"] if pair[0] != "items/7"]
-    assert FORMAT.read(json.dumps(hollow).encode()) == Reading({"items/8": LIVING["items/8"], **DEAD}, is_damaged=True)
+    assert FORMAT.decode(json.dumps(hollow).encode()) == DecodedDocument(
+        {"items/8": LIVING["items/8"], **DEAD}, is_damaged=True
+    )
 
 
 @given(st.text())
 def test_any_key_has_an_id_of_its_own(key: str) -> None:
-    assert 0 < len(id_of(key).encode()) <= 512
-    assert (id_of(key) == key) != id_of(key).startswith("readmodels:key:")
+    assert 0 < len(document_id(key).encode()) <= 512
+    assert (document_id(key) == key) != document_id(key).startswith("readmodels:key:")
 
 
 def test_keys_that_cannot_be_ids_are_told_apart() -> None:
-    keys = ["", "é" * 256, "é" * 257, "é" * 258, "readmodels:fences", "readmodels:progress:orders:0", id_of("")]
-    assert len({id_of(key) for key in keys}) == len(keys)
-    assert [key for key in keys if id_of(key) == key] == ["é" * 256]
+    keys = ["", "é" * 256, "é" * 257, "é" * 258, "readmodels:fences", "readmodels:progress:orders:0", document_id("")]
+    assert len({document_id(key) for key in keys}) == len(keys)
+    assert [key for key in keys if document_id(key) == key] == ["é" * 256]

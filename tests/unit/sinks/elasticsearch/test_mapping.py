@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 
-from sinks.elasticsearch.mapping import OF_BUILDING, IndexSettings, ShapeRefused, index_of
+from sinks.elasticsearch.mapping import BULK_LOAD_SETTINGS, IndexSettings, InvalidMapping, index_body
 from sinks.shape import DocumentShape
 
 
 def mapping(columns: dict[str, str], collections: dict[str, dict[str, str]] | None = None) -> dict[str, Any]:
-    fields: dict[str, Any] = index_of(DocumentShape("orders", columns, collections or {}), IndexSettings())["mappings"]
+    fields: dict[str, Any] = index_body(DocumentShape("orders", columns, collections or {}), IndexSettings())[
+        "mappings"
+    ]
     return fields
 
 
@@ -67,22 +69,22 @@ def test_no_object_takes_fields_that_it_does_not_know() -> None:
 def test_a_name_that_cannot_be_a_field_is_refused(
     columns: dict[str, str], collections: dict[str, dict[str, str]]
 ) -> None:
-    with pytest.raises(ShapeRefused):
+    with pytest.raises(InvalidMapping):
         mapping(columns, collections)
 
 
 def test_the_widest_table_fits() -> None:
-    index = index_of(DocumentShape("wide", {f"c{n}": "text" for n in range(1600)}), IndexSettings())
+    index = index_body(DocumentShape("wide", {f"c{n}": "text" for n in range(1600)}), IndexSettings())
     assert index["settings"]["index"]["mapping"]["total_fields.limit"] > 2 * 1600
 
 
 def test_copies_follow_the_nodes_unless_their_number_is_given() -> None:
-    assert IndexSettings().of_complete()["auto_expand_replicas"] == "0-1"
-    assert IndexSettings(replicas=2).of_complete()["number_of_replicas"] == 2
+    assert IndexSettings().serving_settings()["auto_expand_replicas"] == "0-1"
+    assert IndexSettings(replicas=2).serving_settings()["number_of_replicas"] == 2
 
 
 def test_an_index_that_is_filled_is_not_searched_until_it_is_complete() -> None:
-    shape, settings = DocumentShape("orders", {"id": "bigint"}), IndexSettings(shards=3, replicas=2)
-    building = index_of(shape, settings, is_complete=False)["settings"]["index"]
+    shape, settings = DocumentShape("orders", {"id": "bigint"}), IndexSettings(topic_partitions=3, replicas=2)
+    building = index_body(shape, settings, is_complete=False)["settings"]["index"]
     assert (building["number_of_shards"], building["number_of_replicas"], building["refresh_interval"]) == (3, 0, "-1")
-    assert OF_BUILDING.keys() <= settings.of_complete().keys(), "every one is taken back"
+    assert BULK_LOAD_SETTINGS.keys() <= settings.serving_settings().keys(), "every one is taken back"

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from pipeline.definitions import Table
-from pipeline.verify.comparison_set import Form, Subject
-from pipeline.verify.readers.elasticsearch import ElasticsearchShown
-from sinks.elasticsearch.client import Cluster, connect
-from sinks.elasticsearch.scan import AnswerSize, by_id, count, of_kind, refresh, scan
+from pipeline.definitions import TableDefinition
+from pipeline.verify.comparison_set import ComparisonSet, ModelKind
+from pipeline.verify.readers.elasticsearch import ElasticsearchReader
+from sinks.elasticsearch.client import EsClient, connect
+from sinks.elasticsearch.scan import AnswerSize, by_id, count, kind_query, refresh, scan
 from sinks.elasticsearch.store import ElasticsearchStore
 from sinks.errors import StoreUnavailable
 from tests.support.elasticsearch_stub import ClusterAnswers
@@ -21,12 +21,12 @@ WELL = {"total": 2, "successful": 2, "failed": 0}
 HALF = {"total": 2, "successful": 1, "failed": 1}
 DOCUMENT = {"_id": "1", "_seq_no": 1, "_primary_term": 1, "_source": {"id": 1}, "sort": [1]}
 
-TABLE = Table(source="public.orders", key=("id",), columns={"id": "bigint"})
-ORDERS = Subject("orders", TABLE, Form.DOCUMENT)
+TABLE = TableDefinition(source="public.orders", key=("id",), columns={"id": "bigint"})
+ORDERS = ComparisonSet("orders", TABLE, ModelKind.DOCUMENT)
 
 UNASKED = ElasticsearchStore(connect("http://127.0.0.1:1", request_timeout_s=1), [])
 
-Query = Callable[[Cluster, str], object]
+Query = Callable[[EsClient, str], object]
 
 
 @pytest.fixture
@@ -43,24 +43,24 @@ def answers() -> Iterator[ClusterAnswers]:
 
 
 @pytest.fixture
-def cluster(answers: ClusterAnswers) -> Iterator[Cluster]:
+def cluster(answers: ClusterAnswers) -> Iterator[EsClient]:
     with connect(answers.url, request_timeout_s=5) as client:
-        yield Cluster(client)
+        yield EsClient(client)
 
 
 QUERIES: dict[str, Query] = {
     "scan": lambda cluster, index: next(scan(cluster, index)),
     "by id": lambda cluster, index: list(by_id(cluster, index, ["1", "2"])),
-    "count": lambda cluster, index: count(cluster, index, of_kind("visible")),
+    "count": lambda cluster, index: count(cluster, index, kind_query("visible")),
     "refresh": refresh,
-    "verify": lambda cluster, _: list(compared(cluster).pages(ORDERS)),
-    "second look of verify": lambda cluster, _: compared(cluster).some(ORDERS, ["1", "2"]),
+    "verify": lambda cluster, _: list(compared(cluster).scan(ORDERS)),
+    "second look of verify": lambda cluster, _: compared(cluster).lookup(ORDERS, ["1", "2"]),
 }
 
 
-def compared(cluster: Cluster) -> ElasticsearchShown:
+def compared(cluster: EsClient) -> ElasticsearchReader:
     """The live generation, as `verify` reads it."""
-    return ElasticsearchShown((ORDERS,), cluster, UNASKED, None)
+    return ElasticsearchReader((ORDERS,), cluster, UNASKED, None)
 
 
 @pytest.mark.parametrize(
@@ -81,14 +81,14 @@ def compared(cluster: Cluster) -> ElasticsearchShown:
     ],
 )
 def test_an_answer_that_lacks_a_shard_is_an_error(
-    cluster: Cluster, answers: ClusterAnswers, query: str, path: str, answer: dict[str, Any]
+    cluster: EsClient, answers: ClusterAnswers, query: str, path: str, answer: dict[str, Any]
 ) -> None:
     answers.answers[path] = answer
     with pytest.raises(StoreUnavailable, match="orders"):
         QUERIES[query](cluster, "orders")
 
 
-def test_every_search_forbids_partial_results(cluster: Cluster, answers: ClusterAnswers) -> None:
+def test_every_search_forbids_partial_results(cluster: EsClient, answers: ClusterAnswers) -> None:
     next(scan(cluster, "orders"))
     list(by_id(cluster, "orders", ["1"]))
     searches = [path for path, _ in answers.requests if "_search" in path]
@@ -97,7 +97,7 @@ def test_every_search_forbids_partial_results(cluster: Cluster, answers: Cluster
 
 
 def test_a_scan_closes_its_point_in_time_and_says_what_it_met_where_that_fails(
-    cluster: Cluster, answers: ClusterAnswers
+    cluster: EsClient, answers: ClusterAnswers
 ) -> None:
     pages = scan(cluster, "orders")
     next(pages)
@@ -108,7 +108,7 @@ def test_a_scan_closes_its_point_in_time_and_says_what_it_met_where_that_fails(
     assert answers.requests[-1] == ("/_pit", {"id": "moment"})
 
 
-def test_more_ids_than_one_search_may_ask_for_are_asked_for_in_turn(cluster: Cluster, answers: ClusterAnswers) -> None:
+def test_more_ids_than_one_search_may_ask_for_are_asked_for_in_turn(cluster: EsClient, answers: ClusterAnswers) -> None:
     list(by_id(cluster, "orders", [str(number) for number in range(30_000)]))
     asked = [json.loads(json.dumps(body)) for path, body in answers.requests if "_search" in path]
     found = [one["query"]["bool"]["filter"][0]["ids"]["values"] for one in asked]
@@ -118,10 +118,10 @@ def test_more_ids_than_one_search_may_ask_for_are_asked_for_in_turn(cluster: Clu
 
 def test_large_documents_are_asked_for_a_few_at_a_time() -> None:
     size = AnswerSize()
-    size.took(200, 200 * 8 * 2**20)
+    size.record(200, 200 * 8 * 2**20)
     assert size.documents == 2
-    size.took(2, 400 * 2**20)
+    size.record(2, 400 * 2**20)
     assert size.documents == 1
     for _ in range(10):
-        size.took(size.documents, size.documents * 500)
+        size.record(size.documents, size.documents * 500)
     assert size.documents == 5_000

@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from sinks.ordering.range_tombstone import Fence, FenceKind
-from sinks.ordering.register import NOWHERE, REPAIRED, SNAPSHOT_ROW, UNPLACED, Change
+from sinks.ordering.range_tombstone import RangeTombstone, TombstoneKind
+from sinks.ordering.register import NO_OFFSET, NO_PARTITION, REPAIR_TIEBREAK, SNAPSHOT_ROW_TIEBREAK, Change
 
 
 class Side(Enum):
@@ -36,14 +36,14 @@ class Case:
         changes: one or more changes, to be joined in any order, any grouping, and any number of times.
         shown: the image that readers see, or None where they see no row.
         kept: the sides that are still needed once all is joined.
-        fences: to be joined before, between or after the changes.
+        range_tombstones: to be joined before, between or after the changes.
     """
 
     name: str
     changes: tuple[Sided, ...]
     shown: str | None
     kept: tuple[Side, ...] = (Side.STREAMED,)
-    fences: tuple[Fence, ...] = ()
+    range_tombstones: tuple[RangeTombstone, ...] = ()
 
 
 BOTH = (Side.STREAMED, Side.SNAPSHOT)
@@ -51,23 +51,25 @@ BOTH = (Side.STREAMED, Side.SNAPSHOT)
 
 def streamed(commit_lsn: int, lsn: int, offset: int, image: str | None, *, epoch: int = 0, tie: int = 0) -> Sided:
     """A change from the WAL, or from an incremental snapshot; without an image, a deletion."""
-    partition = NOWHERE if tie == REPAIRED else 0
+    partition = NO_PARTITION if tie == REPAIR_TIEBREAK else 0
     return Side.STREAMED, Change(epoch, commit_lsn, lsn, tie, offset, partition, image is None, image)
 
 
 def snapshot(lsn: int, offset: int, image: str, *, epoch: int = 0) -> Sided:
     """A row that a snapshot read."""
-    return Side.SNAPSHOT, Change(epoch, lsn, lsn, SNAPSHOT_ROW, offset, 0, False, image)
+    return Side.SNAPSHOT, Change(epoch, lsn, lsn, SNAPSHOT_ROW_TIEBREAK, offset, 0, False, image)
 
 
-def truncate(commit_lsn: int, lsn: int) -> Fence:
+def truncate(commit_lsn: int, lsn: int) -> RangeTombstone:
     """A truncate of the row's table."""
-    return Fence(scope=SCOPE, kind=FenceKind.TRUNCATE, epoch=0, commit_lsn=commit_lsn, lsn=lsn)
+    return RangeTombstone(scope=SCOPE, kind=TombstoneKind.TRUNCATE, epoch=0, commit_lsn=commit_lsn, lsn=lsn)
 
 
-def sweep(lsn: int, started_at: int = 0, *, epoch: int = 0) -> Fence:
+def sweep(lsn: int, started_at: int = 0, *, epoch: int = 0) -> RangeTombstone:
     """The end of a snapshot whose command was given when partition 0 ended at this offset."""
-    return Fence(scope=SCOPE, kind=FenceKind.SWEEP, epoch=epoch, commit_lsn=lsn, lsn=lsn, started_at={0: started_at})
+    return RangeTombstone(
+        scope=SCOPE, kind=TombstoneKind.SNAPSHOT_END, epoch=epoch, commit_lsn=lsn, lsn=lsn, started_at={0: started_at}
+    )
 
 
 STREAM = (
@@ -229,14 +231,24 @@ SWEEPS = (
 
 TRUNCATES = (
     Case("a truncate deletes", (streamed(100, 110, 3, "a"),), None, (Side.STREAMED,), (truncate(120, 130),)),
-    Case("a row inserted after a truncate is shown", (streamed(140, 150, 0, "b"),), "b", fences=(truncate(120, 130),)),
+    Case(
+        "a row inserted after a truncate is shown",
+        (streamed(140, 150, 0, "b"),),
+        "b",
+        range_tombstones=(truncate(120, 130),),
+    ),
     Case(
         "a row inserted by the transaction that truncated is shown",
         (streamed(120, 135, 0, "b"),),
         "b",
-        fences=(truncate(120, 130),),
+        range_tombstones=(truncate(120, 130),),
     ),
-    Case("a truncate past a snapshot deletes its row", (snapshot(200, 0, "a"),), None, fences=(truncate(210, 220),)),
+    Case(
+        "a truncate past a snapshot deletes its row",
+        (snapshot(200, 0, "a"),),
+        None,
+        range_tombstones=(truncate(210, 220),),
+    ),
     Case("a truncate before a snapshot spares its row", (snapshot(200, 0, "a"),), "a", BOTH, (truncate(120, 130),)),
     Case(
         "of two truncates the later counts",
@@ -257,40 +269,40 @@ TRUNCATES = (
 REPAIRS = (
     Case(
         "a repair stands at its mark",
-        (streamed(100, 110, 0, "a"), streamed(120, 130, UNPLACED, "b", tie=REPAIRED)),
+        (streamed(100, 110, 0, "a"), streamed(120, 130, NO_OFFSET, "b", tie=REPAIR_TIEBREAK)),
         "b",
     ),
     Case(
         "a repair wins over what the log has at the same place",
-        (streamed(120, 130, 0, "a"), streamed(120, 130, UNPLACED, "b", tie=REPAIRED)),
+        (streamed(120, 130, 0, "a"), streamed(120, 130, NO_OFFSET, "b", tie=REPAIR_TIEBREAK)),
         "b",
     ),
     Case(
         "a change committed after a repair's mark wins over it",
-        (streamed(120, 130, UNPLACED, "b", tie=REPAIRED), streamed(140, 125, 1, "c")),
+        (streamed(120, 130, NO_OFFSET, "b", tie=REPAIR_TIEBREAK), streamed(140, 125, 1, "c")),
         "c",
     ),
     Case(
         "a repair may delete",
-        (snapshot(90, 0, "a"), streamed(120, 130, UNPLACED, None, tie=REPAIRED)),
+        (snapshot(90, 0, "a"), streamed(120, 130, NO_OFFSET, None, tie=REPAIR_TIEBREAK)),
         None,
     ),
     Case(
         "a snapshot after a repair's mark wins over it",
-        (streamed(120, 130, UNPLACED, "b", tie=REPAIRED), snapshot(200, 5, "c")),
+        (streamed(120, 130, NO_OFFSET, "b", tie=REPAIR_TIEBREAK), snapshot(200, 5, "c")),
         "c",
         BOTH,
     ),
     Case(
         "a row that was repaired before it was deleted unseen is swept",
-        (streamed(50, 50, UNPLACED, "a", tie=REPAIRED), streamed(55, 60, 3, "b")),
+        (streamed(50, 50, NO_OFFSET, "a", tie=REPAIR_TIEBREAK), streamed(55, 60, 3, "b")),
         None,
         BOTH,
         (sweep(100, started_at=4),),
     ),
     Case(
         "a change in flight at a snapshot is not swept where its row was repaired before",
-        (streamed(50, 50, UNPLACED, "a", tie=REPAIRED), streamed(55, 60, 4, "b")),
+        (streamed(50, 50, NO_OFFSET, "a", tie=REPAIR_TIEBREAK), streamed(55, 60, 4, "b")),
         "b",
         BOTH,
         (sweep(100, started_at=4),),

@@ -10,12 +10,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from connectors.types.pg_types import column_type
-from sinks.batch import FACTS, PLACE, Batch, Mutations, Span
-from sinks.duckdb.analytics_views import NONE, Analytics
+from connectors.types.pg_types import parse_column_type
+from sinks.batch import HISTORY_COLUMNS, ORDER_COLUMNS, Batch, Mutations, OffsetRange
+from sinks.duckdb.analytics_views import NO_VIEWS, AnalyticsViews
 from sinks.duckdb.store import DuckdbStore
-from sinks.ordering.range_tombstone import Fence, FenceKind
-from sinks.ordering.register import NOWHERE, REPAIRED, SNAPSHOT_ROW, UNPLACED
+from sinks.ordering.range_tombstone import RangeTombstone, TombstoneKind
+from sinks.ordering.register import NO_OFFSET, NO_PARTITION, REPAIR_TIEBREAK, SNAPSHOT_ROW_TIEBREAK
 from sinks.shape import RowShape
 
 
@@ -48,40 +48,44 @@ def snapshot(lsn: int, offset: int = 0, **row: Any) -> Change:
 
 def repaired(lsn: int, **row: Any) -> Change:
     """A row as it was found in the source at a mark."""
-    return Change((lsn, lsn), row, "repair", UNPLACED, NOWHERE)
+    return Change((lsn, lsn), row, "repair", NO_OFFSET, NO_PARTITION)
 
 
-def truncate(table: str, commit_lsn: int, lsn: int) -> Fence:
+def truncate(table: str, commit_lsn: int, lsn: int) -> RangeTombstone:
     """A truncate of a table."""
-    return Fence(scope=table, kind=FenceKind.TRUNCATE, epoch=0, commit_lsn=commit_lsn, lsn=lsn)
+    return RangeTombstone(scope=table, kind=TombstoneKind.TRUNCATE, epoch=0, commit_lsn=commit_lsn, lsn=lsn)
 
 
-def sweep(table: str, lsn: int, started_at: int = 0) -> Fence:
+def sweep(table: str, lsn: int, started_at: int = 0) -> RangeTombstone:
     """The end of a snapshot, begun where partition 0 ended."""
     first = {0: started_at}
-    return Fence(scope=table, kind=FenceKind.SWEEP, epoch=0, commit_lsn=lsn, lsn=lsn, started_at=first)
+    return RangeTombstone(
+        scope=table, kind=TombstoneKind.SNAPSHOT_END, epoch=0, commit_lsn=lsn, lsn=lsn, started_at=first
+    )
 
 
 def mutations(shape: RowShape, changes: Sequence[Change]) -> Mutations:
     """The changes of one table, in the types in which the source's decoder hands them over."""
-    columns = [pa.field(name, column_type(text).arrow) for name, text in shape.columns.items()]
+    columns = [pa.field(name, parse_column_type(text).arrow) for name, text in shape.columns.items()]
     rows = [{**_place(change), **_facts(change), **change.row} for change in changes]
-    return Mutations(shape.table, pa.Table.from_pylist(rows, schema=pa.schema([*PLACE, *FACTS, *columns])))
+    return Mutations(
+        shape.table, pa.Table.from_pylist(rows, schema=pa.schema([*ORDER_COLUMNS, *HISTORY_COLUMNS, *columns]))
+    )
 
 
-def batch(shape: RowShape, changes: Sequence[Change], fences: Sequence[Fence] = ()) -> Batch:
+def batch(shape: RowShape, changes: Sequence[Change], range_tombstones: Sequence[RangeTombstone] = ()) -> Batch:
     """The changes of one table as a batch; its span begins at zero and ends after the last of them."""
     end: dict[tuple[str, int], int] = {}
     for change in changes:
-        shard = (shape.table, change.partition)
-        end[shard] = max(end.get(shard, 0), change.offset + 1)
+        topic_partition = (shape.table, change.partition)
+        end[topic_partition] = max(end.get(topic_partition, 0), change.offset + 1)
     written = (mutations(shape, changes),) if changes else ()
-    return Batch(written, tuple(fences), Span(dict.fromkeys(end, 0), end))
+    return Batch(written, tuple(range_tombstones), OffsetRange(dict.fromkeys(end, 0), end))
 
 
 def _place(change: Change) -> dict[str, Any]:
     is_snapshot = change.op == "r"
-    ties = {"r": SNAPSHOT_ROW, "repair": REPAIRED}
+    ties = {"r": SNAPSHOT_ROW_TIEBREAK, "repair": REPAIR_TIEBREAK}
     return {
         "_epoch": change.epoch,
         "_is_snapshot": is_snapshot,
@@ -105,9 +109,9 @@ class Model:
     store: DuckdbStore
     shape: RowShape
 
-    def write(self, *changes: Change, fences: Sequence[Fence] = ()) -> None:
+    def write(self, *changes: Change, range_tombstones: Sequence[RangeTombstone] = ()) -> None:
         """Write one batch."""
-        self.store.sink(1).write(batch(self.shape, changes, fences))
+        self.store.sink(1).write(batch(self.shape, changes, range_tombstones))
 
     def ask(self, query: str) -> list[tuple[Any, ...]]:
         """The rows of an answer, as readers get it."""
@@ -130,7 +134,7 @@ class Model:
 
 
 @contextmanager
-def model(directory: Path, shape: RowShape, analytics: Analytics = NONE) -> Iterator[Model]:
+def model(directory: Path, shape: RowShape, analytics: AnalyticsViews = NO_VIEWS) -> Iterator[Model]:
     """Open a store of one table, empty where the directory is."""
     with closing(DuckdbStore(directory, [shape], analytics=analytics)) as store:
         sink = store.sink(1)

@@ -9,19 +9,19 @@ from itertools import permutations
 import pyarrow as pa
 import pytest
 
-from sinks.batch import PART, PLACE, Batch, Mutations
+from sinks.batch import ORDER_COLUMNS, PART_COLUMNS, Batch, Mutations
 from sinks.memory import MemoryStore
-from sinks.ordering.fold import fold, settle
-from sinks.ordering.range_tombstone import FenceKind
-from sinks.ordering.register import NOTHING, Register, join, newest
-from sinks.shape import ROOT, DocumentShape, scope
+from sinks.ordering.fold import compact, resolve
+from sinks.ordering.range_tombstone import TombstoneKind
+from sinks.ordering.register import EMPTY_REGISTER, Register, merge_registers, newest
+from sinks.shape import ROOT, DocumentShape, tombstone_scope
 from tests.unit.sinks.ordering.cases import CASES, SCOPE, Case, Side, Sided
 
 every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 
-SCHEMA = pa.schema([*PLACE, *PART])
+SCHEMA = pa.schema([*ORDER_COLUMNS, *PART_COLUMNS])
 ORDERS = DocumentShape(SCOPE, {})
-SIDE_OF_FENCE = {FenceKind.TRUNCATE: Side.STREAMED, FenceKind.SWEEP: Side.SNAPSHOT}
+SIDE_OF_FENCE = {TombstoneKind.TRUNCATE: Side.STREAMED, TombstoneKind.SNAPSHOT_END: Side.SNAPSHOT}
 
 
 @every_case
@@ -29,10 +29,10 @@ def test_a_row_is_what_its_case_says_in_any_order_and_grouping(case: Case) -> No
     whole = [register_of(sided) for sided in with_fences(case)]
     for registers in permutations(whole):
         for cut in range(len(registers) + 1):
-            joined = join(join(*registers[:cut]), join(*registers[cut:]))
+            joined = merge_registers(merge_registers(*registers[:cut]), merge_registers(*registers[cut:]))
             assert image_shown(joined) == case.shown
             assert sides_of(joined) == case.kept
-            assert join(joined, *whole) == joined
+            assert merge_registers(joined, *whole) == joined
 
 
 @every_case
@@ -47,7 +47,7 @@ def test_a_row_is_shown_the_same_before_anything_is_dropped(case: Case) -> None:
 @every_case
 def test_a_table_of_changes_settles_to_what_its_case_says(case: Case) -> None:
     for changes in permutations(with_fences(case)):
-        settled = settle(fold(table_of(changes), ORDERS.identity), ORDERS.identity)
+        settled = resolve(compact(table_of(changes), ORDERS.register_key), ORDERS.register_key)
         shown = settled.filter(settled["_shown"]).to_pylist()
         assert [row["image"] for row in shown] == [case.shown]
         assert [row["_deleted"] for row in shown] == [case.shown is None]
@@ -58,8 +58,11 @@ def test_a_table_of_changes_settles_to_what_its_case_says(case: Case) -> None:
 @every_case
 def test_a_sink_keeps_what_its_case_says_in_any_order_of_batches(case: Case) -> None:
     changes = [Batch((Mutations(SCOPE, table_of([sided])),)) for sided in case.changes]
-    fences = [Batch(fences=(replace(fence, scope=scope(SCOPE, ROOT)),)) for fence in case.fences]
-    for batches in permutations([*changes, *fences]):
+    range_tombstones = [
+        Batch(range_tombstones=(replace(range_tombstone, scope=tombstone_scope(SCOPE, ROOT)),))
+        for range_tombstone in case.range_tombstones
+    ]
+    for batches in permutations([*changes, *range_tombstones]):
         store = MemoryStore([ORDERS])
         sink = store.sink(1)
         sink.prepare()
@@ -72,7 +75,13 @@ def test_a_sink_keeps_what_its_case_says_in_any_order_of_batches(case: Case) -> 
 
 def with_fences(case: Case) -> list[Sided]:
     """The changes of a case, and its fences as the changes that they are for the row's partition."""
-    return [*case.changes, *((SIDE_OF_FENCE[fence.kind], fence.change(partition=0)) for fence in case.fences)]
+    return [
+        *case.changes,
+        *(
+            (SIDE_OF_FENCE[range_tombstone.kind], range_tombstone.to_deletion(partition=0))
+            for range_tombstone in case.range_tombstones
+        ),
+    ]
 
 
 def register_of(sided: Sided) -> Register:
@@ -88,8 +97,8 @@ def sides_of(register: Register) -> tuple[Side, ...]:
 
 def image_shown(register: Register) -> object:
     """What readers see of a row, or None."""
-    assert register != NOTHING
-    return register.shown.image if register.shown else None
+    assert register != EMPTY_REGISTER
+    return register.visible.image if register.visible else None
 
 
 def table_of(changes: Iterable[Sided]) -> pa.Table:

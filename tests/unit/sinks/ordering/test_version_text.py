@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinks.ordering.register import UNPLACED, Change
-from sinks.ordering.version_text import ORDER_LENGTH, decode, encode
+from sinks.ordering.register import NO_OFFSET, Change
+from sinks.ordering.version_text import ORDER_LENGTH, decode_version, encode_version
 from tests.support.profiles import times
 
 HIGHEST = 2**63 - 1
@@ -19,7 +19,7 @@ changes = st.builds(
     commit_lsn=positions,
     lsn=positions,
     tie=st.integers(0, 1),
-    offset=st.just(UNPLACED) | positions,
+    offset=st.just(NO_OFFSET) | positions,
     partition=st.integers(0, 2**31 - 1),
     deleted=st.booleans(),
 )
@@ -28,7 +28,7 @@ changes = st.builds(
 @times(5)
 @given(one=changes, other=changes)
 def test_a_version_as_text_compares_as_its_change_does(one: Change, other: Change) -> None:
-    texts = encode(one)[:ORDER_LENGTH], encode(other)[:ORDER_LENGTH]
+    texts = encode_version(one)[:ORDER_LENGTH], encode_version(other)[:ORDER_LENGTH]
     assert (texts[0] < texts[1]) == (one.order < other.order)
     assert (texts[0] == texts[1]) == (one.order == other.order)
 
@@ -36,4 +36,4 @@ def test_a_version_as_text_compares_as_its_change_does(one: Change, other: Chang
 @times(5)
 @given(change=changes, image=st.none() | st.text())
 def test_a_version_as_text_reads_back_as_the_change_that_was_written(change: Change, image: str | None) -> None:
-    assert decode(encode(change), image) == change._replace(image=image)
+    assert decode_version(encode_version(change), image) == change._replace(image=image)

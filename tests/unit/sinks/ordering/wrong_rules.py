@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sinks.ordering.range_tombstone import Fence, FenceKind
-from sinks.ordering.register import NOTHING, Change, Register, follows, join, outlives
+from sinks.ordering.range_tombstone import RangeTombstone, TombstoneKind
+from sinks.ordering.register import EMPTY_REGISTER, Change, Register, merge_registers, supersedes, wins_over
 from tests.model_based.connector import Record
 from tests.model_based.projection import DOCUMENTS, ROWS, Name, Projection, Sided, part_changes, row_changes, sided
 from tests.model_based.readmodel import Rule
@@ -38,8 +38,8 @@ def one_side(order: Order) -> Rule:
 def two_sides(
     streamed: Order = lambda change: change.order,
     snapshot: Order = lambda change: change.order,
-    proves: Comparison = outlives,
-    shows: Comparison = follows,
+    proves: Comparison = supersedes,
+    shows: Comparison = wins_over,
 ) -> Rule:
     """The rule as it is, but for the pieces that are given."""
 
@@ -77,28 +77,32 @@ def _has_a_later_lsn(streamed: Change, row: Change) -> bool:
 
 
 def _last_of_each_side(*registers: Register) -> Register:
-    joined = NOTHING
+    joined = EMPTY_REGISTER
     for register in registers:
         joined = Register(register.streamed or joined.streamed, register.snapshot or joined.snapshot)
     return joined
 
 
 def _only_what_is_shown(*registers: Register) -> Register:
-    joined = join(*registers)
-    return Register(streamed=joined.streamed) if joined.shown is joined.streamed else joined._replace(streamed=None)
+    joined = merge_registers(*registers)
+    return Register(streamed=joined.streamed) if joined.visible is joined.streamed else joined._replace(streamed=None)
 
 
 def _without_deletions(*registers: Register) -> Register:
-    joined = join(*registers)
-    return joined if joined.is_alive else NOTHING
+    joined = merge_registers(*registers)
+    return joined if joined.is_alive else EMPTY_REGISTER
 
 
-def _without(kind: FenceKind) -> Rule:
-    return Rule(fences=lambda fences: [fence for fence in fences if fence.kind is not kind])
+def _without(kind: TombstoneKind) -> Rule:
+    return Rule(
+        range_tombstones=lambda range_tombstones: [
+            range_tombstone for range_tombstone in range_tombstones if range_tombstone.kind is not kind
+        ]
+    )
 
 
-def _sweeps_from_offset_zero(fences: Iterable[Fence]) -> Iterable[Fence]:
-    return [replace(fence, started_at={}) for fence in fences]
+def _sweeps_from_offset_zero(range_tombstones: Iterable[RangeTombstone]) -> Iterable[RangeTombstone]:
+    return [replace(range_tombstone, started_at={}) for range_tombstone in range_tombstones]
 
 
 def _missing_last_commit_lowest(records: Iterable[Record]) -> Iterator[Sided]:
@@ -131,12 +135,12 @@ WRONG = (
         "the last commit does not decide between the sides",
         two_sides(proves=_epoch_first(_has_a_later_lsn), shows=_epoch_first(_has_a_later_lsn)),
     ),
-    Wrong("what no LSN proves is not shown", two_sides(shows=outlives)),
+    Wrong("what no LSN proves is not shown", two_sides(shows=supersedes)),
     Wrong("the undecided side that is not shown is dropped", Rule(_only_what_is_shown, _only_what_is_shown)),
     Wrong("deletions are forgotten", Rule(join=_without_deletions)),
-    Wrong("snapshots are not swept", _without(FenceKind.SWEEP)),
-    Wrong("truncates are not heeded", _without(FenceKind.TRUNCATE)),
-    Wrong("every sweep began at offset zero", Rule(fences=_sweeps_from_offset_zero)),
+    Wrong("snapshots are not swept", _without(TombstoneKind.SNAPSHOT_END)),
+    Wrong("truncates are not heeded", _without(TombstoneKind.TRUNCATE)),
+    Wrong("every sweep began at offset zero", Rule(range_tombstones=_sweeps_from_offset_zero)),
     Wrong("a batch is folded to the last change of every row", Rule(fold=_last_of_each_side)),
     Wrong(
         "records are folded before they fan out to documents",

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from sinks.errors import MutationRejected
 from sinks.ordering.register import Change
-from sinks.ordering.version_text import encode
-from sinks.redis.generation import Pace
-from sinks.redis.resp import Wire, documents, versions, wire
+from sinks.ordering.version_text import encode_version
+from sinks.redis.generation import AdaptiveBatchSize
+from sinks.redis.resp import EncodedArgs, encode_args, encode_documents, encode_versions
 from tests.contract.redis_changes import PartChange, snapshot, streamed, table
 
 LSNS = st.integers(0, 2**63 - 1)
@@ -27,7 +27,7 @@ CHANGES = st.builds(
 )
 
 
-def words(sent: Wire) -> list[bytes]:
+def words(sent: EncodedArgs) -> list[bytes]:
     """Read arguments back, by the lengths that precede them."""
     data, found, at = bytes(sent.data), [], 0
     while at < len(data):
@@ -41,21 +41,21 @@ def words(sent: Wire) -> list[bytes]:
 
 @given(st.lists(CHANGES, min_size=1))
 def test_a_column_of_versions_is_that_of_each_change(changes: list[Change]) -> None:
-    found = versions(table(PartChange("1", "", False, change) for change in changes)).to_pylist()
-    assert found == [encode(change).encode() for change in changes]
+    found = encode_versions(table(PartChange("1", "", False, change) for change in changes)).to_pylist()
+    assert found == [encode_version(change).encode() for change in changes]
 
 
 @given(st.lists(st.one_of(st.text(), st.binary(), st.integers())))
 def test_arguments_are_sent_byte_for_byte(values: list[str | bytes | int]) -> None:
     expected = [value if isinstance(value, bytes) else str(value).encode() for value in values]
-    assert words(wire(*values)) == expected
+    assert words(encode_args(*values)) == expected
 
 
 def test_changes_are_grouped_by_document() -> None:
     late = streamed("42", 20, '{"sku":"é\\r\\n$3"}', "items/7")
     lone = snapshot("9", 30, 5, '{"id":9}')
     gone = streamed("42", 10, None)
-    sent = documents("orders", table([late, lone, gone]))
+    sent = encode_documents("orders", table([late, lone, gone]))
     assert words(sent.keys_of(0, 2)) == [b"orders:42", b"{orders:42}:r", b"orders:9", b"{orders:9}:r"]
     assert words(sent.changes_of(0, 2)) == [
         *(b"2", b"items/7", text(late), b"", text(gone)),
@@ -68,11 +68,11 @@ def test_changes_are_grouped_by_document() -> None:
 def text(part: PartChange) -> bytes:
     """A change as a register keeps it."""
     side = "r" if part.is_snapshot else "s"
-    return (side + encode(part.change) + str(part.change.image or "")).encode()
+    return (side + encode_version(part.change) + str(part.change.image or "")).encode()
 
 
 def test_nothing_is_sent_for_no_changes() -> None:
-    sent = documents("orders", table([]))
+    sent = encode_documents("orders", table([]))
     assert len(sent) == 0
     assert words(sent.changes_of(0, 0)) == []
 
@@ -80,34 +80,34 @@ def test_nothing_is_sent_for_no_changes() -> None:
 def test_a_change_without_an_image_is_refused_before_anything_is_sent() -> None:
     whole = streamed("42", 10, None)
     with pytest.raises(MutationRejected):
-        documents("orders", table([whole._replace(change=whole.change._replace(deleted=False))]))
+        encode_documents("orders", table([whole._replace(change=whole.change._replace(deleted=False))]))
 
 
 def test_a_slice_of_a_larger_table_is_sent_as_itself() -> None:
     whole = table([streamed(str(key), 10 + key, f'{{"id":{key}}}') for key in range(10)])
-    sent = documents("orders", whole.slice(4, 3))
+    sent = encode_documents("orders", whole.slice(4, 3))
     assert words(sent.keys_of(0, 3))[::2] == [b"orders:4", b"orders:5", b"orders:6"]
     assert words(sent.changes_of(2, 3))[2].endswith(b'{"id":6}')
 
 
 def test_a_run_keeps_to_both_limits_and_has_one_document_at_least() -> None:
-    sent = documents("orders", table([streamed(str(key), 1, "x" * 1000) for key in range(10)]))
-    assert sent.end_of_run(0, most=4, most_bytes=10**6) == 4
-    assert sent.end_of_run(8, most=4, most_bytes=10**6) == 10
-    assert sent.end_of_run(3, most=4, most_bytes=2500) == 5
-    assert sent.end_of_run(3, most=4, most_bytes=10) == 4
+    sent = encode_documents("orders", table([streamed(str(key), 1, "x" * 1000) for key in range(10)]))
+    assert sent.chunk_end(0, most=4, most_bytes=10**6) == 4
+    assert sent.chunk_end(8, most=4, most_bytes=10**6) == 10
+    assert sent.chunk_end(3, most=4, most_bytes=2500) == 5
+    assert sent.chunk_end(3, most=4, most_bytes=10) == 4
 
 
 @pytest.mark.parametrize(("elapsed_s", "next_documents"), [(0.010, 50), (0.005, 100), (0.0001, 200), (1.0, 25)])
 def test_calls_become_as_long_as_5_ms_allow(elapsed_s: float, next_documents: int) -> None:
-    pace = Pace(documents=100)
+    pace = AdaptiveBatchSize(documents=100)
     for _ in range(2):
-        pace.took(100, elapsed_s)
+        pace.record(100, elapsed_s)
     assert pace.documents == next_documents
 
 
 def test_one_slow_call_among_quick_ones_changes_nothing() -> None:
-    pace = Pace(documents=100)
+    pace = AdaptiveBatchSize(documents=100)
     for elapsed_s in (0.005, 0.005, 1.0, 0.005):
-        pace.took(100, elapsed_s)
+        pace.record(100, elapsed_s)
         assert pace.documents == 100

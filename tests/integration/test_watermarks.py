@@ -10,8 +10,8 @@ from pipeline.demo.order_generator import OrderGenerator, Traffic
 from pipeline.demo.tables import open_engine
 from pipeline.postgres import database
 from pipeline.postgres.database import Connection
-from pipeline.postgres.watermark import MarkInsideTransaction, MarkNotSeen, MarkReached, Marks
-from pipeline.setup.source import Deployment, carry_out, init_steps
+from pipeline.postgres.watermark import WatermarkInsideTransaction, WatermarkReached, Watermarks, WatermarkTimeout
+from pipeline.setup.source import Deployment, init_steps, run_steps
 from stack.endpoints import Endpoints
 from tests.integration.isolated_source import own_database, own_deployment, teardown_steps
 
@@ -22,14 +22,14 @@ TIMEOUT_S = 60.0
 def deployment(endpoints: Endpoints) -> Iterator[Deployment]:
     with own_database(endpoints, "marks_test") as source:
         made = own_deployment(endpoints, "marks_test", source)
-        carry_out(init_steps(made), lambda *_: None)
+        run_steps(init_steps(made), lambda *_: None)
         yield made
-        carry_out(teardown_steps(made), lambda *_: None)
+        run_steps(teardown_steps(made), lambda *_: None)
 
 
 @pytest.fixture
-def marks(deployment: Deployment) -> Marks:
-    return Marks(deployment.kafka, deployment.connector, deployment.connect_url)
+def watermarks(deployment: Deployment) -> Watermarks:
+    return Watermarks(deployment.kafka, deployment.connector, deployment.connect_url)
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def connection(deployment: Deployment) -> Iterator[Connection]:
         yield opened
 
 
-def keys_before(reached: MarkReached, deployment: Deployment, topic: str) -> set[bytes]:
+def keys_before(reached: WatermarkReached, deployment: Deployment, topic: str) -> set[bytes]:
     """Read one topic from its start to the frozen ends, as a worker does."""
     consumer = Consumer(
         deployment.kafka.with_client(group_id="marks_test", enable_auto_commit=False, enable_partition_eof=True)
@@ -58,10 +58,10 @@ def keys_before(reached: MarkReached, deployment: Deployment, topic: str) -> set
 
 
 def test_everything_committed_before_a_mark_lies_before_the_ends_it_freezes(
-    deployment: Deployment, marks: Marks, connection: Connection
+    deployment: Deployment, watermarks: Watermarks, connection: Connection
 ) -> None:
     OrderGenerator(open_engine(deployment.source.url), Traffic(deletions=0)).place(300)
-    reached = marks.await_in_log(marks.set(connection), TIMEOUT_S)
+    reached = watermarks.wait_for(watermarks.set(connection), TIMEOUT_S)
     for table, topic in zip(deployment.connector.tables, deployment.connector.table_topics, strict=True):
         rows = connection.execute(f"SELECT format('{{\"id\":%s}}', id) FROM {table}").fetchall()
         assert len(rows) >= 300
@@ -72,32 +72,32 @@ def test_a_mark_freezes_the_ends_of_the_topics_that_feed_the_models_and_of_no_ot
     deployment: Deployment, connection: Connection
 ) -> None:
     described = deployment.connector.table_topics[:1]
-    marks = Marks(deployment.kafka, deployment.connector, deployment.connect_url, described)
+    watermarks = Watermarks(deployment.kafka, deployment.connector, deployment.connect_url, described)
     connection.execute("INSERT INTO order_items (order_id, sku) VALUES (1, 'a')")
-    reached = marks.await_in_log(marks.set(connection), TIMEOUT_S)
+    reached = watermarks.wait_for(watermarks.set(connection), TIMEOUT_S)
     assert {topic for topic, _ in reached.end_offsets} == set(described)
 
 
-def test_marks_are_found_in_the_order_in_which_they_were_set(marks: Marks, connection: Connection) -> None:
-    first, second = marks.set(connection), marks.set(connection)
+def test_marks_are_found_in_the_order_in_which_they_were_set(watermarks: Watermarks, connection: Connection) -> None:
+    first, second = watermarks.set(connection), watermarks.set(connection)
     assert first.lsn < second.lsn
-    assert marks.await_in_log(second, TIMEOUT_S).mark == second
-    assert marks.await_in_log(first, TIMEOUT_S).mark == first
+    assert watermarks.wait_for(second, TIMEOUT_S).watermark == second
+    assert watermarks.wait_for(first, TIMEOUT_S).watermark == first
 
 
-def test_a_mark_is_not_set_inside_an_open_transaction(marks: Marks, connection: Connection) -> None:
-    with connection.transaction(), pytest.raises(MarkInsideTransaction):
-        marks.set(connection)
+def test_a_mark_is_not_set_inside_an_open_transaction(watermarks: Watermarks, connection: Connection) -> None:
+    with connection.transaction(), pytest.raises(WatermarkInsideTransaction):
+        watermarks.set(connection)
 
 
 def test_a_mark_that_does_not_come_tells_what_the_connector_does(
-    deployment: Deployment, marks: Marks, connection: Connection
+    deployment: Deployment, watermarks: Watermarks, connection: Connection
 ) -> None:
     client = ConnectClient(deployment.connect_url)
     client.stop(deployment.connector.name)
     client.wait_until_stopped(deployment.connector.name, TIMEOUT_S)
-    mark = marks.set(connection)
-    with pytest.raises(MarkNotSeen, match="connector marks_test is STOPPED"):
-        marks.await_in_log(mark, timeout_s=1.0)
+    watermark = watermarks.set(connection)
+    with pytest.raises(WatermarkTimeout, match="connector marks_test is STOPPED"):
+        watermarks.wait_for(watermark, timeout_s=1.0)
     client.resume(deployment.connector.name)
-    assert marks.await_in_log(mark, TIMEOUT_S).mark == mark
+    assert watermarks.wait_for(watermark, TIMEOUT_S).watermark == watermark
