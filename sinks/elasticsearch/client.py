@@ -16,7 +16,14 @@ import msgspec
 from elastic_transport import JsonSerializer, TransportError
 from elasticsearch import ApiError, Elasticsearch
 
-from sinks.errors import GenerationMissing, MutationRejected, SinkError, StoreBlocked, StoreUnavailable
+from sinks.elasticsearch.errors import IndexClosed
+from sinks.errors import (
+    GenerationMissing,
+    MutationRejected,
+    SinkError,
+    StoreBlocked,
+    StoreUnavailable,
+)
 
 T = TypeVar("T")
 
@@ -25,7 +32,8 @@ _TOO_MANY = 429
 _LONGEST_REQUEST_BYTES = 100 * 2**20
 """Elasticsearch's own default, where the user may not ask the nodes for theirs."""
 
-_MISSING = frozenset({"index_not_found_exception", "index_closed_exception"})
+_NOT_THERE = "index_not_found_exception"
+_CLOSED = "index_closed_exception"
 _OF_MEMORY = frozenset({"es_rejected_execution_exception", "circuit_breaking_exception"})
 TOO_LONG = "content_too_long_exception"
 _SIZES = re.compile(r"operation_bytes=(\d+), max_\w+=(\d+)")
@@ -67,11 +75,12 @@ class ErrorCause(msgspec.Struct):
 
     type: str
     reason: str | None = None
+    index: str | None = None
 
     @property
     def is_missing_index(self) -> bool:
         """Whether the index is missing or closed, rather than the request wrong."""
-        return self.type in _MISSING
+        return self.type in (_NOT_THERE, _CLOSED)
 
     @property
     def is_of_definition(self) -> bool:
@@ -113,7 +122,9 @@ def to_sink_error(status: int, reason: ErrorCause, subject: str) -> SinkError:
         subject: what was asked for, such as the id of a document; never its content.
     """
     words = f"{subject}: {status} {reason}"
-    if reason.is_missing_index:
+    if reason.type == _CLOSED:
+        return IndexClosed(reason.index or subject)
+    if reason.type == _NOT_THERE:
         return GenerationMissing(words)
     if remedy := _remedy_of_block(status, reason):
         return StoreBlocked(words, remedy)

@@ -166,7 +166,9 @@ class ElasticsearchStore:
 
     def size_bytes(self, generation: int) -> int:
         names = ",".join(index_name(alias, generation) for alias in self._shapes)
-        return self._cluster.request("GET", f"/{names}/_stats/store", _Stats).all.total.store.size_in_bytes
+        params = {"forbid_closed_indices": "false"}
+        found = self._cluster.request("GET", f"/{names}/_stats/store", _Stats, params=params)
+        return found.all.total.store.size_in_bytes
 
     def rejections(self, generation: int) -> Rejections:
         found = self.sink(generation).rejections()

@@ -11,6 +11,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from sinks.elasticsearch.client import UnreadableResponse
+from sinks.elasticsearch.errors import IndexClosed
 from sinks.elasticsearch.store import AliasTaken
 from sinks.errors import MutationRejected, StoreBlocked
 from stack.endpoints import Endpoints
@@ -118,3 +119,23 @@ def test_a_batch_that_an_index_refuses_is_written_into_the_new_generation_of_a_r
     new.write(things)
     new.cutover()
     assert subject.read([SHAPE])["things"]["1"] == {"id": 1, "text": "one", "items": []}
+
+
+def test_a_closed_index_is_replaced_by_a_new_generation_or_opened_again(subject: ElasticsearchSubject) -> None:
+    sink, things = live_sink(subject), inserts({("1", ""): '{"id":1,"text":"one"}'})
+    subject.http("POST", "things-000001/_close")
+    store = subject.store([SHAPE])
+    for use in (lambda: sink.write(things), sink.progress, lambda: store.rejections(1)):
+        with pytest.raises(IndexClosed, match="things-000001 is closed") as closed:
+            use()
+    assert (store.live(), [*store.generations()], store.size_bytes(1) > 0) == (1, [1], True)
+    assert commands(closed.value.remedy) == [["run"], ["replay", "elasticsearch", "--execute"]]
+    new = store.sink(2)
+    new.prepare()
+    new.write(things)
+    new.cutover()
+    assert (store.live(), [*subject.read([SHAPE])["things"]]) == (2, ["1"])
+    [(method, path)] = re.findall(r"`(POST) (/\S+)`", closed.value.remedy)
+    send(subject, method, path)
+    sink.write(things)
+    store.drop(1)

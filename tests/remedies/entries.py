@@ -436,6 +436,10 @@ CARRIED_OUT: Mapping[str, str | tuple[str, ...]] = {
         "tests/integration/test_elasticsearch_rejections.py::"
         "test_a_block_of_the_index_is_waited_for_and_never_the_documents_fault"
     ),
+    "sinks.elasticsearch.errors:IndexClosed": (
+        "tests/integration/test_elasticsearch_remedies.py::"
+        "test_a_closed_index_is_replaced_by_a_new_generation_or_opened_again"
+    ),
     "sinks.redis.connection | Raise": (
         "tests/integration/test_redis_failures.py::test_a_server_without_memory_takes_the_batch_once_it_has_some"
     ),

@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from sinks.elasticsearch.client import ErrorCause, EsClient, Response, connect, to_sink_error
+from sinks.elasticsearch.errors import IndexClosed
 from sinks.errors import GenerationMissing, MutationRejected, SinkError, StoreBlocked, StoreUnavailable
 from tests.support.http_stub import answering
 
@@ -20,7 +21,7 @@ from tests.support.http_stub import answering
         (400, "strict_dynamic_mapping_exception", MutationRejected),
         (413, "content_too_long_exception", MutationRejected),
         (404, "index_not_found_exception", GenerationMissing),
-        (400, "index_closed_exception", GenerationMissing),
+        (400, "index_closed_exception", IndexClosed),
         (429, "es_rejected_execution_exception", StoreBlocked),
         (503, "unavailable_shards_exception", StoreUnavailable),
         (500, "null_pointer_exception", StoreUnavailable),
