@@ -14,15 +14,20 @@ from pipeline.postgres.preconditions import PreconditionFailure, SourceNotReady
 from sinks.pg_type import parse_pg_type
 
 _LOST = {
-    "interval": (
-        "NOT isfinite({c}) OR abs(extract(hour FROM {c})) >= 2147483648",
-        "an infinite interval, which would arrive as zero, or one of 2147483648 hours, at which the connector fails",
-    ),
+    "interval": ("NOT isfinite({c})", "an infinite interval, which would arrive as zero"),
     "date": (
         "{c} BETWEEN '1582-10-05' AND '1582-10-14'",
         "a date from 1582-10-05 to 1582-10-14, which a snapshot moves by ten days",
     ),
 }
+
+_FATAL = {
+    "interval": (
+        "isfinite({c}) AND abs(extract(hour FROM {c})) >= 2147483648",
+        "an interval of 2147483648 hours or more, at which the connector fails",
+    )
+}
+"""Values that the connector must not meet: it reads a column also where it is excluded, or no model has it."""
 
 _LOST_IN_KEYS = {
     name: (
@@ -61,7 +66,7 @@ def unsendable(connection: Connection, definitions: ModelDefinitions) -> Iterato
         for name, text in table.columns.items():
             if problem := _problem(connection, table, name, is_foreign=name in foreign):
                 remedy = f"Leave {name} out of the columns of {table.source} in `readmodels.toml`."
-            elif name in table.key and (problem := _held(connection, table, name, _LOST_IN_KEYS)):
+            elif problem := _held(connection, table, name, _FATAL | (_LOST_IN_KEYS if name in table.key else {})):
                 remedy = f"Change or delete these rows, or take {table.source} out of `readmodels.toml`."
             else:
                 continue
