@@ -4,6 +4,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cache
 from typing import Any, TypeVar
 
@@ -134,6 +135,19 @@ def earliest_offsets(admin: AdminClient, topics: Iterable[str]) -> dict[tuple[st
         KafkaUnavailable: the brokers did not answer, or a topic does not exist.
     """
     return _offsets(admin, list(topics), OffsetSpec.earliest(), "earliest")
+
+
+def offsets_at(admin: AdminClient, topics: Iterable[str], moment: datetime) -> dict[tuple[str, int], int]:
+    """Ask for the first record of every partition of `topics` that was written at or after a moment.
+
+    Returns:
+        The offsets of the partitions that hold such a record; the others are left out.
+
+    Raises:
+        KafkaUnavailable: the brokers did not answer, or a topic does not exist.
+    """
+    found = _offsets(admin, list(topics), OffsetSpec.for_timestamp(int(moment.timestamp() * 1000)), moment.isoformat())
+    return {shard: offset for shard, offset in found.items() if offset >= 0}
 
 
 def retry_while_electing(request: Callable[[], T]) -> T:

@@ -1,5 +1,6 @@
 -- One row per wanted table: everything that decides whether its changes and its rows can be trusted, and by what the
--- table is known: its oid, that of its key, and those of the publication's entries that name it.
+-- table is known: its oid, that of its key, those of the publication's entries that name it, and the
+-- transaction that wrote its catalog row.
 
 SELECT wanted.name                                             AS table_name,
        format('%%I.%%I', wanted.schema_name, wanted.relation_name) AS quoted_name,
@@ -23,7 +24,9 @@ SELECT wanted.name                                             AS table_name,
             THEN coalesce(columns.virtual, '{}') ELSE '{}' END AS unpublished_virtual_columns,
        coalesce(class.oid::text, '')                           AS table_identity,
        coalesce(primary_key.oid::text, '')                     AS key_identity,
-       coalesce(published.entries, '{}')                       AS publication_entries
+       coalesce(published.entries, '{}')                       AS publication_entries,
+       coalesce(class.xmin::text, '')                          AS table_version,
+       coalesce(columns.defaulted, '{}')                       AS columns_with_default
 FROM (SELECT name, place, split_part(name, '.', 1) AS schema_name,
              substr(name, strpos(name, '.') + 1)   AS relation_name
       FROM unnest(%(tables)s::text[]) WITH ORDINALITY AS given (name, place)) AS wanted
@@ -42,6 +45,8 @@ LEFT JOIN LATERAL (
                FILTER (WHERE attgenerated = 's')                    AS stored,
            array_agg(attname::text ORDER BY attnum)
                FILTER (WHERE attgenerated = 'v')                    AS virtual,
+           array_agg(attname::text ORDER BY attnum)
+               FILTER (WHERE atthasdef AND attgenerated = '')       AS defaulted,
            array_agg(attname::text ORDER BY attnum)
                FILTER (WHERE atthasdef AND NOT attnotnull AND attgenerated = '') AS nullable_with_default
     FROM pg_catalog.pg_attribute

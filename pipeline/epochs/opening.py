@@ -16,6 +16,7 @@ from pipeline import read_models
 from pipeline.config import Settings
 from pipeline.epochs.fingerprint import Fingerprint, diff
 from pipeline.epochs.offset_sink import open_sink, read_epochs
+from pipeline.epochs.old_rows import OldRows
 from pipeline.epochs.source_monitor import SourceMonitor
 from pipeline.epochs.tracker import current_fingerprint
 from pipeline.ingest.epoch_history import EpochHistory
@@ -79,7 +80,7 @@ def inspect_logs(settings: Settings) -> list[LogState]:
         ConfigurationRefused: the connector runs under settings that are refused.
     """
     found = current_fingerprint(settings)
-    of_source = SourceMonitor(deployment_of(settings), {}).check()
+    of_source = SourceMonitor(deployment_of(settings), {}, OldRows(settings)).check()
     standing = []
     for model in read_models.MODELS:
         with read_models.STORES[model](settings) as store:

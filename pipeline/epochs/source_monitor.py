@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Collection
 from contextlib import closing
 from dataclasses import replace
 
@@ -11,18 +12,19 @@ import psycopg
 import structlog
 
 from connectors.debezium import ConnectorConfiguration
-from connectors.errors import SourceContractViolation
-from connectors.kafka import KafkaUnavailable
+from connectors.errors import DependencyUnavailable, SourceContractViolation
 from connectors.kafka_connect import ConnectClient, ConnectError, ConnectorNotReady
 from pipeline.epochs.fingerprint import Fingerprint, diff, of_source
+from pipeline.epochs.old_rows import OldRows
 from pipeline.ingest.log_mismatch import EpochMismatch, LogMismatch, MismatchReason
 from pipeline.postgres.database import Connection, SourceError, SourceUnavailable, connect
 from pipeline.postgres.preconditions import SourceNotReady, reading_findings
 from pipeline.postgres.replication import read_slot
 from pipeline.postgres.server_state import read_server_state
 from pipeline.postgres.slot_gap import connector_lsn, find_gap
-from pipeline.postgres.source_check import as_seen, check_source, remembered
-from pipeline.postgres.source_history import SourceHistory, SourceRecord
+from pipeline.postgres.source_check import SourceCheck, as_seen, check_source, remembered, time_of
+from pipeline.postgres.source_history import Gap, SourceHistory, SourceRecord
+from pipeline.postgres.source_identity import rewritten
 from pipeline.setup.source import Deployment
 
 log = structlog.get_logger()
@@ -43,10 +45,12 @@ class SourceMonitor:
 
     Args:
         known: the fingerprint of the log that is fed from; empty where it is not to be compared.
+        old_rows: of the log; None leaves it to another look whether a table that was rewritten lost any.
     """
 
-    def __init__(self, deployment: Deployment, known: Fingerprint) -> None:
+    def __init__(self, deployment: Deployment, known: Fingerprint, old_rows: OldRows | None = None) -> None:
         self._deployment = deployment
+        self._old_rows = old_rows
         self._known = known
         self._reader: int | None = None
         self._read_to: int | None = None
@@ -67,7 +71,7 @@ class SourceMonitor:
         try:
             with closing(connect(self._deployment.source.url)) as connection:
                 return self._look(connection)
-        except (SourceUnavailable, ConnectError, KafkaUnavailable, psycopg.Error) as error:
+        except (SourceUnavailable, ConnectError, DependencyUnavailable, psycopg.Error) as error:
             self._flow.is_held_up(str(error), getattr(error, "remedy", SourceError.remedy))
             return []
 
@@ -111,14 +115,19 @@ class SourceMonitor:
             self._reader = facts.reader
             seen += filter(None, [find_gap(name, slot, self._read_to)])
             facts = read_server_state(connection, name)
+        if self._read_to is not None and facts.current_lsn < self._read_to:
+            sentence = f"PostgreSQL writes at LSN {facts.current_lsn}, and the connector had read to {self._read_to}"
+            seen.append(LogMismatch(MismatchReason.LSN_BACK, sentence))
+        try:
+            seen += self._look_at_source(connection)
+        except DependencyUnavailable:
+            if not seen:
+                raise
         if facts.reader is None:
             self._flow.is_held_up(f"nobody reads slot {name}", ConnectorNotReady.remedy)
         else:
             self._flow.goes_on()
-        if self._read_to is not None and facts.current_lsn < self._read_to:
-            sentence = f"PostgreSQL writes at LSN {facts.current_lsn}, and the connector had read to {self._read_to}"
-            seen.append(LogMismatch(MismatchReason.LSN_BACK, sentence))
-        return [*seen, *self._look_at_source(connection)]
+        return seen
 
     def _look_at_source(self, connection: Connection) -> list[LogMismatch]:
         capture = self._deployment.capture
@@ -130,6 +139,11 @@ class SourceMonitor:
             return as_seen(found)
         if wrong := reading_findings(look.source, capture):
             raise SourceNotReady(wrong)
+        if tables := rewritten(known.identity or {}, look.identity):
+            if self._old_rows is None:
+                return []
+            if lost := self._deletions_without_old_row(self._old_rows, connection, look, tables):
+                return as_seen(lost)
         is_due = time.monotonic() > self._noted_at + RECORD_INTERVAL_S
         if known.is_kept and (is_due or known.identity != look.identity):
             self._history.record_complete(look.identity, look.moment)
@@ -137,6 +151,16 @@ class SourceMonitor:
             self._noted_at = time.monotonic()
         self._last_moment = look.moment
         return []
+
+    def _deletions_without_old_row(
+        self, old_rows: OldRows, connection: Connection, look: SourceCheck, tables: Collection[str]
+    ) -> list[Gap]:
+        since = self._last_moment or (self._known_source or SourceRecord()).seen
+        problems = old_rows.problems(connection, look.source, tables, time_of(since))
+        lost = [Gap(problem, f"since a moment between {since} and {look.moment}") for problem in problems]
+        for one in lost:
+            self._history.record_gap(one)
+        return lost
 
     def _ask_connect(self) -> None:
         name = self._deployment.connector.name

@@ -66,6 +66,8 @@ class CapturedTable:
         unpublished_stored_columns, unpublished_virtual_columns: generated columns for which PostgreSQL refuses to
             change the table's rows; none before PostgreSQL 18.
         publication_entries: what puts the table into the publication, each with its oid.
+        table_version: the transaction that wrote the table's catalog row.
+        columns_with_default: columns, generated ones excepted, whose value PostgreSQL fills in.
     """
 
     table_name: str
@@ -86,6 +88,8 @@ class CapturedTable:
     unpublished_stored_columns: list[str] = field(default_factory=list)
     unpublished_virtual_columns: list[str] = field(default_factory=list)
     publication_entries: list[str] = field(default_factory=list)
+    table_version: str = ""
+    columns_with_default: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from pipeline.ingest.log_mismatch import EpochMismatch, LogMismatch, MismatchReason
 from pipeline.postgres.capture import Capture, SourceState, read_source
 from pipeline.postgres.database import Connection
 from pipeline.postgres.preconditions import PreconditionFailure, findings, gaps, require_ready
 from pipeline.postgres.source_history import Gap, SourceHistory, SourceRecord
-from pipeline.postgres.source_identity import Identity, altered, identity_of
+from pipeline.postgres.source_identity import Identity, altered, identity_of, rewritten
 
 _MOMENT = "SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'), pg_current_wal_lsn()::text"
 
@@ -32,6 +33,11 @@ def check_source(connection: Connection, capture: Capture) -> SourceCheck:
     source = read_source(connection, capture)
     [(time, lsn)] = connection.execute(_MOMENT).fetchall()
     return SourceCheck(source, f"{time} UTC (LSN {lsn})")
+
+
+def time_of(moment: str) -> datetime:
+    """Convert the moment of a look to the time by the source's clock."""
+    return datetime.fromisoformat(moment[: len("2026-01-02 03:04:05")]).replace(tzinfo=UTC)
 
 
 def gaps_of(look: SourceCheck, known: SourceRecord, capture: Capture, last: str = "") -> list[Gap]:
@@ -82,7 +88,8 @@ def require_whole(connection: Connection, capture: Capture, history: SourceHisto
     if found:
         raise EpochMismatch(as_seen(found))
     require_ready(connection, capture)
-    if known.is_kept:
+    # The workers read the log first where a table was rewritten, and note the source then.
+    if known.is_kept and not rewritten(known.identity or {}, look.identity):
         history.record_complete(look.identity, look.moment)
 
 

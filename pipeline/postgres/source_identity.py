@@ -4,9 +4,9 @@ What was changed and changed back leaves traces in PostgreSQL's catalog. A table
 and so have a primary key and an entry of a publication. If an operation was left out and published again, the
 publication's row is of another transaction, and else the same.
 
-Of a table's own row in `pg_class` only the oid counts. A GRANT that changes nothing writes that row too, as a replica
-identity does that was changed and changed back, so its transaction proves nothing. New columns, indexes, VACUUM FULL,
-CLUSTER and TRUNCATE leave the oid as it is, and REINDEX that of a primary key's constraint.
+A replica identity that was changed and changed back leaves a new version of the table's row in `pg_class`. So do a
+GRANT, TRUNCATE, VACUUM FULL and others that lose nothing, so the version proves nothing by itself: the log has to be
+read (`pipeline.epochs.old_rows`). They all leave the oid as it is, and REINDEX that of a primary key's constraint.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Identity = Mapping[str, str]
 
 PUBLICATION = "publication"
 PUBLICATION_ROW = "publication row"
-_TABLE, _KEY, _ENTRIES = "table ", "key ", "entries "
+_TABLE, _KEY, _ENTRIES, _VERSION = "table ", "key ", "entries ", "version "
 
 
 def identity_of(source: SourceState) -> dict[str, str]:
@@ -33,6 +33,7 @@ def identity_of(source: SourceState) -> dict[str, str]:
         found[f"{_TABLE}{table.table_name}"] = table.table_identity
         found[f"{_KEY}{table.table_name}"] = table.key_identity
         found[f"{_ENTRIES}{table.table_name}"] = ",".join(table.publication_entries)
+        found[f"{_VERSION}{table.table_name}"] = table.table_version
     return {name: value for name, value in found.items() if value.strip()}
 
 
@@ -50,6 +51,12 @@ def altered(known: Identity, found: Identity) -> Iterator[str]:
             yield f"the primary key of {table} was dropped and made again"
         if f"{_ENTRIES}{table}" in changed and PUBLICATION not in changed and not _shares_entry(table, known, found):
             yield f"{table} was taken out of the publication and put back"
+
+
+def rewritten(known: Identity, found: Identity) -> frozenset[str]:
+    """Name the tables whose replica identity may have been changed and changed back since a source was known."""
+    versions = {name for name in known.keys() & found.keys() if name.startswith(_VERSION)}
+    return frozenset(name.removeprefix(_VERSION) for name in versions if known[name] != found[name])
 
 
 def _shares_entry(table: str, known: Identity, found: Identity) -> bool:

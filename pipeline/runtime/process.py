@@ -18,6 +18,7 @@ from pipeline import read_models
 from pipeline.config import DuckdbSettings, Settings
 from pipeline.epochs.guard import EpochGuard, GuardedDecoder, GuardedSink
 from pipeline.epochs.offset_sink import OffsetTranslatingSink, read_epochs
+from pipeline.epochs.old_rows import OldRows
 from pipeline.epochs.source_monitor import SourceMonitor
 from pipeline.epochs.sweeper import Sweeper
 from pipeline.epochs.tracker import track_epochs
@@ -204,7 +205,7 @@ def _source_watched(store: WorkerStore, settings: Settings, stop: threading.Even
     """Look at the source before anything is carried, then go on looking until `stop` is set."""
     live = store.live()
     fingerprint = read_epochs(store, live).fingerprint if live is not None else {}
-    watch = SourceMonitor(deployment_of(settings), fingerprint)
+    watch = SourceMonitor(deployment_of(settings), fingerprint, OldRows(settings))
     watch.check_or_raise()
     watch.start(stop)
     return watch.raise_if_failed

@@ -75,7 +75,28 @@ def test_a_table_that_is_taken_out_of_the_publication_stops_the_workers_until_a_
     assert "log incomplete" not in own.command("status", "--check").stdout
 
 
-def test_what_is_changed_and_changed_back_while_nobody_looks_is_noticed_at_the_next_start(own: OwnPipeline) -> None:
+def test_a_deletion_while_the_replica_identity_was_another_one_stops_the_workers(own: OwnPipeline) -> None:
+    run = own.start()
+    own.sql("INSERT INTO order_items (order_id, sku) SELECT id, 'a' FROM orders, generate_series(1, 5)")
+    own.settle(run)
+    own.sql("DELETE FROM order_items WHERE id % 5 = 1")
+    own.sql("GRANT SELECT ON order_items TO CURRENT_USER")
+    own.settle(run)
+    with own.source.transaction():
+        own.sql("ALTER TABLE order_items REPLICA IDENTITY DEFAULT")
+        own.sql("DELETE FROM order_items WHERE id % 5 = 0")
+        own.sql("ALTER TABLE order_items REPLICA IDENTITY FULL")
+    own.stopped(run, "replica identity of public.order_items was changed and set back", "since a moment between")
+    again = own.command("run", "--until-caught-up")
+    assert (again.returncode, "epoch open --resnapshot" in again.stderr) == (1, True)
+    own.succeeds("epoch", "open", "--resnapshot", "--execute")
+    run = own.start()
+    for model in MODELS:
+        run.says('event="snapshot settled"', f"model={model}")
+    own.end_equal(run)
+
+
+def test_what_is_changed_and_changed_back_while_no_worker_runs_is_noticed_at_the_next_start(own: OwnPipeline) -> None:
     own.sql("ALTER PUBLICATION readmodels SET (publish = 'insert, update, truncate')")
     own.sql("DELETE FROM orders WHERE id % 5 = 0")
     own.sql("ALTER PUBLICATION readmodels SET (publish = 'insert, update, delete, truncate')")

@@ -19,7 +19,7 @@ from pipeline.postgres import database, replication
 from pipeline.postgres.capture import Capture, read_source
 from pipeline.postgres.database import Connection, SourceUnavailable
 from pipeline.postgres.preconditions import SourceNotReady, findings, require_ready
-from pipeline.postgres.source_identity import altered, identity_of
+from pipeline.postgres.source_identity import altered, identity_of, rewritten
 from pipeline.service_addresses import SourceSettings
 from stack.endpoints import Endpoints
 from tests.integration.hostile import HOSTILE, make_hostile
@@ -146,6 +146,7 @@ def test_a_change_that_no_model_can_see_is_none(source: SourceSettings, change: 
         require_ready(admin, CAPTURE)
 
 
+WANTED = "ALTER PUBLICATION readmodels SET TABLE order_items, readmodels.heartbeat, readmodels.signal, orders"
 PUBLISHED = "ALTER PUBLICATION readmodels SET (publish = 'insert, update, delete, truncate')"
 
 
@@ -154,6 +155,8 @@ PUBLISHED = "ALTER PUBLICATION readmodels SET (publish = 'insert, update, delete
     [
         ("ALTER PUBLICATION readmodels DROP TABLE orders; ALTER PUBLICATION readmodels ADD TABLE orders", "put back"),
         (f"ALTER PUBLICATION readmodels SET (publish = 'insert'); {PUBLISHED}", "operations were changed"),
+        (f"{WANTED} WHERE (id > 5); {WANTED}", "put back"),
+        (f"{WANTED} (id, note); {WANTED}", "put back"),
         ("DROP TABLE orders; CREATE TABLE orders (id bigint PRIMARY KEY)", "public.orders was dropped"),
         (
             "ALTER TABLE orders DROP CONSTRAINT orders_pkey; ALTER TABLE orders ADD PRIMARY KEY (id)",
@@ -165,7 +168,7 @@ PUBLISHED = "ALTER PUBLICATION readmodels SET (publish = 'insert, update, delete
         ("REINDEX TABLE orders; GRANT SELECT ON orders TO CURRENT_USER", None),
         ("ALTER TABLE orders RENAME CONSTRAINT orders_pkey TO renamed", None),
         ("ALTER PUBLICATION readmodels SET (publish_via_partition_root = true)", None),
-        ("ALTER PUBLICATION readmodels SET TABLE orders, order_items, readmodels.heartbeat, readmodels.signal", None),
+        (WANTED, None),
     ],
 )
 def test_what_loses_changes_leaves_a_trace_and_nothing_else_does(
@@ -176,6 +179,29 @@ def test_what_loses_changes_leaves_a_trace_and_nothing_else_does(
     found = list(altered(known, identity_of(read_source(connection, CAPTURE))))
     assert len(found) == (trace is not None), found
     assert all(trace is not None and trace in one for one in found)
+
+
+@pytest.mark.parametrize(
+    ("changes", "tables"),
+    [
+        ("ALTER TABLE orders REPLICA IDENTITY DEFAULT; ALTER TABLE orders REPLICA IDENTITY FULL", ["public.orders"]),
+        (
+            "ALTER TABLE order_items REPLICA IDENTITY USING INDEX order_items_pkey; "
+            "ALTER TABLE order_items REPLICA IDENTITY FULL",
+            ["public.order_items"],
+        ),
+        ("GRANT SELECT ON orders TO CURRENT_USER", ["public.orders"]),
+        ("ALTER TABLE orders REPLICA IDENTITY FULL; CREATE INDEX ON orders (note); ANALYZE orders", []),
+        ("INSERT INTO orders (customer_id) VALUES (1); DELETE FROM orders; DELETE FROM order_items", []),
+    ],
+)
+def test_a_replica_identity_that_was_changed_back_leaves_another_version_of_its_table(
+    connection: Connection, changes: str, tables: list[str]
+) -> None:
+    known = identity_of(read_source(connection, CAPTURE))
+    connection.execute(changes)
+    found = identity_of(read_source(connection, CAPTURE))
+    assert (sorted(rewritten(known, found)), list(altered(known, found))) == (tables, [])
 
 
 def test_names_are_quoted_as_the_catalog_has_them(connection: Connection) -> None:
