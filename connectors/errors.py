@@ -56,8 +56,8 @@ class MissingBeforeImage(SourceContractViolation):
     def __init__(self, message: str, table: str) -> None:
         super().__init__(message)
         self.remedy = (
-            f"ALTER TABLE {table_in_sql(table)} REPLICA IDENTITY FULL; then run `readmodels replay all --snapshot "
-            "--execute`, which leaves out the records that were written before."
+            f"ALTER TABLE {table_in_sql(table)} REPLICA IDENTITY FULL; then run `readmodels epoch open --resnapshot "
+            "--execute`, which begins behind the records that were written before, with a snapshot of PostgreSQL."
         )
 
 

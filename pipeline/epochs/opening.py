@@ -224,7 +224,7 @@ def _next(one: LogState, settings: Settings) -> Epoch:
 
 def _require_ready(settings: Settings) -> str:
     with closing(connect(settings.source.url)) as connection:
-        require_ready(connection, deployment_of(settings).capture)
+        require_ready(connection, deployment_of(settings).capture, is_slot_dropped=True)
     return "ready"
 
 

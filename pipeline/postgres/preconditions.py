@@ -5,7 +5,7 @@ the log incomplete or untrue for as long as they are broken: these are gaps. The
 rows.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from psycopg import sql
 
@@ -67,13 +67,17 @@ def reading_findings(source: SourceState, capture: Capture) -> list[Precondition
     return _broken([rule for table in source.tables for rule in _of_reading(table, capture)])
 
 
-def require_ready(connection: Connection, capture: Capture) -> None:
+def require_ready(connection: Connection, capture: Capture, *, is_slot_dropped: bool = False) -> None:
     """Refuse a source in which anything was found.
+
+    Args:
+        is_slot_dropped: whether the caller drops the slot next, so that a lost or foreign slot is no obstacle.
 
     Raises:
         SourceNotReady: with every finding.
     """
-    found = findings(read_source(connection, capture), capture)
+    source = read_source(connection, capture)
+    found = findings(replace(source, slot=None) if is_slot_dropped else source, capture)
     if capture.definitions is not None:
         found += _broken(key_rules(connection, capture.definitions))
     if found:

@@ -7,6 +7,7 @@ import os
 from tests.acceptance.generations import succeeds
 from tests.acceptance.pipeline_fixture import Pipeline
 from tests.acceptance.shop import place
+from tests.remedies.commands import commands
 
 
 def test_a_damaged_live_file_of_duckdb_stops_its_worker_and_the_replay_that_it_names_mends_it(
@@ -24,8 +25,13 @@ def test_a_damaged_live_file_of_duckdb_stops_its_worker_and_the_replay_that_it_n
     [said, *_] = run.says("event=stopped", "model=duckdb", f"generation {live}")
     assert "readmodels replay duckdb --execute" in said
     assert run.process.wait(60) == 1
-    assert "is equal" in succeeds(rebuilt.command("replay", "duckdb", "--execute"))
+    [rebuild] = commands(succeeds(rebuilt.command("generations", "duckdb")))
+    assert "is equal" in succeeds(rebuilt.command(*rebuild))
     assert rebuilt.live("duckdb") > live
+    [remove] = commands(succeeds(rebuilt.command("generations", "duckdb")))
+    assert remove == ["prune", "duckdb", "--generation", str(live), "--execute"]
+    succeeds(rebuilt.command(*remove))
+    assert not commands(succeeds(rebuilt.command("generations", "duckdb")))
     rebuilt.end()
     rebuilt.keep_running()
     rebuilt.settled()

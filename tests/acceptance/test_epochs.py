@@ -11,7 +11,9 @@ from confluent_kafka.admin import NewPartitions, NewTopic
 
 from connectors.errors import TypeWidened
 from connectors.kafka import end_offsets
+from pipeline.health.problem import Problem
 from pipeline.postgres import database, replication
+from pipeline.status import collect
 from tests.acceptance.cli_runner import MODELS
 from tests.acceptance.isolated_pipeline import OwnPipeline, own_pipeline
 from tests.acceptance.pipeline_fixture import Pipeline
@@ -61,6 +63,11 @@ def remake(own: OwnPipeline, topic: str) -> None:
     wait_for(made, WITHIN_S, lambda: f"{topic} is still being deleted")
 
 
+def slot_problem(own: OwnPipeline, words: str) -> Problem | None:
+    """The problem of the slot that is told with these words."""
+    return next((one for one in collect(own.settings, []).problems if words in one.problem), None)
+
+
 def test_a_transaction_in_flight_at_a_snapshot_is_shown_and_its_phantoms_are_swept(own: OwnPipeline) -> None:
     [(note, count)] = own.source.execute(
         "SELECT (SELECT note FROM orders WHERE id = %s), count(*) FROM orders", [IN_FLIGHT]
@@ -74,12 +81,22 @@ def test_a_slot_that_is_dropped_stops_the_workers_and_a_new_epoch_sweeps_what_wa
     run = own.start()
     own.settle(run)
     own.stop_connector()
+    unread = wait_for(lambda: slot_problem(own, "nobody reads slot"), WITHIN_S, lambda: "its slot is read")
+    for command in commands(unread.remedy):
+        own.succeeds(*command)
+    assert slot_problem(own, "nobody reads slot") is None
+    own.stop_connector()
     with database.connect(own.settings.source.admin_url) as admin:
         assert replication.drop_slot(admin, NAME, WITHIN_S)
     own.sql("DELETE FROM orders WHERE id % 10 = 0")
     own.sql("DELETE FROM order_items WHERE id % 10 = 0")
     own.sql("INSERT INTO orders (customer_id) VALUES (1)")
     own.stopped(run, f"slot {NAME} is gone", "epoch open --resnapshot")
+    gone = slot_problem(own, "does not exist")
+    assert gone is not None
+    [init] = commands(gone.remedy)
+    told = own.command(*init)
+    assert (told.returncode, "epoch open --resnapshot --execute" in told.stderr) == (1, True)
     shown = own.command("epoch", "show")
     assert (shown.returncode, "slot gone" in shown.stdout) == (1, True)
     refused = own.command("epoch", "open", "--continue", "--execute")
@@ -138,7 +155,14 @@ def test_a_log_that_lost_what_was_not_read_yet_stops_the_workers_and_a_snapshot_
         deleted.result()
     own.stopped(own.start(), "has no longer the offset", "epoch open")
     assert own.command("epoch", "show").stdout.count("offset gone") > 0
-    own.succeeds("epoch", "open", "--resnapshot", "--execute")
+    own.stop_connector()
+    with closing(database.connect(own.settings.source.admin_url)) as source:
+        assert replication.drop_slot(source, NAME, WITHIN_S)
+        source.execute("SELECT pg_create_logical_replication_slot(%s, 'test_decoding')", [NAME])
+    other = slot_problem(own, "belongs to the decoder")
+    assert other is not None
+    [begin_anew] = commands(other.remedy)
+    own.succeeds(*begin_anew)
     run = own.start()
     for model in MODELS:
         run.says('event="snapshot settled"', f"model={model}")

@@ -15,12 +15,16 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import NewTopic
 
 from pipeline import read_models
+from pipeline.generations.catch_up import GenerationCatchUpTimeout
+from pipeline.generations.cutover import GenerationNotServable, NoPreviousGeneration
+from pipeline.generations.replay_in_place import OffsetBeyondEnd
 from sinks.generation import GenerationState
 from tests.acceptance.cli_runner import MODELS, Command
 from tests.acceptance.generations import states, succeeds
 from tests.acceptance.pipeline_fixture import Pipeline
 from tests.acceptance.readers import MARKED_FIELD, MARKED_ITEM_FIELD, Shop, open_shop
 from tests.acceptance.shop import place
+from tests.remedies.commands import commands
 from tests.support.checkout import CHECKOUT
 from tests.support.waiting import wait_for
 
@@ -50,7 +54,13 @@ def test_nobody_notices_a_replay_a_cutover_a_rollback_and_a_cutover_again(
     rebuilt.settle()
     with rebuilt.load(), open_shop(rebuilt, order_id, others) as shop:
         shop.sees(is_marked=True)
-        succeeds(slimmer("replay", "all", "--execute"))
+        for word, kind in (("rollback", NoPreviousGeneration), ("cutover", GenerationNotServable)):
+            nothing_else = slimmer(word, "all", "--execute")
+            assert (nothing_else.returncode, kind.__name__ in nothing_else.stderr) == (1, True)
+        [rebuild] = commands(NoPreviousGeneration.remedy)
+        assert commands(GenerationNotServable.remedy) == [["generations"], rebuild]
+        succeeds(slimmer("generations"))
+        succeeds(slimmer(*rebuild))
         shop.sees(is_marked=False)
         succeeds(rebuilt.command("rollback", "all", "--execute"))
         shop.sees(is_marked=True)
@@ -111,13 +121,15 @@ def test_a_wrong_projection_is_found_and_never_shown(rebuilt: Pipeline, order_id
     wrong = replace(rebuilt.command, environment={"PYTHONPATH": f"{tmp_path}:{CHECKOUT}"})
     refused = wrong("replay", "redis", "--execute", "--start-over")
     assert refused.returncode == 3, refused.stdout + refused.stderr
+    [compare, rebuild] = commands(" ".join(refused.stdout.split()))[-2:]
     assert rebuilt.live("redis") == before
     assert GenerationState.REJECTED in states(rebuilt, "redis").values()
     rejected = max(states(rebuilt, "redis"))
     cutover = rebuilt.command("cutover", "redis", "--generation", str(rejected), "--execute")
     assert (cutover.returncode, rebuilt.live("redis")) == (1, before)
     assert "rejected" in cutover.stderr
-    succeeds(rebuilt.command("replay", "redis", "--execute"))
+    assert "missing" in rebuilt.command(*compare).stdout
+    assert "is equal" in succeeds(rebuilt.command(*rebuild))
     assert rejected not in states(rebuilt, "redis")
     rebuilt.settled()
 
@@ -196,6 +208,15 @@ def test_where_a_replay_begins_is_only_asked_in_place(rebuilt: Pipeline) -> None
         assert "in-place" in refused.stderr
 
 
+def test_an_offset_behind_the_log_is_replaced_by_one_of_those_that_the_plan_tells(rebuilt: Pipeline) -> None:
+    in_place = ("replay", "redis", "--in-place", "--execute", "--to-offset")
+    beyond = rebuilt.command(*in_place, "1000000000000")
+    assert "OffsetBeyondEnd" in beyond.stderr
+    [plan] = commands(OffsetBeyondEnd.remedy)
+    told = json.loads(succeeds(rebuilt.command(*plan, "--json")))[0]["partitions"]
+    succeeds(rebuilt.command(*in_place, str(max(one["to"] for one in told) - 1)))
+
+
 def test_a_model_is_rebuilt_from_a_snapshot_of_postgresql_while_it_is_written(rebuilt: Pipeline, order_id: int) -> None:
     place(rebuilt.source, order_id, items=2)
     before = rebuilt.live("redis")
@@ -265,7 +286,9 @@ def test_a_plan_tells_what_would_be_read_and_does_nothing(rebuilt: Pipeline) -> 
     assert (plan["generation"], states(rebuilt, "duckdb")) == (1 + max(before), before)
 
 
-def test_scripts_are_told_events(rebuilt: Pipeline) -> None:
+def test_scripts_are_told_events_and_a_cutover_is_repeated_once_the_workers_go_on(
+    rebuilt: Pipeline, order_id: int
+) -> None:
     said = succeeds(rebuilt.command("replay", "redis", "--execute", "--keep", "--json"))
     events = [json.loads(line) for line in said.splitlines()]
     assert {event["model"] for event in events} == {"redis"}
@@ -275,5 +298,18 @@ def test_scripts_are_told_events(rebuilt: Pipeline) -> None:
     assert states(rebuilt, "redis")[done["generation"]] is GenerationState.READY
     told = json.loads(succeeds(rebuilt.command("generations", "redis", "--json")))
     assert {one["generation"]: one["state"] for one in told}[done["generation"]] == "ready"
-    succeeds(rebuilt.command("cutover", "redis", "--execute"))
+    cut_over_once_its_workers_go_on(rebuilt, order_id)
     assert rebuilt.live("redis") == done["generation"]
+
+
+def cut_over_once_its_workers_go_on(pipeline: Pipeline, order_id: int) -> None:
+    """Cut over to a generation that is behind, as the remedy has it."""
+    succeeds(pipeline.command("pause", "redis"))
+    pipeline.workers.says("event=paused", "model=redis")
+    place(pipeline.source, order_id)
+    behind = pipeline.command("cutover", "redis", "--execute", "--timeout", "1")
+    assert "GenerationCatchUpTimeout" in behind.stderr
+    look, _, resume, longer = commands(GenerationCatchUpTimeout.remedy)
+    assert "redis" in succeeds(pipeline.command(*look))
+    succeeds(pipeline.command(*resume))
+    succeeds(pipeline.command(*longer, "redis", "--execute"))

@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from confluent_kafka import Producer
 
+from connectors.errors import MissingBeforeImage, UnreadableRecord
+from pipeline.cli import demo_screen
+from pipeline.cli.demo_screen import DemoFailed, catch_up
 from tests.acceptance.cli_runner import MODELS
 from tests.acceptance.isolated_pipeline import OwnPipeline, own_pipeline
 from tests.acceptance.pipeline_fixture import Pipeline
+from tests.remedies.commands import commands, statements
 
 NAME = "own_source"
 UNREAD = "public.unread"
@@ -105,3 +110,29 @@ def test_what_is_changed_and_changed_back_while_no_worker_runs_is_noticed_at_the
     assert "the publication's operations were changed and set back" in refused.stderr
     own.succeeds("epoch", "open", "--resnapshot", "--execute")
     own.succeeds("run", "--until-caught-up")
+
+
+def test_records_that_cannot_be_read_are_left_behind_by_a_new_epoch_and_what_the_demo_missed_is_made_up_for(
+    own: OwnPipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    producer = Producer(own.settings.kafka.with_client(acks="all"))
+    producer.produce(f"{NAME}.public.orders", b"nonsense", b"", 0)
+    producer.flush()
+    own.stopped(own.start(), "RecordRejected", f"{NAME}.public.orders/0 offset ", UnreadableRecord.remedy)
+    with own.source.transaction():
+        own.sql("ALTER TABLE orders REPLICA IDENTITY DEFAULT")
+        own.sql("UPDATE orders SET note = 'without the row before' WHERE id % 2 = 0")
+    own.ends()
+    assert "a change without the row before it" in own.command("replay", "redis").stdout
+    before_missing = MissingBeforeImage("", "public.orders").remedy
+    for statement in statements(before_missing):
+        own.sql(statement)
+    [begin_behind] = commands(before_missing)
+    assert commands(UnreadableRecord.remedy) == [begin_behind]
+    own.succeeds(*begin_behind)
+    monkeypatch.setattr(demo_screen, "CATCH_UP_TIMEOUT_S", 0.0)
+    with pytest.raises(DemoFailed) as behind:
+        catch_up(own.settings)
+    for command in commands(behind.value.remedy):
+        own.succeeds(*command)
+    assert catch_up(own.settings) >= 0.0

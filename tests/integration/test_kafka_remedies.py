@@ -15,15 +15,19 @@ from confluent_kafka.admin import AdminClient, NewTopic
 import connectors.kafka
 from connectors import topics
 from connectors.kafka import KafkaUnavailable, end_offsets
+from connectors.topics import TopicIdentityRequest
 from pipeline import read_models
 from pipeline.cli.context import local_defaults
 from pipeline.config import Settings, load
 from pipeline.epochs import opening
+from pipeline.epochs.fingerprint import of_topics
+from pipeline.epochs.guard import EpochGuard, TopicNotFound
 from pipeline.epochs.opening import LogState, WorkersRunning, require_no_workers
 from pipeline.ingest import control_topic, groups
 from pipeline.ingest.control_topic import ControlTopicMissing, read_control
 from pipeline.ingest.epoch_history import EpochHistory
 from pipeline.ingest.groups import GroupInUse, remove_group
+from pipeline.ingest.log_mismatch import EpochMismatch
 from pipeline.service_addresses import SourceSettings
 from pipeline.setup.source import Deployment, init_steps, run_steps
 from stack.endpoints import Endpoints
@@ -32,9 +36,12 @@ from tests.integration.isolated_source import own_deployment
 from tests.remedies.commands import commands
 from tests.remedies.commands import settings as named_settings
 from tests.remedies.shell import SHIPPED
+from tests.support.waiting import wait_for
+from tests.unit.pipeline.epochs.test_guard import FIRST
 
 NAME = "kafka_remedies"
 GENERATION = 4711
+WITHIN_S = 60.0
 
 
 @pytest.fixture
@@ -84,6 +91,37 @@ def test_requests_are_read_once_init_has_created_their_topic(deployment: Deploym
     ):
         with attempt:
             assert read_control(deployment.kafka) == {}
+
+
+def test_a_topic_that_is_gone_is_made_by_init_and_is_another_one(deployment: Deployment) -> None:
+    [make] = [step for step in init_steps(deployment) if step.name == "topics"]
+    run_steps([make], lambda *_: None)
+    admin, names = deployment.kafka.admin(), list(deployment.connector.table_topics)
+    wait_for(
+        lambda: len(TopicIdentityRequest(admin, names).result()) == len(names),
+        WITHIN_S,
+        lambda: "the topics are not there",
+    )
+    known = EpochHistory((replace(FIRST, fingerprint=of_topics(TopicIdentityRequest(admin, names).result())),))
+    gate = EpochGuard(admin, names, lambda: known)
+    topics.delete(admin, names[:1])
+    gone = wait_for(lambda: raised(gate), WITHIN_S, lambda: "the topic is still there")
+    assert isinstance(gone, TopicNotFound)
+    assert commands(gone.remedy) == [["init"]]
+    run_steps([make], lambda *_: None)
+    wait_for(lambda: isinstance(raised(gate), EpochMismatch), WITHIN_S, lambda: f"{raised(gate)}")
+    with pytest.raises(EpochMismatch) as another:
+        gate.check_topics()
+    assert commands(another.value.remedy)[0] == ["epoch", "open", "--continue", "--execute"]
+
+
+def raised(gate: EpochGuard) -> Exception | None:
+    """What a look at the topics raises."""
+    try:
+        gate.check_topics()
+    except (TopicNotFound, EpochMismatch) as error:
+        return error
+    return None
 
 
 @pytest.mark.usefixtures("admin")

@@ -9,19 +9,25 @@ from dataclasses import replace
 import pytest
 from redis import Redis
 
-from pipeline.config import load
+from pipeline.config import Settings, load
+from pipeline.generations.cutover import prunable
+from pipeline.generations.disk_space import disk_space
+from pipeline.log_scan.finding import FindingReason
+from pipeline.runtime import process
+from pipeline.runtime.activity import Activity
 from pipeline.verify.readers.redis import GenerationMoved, open_redis_reader
-from sinks.errors import GenerationInUse, GenerationMissing, OffsetGap
+from sinks.errors import GenerationBroken, GenerationInUse, GenerationMissing, OffsetGap
 from sinks.generation import GenerationMetadata
 from sinks.ordering.range_tombstone import RangeTombstone, TombstoneKind
 from sinks.redis.errors import UnsupportedServer
-from sinks.redis.generation import MARKER
+from sinks.redis.generation import MARKER, RECORD
 from sinks.redis.store import RedisStore
 from sinks.shape import ROOT, tombstone_scope
 from tests.contract.redis_changes import ORDERS, batch, streamed
 from tests.remedies.commands import commands
 from tests.remedies.shell import SETTINGS, SHIPPED
 from tests.support.redis_server import OwnServer, shared_server
+from tests.support.waiting import wait_for
 
 SHARD = ("orders", 0)
 
@@ -69,12 +75,55 @@ def test_a_sink_writes_on_into_its_own_generation_across_cutovers(store: RedisSt
         assert redis.get(f"orders:{other}") is None
 
 
-def test_a_generation_that_moved_while_it_was_verified_is_read_where_readers_see_it(
-    store: RedisStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def settings(monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Settings of this server, and of others that do not answer."""
     for name, value in SETTINGS.items():
         monkeypatch.setenv(f"READMODELS_{name}", value)
-    settings = load(SHIPPED, {}, {"redis": {"url": shared_server().url}})
+    return load(SHIPPED, {}, {"redis": {"url": shared_server().url}})
+
+
+def test_a_generation_whose_metadata_is_damaged_gives_way_to_the_one_that_a_replay_builds(
+    store: RedisStore, redis: Redis, settings: Settings
+) -> None:
+    store.sink(1).prepare()
+    redis.set(RECORD, "nonsense")
+    with pytest.raises(GenerationBroken, match="the metadata of generation 1 of redis is damaged") as broken:
+        process._worker("redis", settings, store, 1, Activity())
+    assert commands(broken.value.remedy) == [["replay", "all", "--execute"]]
+    store.sink(2).prepare()
+    store.sink(2).write(batch(streamed("1", 10, '{"id":1}')))
+    store.sink(2).cutover()
+    assert (store.live(), redis.get("orders:1")) == (2, b'{"id":1,"items":[]}')
+    assert not store.generations()[2].is_unreadable
+
+
+@pytest.mark.parametrize(("room", "reason"), [(0.5, FindingReason.INSUFFICIENT_SPACE), (1.5, FindingReason.LOW_SPACE)])
+def test_a_rebuild_has_room_once_generations_that_nobody_needs_are_removed(
+    store: RedisStore, redis: Redis, settings: Settings, room: float, reason: FindingReason
+) -> None:
+    for number in (1, 2, 3):
+        store.sink(number).prepare()
+        store.sink(number).write(batch(*(streamed(str(key), 10, f'"{key:01000}"') for key in range(2000))))
+        store.sink(number).cutover()
+    before = disk_space("redis", settings)
+    redis.config_set("maxmemory", redis.info("memory")["used_memory"] + int(room * before.needed_bytes))
+    try:
+        [finding] = disk_space("redis", settings).findings()
+        assert (finding.reason, commands(finding.remedy)) == (reason, [["prune", "--execute"]])
+        [unneeded] = prunable(store.generations(), store.live(), keep=1)
+        store.drop(unneeded)
+        # Redis frees the memory of a generation in the background.
+        wait_for(
+            lambda: reason not in {one.reason for one in disk_space("redis", settings).findings()}, 60.0, lambda: "full"
+        )
+    finally:
+        redis.config_set("maxmemory", 0)
+
+
+def test_a_generation_that_moved_while_it_was_verified_is_read_where_readers_see_it(
+    store: RedisStore, settings: Settings
+) -> None:
     for number in (1, 2):
         store.sink(number).prepare()
         store.sink(number).write(batch(streamed("1", 10, f'{{"id":{number}}}')))

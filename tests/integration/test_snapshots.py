@@ -10,8 +10,11 @@ import urllib3
 
 from connectors.kafka_connect import ConnectClient
 from connectors.notifications import SnapshotStatus
+from connectors.topics import Topic, describe
 from pipeline.cli.context import local_defaults
 from pipeline.config import Settings, load
+from pipeline.log_scan.assessment import assess
+from pipeline.log_scan.finding import FindingReason
 from pipeline.log_scan.scan import scan_log
 from pipeline.postgres.database import Connection, connect
 from pipeline.postgres.preconditions import SourceNotReady
@@ -20,6 +23,7 @@ from pipeline.setup.source import UNCHANGED, Deployment, init_steps, run_steps
 from stack.endpoints import Endpoints
 from tests.integration.isolated_source import own_database, own_deployment, teardown_steps
 from tests.integration.test_survey import Watched
+from tests.remedies.commands import commands
 from tests.support.waiting import wait_for
 
 NAME = "snapshots_test"
@@ -65,6 +69,9 @@ class Shop:
         answer = urllib3.request("PATCH", f"{self.deployment.connect_url}/connectors/{NAME}/offsets", json=begun)
         assert answer.status == 200, answer.data
         client.resume(NAME)
+
+    def described(self) -> dict[str, Topic]:
+        return describe(self.settings.kafka.admin(), self.settings.definitions.topics)
 
     def told(self) -> SnapshotStatus | None:
         return read_snapshots(self.settings)
@@ -126,9 +133,12 @@ def test_a_table_that_is_captured_later_is_read_then(shop: Shop) -> None:
     both = shop.capturing("sales.early,sales.Late")
     both.set_up()
     assert len(both.problems()) == 1
+    [finding] = assess(scan_log(both.settings, Watched()), both.described(), ["early", "late"]).findings
+    assert (finding.reason, commands(finding.remedy)) == (FindingReason.SNAPSHOT_MISSING, [["init"]])
     assert complete_snapshots(both.settings, lambda _: None) == "taken of sales.Late"
     assert both.problems() == []
-    assert scan_log(both.settings, Watched()).never_read == ()
+    found = scan_log(both.settings, Watched())
+    assert (found.never_read, assess(found, both.described(), ["early", "late"]).findings) == ((), ())
     # Connect runs it still: what was taken is not asked for again after a restart.
     ConnectClient(shop.deployment.connect_url).restart(NAME)
     assert complete_snapshots(both.settings, lambda _: None) == UNCHANGED

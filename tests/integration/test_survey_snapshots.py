@@ -16,15 +16,18 @@ from pipeline import read_models
 from pipeline.cli.context import local_defaults
 from pipeline.config import Settings, load
 from pipeline.log_scan.assessment import Assessment, assess, scopes_of
+from pipeline.log_scan.finding import FindingReason
 from pipeline.log_scan.scan import LogScan, scan_log
 from pipeline.log_scan.snapshot_status import read_snapshot_status
 from pipeline.postgres import database
 from pipeline.postgres.database import Connection
 from pipeline.postgres.watermark import Watermarks
+from pipeline.setup.snapshots import read_snapshots, snapshot_findings
 from pipeline.setup.source import Deployment, init_steps, run_steps
 from stack.endpoints import Endpoints
 from tests.integration.isolated_source import own_database, own_deployment, teardown_steps
 from tests.integration.test_survey import Watched, rebuilt
+from tests.remedies.commands import commands
 from tests.support.checkout import CHECKOUT
 from tests.support.waiting import wait_for
 
@@ -87,32 +90,57 @@ def stopped(endpoints: Endpoints, folder: Path, *, deleted: str, is_json: bool) 
         envelopes = {"format": "json" if is_json else "avro", "connector": dict(deployment.connector.settings)}
         settings = load(folder / "readmodels.toml", local_defaults(endpoints, folder), {"envelopes": envelopes})
         *before, connector = init_steps(deployment)
-        run_steps(before, lambda *_: None)
-        connection.execute("INSERT INTO orders (customer_id) SELECT generate_series(1, %s)", [ORDERS])
-        connection.execute("INSERT INTO order_items (order_id, sku) SELECT generate_series(1, %s), 'a'", [ITEMS])
-        run_steps([connector], lambda *_: None)
-        admin, client = deployment.kafka.admin(), ConnectClient(deployment.connect_url)
-        wait_for(
-            lambda: sum(end_offsets(admin, settings.definitions.topics).values()) > 100,
-            TIMEOUT_S,
-            lambda: "no rows came",
-        )
-        client.stop(NAME)
-        client.wait_until_stopped(NAME, TIMEOUT_S)
-        client.close()
-        connection.execute(f"DELETE FROM orders WHERE {deleted}")
-        connection.execute("DELETE FROM order_items WHERE order_id NOT IN (SELECT id FROM orders)")
-        yield Stopped(deployment, settings, connection)
-        run_steps(teardown_steps(deployment), lambda *_: None)
+        require_named_with_init(settings)
+        try:
+            run_steps(before, lambda *_: None)
+            connection.execute("INSERT INTO orders (customer_id) SELECT generate_series(1, %s)", [ORDERS])
+            connection.execute("INSERT INTO order_items (order_id, sku) SELECT generate_series(1, %s), 'a'", [ITEMS])
+            run_steps([connector], lambda *_: None)
+            admin, client = deployment.kafka.admin(), ConnectClient(deployment.connect_url)
+            wait_for(
+                lambda: sum(end_offsets(admin, settings.definitions.topics).values()) > 100,
+                TIMEOUT_S,
+                lambda: "no rows came",
+            )
+            client.stop(NAME)
+            client.wait_until_stopped(NAME, TIMEOUT_S)
+            client.close()
+            connection.execute(f"DELETE FROM orders WHERE {deleted}")
+            connection.execute("DELETE FROM order_items WHERE order_id NOT IN (SELECT id FROM orders)")
+            yield Stopped(deployment, settings, connection)
+        finally:
+            run_steps(teardown_steps(deployment), lambda *_: None)
+
+
+def require_named_with_init(settings: Settings) -> None:
+    """Require that topics that are not there are named, as is a snapshot that nothing tells of, and `init` with it."""
+    contract = settings.definitions
+    admin = settings.kafka.admin()
+
+    def found() -> dict[FindingReason, str]:
+        described = topics.describe(admin, contract.topics)
+        judgement = assess(scan_log(settings, Watched()), described, scopes_of(contract.row_shapes()))
+        return {one.reason: one.remedy for one in judgement.findings}
+
+    # Brokers may know topics of an earlier test for a while.
+    wait_for(lambda: found().keys() == {FindingReason.TOPIC_MISSING}, TIMEOUT_S, lambda: f"{found()}")
+    [untold] = snapshot_findings(read_snapshots(settings), settings)
+    for remedy in (*found().values(), untold.remedy):
+        assert commands(remedy)[0] == ["init"]
 
 
 def test_what_an_aborted_snapshot_left_is_swept_from_a_rebuild(endpoints: Endpoints, tmp_path: Path) -> None:
     with stopped(endpoints, tmp_path, deleted=f"id <= {DELETED}", is_json=False) as source:
         before = source.survey()
         assert before.told == SnapshotStatus()
-        assert source.judge(before).is_refused
+        [unfinished] = source.judge(before).findings
+        assert unfinished.reason is FindingReason.SNAPSHOT_UNFINISHED
+        assert unfinished.remedy.startswith("Wait until the first snapshot has ended")
+        [waits] = snapshot_findings(before.told, source.settings)
+        assert waits.remedy.startswith("Wait for it.")
         source.go_on()
         found = source.survey()
+        assert snapshot_findings(found.told, source.settings) == []
         aborted, last = found.snapshot_lsns
         assert before.snapshot_lsns == (aborted,)
         assert found.ended_snapshots == {last}

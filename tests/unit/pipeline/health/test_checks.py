@@ -135,6 +135,23 @@ def test_a_worker_that_starts_takes_the_place_of_one_that_is_gone() -> None:
         assert len(found(control=control(gone, again, silent_s=30))) == 1
 
 
+@pytest.mark.parametrize(
+    ("facts", "remedy"),
+    [
+        ({"control": control(heartbeat(generations=(2,)))}, "Start it again: `readmodels run redis`."),
+        (
+            {"control": control(heartbeat()), "lag": LATE},
+            "End its `readmodels run` and start it again: `readmodels run redis`.",
+        ),
+    ],
+)
+def test_a_worker_that_is_started_again_as_its_remedy_says_is_no_problem(facts: dict[str, Any], remedy: str) -> None:
+    [problem] = found(**facts)
+    assert problem.remedy == remedy
+    again = heartbeat(pid=8, since=at(10), started_at=at(10), applied_at=None)
+    assert found(**{**facts, "control": control(again)}) == []
+
+
 def test_what_another_program_wrote_under_a_workers_key_is_no_worker() -> None:
     foreign = parse_control({"worker/redis/here/7": StoredControl(b"{}", NOW), "redis": StoredControl(b"{}", NOW)}, NOW)
     assert [problem.problem for problem in found(control=foreign)] == ["no worker runs"]
