@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
-from confluent_kafka import TopicPartition
-from confluent_kafka.admin import NewPartitions, NewTopic
+from confluent_kafka import Producer, TopicPartition
+from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions, NewTopic, ResourceType
 
 from connectors.errors import TypeWidened
 from connectors.kafka import end_offsets
 from pipeline.health.problem import Problem
+from pipeline.log_scan.finding import FindingReason
 from pipeline.postgres import database, replication
 from pipeline.status import collect
 from tests.acceptance.cli_runner import MODELS
@@ -173,8 +175,55 @@ def test_a_column_that_was_widened_stops_the_workers_and_its_remedy_rebuilds_the
     own.sql("ALTER TABLE order_items ALTER COLUMN quantity TYPE bigint")
     own.sql("INSERT INTO order_items (order_id, sku, quantity) VALUES (1, 'many', 5000000000)")
     own.stopped(own.start(), "TypeWidened", f"{NAME}.public.order_items/", "column quantity")
+    assert FindingReason.CONTRACT_BROKEN.remedy in plan(own)
     own.declare("quantity", "integer", "bigint")
-    # The other tests took away the log's beginning; without it, the first command says that this one is the way.
-    _, rebuild_without_the_log, *_ = commands(TypeWidened.remedy)
+    damage_log(own)
+    # Without the log's beginning, the first command says that the second is the way.
+    rebuild, rebuild_without_the_log, *_ = commands(TypeWidened.remedy)
+    said = plan(own)
+    for reason in (*DAMAGED, FindingReason.CONTRACT_BROKEN):
+        assert reason is FindingReason.CONTRACT_BROKEN or reason.remedy in said, reason
+        assert commands(reason.remedy) == [rebuild_without_the_log]
+    assert own.command(*rebuild).returncode == 1
     own.succeeds(*rebuild_without_the_log)
     own.end_equal(own.start())
+    for reason in DAMAGED:
+        configure(own, reason.remedy)
+    assert FindingReason.COMPACTED.remedy not in plan(own)
+
+
+DAMAGED = (
+    FindingReason.OFFSET_ZERO_GONE,
+    FindingReason.COMPACTED,
+    FindingReason.SCHEMA_UNKNOWN,
+    FindingReason.RECORD_UNREADABLE,
+)
+
+
+def damage_log(own: OwnPipeline) -> None:
+    """Take the beginning of the orders' log away, let it be compacted, and write what nobody can read into it."""
+    producer = Producer(own.settings.kafka.with_client(acks="all"))
+    for value in (b"nonsense", b"\x00" + (999_999).to_bytes(4, "big") + b"of an unknown schema"):
+        producer.produce(ORDERS, value, b"", 0)
+    producer.flush()
+    # A client of its own: that of the other tests may not know yet how many partitions there are.
+    admin, first = own.settings.kafka.admin(), TopicPartition(ORDERS, 0, 1)
+    admin.delete_records([first])[first].result()
+    configure(own, "`cleanup.policy=compact`")
+
+
+def configure(own: OwnPipeline, text: str) -> None:
+    """Give the orders' topic the settings that a text names."""
+    wanted = [
+        ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+        for name, value in re.findall(r"`([a-z.]+)=([a-z0-9-]+)`", text)
+    ]
+    if wanted:
+        resource = ConfigResource(ResourceType.TOPIC, ORDERS, incremental_configs=wanted)
+        [altered] = own.admin.incremental_alter_configs([resource]).values()
+        altered.result()
+
+
+def plan(own: OwnPipeline) -> str:
+    """What a replay of the whole log says that it would do, in one line."""
+    return " ".join(own.command("replay", "redis").stdout.split())
