@@ -65,7 +65,7 @@ class Scope:
 
 def reader_for(model: str) -> Opener:
     """What reads a generation of a model, the live one where None is named, as its readers do."""
-    opened: Opener = getattr(import_module(f"pipeline.verify.readers.{model}"), f"{model}_shown")
+    opened: Opener = getattr(import_module(f"pipeline.verify.readers.{model}"), f"open_{model}_reader")
     return opened
 
 
