@@ -1,4 +1,4 @@
-"""Batches joined while records wait, so that catching up costs what is left of the log, not its versions."""
+"""Accumulator that joins batches while records wait, so that catching up writes only the latest version of each part."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ Offsets = Mapping[TopicPartition, int]
 
 
 class BatchAccumulator:
-    """The changes that came since the last write. Those of documents are folded: only the last of a part is written.
+    """Accumulator of the changes since the last flush. Document changes are compacted: only the last change of a part
+    is written.
 
     Args:
-        shapes: what the model is made of. Rows are not folded: every version belongs to the history.
+        shapes: shapes of the model. Rows are not compacted, because every version belongs to the history.
     """
 
     def __init__(self, settings: AccumulatorSettings, shapes: Iterable[Shape]) -> None:
@@ -30,48 +31,48 @@ class BatchAccumulator:
         self._folds_at_bytes = settings.max_bytes
 
     def configure(self, settings: AccumulatorSettings) -> None:
-        """Gather under other settings from now on; another thread may call this."""
+        """Replace the settings from now on. Another thread may call this method."""
         self._settings = settings
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is nothing to write, not even progress."""
+        """True if there is nothing to write, not even progress."""
         return not self._batch.span.end
 
     def add(self, batch: Batch) -> None:
-        """Join the batch that comes next in the log."""
+        """Join the next batch of the log."""
         if self.is_empty:
             self._began_at = self._near_since = time.monotonic()
         self._batch = merge_batches(self._batch, batch)
         if self._settings.max_bytes and _bytes_of(self._batch) > self._folds_at_bytes:
             self._batch = self._folded()
-            # Not again with every batch that comes: folding costs as much as what is held.
+            # Double the threshold: compacting at every batch would cost as much as all accumulated changes each time.
             self._folds_at_bytes = min(2 * _bytes_of(self._batch), 2 * self._settings.max_bytes)
 
     def should_flush(self, came: int, lag: int) -> bool:
-        """Whether to write now.
+        """Return whether to write now.
 
         Args:
             came: records of the last batch.
-            lag: records of the log that were not taken yet.
+            lag: records of the log that were not consumed yet.
         """
         settings = self._settings
         if _bytes_of(self._batch) >= settings.max_bytes or _is_over(settings.max_wait_far_behind_s, self._began_at):
             return True
         if lag >= settings.many_records:
-            # What readers see is old anyway, and is current sooner the less often it is written.
+            # The read model is stale anyway. Fewer, larger writes let it catch up sooner.
             self._near_since = time.monotonic()
             return False
         return min(came, lag) < settings.few_records or _is_over(settings.max_wait_s, self._near_since)
 
     def flush(self) -> Batch:
-        """Everything that was gathered; nothing is left."""
+        """Return and clear everything accumulated."""
         batch = self._folded() if self._settings.max_bytes else self._batch
         self.drop()
         return batch
 
     def drop(self) -> None:
-        """Forget what was gathered."""
+        """Discard everything accumulated."""
         self._batch = Batch()
         self._folds_at_bytes = self._settings.max_bytes
 
@@ -91,7 +92,7 @@ def _fold(changes: pa.Table, identity: Sequence[str] | None) -> pa.Table:
 
 
 def merge_batches(first: Batch, second: Batch) -> Batch:
-    """Two batches as one; the second may hold again what the first does."""
+    """Merge two batches. The second may repeat changes of the first."""
     if not first.span.end:
         return second
     tables: dict[str, list[pa.Table]] = {}
@@ -104,7 +105,7 @@ def merge_batches(first: Batch, second: Batch) -> Batch:
 
 
 def _each(choose: Callable[..., int], one: Offsets, other: Offsets) -> dict[TopicPartition, int]:
-    """Of every shard the offset that is chosen, where both have one."""
+    """Combine two offset maps: the chosen offset if both have the topic partition, else the one that exists."""
     return {
         topic_partition: choose(one.get(topic_partition, offset), offset)
         for topic_partition, offset in {**one, **other}.items()

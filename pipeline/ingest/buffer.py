@@ -1,4 +1,4 @@
-"""What the polling thread and the worker both touch, under one lock: records, placements, offsets to mirror, errors."""
+"""State shared by the polling thread and the worker under one lock: records, seeks, offsets to commit, errors."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ from pipeline.ingest.partition_buffer import PartitionBuffer
 from sinks.batch import OffsetRange, TopicPartition
 
 ENOUGH = 1_000
-"""Records that are worth a write where no more are known of: a store's costs for one write are small beside theirs."""
+"""Records that justify a write while the partitions are read to their end: the fixed cost of a write is small beside
+theirs.
+"""
 
 IDLE_S = 0.25
-"""How long a move past control records waits for a record to travel with."""
+"""Time that an advance past control records waits for a record to travel with."""
 
 
 @dataclass(frozen=True)
 class PolledBatch:
-    """Records as they were polled, by topic, and the span of the log that they are the whole content of."""
+    """Polled records, grouped by topic, and the offset range that they cover completely."""
 
     records: tuple[RecordBatch, ...]
     span: OffsetRange
@@ -35,10 +37,11 @@ EMPTY_BATCH = PolledBatch((), OffsetRange({}, {}))
 
 
 class RecordBuffer:
-    """One side fills it, the other empties it.
+    """Buffer that the polling thread fills and the worker empties.
 
-    A shard that was assigned is *unplaced* until the worker has asked the store where to begin; then it is *placed*,
-    and once the polling thread has sought there, it has *begun*. Only records of shards that have begun are kept.
+    A newly assigned topic partition is *unplaced* until the worker has read its offset from the store. Then it is
+    *placed*. Once the polling thread has sought to that offset, it has *begun*. Only records of begun topic partitions
+    are kept.
     """
 
     def __init__(self, max_records: int) -> None:
@@ -52,10 +55,10 @@ class RecordBuffer:
         self._failure: Exception | None = None
 
     def take(self, wait_s: float, paused: threading.Event) -> PolledBatch:
-        """Take what has come, waiting at most `wait_s` for it; nothing comes while `paused` is set.
+        """Take the buffered records, waiting at most `wait_s` for them. The batch is empty while `paused` is set.
 
         Raises:
-            Exception: what `fail` was told.
+            Exception: the error that was passed to `fail`.
         """
         with self._changed:
             if paused.is_set() or not self._polled.has_batch(IDLE_S):
@@ -70,77 +73,81 @@ class RecordBuffer:
             return batch
 
     def lag(self) -> int:
-        """Offsets between what was taken and the end of the log, as far as it is known."""
+        """Return the number of offsets between the taken records and the known end of the log."""
         with self._changed:
             return self._polled.lag
 
     def batch_done(self) -> None:
-        """The batch in hand is done with."""
+        """Mark the batch in hand as processed."""
         with self._changed:
             self._is_batch_in_hand = False
             self._changed.notify_all()
 
     def linger(self, wait_s: float) -> None:
-        """Let records come together for `wait_s`, until there are enough of them, or something else is to be done."""
+        """Wait up to `wait_s` for more records. Return early if enough are buffered, or if an assignment or an error is
+        pending.
+        """
         with self._changed:
             self._changed.wait_for(
                 lambda: self._has_enough() or bool(self._unplaced) or self._failure is not None, wait_s
             )
 
     def wait_batch_done(self, timeout_s: float) -> bool:
-        """Wait until no batch is in hand, and say whether it came to that."""
+        """Wait until no batch is in hand. Return whether that happened in time."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._is_batch_in_hand, timeout_s)
 
     def positions(self) -> dict[TopicPartition, int]:
-        """The next offset of every shard that has begun and was not taken yet."""
+        """Return the next offset to take of every topic partition that has begun."""
         with self._changed:
             return self._polled.positions()
 
     def awaiting_offset(self) -> set[TopicPartition]:
-        """The shards that wait to be told where to begin."""
+        """Return the topic partitions that wait for their start offset."""
         with self._changed:
             return set(self._unplaced)
 
     def assign_offsets(self, offsets: Mapping[TopicPartition, int]) -> None:
-        """Say where unplaced shards begin; one that was revoked meanwhile is left alone."""
+        """Set the start offsets of unplaced topic partitions. One that was revoked meanwhile is skipped."""
         with self._changed:
             for topic_partition in offsets.keys() & self._unplaced:
                 self._placed[topic_partition] = offsets[topic_partition]
             self._unplaced -= offsets.keys()
 
     def take_seeks(self) -> dict[TopicPartition, int]:
-        """Take the shards that are to be sought, and where."""
+        """Take the pending seeks: topic partitions and offsets."""
         with self._changed:
             placed, self._placed = self._placed, {}
             return placed
 
     def retry_seek(self, topic_partition: TopicPartition, offset: int) -> None:
-        """A seek came too early; a newer placement of the shard stands."""
+        """Queue again a seek that came too early, unless a newer one is pending."""
         with self._changed:
             self._placed.setdefault(topic_partition, offset)
 
     def started(self, topic_partition: TopicPartition, offset: int) -> None:
-        """The shard was sought and resumed, and is read from this offset; the group shows it before a record comes."""
+        """Record that a topic partition was sought and resumed at this offset. The group commits it before a record
+        arrives.
+        """
         with self._changed:
             self._polled.begin(topic_partition, offset)
             self._mirrored[topic_partition] = offset
 
     def assigned(self, topic_partitions: Collection[TopicPartition]) -> None:
-        """These shards are ours now."""
+        """Add newly assigned topic partitions."""
         with self._changed:
             self._unplaced.update(topic_partitions)
             self._changed.notify_all()
 
     def reset(self, topic_partitions: Collection[TopicPartition]) -> None:
-        """The store has gone back in these shards: they are placed anew."""
+        """Discard records of these topic partitions and seek again, because the store was rolled back there."""
         with self._changed:
             self._polled.drop(topic_partitions)
             self._unplaced.update(topic_partitions)
             self._changed.notify_all()
 
     def revoke(self, topic_partitions: Collection[TopicPartition]) -> None:
-        """These shards are no longer ours; what was polled of them is for others."""
+        """Remove revoked topic partitions and their records; the next owner reads those records."""
         with self._changed:
             self._polled.drop(topic_partitions)
             self._unplaced.difference_update(topic_partitions)
@@ -153,14 +160,14 @@ class RecordBuffer:
         ends: Mapping[TopicPartition, int],
         log_ends: Mapping[TopicPartition, int] = MappingProxyType({}),
     ) -> None:
-        """Records that were polled, ends of partitions that were met, and ends that came with the records."""
+        """Add polled records, partition ends that were reached, and log ends that arrived with the records."""
         with self._changed:
             self._polled.tell_ends(log_ends)
             self._polled.add(messages, ends)
             self._changed.notify_all()
 
     def wait_for_room(self, wait_s: float, ended: threading.Event) -> bool:
-        """Wait at most `wait_s`, and not once `ended` is set, for room for more records; say whether there is."""
+        """Wait at most `wait_s`, or until `ended` is set, for room for more records. Return whether there is room."""
         with self._changed:
             self._changed.wait_for(lambda: self._has_room() or ended.is_set(), wait_s)
             return self._has_room()
@@ -172,18 +179,18 @@ class RecordBuffer:
         return not self._has_room() or (self._polled.record_count >= ENOUGH and self._polled.is_at_end)
 
     def queue_commit(self, ends: Mapping[TopicPartition, int]) -> None:
-        """Offsets for the group to show."""
+        """Queue offsets for the group to commit."""
         with self._changed:
             self._mirrored.update(ends)
 
     def take_commits(self) -> dict[TopicPartition, int]:
-        """Take the offsets that the group is to show."""
+        """Take the offsets that the group is to commit."""
         with self._changed:
             mirrored, self._mirrored = self._mirrored, {}
             return mirrored
 
     def fail(self, error: Exception) -> None:
-        """Let the worker's thread raise this; the first error stands."""
+        """Raise this error in the worker's thread. Only the first error is kept."""
         with self._changed:
             self._failure = self._failure or error
             self._changed.notify_all()

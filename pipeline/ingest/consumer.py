@@ -1,4 +1,4 @@
-"""The Kafka client as the source uses it: its settings, and what its errors mean."""
+"""Kafka consumer settings of the source, and the meaning of the client's errors."""
 
 from __future__ import annotations
 
@@ -13,14 +13,17 @@ from connectors.kafka import KafkaSettings
 log = structlog.get_logger()
 
 BACKOFF_MS = 5
-"""After which the client asks for more again, once what it holds has filled its queue: by itself it waits a second,
-which a worker that has caught up with the queue spends idle."""
+"""Delay before the client fetches again after its queue was full. Its default is one second, during which a worker that
+has emptied the queue is idle.
+"""
 HEARTBEAT_S = 0.5
-"""Its answers are how a member learns that others join or leave, twice in a cooperative rebalance."""
+"""Heartbeat interval. A member learns from heartbeat responses that others join or leave, twice in a cooperative
+rebalance.
+"""
 
 
 class OffsetOutOfRange(SourceContractViolation):
-    """The log no longer holds the offset at which a read model stopped."""
+    """The log no longer contains the offset at which a read model stopped."""
 
     remedy = (
         "Records were removed before they were read. `readmodels epoch open --resnapshot --execute` begins a new epoch "
@@ -31,7 +34,7 @@ class OffsetOutOfRange(SourceContractViolation):
 
 
 class ConsumerFailed(DependencyUnavailable):
-    """The consumer cannot go on by itself."""
+    """The consumer failed with an error that it cannot recover from."""
 
     remedy = (
         "Let the user in `kafka.client` read the topics and the consumer groups of the models, with kafka-acls, or "
@@ -47,11 +50,11 @@ _PASSING = {
     KafkaError._MAX_POLL_EXCEEDED,
     KafkaError.UNKNOWN_TOPIC_OR_PART,
 }
-"""What the client mends by itself, though it does not call it retriable."""
+"""Errors from which the client recovers by itself, although it does not call them retriable."""
 
 
 def classify_error(error: KafkaError, place: str) -> Exception | None:
-    """What an error that was polled means for the worker: None where the client goes on by itself."""
+    """Map a polled error to an exception. Return None if the client recovers by itself."""
     if error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
         return OffsetOutOfRange(f"{place} has no longer the offset that the store asks for")
     if error.fatal() or not (error.retriable() or error.code() in _PASSING):
@@ -63,7 +66,7 @@ def classify_error(error: KafkaError, place: str) -> Exception | None:
 def consumer_settings(
     kafka: KafkaSettings, group: str, session_timeout_s: float, max_poll_interval_s: float
 ) -> dict[str, Any]:
-    """Manual offsets, no silent reset, committed records only, and ends of partitions reported."""
+    """Build consumer settings: manual offsets, no silent reset, committed records only, partition ends reported."""
     return kafka.with_client(
         group_id=group,
         partition_assignment_strategy="cooperative-sticky",

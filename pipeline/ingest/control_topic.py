@@ -37,26 +37,28 @@ SMALL_SEGMENTS: Mapping[str, str] = {
     "min.cleanable.dirty.ratio": "0.1",
     "message.timestamp.type": "LogAppendTime",
 }
-"""Kafka compacts a segment once it is full. With its defaults the topic would hold a week of heartbeats, which `status`
-and every worker that starts would have to read. Times are the brokers', because workers' clocks may differ."""
+"""Segment settings. Kafka compacts only closed segments: with its defaults the topic would keep a week of heartbeats,
+which `status` and every starting worker would have to read. Timestamps are the brokers', because workers' clocks may
+differ.
+"""
 
 
 def wanted_topic(replication_factor: int | None) -> TopicSpec:
-    """Describe the control topic."""
+    """Return the specification of the control topic."""
     config: Mapping[str, str] = {"cleanup.policy": "compact", "retention.ms": "-1"}
     return TopicSpec(TOPIC, 1, replication_factor, config, SMALL_SEGMENTS)
 
 
 @dataclass(frozen=True)
 class StoredControl:
-    """The last record of a key, and when it was stored."""
+    """Last record of a key, with the time at which it was stored."""
 
     value: bytes
     stored_at: datetime
 
 
 def is_pause(value: bytes) -> bool:
-    """Whether a request is one to pause."""
+    """Return whether a request asks for a pause."""
     return bool(orjson.loads(value or b"{}").get("is_paused", False))
 
 
@@ -81,7 +83,7 @@ def read_control(kafka: KafkaSettings) -> dict[str, StoredControl]:
                 if error is None:
                     _keep(kept, message)
                 if error is None or error.code() == KafkaError._PARTITION_EOF:
-                    # The end of the partition lies behind the last record, which may have been compacted away.
+                    # The partition may end after the last record, because a record before the end was compacted away.
                     reached = (message.offset() or 0) + (error is None)
     except KafkaException as error:
         if error.args[0].code() in _NO_TOPIC:
@@ -101,10 +103,10 @@ def _keep(kept: dict[str, StoredControl], message: Message) -> None:
 
 
 def store_control(kafka: KafkaSettings, records: Mapping[str, bytes | None]) -> None:
-    """Store records in the control topic; None removes what is kept of a key.
+    """Store records in the control topic. The value None deletes the key.
 
     Raises:
-        KafkaUnavailable: one of them was not stored.
+        KafkaUnavailable: at least one record was not stored.
     """
     failures: list[str] = []
     producer = Producer(kafka.with_client(acks="all"))
@@ -120,7 +122,7 @@ def store_control(kafka: KafkaSettings, records: Mapping[str, bytes | None]) -> 
 
 
 def request_pause(kafka: KafkaSettings, model: str, *, is_paused: bool) -> None:
-    """Ask the workers of a model to rest or to go on; the last request holds, also for workers that start later.
+    """Ask the workers of a model to pause or resume. The last request also applies to workers that start later.
 
     Raises:
         KafkaUnavailable: the request was not stored.
@@ -129,10 +131,10 @@ def request_pause(kafka: KafkaSettings, model: str, *, is_paused: bool) -> None:
 
 
 class PauseListener:
-    """Follows the requests to one model on a thread of its own.
+    """Listener on a thread of its own for the pause requests of one model.
 
     Args:
-        paused: is set while the model's workers are to rest.
+        paused: set while the model's workers are to pause.
     """
 
     def __init__(self, kafka: KafkaSettings, model: str, paused: threading.Event) -> None:
@@ -143,8 +145,8 @@ class PauseListener:
         )
 
     def start(self, stop: threading.Event) -> None:
-        """Start following; ends with `stop`."""
-        # In this context, so that the thread's log lines name the same model.
+        """Start the thread. It ends when `stop` is set."""
+        # The thread runs in a copy of this context, so that its log lines name the same model.
         following = partial(copy_context().run, self._follow, stop)
         threading.Thread(target=following, name="requests", daemon=True).start()
 

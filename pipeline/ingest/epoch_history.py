@@ -1,4 +1,4 @@
-"""Where a record of the log stands among the epochs of a generation."""
+"""Epochs of a generation, and the translation of record offsets between log and store."""
 
 from __future__ import annotations
 
@@ -13,38 +13,38 @@ from sinks.batch import TopicPartition
 from sinks.epoch import Epoch, EpochKind
 
 OFFSETS_PER_EPOCH = 1 << 48
-"""What each epoch adds to an offset, so that offsets go on growing where the log begins anew."""
+"""Stored offset range of one epoch. Stored offsets thus keep growing if the log starts again at zero."""
 
 Integers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class EpochHistory:
-    """The epochs of a generation, read together.
+    """History of a generation's epochs.
 
-    Two things are told of a record: the epoch that leads its order, which only a history with a snapshot of its own
-    changes; and its offset as it is stored, which every epoch lifts.
+    A record gets an ordering epoch, which changes only with a new snapshot, and a stored offset, to which every epoch
+    adds 2**48.
     """
 
     epochs: tuple[Epoch, ...] = ()
 
     @property
     def number(self) -> int:
-        """The number of the epoch that is now."""
+        """Number of the current epoch."""
         return max(len(self.epochs) - 1, 0)
 
     @property
     def fingerprint(self) -> Mapping[str, str]:
-        """By what the log is known that is now; nothing where no epoch was noted."""
+        """Fingerprint of the current epoch; empty if no epoch is recorded."""
         return self.epochs[-1].fingerprint if self.epochs else {}
 
     @property
     def ordering_epoch(self) -> int:
-        """The epoch that leads the order of what comes now."""
+        """Ordering epoch of the records that arrive now."""
         return self._leading(self.number)
 
     def order_keys(self, topic: str, partitions: Integers, offsets: Integers) -> tuple[Integers, Integers]:
-        """Of records of one topic: the leading epochs, and the offsets as they are stored."""
+        """Return the ordering epochs and the stored offsets of records of one topic."""
         numbers = np.zeros(len(offsets), np.int64)
         for epoch in self.epochs[1:]:
             begins_at = _by_partition(topic, epoch.begins_at, partitions)
@@ -53,7 +53,7 @@ class EpochHistory:
         return leading[numbers], numbers * OFFSETS_PER_EPOCH + offsets
 
     def only_current(self, topic: str, envelopes: pa.Table) -> pa.Table:
-        """Those envelopes of one topic that belong to the history that is now."""
+        """Return the envelopes of one topic that belong to the current history."""
         leading = self.ordering_epoch
         if not leading:
             return envelopes
@@ -62,20 +62,22 @@ class EpochHistory:
 
     @property
     def resumes_at(self) -> Mapping[TopicPartition, int]:
-        """From where the log is read in the epoch that is now; from zero where a shard is not named."""
+        """Log offsets at which the current epoch starts reading; zero for topic partitions that are not listed."""
         return self.epochs[-1].resumes_at if self.epochs else {}
 
     def to_stored(self, offset: int) -> int:
-        """How far a shard has been taken in, as it is stored."""
+        """Convert a log offset of the current epoch to a stored offset."""
         return self.number * OFFSETS_PER_EPOCH + offset
 
     def to_log(self, topic_partition: TopicPartition, stored: int) -> int:
-        """The offset in the log that belongs to a stored one: where the epoch resumes, if it lies before that."""
+        """Convert a stored offset to a log offset. An offset of an earlier epoch becomes the offset at which the
+        current one resumes.
+        """
         lifted = self.number * OFFSETS_PER_EPOCH
         return stored - lifted if stored >= lifted else self.resumes_at.get(topic_partition, 0)
 
     def all_to_log(self, stored: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
-        """The same of a whole progress."""
+        """Convert the stored offsets of all topic partitions to log offsets."""
         return {
             **self.resumes_at,
             **{topic_partition: self.to_log(topic_partition, offset) for topic_partition, offset in stored.items()},
@@ -83,21 +85,21 @@ class EpochHistory:
 
     @property
     def completed_snapshot_epoch(self) -> Epoch | None:
-        """The epoch that the history that is now began with, once its snapshot has ended."""
+        """Epoch that started the current history; None until its snapshot is complete."""
         begun = self.snapshot_epoch
         return begun if begun is not None and begun.is_settled else None
 
     def is_settled(self, number: int) -> bool:
-        """Whether the history that an epoch belongs to began with a snapshot that has ended."""
+        """Return whether the history of an epoch began with a snapshot that is complete."""
         return self.epochs[self._leading(number)].is_settled
 
     @property
     def snapshot_epoch(self) -> Epoch | None:
-        """The epoch that the history that is now began with; None where none was noted."""
+        """Epoch that started the current history; None if no epoch is recorded."""
         return self.epochs[self.ordering_epoch] if self.epochs else None
 
     def begins_at(self) -> Mapping[TopicPartition, int]:
-        """Where the history that is now begins in the log; those shards that are not named begin in it."""
+        """Return the log offsets at which the current history begins. Topic partitions that are not listed begin in it."""
         leading = self.ordering_epoch
         return self.epochs[leading].begins_at if leading else {}
 
@@ -109,12 +111,12 @@ NO_EPOCHS = EpochHistory()
 
 
 def for_rebuild(epochs: Iterable[Epoch]) -> tuple[Epoch, ...]:
-    """The epochs of a generation that is built from the log that another one is fed from: it reads all of it."""
+    """Return the epochs for a generation that is rebuilt from another one's log: the rebuild reads all of it."""
     return tuple(replace(one, resumes_at={}) for one in epochs)
 
 
 def _by_partition(topic: str, offsets: Mapping[TopicPartition, int], partitions: Integers) -> Integers:
-    """The offsets of a topic's partitions, by their numbers; zero where not named."""
+    """Return the offsets of a topic as an array indexed by partition; zero for partitions that are not listed."""
     found = np.zeros(int(partitions.max(initial=0)) + 1, np.int64)
     for (name, partition), offset in offsets.items():
         if name == topic and partition < len(found):

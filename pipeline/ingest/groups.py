@@ -1,4 +1,4 @@
-"""Who feeds a generation: the members of its consumer group."""
+"""Consumer groups of the generations: members, committed topics, deletion."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from connectors.kafka import REQUEST_TIMEOUT_S, KafkaSettings, KafkaUnavailable,
 log = structlog.get_logger()
 
 LEAVES_WITHIN_S = 5.0
-"""How long the last members of a group may take to leave it."""
+"""Time that the last members of a group may take to leave."""
 
 EXPIRES_WITHIN_S = 20.0
-"""How long a group may have members that were killed: their session of 10 s has to end."""
+"""Time that killed members may remain in a group: their session of 10 s has to expire."""
 
 
 class GroupInUse(DependencyUnavailable):
@@ -27,12 +27,12 @@ class GroupInUse(DependencyUnavailable):
 
 
 def member_count(kafka: KafkaSettings, group: str) -> int:
-    """How many processes are in a group; zero where there is none of that name.
+    """Return the number of members of a group; zero if the group does not exist.
 
     Raises:
         KafkaUnavailable: the brokers did not answer.
     """
-    # Held by name: the answer of an admin client that is collected never comes.
+    # Keep a reference: a garbage-collected AdminClient never completes its futures.
     admin = kafka.admin()
     try:
         described = admin.describe_consumer_groups([group], request_timeout=REQUEST_TIMEOUT_S)[group].result()
@@ -42,7 +42,7 @@ def member_count(kafka: KafkaSettings, group: str) -> int:
 
 
 def delete_group(kafka: KafkaSettings, group: str) -> None:
-    """Remove a group that nobody needs, as soon as its members have left; the brokers forget others by themselves."""
+    """Delete an unneeded group once its members have left. If they stay, skip it: the brokers expire empty groups."""
     admin = kafka.admin()
     deadline = time.monotonic() + LEAVES_WITHIN_S
     while True:
@@ -57,7 +57,7 @@ def delete_group(kafka: KafkaSettings, group: str) -> None:
 
 
 def committed_topics(kafka: KafkaSettings, name: re.Pattern[str]) -> dict[str, set[str]]:
-    """Read the topics whose offsets each group has committed, of all groups whose whole name matches.
+    """Read the topics for which each group has committed offsets. Only groups whose whole name matches are read.
 
     Raises:
         KafkaUnavailable: the brokers did not answer.
@@ -77,7 +77,7 @@ def committed_topics(kafka: KafkaSettings, name: re.Pattern[str]) -> dict[str, s
 
 
 def remove_group(kafka: KafkaSettings, group: str) -> None:
-    """Remove a group once its last member has left it, or has been found dead.
+    """Delete a group once its last member has left or its session has expired.
 
     Raises:
         GroupInUse: a member stayed.

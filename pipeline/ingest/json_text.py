@@ -1,7 +1,8 @@
-"""Arrow columns as JSON text, exactly: no number passes through a float, and no row through Python.
+"""Exact conversion of Arrow columns to JSON text: no number passes through a float, and no row through Python.
 
-A numeric is a string that holds the exact decimal, a timestamp with time zone is ISO 8601 in UTC with microseconds,
-jsonb is itself, bytea is base64. What JSON has no number for, such as NaN or infinity, is its name as a string.
+A numeric becomes a string with the exact decimal. A timestamp with time zone becomes ISO 8601 in UTC with microseconds.
+jsonb is unchanged, bytea becomes base64. A value without a JSON number, such as NaN or infinity, becomes its name as a
+string.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ _NULL = pa.scalar("null")
 
 
 def rows_to_json(rows: pa.StructArray, columns: dict[str, str]) -> pa.Array:
-    """Each row as a JSON object; a row that is null becomes null.
+    """Convert each row to a JSON object. A null row becomes null.
 
     Args:
         rows: a struct of the columns.
@@ -50,7 +51,7 @@ def rows_to_json(rows: pa.StructArray, columns: dict[str, str]) -> pa.Array:
 
 
 def nested_arrays(nested: pa.Array, columns: Mapping[str, str]) -> dict[str, pa.Array]:
-    """Arrays of several dimensions as JSON text, by column; a column that has none is left out.
+    """Convert arrays of several dimensions to JSON text, by column. Columns without such arrays are left out.
 
     Args:
         nested: the field `connectors.envelope.NESTED` of rows.
@@ -86,12 +87,14 @@ def _joined(places: list[Any], texts: list[str]) -> str:
 
 
 def struct_field(rows: pa.StructArray, name: str) -> pa.Array:
-    """One column of rows; where a row is null, so is its value. By place, since Arrow takes some names for paths."""
+    """Return one column of rows, null where the row is null. Selects by index, because Arrow parses some names as
+    paths.
+    """
     return pc.struct_field(rows, [rows.type.get_field_index(name)])
 
 
 def values_to_json(column: pa.Array, text: str) -> pa.Array:
-    """Each value as JSON text; null stays null.
+    """Convert each value to JSON text; null stays null.
 
     Args:
         text: the column's PostgreSQL type.
@@ -103,7 +106,7 @@ def values_to_json(column: pa.Array, text: str) -> pa.Array:
     if parse_pg_type(text).name == "json":
         return _on_one_line(column)
     if parse_pg_type(text).name == "numeric":
-        # Digits, a sign and a point, or the name of what is no number: nothing that JSON would escape.
+        # The text consists of digits, a sign and a point, or is a name such as NaN. JSON escapes none of them.
         return _quoted(column)
     return _encoder(column.type)(column)
 
@@ -118,7 +121,7 @@ def _lists(column: pa.ListArray, text: str) -> pa.Array:
 
 
 def _on_one_line(column: pa.Array) -> pa.Array:
-    """A `json` column keeps its author's line breaks, which JSON allows between values only."""
+    """Replace line breaks of a `json` column, which keeps its author's layout. JSON allows them between values only."""
     return pc.replace_substring_regex(column, pattern=r"[\r\n]+", replacement=" ")
 
 
@@ -139,7 +142,7 @@ def _encoder(arrow: pa.DataType) -> Callable[[pa.Array], pa.Array]:
 
 
 def _each(column: pa.Array, encode: Callable[[object], bytes]) -> pa.Array:
-    # Each text once: a status or a currency is the same few texts over and over.
+    # Each distinct text is encoded once: columns such as a status or a currency repeat few values.
     distinct = column.dictionary_encode()
     encoded = pa.array(list(map(encode, distinct.dictionary.to_pylist())), pa.binary()).cast(pa.string())
     return encoded.take(distinct.indices)
@@ -172,7 +175,7 @@ def _plain_timestamps(column: pa.Array, micros: pa.Array) -> pa.Array:
 
 
 def _expanded_year(micros: int | None, zone: str) -> str | None:
-    """ISO 8601's expanded form, with a sign and at least six digits, for years that have not four digits."""
+    """Format a year without exactly four digits in ISO 8601's expanded form: a sign and at least six digits."""
     if micros is None:
         return None
     days, rest = divmod(us_of(micros), _DAY_US)
@@ -187,7 +190,7 @@ def _expanded_date(days: int) -> str:
 
 
 def _civil(days: int) -> tuple[int, int, int]:
-    """The proleptic Gregorian date, with year zero, of a number of days since 1970-01-01.
+    """Convert a number of days since 1970-01-01 to a proleptic Gregorian date with a year zero.
 
     Source: https://howardhinnant.github.io/date_algorithms.html#civil_from_days
     """
@@ -216,7 +219,7 @@ def _plain_dates(days: pa.Array) -> pa.Array:
 
 
 def _times(column: pa.Array) -> pa.Array:
-    """PostgreSQL's day ends at 24:00, which Arrow cannot print."""
+    """Format times. PostgreSQL's day ends at 24:00, which Arrow cannot print."""
     micros = column.cast(pa.int64())
     ends_day = pc.equal(micros, _DAY_US)
     printable = pc.if_else(ends_day, pa.scalar(None, pa.int64()), micros).cast(column.type)

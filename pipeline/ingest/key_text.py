@@ -1,8 +1,8 @@
-"""The text of a key: the name of a document, and of a child row in it.
+"""Text form of keys: the name of a document, and of a child row in it.
 
-Each type of column that may be a key has one text per value, written here for the three places that write it: Arrow,
-which makes the models, PostgreSQL and DuckDB, which `verify` asks. Two values that PostgreSQL takes for equal have the
-same text, and two others never. A type that cannot promise that is refused as a key.
+Each key column type has exactly one text per value. The conversion is defined here for Arrow, which builds the models,
+and for PostgreSQL and DuckDB, which `verify` queries. Two values have the same text if and only if PostgreSQL considers
+them equal. A type that cannot guarantee this is refused as a key.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ class UnfitKey(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class KeyType:
-    """A type of column that may be a key.
+    """Column type that is allowed in a key.
 
     Args:
-        family: columns of the same family can refer to each other, and equal values have the same text in both.
-        arrow: writes values as text; null stays null.
-        postgresql: the same of the column `{c}`, in SQL.
-        duckdb: likewise, where the column has the type that the analytics store gives it.
-        literal: a text as PostgreSQL reads a value of the type.
-        has_blanks: whether the text of a value can have any number of blanks.
+        family: columns of the same family can refer to each other; equal values have the same text in both.
+        arrow: converts values to text; null stays null.
+        postgresql: SQL expression for the same text of the column `{c}`.
+        duckdb: the same for DuckDB, if the column has the type that the analytics store uses for it.
+        literal: converts a text to PostgreSQL's input syntax of the type.
+        has_blanks: true if the text of a value can contain any number of blanks.
     """
 
     family: str
@@ -69,7 +69,9 @@ def _hexadecimal(column: pa.Array) -> pa.Array:
 
 
 def _calendar(unit: str, ending: str = "") -> Text:
-    """Write moments as ISO 8601 with a blank for the `T`; the year before 0001 is 0000, and that before -0001."""
+    """Return a formatter for ISO 8601 with a blank for the `T`. The year before 0001 is 0000, the one before that
+    -0001.
+    """
     integer, name = (np.int32, "D") if unit == "D" else (np.int64, "us")
     last = np.iinfo(integer).max
 
@@ -92,13 +94,13 @@ def _calendar(unit: str, ending: str = "") -> Text:
 
 
 def _far(stored: int) -> str:
-    """Write a timestamp for which 64 bits of microseconds are too few."""
+    """Format a timestamp that does not fit into 64 bits of microseconds."""
     seconds, micros = divmod(us_of(stored), 1_000_000)
     return f"{np.datetime64(seconds, 's')}.{micros:06}"
 
 
 def _times(column: pa.Array) -> pa.Array:
-    """PostgreSQL's day ends at 24:00, which Arrow cannot print."""
+    """Format times. PostgreSQL's day ends at 24:00, which Arrow cannot print."""
     micros = column.cast(pa.int64())
     ends_day = pc.equal(micros, _DAY_US)
     printable = pc.if_else(ends_day, pa.scalar(None, pa.int64()), micros).cast(column.type)
@@ -106,7 +108,7 @@ def _times(column: pa.Array) -> pa.Array:
 
 
 def _before_christ(text: str) -> str:
-    """The same moment as PostgreSQL reads it, which counts no year 0."""
+    """Convert a text to PostgreSQL's input syntax, which has no year 0."""
     matched = _PLAIN_YEAR.fullmatch(text)
     if matched is None or int(matched[1]) > 0:
         return text
@@ -132,7 +134,7 @@ _DUCKDB_TIMESTAMP = _DUCKDB_CALENDAR.replace("{clock}", " %H:%M:%S.%f{zone}")
 _NUMBER = KeyType(family="number", arrow=_cast)
 _TEXT = KeyType(family="text", arrow=_cast, has_blanks=True)
 _ADDRESS = KeyType(family="inet", arrow=_cast, postgresql="CASE WHEN {c} IS NOT NULL THEN concat({c}) END")
-"""Not {c}::text, which adds /32 to an address of a host."""
+"""Key type of addresses. `{c}::text` would append /32 to a host address."""
 
 _TYPES: Mapping[str, KeyType] = {
     **dict.fromkeys(("smallint", "integer", "bigint", "oid"), _NUMBER),
@@ -140,7 +142,7 @@ _TYPES: Mapping[str, KeyType] = {
         _NUMBER,
         arrow=_without_zeros,
         postgresql="trim_scale({c})::text",
-        # A DECIMAL has no NaN, and a column of a key is never NULL otherwise.
+        # A DECIMAL has no NaN, and key columns are never NULL otherwise.
         duckdb=r"coalesce(regexp_replace(regexp_replace({c}::VARCHAR, '(\.\d*[1-9])0+$', '\1'), '\.0*$', ''), 'NaN')",
     ),
     "boolean": KeyType(family="boolean", arrow=_cast),
@@ -200,14 +202,15 @@ _REFUSED: Mapping[str, str] = {
 
 
 def key_type(text: str, *, is_enum: bool = True) -> KeyType:
-    """How a column of this PostgreSQL type is written in a key.
+    """Return the key type for a PostgreSQL type.
 
     Args:
-        is_enum: whether a name that is not one of PostgreSQL's own common types is that of an enum. Its text is the
-            label; `init` asks the source whether it is.
+        is_enum: whether a name that is not one of PostgreSQL's own common types is an enum. Its text is the label;
+            `init`
+            asks the source whether it is one.
 
     Raises:
-        UnfitKey: it cannot be one.
+        UnfitKey: the type cannot be part of a key.
     """
     kind = parse_pg_type(text)
     if kind.is_array:
@@ -220,17 +223,17 @@ def key_type(text: str, *, is_enum: bool = True) -> KeyType:
 
 
 def key_text(values: Sequence[pa.ChunkedArray], types: Sequence[str]) -> pa.ChunkedArray:
-    """A document's key: its columns' texts, joined by `:` where there are several; null where one of them is.
+    """Return documents' keys: the columns' texts, joined by `:` if there are several; null if one of them is null.
 
     Args:
-        values: a column of the key each.
+        values: one column per key column.
         types: the PostgreSQL type of each.
     """
     return _joined(_texts(values, types), ":", is_escaped=True)
 
 
 def part_text(values: Sequence[pa.ChunkedArray], types: Sequence[str]) -> pa.ChunkedArray:
-    """A child row's key, as it names the row's part of a document: integers sort as numbers do."""
+    """Return child rows' keys as used in part names. Integers are padded, so that they sort numerically."""
     texts = [
         _sortable(column) if pa.types.is_integer(column.type) else text
         for column, text in zip(values, _texts(values, types), strict=True)
@@ -239,15 +242,17 @@ def part_text(values: Sequence[pa.ChunkedArray], types: Sequence[str]) -> pa.Chu
 
 
 def is_part_escaped(types: Sequence[str]) -> bool:
-    """Whether blanks in the texts of a child row's key are escaped: where two of them can have any number."""
+    """Return whether blanks in a child row's key are escaped: true if two of its texts can contain any number of
+    blanks.
+    """
     return sum(key_type(text).has_blanks for text in types) > 1
 
 
 def columns_of(key: str, count: int) -> list[str]:
-    """Take a document's key apart into the texts of its columns.
+    """Split a document's key into the texts of its columns.
 
     Raises:
-        UnfitKey: it has not that many.
+        UnfitKey: the key does not have that many columns.
     """
     if count == 1:
         return [key]
@@ -261,7 +266,7 @@ def columns_of(key: str, count: int) -> list[str]:
 
 
 def integer_of(text: str) -> int | None:
-    """The integer of PostgreSQL's widest type that is written so; None where there is none."""
+    """Parse a canonical integer in the range of bigint. Return None if the text is not one."""
     if _INTEGER.fullmatch(text) is None or not -(2**63) <= int(text) < 2**63:
         return None
     return int(text)

@@ -1,4 +1,4 @@
-"""What is seen of a log that is not the one any more that a generation was fed from, and what an operator does then."""
+"""Reasons why a topic no longer matches the log a generation was built from, with a remedy for each."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from connectors.errors import SourceContractViolation
 
 
 class MismatchReason(StrEnum):
-    """In what the log is another one.
+    """Reason why the log is not the recorded one.
 
-    The first ones are about the topics: the source's history may be whole, and only its log is not the same. The
-    others are about that history: changes are missing, or what comes cannot be put in order with what came.
+    The first ones concern the topics: the source's history may be complete, only its log differs. The others concern
+    that history: changes are missing, or new records cannot be ordered relative to earlier ones.
     """
 
     TOPIC_REMADE = "topic made anew"
@@ -29,17 +29,17 @@ class MismatchReason(StrEnum):
 
     @property
     def can_be_continued(self) -> bool:
-        """Whether an operator can know that nothing was lost, and let offsets begin anew."""
+        """True if an operator can know that nothing was lost, and may let offsets start again."""
         return self in (MismatchReason.TOPIC_REMADE, MismatchReason.PARTITIONS_CHANGED, MismatchReason.OFFSET_GONE)
 
 
 @dataclass(frozen=True)
 class LogMismatch:
-    """One thing that was seen.
+    """Observed mismatch.
 
     Args:
-        sentence: what is so, and where.
-        topic: the one that it is about; empty where it is about all of them.
+        sentence: what was observed, and where.
+        topic: the affected topic; empty if all are affected.
         remedy: what has to be done before an epoch is opened; empty for nothing.
     """
 
@@ -56,10 +56,10 @@ _RESNAPSHOT = (
 
 
 class EpochMismatch(SourceContractViolation):
-    """The log is not the one any more that a read model was fed from; nothing of the other one was applied.
+    """The log is no longer the one that a read model was built from. No record of the other log was applied.
 
     Args:
-        seen: everything that was found.
+        seen: all mismatches that were found.
     """
 
     def __init__(self, seen: Iterable[LogMismatch]) -> None:

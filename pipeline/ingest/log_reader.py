@@ -1,4 +1,4 @@
-"""A part of the log, read once from its beginning to an end that was fixed before; no group, and nothing committed."""
+"""Reader of a part of the log, once, from its start to an end that was fixed before. Joins no group, commits nothing."""
 
 from __future__ import annotations
 
@@ -23,17 +23,20 @@ from sinks.batch import TopicPartition
 Offsets = Mapping[TopicPartition, int]
 
 GROUP = "readmodels.survey"
-"""A group's name is asked for, but nobody joins it."""
+"""Group name. The client requires one, but no member joins the group."""
 
 RECORDS_PER_CALL = 1000
-"""The fastest on a running broker: a call for more waits for what is not there yet."""
+"""Records per call. This size is the fastest on a running broker: a larger call waits for records that are not there
+yet.
+"""
 POLL_S = 0.1
 CHUNK_RECORDS = 50_000
 CHUNK_BYTES = 32 * 2**20
-"""A piece is handed over once it has so many records, or its values so many bytes."""
+"""Size limits of a chunk: it is yielded once it has so many records, or its values so many bytes."""
 STALL_TIMEOUT_S = 60.0
 LOW_LATENCY_FETCH = {"fetch.wait.max.ms": 20, "fetch.queue.backoff.ms": 20}
-"""By default, half a second passes before a partition's end is told, and one before a full queue is filled again."""
+"""Fetch settings. By default a partition's end is reported after half a second, and a full queue is refilled after one.
+"""
 
 
 class LogStalled(DependencyUnavailable):
@@ -47,7 +50,7 @@ class LogStalled(DependencyUnavailable):
 
 @dataclass(frozen=True)
 class LogChunk:
-    """Some records, and the next offset of every partition after them."""
+    """Chunk of records, and the next offset of every partition after them."""
 
     records: tuple[RecordBatch, ...]
     reached: Offsets
@@ -59,12 +62,12 @@ def read_log(
     """Read every partition from its start to its end, committed records only.
 
     Args:
-        stall_timeout_s: how long nothing may come before it counts as an error.
+        stall_timeout_s: time without progress after which an error is raised.
 
     Raises:
-        LogStalled: nothing came for so long.
-        OffsetOutOfRange: the log was cut while it was read.
-        ConsumerFailed: the consumer met an error that it cannot mend.
+        LogStalled: nothing arrived within `stall_timeout_s`.
+        OffsetOutOfRange: the log was truncated while it was read.
+        ConsumerFailed: the consumer met an error that it cannot recover from.
     """
     with closing(Consumer({**consumer_settings(kafka, GROUP, 10.0, 300.0), **LOW_LATENCY_FETCH})) as consumer:
         reading = _Reading(consumer, starts, ends, stall_timeout_s)
@@ -109,7 +112,8 @@ class _Reading:
                     for topic_partition, offset in last.items()
                 }
             )
-            # At once, so that the messages die young: Python's collector would go through those that are kept.
+            # Messages are converted at once, so that they are freed early: the garbage collector would scan those that
+            # are kept.
             for records in by_topic(polled):
                 self._records[records.topic].append(records)
             self._count += len(polled)
@@ -145,7 +149,7 @@ class _Reading:
             if topic_partition in self.behind and self._reached[topic_partition] >= self._ends[topic_partition]
         ]
         if done:
-            # Others may go on writing for ever.
+            # Producers may write to the partition for ever.
             self._consumer.pause([KafkaTopicPartition(*topic_partition) for topic_partition in done])
             self.behind.difference_update(done)
         if self.behind and time.monotonic() - self._moved_at > self._stall_timeout_s:
@@ -154,7 +158,7 @@ class _Reading:
             raise LogStalled(f"nothing came for {self._stall_timeout_s:g} s, first of {len(self.behind)}: {place}")
 
     def _within(self, records: RecordBatch) -> RecordBatch:
-        """The records that were there when the ends were fixed."""
+        """Return the records below the fixed ends."""
         ends = np.zeros(int(records.partitions.max()) + 1, np.int64)
         for (topic, partition), end in self._ends.items():
             if topic == records.topic and partition < len(ends):
@@ -163,7 +167,7 @@ class _Reading:
 
 
 def _joined(some: list[RecordBatch]) -> RecordBatch:
-    """Records of one topic that follow each other, as one."""
+    """Concatenate consecutive record batches of one topic."""
     return RecordBatch(
         some[0].topic,
         np.concatenate([one.partitions for one in some]),
@@ -174,7 +178,7 @@ def _joined(some: list[RecordBatch]) -> RecordBatch:
 
 
 def filter_records(records: RecordBatch, which: np.ndarray) -> RecordBatch:
-    """Those records at which a mask is true."""
+    """Return the records at which a mask is true."""
     if which.all():
         return records
     chosen_ones = which.tolist()

@@ -1,4 +1,4 @@
-"""Records that were polled and not yet taken, and how far each shard has been read."""
+"""Buffer of polled records that were not taken yet, with the position of each topic partition."""
 
 from __future__ import annotations
 
@@ -13,14 +13,17 @@ from confluent_kafka import Message
 from connectors.records import RecordBatch
 from sinks.batch import OffsetRange, TopicPartition
 
-# Typed for records that came from a broker: those always have a place. Called from C, for all records at once.
+# The casts are valid for records from a broker, which always have a position. `map` calls the methods from C, for all
+# records at once.
 topic_of = cast("Callable[[Message], str]", Message.topic)
 partition_of = cast("Callable[[Message], int]", Message.partition)
 offset_of = cast("Callable[[Message], int]", Message.offset)
 
 
 class PartitionBuffer:
-    """What waits for the worker. Only shards that have begun count: others' records come from before a seek."""
+    """Buffer of one consumer. Records of topic partitions that have not begun are dropped: they were fetched before a
+    seek.
+    """
 
     def __init__(self) -> None:
         self._messages: list[Message] = []
@@ -31,12 +34,12 @@ class PartitionBuffer:
 
     @property
     def record_count(self) -> int:
-        """Records that wait."""
+        """Number of buffered records."""
         return len(self._messages)
 
     @property
     def lag(self) -> int:
-        """Offsets between what was taken and the end of the log, as far as the broker has told it."""
+        """Offsets between the taken records and the end of the log, as far as the broker has reported it."""
         return sum(
             max(reached, self._ends.get(topic_partition, 0)) - self._taken[topic_partition]
             for topic_partition, reached in self._reached.items()
@@ -44,24 +47,26 @@ class PartitionBuffer:
 
     @property
     def is_at_end(self) -> bool:
-        """Whether everything that the broker has told of was polled."""
+        """True if everything was polled that the broker has reported."""
         return all(self._ends.get(topic_partition, 0) <= reached for topic_partition, reached in self._reached.items())
 
     def shards(self) -> set[TopicPartition]:
-        """The shards that have begun."""
+        """Return the topic partitions that have begun."""
         return set(self._taken)
 
     def positions(self) -> dict[TopicPartition, int]:
-        """The offset up to which each of them was taken."""
+        """Return the next offset to take of each topic partition."""
         return dict(self._taken)
 
     def begin(self, topic_partition: TopicPartition, offset: int) -> None:
-        """Start a shard at an offset; what was polled of it before is from another place."""
+        """Begin a topic partition at an offset. Records polled before are dropped, because they belong to another
+        position.
+        """
         self.drop([topic_partition])
         self._taken[topic_partition] = self._reached[topic_partition] = offset
 
     def drop(self, topic_partitions: Collection[TopicPartition] | Mapping[TopicPartition, int]) -> None:
-        """Forget shards and their records."""
+        """Remove topic partitions and their records."""
         gone = set(topic_partitions)
         for topic_partition in gone:
             self._taken.pop(topic_partition, None)
@@ -72,7 +77,7 @@ class PartitionBuffer:
         ]
 
     def add(self, messages: list[Message], ends: Mapping[TopicPartition, int]) -> None:
-        """Keep what was polled, and the ends of partitions that were met."""
+        """Add polled records, and the partition ends that were reached."""
         if messages:
             topic_partitions = list(zip(map(topic_of, messages), map(partition_of, messages), strict=True))
             offsets = dict(zip(topic_partitions, map(offset_of, messages), strict=True))
@@ -89,20 +94,20 @@ class PartitionBuffer:
                 self._reached[topic_partition] = max(self._reached[topic_partition], end)
 
     def tell_ends(self, ends: Mapping[TopicPartition, int]) -> None:
-        """Note the ends of the log that the broker told with its records."""
+        """Record the log ends that the broker sent with its records."""
         self._ends.update(ends)
 
     def has_batch(self, idle_s: float) -> bool:
-        """Whether there are records, or the end of a partition was met some time ago."""
+        """Return whether records are buffered, or only offsets have advanced for longer than `idle_s`."""
         if self._messages:
             return True
         return self._reached != self._taken and time.monotonic() - self._taken_at > idle_s
 
     def take(self, limit: int) -> tuple[tuple[RecordBatch, ...], OffsetRange]:
-        """Take records, at most `limit`, and the span that they are the whole content of."""
+        """Take at most `limit` records, and the offset range that they cover completely."""
         messages, self._messages = self._messages[:limit], self._messages[limit:]
         end = dict(self._reached)
-        # What is left begins at the first of its records, which comes last here.
+        # Reversed, so that the dict keeps the first remaining offset of each partition.
         left = self._messages[::-1]
         end.update(
             zip(zip(map(topic_of, left), map(partition_of, left), strict=True), map(offset_of, left), strict=True)
@@ -117,7 +122,7 @@ class PartitionBuffer:
 
 
 def by_topic(messages: list[Message]) -> tuple[RecordBatch, ...]:
-    """What was polled, topic by topic."""
+    """Group polled messages by topic."""
     topics = list(map(topic_of, messages))
     names = list(dict.fromkeys(topics))
     if len(names) == 1:

@@ -1,6 +1,7 @@
-"""From envelopes to mutations: rows for a row model, parts for a document model. Pure: no clock, client or log.
+"""Projection of envelopes to mutations: rows for a row model, parts for a document model. Pure: no clock, client or
+log.
 
-Here, and only here, a child row that moved between documents becomes a deletion in one and an image in the other.
+Only this module turns a child row that moved between documents into a deletion in one and an image in the other.
 """
 
 from __future__ import annotations
@@ -29,22 +30,22 @@ from sinks.shape import tombstone_scope
 
 @dataclass(frozen=True)
 class ProjectionResult:
-    """What a table of envelopes asks of a read model."""
+    """Mutations and range tombstones that a table of envelopes requires."""
 
     mutations: tuple[Mutations, ...]
     range_tombstones: tuple[RangeTombstone, ...]
 
 
 class Projection(Protocol):
-    """The shape of one kind of read model."""
+    """Projection for one kind of read model."""
 
     def __call__(self, table: str, envelopes: pa.Table) -> ProjectionResult:
-        """Say what the envelopes of one table, named as in the contract, change."""
+        """Return the changes that follow from the envelopes of one table, named as in the definitions."""
 
 
 @dataclass(frozen=True)
 class RowProjection:
-    """Rows, keyed by table and primary key; every version is passed on, for the history."""
+    """Projection to rows, keyed by table and primary key. Every version is passed on, for the history."""
 
     definitions: ModelDefinitions
     epoch_history: EpochHistory = NO_EPOCHS
@@ -71,7 +72,7 @@ class RowProjection:
 
 
 def _special(images: pa.ChunkedArray, table: TableDefinition) -> pa.ChunkedArray | None:
-    """Per row, a JSON object of its arrays of several dimensions, which a column of lists cannot hold, or null."""
+    """Return, per row, a JSON object of its arrays of several dimensions, or null. A list column cannot store those."""
     if images.type.get_field_index(NESTED) < 0:
         return None
     nested = nested_arrays(struct_field(images, NESTED).combine_chunks(), table.columns)
@@ -84,14 +85,14 @@ def _special(images: pa.ChunkedArray, table: TableDefinition) -> pa.ChunkedArray
 
 
 def _key_only(before: pa.ChunkedArray, name: str, table: TableDefinition) -> pa.ChunkedArray | pa.Scalar:
-    """What a deletion says of a column: the key, and nothing else."""
+    """Return the values that a deletion has for a column: the key columns' values, null for all others."""
     values = struct_field(before, name)
     return values if name in table.key else pa.scalar(None, values.type)
 
 
 @dataclass(frozen=True)
 class DocumentProjection:
-    """Parts, keyed by document and part; images are made only of what is left after folding."""
+    """Projection to parts, keyed by document and part. Images are encoded only after compaction."""
 
     definitions: ModelDefinitions
     epoch_history: EpochHistory = NO_EPOCHS
@@ -155,7 +156,7 @@ class DocumentProjection:
         return self._mutations(document, shape, pa.concat_tables(tables))
 
     def _mutations(self, document: str, shape: TableDefinition, parts: pa.Table) -> Mutations:
-        # Folded after the fan-out: a row's own last version says nothing of the documents that it passed through.
+        # Compaction follows the fan-out: a row's last version does not name the documents that it passed through.
         folded = compact(parts, ("key", "part"))
         alive = pc.if_else(folded["_deleted"], pa.scalar(None, folded["_image"].type), folded["_image"])
         images = rows_to_json(alive.combine_chunks(), dict(shape.columns))
@@ -164,17 +165,17 @@ class DocumentProjection:
 
 
 def key_of(images: pa.ChunkedArray, table: TableDefinition, key: Sequence[str]) -> pa.ChunkedArray:
-    """The key of the document that rows belong to, by the columns of the table that hold it."""
+    """Return the keys of the documents that rows belong to, from the table's columns that refer to them."""
     return key_text([struct_field(images, name) for name in key], [table.columns[name] for name in key])
 
 
 def part_of(images: pa.ChunkedArray, table: TableDefinition) -> pa.ChunkedArray:
-    """A child row's own key, as it names a part of a document."""
+    """Return child rows' own keys, as used in part names."""
     return part_text([struct_field(images, name) for name in table.key], [table.columns[name] for name in table.key])
 
 
 def _with_epochs(envelopes: pa.Table, topic: str, epoch_history: EpochHistory) -> pa.Table:
-    """Envelopes with the epochs that lead their order, and offsets that go on growing from epoch to epoch."""
+    """Add the ordering epochs to envelopes, and replace offsets by stored ones, which grow from epoch to epoch."""
     partitions, offsets = (envelopes[name].to_numpy().astype(np.int64) for name in ("partition", "offset"))
     epochs, stored = epoch_history.order_keys(topic, partitions, offsets)
     at = envelopes.schema.get_field_index("offset")
@@ -182,18 +183,21 @@ def _with_epochs(envelopes: pa.Table, topic: str, epoch_history: EpochHistory) -
 
 
 def is_text_kept(table: TableDefinition, key: Sequence[str]) -> bool:
-    """Whether equal keys are sent as the same text, so that an update to an equal key is sent as an update."""
+    """Return whether equal keys are always sent as the same text, so that an update to an equal key arrives as an
+    update.
+    """
     return all(parse_pg_type(table.columns[name]) != PgType("numeric") for name in key)
 
 
 def _order_columns(
     changes: pa.Table, deleted: pa.ChunkedArray, *, is_text_kept: bool = True
 ) -> dict[str, pa.ChunkedArray]:
-    """The columns of PLACE.
+    """Build the columns of `ORDER_COLUMNS`.
 
     Args:
-        is_text_kept: where it is not, `UPDATE … SET key = 1.00` of a key 1.0 is sent as a deletion and an insertion of
-            the same LSN, and both are of one document: the insertion has the higher tie-break.
+        is_text_kept: if false, `UPDATE … SET key = 1.00` of a key 1.0 arrives as a deletion and an insertion with the
+            same
+            LSN, both of one document. The insertion then gets the higher tie-break.
     """
     tie = changes["snapshot"].cast(pa.int8())
     if not is_text_kept:
@@ -212,7 +216,7 @@ def _order_columns(
 
 
 def _split_truncates(envelopes: pa.Table) -> tuple[pa.Table, pa.Table]:
-    """The changes of rows, and the truncates."""
+    """Split envelopes into row changes and truncates."""
     is_truncate = pc.equal(envelopes["op"], "t")
     if not pc.any(is_truncate).as_py():
         return envelopes, envelopes.slice(0, 0)

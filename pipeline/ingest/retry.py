@@ -1,4 +1,4 @@
-"""What follows from an error: try again, or stop. One table, so that nobody decides it twice."""
+"""Recovery policy: one table that maps errors to retry, rewind, restart or stop."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ Answer = TypeVar("Answer")
 
 MAX_PAUSE_S = 10.0
 LOG_INTERVAL_S = 10.0
-"""How often a worker says that it still waits; it tries more often than that."""
+"""Interval between log lines while a worker retries; it retries more often than that."""
 
 
 class RecoveryAction(Enum):
-    """What a worker does after an error."""
+    """Reaction of a worker to an error."""
 
     RETRY = auto()
-    """The cause is outside and passes: do the same again, later."""
+    """The cause is external and temporary: retry later."""
     REWIND = auto()
-    """The store has gone back: read again from where it stands."""
+    """The store was rolled back: read the log again from its progress."""
     RESTART = auto()
-    """The process cannot go on, and a new one can."""
+    """The process cannot continue, but a new one can."""
     STOP = auto()
-    """Going on would lose or spoil something: stop, and say what the operator has to do."""
+    """Continuing would lose or corrupt data: stop, and print the operator's remedy."""
 
 
 _VERDICTS: dict[type[Exception], RecoveryAction] = {
@@ -61,7 +61,7 @@ _VERDICTS: dict[type[Exception], RecoveryAction] = {
 
 
 def action_for(error: BaseException) -> RecoveryAction:
-    """What follows from an error; a type that the table does not know stops the worker."""
+    """Return the action for an error. An unknown type stops the worker."""
     for kind in type(error).__mro__:
         if kind in _VERDICTS:
             return _VERDICTS[kind]
@@ -69,25 +69,25 @@ def action_for(error: BaseException) -> RecoveryAction:
 
 
 class StopRequested(Exception):
-    """The worker was told to end while it waited for something to come back; nothing is lost."""
+    """The worker was stopped while it retried. No data is lost."""
 
 
 class NotesWaits(Protocol):
-    """Keeps note of an action that is being retried."""
+    """Recorder of actions that are being retried."""
 
     def wait(self, action: str, error: BaseException) -> None:
-        """Note that an action is being retried, and why."""
+        """Record that an action is being retried, and why."""
 
     def resume(self) -> None:
-        """Note that the action succeeded."""
+        """Record that the action succeeded."""
 
 
 class Retrier:
-    """Does a thing again while the policy says so, with growing and jittered pauses, until it is told to end.
+    """Retry loop with growing, jittered pauses. Repeats a call while the policy says so, until it is stopped.
 
     Args:
         until: ends the attempts.
-        activity: is told what is being retried.
+        activity: records what is being retried.
     """
 
     def __init__(self, until: threading.Event, activity: NotesWaits | None = None) -> None:
@@ -95,7 +95,7 @@ class Retrier:
         self._activity = activity
 
     def __call__(self, action: str, function: Callable[[], Answer]) -> Answer:
-        """Call `function` until it answers.
+        """Call `function` until it succeeds.
 
         Raises:
             StopRequested: `until` was set first.
@@ -119,7 +119,7 @@ class Retrier:
 
 
 class _RetryLog:
-    """Says for what something waits: at once, where the reason changes, and then now and again."""
+    """Logger of retries: logs at once if the reason changes, and then at intervals."""
 
     def __init__(self, action: str, activity: NotesWaits | None) -> None:
         self._action = action

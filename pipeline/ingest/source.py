@@ -1,8 +1,8 @@
-"""The log as batches: a consumer on a thread of its own, which keeps polling whatever the stores do.
+"""Source of batches: a consumer on a thread of its own, which keeps polling while the stores are busy.
 
-The polled records wait in one place until the worker asks: few where it is idle, so that a change is quickly visible,
-and tens of thousands where it is behind, so that each costs little. Where a generation stands is the store's word;
-the group's committed offsets only mirror it, for the usual tools.
+Polled records are buffered until the worker takes them. The batches are small while the worker is idle, so that a
+change is visible quickly. They hold tens of thousands of records while it lags, so that each record costs little. The
+store's progress decides where reading starts; the group's committed offsets only mirror it, for the usual tools.
 """
 
 from __future__ import annotations
@@ -28,23 +28,24 @@ log = structlog.get_logger()
 
 POLL_S = 0.1
 MAX_FULL_WAIT_S = 5.0
-"""How long the group waits at most for a worker that has no room: polling is also what keeps it a member."""
+"""Maximum wait of the polling thread for room in the buffer. Polling is also what keeps the consumer in its group."""
 LINGER_FACTOR = 3
-"""How many times as long as a batch took the next one may come together. A write of few records costs a store about
-what one of some hundred does, so that a steady trickle would keep both of them busy with nothing but overhead."""
+"""Maximum linger before the next batch, as a multiple of the last batch's duration. A write of few records costs a
+store about as much as one of some hundred, so a steady trickle would keep both busy with overhead.
+"""
 MAX_LINGER_S = 0.25
-"""How long it may be at most; the first record after a pause is handed over at once."""
+"""Upper limit of the linger. The first record after a pause is passed on at once."""
 CONSUME_SIZE = 2_000
-"""Records taken per call: a call for more waits until its time is over where there are fewer."""
+"""Records taken per call: a larger call waits for its full timeout if there are fewer."""
 
 
 class KafkaSource:
-    """Topics, read as one member of a consumer group.
+    """Consumer of topics, as one member of a consumer group.
 
     Args:
         group: the group's name.
-        topics: what to read.
-        paused: while it is set, nothing is handed over.
+        topics: the topics to read.
+        paused: no records are passed on while this event is set.
     """
 
     def __init__(
@@ -63,19 +64,19 @@ class KafkaSource:
         )
         self._buffer = RecordBuffer(settings.max_records)
         self._ended = threading.Event()
-        # In this context, so that the thread's log lines name the same model.
+        # The thread runs in a copy of this context, so that its log lines name the same model.
         polling = partial(copy_context().run, self._poll_until_ended)
         self._thread = threading.Thread(target=polling, name="source", daemon=True)
 
     def batches(self, stop: threading.Event, after: Callable[[], Progress]) -> Iterator[PolledBatch]:
-        """Yield what comes, until `stop` is set; then leave the group. Where nothing came, a batch is empty.
+        """Yield batches until `stop` is set, then leave the group. A batch is empty if nothing arrived.
 
         Args:
-            after: asks the store how far it is; called whenever partitions are assigned or the store went back.
+            after: reads the store's progress; called whenever partitions are assigned or the store was rolled back.
 
         Raises:
-            OffsetOutOfRange: the log does not hold the store's offset.
-            ConsumerFailed: the consumer met an error that it cannot mend.
+            OffsetOutOfRange: the log does not contain the store's offset.
+            ConsumerFailed: the consumer met an error that it cannot recover from.
         """
         self._consumer.subscribe(self._topics, on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
         self._thread.start()
@@ -94,19 +95,21 @@ class KafkaSource:
             self._thread.join()
 
     def commit(self, span: OffsetRange) -> None:
-        """Mirror what the store holds in the group's offsets; nothing depends on it."""
+        """Mirror the store's progress in the group's committed offsets. Nothing depends on them."""
         self._buffer.queue_commit(span.end)
 
     def positions(self) -> dict[TopicPartition, int]:
-        """The next offset of every shard that was not handed over yet; between two batches, what the store holds."""
+        """Return the next offset of every topic partition that was not passed on yet; between two batches, the store's
+        progress.
+        """
         return self._buffer.positions()
 
     def lag(self) -> int:
-        """The offsets that were not handed over yet, up to the end of the log as far as the broker has told it."""
+        """Return the number of offsets not passed on yet, up to the end of the log as reported by the broker."""
         return self._buffer.lag()
 
     def rewind(self, stored: Mapping[TopicPartition, int]) -> None:
-        """Read these shards again from where the store stands: it has gone back."""
+        """Read these topic partitions again from the store's progress, because the store was rolled back."""
         self._buffer.reset(stored.keys())
 
     def _place(self, after: Callable[[], Progress]) -> None:
@@ -122,7 +125,7 @@ class KafkaSource:
             while not self._ended.is_set():
                 self._seek()
                 self._mirror()
-                # Not by pausing partitions: the client takes up a partition that was paused only a second later.
+                # Partitions are not paused instead: the client resumes a paused partition only a second later.
                 has_room = self._buffer.wait_for_room(MAX_FULL_WAIT_S, self._ended)
                 first = self._consumer.poll(POLL_S if has_room else 0)
                 if first is not None:
@@ -140,7 +143,7 @@ class KafkaSource:
                 self._consumer.seek(place)
                 self._consumer.resume([place])
             except KafkaException as error:
-                # A partition that was just assigned cannot be sought at once; one that was just revoked never.
+                # A partition that was just assigned cannot be sought yet; one that was just revoked never can.
                 if error.args[0].code() == KafkaError._STATE and topic_partition in self._assignment():
                     self._buffer.retry_seek(topic_partition, offset)
                 continue
@@ -150,7 +153,7 @@ class KafkaSource:
         return set(_topic_partitions(self._consumer.assignment()))
 
     def _mirror(self, *, is_last: bool = False) -> None:
-        # On this thread: the client blocks for ever in a commit while another thread of ours polls.
+        # Commits run on this thread: a commit blocks for ever while another thread polls the same client.
         offsets = [
             KafkaTopicPartition(*topic_partition, offset)
             for topic_partition, offset in self._buffer.take_commits().items()
@@ -174,7 +177,8 @@ class KafkaSource:
         self._buffer.add(messages, ends, self._log_ends())
 
     def _log_ends(self) -> dict[TopicPartition, int]:
-        # From memory: the client keeps what came with the records. Of a partition without any, it knows nothing yet.
+        # Cached by the client from fetch responses, so no request is sent. A partition without any response yet has no
+        # entry.
         places = self._consumer.assignment()
         told = [self._consumer.get_watermark_offsets(place, cached=True) for place in places]
         return {
@@ -191,7 +195,8 @@ class KafkaSource:
             self._buffer.fail(failure)
 
     def _assigned(self, consumer: Consumer, places: list[KafkaTopicPartition]) -> None:
-        # Some may be fetched before the pause: what nobody has deleted is there, and at zero nothing need be.
+        # Records may be fetched before the pause takes effect. Start at the earliest offset: offset 0 may have been
+        # deleted.
         starts = [
             KafkaTopicPartition(*topic_partition, OFFSET_BEGINNING) for topic_partition in _topic_partitions(places)
         ]
@@ -201,7 +206,7 @@ class KafkaSource:
         log.info("partitions assigned", count=len(places))
 
     def _revoked(self, consumer: Consumer, places: list[KafkaTopicPartition]) -> None:
-        """Wait for the batch in hand, so that the next owner need not repeat it; then give the partitions back."""
+        """Give partitions back after the batch in hand is done, so that the next owner need not repeat it."""
         self._buffer.revoke(list(_topic_partitions(places)))
         if not self._buffer.wait_batch_done(self._drain_timeout_s):
             log.warning("partitions revoked in mid-batch", after_s=self._drain_timeout_s)
@@ -210,7 +215,7 @@ class KafkaSource:
         log.info("partitions revoked", count=len(places))
 
     def _lost(self, consumer: Consumer, places: list[KafkaTopicPartition]) -> None:
-        """Others have these partitions already: drop what is polled, commit nothing."""
+        """Drop polled records and commit nothing, because other members already own these partitions."""
         self._buffer.revoke(list(_topic_partitions(places)))
         consumer.incremental_unassign(places)
         log.warning("partitions lost", count=len(places))

@@ -1,4 +1,4 @@
-"""Directories in which DuckDB's files were made, kept in the control topic: settings name the one of today only."""
+"""Directories of DuckDB files, recorded in the control topic. Settings name only the current directory."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ _PREFIX = "duckdb directory/"
 
 
 def record_directory(kafka: KafkaSettings, directory: Path) -> None:
-    """Note an absolute path.
+    """Record an absolute path.
 
     Raises:
-        KafkaUnavailable: it was not stored.
+        KafkaUnavailable: the path was not stored.
     """
     store_control(kafka, {f"{_PREFIX}{directory}": b"{}"})
 
 
 def recorded_directories(kafka: KafkaSettings) -> list[Path]:
-    """Read the paths that were noted; on another machine they need not exist.
+    """Read the recorded paths. They need not exist on another machine.
 
     Raises:
         KafkaUnavailable: the brokers did not answer.

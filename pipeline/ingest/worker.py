@@ -1,4 +1,4 @@
-"""Carries the changes of a log into one generation of one read model."""
+"""Worker that applies the changes of a log to one generation of one read model."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ PROGRESS_CHECK_INTERVAL_S = 2.0
 
 
 class RecordDecoder(Protocol):
-    """Turns records of one topic into envelopes."""
+    """Decoder of one topic's records into envelopes."""
 
     def decode(self, records: RecordBatch) -> DecodedBatch:
-        """See `connectors.decode.decoder.Decoder`."""
+        """Decode records; see `connectors.decode.decoder.Decoder`."""
 
 
 class RecordRejected(UnreadableRecord):
-    """A record of the log cannot be read; the worker stops before it, so that nothing is lost."""
+    """A record of the log cannot be read. The worker stops before it, so that nothing is lost."""
 
 
 class Worker:
-    """One consumer, one sink.
+    """Worker with one consumer and one sink.
 
     Args:
-        tables: the contract's table of every topic.
-        accumulator: what joins batches into larger ones.
+        tables: the table in the definitions of every topic.
+        accumulator: joins batches into larger ones.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Worker:
         is_done: Callable[[Sink], bool] = lambda _: False,
         activity: NotesWaits | None = None,
     ) -> None:
-        """Carry changes to the sink until `stop` is set or `is_done` says so, then finish the batch in hand."""
+        """Apply changes to the sink until `stop` is set or `is_done` returns true, then finish the batch in hand."""
         patience = Retrier(stop, activity)
         try:
             patience("prepare the store", self._sink.prepare)
@@ -90,14 +90,14 @@ class Worker:
             log.info("ended while waiting", action=str(unfinished))
 
     def assigned(self) -> set[TopicPartition]:
-        """The shards that this process reads for its generation."""
+        """Return the topic partitions that this process reads for its generation."""
         return set(self._source.positions())
 
     def _decode_and_project(self, polled: PolledBatch, patience: Retrier) -> None:
         try:
             decoded = patience("decode", lambda: self._decode(polled))
         except Exception:
-            # What came before the record that stops the worker is not lost, and is shown.
+            # Flush the records before the one that stops the worker, so that readers see them.
             if not self._accumulator.is_empty:
                 self._write(patience)
             raise
@@ -113,11 +113,11 @@ class Worker:
             name_records(error, batch.span)
             raise
         else:
-            # Last on purpose: a crash above repeats the batch. Repeating is harmless; loss is not.
+            # Commit last: a crash above repeats the batch. Repeating is harmless; loss is not.
             self._source.commit(batch.span)
 
     def _check_progress(self, patience: Retrier) -> None:
-        """See now and then whether the store still holds all that it was given, also where nothing new comes."""
+        """Check at intervals that the store still has everything written to it, even if no records arrive."""
         if not self._accumulator.is_empty or time.monotonic() < self._looks_back_at:
             return
         progress = patience("read progress", self._sink.progress)
@@ -153,7 +153,7 @@ class Worker:
 
 
 def _merged(projected: Iterable[ProjectionResult]) -> tuple[Mutations, ...]:
-    """One table of changes per target."""
+    """Merge the projections into one table of changes per target."""
     tables: dict[str, list[pa.Table]] = {}
     for one in projected:
         for mutations in one.mutations:
@@ -172,7 +172,7 @@ def _first_of(rejected: list[RejectedRecord]) -> str:
 
 
 def caught_up_to(ends: Mapping[TopicPartition, int]) -> Callable[[Sink], bool]:
-    """Whether a sink holds everything below these offsets, whoever wrote it."""
+    """Return a check that a sink has everything below these offsets, regardless of which process wrote it."""
 
     def is_done(sink: Sink) -> bool:
         progress = sink.progress()
