@@ -1,4 +1,4 @@
-"""Capture: which tables the connector captures for which read models, and what PostgreSQL's catalog says of them."""
+"""Captured tables of the connector, and what PostgreSQL's catalog says about them."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -13,13 +13,13 @@ from pipeline.postgres.replication import Slot, read_slot
 
 @dataclass(frozen=True)
 class Capture:
-    """What is captured, by whom, and what of it the read models are made of.
+    """Captured tables, the connector that captures them, and the definitions of the read models.
 
     Args:
-        role: the one as which the connector reads.
-        columns: the described columns of each described table, by `schema.table`. Other columns, and other tables', may
-            hold what they like: no model shows them.
-        definitions: what the read models are made of; None where there are none, so that no key names anything.
+        role: the role as which the connector reads.
+        columns: the described columns of each described table, by `schema.table`. Values of other columns and tables do
+            not matter, because no model shows them.
+        definitions: definitions of the read models; None if there are none, so that no key is checked.
     """
 
     connector: ConnectorConfiguration
@@ -28,16 +28,16 @@ class Capture:
     definitions: ModelDefinitions | None = None
 
     def describes(self, table: str, column: str) -> bool:
-        """Whether a model holds the column, and the connector sends it."""
+        """Return whether a model contains the column and the connector sends it."""
         return column in self.columns.get(table, ()) and self.connector.captures_column(table, column)
 
 
 @dataclass(frozen=True)
 class DatabaseState:
-    """The server, the database and the publication, as far as they matter here.
+    """State of the server, the database and the publication, as far as the preconditions need it.
 
     Args:
-        publication_identity: its oid; empty where there is none.
+        publication_identity: its oid; empty if there is no publication.
         publication_version: the transaction that wrote its catalog row.
         publication_content: a digest of that row.
     """
@@ -55,19 +55,20 @@ class DatabaseState:
 
 @dataclass(frozen=True)
 class CapturedTable:
-    """A table whose changes are captured, as far as it matters here.
+    """Table whose changes are captured, as far as the preconditions need it.
 
     Args:
-        table_name: as `schema.table`, as the catalog has it.
-        quoted_name, quoted_schema: the same as SQL needs it.
+        table_name: `schema.table`, as in the catalog.
+        quoted_name, quoted_schema: the same, quoted for SQL.
         is_row_secured: row security hides rows from the connector's role.
         is_schema_usable, is_readable: the connector's role may use the schema, and read the table.
-        table_identity, key_identity: oids of the table and of its primary key; empty where there is none.
-        unpublished_stored_columns, unpublished_virtual_columns: generated columns for which PostgreSQL refuses to
+        table_identity, key_identity: oids of the table and of its primary key; empty if missing.
+        unpublished_stored_columns, unpublished_virtual_columns: generated columns because of which PostgreSQL refuses
+            to
             change the table's rows; none before PostgreSQL 18.
-        publication_entries: what puts the table into the publication, each with its oid.
+        publication_entries: the entries that put the table into the publication, each with its oid.
         table_version: the transaction that wrote the table's catalog row.
-        columns_with_default: columns, generated ones excepted, whose value PostgreSQL fills in.
+        columns_with_default: columns whose value PostgreSQL fills in, without generated ones.
     """
 
     table_name: str
@@ -94,7 +95,7 @@ class CapturedTable:
 
 @dataclass(frozen=True)
 class SourceState:
-    """Everything that was read at the source, at one moment."""
+    """State of the source, read at one moment."""
 
     database: DatabaseState
     tables: list[CapturedTable]
@@ -102,7 +103,7 @@ class SourceState:
 
 
 def read_source(connection: Connection, capture: Capture) -> SourceState:
-    """Read what the preconditions are about; nothing is changed."""
+    """Read the state that the preconditions check. Changes nothing."""
     connector = capture.connector
     named = {"tables": list(connector.tables), "publication": connector.publication, "role": capture.role}
     with connection.cursor(row_factory=class_row(DatabaseState)) as cursor:

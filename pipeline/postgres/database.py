@@ -1,4 +1,4 @@
-"""The source's side of the setup: its tables, its publication, and what the connector may do there."""
+"""Source side of the setup: tables, publication, and the connector's privileges."""
 
 import contextlib
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ Connection = psycopg.Connection[tuple[object, ...]]
 
 
 class SourceError(Exception):
-    """The source database did not do what it was asked."""
+    """The source database refused a request."""
 
     remedy = (
         "Correct what PostgreSQL names in this message, such as an object of the same name, then repeat the command."
@@ -25,13 +25,13 @@ class SourceError(Exception):
 
 
 class SourceUnavailable(SourceError):
-    """The source database does not let us in."""
+    """The source database refuses connections."""
 
     remedy = "Start PostgreSQL, or correct `source.url` and `source.admin_url`."
 
 
 class InsufficientPrivilege(SourceError):
-    """The role we connect as may not do something that the setup needs."""
+    """The role of the connection lacks a privilege that the setup needs."""
 
     remedy = (
         "Let `source.url` name the owner of the tables, with CREATE on the database, and `source.admin_url` "
@@ -41,7 +41,7 @@ class InsufficientPrivilege(SourceError):
 
 @dataclass(frozen=True)
 class SetupState:
-    """Which parts of the setup are there already."""
+    """Parts of the setup that exist already."""
 
     is_schema_present: bool
     is_publication_present: bool
@@ -61,7 +61,7 @@ def connect(url: str) -> Connection:
 
 
 def session(url: str, *, is_autocommit: bool) -> Connection:
-    """Open a connection with the settings that everything here relies on.
+    """Open a connection with the settings that all queries here rely on.
 
     Raises:
         psycopg.OperationalError: the server does not answer, or refuses the login.
@@ -90,13 +90,13 @@ def load_sql(name: str) -> str:
 
 
 def read_setup_state(connection: Connection, role: str) -> SetupState:
-    """Look which parts of the setup are there already, for this replication role."""
+    """Read which parts of the setup exist already for this replication role."""
     with connection.cursor(row_factory=class_row(SetupState)) as cursor:
         return next(iter(cursor.execute(load_sql("source_setup.sql"), {"role": role})))
 
 
 def create_schema(connection: Connection) -> None:
-    """Create the tables that are missing, and let change events carry the whole old row."""
+    """Create missing tables, and let change events contain the whole old row."""
     run_sql_file(connection, "schema.sql")
 
 
@@ -106,13 +106,13 @@ def grant(connection: Connection, role: str) -> None:
 
 
 def let_read(connection: Connection, table: str, role: str) -> None:
-    """Let a role read one table, as `schema.table`, as far as the role of this connection may grant it."""
+    """Grant a role read access to one table (`schema.table`), as far as the role of this connection may grant it."""
     schema, _, name = table.partition(".")
     rights = ("USAGE ON SCHEMA {schema}", "SELECT ON {table}")
     parts = {"schema": sql.Identifier(schema), "table": sql.Identifier(schema, name), "role": sql.Identifier(role)}
     for right in rights:
         with contextlib.suppress(psycopg.errors.InsufficientPrivilege):
-            # The preconditions name a right that is still missing, with the GRANT that somebody else has to give.
+            # If a privilege is still missing, the preconditions name it, with the GRANT that another role has to run.
             connection.execute(sql.SQL(f"GRANT {right} TO {{role}}").format(**parts))
 
 
@@ -122,10 +122,10 @@ def create_publication(connection: Connection) -> None:
 
 
 def run_sql_file(connection: Connection, name: str, **parts: sql.Composable) -> None:
-    """Run one file of `sql/` as one transaction, its `{names}` replaced by quoted parts.
+    """Run one file of `sql/` as one transaction, with its `{names}` replaced by quoted parts.
 
     Raises:
-        InsufficientPrivilege: the role of this connection may not do it.
+        InsufficientPrivilege: the role of this connection lacks a privilege.
         SourceError: the database refused for another reason.
     """
     text = sql.SQL(load_sql(name))

@@ -1,9 +1,11 @@
-"""An incremental snapshot, asked for by a signal: rows once more in the log, while changes go on.
+"""Incremental snapshots, requested by a signal: they write rows to the log again while changes continue.
 
-A generation that begins at the log's end before the signal holds everything once a snapshot of all tables is over: each
-row that PostgreSQL holds comes by the snapshot or by a change since, and what is deleted from now on was never there.
-It is the way to rebuild a model where the log's beginning is gone. It heals no gap in a generation that has rows
-already, since it tells of no deletion.
+A generation that begins at the log's end before the signal is complete once a snapshot of all tables has ended. Each
+row in PostgreSQL arrives by the snapshot or by a later change, and a row deleted from now on was never in the
+generation.
+
+This is how a model is rebuilt if the log's beginning is gone. It cannot repair a gap in a generation that already has
+rows, because it reports no deletions.
 
 Source: https://debezium.io/documentation/reference/3.6/connectors/postgresql.html#postgresql-incremental-snapshots
 """
@@ -33,11 +35,11 @@ from pipeline.postgres.replication import send_signal
 POLL_S = 0.5
 STOPS_WITHIN_S = 30.0
 MAX_SIGNAL_LENGTH = 2048
-"""Characters that the signal table holds of what is wanted."""
+"""Maximum length of the request, in characters: the size of the signal table's column."""
 
 
 class SnapshotFailed(DependencyUnavailable):
-    """The connector did not come to the end of a snapshot that it was asked for."""
+    """The connector did not finish a snapshot."""
 
     remedy = (
         "Run `readmodels init`, which resumes the connector, then repeat the command: the snapshot begins at the "
@@ -46,11 +48,11 @@ class SnapshotFailed(DependencyUnavailable):
 
 
 class SnapshotRefused(DependencyUnavailable):
-    """PostgreSQL refused a query of the connector's, such as for a missing right; Kafka Connect's log has the reason.
+    """PostgreSQL refused a query of the connector, such as for a missing privilege; Kafka Connect's log has the reason.
 
     Args:
         table: as `schema.table`.
-        role: the connector's.
+        role: the connector's role.
     """
 
     def __init__(self, table: str, role: str) -> None:
@@ -63,13 +65,13 @@ class SnapshotRefused(DependencyUnavailable):
 
 
 class SnapshotStopped(Exception):
-    """A snapshot was stopped before its end, because it was to be; the rows that it has sent are as good as any."""
+    """The snapshot was stopped on request. Rows already sent are valid."""
 
     remedy = "Nothing is lost. Repeat the command when the rows are wanted after all: it begins at the first row."
 
 
 class SignalTooLong(ValueError):
-    """What is wanted does not fit into the signal table."""
+    """The request does not fit into the signal table."""
 
     remedy = (
         "Give a shorter condition, such as a range of the key: `id BETWEEN 1 AND 1000`. Repeat the command for each "
@@ -79,28 +81,29 @@ class SignalTooLong(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class SnapshotRequest:
-    """What the connector is to read.
+    """Rows that the connector is to read.
 
     Args:
         tables: each as `schema.table`.
-        where: a condition in SQL on the rows of all of them; None for every row.
+        where: an SQL condition on the rows of all tables; None for every row.
     """
 
     tables: tuple[str, ...]
     where: str | None = None
 
     def new_id(self) -> str:
-        """Make up an id for a signal, which the notifications of the snapshot repeat."""
+        """Return a new id for a signal. The notifications of the snapshot repeat it."""
         return f"{PARTIAL if self.where is not None else ''}{uuid4()}"
 
     @property
     def data(self) -> str:
-        """The signal, as Debezium has it.
+        """Signal data in Debezium's format.
 
         Raises:
-            SignalTooLong: the signal table cannot hold it.
+            SignalTooLong: the data does not fit into the signal table.
         """
-        # Named, for the table refuses what is not: Debezium also knows snapshots during which nothing is streamed.
+        # The type is explicit because the signal table refuses signals without one: Debezium also has blocking
+        # snapshots, which stop streaming.
         wanted: dict[str, object] = {"type": "incremental", "data-collections": list(self.tables)}
         if self.where is not None:
             wanted["additional-conditions"] = [
@@ -114,13 +117,13 @@ class SnapshotRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class SnapshotProgress:
-    """How far a snapshot has got.
+    """Progress of a snapshot.
 
     Args:
-        chunks: how many pieces of tables were read; a chunk has 1,024 rows where nothing else is configured.
-        table: the one that is read now.
-        reached, last: the keys of the last row that was read of it, and of the last that will be; empty if not told.
-        rows: of the tables that are done.
+        chunks: number of chunks read; a chunk has 1,024 rows by default.
+        table: the table that is being read.
+        reached, last: the keys of its last row read and of its last row to read; empty if not reported.
+        rows: row counts of the finished tables.
     """
 
     elapsed_s: float = 0.0
@@ -131,7 +134,7 @@ class SnapshotProgress:
     rows: Mapping[str, int] | None = None
 
     def after(self, one: Notification) -> SnapshotProgress:
-        """The progress once this was notified.
+        """Return the progress after this notification.
 
         Raises:
             SnapshotFailed: a table was not read.
@@ -155,12 +158,12 @@ class SnapshotProgress:
 
 @dataclass(frozen=True)
 class IncrementalSnapshots:
-    """Where a snapshot is asked for.
+    """Client that requests snapshots from the connector.
 
     Args:
-        url: of the source, as a role that may write into the signal table.
-        role: the connector's, in the source.
-        schemas: those of the connector's notifications.
+        url: URL of the source, as a role that may write to the signal table.
+        role: the connector's role in the source.
+        schemas: schemas of the connector's notifications.
     """
 
     kafka: KafkaSettings
@@ -175,16 +178,16 @@ class IncrementalSnapshots:
         tell: Callable[[SnapshotProgress], None],
         is_to_stop: Callable[[], bool] = lambda: False,
     ) -> SnapshotProgress:
-        """Have the connector read rows once more, and return when it has.
+        """Request a snapshot, and return when the connector has finished it.
 
         Args:
-            tell: is called while it lasts.
-            is_to_stop: whether the connector is to leave off.
+            tell: called with the progress while the snapshot runs.
+            is_to_stop: returns whether the connector is to stop.
 
         Raises:
-            SnapshotFailed: the connector gave it up.
-            SnapshotRefused: it may not read a table.
-            SnapshotStopped: it left off, as it was to.
+            SnapshotFailed: the connector aborted the snapshot.
+            SnapshotRefused: the connector may not read a table.
+            SnapshotStopped: the connector stopped on request.
             KafkaUnavailable: the connector's notifications cannot be read.
         """
         with self._notifications() as consumer:
@@ -217,7 +220,7 @@ class IncrementalSnapshots:
             send_signal(connection, self.connector.signal_table, signal_id, kind, data)
 
     def _next(self, consumer: Consumer, snapshot_id: str) -> Notification | None:
-        """What is notified next, if it is of this snapshot."""
+        """Return the next notification if it belongs to this snapshot."""
         message = consumer.poll(POLL_S)
         if message is None:
             return None
@@ -233,8 +236,8 @@ class IncrementalSnapshots:
 
     @contextmanager
     def _notifications(self) -> Iterator[Consumer]:
-        """What the connector notifies of from now on."""
-        # Held by name: the answer of an admin client that is collected never comes.
+        """Yield a consumer of the connector's notifications from now on."""
+        # Keep a reference: a garbage-collected AdminClient never completes its futures.
         admin = self.kafka.admin()
         ends = end_offsets(admin, [self.connector.notification_topic])
         consumer = Consumer(

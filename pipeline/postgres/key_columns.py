@@ -1,4 +1,4 @@
-"""The columns of keys as the source has them: whether each value of theirs has one text of its own."""
+"""Key columns in the source, and the check that each of their values has a unique text."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class KeyColumn:
-    """A column of a key as PostgreSQL has it.
+    """Key column as defined in PostgreSQL.
 
     Args:
-        type_name: its type; of a domain, the type that it is made of.
+        type_name: its type; for a domain, the underlying type.
     """
 
     table_name: str
@@ -33,28 +33,28 @@ class KeyColumn:
 
     @property
     def name(self) -> str:
-        """The column, with its table."""
+        """Qualified name of the column."""
         return f"{self.table_name}.{_quoted(self.column_name)}"
 
     @property
     def family(self) -> str:
-        """The family of types to which it belongs.
+        """Family of types to which the column belongs.
 
         Raises:
-            UnfitKey: the type is none of a key.
+            UnfitKey: the type cannot be part of a key.
         """
         return key_type(self.type_name, is_enum=self.is_enum).family
 
 
 ColumnPlace = tuple[str, str]
-"""A table, quoted, and a column."""
+"""Table (quoted) and column."""
 
 
 def key_rules(connection: Connection, definitions: ModelDefinitions) -> list[Rule]:
-    """What must be true of every column that is part of a key, or refers to one; a column that is not there is not.
+    """Return the rules for every column that is part of a key, or refers to one. Missing columns are skipped.
 
     Args:
-        definitions: what the read models are made of.
+        definitions: definitions of the read models.
     """
     wanted = list(_wanted(definitions))
     places = {"tables": [table for table, _ in wanted], "columns": [column for _, column in wanted]}
@@ -78,7 +78,7 @@ def _wanted(definitions: ModelDefinitions) -> Iterator[ColumnPlace]:
 
 
 def _references(definitions: ModelDefinitions) -> Iterator[tuple[TableDefinition, str, ColumnPlace]]:
-    """Every column that holds a document's key: its table, its name, and the column that it refers to."""
+    """Yield every column that contains a document's key: its table, its name, and the column that it refers to."""
     for document in definitions.documents.values():
         root = definitions.tables[document.root]
         for collection in document.collections.values():
@@ -126,7 +126,7 @@ def _of_references(
 def _pairs(
     definitions: ModelDefinitions, found: dict[ColumnPlace, KeyColumn], unfit: dict[ColumnPlace, str]
 ) -> Iterator[tuple[KeyColumn, KeyColumn]]:
-    """Columns that refer to another, and those others, where both are fit for a key."""
+    """Yield pairs of a referring column and its target, if both are allowed in a key."""
     for child, column, key in _references(definitions):
         place = (_named(child), column)
         if place in found and key in found and not {place, key} & unfit.keys():
@@ -154,7 +154,7 @@ def _of_declarations(
 
 
 def _is_declared(text: str, column: KeyColumn) -> bool:
-    """Whether the declared type writes the column's values as its own does."""
+    """Return whether the declared type formats the column's values as its actual type does."""
     try:
         declared = key_type(text)
     except UnfitKey:

@@ -1,8 +1,8 @@
-"""Preconditions: what must be true of the source for its log to be trusted, each with its remedy.
+"""Preconditions: requirements that the source must meet for its log to be trusted, each with its remedy.
 
-They are checked at every start, and every few seconds while workers run (`pipeline.epochs.source_monitor`). Some make
-the log incomplete or untrue for as long as they are broken: these are gaps. The others keep a snapshot from reading
-rows.
+They are checked at every start, and every few seconds while workers run (`pipeline.epochs.source_monitor`). Some of
+them make the log incomplete or wrong for as long as they are violated: these are gaps. The others prevent a snapshot
+from reading rows.
 """
 
 from dataclasses import dataclass, replace
@@ -17,12 +17,12 @@ from pipeline.postgres.key_columns import key_rules
 from pipeline.postgres.replication import Slot
 
 Rule = tuple[bool, str, str]
-"""Whether something is broken, what it would be called, and its remedy."""
+"""Violation flag, problem text and remedy of a precondition."""
 
 
 @dataclass(frozen=True)
 class PreconditionFailure:
-    """One thing that is wrong with the source, and what puts it right."""
+    """Problem of the source, with its remedy."""
 
     problem: str
     remedy: str
@@ -38,7 +38,7 @@ class SourceNotReady(SourceContractViolation):
 
 
 def findings(source: SourceState, capture: Capture) -> list[PreconditionFailure]:
-    """Name everything that would make the log incomplete or untrue, or keep a snapshot from reading it."""
+    """Return everything that would make the log incomplete or wrong, or prevent a snapshot from reading rows."""
     rules = [*_of_database(source.database), *_of_signals(source.database, capture)]
     for table in source.tables:
         rules += [*_of_reading(table, capture), *_of_writing(table, capture)]
@@ -48,7 +48,7 @@ def findings(source: SourceState, capture: Capture) -> list[PreconditionFailure]
 
 
 def gaps(source: SourceState, capture: Capture) -> list[PreconditionFailure]:
-    """Name everything that makes the log incomplete or untrue for as long as it lasts."""
+    """Return everything that makes the log incomplete or wrong for as long as it lasts."""
     rules = _of_publication(source.database, capture)
     for table in source.tables:
         rules += _of_table(table)
@@ -58,20 +58,20 @@ def gaps(source: SourceState, capture: Capture) -> list[PreconditionFailure]:
 
 
 def column_findings(source: SourceState, capture: Capture) -> list[PreconditionFailure]:
-    """Name every described column whose values the connector does not send, or sends as another value."""
+    """Return every described column whose values the connector does not send, or sends as other values."""
     return _broken([rule for table in source.tables for rule in _of_columns(table, capture)])
 
 
 def reading_findings(source: SourceState, capture: Capture) -> list[PreconditionFailure]:
-    """Name everything that keeps a snapshot from reading all rows."""
+    """Return everything that prevents a snapshot from reading all rows."""
     return _broken([rule for table in source.tables for rule in _of_reading(table, capture)])
 
 
 def require_ready(connection: Connection, capture: Capture, *, is_slot_dropped: bool = False) -> None:
-    """Refuse a source in which anything was found.
+    """Refuse a source that has any finding.
 
     Args:
-        is_slot_dropped: whether the caller drops the slot next, so that a lost or foreign slot is no obstacle.
+        is_slot_dropped: true if the caller drops the slot next, so that a lost or foreign slot is no obstacle.
 
     Raises:
         SourceNotReady: with every finding.
@@ -201,7 +201,7 @@ def _of_reading(table: CapturedTable, capture: Capture) -> list[Rule]:
 
 
 def _of_writing(table: CapturedTable, capture: Capture) -> list[Rule]:
-    # Since PostgreSQL 18, and with the whole old row only, it refuses to change rows that are not published whole.
+    # Since PostgreSQL 18, a table with REPLICA IDENTITY FULL refuses changes of rows that are not published completely.
     name, publication = table.table_name, sql.Identifier(capture.connector.publication).as_string()
     stored, virtual = table.unpublished_stored_columns, table.unpublished_virtual_columns
     dropped = ", ".join(f"DROP COLUMN {sql.Identifier(column).as_string()}" for column in virtual)

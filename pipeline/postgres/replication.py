@@ -1,4 +1,4 @@
-"""The connector's role at the source, and its slot."""
+"""Replication role and replication slot of the connector."""
 
 import time
 from dataclasses import dataclass
@@ -21,14 +21,14 @@ from pipeline.service_addresses import SourceSettings
 
 POLL_INTERVAL_S = 0.1
 MADE_BY = "created by readmodels init"
-"""The comment on a replication role that `init` created."""
+"""Comment on a replication role that `init` created."""
 
 
 class SlotInUse(SourceError):
     """The replication slot is still being read, so it cannot be dropped.
 
     Args:
-        name: of the slot.
+        name: name of the slot.
     """
 
     def __init__(self, problem: str, name: str) -> None:
@@ -44,7 +44,7 @@ class SlotInUse(SourceError):
 
 @dataclass(frozen=True)
 class Slot:
-    """A replication slot. LSNs are byte positions in the WAL; `safe_wal_bytes` is None where WAL is not limited."""
+    """State of a replication slot. LSNs are byte positions in the WAL; `safe_wal_bytes` is None if WAL is not limited."""
 
     name: str
     database: str
@@ -58,7 +58,7 @@ class Slot:
 
 
 def can_replicate(settings: SourceSettings) -> bool:
-    """Whether the replication role can log in from here with its password, and may replicate."""
+    """Return whether the replication role can log in from here with its password, and may replicate."""
     url = make_conninfo(settings.url, user=settings.replication_role, password=settings.replication_password)
     try:
         with session(url, is_autocommit=True) as connection:
@@ -69,9 +69,9 @@ def can_replicate(settings: SourceSettings) -> bool:
 
 
 def create_role(settings: SourceSettings) -> None:
-    """Create the replication role, or give it its right and its password again.
+    """Create the replication role, or restore its REPLICATION attribute and its password.
 
-    The server is sent a SCRAM verifier, never the password: no log and no error can hold it.
+    The server receives a SCRAM verifier, never the password, so that no log or error can contain the password.
 
     Raises:
         InsufficientPrivilege: the admin role may not create this role.
@@ -92,18 +92,18 @@ def create_role(settings: SourceSettings) -> None:
 
 
 def read_slot(connection: Connection, name: str) -> Slot | None:
-    """Read where a replication slot stands; None if there is none of that name."""
+    """Read the state of a replication slot; None if it does not exist."""
     with connection.cursor(row_factory=class_row(Slot)) as cursor:
         return cursor.execute(load_sql("replication_slot.sql"), {"slot": name}).fetchone()
 
 
 def drop_slot(connection: Connection, name: str, timeout_s: float) -> bool:
-    """Drop a replication slot once nobody reads it. A forgotten slot fills the source's disk with WAL.
+    """Drop a replication slot once it is inactive. A forgotten slot fills the source's disk with WAL.
 
-    Returns: whether there was one.
+    Returns: whether the slot existed.
 
     Raises:
-        SlotInUse: it was still read after `timeout_s`.
+        SlotInUse: the slot was still active after `timeout_s`.
     """
     deadline = time.monotonic() + timeout_s
     while (slot := read_slot(connection, name)) and slot.is_active:
@@ -120,14 +120,14 @@ def drop_slot(connection: Connection, name: str, timeout_s: float) -> bool:
 
 
 def send_signal(connection: Connection, table: str, signal_id: str, kind: str, data: str) -> None:
-    """Ask the connector for something, through its signal table.
+    """Send a signal to the connector through its signal table.
 
     Args:
         table: the signal table, as `schema.table`.
-        data: what is wanted, as Debezium's signal of this kind has it.
+        data: the data of the signal, as Debezium defines it for this kind.
 
     Raises:
-        InsufficientPrivilege: the role of this connection may not write there.
+        InsufficientPrivilege: the role of this connection may not write to the table.
 
     Source: https://debezium.io/documentation/reference/3.6/configuration/signalling.html
     """

@@ -1,4 +1,4 @@
-"""Conditions on the rows of a source table: checked by PostgreSQL, and counted without reading the rows."""
+"""Conditions on the rows of a source table: validated by PostgreSQL, and counted without reading the rows."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class InvalidCondition(SourceError):
 
 
 def estimate_rows(connection: Connection, table: str, where: str | None) -> int:
-    """About how many rows of a table there are, or for which a condition is true, as PostgreSQL's planner has it.
+    """Estimate with PostgreSQL's planner how many rows of a table match a condition.
 
     Args:
         table: as `schema.table`.
-        where: a condition in SQL; None for every row.
+        where: an SQL condition; None for every row.
 
     Raises:
-        InvalidCondition: the condition is none.
+        InvalidCondition: the condition is not valid.
     """
     name = sql.Identifier(*table.split("."))
     if where is None:
@@ -35,7 +35,8 @@ def estimate_rows(connection: Connection, table: str, where: str | None) -> int:
     condition = sql.SQL(cast("Any", where))
     try:
         plan = _plan(connection, sql.SQL("SELECT * FROM {} WHERE ({})").format(name, condition))
-        # Debezium puts a condition into parentheses. One that closes them, as `true) or (true`, has none to close here.
+        # Debezium puts a condition into parentheses. This query has none around it, so that a condition such as `true)
+        # or (true` fails.
         _plan(connection, sql.SQL("SELECT (ARRAY[{}])[1] FROM {}").format(condition, name))
     except psycopg.Error as error:
         raise InvalidCondition(f"{where}: {error.diag.message_primary or error}") from error
@@ -45,15 +46,15 @@ def estimate_rows(connection: Connection, table: str, where: str | None) -> int:
 
 
 def _plan(connection: Connection, query: sql.Composable) -> dict[str, Any]:
-    """The plan of a query, which is not carried out."""
+    """Return the plan of a query without running it."""
     with connection.transaction():
         connection.execute("SET TRANSACTION READ ONLY")
-        # Prepared: PostgreSQL takes one statement then, so that a condition cannot bring others along.
+        # A prepared statement accepts one statement only, so that a condition cannot add others.
         [(plans,)] = connection.execute(sql.SQL("EXPLAIN (FORMAT JSON) ") + query, prepare=True).fetchall()
     plan: dict[str, Any] = cast("Any", plans)[0]["Plan"]
     return plan
 
 
 def _reads_more(plan: dict[str, Any]) -> bool:
-    """Whether a plan has a subquery, by itself or joined to the table."""
+    """Return whether a plan has a subquery, by itself or joined to the table."""
     return "Subplan Name" in plan or "Join Type" in plan or any(_reads_more(one) for one in plan.get("Plans", ()))

@@ -1,4 +1,4 @@
-"""What PostgreSQL says of itself that a life of the log depends on."""
+"""State of the PostgreSQL server on which an epoch depends."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pipeline.postgres.database import Connection, load_sql
 
 @dataclass(frozen=True)
 class ServerState:
-    """One look.
+    """Server state at one moment.
 
     Args:
-        system_identifier: that of the system that writes the WAL; a standby that was promoted keeps it.
-        current_lsn: how far the WAL has been written, in bytes.
-        reader: the process that reads the connector's slot; None where nobody does.
+        system_identifier: identifier of the system that writes the WAL; a promoted standby keeps it.
+        current_lsn: end of the written WAL, in bytes.
+        reader: the process that reads the connector's slot; None if the slot is inactive.
     """
 
     system_identifier: str
@@ -25,10 +25,10 @@ class ServerState:
 
 
 def read_server_state(connection: Connection, slot: str) -> ServerState:
-    """Look now.
+    """Read the current state.
 
     Args:
-        slot: the connector's.
+        slot: name of the connector's slot.
     """
     with connection.cursor(row_factory=class_row(ServerState)) as cursor:
         return next(iter(cursor.execute(load_sql("source_facts.sql"), {"slot": slot})))

@@ -1,4 +1,4 @@
-"""Whether the replication slot still holds everything that the connector has not read."""
+"""Check that the replication slot still has everything that the connector has not read."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from pipeline.postgres.replication import Slot
 
 
 class SlotGap(SourceContractViolation):
-    """Changes between what the connector has read and what the slot still holds are missing for ever."""
+    """Changes between the connector's position and the start of the slot are missing for ever."""
 
     remedy = (
         "End the workers, then run `readmodels epoch open --resnapshot --execute`: it begins a new epoch, with a new "
@@ -19,13 +19,14 @@ class SlotGap(SourceContractViolation):
 
 
 def require_no_gap(name: str, slot: Slot | None, offsets: Iterable[Mapping[str, Any]]) -> None:
-    """Refuse a slot that begins behind the place to which the connector has read; Debezium would skip the gap silently.
+    """Refuse a slot that starts after the connector's position. Debezium would skip the gap silently.
 
     Args:
-        name: the slot's.
-        slot: as it stood before `offsets` were read; the other way round, a connector at work would seem broken.
-        offsets: what Kafka Connect has recorded for the connector. Before its first streamed change, nothing is held
-            against the slot.
+        name: name of the slot.
+        slot: the slot as read before `offsets`; in the opposite order, a running connector would seem to have a gap.
+        offsets: offsets that Kafka Connect has recorded for the connector. Before its first streamed change, every slot
+            is
+            accepted.
 
     Raises:
         SlotGap: the slot is gone, or is ahead.
@@ -36,10 +37,10 @@ def require_no_gap(name: str, slot: Slot | None, offsets: Iterable[Mapping[str, 
 
 
 def find_gap(name: str, slot: Slot | None, lsn: int | None) -> LogMismatch | None:
-    """What is missing between a slot and a connector.
+    """Return the gap between a slot and a connector; None if there is none.
 
     Args:
-        lsn: to which the connector has read; None before its first streamed change.
+        lsn: LSN to which the connector has read; None before its first streamed change.
     """
     if lsn is None:
         return None
@@ -57,13 +58,14 @@ def find_gap(name: str, slot: Slot | None, lsn: int | None) -> LogMismatch | Non
 
 
 def connector_lsn(offsets: Iterable[Mapping[str, Any]]) -> int | None:
-    """The LSN to which a connector has read, as Kafka Connect has it; None before its first streamed change."""
+    """Return the LSN to which a connector has read, according to Kafka Connect; None before its first streamed change."""
     return max((place for entry in offsets if (place := _streamed_to(entry)) is not None), default=None)
 
 
 def _streamed_to(entry: Mapping[str, Any]) -> int | None:
-    # Debezium confirms `lsn_commit` to the slot, the commit before the transaction that it is in, or `lsn_proc`, its
-    # last change, where it knows of no commit. Either may be the higher: a change of a transaction that commits late
-    # lies below a commit before it. Nothing else commits between the two, so that a slot up to either lost nothing.
+    # Debezium confirms `lsn_commit` to the slot: the commit before the transaction that it is reading. If it knows of
+    # no commit, it confirms `lsn_proc`, its last change. Either may be the higher, because a change of a transaction
+    # that commits late lies below an earlier commit. Nothing else commits between the two, so a slot up to either has
+    # lost nothing.
     places = [(entry["offset"] or {}).get(field) for field in ("lsn_proc", "lsn_commit")]
     return max((int(place) for place in places if place is not None), default=None)

@@ -1,4 +1,4 @@
-"""A look at the source: what is wrong with it now, and what was wrong since the epoch began."""
+"""Check of the source: its current problems, and the gaps since the epoch began."""
 
 from __future__ import annotations
 
@@ -17,36 +17,36 @@ _MOMENT = "SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'), pg
 
 @dataclass(frozen=True)
 class SourceCheck:
-    """What was read at the source, and when: by the source's clock, and where its WAL ended."""
+    """State of the source, with the moment of the check: the source's clock and the end of its WAL."""
 
     source: SourceState
     moment: str
 
     @property
     def identity(self) -> Identity:
-        """By what the source is known."""
+        """Identity of the source."""
         return identity_of(self.source)
 
 
 def check_source(connection: Connection, capture: Capture) -> SourceCheck:
-    """Look at the source; nothing is changed."""
+    """Read the state of the source. Changes nothing."""
     source = read_source(connection, capture)
     [(time, lsn)] = connection.execute(_MOMENT).fetchall()
     return SourceCheck(source, f"{time} UTC (LSN {lsn})")
 
 
 def time_of(moment: str) -> datetime:
-    """Convert the moment of a look to the time by the source's clock."""
+    """Convert the moment of a check to the time by the source's clock."""
     return datetime.fromisoformat(moment[: len("2026-01-02 03:04:05")]).replace(tzinfo=UTC)
 
 
 def gaps_of(look: SourceCheck, known: SourceRecord, capture: Capture, last: str = "") -> list[Gap]:
-    """Name the gaps of the log: those that last, those that left traces, and those that are remembered.
+    """Return the gaps of the log: current ones, those that left traces, and recorded ones.
 
-    A source of which nothing is known yet has no gaps: nothing was captured from it.
+    A source without a recorded identity has no gaps, because nothing was captured from it.
 
     Args:
-        last: the moment of the last look; that which is known by default.
+        last: the moment of the last check; the recorded moment by default.
     """
     if known.identity is None:
         return []
@@ -60,7 +60,7 @@ def gaps_of(look: SourceCheck, known: SourceRecord, capture: Capture, last: str 
 
 
 def source_findings(look: SourceCheck, known: SourceRecord, capture: Capture) -> list[PreconditionFailure]:
-    """Name everything that is wrong with the source, or was since the epoch began, with its remedy."""
+    """Return every problem that the source has, or had since the epoch began, with its remedy."""
     found = gaps_of(look, known, capture)
     if not found:
         return findings(look.source, capture)
@@ -71,24 +71,24 @@ def source_findings(look: SourceCheck, known: SourceRecord, capture: Capture) ->
 
 
 def as_seen(found: list[Gap]) -> list[LogMismatch]:
-    """Turn gaps into what ends an epoch."""
+    """Convert gaps to mismatches that end an epoch."""
     return [LogMismatch(MismatchReason.INCOMPLETE, f"{gap.problem}, {gap.since}", remedy=gap.remedy) for gap in found]
 
 
 def require_whole(connection: Connection, capture: Capture, history: SourceHistory) -> None:
-    """Refuse a source that is not ready, or whose log has gaps; what was seen is kept.
+    """Refuse a source that is not ready, or whose log has gaps. New gaps are recorded.
 
     Raises:
         EpochMismatch: changes are missing in the log, or wrong.
-        SourceNotReady: something else was found.
-        KafkaUnavailable: the history cannot be read or kept.
+        SourceNotReady: another problem was found.
+        KafkaUnavailable: the history cannot be read or written.
     """
     look, known = check_source(connection, capture), history.read()
     found = remembered(look, known, capture, history)
     if found:
         raise EpochMismatch(as_seen(found))
     require_ready(connection, capture)
-    # The workers read the log first where a table was rewritten, and note the source then.
+    # If a table was rewritten, the workers read the log first, and record the identity afterwards.
     if known.is_kept and not rewritten(known.identity or {}, look.identity):
         history.record_complete(look.identity, look.moment)
 
@@ -96,7 +96,7 @@ def require_whole(connection: Connection, capture: Capture, history: SourceHisto
 def remembered(
     look: SourceCheck, known: SourceRecord, capture: Capture, history: SourceHistory, last: str = ""
 ) -> list[Gap]:
-    """Name the gaps of the log, and keep those that are new."""
+    """Return the gaps of the log, and record new ones."""
     found = gaps_of(look, known, capture, last)
     for gap in found:
         if gap.problem not in known.gaps:

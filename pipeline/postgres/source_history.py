@@ -1,6 +1,6 @@
-"""History of the source: its identity at the last look, and the gaps in its log. It is kept in the control topic.
+"""History of the source, stored in the control topic: its identity at the last check, and the gaps in its log.
 
-A gap stays there until an epoch with a snapshot of its own begins: to set PostgreSQL right brings no change back.
+A gap is kept until an epoch with its own snapshot begins, because correcting PostgreSQL brings no change back.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from pipeline.postgres.source_identity import Identity
 
 @dataclass(frozen=True)
 class Gap:
-    """A time in which changes did not come into the log, or came wrong.
+    """Period in which changes did not reach the log, or reached it with wrong values.
 
     Args:
-        problem: what was found.
-        since: between which two looks it began.
-        remedy: what ends it, where it lasts.
+        problem: the problem that was found.
+        since: the two checks between which the gap began.
+        remedy: what ends the gap, if it lasts.
     """
 
     problem: str
@@ -33,13 +33,13 @@ class Gap:
 
 @dataclass(frozen=True)
 class SourceRecord:
-    """What is known of the source.
+    """Recorded facts about the source.
 
     Args:
-        identity: at the last look at which nothing was wrong; None before the first one.
-        seen: when that was.
-        gaps: since the epoch began, by their problems.
-        is_kept: whether it can be added to; it cannot before the control topic is there.
+        identity: identity at the last check without problems; None before the first one.
+        seen: the moment of that check.
+        gaps: gaps since the epoch began, by their problems.
+        is_kept: whether the history can be written; false until the control topic exists.
     """
 
     identity: Identity | None = None
@@ -49,14 +49,14 @@ class SourceRecord:
 
 
 class SourceHistory:
-    """The history of one connector's source."""
+    """History of one connector's source."""
 
     def __init__(self, kafka: KafkaSettings, connector: str) -> None:
         self._kafka = kafka
         self._prefix = f"source/{connector}/"
 
     def read(self) -> SourceRecord:
-        """Read what is known.
+        """Read the recorded facts.
 
         Raises:
             KafkaUnavailable: the brokers did not answer.
@@ -70,23 +70,23 @@ class SourceHistory:
         return SourceRecord(last.get("identity"), last.get("seen", ""), {gap.problem: gap for gap in gaps})
 
     def record_complete(self, identity: Identity, seen: str) -> None:
-        """Keep an identity at which nothing was wrong."""
+        """Record an identity at which no problem was found."""
         self._write({"identity": orjson.dumps({"identity": identity, "seen": seen})})
 
     def record_gap(self, gap: Gap) -> None:
-        """Keep a gap."""
+        """Record a gap."""
         digest = sha256(gap.problem.encode()).hexdigest()[:16]
         self._write({f"gap/{digest}": orjson.dumps({"problem": gap.problem, "since": gap.since})})
 
     def is_known(self) -> bool:
-        """Whether anything is kept."""
+        """Return whether anything is recorded."""
         try:
             return bool(self._kept())
         except ControlTopicMissing:
             return False
 
     def forget(self) -> None:
-        """Forget everything: a new history begins, or none."""
+        """Delete the history."""
         try:
             self._write(dict.fromkeys(self._kept()))
         except ControlTopicMissing:

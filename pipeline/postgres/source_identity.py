@@ -1,12 +1,13 @@
-"""Identity of what is captured: by it a source is known to be the same that it was at the last look.
+"""Identity of what is captured. It shows whether a source is the same as at the last check.
 
-What was changed and changed back leaves traces in PostgreSQL's catalog. A table that was made again has another oid,
-and so have a primary key and an entry of a publication. If an operation was left out and published again, the
-publication's row is of another transaction, and else the same.
+A change that was reverted leaves traces in PostgreSQL's catalog. A recreated table has another oid, and so has a
+recreated primary key or publication entry. If an operation was removed from the publication and added again, the
+publication's row has another transaction and the same content.
 
-A replica identity that was changed and changed back leaves a new version of the table's row in `pg_class`. So do a
-GRANT, TRUNCATE, VACUUM FULL and others that lose nothing, so the version proves nothing by itself: the log has to be
-read (`pipeline.epochs.old_rows`). They all leave the oid as it is, and REINDEX that of a primary key's constraint.
+A replica identity that was changed and changed back leaves a new version of the table's row in `pg_class`. GRANT,
+TRUNCATE, VACUUM FULL and others do the same and lose nothing, so the version proves nothing by itself: the log has to
+be read (`pipeline.epochs.old_rows`). All of them keep the table's oid, and REINDEX keeps that of a primary key's
+constraint.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _TABLE, _KEY, _ENTRIES, _VERSION = "table ", "key ", "entries ", "version "
 
 
 def identity_of(source: SourceState) -> dict[str, str]:
-    """Derive the identity of what is captured; what is not there is not in it."""
+    """Derive the identity of what is captured. Missing objects are left out."""
     database = source.database
     found = {
         PUBLICATION: database.publication_identity,
@@ -38,7 +39,7 @@ def identity_of(source: SourceState) -> dict[str, str]:
 
 
 def altered(known: Identity, found: Identity) -> Iterator[str]:
-    """Name what was changed and changed back since a source was known, as far as it left changes out."""
+    """Yield changes that were reverted since an identity was recorded, if they left changes out of the log."""
     changed = {name for name in known.keys() & found.keys() if known[name] != found[name]}
     if PUBLICATION in changed:
         yield "the publication was dropped and made again"
@@ -54,13 +55,13 @@ def altered(known: Identity, found: Identity) -> Iterator[str]:
 
 
 def rewritten(known: Identity, found: Identity) -> frozenset[str]:
-    """Name the tables whose replica identity may have been changed and changed back since a source was known."""
+    """Return the tables whose replica identity may have been changed and changed back since an identity was recorded."""
     versions = {name for name in known.keys() & found.keys() if name.startswith(_VERSION)}
     return frozenset(name.removeprefix(_VERSION) for name in versions if known[name] != found[name])
 
 
 def _shares_entry(table: str, known: Identity, found: Identity) -> bool:
-    """Whether an entry of the publication stayed. A table may be in it twice, such as by its schema."""
+    """Return whether an entry of the publication stayed. A table may be in it twice, such as by its schema."""
     before, after = (set(one[f"{_ENTRIES}{table}"].split(",")) for one in (known, found))
     return not before.isdisjoint(after)
 

@@ -1,4 +1,6 @@
-"""Types and values of described columns that a read model cannot have whole, found before the log begins."""
+"""Types and values of described columns that cannot reach every read model unchanged. They are found before the log
+begins.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ _FATAL = {
         "an interval of 2147483648 hours or more, at which the connector fails",
     )
 }
-"""Values that the connector must not meet: it reads a column also where it is excluded, or no model has it."""
+"""Values at which the connector fails, even if the column is excluded or no model has it, because it reads every
+column.
+"""
 
 _LOST_IN_KEYS = {
     name: (
@@ -38,7 +42,7 @@ _LOST_IN_KEYS = {
 }
 
 _OF_EXTENSIONS = ("hstore", "ltree", "citext")
-"""Types beside PostgreSQL's own and its enums that the connector knows."""
+"""Types that the connector supports besides PostgreSQL's own and its enums."""
 
 _FOREIGN = """
     SELECT attribute.attname::text
@@ -60,7 +64,7 @@ def require_sendable(connection: Connection, definitions: ModelDefinitions) -> N
 
 
 def unsendable(connection: Connection, definitions: ModelDefinitions) -> Iterator[PreconditionFailure]:
-    """Name every described column whose type, or a value in it, cannot arrive whole in every read model."""
+    """Yield every described column whose type, or a value in it, cannot reach every read model unchanged."""
     for table in definitions.tables.values():
         foreign = _foreign(connection, table)
         for name, text in table.columns.items():
@@ -84,7 +88,7 @@ def _problem(connection: Connection, table: TableDefinition, name: str, *, is_fo
 
 
 def _held(connection: Connection, table: TableDefinition, name: str, lost: Mapping[str, tuple[str, str]]) -> str | None:
-    """Say which value the column holds that its type does not carry everywhere; None where it holds none."""
+    """Return which lossy value the column contains; None if it contains none."""
     kind = parse_pg_type(table.columns[name])
     if kind.is_array or kind.name not in lost:
         return None

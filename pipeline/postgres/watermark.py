@@ -1,8 +1,11 @@
-"""Marks: "up to here", said in the source's WAL and found again in Kafka.
+"""Watermarks: messages in the source's WAL that prove, once they are read from Kafka, that everything before is there
+too.
 
-A mark is a transactional message in the WAL. The connector sends changes in commit order and within Kafka
-transactions, so once a reader of committed records meets the mark, every change that was committed before it is in the
-log. The ends of the logs at that moment are then what a read model has to reach.
+A watermark is a transactional message in the WAL. The connector sends changes in commit order and within Kafka
+transactions. Once a reader of committed records meets the watermark, every change committed before it is in the log.
+The ends of the logs at that moment are the offsets that a read model has to reach.
+
+The idea is DBLog's: https://arxiv.org/abs/2010.12597
 """
 
 import time
@@ -27,18 +30,20 @@ from pipeline.postgres.database import Connection, connect
 POLL_TIMEOUT_S = 0.2
 WATERMARK_TIMEOUT_S = 120.0
 
-# The client reports these and goes on trying by itself.
+# The client reports these errors and reconnects by itself.
 RECONNECTING = (KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT)
 
 Offsets = Mapping[tuple[str, int], int]
 
 
 class WatermarkInsideTransaction(ValueError):
-    """A mark was to be set inside an open transaction: it would appear only when that one commits, or never."""
+    """A watermark was to be set inside an open transaction: it would appear only when that transaction commits, or
+    never.
+    """
 
 
 class WatermarkTimeout(DependencyUnavailable):
-    """A mark did not come through to Kafka in the time it was given."""
+    """A watermark did not reach Kafka in time."""
 
     remedy = (
         "Run `readmodels init`, which resumes the connector. If the mark still does not come, `readmodels status` "
@@ -62,23 +67,24 @@ class Watermark:
 
 @dataclass(frozen=True)
 class WatermarkReached:
-    """A mark that is in the log. A read model whose positions are at `end_offsets` holds everything before it."""
+    """Watermark that is in the log. A read model with the progress `end_offsets` has everything before it."""
 
     watermark: Watermark
     end_offsets: Offsets
 
 
 def select_topics(offsets: Offsets, topics: Collection[str]) -> dict[tuple[str, int], int]:
-    """Select the offsets of some topics: those that feed one generation."""
+    """Select the offsets of some topics, such as those of one generation."""
     return {topic_partition: offset for topic_partition, offset in offsets.items() if topic_partition[0] in topics}
 
 
 class Watermarks:
-    """Sets marks at the source of one connector, and finds them in its topics.
+    """Writer and reader of watermarks for one connector.
 
     Args:
-        topics: the topics whose ends a mark freezes: those that feed the read models. The connector may capture tables
-            that no model describes, and nobody reads their topics. None for the topics of all captured tables.
+        topics: the topics whose end offsets are returned: those of the read models. The connector may capture tables
+            that
+            no model describes, and their topics are not read. None for the topics of all captured tables.
     """
 
     def __init__(
@@ -95,11 +101,11 @@ class Watermarks:
         self._topics = sorted(connector.table_topics if topics is None else set(topics))
 
     def set(self, connection: Connection) -> Watermark:
-        """Write a mark into the WAL, in a transaction of its own.
+        """Write a watermark to the WAL, in a transaction of its own.
 
         Raises:
             WatermarkInsideTransaction: the connection is in a transaction.
-            KafkaUnavailable: the topic of marks cannot be read.
+            KafkaUnavailable: the topic of watermarks cannot be read.
         """
         if connection.info.transaction_status is not TransactionStatus.IDLE:
             raise WatermarkInsideTransaction(f"the connection is {connection.info.transaction_status.name}")
@@ -114,10 +120,10 @@ class Watermarks:
         return Watermark(mark_id, int(str(found[0])), cast(datetime, found[1]), searched_from)
 
     def wait_for(self, watermark: Watermark, timeout_s: float) -> WatermarkReached:
-        """Return once the mark is in Kafka, with the ends of the topics.
+        """Wait until the watermark is in Kafka. Return it with the end offsets of the topics.
 
         Raises:
-            WatermarkTimeout: `timeout_s` passed; the message says what state the connector is in.
+            WatermarkTimeout: `timeout_s` passed; the message contains the connector's state.
             KafkaUnavailable: the topics cannot be read.
         """
         deadline = time.monotonic() + timeout_s
@@ -149,10 +155,10 @@ class Watermarks:
 
 
 def committed_end_offsets(settings: Settings, topics: Iterable[str]) -> Offsets:
-    """Return the ends of topics at which everything that is committed now is in them.
+    """Return end offsets of topics that include everything committed now.
 
     Raises:
-        WatermarkTimeout: the connector did not carry a mark to Kafka within `WATERMARK_TIMEOUT_S`.
+        WatermarkTimeout: the watermark did not reach Kafka within `WATERMARK_TIMEOUT_S`.
         KafkaUnavailable: the topics cannot be read.
         SourceUnavailable: PostgreSQL does not answer.
     """
@@ -170,5 +176,5 @@ def _holds(message: Message | None, watermark: Watermark) -> bool:
         raise KafkaUnavailable(f"cannot read the topic of marks: {error}") from KafkaException(error)
     value = message.value() or b""
     wanted = watermark.mark_id.encode()
-    # The id is unique, so that finding its bytes is proof: as they are in Avro, in Base64 in JSON.
+    # The id is unique, so finding its bytes is proof. They appear unchanged in Avro, and as Base64 in JSON.
     return wanted in value or b64encode(wanted) in value
