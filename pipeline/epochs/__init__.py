@@ -1,1 +1,1 @@
-"""The lives of the log: how one is known, that it has ended, and how another is opened."""
+"""Epochs of the log: their fingerprint, the detection of their end, and the opening of another one."""

@@ -1,4 +1,4 @@
-"""By what a life of the log is known: the ids and partitions of its topics, and the system that writes its history."""
+"""Fingerprint of an epoch: topic ids, partition counts, PostgreSQL system identifier."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from connectors.topics import TopicIdentity
 from pipeline.ingest.log_mismatch import LogMismatch, MismatchReason
 
 Fingerprint = Mapping[str, str]
-"""What was found, by what it is of. What nobody could look at is not in it."""
+"""Values by the name of their object. An object that could not be read is left out."""
 
 SOURCE = "source system"
 _TOPIC = "topic "
 
 
 def of_topics(identities: Iterable[TopicIdentity]) -> dict[str, str]:
-    """The part of a fingerprint that Kafka tells."""
+    """Return Kafka's part of a fingerprint."""
     return {f"{_TOPIC}{one.name}": f"{one.topic_id}, {one.partitions} partitions" for one in identities}
 
 
 def topic_ids(fingerprint: Fingerprint) -> set[str]:
-    """The topics of a fingerprint with their ids, as `name id`."""
+    """Return the topics of a fingerprint with their ids, as `name id`."""
     return {
         f"{name.removeprefix(_TOPIC)} {found.partition(', ')[0]}"
         for name, found in fingerprint.items()
@@ -29,12 +29,12 @@ def topic_ids(fingerprint: Fingerprint) -> set[str]:
 
 
 def of_source(system_identifier: str) -> dict[str, str]:
-    """The part of a fingerprint that PostgreSQL tells."""
+    """Return PostgreSQL's part of a fingerprint."""
     return {SOURCE: system_identifier}
 
 
 def diff(known: Fingerprint, found: Fingerprint) -> Iterator[LogMismatch]:
-    """In what a log differs from the one that is known, as far as both were looked at."""
+    """Yield the differences between the recorded and the current fingerprint, for entries that are in both."""
     for name in sorted(known.keys() & found.keys()):
         if known[name] == found[name]:
             continue

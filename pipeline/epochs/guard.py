@@ -1,7 +1,7 @@
-"""What stands between a log and a store: nothing passes that is of another life of the log.
+"""Guard that rejects records of another epoch, such as those of a recreated topic.
 
-The brokers are asked for a topic's id with every batch, after its records were polled: what was polled is then known to
-be of the topic that is there, for no id comes twice. It costs a request, which is answered while the batch is decoded.
+The topic's id is requested with every batch, after its records were polled. Ids are never reused, so polled records
+then provably belong to the existing topic. The request is answered while the batch is decoded.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from sinks.sink import Sink
 
 
 class TopicNotFound(DependencyUnavailable):
-    """A topic is not there. Where it comes back, it is another one, and the worker stops before it."""
+    """A topic does not exist. If it reappears, it is another topic, and the worker stops before reading it."""
 
     remedy = (
         "Run `readmodels init`, which creates the topic. The worker then stops, because the topic is another one, and "
@@ -33,12 +33,12 @@ class TopicNotFound(DependencyUnavailable):
 
 
 class EpochGuard:
-    """The gate of one generation.
+    """Guard of one generation.
 
     Args:
-        admin: of the brokers that hold its log.
-        topics: those that it is fed from.
-        epoch_history: answers with its epochs.
+        admin: admin client of the brokers that have its log.
+        topics: the topics that it is built from.
+        epoch_history: returns its epochs.
     """
 
     def __init__(self, admin: AdminClient, topics: Iterable[str], epoch_history: Callable[[], EpochHistory]) -> None:
@@ -48,20 +48,20 @@ class EpochGuard:
         self._stream = RollbackDetector()
 
     def check_topics(self) -> None:
-        """Look at all topics.
+        """Check all topics.
 
         Raises:
-            EpochMismatch: one is another one, or has other partitions.
-            TopicNotFound, KafkaUnavailable: it cannot be told.
+            EpochMismatch: a topic was recreated, or its partition count changed.
+            TopicNotFound, KafkaUnavailable: the check is not possible now.
         """
         self._require_answer(TopicIdentityRequest(self._admin, self._topics))
 
     def decode_checked(self, records: RecordBatch, decode: Callable[[RecordBatch], DecodedBatch]) -> DecodedBatch:
-        """Decode records once it is certain that they may be taken in.
+        """Decode records, and return them once they are known to belong to the current epoch.
 
         Raises:
-            EpochMismatch: they are of another life of the log.
-            TopicNotFound, KafkaUnavailable: it cannot be told.
+            EpochMismatch: the records belong to another epoch.
+            TopicNotFound, KafkaUnavailable: the check is not possible now.
         """
         asked = TopicIdentityRequest(self._admin, [records.topic])
         decoded = decode(records)
@@ -78,7 +78,7 @@ class EpochGuard:
 
 
 class GuardedDecoder:
-    """A decoder behind a gate."""
+    """Decoder that checks records with a guard."""
 
     def __init__(self, decoder: RecordDecoder, gate: EpochGuard) -> None:
         self._decoder = decoder
@@ -89,9 +89,9 @@ class GuardedDecoder:
 
 
 class GuardedSink:
-    """A sink that tells its progress only while the log is the one that it was fed from.
+    """Sink that returns its progress only while the log is the one that its generation was built from.
 
-    It is asked for it wherever reading begins, and now and then while nothing comes.
+    Progress is read at the start of each topic partition, and at intervals while no records arrive.
     """
 
     def __init__(self, sink: Sink, gate: EpochGuard) -> None:

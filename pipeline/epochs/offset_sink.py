@@ -1,4 +1,4 @@
-"""A generation in the log's own offsets, while its store keeps those that go on growing from epoch to epoch."""
+"""Translation between log offsets and the stored offsets of a generation, which grow from epoch to epoch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sinks.sink import Sink, WorkerStore
 
 
 class OffsetTranslatingSink:
-    """A sink whose progress and spans are in the log's offsets; the changes of a batch are placed by its projection."""
+    """Sink whose progress and offset ranges are in log offsets. The projection translates the offsets of changes."""
 
     def __init__(self, sink: Sink, epoch_history: EpochHistory) -> None:
         self._sink = sink
@@ -40,7 +40,7 @@ class OffsetTranslatingSink:
         self._sink.cutover()
 
     def _lifted(self, span: OffsetRange) -> OffsetRange:
-        """The span as it is stored. Where it begins with its epoch, nothing before it was lost, whatever is stored."""
+        """Return the stored offset range. If it begins with its epoch, its begin is zero, so that no gap is reported."""
         begin = {
             topic_partition: self._epoch_history.to_stored(offset)
             if offset > self._epoch_history.resumes_at.get(topic_partition, 0)
@@ -54,7 +54,7 @@ class OffsetTranslatingSink:
 
 
 def open_sink(store: WorkerStore, generation: int) -> Sink:
-    """The sink of one generation, in the log's offsets.
+    """Open the sink of one generation, in log offsets.
 
     Raises:
         StoreUnavailable: the store does not answer.
@@ -65,10 +65,10 @@ def open_sink(store: WorkerStore, generation: int) -> Sink:
 def to_log_offsets(
     store: WorkerStore, generation: int, stored: Mapping[TopicPartition, int]
 ) -> dict[TopicPartition, int]:
-    """The progress of a generation, as it is stored, in the log's offsets."""
+    """Convert the stored progress of a generation to log offsets."""
     return read_epochs(store, generation).all_to_log(stored)
 
 
 def read_epochs(store: WorkerStore, generation: int) -> EpochHistory:
-    """The epochs that a generation has been through; none where it is missing, or nobody has fed it."""
+    """Read the epochs of a generation; empty if it is missing or was never written."""
     return EpochHistory(store.generations().get(generation, NO_METADATA).epochs)

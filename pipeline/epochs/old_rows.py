@@ -1,7 +1,7 @@
-"""Deletions that came without their old row while a replica identity was not FULL, found in the log.
+"""Detection of deletions without their old row, written to the log while a replica identity was not FULL.
 
-PostgreSQL's catalog shows that a table's row was rewritten, and not why (`pipeline.postgres.source_identity`). So the
-part of the log is read that was written since the last look. An update without its old row stops the workers anyway.
+PostgreSQL's catalog shows that a table's row was rewritten, but not why (`pipeline.postgres.source_identity`). So the
+part of the log written since the last check is read. An update without its old row stops the workers in any case.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from pipeline.postgres.watermark import Watermarks, WatermarkTimeout
 
 WATERMARK_TIMEOUT_S = 10.0
 CLOCKS_DIFFER_BY = timedelta(minutes=1)
-"""How far PostgreSQL's clock may be ahead of the one that dates the records."""
+"""Maximum difference by which PostgreSQL's clock may be ahead of the clock that dates the records."""
 _REFUSED_BY_CONNECT = "null used for required field"
-"""The connector fails so at a deletion whose date, timestamp or array was not logged and may not be NULL."""
+"""Error with which the connector fails at a deletion if a NOT NULL date, timestamp or array was not logged."""
 
 
 class OldRows:
-    """The old rows in the log of the described tables."""
+    """Check of the old rows in the log of the described tables."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -40,10 +40,10 @@ class OldRows:
     def problems(
         self, connection: Connection, source: SourceState, rewritten: Collection[str], since: datetime
     ) -> list[str]:
-        """Name what came without its old row between a moment and now.
+        """Return the tables with a deletion without its old row between a moment and now.
 
         Args:
-            rewritten: tables whose catalog row is another one than at that moment, each as `schema.table`.
+            rewritten: tables whose catalog row has changed since that moment, each as `schema.table`.
 
         Raises:
             WatermarkTimeout: the log does not reach up to now yet.

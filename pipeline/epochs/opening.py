@@ -1,6 +1,6 @@
-"""Opening an epoch: the operator's word on what follows, once the log has been seen to be another one.
+"""Opening of an epoch: the operator's decision on how to proceed after the log was found to be another one.
 
-Nobody feeds the models meanwhile: a worker places what it reads by the epochs that it began with.
+No worker may run meanwhile, because a worker orders records by the epochs that it started with.
 """
 
 from __future__ import annotations
@@ -40,29 +40,29 @@ from sinks.epoch import Epoch, EpochKind
 from sinks.generation import utc_now
 
 LEAVE_WITHIN_S = 20.0
-"""How long workers that were just killed count as members of their groups: a little longer than their sessions."""
+"""Time during which killed workers still count as members of their groups: slightly longer than their sessions."""
 
 Offsets = Mapping[TopicPartition, int]
 
 
 class WorkersRunning(Exception):
-    """Workers feed the models, so that no epoch can be opened under them."""
+    """Workers are writing to the models, so that no epoch can be opened."""
 
     remedy = "End `readmodels run` wherever it runs, and any replay; then repeat the command."
 
 
 class CannotContinue(Exception):
-    """What was seen is not only another log, but a history that may lack changes, or cannot be put in order."""
+    """The mismatch concerns the history, not only the log: changes may be missing, or cannot be ordered."""
 
     remedy = "`readmodels epoch open --resnapshot --execute` begins a new epoch with a snapshot of PostgreSQL."
 
 
 @dataclass(frozen=True)
 class LogState:
-    """One generation, and how its log stands.
+    """Generation with the state of its log.
 
     Args:
-        seen: in what its log is another one than it was fed from.
+        seen: mismatches between its log and the one that it was built from.
     """
 
     model: str
@@ -73,7 +73,7 @@ class LogState:
 
 
 def inspect_logs(settings: Settings) -> list[LogState]:
-    """How the log of every generation stands.
+    """Return the state of every generation's log.
 
     Raises:
         SinkError, KafkaUnavailable: a store or the brokers do not answer.
@@ -113,10 +113,10 @@ def _of_log(
 
 
 def require_no_workers(standing: Sequence[LogState], settings: Settings) -> None:
-    """Refuse while anybody feeds a generation; those who were killed are given the time to be missed.
+    """Refuse while a generation has workers. Sessions of killed workers are given time to expire.
 
     Raises:
-        WorkersRunning: with whose generations.
+        WorkersRunning: naming the generations.
         KafkaUnavailable: the brokers do not answer.
     """
     deadline = time.monotonic() + LEAVE_WITHIN_S
@@ -135,10 +135,10 @@ def require_no_workers(standing: Sequence[LogState], settings: Settings) -> None
 
 
 def continuation_steps(standing: Sequence[LogState], settings: Settings) -> list[SetupStep]:
-    """The steps after which the models read on in the log that is there now.
+    """Return the steps after which the models continue with the current log.
 
     Raises:
-        CannotContinue: something was seen that a snapshot has to put right.
+        CannotContinue: a mismatch requires a snapshot.
     """
     ended = [one for one in standing if one.seen]
     refused = sorted({seen.sentence for one in ended for seen in one.seen if not seen.reason.can_be_continued})
@@ -152,12 +152,12 @@ def continuation_steps(standing: Sequence[LogState], settings: Settings) -> list
 
 
 def resnapshot_steps(standing: Sequence[LogState], settings: Settings) -> list[SetupStep]:
-    """The steps after which a new history begins: a new slot, and a snapshot that sweeps what was before it.
+    """Return the steps that start a new history: a new slot, and a snapshot that sweeps earlier rows.
 
-    Each may be repeated. The connector comes last: what it writes belongs to the epoch that every generation knows
-    by then.
+    Each step may be repeated. The connector comes last: everything it writes then belongs to an epoch that every
+    generation has recorded.
     """
-    # Also those of tables that only an older generation has.
+    # Include the topics of tables that only an older generation has.
     topics = {*settings.definitions.topics, *settings.connector.table_topics}
     begins_at: dict[TopicPartition, int] = {}
 
@@ -197,7 +197,7 @@ def _noting(one: LogState, settings: Settings, epoch: Callable[[LogState, Settin
 
 
 def _continued(one: LogState, settings: Settings) -> Epoch:
-    """The epoch in which a generation reads on where it was, as far as that is still there."""
+    """Return the epoch in which a generation resumes at its progress, as far as those offsets still exist."""
     remade = {seen.topic for seen in one.seen if seen.reason is MismatchReason.TOPIC_REMADE}
     admin = settings.kafka.admin()
     earliest, ends = (ask(admin, settings.definitions.topics) for ask in (earliest_offsets, end_offsets))
@@ -229,7 +229,7 @@ def _require_ready(settings: Settings) -> str:
 
 
 def _forget_gaps(settings: Settings) -> str:
-    """Begin the source's history anew, with the source as it is before the snapshot."""
+    """Delete the source's history, and record the source as it is before the snapshot."""
     history = SourceHistory(settings.kafka, settings.connector.name)
     history.forget()
     with closing(connect(settings.source.url)) as connection:
@@ -238,7 +238,7 @@ def _forget_gaps(settings: Settings) -> str:
 
 
 def _rest(settings: Settings) -> str:
-    """Stop the connector: no task of it is left then that could write, but for one of a worker that Connect lost."""
+    """Stop the connector. Then no task can write, except one of a worker that Connect has lost."""
     name = settings.connector.name
     with closing(ConnectClient(settings.connect.url)) as client:
         try:

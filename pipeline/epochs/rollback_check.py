@@ -1,4 +1,4 @@
-"""What the records of a log themselves tell: that they are of another history than those before them."""
+"""Detection of records that belong to another history than those before them, from the records alone."""
 
 from __future__ import annotations
 
@@ -15,18 +15,20 @@ from pipeline.ingest.log_mismatch import LogMismatch, MismatchReason
 from sinks.epoch import Epoch
 
 COMMIT_TIME_TOLERANCE_US = 10_000_000
-"""By how much the times of two commits may contradict their LSNs: each is taken before its commit is logged."""
+"""Maximum difference by which the times of two commits may contradict their LSNs: each time is taken before its commit
+is logged.
+"""
 
 _PLACES = ["partition", "offset", "snapshot", "commit_lsn", "lsn", "committed_at"]
-"""What is looked at: images are large, and a filter copies what it keeps."""
+"""Columns that are checked. Images are left out because they are large, and a filter copies what it keeps."""
 
 
 class RollbackDetector:
-    """Looks at the records of a generation's log, batch by batch.
+    """Detector of a restored source. Checks the records of a generation's log, batch by batch.
 
-    It remembers the highest LSN of a commit, and the latest time of one. A history that goes on below that LSN, after
-    that time, is not the one that was read: its source was restored. What a restarted connector or a late producer
-    emits once more is as old as its LSN.
+    It remembers the highest commit LSN and the latest commit time. If records have a lower LSN and a later time, the
+    source was restored and its history is another one. Records repeated by a restarted connector or a late producer are
+    as old as their LSN.
     """
 
     def __init__(self) -> None:
@@ -36,7 +38,7 @@ class RollbackDetector:
     def mismatches(
         self, epoch_history: EpochHistory, records: RecordBatch, envelopes: Iterable[pa.Table]
     ) -> Iterator[LogMismatch]:
-        """What is wrong with records that are to follow those that were looked at before."""
+        """Yield the mismatches of records that follow those checked before."""
         yield from _keys(records)
         for table in envelopes:
             of_now = epoch_history.only_current(records.topic, table.select(_PLACES))

@@ -1,7 +1,8 @@
-"""How an epoch's snapshot ended, and what is to be swept then: asked of the connector first, and of the log if need be.
+"""End of an epoch's snapshot, and the sweeps that it requires: asked from the connector first, and from the log if
+needed.
 
-An attempt that ran through at once, in the first epoch, has nothing to sweep. Where it was begun again, or an epoch was
-before it, the log is surveyed: that reads it once, and happens once in an epoch.
+In the first epoch, an attempt that succeeded at once requires no sweep. If it was started again, or an epoch preceded
+it, the log is scanned: it is read once, and once per epoch.
 """
 
 from __future__ import annotations
@@ -24,17 +25,17 @@ from pipeline.log_scan.snapshot_status import read_snapshot_status
 from sinks.ordering.range_tombstone import RangeTombstone
 
 FIRST_RECORDS = 8
-"""Of each partition, so many offsets are read to find the LSN of a snapshot that begins it."""
+"""Number of offsets of each partition that are read to find the LSN of a snapshot at its start."""
 
 
 @dataclass(frozen=True)
 class SnapshotEnd:
-    """How a snapshot ended.
+    """Result of a snapshot.
 
     Args:
-        snapshot_lsn: zero where it found no rows.
-        range_tombstones: the sweeps of what it left.
-        passed_at: where a generation holds all of it.
+        snapshot_lsn: zero if it found no rows.
+        range_tombstones: the sweeps of rows that it left.
+        end_offsets: the progress at which a generation has all of it.
     """
 
     snapshot_lsn: int
@@ -43,10 +44,10 @@ class SnapshotEnd:
 
 
 class SnapshotEndUnknown(Exception):
-    """The log does not tell what a snapshot left, so nothing of it can be swept.
+    """The log does not show which rows a snapshot left, so none of them can be swept.
 
     Args:
-        finding: what stands in the way.
+        finding: the reason.
     """
 
     def __init__(self, finding: LogFinding) -> None:
@@ -65,15 +66,16 @@ class _Nobody:
 def find_snapshot_end(
     settings: Settings, epoch_history: EpochHistory, scopes: Sequence[str], *, is_doubtful: bool
 ) -> SnapshotEnd | None:
-    """What there is to do at the end of the snapshot of the epoch that is now; None while it goes on, or lacks a table.
+    """Return the required sweeps once the current epoch's snapshot has ended; None while it runs, or lacks a table.
 
     Args:
-        scopes: those of the model, see `judgement.scopes_of`.
-        is_doubtful: whether the log is to be asked where the connector tells of no end: it may have died before.
+        scopes: scopes of the model, see `assessment.scopes_of`.
+        is_doubtful: whether to scan the log if the connector reports no end, because it may have failed before it
+            could.
 
     Raises:
-        SnapshotEndUnknown: it has ended, and what it left cannot be told.
-        KafkaUnavailable, RegistryUnavailable: they do not answer.
+        SnapshotEndUnknown: it has ended, and the rows that it left are unknown.
+        KafkaUnavailable, RegistryUnavailable: a service does not answer.
     """
     admin = settings.kafka.admin()
     told = read_snapshot_status(
@@ -98,7 +100,7 @@ def find_snapshot_end(
 
 
 def _first_lsn(settings: Settings) -> int:
-    """The LSN of the snapshot that the log begins with; zero where it begins with none."""
+    """Return the LSN of the snapshot at the start of the log; zero if there is none."""
     admin, topics = settings.kafka.admin(), settings.definitions.topics
     starts, ends = earliest_offsets(admin, topics), end_offsets(admin, topics)
     until = {

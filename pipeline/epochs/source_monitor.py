@@ -1,4 +1,4 @@
-"""Looks at PostgreSQL, the slot and the connector while workers work: whether the log's history is still the same."""
+"""Monitor of PostgreSQL, the slot and the connector while workers run. Detects that the log's history has changed."""
 
 from __future__ import annotations
 
@@ -31,21 +31,22 @@ log = structlog.get_logger()
 
 CHECK_INTERVAL_S = 5.0
 RECORD_INTERVAL_S = 60.0
-"""How often an unchanged source is noted: after a rest, what was changed is named as changed since then."""
+"""Interval at which an unchanged source is recorded. After a pause of the workers, a change is reported as made since
+then.
+"""
 
 
 class SourceMonitor:
-    """Looks every few seconds, on a thread of its own.
+    """Monitor that checks the source every few seconds, on a thread of its own.
 
-    What makes the log incomplete is looked for with every look, and remembered (`pipeline.postgres.source_history`).
-
-    Kafka Connect is asked for what the connector has read only where somebody else reads the slot than before, or
-    nobody does: while one process reads it, nobody else can move it. A server that does not answer is left for the next
-    look: workers go on with what is in the log, and the operator is told that no more comes.
+    Each check looks for problems that make the log incomplete, and records them (`pipeline.postgres.source_history`).
+    Kafka Connect is asked for the connector's position only if the slot's reader has changed or is missing: while one
+    process reads the slot, no other can advance it. If a server does not answer, the next check asks again. Workers
+    continue with the existing log, and the operator is warned that no new changes arrive.
 
     Args:
-        known: the fingerprint of the log that is fed from; empty where it is not to be compared.
-        old_rows: of the log; None leaves it to another look whether a table that was rewritten lost any.
+        known: the fingerprint of the log that is consumed; empty if it is not to be compared.
+        old_rows: check of the log's old rows; None leaves the check of rewritten tables to another monitor.
     """
 
     def __init__(self, deployment: Deployment, known: Fingerprint, old_rows: OldRows | None = None) -> None:
@@ -62,11 +63,11 @@ class SourceMonitor:
         self._flow = _StallLog()
 
     def check(self) -> list[LogMismatch]:
-        """Look now, at what can be reached.
+        """Check now, as far as the servers answer.
 
         Raises:
             ConfigurationRefused: the connector runs under settings that are refused.
-            SourceNotReady: something would keep a snapshot from reading rows.
+            SourceNotReady: a problem would keep a snapshot from reading rows.
         """
         try:
             with closing(connect(self._deployment.source.url)) as connection:
@@ -76,24 +77,24 @@ class SourceMonitor:
             return []
 
     def check_or_raise(self) -> None:
-        """Look now.
+        """Check now.
 
         Raises:
-            EpochMismatch: with everything that was seen.
-            ConfigurationRefused, SourceNotReady: what `look` raises.
+            EpochMismatch: with all mismatches.
+            ConfigurationRefused, SourceNotReady: see `check`.
         """
         if seen := self.check():
             raise EpochMismatch(seen)
 
     def start(self, until: threading.Event) -> None:
-        """Go on looking; ends with `until`, or with what `raise_if_failed` raises then."""
+        """Start checking. Ends when `until` is set, or at a failure, which `raise_if_failed` raises."""
         threading.Thread(target=self._follow, args=(until,), name="source watch", daemon=True).start()
 
     def raise_if_failed(self) -> None:
-        """Raise what was found since.
+        """Raise the failure found since the start.
 
         Raises:
-            SourceContractViolation: what `require` raises.
+            SourceContractViolation: see `check_or_raise`.
         """
         if self._failure is not None:
             raise self._failure
@@ -107,7 +108,8 @@ class SourceMonitor:
 
     def _look(self, connection: Connection) -> list[LogMismatch]:
         name = self._deployment.connector.slot
-        # The slot before the connector is asked, and how far PostgreSQL is after it: one at work moves on meanwhile.
+        # Read the slot before the connector's position, and PostgreSQL's position after it: a running connector
+        # advances meanwhile.
         slot, facts = read_slot(connection, name), read_server_state(connection, name)
         seen = list(diff(self._known, of_source(facts.system_identifier)))
         if facts.reader is None or facts.reader != self._reader:
@@ -171,7 +173,9 @@ class SourceMonitor:
 
 
 class _StallLog:
-    """Tells when changes cease to come, and when they come again; what was over by the next look is not told."""
+    """Logger of stalls. Logs when changes stop arriving and when they resume. A stall that ended before the next check
+    is not logged.
+    """
 
     def __init__(self) -> None:
         self._looks = 0

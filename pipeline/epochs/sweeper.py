@@ -1,4 +1,4 @@
-"""Sweeps a generation that is in use, once its epoch's snapshot has ended: nobody has to rebuild it for that."""
+"""Sweeper that removes stale rows of a generation in use after its epoch's snapshot, without a rebuild."""
 
 from __future__ import annotations
 
@@ -20,20 +20,21 @@ log = structlog.get_logger()
 
 POLL_INTERVAL_S = 2.0
 READ_LOG_AFTER_S = 30.0
-"""How long the connector may tell of no end before the log itself is asked; then for ten times as long as that took."""
+"""Time without a report from the connector after which the log itself is scanned, and then at most a tenth of the time.
+"""
 
 
 class Sweeper:
-    """The sweeps of one generation.
+    """Sweeper of one generation.
 
-    One process looks for them, that which reads the first partition of the first topic; where two do for a moment, they
-    join the same. They are joined once the generation holds all of the snapshot: before, rows would be gone for a while
-    that only come late.
+    Only the process that reads the first partition of the first topic looks for sweeps. If two do so for a moment, they
+    apply the same ones. Sweeps are applied once the generation has all of the snapshot; otherwise rows that arrive late
+    would be missing for a while.
 
     Args:
-        settings: those that the generation is fed under.
-        scopes: those of the model, see `pipeline.log_scan.assessment.scopes_of`.
-        sink: of the generation, for this purpose alone.
+        settings: settings of the generation.
+        scopes: scopes of the model, see `pipeline.log_scan.assessment.scopes_of`.
+        sink: a sink of the generation, for this purpose alone.
     """
 
     def __init__(self, settings: Settings, scopes: Collection[str], known: EpochTracker, sink: Sink) -> None:
@@ -45,10 +46,10 @@ class Sweeper:
         self._doubts_at = time.monotonic() + READ_LOG_AFTER_S
 
     def follow(self, stop: threading.Event, held: Callable[[], Collection[TopicPartition]]) -> None:
-        """Look for them until they are joined, or `stop` is set.
+        """Look for sweeps until they are applied, or `stop` is set.
 
         Args:
-            held: answers with the shards that this process reads.
+            held: returns the topic partitions that this process reads.
         """
         patience = Retrier(stop)
         try:
@@ -74,7 +75,7 @@ class Sweeper:
         return found
 
     def _apply(self, found: SnapshotEnd, stop: threading.Event) -> None:
-        """Join what was found as soon as the generation holds the snapshot's end."""
+        """Apply the sweeps once the generation has reached the snapshot's end."""
         while found.range_tombstones and not self._holds(found):
             if stop.wait(POLL_INTERVAL_S / 4):
                 return

@@ -1,4 +1,4 @@
-"""The epochs of a generation as its worker knows them."""
+"""Tracker of a generation's epochs in its worker."""
 
 from __future__ import annotations
 
@@ -22,14 +22,13 @@ from sinks.sink import WorkerStore
 log = structlog.get_logger()
 
 REFRESH_INTERVAL_S = 10.0
-"""How soon it is known here that another process has settled the epoch."""
+"""Interval at which a worker checks whether another process has completed the epoch's snapshot."""
 
 
 class EpochTracker:
-    """Answers with the epochs of one generation.
+    """Cached epochs of one generation.
 
-    No epoch is opened while a worker is at work (`pipeline.epochs.opening`), so that only what is known of the last one
-    may change.
+    No epoch is opened while a worker runs (`pipeline.epochs.opening`), so only the details of the last one may change.
     """
 
     def __init__(self, store: WorkerStore, generation: int) -> None:
@@ -39,7 +38,7 @@ class EpochTracker:
         self._looks_at = time.monotonic() + REFRESH_INTERVAL_S
 
     def __call__(self) -> EpochHistory:
-        """The epochs, at most some seconds old."""
+        """Return the epochs, at most some seconds old."""
         if self._epoch_history.completed_snapshot_epoch is None and time.monotonic() > self._looks_at:
             try:
                 self._epoch_history = read_epochs(self._store, self._generation)
@@ -49,7 +48,7 @@ class EpochTracker:
         return self._epoch_history
 
     def record(self, epoch: Epoch) -> None:
-        """Keep what is known of an epoch.
+        """Record the details of an epoch.
 
         Raises:
             StoreUnavailable: the store cannot serve now.
@@ -59,13 +58,14 @@ class EpochTracker:
 
 
 def track_epochs(store: WorkerStore, generation: int, settings: Settings) -> EpochTracker:
-    """The epochs of a generation that is to be fed now; where none was noted, the log as it is becomes the first.
+    """Return a tracker for a generation that a worker starts on. If no epoch is recorded, the current log becomes the
+    first.
 
     Args:
-        settings: those that the generation is fed under.
+        settings: settings of the generation.
 
     Raises:
-        KafkaUnavailable, StoreUnavailable: they do not answer.
+        KafkaUnavailable, StoreUnavailable: a service does not answer.
     """
     known = EpochTracker(store, generation)
     epoch_history = known()
@@ -77,12 +77,12 @@ def track_epochs(store: WorkerStore, generation: int, settings: Settings) -> Epo
 
 
 def current_fingerprint(settings: Settings) -> Fingerprint:
-    """By what the log is known that is there now; without the source's part where PostgreSQL does not answer.
+    """Read the fingerprint of the current log, without the source's part if PostgreSQL does not answer.
 
     Raises:
         KafkaUnavailable: the brokers do not answer.
     """
-    # Held by name: the answer of an admin client that is collected never comes.
+    # Keep a reference: a garbage-collected AdminClient never completes its futures.
     admin = settings.kafka.admin()
     found = of_topics(TopicIdentityRequest(admin, settings.definitions.topics).result())
     try:

@@ -1,1 +1,1 @@
-"""What the log holds, and what that says: whether a model can be built from it, and what must be swept."""
+"""Scan of the log and its assessment: whether a model can be rebuilt from it, and which sweeps that requires."""

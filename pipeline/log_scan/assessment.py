@@ -1,29 +1,29 @@
-"""Can the log be rebuilt from? Pure: from a survey to what was found, and to the fences that the log does not tell.
+"""Assessment of a scanned log: whether a model can be rebuilt from it, and with which range tombstones. Pure.
 
-Offset zero must be there, nothing may have been taken out of the middle, every record must be readable, and of every
-row that is gone the log must say so. Three of these are plain; the last is about snapshots, and about compaction.
+Offset zero must exist, nothing may be removed from the middle, every record must be readable, and the log must report
+every deleted row. The last requirement concerns snapshots and compaction.
 
-**Snapshots.** A snapshot reads what is there, and says nothing of what is gone. So an attempt that was interrupted, and
-begun again, leaves the rows that were deleted in between, and so does a second snapshot. Where all is told, a sweep at
-the last snapshot's LSN puts that right: it beats the rows of earlier snapshots, and loses to the last one's and to what
-was streamed since. What was streamed *before* the last snapshot must be swept too, and for that the sweep has to say at
-which offsets the snapshot began. Offset zero is right if nothing was streamed before it: every streamed change was
-committed at or past its LSN, or lies behind one of its rows in the same partition, or the connector tells that no
-attempt before had come to its end (it streams nothing until one has). Else only a fence that was recorded when the
-snapshot was started knows.
+**Snapshots.** A snapshot reads existing rows and reports no deletions. If an attempt was interrupted and started again,
+the log keeps rows that were deleted in between; a second snapshot has the same effect. If the log is complete, a sweep
+at the last snapshot's LSN corrects that: it supersedes the rows of earlier snapshots, and loses to the last one's rows
+and to later streamed changes. Changes streamed *before* the last snapshot must be swept too, so the sweep needs the
+offsets at which the snapshot began. Offset zero is right if nothing was streamed before it. There are three proofs of
+that: every streamed change was committed at or past its LSN; or lies after one of its rows in the same partition; or
+the connector reports that no earlier attempt was completed (it streams nothing until one is). Otherwise only a range
+tombstone recorded when the snapshot was started has these offsets.
 
-A table that no snapshot has read lacks its older rows in the log, though the snapshot has ended: the table was captured
-later, or the snapshot failed before its first row. An incremental snapshot of the table makes up for it.
+If no snapshot has read a table, its older rows are missing in the log, even if the snapshot has ended: the table was
+captured later, or the snapshot failed before its first row. An incremental snapshot of the table supplies them.
 
-A snapshot has come to its end if its last row is in the log, which Debezium marks; if anything was streamed; or if the
-connector tells so. An attempt whose successor found no rows at all leaves the log without any of the later one's LSN:
-only the connector tells of that one, and the sweep stands just above the LSN that is known.
+A snapshot is complete if its last row, which Debezium marks, is in the log; or if anything was streamed; or if the
+connector reports it. If the next attempt found no rows at all, the log contains no record with its LSN. Then only the
+connector reports that attempt, and the sweep is placed just above the known LSN.
 
-**Compaction** is refused wherever a single offset is missing, even though transactions leave gaps of their own. It may
-have removed deletions after `delete.retention.ms`; and of a row that a snapshot has repeated it keeps the late repeat,
-and drops what beat it. A gap of one offset is a commit marker as well as a record that was removed, two are an aborted
-record and its marker as well as two that were removed, and markers are removed in their turn: no gap can be told from
-another. So only a log in which every offset still is a record proves that nothing was taken out.
+**Compaction** is refused if a single offset is missing, even though transactions leave gaps of their own. It may have
+removed deletions after `delete.retention.ms`. Of a row that a snapshot repeated it keeps the late repeat, and drops the
+change that ranks higher. Gaps do not show their cause: one offset is a commit marker or a removed record, two are an
+aborted record and its marker or two removed records, and markers are removed in turn. So only a log in which every
+offset is a record proves that nothing was removed.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ from sinks.shape import ROOT, RowShape, Shape, tombstone_scope
 
 @dataclass(frozen=True)
 class Assessment:
-    """Whether a model can be rebuilt.
+    """Result of an assessment.
 
     Args:
-        findings: what was found, the fatal ones first.
-        range_tombstones: what the new generation is to be given before anything of the log.
+        findings: the findings, fatal ones first.
+        range_tombstones: range tombstones to apply to the new generation before the log.
     """
 
     findings: tuple[LogFinding, ...]
@@ -52,12 +52,12 @@ class Assessment:
 
     @property
     def is_refused(self) -> bool:
-        """Whether anything that was found is fatal."""
+        """True if any finding is fatal."""
         return any(finding.is_fatal for finding in self.findings)
 
 
 def scopes_of(shapes: Iterable[Shape]) -> list[str]:
-    """The scopes of the fences of a model that is made of these."""
+    """Return the tombstone scopes of a model with these shapes."""
     scopes = []
     for shape in shapes:
         if isinstance(shape, RowShape):
@@ -74,13 +74,13 @@ def assess(
     recorded: Sequence[RangeTombstone] = (),
     epoch: int = 0,
 ) -> Assessment:
-    """Say whether a model can be rebuilt from a log, and with which fences.
+    """Decide whether a model can be rebuilt from a log, and with which range tombstones.
 
     Args:
-        topics: the topics as they are described, by name.
-        scopes: those of the model, see `scopes_of`.
-        recorded: fences that were kept by whoever started a snapshot, such as those of the live generation.
-        epoch: the one that the log is in.
+        topics: the described topics, by name.
+        scopes: scopes of the model, see `scopes_of`.
+        recorded: range tombstones that were recorded when a snapshot was started, such as those of the live generation.
+        epoch: the current epoch of the log.
     """
     kept = [range_tombstone for range_tombstone in recorded if _is_of(range_tombstone, scopes, epoch)]
     swept, about_snapshots = assess_snapshots(scan, scopes, kept, epoch)
@@ -91,7 +91,7 @@ def assess(
         *_records(scan),
         *about_snapshots,
     ]
-    # Of two sweeps at one LSN the first counts, which knows where its snapshot began.
+    # If two sweeps have the same LSN, keep the recorded one: only it has start offsets.
     range_tombstones = RangeTombstones().merge([*kept, *swept])
     return Assessment(tuple(sorted(findings, key=lambda finding: not finding.is_fatal)), tuple(range_tombstones))
 
@@ -109,7 +109,7 @@ def _topics(scan: LogScan, topics: Mapping[str, Topic]) -> Iterator[LogFinding]:
         if name not in topics:
             yield LogFinding(FindingReason.TOPIC_MISSING, f"{name} is not there")
             continue
-        # Whether it still is the same topic, by its id and partitions, is to be asked here where epochs are kept.
+        # Topic ids and partition counts are not compared here. Epochs record them (`pipeline.epochs.fingerprint`).
         config = topics[name].config
         policies = config.get("cleanup.policy", "delete").split(",")
         if "compact" in policies and not _is_whole(scan, name):
@@ -123,7 +123,7 @@ def _topics(scan: LogScan, topics: Mapping[str, Topic]) -> Iterator[LogFinding]:
 
 
 def _is_whole(scan: LogScan, topic: str) -> bool:
-    """Whether every offset of a topic is a record that was read."""
+    """Return whether every offset of a topic is a record that was read."""
     logs = [one for (name, _), one in scan.partitions.items() if name == topic]
     return all(one.records == one.end - one.earliest for one in logs)
 
@@ -158,9 +158,9 @@ def _records(scan: LogScan) -> Iterator[LogFinding]:
 def assess_snapshots(
     scan: LogScan, scopes: Sequence[str], recorded: Sequence[RangeTombstone], epoch: int
 ) -> tuple[list[RangeTombstone], list[LogFinding]]:
-    """The sweeps that the log lacks, and what is wrong with its snapshots.
+    """Return the sweeps that the log lacks, and the findings about its snapshots.
 
-    Every epoch but the first begins with a snapshot that has to sweep what was before it.
+    Every epoch but the first begins with a snapshot that has to sweep earlier rows.
     """
     lsns, told = scan.snapshot_lsns, scan.told
     last = lsns[-1] if lsns else None
@@ -182,7 +182,7 @@ def assess_snapshots(
             LogFinding(FindingReason.SNAPSHOT_UNFINISHED, f"the snapshot that begins epoch {epoch} has not begun")
         ]
     if last is None:
-        # Nothing is in the tables: below whatever will be streamed, and above every epoch before.
+        # The tables are empty. LSN 1 ranks below every streamed change of this epoch, and above every earlier epoch.
         return ([] if epoch == 0 else _sweeps(scopes, epoch, 1)), []
     doubts = [] if has_its_end or is_told_ended else [_no_end(last)]
     is_followed_by_none = is_told_ended and _read_none(scan)
@@ -191,7 +191,7 @@ def assess_snapshots(
         return [], doubts
     if {range_tombstone.scope for range_tombstone in recorded if range_tombstone.lsn >= level} >= {*scopes}:
         return [], doubts
-    # Every epoch but the first begins with a connector that is at rest, and so with its snapshot.
+    # Every epoch but the first begins while the connector is stopped, and so with its snapshot.
     is_placed = epoch > 0 or (not is_followed_by_none and all(_is_placed(last, one) for one in logs))
     is_told_first = told is not None and told.is_first
     if is_after_streamed or not (is_placed or is_told_first):
@@ -219,18 +219,18 @@ def _no_end(lsn: int) -> LogFinding:
 
 
 def _read_none(scan: LogScan) -> bool:
-    """Whether the last snapshot is told to have read all of these tables, and found no row in any."""
+    """Return whether the connector reports that the last snapshot read all of these tables and found no rows."""
     rows = scan.told.rows if scan.told else {}
     told = {topic: [count for table, count in rows.items() if topic.endswith(f".{table}")] for topic in scan.topics}
     return all(counts == [0] for counts in told.values())
 
 
 def _streamed_before(lsn: int | None, log: PartitionLog) -> bool:
-    """Whether a change was streamed before a row of this snapshot."""
+    """Return whether a change was streamed before a row of this snapshot."""
     rows = log.snapshots.get(lsn) if lsn is not None else None
     return rows is not None and log.streamed is not None and log.streamed.first < rows.last
 
 
 def _is_placed(lsn: int, log: PartitionLog) -> bool:
-    """Whether everything that was streamed here is proved to have been so since this snapshot began."""
+    """Return whether everything streamed here was provably streamed after this snapshot began."""
     return log.streamed is None or log.streamed.least_lsn >= lsn or lsn in log.snapshots

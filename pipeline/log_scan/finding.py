@@ -1,4 +1,4 @@
-"""What stands in the way of a rebuild from offset zero, or may do so later, and what to do about it."""
+"""Findings that prevent a rebuild from offset zero, or may do so later, each with its remedy."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ _SNAPSHOT = "`readmodels replay all --snapshot --execute` rebuilds from PostgreS
 
 
 class FindingReason(StrEnum):
-    """Why a rebuild is refused, or what endangers the next one.
+    """Reason why a rebuild is refused, or what endangers the next one.
 
-    The first ones are about the log, the others about where the new generation will be.
+    The first ones concern the log, the others the store of the new generation.
     """
 
     TOPIC_MISSING = "topic missing"
@@ -35,12 +35,12 @@ class FindingReason(StrEnum):
 
     @property
     def is_fatal(self) -> bool:
-        """Whether the new generation would be incomplete or wrong, or could not be built."""
+        """True if the new generation would be incomplete or wrong, or could not be built."""
         return self not in _HARMLESS
 
     @property
     def remedy(self) -> str:
-        """What an operator does about it; empty where each finding has a remedy of its own."""
+        """Remedy for the operator; empty if each finding has a remedy of its own."""
         return _REMEDIES[self]
 
 
@@ -91,12 +91,12 @@ _HARMLESS = frozenset(
 
 @dataclass(frozen=True)
 class LogFinding:
-    """One thing that was found.
+    """Single finding about a log or a store.
 
     Args:
-        sentence: what is so, and where.
-        own_remedy: the remedy where it depends on more than the reason.
-        table: the described table whose rows may have to be sent again; empty where that would not help.
+        sentence: what was found, and where.
+        own_remedy: the remedy if it depends on more than the reason.
+        table: the described table whose rows may have to be sent again; empty if that would not help.
     """
 
     reason: FindingReason
@@ -110,10 +110,10 @@ class LogFinding:
 
     @property
     def is_fatal(self) -> bool:
-        """Whether the rebuild is refused for it."""
+        """True if the rebuild is refused because of this finding."""
         return self.reason.is_fatal
 
     @property
     def remedy(self) -> str:
-        """What an operator does about it."""
+        """Remedy for the operator."""
         return self.own_remedy or self.reason.remedy

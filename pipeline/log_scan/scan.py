@@ -1,4 +1,4 @@
-"""One look at the whole log before anything is built from it: where it begins, what is in it, and how fast it reads."""
+"""Scan of the whole log before a rebuild: its start, its content, and its read rate."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ from sinks.batch import TopicPartition
 log = structlog.get_logger()
 
 MAX_NAMED = 100
-"""Unreadable records that are named; more are counted only."""
+"""Limit of unreadable records that are listed; further ones are only counted."""
 
 
 class ScanWatcher(Protocol):
-    """Is told how a survey goes on."""
+    """Observer of a scan's progress."""
 
     def surveying(self, reached: Offsets, ends: Offsets) -> None:
-        """How far each partition has been read, of how far; both in offsets, of which some are no records."""
+        """Report the offset reached and the end offset of each partition. Some offsets are not records."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PartitionLog:
-    """One partition, from where it begins to where it ended when the survey began.
+    """Scanned partition, from its start to its end when the scan began.
 
     Args:
-        records: committed ones, tombstones included; control records are none.
-        value_bytes: of all values together, uncompressed.
+        records: committed records, including tombstones but not control records.
+        value_bytes: size of all values, uncompressed.
         snapshots: the rows of snapshots, by the snapshot's LSN.
-        streamed: what was streamed, or None where nothing was.
+        streamed: statistics of streamed changes; None if there are none.
     """
 
     earliest: int
@@ -61,22 +61,22 @@ class PartitionLog:
 
 @dataclass(frozen=True, kw_only=True)
 class LogScan:
-    """What a log holds.
+    """Content of a log.
 
     Args:
-        missing: topics that are not there.
-        schema_ids: the ids of all schemas of values, by topic; JSON has none.
-        unknown_schemas: those among them that the registry does not know.
+        missing: topics that do not exist.
+        schema_ids: the ids of all value schemas, by topic; empty for JSON.
+        unknown_schemas: those of them that the registry does not know.
         unreadable: the first records that cannot be read.
-        unreadable_counts: how many there are, by topic.
-        broken: why a topic's changes are not those of the described table; it was not read further.
+        unreadable_counts: their number, by topic.
+        broken: why a topic's changes do not match the described table; the rest of the topic was not decoded.
         ended_snapshots: the LSNs of the snapshots whose last row is in the log.
-        earlier: by topic, the columns that some records lack or have in a type that is not the described one, each
-            with the reasons.
-        told: what the connector itself tells of its first snapshot, or None where it tells nothing of these topics.
-        never_read: the described tables, each as `schema.table`, that no snapshot has read, though it has ended.
-        elapsed_s: what the survey took.
-        decode_s: what decoding took of it.
+        earlier: by topic, the columns that some records lack or have in another than the described type, each with the
+            reasons.
+        told: the connector's report about its first snapshot; None if it reports nothing about these topics.
+        never_read: the described tables, as `schema.table`, that no snapshot has read although it has ended.
+        elapsed_s: duration of the scan.
+        decode_s: the part of it spent on decoding.
     """
 
     partitions: Mapping[TopicPartition, PartitionLog]
@@ -95,47 +95,47 @@ class LogScan:
 
     @property
     def topics(self) -> tuple[str, ...]:
-        """The topics that were read."""
+        """Topics that were read."""
         return tuple(sorted({topic for topic, _ in self.partitions}))
 
     @property
     def ends(self) -> dict[TopicPartition, int]:
-        """Where each partition ended when the survey began."""
+        """End offset of each partition when the scan began."""
         return {topic_partition: one.end for topic_partition, one in self.partitions.items()}
 
     @property
     def records(self) -> int:
-        """All records."""
+        """Number of records in all partitions."""
         return sum(one.records for one in self.partitions.values())
 
     @property
     def value_bytes(self) -> int:
-        """The size of all values, uncompressed."""
+        """Size of all values, uncompressed."""
         return sum(one.value_bytes for one in self.partitions.values())
 
     @property
     def snapshot_lsns(self) -> tuple[int, ...]:
-        """The LSNs of all snapshots of which rows are in the log, in ascending order."""
+        """LSNs of all snapshots with rows in the log, in ascending order."""
         return tuple(sorted({lsn for one in self.partitions.values() for lsn in one.snapshots}))
 
     @property
     def records_per_s(self) -> float:
-        """How fast the log was read and decoded."""
+        """Records read and decoded per second."""
         return self.records / self.elapsed_s if self.elapsed_s else 0.0
 
     @property
     def decoded_per_s(self) -> float:
-        """How fast it was decoded alone."""
+        """Records decoded per second of decoding time."""
         return self.records / self.decode_s if self.decode_s else 0.0
 
 
 def scan_log(settings: Settings, watcher: ScanWatcher, epoch_history: EpochHistory = NO_EPOCHS) -> LogScan:
-    """Read the topics of the described tables once, from their earliest offsets to where they end now.
+    """Read the topics of the described tables once, from their earliest offsets to their current ends.
 
-    It takes the memory of one piece of the log, whatever the log's length.
+    Memory use is that of one chunk of the log, whatever the log's length.
 
     Args:
-        epoch_history: the epochs of the log; snapshots and what was streamed are told of the history that is now.
+        epoch_history: the epochs of the log. Statistics of snapshots and streaming cover the current history only.
 
     Raises:
         KafkaUnavailable: the brokers did not answer.
@@ -144,9 +144,9 @@ def scan_log(settings: Settings, watcher: ScanWatcher, epoch_history: EpochHisto
     """
     began = time.monotonic()
     schemas = NegativeCache(read_models.registry(settings))
-    # Held by name: the answer of an admin client that is collected never comes.
+    # Keep a reference: a garbage-collected AdminClient never completes its futures.
     admin = settings.kafka.admin()
-    # Before the ends are fixed: a snapshot that is told to have ended is then in what is read.
+    # Read before the ends are fixed: a snapshot that is reported as complete is then within the scanned part.
     told = read_snapshot_status(settings, admin, schemas, epoch_history.begins_at())
     described = topics.describe(admin, settings.definitions.topics)
     names = [name for name in settings.definitions.topics if name in described]
@@ -179,7 +179,7 @@ def scan_log(settings: Settings, watcher: ScanWatcher, epoch_history: EpochHisto
 
 
 class Scanner:
-    """What one pass over the topics has found so far."""
+    """State of one pass over the topics."""
 
     def __init__(self, decoder: Decoder, schemas: NegativeCache, epoch_history: EpochHistory = NO_EPOCHS) -> None:
         self._decoder = decoder
@@ -195,7 +195,7 @@ class Scanner:
         self.decode_s = 0.0
 
     def take(self, records: RecordBatch) -> None:
-        """Take in some records of one topic, which follow those that were taken before."""
+        """Add records of one topic. They must follow those added before."""
         tally = self._tallies[records.topic]
         tally.count(records)
         if records.topic in self.broken:
@@ -225,11 +225,11 @@ class Scanner:
                 columns[column] = columns.get(column, frozenset()) | {reason}
 
     def schema_ids(self, topic: str) -> frozenset[int]:
-        """The ids of all schemas that a topic's values name."""
+        """Return the ids of all schemas that a topic's values refer to."""
         return self._decoder.schema_ids(topic) | self.unknown[topic]
 
     def partition(self, topic_partition: TopicPartition, earliest: int, end: int) -> PartitionLog:
-        """What is known of one partition."""
+        """Return the statistics of one partition."""
         tally, partition = self._tallies[topic_partition[0]], topic_partition[1]
         return PartitionLog(
             earliest=earliest,
@@ -241,7 +241,9 @@ class Scanner:
         )
 
     def _decoded(self, records: RecordBatch) -> tuple[DecodedBatch, RecordBatch]:
-        """Decode what can be, and leave out the records of unknown schemas, each of which is met once this way."""
+        """Decode the records with known schemas. Each unknown schema causes one failed attempt, then its records are
+        left out.
+        """
         while True:
             readable = self._without_unknown(records)
             try:

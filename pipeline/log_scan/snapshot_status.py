@@ -1,4 +1,4 @@
-"""What the connector has told of its snapshots, read from Kafka."""
+"""Status of the connector's snapshots, read from its notifications in Kafka."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from pipeline.ingest.log_reader import Offsets, read_log
 log = structlog.get_logger()
 
 FROM_START: Offsets = {}
-"""A history that begins where its topics do."""
+"""Start offsets of a history that begins where its topics do."""
 
 
 def read_snapshot_status(
     settings: Settings, admin: AdminClient, schemas: SchemaLookup, begins_at: Offsets = FROM_START
 ) -> SnapshotStatus | None:
-    """What the connector tells of its snapshots; None unless all of its notifications are still there.
+    """Read the connector's snapshot status; None unless all of its notifications still exist.
 
     Args:
-        begins_at: where the history begins of which it is asked, in the topic of notifications.
+        begins_at: offset in the topic of notifications at which the history in question begins.
     """
     name = settings.connector.settings.get("notification.sink.topic.name", "")
     if not topics.describe(admin, [name]):
         return None
     starts = earliest_offsets(admin, [name])
     if list(starts.values()) != [0]:
-        # What was told first is gone; or there are several partitions, and no order.
+        # The first notifications are gone, or there are several partitions and therefore no order.
         return None
     starts = {topic_partition: begins_at.get(topic_partition, 0) for topic_partition in starts}
     form = ValueEncoding.JSON if settings.envelopes.format is ValueFormat.JSON else ValueEncoding.AVRO

@@ -1,4 +1,4 @@
-"""What the envelopes of one topic tell of snapshots and streaming, partition by partition."""
+"""Statistics of snapshot rows and streamed changes of one topic, by partition."""
 
 from __future__ import annotations
 
@@ -17,37 +17,37 @@ from pipeline.ingest.log_reader import filter_records
 
 @dataclass(frozen=True)
 class SnapshotRows:
-    """The rows of one snapshot in one partition: the offsets of the first and the last, and how many."""
+    """Rows of one snapshot in one partition: first and last offset, and row count."""
 
     first: int
     last: int
     count: int
 
     def joined(self, other: SnapshotRows) -> SnapshotRows:
-        """These and others of the same snapshot."""
+        """Merge with other rows of the same snapshot."""
         return SnapshotRows(min(self.first, other.first), max(self.last, other.last), self.count + other.count)
 
 
 @dataclass(frozen=True)
 class StreamedStatistics:
-    """The changes that were streamed into one partition.
+    """Changes that were streamed into one partition.
 
     Args:
-        first: the offset of the first.
-        least_lsn: the least, over all of them, of the higher of the last commit's LSN and their own.
+        first: the offset of the first change.
+        least_lsn: the minimum over all changes of max(last commit's LSN, own LSN).
     """
 
     first: int
     least_lsn: int
 
     def joined(self, other: StreamedStatistics) -> StreamedStatistics:
-        """These and others."""
+        """Merge with other changes of the same partition."""
         return StreamedStatistics(min(self.first, other.first), min(self.least_lsn, other.least_lsn))
 
 
 @dataclass
 class TopicStatistics:
-    """What was found so far; everything by partition.
+    """Accumulated statistics of one topic, by partition.
 
     Args:
         snapshots: rows of snapshots that are not incremental, by the snapshot's LSN.
@@ -59,8 +59,8 @@ class TopicStatistics:
     streamed: dict[int, StreamedStatistics] = field(default_factory=dict)
 
     def count(self, records: RecordBatch) -> None:
-        """Count records, whatever they hold."""
-        # Of a tombstone, which has no length, this answers zero.
+        """Count records without decoding them."""
+        # `length_hint` returns zero for the None of a tombstone.
         sizes = np.fromiter(map(length_hint, records.values), np.int64, len(records))
         counts = np.bincount(records.partitions)
         value_bytes = np.bincount(records.partitions, sizes)
@@ -69,7 +69,7 @@ class TopicStatistics:
             self.value_bytes[partition] += int(value_bytes[partition])
 
     def add(self, envelopes: pa.Table) -> None:
-        """Take in decoded envelopes."""
+        """Add decoded envelopes."""
         places = envelopes.select(["partition", "offset", "snapshot", "commit_lsn", "lsn"])
         is_snapshot = places["snapshot"]
         for row in _of_streamed(places.filter(pc.invert(is_snapshot))):
@@ -84,7 +84,7 @@ class TopicStatistics:
 
 
 def last_snapshot_rows(envelopes: pa.Table, records: RecordBatch) -> Mapping[int, RecordBatch]:
-    """Of each snapshot in a batch, by its LSN, the last record of every partition: only there can it have ended."""
+    """Return the last record of every partition for each snapshot in a batch, by LSN. Only these can end a snapshot."""
     last: dict[int, list[int]] = defaultdict(list)
     snapshots = envelopes.select(["partition", "offset", "lsn"]).filter(envelopes["snapshot"])
     for row in _of_snapshots(snapshots):

@@ -53,10 +53,10 @@ class WatermarkTimeout(DependencyUnavailable):
 
 @dataclass(frozen=True)
 class Watermark:
-    """A place in the source's history: everything committed before it was set lies before it.
+    """Position in the source's history: everything committed before it was set lies before it.
 
-    `lsn` is the byte position of the message in the WAL, `set_at` the source's clock just then; `search_from` says
-    from where on Kafka may hold it.
+    `lsn` is the byte position of the message in the WAL, `set_at` the source's clock at that moment, and `search_from`
+    the Kafka offsets from which to search for it.
     """
 
     mark_id: str
