@@ -1,1 +1,1 @@
-"""Everything that joins the source side to the stores, in layers, from the command line down to the settings."""
+"""Pipeline: the link between the source side and the stores, in layers from the command line down to the settings."""

@@ -1,4 +1,4 @@
-"""The settings in force: flags, then the environment, then `readmodels.toml`, then defaults.
+"""Settings, read from flags, then the environment, then `readmodels.toml`, then defaults.
 
 Environment variables begin with `READMODELS_`, with `__` between a section and a setting:
 `READMODELS_KAFKA__BOOTSTRAP_SERVERS`.
@@ -43,18 +43,18 @@ _SECRET_NAME = re.compile(
     r"password|passphrase|token|secret|credential|api[._-]?key|jaas|user\.info|oauthbearer\.config|key\.pem",
     re.IGNORECASE,
 )
-"""Names of settings, ours and those of the clients and of Kafka Connect, whose values are secret."""
+"""Names of secret settings: of this project, of the clients and of Kafka Connect."""
 
 
 class ValueFormat(StrEnum):
-    """How the connector writes values."""
+    """Encoding of the connector's values."""
 
     AVRO = "avro"
     JSON = "json"
 
 
 class DecimalMode(StrEnum):
-    """Whether amounts may travel as doubles, which lose cents beyond 2**53."""
+    """Encoding of decimals: exact, or as doubles, which lose cents beyond 2**53."""
 
     EXACT = "exact"
     DOUBLE = "double"
@@ -62,12 +62,12 @@ class DecimalMode(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class EnvelopeSettings:
-    """How changes travel from the source to Kafka.
+    """Encoding of changes between the source and Kafka.
 
     Args:
         format: Avro with a schema registry, or JSON.
-        decimals: `double` accepts a connector that rounds; nothing else does.
-        connector: settings that replace or join those of the shipped connector, by Debezium's names.
+        decimals: `double` accepts a connector that rounds; `exact` refuses it.
+        connector: settings that override or extend those of the shipped connector, by Debezium's names.
     """
 
     format: ValueFormat = ValueFormat.AVRO
@@ -77,19 +77,19 @@ class EnvelopeSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class DuckdbSettings:
-    """The analytics store.
+    """Settings of the analytics store.
 
     Args:
-        directory: where the generations are.
-        serve: the address at which the worker serves readers, as `quack:127.0.0.1:9494`; empty for none.
+        directory: directory of the generations.
+        serve: the address at which the worker serves readers, such as `quack:127.0.0.1:9494`; empty for none.
         token: the password of readers; at least 16 characters.
-        copy_to: where the worker publishes a copy of the live tables; empty for none.
-        copy_every_s: the shortest time between two copies.
-        copy_mode: who may open the copy, as an octal mode of the file system: `0600` its owner, `0640` also its group.
-        memory_limit: what DuckDB may take, as `2GB`.
+        copy_to: path at which the worker publishes a copy of the live tables; empty for none.
+        copy_every_s: minimum time between two copies.
+        copy_mode: access to the copy, as an octal file mode: `0600` for its owner, `0640` also for its group.
+        memory_limit: DuckDB's memory limit, such as `2GB`.
         serve_insecure: whether readers are served without TLS at an address that other machines reach.
         max_query_bytes, max_result_bytes, max_readers, memory_headroom, max_spill: see `sinks.duckdb.reader_limits`.
-        time_zone: where the days of the views of `sql/analytics` begin at midnight, as `Europe/Berlin`.
+        time_zone: time zone of the days in the views of `sql/analytics`, such as `Europe/Berlin`.
     """
 
     directory: Path = Path(".readmodels/duckdb")
@@ -109,7 +109,7 @@ class DuckdbSettings:
 
     @property
     def bounds(self) -> ReaderLimits:
-        """The limits of readers' queries."""
+        """Limits of readers' queries."""
         return ReaderLimits(**{one.name: getattr(self, one.name) for one in fields(ReaderLimits)})
 
     def __post_init__(self) -> None:
@@ -122,7 +122,7 @@ class DuckdbSettings:
 
 
 class Settings(BaseSettings):
-    """Everything that is configured, in sections."""
+    """All settings, in sections."""
 
     model_config = SettingsConfigDict(
         env_prefix="READMODELS_", env_nested_delimiter="__", extra="forbid", frozen=True, arbitrary_types_allowed=True
@@ -149,12 +149,12 @@ class Settings(BaseSettings):
 
     @property
     def definitions(self) -> ModelDefinitions:
-        """What the read models are made of."""
+        """Definitions of the read models."""
         return ModelDefinitions(topic_prefix=self.topic_prefix, tables=self.tables, documents=self.documents)
 
     @property
     def connector(self) -> ConnectorConfiguration:
-        """The connector's configuration."""
+        """Configuration of the connector."""
         shipped = default_configuration()
         written = shipped.with_json_values() if self.envelopes.format is ValueFormat.JSON else shipped
         given = self.envelopes.connector
@@ -168,12 +168,12 @@ def load(file: Path, defaults: Mapping[str, Any], flags: Mapping[str, Any] | Non
 
     Args:
         file: `readmodels.toml`.
-        defaults: sections that hold where nothing else is said, such as a local stack's addresses.
-        flags: sections that hold before everything else.
+        defaults: sections with the lowest priority, such as a local stack's addresses.
+        flags: sections with the highest priority.
 
     Raises:
         InvalidConfig: a setting is missing or wrong; the message names each, never its value.
-        InvalidDefinitions: the description contradicts itself.
+        InvalidDefinitions: the definitions contradict themselves.
     """
     if not file.exists():
         raise InvalidConfig(
@@ -210,19 +210,19 @@ def load(file: Path, defaults: Mapping[str, Any], flags: Mapping[str, Any] | Non
         raise InvalidConfig(
             f"{file} cannot be read: {error}", remedy=f"Correct {file} where the message says, as TOML is written."
         ) from error
-    # The contract is made here, so that a description that contradicts itself is refused by every command.
+    # The definitions are built here, so that every command refuses definitions that contradict themselves.
     _ = settings.definitions
     return settings
 
 
 def to_plain(settings: Settings, is_secret_shown: bool) -> dict[str, Any]:
-    """The settings as plain data, in sections; secrets are masked unless they are asked for."""
+    """Convert the settings to plain data, in sections. Secrets are masked unless `is_secret_shown` is set."""
     sections = {name: getattr(settings, name) for name in Settings.model_fields}
     return {name: _plain(value, "", is_secret_shown) for name, value in sections.items()}
 
 
 def mask_secrets(url: str) -> str:
-    """A URL or a list of `name=value` without its passwords, wherever they stand."""
+    """Mask the passwords in a URL or a list of `name=value`."""
     return _SECRET_PARAMETER.sub(rf"\1{MASK}", _PASSWORD_IN_URL.sub(rf"\1:{MASK}@", url))
 
 

@@ -1,7 +1,7 @@
-"""Exceptions that the product does not expect, told without row values, and written to a file that can be sent.
+"""Crash reports: descriptions of unexpected exceptions without row values, and a report file that can be sent.
 
-An exception of the product has a remedy and a message without row values. Any other exception may quote a row: those
-of Arrow, psycopg and DuckDB do, and `KeyError: 1` is one. So its type and place are told, and its message is not.
+An exception of the product has a remedy and a message without row values. Any other exception may quote a row: those of
+Arrow, psycopg and DuckDB do, and `KeyError: 1` is one. So only its type and its location are reported, not its message.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ _RECORDS = "while writing the records of "
 
 
 def is_expected(error: BaseException) -> bool:
-    """Whether an exception has a remedy, and so a message for people."""
+    """Return whether an exception has a remedy, and so a message for operators."""
     return bool(getattr(error, "remedy", None))
 
 
 def name_records(error: BaseException, span: OffsetRange) -> None:
-    """Have `told` name the records that were being written when an exception was raised."""
+    """Attach the records that were being written to an exception, for `describe_error`."""
     spans = (
         (topic_partition, span.begin.get(topic_partition, end), end)
         for topic_partition, end in sorted(span.end.items())
@@ -45,14 +45,14 @@ def name_records(error: BaseException, span: OffsetRange) -> None:
 
 
 def _offsets(topic_partition: TopicPartition, begin: int, end: int) -> str:
-    """Name the records of a partition from `begin` to before `end`."""
+    """Format the records of a partition from `begin` to before `end`."""
     offsets = f"offset {begin}" if end - begin <= 1 else f"offsets {begin} to {end - 1}"
     return f"{topic_partition[0]}/{topic_partition[1]} {offsets}"
 
 
 def describe_error(error: BaseException) -> str:
-    """Return one sentence about an exception, without row values."""
-    # A library's notes may quote a row.
+    """Describe an exception in one sentence, without row values."""
+    # Notes of libraries are left out, because they may quote a row.
     records = [note for note in getattr(error, "__notes__", ()) if note.startswith(_RECORDS)]
     return ", ".join([_sentence(error), *records])
 
@@ -68,11 +68,11 @@ def _sentence(error: BaseException) -> str:
 
 
 def report(error: BaseException, command: str, folder: Path) -> Path | None:
-    """Write a file about an exception, for its owner only; None where no file can be written.
+    """Write a report file about an exception, readable by its owner only. Return None if no file can be written.
 
     Args:
         command: the command line, without secrets and values.
-        folder: is used if it exists, else the user's folder for states, else that for temporary files.
+        folder: used if it exists, otherwise the user's state directory, otherwise the directory for temporary files.
     """
     text = _written(error, command)
     name = f"readmodels-{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{os.getpid()}.log"
@@ -109,7 +109,7 @@ def _written(error: BaseException, command: str) -> str:
 
 
 def _chained(error: BaseException) -> Iterator[str]:
-    """The traceback of an exception and of those that caused it, the first cause first."""
+    """Yield the traceback of an exception and of its causes, the first cause first."""
     cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     if cause is not None:
         yield from _chained(cause)
@@ -127,14 +127,14 @@ def _message(error: BaseException) -> str:
 
 
 def _place(error: BaseException) -> str:
-    """The last line of the product that an exception went through."""
+    """Return the last line of the product's code in an exception's traceback."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [f"{module}:{frame.lineno}" for frame in frames if (module := _module(frame.filename))]
     return f"at {own[-1]}" if own else "outside of the product's own code"
 
 
 def _module(filename: str) -> str:
-    """A file's path below the product's root; empty where it is of somebody else."""
+    """Return a file's path below the product's root; empty if the file is not part of the product."""
     root = Path(__file__).parents[1]
     path = Path(filename)
     if not path.is_relative_to(root):

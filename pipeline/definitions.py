@@ -1,4 +1,4 @@
-"""What the read models are made of: the part of `readmodels.toml` that the engine treats as data."""
+"""Definitions of the read models: the part of `readmodels.toml` that the engine treats as data."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sinks.batch import HISTORY_COLUMNS, ORDER_COLUMNS
 from sinks.shape import DocumentShape, RowShape
 
 _DOCUMENT_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")
-"""Stores name indices and keys after documents."""
+"""Pattern of document names. Stores derive the names of indices and keys from them."""
 
 
 _RESERVED = {
@@ -41,28 +41,28 @@ _RESERVED = {
         "_moment",
     ),
 }
-"""Columns that the models add to a table's own, and DuckDB's name for a row's place."""
+"""Columns that the models add to a table's own, and DuckDB's name for a row's position."""
 
 _OURS = "readmodels"
-"""The field of a document that is not the source's."""
+"""Metadata field of a document."""
 
 
 class InvalidDefinitions(ValueError):
-    """The description of the read models contradicts itself."""
+    """The definitions of the read models contradict themselves."""
 
     remedy = "Correct `readmodels.toml`: the message names the table, the document or the column."
 
 
 @dataclass(frozen=True, kw_only=True)
 class TableDefinition:
-    """A source table.
+    """Definition of a source table.
 
     Args:
-        source: the table with its schema, as `public.orders`.
+        source: the table with its schema, such as `public.orders`.
         key: the columns of its primary key.
-        columns: name and PostgreSQL type of every column that the models hold.
-        earlier: by column, the value that records read as which were written before the column was added, or was
-            given its type; noted by a replay, never written by hand.
+        columns: name and PostgreSQL type of every column that the models have.
+        earlier: by column, the value of records that were written before the column was added, or was given its type.
+            Recorded by a rebuild, never written by hand.
         earlier_end: by partition, the offset at which those records end.
     """
 
@@ -87,7 +87,7 @@ class TableDefinition:
 
 @dataclass(frozen=True, kw_only=True)
 class CollectionDefinition:
-    """The child rows of a document: their table, and the columns that hold the root's key."""
+    """Definition of a document's child rows: their table, and the columns that contain the root's key."""
 
     table: str
     parent: tuple[str, ...]
@@ -95,7 +95,7 @@ class CollectionDefinition:
 
 @dataclass(frozen=True, kw_only=True)
 class DocumentDefinition:
-    """A document: its root table, and its collections by field name."""
+    """Definition of a document: its root table, and its collections by field name."""
 
     root: str
     collections: Mapping[str, CollectionDefinition] = field(default_factory=dict)
@@ -103,7 +103,7 @@ class DocumentDefinition:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelDefinitions:
-    """Tables and documents by name, and the topics in which the tables' changes travel."""
+    """Definitions of tables and documents by name, and of the topics of the tables' changes."""
 
     topic_prefix: str
     tables: Mapping[str, TableDefinition]
@@ -130,29 +130,29 @@ class ModelDefinitions:
                     raise InvalidDefinitions(f"document {name}: {field_name} cannot be the name of a collection")
 
     def topic(self, table: str) -> str:
-        """The topic of a table's changes."""
+        """Return the topic of a table's changes."""
         return f"{self.topic_prefix}.{self.tables[table].source}"
 
     @property
     def topics(self) -> dict[str, str]:
-        """The table of every topic."""
+        """Table of every topic."""
         return {self.topic(name): name for name in self.tables}
 
     def to_json(self) -> str:
-        """A JSON object that `parse_definitions` reads back."""
+        """Convert to a JSON object that `parse_definitions` reads."""
         return json.dumps(asdict(self), sort_keys=True)
 
     def without_ends(self) -> ModelDefinitions:
-        """The contract of any replay of the same description, whenever it began."""
+        """Return the definitions without `earlier_end`, so that rebuilds of the same definitions compare as equal."""
         tables = {name: replace(table, earlier_end={}) for name, table in self.tables.items()}
         return replace(self, tables=tables)
 
     def row_shapes(self) -> list[RowShape]:
-        """The tables of a row model."""
+        """Return the tables of a row model."""
         return [RowShape(name, table.key, table.columns) for name, table in self.tables.items()]
 
     def document_shapes(self) -> list[DocumentShape]:
-        """The documents of a document model."""
+        """Return the documents of a document model."""
         return [
             DocumentShape(
                 name,
@@ -172,7 +172,7 @@ class ModelDefinitions:
 
 
 def parse_definitions(text: str) -> ModelDefinitions:
-    """Read what `ModelDefinitions.to_json` wrote."""
+    """Parse the output of `ModelDefinitions.to_json`."""
     plain = json.loads(text)
     return ModelDefinitions(
         topic_prefix=plain["topic_prefix"],
@@ -193,6 +193,6 @@ def parse_definitions(text: str) -> ModelDefinitions:
 
 
 def _alike(names: Iterable[str]) -> list[str]:
-    """The names that differ from another in case only, or not at all."""
+    """Return the names that equal another one if case is ignored."""
     counts = Counter(map(str.lower, names))
     return sorted(name for name, count in counts.items() if count > 1)

@@ -1,4 +1,4 @@
-"""Error of the settings, with the remedy for each of them by name."""
+"""Error of invalid settings, with a remedy that names each setting."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 _ACTS = {"missing": "set", "extra_forbidden": "remove", "unexpected_keyword_argument": "remove"}
-"""Remedy for one setting by the type of its error; any other value has to be corrected.
+"""Remedy for a setting by the type of its error; `correct` for all other types.
 
 Source: https://docs.pydantic.dev/latest/errors/validation_errors/
 """
 
 
 class InvalidConfig(ValueError):
-    """A setting is missing or has a value that it cannot have.
+    """A setting is missing or has an invalid value.
 
     Args:
-        remedy: says which settings to set, correct or remove.
+        remedy: names the settings to set, correct or remove.
     """
 
     def __init__(self, message: str, remedy: str) -> None:
@@ -45,7 +45,7 @@ def remedy_of(error: ValidationError, settings: type[BaseModel]) -> str:
 
 
 def _settings_at(place: Sequence[int | str], settings: type[BaseModel]) -> list[str]:
-    """Return the settings at a place; for a section, those that it cannot do without."""
+    """Return the settings at a location of an error; for a section, its required settings."""
     field = settings.model_fields.get(str(place[0])) if len(place) == 1 else None
     section: Any = field.annotation if field is not None else None
     needed = [one.name for one in fields(section) if _is_needed(one)] if is_dataclass(section) else []

@@ -1,4 +1,6 @@
-"""How the workers log: one event a line, on standard error, with keys, LSNs, offsets and counts, never row values."""
+"""Log format of the workers: one event per line, on standard error, with keys, LSNs, offsets and counts, never row
+values.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ from pipeline.terminal_text import escape_controls
 
 
 def configure(stream: TextIO = sys.stderr) -> None:
-    """Colours for a person at a terminal, `key=value` for everything else."""
+    """Configure the log: colours if the stream is a terminal, `key=value` otherwise."""
     is_terminal = stream.isatty()
     renderer: structlog.typing.Processor = (
         structlog.dev.ConsoleRenderer(pad_event_to=28)
@@ -33,5 +35,5 @@ def configure(stream: TextIO = sys.stderr) -> None:
 
 
 def _with_escapes(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """Show what would command a terminal as escapes: names and messages come from others."""
+    """Escape control characters, because names and messages come from other systems."""
     return {key: escape_controls(value) if isinstance(value, str) else value for key, value in event.items()}

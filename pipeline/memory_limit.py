@@ -1,8 +1,8 @@
-"""Bound of a worker's memory: what readers ask for beyond it fails, and the process lives on.
+"""Memory limit of a worker: readers' requests beyond it fail, and the process survives.
 
-DuckDB's own `memory_limit` does not count long values, results and the parser. The kernel counts all of them, and
-refuses the allocation; DuckDB answers the one query with an error. A worker whose own work is refused memory ends with
-the reason, and is started again: what fragments or leaks its memory is gone then.
+DuckDB's own `memory_limit` does not count long values, results and the parser. The kernel counts all of them and
+refuses the allocation; DuckDB then fails the one query. If the worker's own work is refused memory, the worker ends
+with the reason and is restarted, which frees fragmented or leaked memory.
 
 Source: https://man7.org/linux/man-pages/man2/getrlimit.2.html, RLIMIT_DATA
 """
@@ -29,10 +29,10 @@ log = structlog.get_logger()
 
 
 class MemoryExhausted(Exception):
-    """The kernel refused memory to this process; a new process takes its place.
+    """The kernel refused memory to this process; a new process replaces it.
 
     Args:
-        is_bounded: whether the bound is that of `MemoryLimit`.
+        is_bounded: whether the limit is that of `MemoryLimit`.
     """
 
     def __init__(self, problem: str, *, is_bounded: bool) -> None:
@@ -47,19 +47,19 @@ class MemoryExhausted(Exception):
 
 @dataclass(frozen=True)
 class MemoryLimit:
-    """A bound of the data of this process, in bytes."""
+    """Limit of this process's data segment, in bytes."""
 
     limit_bytes: int
 
     def apply(self) -> None:
-        """Have the kernel refuse what is beyond the bound, where the kernel is Linux."""
+        """Set the limit, if the kernel is Linux."""
         if STATUS.exists():
             _, hard = resource.getrlimit(resource.RLIMIT_DATA)
             limit_bytes = self.limit_bytes if hard == resource.RLIM_INFINITY else min(self.limit_bytes, hard)
             resource.setrlimit(resource.RLIMIT_DATA, (limit_bytes, hard))
 
     def follow(self, stop: threading.Event) -> None:
-        """Log when the process comes near the bound, so that a failure soon after has its reason in the log."""
+        """Log when the process approaches the limit, so that the log explains a failure soon after."""
         threading.Thread(target=self._watch, args=(stop,), name="memory", daemon=True).start()
 
     def _watch(self, stop: threading.Event) -> None:
@@ -77,10 +77,11 @@ class MemoryLimit:
 
 @contextmanager
 def named_exhaustion() -> Iterator[None]:
-    """Say of memory that the kernel refused to the block how much the process had, and by which bound.
+    """Convert a refused allocation in the block to an error that names the process's memory and its limit.
 
     Raises:
-        MemoryExhausted: the block was refused memory. The bound is lifted: the last words need memory, too.
+        MemoryExhausted: the block was refused memory. The limit is lifted, because reporting the error needs memory
+            too.
     """
     try:
         yield
@@ -97,7 +98,7 @@ def named_exhaustion() -> Iterator[None]:
 
 
 def data_bytes() -> int:
-    """Return the size of the data of this process, as RLIMIT_DATA counts it; 0 where the kernel does not tell."""
+    """Return the size of this process's data, as RLIMIT_DATA counts it; 0 if the kernel does not report it."""
     if not STATUS.exists():
         return 0
     lines = STATUS.read_text().splitlines()

@@ -1,6 +1,6 @@
-"""The read models by name: the store of each, and how it is projected.
+"""Registry of the read models by name: their stores, projections and decoders.
 
-Each store's client is imported where it is opened: a process pays for its own store only.
+Each store's client is imported when the store is opened, so that a process loads only the client it needs.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def _duckdb(settings: Settings) -> Iterator[Store]:
 
 @contextlib.contextmanager
 def open_shared(model: str, settings: Settings) -> Iterator[Store]:
-    """A store for one of several processes that write a model: DuckDB's files stay with its own worker."""
+    """Open the store for one of several processes that write a model. DuckDB's files stay with its own worker."""
     if model == "duckdb":
         from sinks.duckdb.remote.client import RemoteDuckdbStore
 
@@ -78,7 +78,7 @@ def open_shared(model: str, settings: Settings) -> Iterator[Store]:
 
 
 def open_duckdb(settings: Settings) -> DuckdbStore:
-    """The DuckDB store; whoever opens it closes it."""
+    """Open the DuckDB store. The caller closes it."""
     from sinks.duckdb.analytics_views import shipped_views
     from sinks.duckdb.store import DuckdbStore
 
@@ -88,19 +88,19 @@ def open_duckdb(settings: Settings) -> DuckdbStore:
 
 
 STORES: dict[str, Opener] = {"elasticsearch": _elasticsearch, "redis": _redis, "duckdb": _duckdb}
-"""How each store is opened; DuckDB's through the process that holds its files, where there is one."""
+"""Opener of each store. DuckDB's goes through the process that has its writer lock, if there is one."""
 
 MODELS = tuple(STORES)
 
 SINGLE_WRITER = frozenset({"duckdb"})
-"""The models whose store only one process may write; others ask that one."""
+"""Models whose store only one process may write. Other processes send their writes to that process."""
 
 
 def parse_names(models: list[str] | None) -> list[str]:
-    """Model names as given on a command line; none, or `all`, means every one.
+    """Return the model names given on a command line; none, or `all`, means every model.
 
     Raises:
-        UnknownModel: a name is not one of ours.
+        UnknownModel: a name is not that of a read model.
     """
     if not models or models == ["all"]:
         return list(MODELS)
@@ -111,17 +111,17 @@ def parse_names(models: list[str] | None) -> list[str]:
 
 
 def projection(model: str, settings: Settings, epoch_history: EpochHistory = NO_EPOCHS) -> Projection:
-    """How envelopes become the mutations of a model, for a generation that has been through these epochs."""
+    """Return a model's projection of envelopes to mutations, for a generation with these epochs."""
     return (RowProjection if model == "duckdb" else DocumentProjection)(settings.definitions, epoch_history)
 
 
 def shapes(model: str, settings: Settings) -> Sequence[Shape]:
-    """What a model is made of."""
+    """Return the shapes of a model."""
     return settings.definitions.row_shapes() if model == "duckdb" else settings.definitions.document_shapes()
 
 
 def new_metadata(model: str, settings: Settings) -> GenerationMetadata:
-    """The record of a generation that is made now, of what the settings describe."""
+    """Return the metadata of a generation that is created now from these settings."""
     return GenerationMetadata(
         created_at=utc_now(),
         shapes=tuple(shapes(model, settings)),
@@ -131,7 +131,7 @@ def new_metadata(model: str, settings: Settings) -> GenerationMetadata:
 
 
 def settings_for(record: GenerationMetadata, settings: Settings) -> Settings:
-    """The settings under which a generation is fed: it stays what it was made of, whatever is described since."""
+    """Return the settings of a generation: it keeps its definitions, even if `readmodels.toml` has changed since."""
     if not record.contract:
         return settings
     definitions = parse_definitions(record.contract)
@@ -144,10 +144,10 @@ def settings_for(record: GenerationMetadata, settings: Settings) -> Settings:
 
 
 def default_builders(model: str) -> int:
-    """How many processes fill a new generation, unless somebody says.
+    """Return the default number of processes that fill a new generation.
 
-    One for every core. Of Elasticsearch, one for every two: builders hold different partitions, and so different parts
-    of the same documents, each of which they all write, and that costs its server more than it saves them
+    The default is one for every core; for Elasticsearch, one for every two. Builders have different partitions, and so
+    different parts of the same documents, which all of them write. That costs its server more than it saves them
     (docs/performance.md).
     """
     cores = os.cpu_count() or 1
@@ -155,19 +155,19 @@ def default_builders(model: str) -> int:
 
 
 def consumer_group(model: str, generation: int) -> str:
-    """The consumer group that feeds a generation."""
+    """Return the consumer group of a generation."""
     return f"readmodels.{model}.{generation}"
 
 
 def registry(settings: Settings) -> SchemaRegistry:
-    """Where the schemas of the topics' records are."""
+    """Return the schema registry of the topics' records."""
     from connectors.schema_registry import SchemaRegistry
 
     return SchemaRegistry.at(settings.schema_registry.url)
 
 
 def incremental_snapshots(settings: Settings) -> IncrementalSnapshots:
-    """Where incremental snapshots are asked for."""
+    """Return the client that requests incremental snapshots."""
     source = settings.source
     return IncrementalSnapshots(
         settings.kafka, settings.connector, source.url, source.replication_role, registry(settings)
@@ -175,10 +175,10 @@ def incremental_snapshots(settings: Settings) -> IncrementalSnapshots:
 
 
 def decoder(settings: Settings, schemas: SchemaLookup | None = None, *, is_lenient: bool = False) -> Decoder:
-    """What turns the topics' records into envelopes.
+    """Return the decoder of the topics' records into envelopes.
 
     Args:
-        schemas: where schemas are looked up; None for the registry.
+        schemas: source of the schemas; None for the registry.
         is_lenient: whether any record may lack columns, or have them in another type; they then read as NULL.
     """
     definitions, envelopes = settings.definitions, settings.envelopes

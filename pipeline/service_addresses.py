@@ -1,4 +1,4 @@
-"""Addresses of the services, as they are configured."""
+"""Addresses of the services, from the configuration."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ _NO_URL = "is no libpq URL: postgresql://user:password@host:port/database, where
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceSettings:
-    """Where a service answers, as a URL."""
+    """URL of a service."""
 
     url: str = field(repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
 class RedisSettings(ServiceSettings):
-    """The cache.
+    """Settings of Redis, the cache.
 
     Args:
-        url: as `redis://user:password@host:port/0`, `rediss://…` for TLS, or `unix:///path`.
+        url: such as `redis://user:password@host:port/0`, `rediss://…` for TLS, or `unix:///path`.
     """
 
     def __post_init__(self) -> None:
@@ -43,11 +43,11 @@ class RedisSettings(ServiceSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class ElasticsearchSettings:
-    """The index.
+    """Settings of Elasticsearch, the search index.
 
     Args:
-        url: of a node, as `https://user:password@host:port/base/path`; the path is that of a proxy before it.
-        request_timeout_s: after which a request counts as unanswered.
+        url: URL of a node, such as `https://user:password@host:port/base/path`; the path is that of a proxy before it.
+        request_timeout_s: time after which a request counts as unanswered.
     """
 
     url: str = field(repr=False)
@@ -72,10 +72,10 @@ def _port(parts: SplitResult) -> int | None:
 
 @dataclass(frozen=True, kw_only=True)
 class SourceSettings:
-    """How to reach the source.
+    """Settings of the source database.
 
     `url` is a libpq URL of the tables' owner. `admin_url` is one of a role that may create roles; it is used for the
-    replication role and its slot, and for nothing else.
+    replication role and its slot only.
     """
 
     url: str = field(repr=False)
@@ -90,11 +90,11 @@ class SourceSettings:
 
 
 def _problem_of(url: str) -> str | None:
-    """Why a URL cannot be used; None if libpq can read it. The words hold no part of it that may be secret."""
+    """Return why a URL cannot be used; None if libpq can parse it. The text contains no secret part of the URL."""
     try:
         host = str(conninfo_to_dict(url).get("host") or "")
     except psycopg.ProgrammingError as error:
         parameter = _UNKNOWN_PARAMETER.search(str(error))
         return f"has the parameter {parameter[1]!r}, which libpq does not know" if parameter else _NO_URL
-    # What follows an @ within a password is taken for the host; one that begins with @ is an abstract socket.
+    # libpq takes the text after an @ within a password for the host. A host that begins with @ is an abstract socket.
     return _NO_URL if "@" in host[1:] else None

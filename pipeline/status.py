@@ -1,4 +1,4 @@
-"""Status of a deployment: the facts that are worth showing, and every problem that the checks find."""
+"""Status of a deployment: its main facts, and every problem that the checks find."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ Fact = TypeVar("Fact")
 
 @dataclass(frozen=True)
 class ModelStatus:
-    """Status of one read model; what could not be read is None.
+    """Status of one read model. A fact that could not be read is None.
 
     Args:
-        generation: the one that readers see.
+        generation: the generation that readers see.
         is_building: whether it is filled for the first time, so that readers do not find everything yet.
-        progress: of how many offsets of the log it has applied, from 0 to 1.
-        staleness_s: the age of the oldest record that it has not applied; zero where there is none.
-        paused_since: when its workers were asked to pause; None where they were not.
-        workers: those that run, and those that stopped or are missing.
+        progress: applied share of the log's offsets, from 0 to 1.
+        staleness_s: age of the oldest record that is not applied; zero if there is none.
+        paused_since: time at which its workers were asked to pause; None if they were not.
+        workers: running workers, and those that stopped or are missing.
     """
 
     model: str
@@ -51,7 +51,7 @@ class ModelStatus:
 
 @dataclass(frozen=True)
 class Status:
-    """One look at a deployment."""
+    """Status of a deployment at one moment."""
 
     connector: Mapping[str, Any]
     slot: Mapping[str, Any]
@@ -60,11 +60,11 @@ class Status:
 
     @property
     def is_healthy(self) -> bool:
-        """Every check was carried out, and none found a problem."""
+        """True if every check was run, and none found a problem."""
         return not self.problems
 
     def to_json(self) -> dict[str, Any]:
-        """Convert to plain data; connector, slot and each model name their own first problem, too."""
+        """Convert to plain data. The connector, the slot and each model also contain their own first problem."""
         return {
             "connector": {**self.connector, **self._first_problem_of("connector")},
             "slot": {**self.slot, **self._first_problem_of("slot")},
@@ -81,11 +81,11 @@ class Status:
 def collect(
     settings: Settings, models: Sequence[str] = read_models.MODELS, max_staleness_s: float | None = None
 ) -> Status:
-    """Read the facts and carry out the checks. A server that does not answer is a problem, not an error.
+    """Read the facts and run the checks. A server that does not answer is a problem, not an error.
 
     Args:
-        models: the read models that are looked at.
-        max_staleness_s: how old the oldest record that a model has not applied may be; None for no limit.
+        models: the read models to check.
+        max_staleness_s: maximum age of the oldest record that a model has not applied; None for no limit.
     """
     with closing(Observation(settings, models, max_staleness_s)) as observation:
         problems = tuple(find_problems(observation))
@@ -125,5 +125,5 @@ def _model(observation: Observation, model: str) -> ModelStatus:
 
 
 def _known(fact: Future[Fact]) -> Fact | None:
-    """Return a fact that could be read; the checks have told of one that could not."""
+    """Return a fact, or None if it could not be read. The checks report the failure."""
     return None if fact.exception() else fact.result()

@@ -1,4 +1,4 @@
-"""Texts of others, such as values, names and messages, as a terminal may show them."""
+"""Escaping of external text, such as values, names and messages, for a terminal."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _COMMAND_OR_BREAK = re.compile(rf"[{_COMMANDS}\t\n]")
 
 
 def escape_controls(text: str) -> str:
-    """Replace characters that command a terminal, or change the order in which it shows others, by escapes.
+    """Escape characters that control a terminal, or change the order in which it shows others.
 
     Line feeds and tabs stay.
 
@@ -25,7 +25,7 @@ def escape_controls(text: str) -> str:
 
 
 def on_one_line(text: str) -> str:
-    """Do so with line feeds and tabs, too."""
+    """Escape control characters, including line feeds and tabs."""
     return _COMMAND_OR_BREAK.sub(_escape, text)
 
 

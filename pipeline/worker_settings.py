@@ -5,25 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 CAUGHT_UP_RECORDS = 1_000
-"""Records: a worker that is given fewer at once, or that lags by fewer, has caught up."""
+"""Number of records below which a worker has caught up: it receives fewer at once, or lags by fewer."""
 
 
 FAR_BEHIND_RECORDS = 50_000
-"""Records: a worker that lags by as many shows a state that is seconds old, and fewer writes make it current sooner."""
+"""Number of records at which a worker lags far: its model is seconds old, and fewer writes make it current sooner."""
 
 
 @dataclass(frozen=True)
 class AccumulatorSettings:
-    """How much is gathered before it is written, as long as more records wait.
+    """Limits on accumulating changes before a write, while more records wait.
 
     Args:
-        max_bytes: of changes, after those that others replaced are gone, and at most twice as much before; nothing is
-            gathered where it is zero.
-        max_wait_s: how long a change may be held while the worker is not far behind; None for no limit.
-        max_wait_far_behind_s: how long it may be held at all; None for no limit.
-        few_records: nothing is held where fewer came, or where the worker lags by fewer. Where it is zero, changes are
-            held also by a worker that has caught up.
-        many_records: a worker that lags by as many is far behind.
+        max_bytes: size of the accumulated changes after compaction, and at most twice as much before it; zero disables
+            accumulation.
+        max_wait_s: maximum time that a change is accumulated while the worker does not lag far; None for no limit.
+        max_wait_far_behind_s: maximum time that a change is accumulated at all; None for no limit.
+        few_records: changes are written at once if fewer records arrived, or if the worker lags by fewer. If zero, a
+            worker
+            that has caught up accumulates too.
+        many_records: number of records at which a worker lags far.
     """
 
     max_bytes: int = 0
@@ -43,13 +44,13 @@ NO_ACCUMULATION = AccumulatorSettings()
 
 @dataclass(frozen=True, kw_only=True)
 class BatchSettings:
-    """How much is handed over at once, and how long the source waits for others.
+    """Limits of a batch, and timeouts of the consumer.
 
     Args:
-        max_records: the most records of a batch.
-        session_timeout_s: after which silence a group gives a worker's partitions to others.
-        max_poll_interval_s: after which a process that no longer polls loses its partitions.
-        drain_timeout_s: how long a revoked partition waits for the batch in hand.
+        max_records: maximum number of records in a batch.
+        session_timeout_s: time without heartbeats after which the group reassigns a worker's partitions.
+        max_poll_interval_s: time without polling after which a process loses its partitions.
+        drain_timeout_s: maximum wait of a revoked partition for the batch in hand.
     """
 
     max_records: int = 50_000
@@ -64,10 +65,10 @@ class BatchSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class WatchdogSettings:
-    """How long one call of a store may take: well above what its client waits for an answer, and 50,000 changes.
+    """Time budgets for one call of a store with 50,000 changes, well above its client's request timeout.
 
     Args:
-        elasticsearch_s, redis_s, duckdb_s: for a batch as a whole, of which each takes a fraction.
+        elasticsearch_s, redis_s, duckdb_s: budget of a whole batch; one call takes a fraction of it.
     """
 
     elasticsearch_s: float = 300.0
@@ -79,5 +80,5 @@ class WatchdogSettings:
             raise ValueError(f"every budget must be above zero: {self}")
 
     def budget_for(self, model: str) -> float:
-        """The budget of a model's store."""
+        """Return the budget of a model's store."""
         return {"elasticsearch": self.elasticsearch_s, "redis": self.redis_s, "duckdb": self.duckdb_s}[model]

@@ -40,7 +40,7 @@ class OffsetTranslatingSink:
         self._sink.cutover()
 
     def _lifted(self, span: OffsetRange) -> OffsetRange:
-        """Return the stored offset range. If it begins with its epoch, its begin is zero, so that no gap is reported."""
+        """Return the stored offset range. If it starts an epoch, its begin is zero, so that no gap is reported."""
         begin = {
             topic_partition: self._epoch_history.to_stored(offset)
             if offset > self._epoch_history.resumes_at.get(topic_partition, 0)

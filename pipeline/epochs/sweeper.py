@@ -20,7 +20,8 @@ log = structlog.get_logger()
 
 POLL_INTERVAL_S = 2.0
 READ_LOG_AFTER_S = 30.0
-"""Time without a report from the connector after which the log itself is scanned, and then at most a tenth of the time.
+"""Time without a report from the connector after which the log itself is scanned. The next scan waits for ten times the
+duration of the last one, if that is longer.
 """
 
 

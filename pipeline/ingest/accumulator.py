@@ -1,4 +1,4 @@
-"""Accumulator that joins batches while records wait, so that catching up writes only the latest version of each part."""
+"""Accumulator that joins batches while records wait: catching up then writes only the latest version of each part."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ class BatchAccumulator:
         """Return whether to write now.
 
         Args:
-            came: records of the last batch.
-            lag: records of the log that were not consumed yet.
+            came: number of records in the last batch.
+            lag: number of records in the log that were not consumed yet.
         """
         settings = self._settings
         if _bytes_of(self._batch) >= settings.max_bytes or _is_over(settings.max_wait_far_behind_s, self._began_at):

@@ -99,7 +99,7 @@ class EpochHistory:
         return self.epochs[self.ordering_epoch] if self.epochs else None
 
     def begins_at(self) -> Mapping[TopicPartition, int]:
-        """Return the log offsets at which the current history begins. Topic partitions that are not listed begin in it."""
+        """Return the log offsets at which the current history begins. Unlisted topic partitions begin in it."""
         leading = self.ordering_epoch
         return self.epochs[leading].begins_at if leading else {}
 

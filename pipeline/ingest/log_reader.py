@@ -1,4 +1,4 @@
-"""Reader of a part of the log, once, from its start to an end that was fixed before. Joins no group, commits nothing."""
+"""Reader of a part of the log, once, from its start to a fixed end. Joins no group, commits nothing."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def find_gap(name: str, slot: Slot | None, lsn: int | None) -> LogMismatch | Non
 
 
 def connector_lsn(offsets: Iterable[Mapping[str, Any]]) -> int | None:
-    """Return the LSN to which a connector has read, according to Kafka Connect; None before its first streamed change."""
+    """Return the LSN to which a connector has read (from Kafka Connect); None before its first streamed change."""
     return max((place for entry in offsets if (place := _streamed_to(entry)) is not None), default=None)
 
 

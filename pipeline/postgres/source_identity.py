@@ -55,7 +55,7 @@ def altered(known: Identity, found: Identity) -> Iterator[str]:
 
 
 def rewritten(known: Identity, found: Identity) -> frozenset[str]:
-    """Return the tables whose replica identity may have been changed and changed back since an identity was recorded."""
+    """Return the tables whose replica identity may have been changed and changed back since the recorded identity."""
     versions = {name for name in known.keys() & found.keys() if name.startswith(_VERSION)}
     return frozenset(name.removeprefix(_VERSION) for name in versions if known[name] != found[name])
 

@@ -5,7 +5,8 @@ A watermark is a transactional message in the WAL. The connector sends changes i
 transactions. Once a reader of committed records meets the watermark, every change committed before it is in the log.
 The ends of the logs at that moment are the offsets that a read model has to reach.
 
-The idea is DBLog's: https://arxiv.org/abs/2010.12597
+The idea is the watermark of DBLog (https://arxiv.org/abs/2010.12597), which writes it to a table instead of a WAL
+message.
 """
 
 import time

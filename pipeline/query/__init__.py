@@ -1,1 +1,1 @@
-"""Queries of the DuckDB model, as of now and as of a moment."""
+"""Queries of the DuckDB model: its current state, or its state at a past moment."""

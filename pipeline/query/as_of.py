@@ -1,4 +1,4 @@
-"""A question about now, asked of a moment that has passed."""
+"""Rewriting of a query so that it reads the tables as of a past moment."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sinks.duckdb.sql_text import quote_identifier, quote_literal
 
 
 class NoHistory(ValueError):
-    """The question is about something of which only the present is known."""
+    """The query refers to a relation without a history."""
 
     remedy = (
         "Name a table alone, as in `FROM orders`. For a history, which has `valid_from` and `valid_to`, leave out "
@@ -21,17 +21,17 @@ class NoHistory(ValueError):
 
 
 def rewrite_as_of(query: str, moment: datetime, tables: Collection[str], analytics: AnalyticsViews) -> str:
-    """The same SELECT over the tables as they were.
+    """Rewrite a SELECT to read the tables as of a moment.
 
     Each table that it names becomes a common table expression of that name, and so does each view of these tables.
 
     Args:
         moment: with its time zone.
-        tables: those that have a history.
+        tables: the tables that have a history.
 
     Raises:
-        QueryRefused: it is no SELECT.
-        NoHistory: it names something else than those tables, those views and its own common table expressions.
+        QueryRefused: the query is not a SELECT.
+        NoHistory: it names a relation other than those tables, those views and its own common table expressions.
     """
     tree = select_of(query)
     own = set(_expressions(tree))
@@ -43,7 +43,7 @@ def rewrite_as_of(query: str, moment: datetime, tables: Collection[str], analyti
         raise NoHistory(f"{', '.join(unknown)} is not known as of a moment")
     if not named:
         return query
-    # Tables before the views that are made of them; DuckDB computes none that is not asked for.
+    # Tables precede the views that read them. DuckDB computes only the expressions that are used.
     prefix = ", ".join(f"{quote_identifier(name)} AS ({past[name]})" for name in past)
     ours = parse_query(f"WITH {prefix} SELECT 1")["statements"][0]["node"]["cte_map"]["map"]
     tree["statements"][0]["node"]["cte_map"]["map"][:0] = ours
@@ -63,7 +63,7 @@ def _past(moment: datetime, tables: Iterable[str], analytics: AnalyticsViews) ->
 
 
 def _tables(tree: object) -> Iterator[str]:
-    """The tables and views of a parsed query, with whatever they are qualified by, in lower case."""
+    """Yield the tables and views of a parsed query, with their qualifiers, in lower case."""
     if isinstance(tree, dict):
         kind = tree.get("type")
         if kind == "SHOW_REF":
@@ -79,7 +79,7 @@ def _tables(tree: object) -> Iterator[str]:
 
 
 def _expressions(tree: object) -> Iterator[str]:
-    """The names of all common table expressions of a parsed query, in lower case."""
+    """Yield the names of all common table expressions of a parsed query, in lower case."""
     if isinstance(tree, dict):
         if isinstance(found := tree.get("cte_map"), dict):
             yield from (entry["key"].lower() for entry in found["map"])

@@ -1,4 +1,4 @@
-"""How far behind PostgreSQL an answer of DuckDB is."""
+"""Freshness of a DuckDB result: its age, and its lag behind the log."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sinks.duckdb.progress_query import ReadPosition
 
 
 class EndOffsetsRequest:
-    """The ends of the log, asked for while DuckDB answers: Kafka may take its time, or not answer at all."""
+    """Request for the log's end offsets that runs while DuckDB answers, because Kafka may be slow or not answer."""
 
     def __init__(self, kafka: KafkaSettings, topics: Iterable[str]) -> None:
         self._found: Mapping[TopicPartition, int] | None = None
@@ -20,7 +20,7 @@ class EndOffsetsRequest:
         self._asking.start()
 
     def result(self, wait_s: float) -> Mapping[TopicPartition, int] | None:
-        """What Kafka said, after a last wait; None where it said nothing."""
+        """Return the end offsets after a last wait; None if Kafka did not answer."""
         self._asking.join(wait_s)
         return self._found
 
@@ -32,7 +32,7 @@ class EndOffsetsRequest:
 
 
 def freshness(place: ReadPosition, ends: Mapping[TopicPartition, int] | None, now: datetime) -> str:
-    """One sentence for a reader."""
+    """Format the freshness as one sentence."""
     if place.newest is None:
         newest = "no change taken in yet"
     else:

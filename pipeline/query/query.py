@@ -1,4 +1,4 @@
-"""Questions to DuckDB, whether or not a worker is writing it."""
+"""Queries of DuckDB, whether or not a worker is writing to it."""
 
 from __future__ import annotations
 
@@ -25,51 +25,51 @@ from sinks.duckdb.store import DuckdbStore, WriterLockHeld, catalog_name
 from sinks.errors import GenerationMissing
 
 POSITION_TIMEOUT_S = 0.5
-"""How long a question waits for what is to be said of the freshness of its answer."""
+"""Maximum time that a query waits for the read position of its result."""
 
 
 class QueryFailed(Exception):
-    """DuckDB could not answer the statement."""
+    """DuckDB could not run the statement."""
 
     remedy = "Correct the statement: `SHOW ALL TABLES` and `DESCRIBE orders` list the tables and the columns of one."
 
 
 class QuackNotServed(Exception):
-    """A worker holds DuckDB, but does not let readers in."""
+    """A worker has locked DuckDB, and does not serve readers."""
 
     remedy = "Set `duckdb.serve` and `duckdb.token` for the worker and for this command, and restart the worker."
 
 
 @dataclass(frozen=True)
 class QueryResult:
-    """Rows, and how far the generation had got that they are of; None where that was not told in time."""
+    """Rows, and the read position of their generation; None if it was not read in time."""
 
     rows: pa.Table
     place: ReadPosition | None
 
     def in_log(self, epoch_history: EpochHistory) -> QueryResult:
-        """The same with its place in the log's own offsets."""
+        """Convert the read position to log offsets."""
         if self.place is None:
             return self
         return replace(self, place=replace(self.place, offsets=epoch_history.all_to_log(self.place.offsets)))
 
 
 def run_query(settings: Settings, query: str, moment: datetime | None = None) -> pa.Table:
-    """Answer a SELECT over the live tables; see `answer`."""
+    """Run a SELECT over the live tables; see `query_with_position`."""
     return query_with_position(settings, query, moment).rows
 
 
 def query_with_position(settings: Settings, query: str, moment: datetime | None = None) -> QueryResult:
-    """Answer a SELECT over the live tables.
+    """Run a SELECT over the live tables, and read the position of its result.
 
     Args:
-        moment: where given, the tables are those of that moment.
+        moment: if given, the tables are those of that moment.
 
     Raises:
-        QueryRefused: it is something else, or beyond a bound.
-        QueryFailed: DuckDB's own objection, in its words.
-        NoHistory: it cannot be asked of a moment.
-        QuackNotServed: a worker holds DuckDB and serves nobody.
+        QueryRefused: the statement is not a SELECT, or exceeds a limit.
+        QueryFailed: DuckDB rejected it; the message is DuckDB's.
+        NoHistory: it cannot be run as of a moment.
+        QuackNotServed: a worker has locked DuckDB and does not serve readers.
         GenerationMissing: there is no DuckDB model yet.
     """
     require_reads(query, AnyName(), settings.duckdb.max_query_bytes)
@@ -111,7 +111,7 @@ def _ask_worker(served: DuckdbSettings, query: str, place: str) -> QueryResult:
         asking = ThreadPoolExecutor(1)
         where = asking.submit(lambda: parse_position(send(connection.cursor(), place)))
         try:
-            # First, for an answer must not be older than is said of it; what comes later may be of a later place.
+            # Read the position first: the result may then be newer than reported, never older.
             told = _in_time(where)
             return QueryResult(_answer(lambda: send(connection, query).to_arrow_table()), told)
         except duckdb.IOException as error:

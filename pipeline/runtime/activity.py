@@ -1,4 +1,4 @@
-"""Activity of a worker process, as its threads note it, and as its heartbeat tells it."""
+"""Activity of a worker process: recorded by its threads, published by its heartbeat."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Activity:
     """Activity of one thread: for one generation, or for the process as a whole.
 
     Args:
-        paused: is set while the thread is to pause.
-        changed: is set at every change that is worth telling at once.
+        paused: set while the thread is to pause.
+        changed: set at every change that the heartbeat publishes at once.
     """
 
     def __init__(self, paused: threading.Event | None = None, changed: threading.Event | None = None) -> None:
@@ -34,7 +34,7 @@ class Activity:
 
     @contextmanager
     def of_work(self) -> Iterator[None]:
-        """Note that the thread is at work for as long as the block runs, and the error that it ends with."""
+        """Record that the thread is at work while the block runs, and the error that it ends with."""
         self.is_at_work = True
         self._changed.set()
         try:
@@ -48,7 +48,7 @@ class Activity:
             self._changed.set()
 
     def stop(self, error: BaseException) -> None:
-        """Note an error that the work ends with: one that only an operator can mend, or one that a restart mends."""
+        """Record the error that ended the work, if it requires an operator or a restart."""
         if action_for(error) is RecoveryAction.STOP:
             self.stopped_at = reason_for(error)
         elif action_for(error) is RecoveryAction.RESTART:
@@ -56,25 +56,25 @@ class Activity:
         self._changed.set()
 
     def wait(self, action: str, error: BaseException) -> None:
-        """Note that an action is being retried, and why."""
+        """Record that an action is being retried, and why."""
         is_new = self.waits_for is None
         self.waits_for = reason_for(error, action)
         if is_new:
             self._changed.set()
 
     def resume(self) -> None:
-        """Note that the action succeeded."""
+        """Record that the action succeeded."""
         if self.waits_for is not None:
             self.waits_for = None
             self._changed.set()
 
     def apply(self) -> None:
-        """Note that a batch was written."""
+        """Record that a batch was written."""
         self.applied_at = datetime.now(UTC)
 
 
 class ObservedSink:
-    """Sink whose writes are noted."""
+    """Sink that records its writes."""
 
     def __init__(self, sink: Sink, activity: Activity) -> None:
         self._sink = sink
@@ -108,14 +108,14 @@ class ProcessActivity:
         self._of_generations: dict[int, Activity] = {}
 
     def of(self, generation: int) -> Activity:
-        """Begin the activity of a generation's worker, in place of an earlier one."""
+        """Start the activity of a generation's worker, in place of an earlier one."""
         activity = Activity(self.paused, self.changed)
-        # A new dictionary, because the heartbeat's thread may be reading the old one.
+        # Create a new dictionary, because the heartbeat's thread may be reading the old one.
         self._of_generations = {**self._of_generations, generation: activity}
         return activity
 
     def heartbeat(self) -> Heartbeat:
-        """Describe this moment; only one thread may call it."""
+        """Return the current heartbeat. Only one thread may call this method."""
         workers = self._of_generations
         at_work = {number: one for number, one in workers.items() if one.is_at_work}
         waits_for = next((one.waits_for for one in (self.of_process, *at_work.values()) if one.waits_for), None)

@@ -1,9 +1,8 @@
-"""The first fill of a model: readers see its generation from the beginning, and it is filled as by a rebuild.
+"""First fill of a model: readers see its generation from the start, and it is filled like a rebuild.
 
-Until it holds the connector's snapshot, the generation is incomplete: it has the settings of one that is built, and its
-workers hold changes back for longer, so that a document is written a few times and not with every batch. Whatever
-happens to the snapshot, that comes to an end: a generation that holds the log, and for which nothing comes any more, is
-completed too.
+Until the generation has the connector's snapshot, it is incomplete. It has the settings of a rebuild, and its workers
+accumulate changes for longer, so that a document is written a few times and not with every batch. This state ends even
+if the snapshot fails: a generation is also completed once it has the whole log and no new records arrive.
 """
 
 from __future__ import annotations
@@ -32,31 +31,31 @@ log = structlog.get_logger()
 
 POLL_INTERVAL_S = 0.5
 MAX_HOLD_S = 60.0
-"""Longest time that a change is held back, so that readers see something of a long snapshot.
+"""Maximum time that a change is accumulated, so that readers see rows of a long snapshot early.
 
-Every write during the snapshot takes time from it, and a document whose children come later is written again.
+Every write during the snapshot slows it down, and a document is written again if its children arrive later.
 """
 RETRY_AFTER_S = 10.0
-"""After an answer of the store that does not let the check be done."""
+"""Delay after a store error that prevents the check."""
 STALLED_AFTER_S = 60.0
-"""How long nothing comes from a snapshot before it is taken for one that goes on later, or never."""
+"""Time without new records after which a snapshot counts as stalled."""
 
 
 class SnapshotLog(Protocol):
-    """The log that a snapshot is written to."""
+    """Log that a snapshot is written to."""
 
     def is_snapshot_over(self) -> bool:
-        """Whether the connector has told that its snapshot has ended."""
+        """Return whether the connector has reported the end of its snapshot."""
 
     def ends(self) -> Offsets:
-        """Where the log ends now."""
+        """Return the current ends of the log."""
 
 
 class KafkaSnapshotLog:
-    """The topics of a generation, and the one in which the connector tells of its snapshots.
+    """Topics of a generation, and the topic of the connector's notifications.
 
     Args:
-        settings: those that the generation is fed under.
+        settings: settings of the generation.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -82,10 +81,10 @@ class KafkaSnapshotLog:
 
 
 def first_fill_settings(rebuild: AccumulatorSettings, *, is_snapshot_over: bool) -> AccumulatorSettings:
-    """How the workers of a generation gather while it is filled for the first time.
+    """Return how workers accumulate while a generation is filled for the first time.
 
     Args:
-        rebuild: how those of a rebuild do.
+        rebuild: the accumulator settings of a rebuild.
     """
     few = rebuild.few_records if is_snapshot_over else 0
     held_s = min(MAX_HOLD_S, rebuild.max_wait_s or MAX_HOLD_S)
@@ -93,14 +92,14 @@ def first_fill_settings(rebuild: AccumulatorSettings, *, is_snapshot_over: bool)
 
 
 class FirstFill:
-    """Watches the fill of one generation, and completes it.
+    """Monitor of one generation's fill, which marks it complete.
 
-    The process that reads the first partition of the first topic completes it; the others notice.
+    The process that reads the first partition of the first topic does so; the others detect it.
 
     Args:
-        settings: those that the generation is fed under.
-        sink: of the generation, for this purpose alone.
-        accumulator: what the worker of this process gathers.
+        settings: settings of the generation.
+        sink: a sink of the generation, for this purpose alone.
+        accumulator: the accumulator of this process's worker.
     """
 
     def __init__(
@@ -120,15 +119,15 @@ class FirstFill:
         self._log = snapshot_log
         self._topic_partition = (min(settings.definitions.topics), 0)
         self._snapshot_ends: Offsets | None = None
-        """Where the log ended when the snapshot was found to be over; None while it goes on."""
+        """Log ends when the snapshot was found to be complete; None while it runs."""
         self._seen_ends: Offsets = {}
         self._moved_at = time.monotonic()
 
     def follow(self, stop: threading.Event, held: Callable[[], Collection[TopicPartition]]) -> None:
-        """Look until the generation is complete, or `stop` is set.
+        """Check at intervals until the generation is complete, or `stop` is set.
 
         Args:
-            held: answers with the shards that this process reads.
+            held: returns the topic partitions that this process reads.
         """
         patience = Retrier(stop)
         pause_s = 0.0
@@ -140,12 +139,12 @@ class FirstFill:
             except StopRequested:
                 return
             except SinkError as error:
-                # The worker stops at what makes it impossible to go on; anything else must not leave this undone.
+                # The worker stops at fatal errors itself. Any other error must not leave the generation incomplete.
                 log.warning("first fill not checked", reason=str(error), remedy=error.remedy)
                 pause_s = RETRY_AFTER_S
 
     def _is_complete(self, held: Callable[[], Collection[TopicPartition]]) -> bool:
-        """Look once, and complete the generation where that is due."""
+        """Check once, and mark the generation complete if it is filled."""
         record = self._store.generations().get(self._generation)
         is_complete = record is None or record.is_complete
         if not is_complete and self._is_filled() and self._topic_partition in held():
@@ -157,7 +156,7 @@ class FirstFill:
         return is_complete
 
     def _is_filled(self) -> bool:
-        """Whether the generation holds the snapshot, or everything of one from which nothing comes any more."""
+        """Return whether the generation has the complete snapshot, or all records of a stalled one."""
         if self._snapshot_ends is None and self._log.is_snapshot_over():
             self._snapshot_ends = self._log.ends()
             self._accumulator.configure(first_fill_settings(self._settings.rebuild, is_snapshot_over=True))

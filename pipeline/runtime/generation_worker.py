@@ -1,4 +1,4 @@
-"""A worker, and what is seen to beside it for as long as it works."""
+"""Worker of one generation, together with its background tasks."""
 
 from __future__ import annotations
 
@@ -16,24 +16,25 @@ from sinks.sink import Sink
 
 
 class BackgroundTask(Protocol):
-    """Sees to something of a generation while its worker works."""
+    """Task for a generation that runs while its worker runs."""
 
     def follow(self, stop: threading.Event, held: Callable[[], Collection[TopicPartition]]) -> None:
-        """Do it until it is done, or `stop` is set.
+        """Run the task until it is done, or `stop` is set.
 
         Args:
-            held: answers with the shards that this process reads.
+            held: returns the topic partitions that this process reads.
         """
 
 
 class GenerationWorker:
-    """A worker, and what is seen to on threads of their own meanwhile.
+    """Worker with background tasks on threads of their own.
 
     Args:
-        gate: the one that its records pass.
-        beside: such as the sweeps; none of those for a generation that is being rebuilt, which was given them at its
-            birth.
-        activity: is told what the worker does.
+        gate: the guard that checks its records.
+        beside: background tasks such as the sweeper. A generation that is being rebuilt has no sweeper, because it
+            received
+            its sweeps when it was created.
+        activity: records what the worker does.
     """
 
     def __init__(self, worker: Worker, gate: EpochGuard, beside: Sequence[BackgroundTask], activity: Activity) -> None:
@@ -43,10 +44,10 @@ class GenerationWorker:
         self._activity = activity
 
     def run(self, stop: threading.Event, is_done: Callable[[Sink], bool] = lambda _: False) -> None:
-        """Work until `stop` is set or `is_done` says so.
+        """Run until `stop` is set or `is_done` returns true.
 
         Raises:
-            Exception: what the worker stops at.
+            Exception: the error that stopped the worker.
         """
         with self._activity.of_work():
             self._run(stop, is_done)
@@ -67,7 +68,7 @@ class GenerationWorker:
         try:
             self._worker.run(stop, is_done, self._activity)
         except OffsetOutOfRange:
-            # A topic that was made anew lacks offsets too, and that is the better answer.
+            # A recreated topic lacks offsets too, and its error is more precise.
             self._gate.check_topics()
             raise
         finally:

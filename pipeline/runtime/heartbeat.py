@@ -1,4 +1,4 @@
-"""Heartbeat: the record in the control topic by which a worker process says what it is doing."""
+"""Heartbeat: the record in the control topic with the state of a worker process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pipeline.crash_report import FAULT_REMEDY, describe_error
 
 HEARTBEAT_INTERVAL_S = 3.0
 MISSING_AFTER_S = 20.0
-"""A worker that was not heard for longer is missing: six heartbeats were lost."""
+"""Age of the last heartbeat after which a worker is missing: six heartbeats were lost."""
 
 PREFIX = "worker/"
 
@@ -22,12 +22,12 @@ class WorkerState(StrEnum):
 
     Attributes:
         STARTING: it opens its store and joins its consumer group.
-        STANDBY: it waits for another process to give up the store's only writer's place.
-        WORKING: it applies changes as they come.
-        WAITING: it retries something; the heartbeat's reason says what.
+        STANDBY: it waits for another process to release the store's writer lock.
+        WORKING: it applies changes as they arrive.
+        WAITING: it retries an action, which the heartbeat's reason names.
         PAUSED: it follows a request to pause.
-        RESTARTING: it ended with an error that a new process is free of; the heartbeat's reason says which.
-        STOPPED: it ended with an error that only an operator can mend; the heartbeat's reason says which.
+        RESTARTING: it ended with an error that a new process does not have; the heartbeat's reason names it.
+        STOPPED: it ended with an error that requires an operator; the heartbeat's reason names it.
     """
 
     STARTING = "starting"
@@ -40,7 +40,7 @@ class WorkerState(StrEnum):
 
 
 class StateReason(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Error that keeps a worker waiting, or that it stopped at."""
+    """Error because of which a worker waits, or that stopped it."""
 
     type: str
     message: str
@@ -49,15 +49,15 @@ class StateReason(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Heartbeat(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One worker process at one moment.
+    """State of one worker process at one moment.
 
     Args:
-        since: when it came into this state.
-        generations: those that it feeds.
-        applied_at: when it last wrote a batch.
+        since: time at which it entered this state.
+        generations: the generations that it writes to.
+        applied_at: time of its last written batch.
         reason: why it waits or ended.
-        stopped_generations: those that it feeds no more, while it goes on with the others.
-        restarted_after: why the process ended in whose place it was started.
+        stopped_generations: generations that it no longer writes to, while it continues with the others.
+        restarted_after: why the process that it replaced ended.
     """
 
     model: str
@@ -74,11 +74,11 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def key(self) -> str:
-        """The key of the record; a process that starts again on another host or with another pid has another one."""
+        """Key of the record. A process restarted on another host or with another pid has another key."""
         return f"{PREFIX}{self.model}/{self.host}/{self.pid}"
 
     def to_json(self) -> bytes:
-        """Encode it as the value of a record."""
+        """Encode the heartbeat as the value of a record."""
         return msgspec.json.encode(self)
 
 
@@ -86,12 +86,12 @@ def heartbeat_from(value: bytes) -> Heartbeat:
     """Decode the value of a record.
 
     Raises:
-        msgspec.MsgspecError: it is not a heartbeat.
+        msgspec.MsgspecError: the value is not a heartbeat.
     """
     return msgspec.json.decode(value, type=Heartbeat)
 
 
 def reason_for(error: BaseException, action: str = "") -> StateReason:
-    """Describe an error by its type, its words without row values, and its remedy."""
+    """Describe an error by its type, its message without row values, and its remedy."""
     remedy = getattr(error, "remedy", None) or FAULT_REMEDY
     return StateReason(type(error).__name__, describe_error(error), remedy, action)

@@ -1,4 +1,4 @@
-"""Pulse: the thread of a worker process that writes its heartbeats, also while the other threads are busy."""
+"""Thread of a worker process that writes its heartbeats, even while the other threads are busy."""
 
 from __future__ import annotations
 
@@ -23,12 +23,13 @@ DELIVERY_TIMEOUT_S = 10.0
 
 
 class HeartbeatThread:
-    """Heartbeats of one process, for as long as a block runs.
+    """Heartbeats of one process while a block runs.
 
-    A block that ends without an error leaves nothing behind, also of the workers in whose place it ran. One that ends
-    with an error leaves a last heartbeat with its reason; the process that is started in its place takes that record
-    away, and tells the reason in heartbeats of its own.
-    While no broker answers, heartbeats are lost: they are worth nothing later.
+    If the block ends without an error, its record and those of the workers that it replaced are deleted. If it ends
+    with an error, a last heartbeat with the reason stays. The process started in its place deletes that record, and
+    repeats the reason in its own heartbeats.
+
+    While no broker answers, heartbeats are dropped, because they are worthless later.
     """
 
     def __init__(self, kafka: KafkaSettings, activity: ProcessActivity) -> None:
@@ -39,7 +40,7 @@ class HeartbeatThread:
             kafka.with_client(acks="all", linger_ms=0, message_timeout_ms=int(DELIVERY_TIMEOUT_S * 1000))
         )
         self._ended = threading.Event()
-        # In this context, so that the thread's log lines name the same model.
+        # The thread runs in a copy of this context, so that its log lines name the same model.
         beating = partial(copy_context().run, self._beat_until_ended)
         self._thread = threading.Thread(target=beating, name="heartbeat", daemon=True)
 
@@ -69,7 +70,7 @@ class HeartbeatThread:
             self._activity.changed.wait(HEARTBEAT_INTERVAL_S)
 
     def _take_over(self) -> None:
-        """Tell why the process ended in whose place this one was started, if it did so with an error."""
+        """Record why the replaced process ended, if it ended with an error."""
         try:
             ended = restarting_before(self._activity.heartbeat(), read_control(self._kafka))
         except (ControlTopicMissing, KafkaUnavailable) as error:

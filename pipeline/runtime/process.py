@@ -1,4 +1,4 @@
-"""The process of one read model: opens the store, keeps its generations current, and ends with its parent."""
+"""Worker process of one read model: opens the store, updates its generations, and ends with its parent."""
 
 from __future__ import annotations
 
@@ -49,17 +49,17 @@ from sinks.sink import Sink, Store, WorkerStore
 log = structlog.get_logger()
 
 EXIT_STOPPED = 1
-"""The worker met what only an operator can mend; starting it again would not help."""
+"""Exit code after an error that requires an operator. A restart would not help."""
 
 EXIT_TEMPFAIL = 75
-"""The worker met what passes, where it could not wait for it: `EX_TEMPFAIL` of sysexits.h."""
+"""Exit code after a temporary error that the process cannot wait for: `EX_TEMPFAIL` of sysexits.h."""
 
 STANDS_BY_EVERY_S = 0.2
-"""How soon a process that stands by notices that nobody holds DuckDB's files any more."""
+"""Interval at which a standby process checks whether DuckDB's writer lock is free."""
 
 
 class TopicsMissing(SourceContractViolation):
-    """A topic of the contract is not there; the brokers make none by themselves."""
+    """A topic of the definitions does not exist. The brokers do not create topics automatically."""
 
     remedy = (
         "If the names are wrong, correct `topic_prefix` or the tables' `source` in readmodels.toml. Then run "
@@ -70,14 +70,14 @@ class TopicsMissing(SourceContractViolation):
 def run_workers(
     model: str, settings: Settings, stop: threading.Event, caught_up_at: Mapping[TopicPartition, int] | None = None
 ) -> None:
-    """Carry changes into every generation of one model that readers see, can go back to, or could see.
+    """Apply changes to every generation of one model that readers see, may return to, or may see later.
 
     Args:
         stop: ends the work when it is set.
-        caught_up_at: ends it also once the generations hold everything below these offsets.
+        caught_up_at: also ends it once the generations have everything below these offsets.
 
     Raises:
-        Exception: what the policy says a worker stops at; each type has its remedy.
+        Exception: an error at which the recovery policy stops a worker; each type has its remedy.
     """
     structlog.contextvars.bind_contextvars(model=model)
     activity = ProcessActivity(model)
@@ -94,7 +94,7 @@ def run_workers(
                 activity.is_standby = True
                 patience("stand by for DuckDB", store.open)
                 activity.is_standby = False
-                # Before the live generation is looked for: another one can be built also where that one is broken.
+                # Serve before the live generation is looked up: another one can be built even if that one is broken.
                 stack.enter_context(_serving(store, settings, stop))
             patience("find the live generation", lambda: _require_live(model, watched))
             patience("find the topics", lambda: _require_topics(settings))
@@ -110,12 +110,12 @@ def run_workers(
 
 
 def run_builder(model: str, generation: int, settings: Settings, stop: threading.Event) -> None:
-    """Carry the log into one generation, whether it is complete or not, until `stop` is set.
+    """Apply the log to one generation, complete or not, until `stop` is set.
 
-    Several processes may; they share the partitions.
+    Several processes may do so; they share the partitions.
 
     Raises:
-        Exception: what the policy says a worker stops at; each type has its remedy.
+        Exception: an error at which the recovery policy stops a worker; each type has its remedy.
     """
     structlog.contextvars.bind_contextvars(model=model, generation=generation)
     with named_exhaustion(), read_models.open_shared(model, settings) as store:
@@ -125,9 +125,9 @@ def run_builder(model: str, generation: int, settings: Settings, stop: threading
 
 
 def write_duckdb(settings: Settings, stop: threading.Event) -> None:
-    """Hold DuckDB's files while no worker does, and write what other processes ask for, until `stop` is set.
+    """Hold DuckDB's writer lock while no worker does, and write for other processes, until `stop` is set.
 
-    It feeds no generation itself, so that a broken live generation, or a log that its worker stops at, is no obstacle.
+    It consumes no log itself, so a broken live generation, or a log that stops its worker, is no obstacle.
     """
     structlog.contextvars.bind_contextvars(model="duckdb")
     with closing(read_models.open_duckdb(settings)) as store:
@@ -144,13 +144,13 @@ def write_duckdb(settings: Settings, stop: threading.Event) -> None:
 
 @contextmanager
 def _serving(store: DuckdbStore, settings: Settings, stop: threading.Event) -> Iterator[None]:
-    """Answer the processes that have something to write, and readers."""
+    """Serve readers, and processes that have something to write."""
     with WriterServer(settings.duckdb.directory, store).serve_in_background(), _let_readers_in(store, settings, stop):
         yield
 
 
 def _opened(model: str, settings: Settings) -> AbstractContextManager[Store]:
-    """The store as its workers open it: DuckDB's files are theirs to hold."""
+    """Open the store for its workers. For DuckDB they take the writer lock."""
     return closing(read_models.open_duckdb(settings)) if model == "duckdb" else read_models.STORES[model](settings)
 
 
@@ -163,10 +163,10 @@ def _worker(
     *,
     is_rebuilt: bool = False,
 ) -> GenerationWorker:
-    """The worker of one generation, and what is done beside it.
+    """Assemble the worker of one generation, and its background tasks.
 
     Args:
-        is_rebuilt: whether readers do not see the generation until a replay has filled it.
+        is_rebuilt: true if readers do not see the generation until a rebuild has filled it.
     """
     record = store.generations().get(generation)
     if record is None:
@@ -202,7 +202,7 @@ def _worker(
 
 
 def _source_watched(store: WorkerStore, settings: Settings, stop: threading.Event) -> Callable[[], None]:
-    """Look at the source before anything is carried, then go on looking until `stop` is set."""
+    """Check the source before any record is consumed, then at intervals until `stop` is set."""
     live = store.live()
     fingerprint = read_epochs(store, live).fingerprint if live is not None else {}
     watch = SourceMonitor(deployment_of(settings), fingerprint, OldRows(settings))
@@ -249,7 +249,7 @@ def _served_to_readers(store: DuckdbStore, settings: Settings, stop: threading.E
         yield
         return
     with closing(serve(store.instance(), _served(settings.duckdb))):
-        # After the server has started its threads: their stacks count, and no reader fills them.
+        # Measure after the server has started its threads: their stacks count, although readers never fill them.
         taken_bytes = data_bytes()
         bound = MemoryLimit(taken_bytes + sum(memory_bytes(store.instance(), settings.duckdb.memory_headroom)))
         bound.apply()
@@ -264,7 +264,7 @@ def _served(duckdb: DuckdbSettings) -> ServingSettings:
 
 
 def stop_on_signals(stop: threading.Event) -> None:
-    """Let SIGTERM and SIGINT finish the batch in hand; a second one ends at once."""
+    """Handle SIGTERM and SIGINT: the first one finishes the batch in hand, a second one exits at once."""
 
     def end(number: int, _frame: object) -> None:
         if stop.is_set():
@@ -276,10 +276,10 @@ def stop_on_signals(stop: threading.Event) -> None:
 
 
 def stop_with_parent(stop: threading.Event, grace_s: float = 30.0) -> None:
-    """End when the parent does: it holds the other end of our standard input, which the kernel closes with it."""
+    """Stop when the parent process ends. The kernel then closes the parent's end of this process's standard input."""
 
     def watch() -> None:
-        # Not through sys.stdin: its lock, held while reading, would be asked for at shutdown.
+        # Read the descriptor, not sys.stdin: a reader holds its lock, which the interpreter needs at shutdown.
         while os.read(sys.stdin.fileno(), 1):
             pass
         stop.set()

@@ -19,12 +19,12 @@ from sinks.errors import SinkError
 log = structlog.get_logger()
 
 ENDS_WITHIN_S = 20.0
-"""How long a worker that ends waits for the copy in hand."""
+"""Time that an ending worker waits for the copy in hand."""
 
 
 @contextmanager
 def publishing(store: DuckdbStore, settings: Settings) -> Iterator[None]:
-    """Publish copies while the block runs, where they are wanted."""
+    """Publish copies while the block runs, if they are configured."""
     if not settings.duckdb.copy_to:
         yield
         return
@@ -42,7 +42,7 @@ def publishing(store: DuckdbStore, settings: Settings) -> Iterator[None]:
     try:
         yield
     finally:
-        # It would open the store again, and DuckDB aborts a process that ends meanwhile.
+        # Wait for the thread: it would open the store again, and DuckDB aborts a process that ends meanwhile.
         stop.set()
         thread.join(ENDS_WITHIN_S)
 

@@ -1,4 +1,4 @@
-"""One process per model, so that a slow, broken or restarted store disturbs no other."""
+"""Supervisor with one process per model, so that a slow, broken or restarted store does not affect the others."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ log = structlog.get_logger()
 
 MAX_PAUSE_S = 30.0
 STABLE_AFTER_S = 60.0
-"""After this long a process counts as well started, and its next crash as its first."""
+"""Run time after which a start counts as successful, so that the next crash counts as the first."""
 
 POLL_INTERVAL_S = 5.0
-"""How soon another live generation of a model whose process stopped is noticed."""
+"""Interval at which a stopped process's model is checked for another live generation."""
 
 Live = Callable[[str], int | None]
-"""The live generation of a model; None while its store cannot tell."""
+"""Function that returns a model's live generation; None while its store cannot tell."""
 
 _FAILED = (EXIT_STOPPED, -signal.SIGKILL)
 
 
 @dataclass
 class ManagedProcess:
-    """A process to keep running."""
+    """Process to keep running."""
 
     model: str
     command: Sequence[str]
@@ -45,21 +45,24 @@ class ManagedProcess:
 
     @property
     def is_over(self) -> bool:
-        """It ended for good: well, or with something that only an operator can mend."""
+        """True if it ended for good: successfully, or with an error that requires an operator."""
         return self.exit_code is not None
 
 
 @dataclass
 class Supervisor:
-    """Starts children, starts those again that crash or have another generation to feed, and ends them together.
+    """Supervisor that starts the processes, restarts crashed ones, and ends them together.
+
+    A stopped process is started again once its model has another live generation.
 
     Args:
-        command: the command line of a model's process.
-        log_file: where the processes' words go; None is where ours go.
-        environment: what the processes find in their environment beside ours.
-        live: is asked for a model whose process stopped; once a rebuild has made another generation live, the process
-            is started again.
-        look_every_s: how often it is asked.
+        command: returns the command line of a model's process.
+        log_file: file for the processes' output; None for the output of this process.
+        environment: environment variables of the processes, besides those of this process.
+        live: returns the live generation of a model whose process stopped; once a rebuild has made another one live,
+            the
+            process is started again.
+        look_every_s: interval at which `live` is called.
     """
 
     command: Callable[[str], Sequence[str]]
@@ -71,11 +74,12 @@ class Supervisor:
     look_every_s: float = POLL_INTERVAL_S
 
     def run(self, models: Sequence[str], until: threading.Event) -> int:
-        """Run until `until` is set or every child is over.
+        """Run until `until` is set or every process is over.
 
         Returns:
-            The exit code: 0, or 1 where a child stopped for an operator, or had to be killed. One that was just
-            starting, or about to be started again, has ended well.
+            The exit code: 0, or 1 if a process stopped for an operator or had to be killed. A process that was
+                starting, or
+            waiting for its restart, counts as successful.
         """
         self.children = [ManagedProcess(model, self.command(model)) for model in models]
         try:
@@ -103,14 +107,14 @@ class Supervisor:
             if code:
                 log.error("worker stopped", model=child.model, others="go on")
                 if self.live is not None:
-                    # On a thread: a store that does not answer must not keep the others waiting.
+                    # On a thread, because a store that does not answer must not block the other processes.
                     watch = threading.Thread(target=self._await_another, args=(child, self.live, until), daemon=True)
                     watch.start()
         else:
             self._schedule(child, code)
 
     def _await_another(self, child: ManagedProcess, live: Live, until: threading.Event) -> None:
-        """Let a stopped process be started again once its model has another live generation."""
+        """Allow a stopped process to start again once its model has another live generation."""
         before = live(child.model)
         while not until.wait(self.look_every_s):
             now = live(child.model)
@@ -120,7 +124,7 @@ class Supervisor:
                 return
 
     def _start(self, child: ManagedProcess) -> None:
-        # The pipe is the leash: its other end closes with this process, however that ends.
+        # The pipe lets the child detect the end of this process: the kernel then closes this end.
         with self.log_file.open("ab") if self.log_file else contextlib.nullcontext() as words:
             child.process = subprocess.Popen(  # noqa: S603
                 child.command,

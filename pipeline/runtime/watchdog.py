@@ -1,8 +1,8 @@
-"""Ends a process whose store does not come back to it, so that a new one takes its place.
+"""Watchdog that ends a process whose store call does not return, so that a new process replaces it.
 
-A store's client gives up after a while by itself, but not where an answer comes a byte at a time, nor where a disk
-hangs below DuckDB. Meanwhile the source's own thread goes on polling: the group takes such a worker for well, and
-gives its partitions to nobody else. What it had half done is done again by whoever comes next, and is harmless.
+A store's client times out by itself, but not if a response arrives a byte at a time, or if a disk hangs below DuckDB.
+Meanwhile the source's thread keeps polling: the group considers the worker alive, and assigns its partitions to no
+other. The next worker repeats the unfinished batch, which is harmless.
 """
 
 from __future__ import annotations
@@ -26,16 +26,18 @@ from sinks.sink import Sink, WorkerStore
 log = structlog.get_logger()
 
 CHANGES_PER_BUDGET = BatchSettings.max_records
-"""What a budget is for: about what a worker writes at once. What a builder has gathered takes several times as long."""
+"""Changes that one budget covers: about what a worker writes at once. A rebuild's accumulated batch takes several
+budgets.
+"""
 
 
 @dataclass(frozen=True)
 class Watchdog:
-    """Watches calls of one store.
+    """Watchdog of one store's calls.
 
     Args:
-        budget_s: how long one of them may take.
-        end: ends this process; what is called when one takes longer.
+        budget_s: maximum duration of a call.
+        end: ends this process; called when a call takes longer.
     """
 
     budget_s: float
@@ -43,10 +45,10 @@ class Watchdog:
 
     @contextmanager
     def time_limit(self, action: str, size: float = 1.0) -> Iterator[None]:
-        """Let the block take no longer than the budget.
+        """End the process if the block takes longer than the budget.
 
         Args:
-            size: how many budgets it is worth.
+            size: number of budgets that the block may take.
         """
         budget_s = size * self.budget_s
         timer = threading.Timer(budget_s, copy_context().run, [self._give_up, action, budget_s])
@@ -65,14 +67,14 @@ class Watchdog:
             remedy="The worker restarts by itself. If the error recurs, restart the store, or raise the model's "
             "budget in [watchdog] of readmodels.toml.",
         )
-        # Where each thread stands; no values.
+        # Print the stack of each thread, without values.
         faulthandler.dump_traceback(sys.stderr)
         sys.stderr.flush()
         self.end()
 
 
 class WatchedSink:
-    """A sink whose calls are watched."""
+    """Sink whose calls have a time limit."""
 
     def __init__(self, sink: Sink, watchdog: Watchdog) -> None:
         self._sink = sink
@@ -97,33 +99,33 @@ class WatchedSink:
 
 
 class WatchedStore:
-    """What a store says of its generations, watched."""
+    """Store whose generation calls have a time limit."""
 
     def __init__(self, store: WorkerStore, watchdog: Watchdog) -> None:
         self._store = store
         self._watchdog = watchdog
 
     def generations(self) -> Mapping[int, GenerationMetadata]:
-        """The generations that exist, and what is kept of each."""
+        """Return the existing generations and their metadata."""
         with self._watchdog.time_limit("look at the generations"):
             return self._store.generations()
 
     def live(self) -> int | None:
-        """The generation that readers see."""
+        """Return the generation that readers see."""
         with self._watchdog.time_limit("look at the generations"):
             return self._store.live()
 
     def sink(self, generation: int) -> Sink:
-        """The sink of one generation, watched."""
+        """Return the sink of one generation, with time limits."""
         with self._watchdog.time_limit("look at the generations"):
             return WatchedSink(self._store.sink(generation), self._watchdog)
 
     def mark_complete(self, generation: int, filled_per_s: float = 0.0) -> None:
-        """Note that a generation is complete."""
+        """Record that a generation is complete."""
         with self._watchdog.time_limit("complete a generation"):
             self._store.mark_complete(generation, filled_per_s)
 
     def record_epoch(self, generation: int, epoch: Epoch) -> None:
-        """Note a life of the log."""
+        """Record an epoch."""
         with self._watchdog.time_limit("note an epoch"):
             self._store.record_epoch(generation, epoch)

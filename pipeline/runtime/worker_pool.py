@@ -1,4 +1,4 @@
-"""The workers of one model in one process: one for each generation that is kept current, as the store says which."""
+"""Workers of one model in one process: one for each generation that the store keeps current."""
 
 from __future__ import annotations
 
@@ -20,18 +20,20 @@ from sinks.sink import Sink, WorkerStore
 log = structlog.get_logger()
 
 RECONCILE_INTERVAL_S = 1.0
-"""How soon a cutover, a new generation or one that was dropped is noticed."""
+"""Interval at which cutovers and new or dropped generations are detected."""
 POLL_INTERVAL_S = 0.1
-"""How soon a worker that has ended is noticed."""
+"""Interval at which ended workers are detected."""
 
 LOOKS = 2
-"""How often readers' generation has to be missed: between the two questions of one look, another may be cut over to."""
+"""Number of checks in which the live generation must be missing: a cutover may happen between the two reads of one
+check.
+"""
 
 IsDone = Callable[[Sink], bool]
 
 
 class LiveGenerationGone(GenerationMissing):
-    """The generation that readers saw was removed while its worker ran, or readers' names no longer lead to it."""
+    """The generation that readers saw was removed while its worker ran, or the readers' names no longer refer to it."""
 
     remedy = (
         "Run `readmodels init`: it makes a generation live again, a new one if none is left. Then start the worker "
@@ -40,15 +42,15 @@ class LiveGenerationGone(GenerationMissing):
 
 
 class Runnable(Protocol):
-    """Carries a log into one generation."""
+    """Worker of one generation."""
 
     def run(self, until: threading.Event, is_done: IsDone) -> None:
-        """See `pipeline.ingest.worker.Worker`."""
+        """Run the worker; see `pipeline.ingest.worker.Worker`."""
 
 
 @dataclass
 class WorkerThread:
-    """One worker on a thread of its own."""
+    """Worker on a thread of its own."""
 
     generation: int
     worker: Runnable
@@ -59,7 +61,7 @@ class WorkerThread:
     thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Start working."""
+        """Start the thread."""
         context = copy_context()
         context.run(structlog.contextvars.bind_contextvars, generation=self.generation)
         name = f"generation {self.generation}"
@@ -68,11 +70,11 @@ class WorkerThread:
 
     @property
     def is_over(self) -> bool:
-        """Whether it has ended, for whatever reason."""
+        """True if the thread has ended, for any reason."""
         return self.thread is not None and not self.thread.is_alive()
 
     def end(self) -> None:
-        """Finish the batch in hand, and give the partitions to others."""
+        """Finish the batch in hand, and release the partitions."""
         self.until.set()
         if self.thread is not None:
             self.thread.join()
@@ -81,20 +83,20 @@ class WorkerThread:
         log.info("working")
         try:
             self.worker.run(self.until, self.is_done)
-        except Exception as error:  # noqa: BLE001 - the crew decides what follows
+        except Exception as error:  # noqa: BLE001 - the pool decides what follows
             self.failure = error
         else:
             log.info("ended")
 
 
 class WorkerPool:
-    """Starts and ends workers as generations come and go, and readers change from one to another.
+    """Pool that starts and ends workers as generations are created, dropped and cut over to.
 
     Args:
-        store: is asked which generations there are; another process may change them.
-        hire: makes the worker of one generation.
-        done: by generation, says of its sink whether its worker may end; the crew ends with the last of them.
-        require_well: raises what all of them have to stop for.
+        store: lists the generations; another process may change them.
+        hire: creates the worker of one generation.
+        done: returns, for a generation, the check whether its worker may end; the pool ends with the last worker.
+        require_well: raises an error that has to stop all workers.
     """
 
     def __init__(
@@ -116,8 +118,7 @@ class WorkerPool:
         """Keep the live generation and every complete one current until `until` is set, or all are done.
 
         Raises:
-            Exception: what the worker of the live generation stopped at, or one that this process cannot survive, or
-                that nobody may go on after.
+            Exception: the error of the live generation's worker, or one that has to end the process or all workers.
         """
         follows_at = time.monotonic()
         try:
@@ -148,13 +149,13 @@ class WorkerPool:
         followed = {self._live, *(number for number, record in generations.items() if record.is_followed)}
         self._end([number for number in self._hands if number not in followed])
         if self._live in self._hands and self._hands[self._live].is_reported:
-            # It stopped while nobody saw it: now that readers do, it is tried again, and what it stops at is heard.
+            # It failed before it went live. Retry: a failure of the live generation must end the process.
             self._end([self._live])
         for new in sorted(followed - self._hands.keys()):
             try:
                 self._hands[new] = WorkerThread(new, self._hire(new), self._done(new))
             except (StoreUnavailable, GenerationMissing, DependencyUnavailable) as error:
-                # Asked again at the next look, if it is still there then.
+                # The next check retries, if the generation still exists.
                 log.debug("worker not hired", generation=new, reason=str(error))
                 continue
             self._hands[new].start()
@@ -167,7 +168,9 @@ class WorkerPool:
             hand.end()
 
     def _handle_failures(self) -> None:
-        """Let the process end with the live generation; what befalls another disturbs no reader."""
+        """Raise the failure of the live generation, which ends the process. Failures of others affect no reader and are
+        logged.
+        """
         for hand in list(self._hands.values()):
             if hand.failure is None or hand.is_reported:
                 continue
@@ -185,7 +188,7 @@ class WorkerPool:
             hand.is_reported = True
 
     def _is_dropped(self, generation: int) -> bool:
-        """Whether readers see another generation, so that this one may have been pruned."""
+        """Return whether readers see another generation, so that this one may have been pruned."""
         try:
             live = self._store.live()
         except StoreUnavailable:

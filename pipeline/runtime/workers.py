@@ -1,4 +1,4 @@
-"""Workers of a deployment, as the control topic knows them: their last heartbeats, and the requests to pause."""
+"""Workers of a deployment according to the control topic: last heartbeats, and requests to pause."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from pipeline.runtime.heartbeat import MISSING_AFTER_S, PREFIX, Heartbeat, Worke
 
 @dataclass(frozen=True)
 class KnownWorker:
-    """One worker process.
+    """Worker process known from its heartbeats.
 
     Args:
-        heard_at: when its last heartbeat was stored.
-        silent_s: how long ago that was.
+        heard_at: time at which its last heartbeat was stored.
+        silent_s: age of that heartbeat.
     """
 
     last: Heartbeat
@@ -29,17 +29,17 @@ class KnownWorker:
 
     @property
     def is_missing(self) -> bool:
-        """It neither ended nor stopped, and is silent."""
+        """True if it sends no heartbeats, although it did not stop."""
         return self.last.state is not WorkerState.STOPPED and self.silent_s > MISSING_AFTER_S
 
     @property
     def is_running(self) -> bool:
-        """It was heard of lately."""
+        """True if it sent a heartbeat recently."""
         return self.last.state not in {WorkerState.STOPPED, WorkerState.RESTARTING} and not self.is_missing
 
     @property
     def place(self) -> str:
-        """Where it runs or ran."""
+        """Host and process id."""
         return f"{self.last.host}, process {self.last.pid}"
 
     def to_json(self) -> dict[str, Any]:
@@ -50,18 +50,18 @@ class KnownWorker:
 
 @dataclass(frozen=True)
 class ControlState:
-    """The control topic's content.
+    """Content of the control topic.
 
     Args:
-        workers: those that run, and those that stopped or are missing, until a later one runs in their place.
-        paused_since: the models that are to pause, and when each was asked to.
+        workers: running workers, and stopped or missing ones until a later worker replaces them.
+        paused_since: the models that are to pause, with the time of each request.
     """
 
     workers: tuple[KnownWorker, ...]
     paused_since: Mapping[str, datetime]
 
     def of(self, model: str) -> list[KnownWorker]:
-        """The workers of one model."""
+        """Return the workers of one model."""
         return [worker for worker in self.workers if worker.last.model == model]
 
 
@@ -76,10 +76,10 @@ def read_workers(kafka: KafkaSettings) -> ControlState:
 
 
 def parse_control(kept: Mapping[str, StoredControl], now: datetime) -> ControlState:
-    """Interpret the last record of every key.
+    """Parse the last record of every key.
 
     Args:
-        now: by a clock that agrees with the brokers' to a few seconds.
+        now: from a clock that agrees with the brokers' to a few seconds.
     """
     heard = [
         KnownWorker(heartbeat, one.stored_at, max(0.0, (now - one.stored_at).total_seconds()))
@@ -91,11 +91,11 @@ def parse_control(kept: Mapping[str, StoredControl], now: datetime) -> ControlSt
 
 
 def replaced_by(key: str, kept: Mapping[str, StoredControl], now: datetime) -> list[str]:
-    """The keys of workers that are gone, and in whose place the worker of a key was started.
+    """Return the keys of ended workers that the worker of a key has replaced.
 
     Args:
         kept: the control topic's last record of every key.
-        now: by a clock that agrees with the brokers' to a few seconds.
+        now: from a clock that agrees with the brokers' to a few seconds.
     """
     own = _heartbeat(kept[key].value) if key in kept else None
     if own is None:
@@ -106,7 +106,7 @@ def replaced_by(key: str, kept: Mapping[str, StoredControl], now: datetime) -> l
 
 
 def restarting_before(own: Heartbeat, kept: Mapping[str, StoredControl]) -> list[Heartbeat]:
-    """The last heartbeats of this model's workers on this host that ended to be started again, the latest last."""
+    """Return the last heartbeats of this model's workers on this host that ended for a restart, the latest last."""
     found = filter(None, (_heartbeat(one.value) for key, one in kept.items() if key.startswith(PREFIX)))
     ended = (
         last for last in found if (last.model, last.host, last.state) == (own.model, own.host, WorkerState.RESTARTING)
@@ -115,7 +115,7 @@ def restarting_before(own: Heartbeat, kept: Mapping[str, StoredControl]) -> list
 
 
 def _current(workers: Iterable[KnownWorker]) -> list[KnownWorker]:
-    """Leave out a worker that is gone, and in whose place a later one was started, whatever became of that."""
+    """Leave out ended workers that were replaced by a later one, even if that one has ended too."""
     found = list(workers)
     return [
         worker
@@ -132,5 +132,5 @@ def _heartbeat(value: bytes) -> Heartbeat | None:
     try:
         return heartbeat_from(value)
     except msgspec.MsgspecError:
-        # A heartbeat of another version of this program, of which nothing can be said.
+        # A heartbeat of another version of this program, which cannot be interpreted.
         return None

@@ -1,4 +1,4 @@
-"""The first generation of every read model."""
+"""First generation of every read model."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 def first_generation_steps(settings: Settings) -> list[SetupStep]:
-    """A step per model that creates its first generation where it has none, and one that notes where files will be."""
+    """Return one step per model that creates its first generation if it has none, and one that records DuckDB's
+    directory.
+    """
     records = {model: read_models.new_metadata(model, settings) for model in read_models.MODELS}
     noted = SetupStep("duckdb directory", lambda: _note_directory(settings))
     return [
@@ -42,7 +44,7 @@ def _create_first(store: Store, record: GenerationMetadata) -> str:
     live, generations = store.live(), store.generations()
     if live in generations:
         return UNCHANGED
-    # Not the number of one that was removed by hand: something of it may be left.
+    # The number of a generation that was removed by hand is not reused, because parts of it may be left.
     generation = max(_fit_for_readers(generations), default=(NEVER, max([live or 0, *generations]) + 1))[1]
     store.create(generation, replace(record, is_complete=False))
     store.sink(generation).cutover()
@@ -50,14 +52,14 @@ def _create_first(store: Store, record: GenerationMetadata) -> str:
 
 
 def _fit_for_readers(generations: Mapping[int, GenerationMetadata]) -> Iterator[tuple[datetime, int]]:
-    """Yield the generations that may be shown, each after the moment when readers last began to see it."""
+    """Yield the generations that may be shown to readers, each after the time at which it last went live."""
     for number, record in generations.items():
         if record.is_followed and not record.is_rejected:
             yield record.shown_at or NEVER, number
 
 
 def _note_directory(settings: Settings) -> str:
-    """Note the directory before there is anything in it, so that `teardown` finds it whatever is configured then."""
+    """Record the directory before it has content, so that `teardown` finds it even if the configuration changes."""
     directory = settings.duckdb.directory.absolute()
     if directory in recorded_directories(settings.kafka):
         return UNCHANGED

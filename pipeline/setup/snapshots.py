@@ -1,8 +1,8 @@
-"""Snapshots that a deployment needs: every captured table is read once, from beginning to end.
+"""Snapshots that a deployment needs, so that every captured table is read completely once.
 
-The connector's initial snapshot reads a table. An incremental one does later if the table was captured only then, or if
-the initial snapshot failed before its first row, which the connector takes for a snapshot that has ended. All changes
-since the table was captured are streamed in either case, so an incremental snapshot makes the log whole.
+The connector's initial snapshot reads a table. An incremental snapshot reads it later in two cases: the table was
+captured later, or the initial snapshot failed before its first row, which the connector treats as a completed snapshot.
+All changes since the table was captured are streamed in either case, so an incremental snapshot makes the log complete.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pipeline.postgres.preconditions import PreconditionFailure
 from pipeline.setup.source import UNCHANGED
 
 WAIT_S = 60.0
-"""How long set-up waits for the initial snapshot. A large one goes on by itself."""
+"""Time that set-up waits for the initial snapshot. A large one continues in the background."""
 LOOK_EVERY_S = 1.0
 
 RESNAPSHOT = "`readmodels epoch open --resnapshot --execute`"
@@ -38,7 +38,7 @@ class SnapshotIncomplete(SourceContractViolation):
 
 
 def read_snapshots(settings: Settings) -> SnapshotStatus | None:
-    """Read what the connector tells of its snapshots; None if it tells of none, or some notifications are gone.
+    """Read the connector's report about its snapshots; None if it reports none, or some notifications are gone.
 
     Raises:
         KafkaUnavailable: the brokers did not answer.
@@ -50,7 +50,7 @@ def read_snapshots(settings: Settings) -> SnapshotStatus | None:
 
 
 def snapshot_findings(told: SnapshotStatus | None, settings: Settings) -> list[PreconditionFailure]:
-    """Name the captured tables that no snapshot has read, and a snapshot that has not ended."""
+    """Return findings for captured tables that no snapshot has read, and for a snapshot that has not ended."""
     connector = settings.connector
     if told is None:
         problem = f"topic {connector.notification_topic} does not tell whether a snapshot has read the tables"
@@ -78,20 +78,20 @@ def require_snapshots(settings: Settings) -> None:
 
     Raises:
         SnapshotIncomplete: a table was not read, or not yet.
-        KafkaUnavailable, RegistryUnavailable: they did not answer.
+        KafkaUnavailable, RegistryUnavailable: a service did not answer.
     """
     if found := snapshot_findings(read_snapshots(settings), settings):
         raise SnapshotIncomplete(found)
 
 
 def complete_snapshots(settings: Settings, tell: Callable[[str], None]) -> str:
-    """Wait for the initial snapshot, then have the connector read the tables that it has not read.
+    """Wait for the initial snapshot, then request incremental snapshots of the tables that it has not read.
 
     Args:
-        tell: is called with a table before the connector is asked to read it.
+        tell: called with a table before its snapshot is requested.
 
     Returns:
-        What was done, in words.
+        A description of what was done.
 
     Raises:
         ConnectorFailed: the connector failed.
@@ -116,7 +116,7 @@ def _progress(told: SnapshotStatus, settings: Settings) -> str:
 
 
 def _ended(settings: Settings) -> SnapshotStatus:
-    """Wait until the initial snapshot has ended, or for as long as it makes progress in its first attempt."""
+    """Wait until the initial snapshot has ended, or its first attempt has run for `WAIT_S`. Return its status."""
     require_at_work, deadline, begun_with = _Watch(settings), time.monotonic() + WAIT_S, None
     while True:
         told = read_snapshots(settings)
@@ -134,7 +134,7 @@ def _ended(settings: Settings) -> SnapshotStatus:
 
 
 class _Watch:
-    """Raises once the connector has failed, so that nobody waits for it for ever."""
+    """Check that raises once the connector has failed, so that no caller waits for it for ever."""
 
     EVERY_S = 5.0
 

@@ -1,4 +1,4 @@
-"""Set-up of everything between the orders and the log, in steps that can be repeated."""
+"""Set-up of everything between the source tables and the log, in repeatable steps."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import closing
@@ -30,7 +30,7 @@ Report = Callable[[str, str], None]
 
 @dataclass(frozen=True)
 class SetupStep:
-    """One thing to do. It may be repeated; it answers with what it changed, or `UNCHANGED`."""
+    """Repeatable step. It returns what it changed, or `UNCHANGED`."""
 
     name: str
     carry_out: Callable[[], str]
@@ -38,13 +38,13 @@ class SetupStep:
 
 @dataclass(frozen=True, kw_only=True)
 class Deployment:
-    """Everything that set-up and teardown touch.
+    """Deployment: everything that set-up and teardown change.
 
     Args:
-        is_double_accepted: whether decimals may travel as binary doubles, which lose cents.
-        columns: by table, those that the models are made of.
-        definitions: everything that the models are made of, or None where `readmodels.toml` contradicts itself.
-        worker_topics: topics that the workers need beside the connector's.
+        is_double_accepted: whether decimals may be sent as binary doubles, which lose cents.
+        columns: by table, the columns that the models use.
+        definitions: definitions of the models; None if `readmodels.toml` contradicts itself.
+        worker_topics: topics that the workers need besides the connector's.
     """
 
     source: SourceSettings
@@ -59,17 +59,17 @@ class Deployment:
 
     @property
     def capture(self) -> Capture:
-        """What is captured, and by whom."""
+        """Captured tables, and the role that captures them."""
         return Capture(self.connector, self.source.replication_role, self.columns, self.definitions)
 
 
 def deployment_of(settings: Settings) -> Deployment:
-    """Return everything that set-up and teardown touch."""
+    """Return the deployment of these settings."""
     return replace(bare_deployment_of(settings), definitions=settings.definitions)
 
 
 def bare_deployment_of(settings: Settings) -> Deployment:
-    """Return the same without the definitions, which may contradict themselves in `readmodels.toml`."""
+    """Return the deployment without the definitions, which may contradict themselves in `readmodels.toml`."""
     return Deployment(
         source=settings.source,
         kafka=settings.kafka,
@@ -82,13 +82,15 @@ def bare_deployment_of(settings: Settings) -> Deployment:
 
 
 def run_steps(steps: Iterable[SetupStep], report: Report) -> None:
-    """Do the steps in order, and report each by its name and outcome; the first that fails ends it."""
+    """Run the steps in order, and report each by its name and outcome. Stop at the first that fails."""
     for step in steps:
         report(step.name, step.carry_out())
 
 
 def init_steps(deployment: Deployment) -> list[SetupStep]:
-    """The steps from bare servers to a log that fills. The topics exist before the connector writes to them."""
+    """Return the steps that set up the source, the topics and the connector. Topics precede the connector, which writes
+    to them.
+    """
     return [
         SetupStep("tables", lambda: _tables(deployment.source)),
         SetupStep("replication role", lambda: _role(deployment.source)),
@@ -101,12 +103,12 @@ def init_steps(deployment: Deployment) -> list[SetupStep]:
 
 
 def connector_step(deployment: Deployment) -> SetupStep:
-    """The step that creates the connector, or lets it go on."""
+    """Return the step that creates or resumes the connector."""
     return SetupStep("connector", lambda: _connector(deployment))
 
 
 def missing_topics_step(deployment: Deployment) -> SetupStep:
-    """The step that makes the topics that are not there, and leaves the others as they are."""
+    """Return the step that creates missing topics, and leaves the others unchanged."""
     return SetupStep("missing topics", lambda: _missing_topics(deployment))
 
 
@@ -175,7 +177,7 @@ def _missing_topics(deployment: Deployment) -> str:
 
 
 def all_topics(deployment: Deployment) -> list[TopicSpec]:
-    """List the topics of the connector and of the workers, as set-up makes them."""
+    """Return the topics of the connector and of the workers, as set-up creates them."""
     replicas = deployment.topics.replication_factor
     workers = [replace(topic, replication_factor=replicas) for topic in deployment.worker_topics]
     return topics.topic_specs(deployment.connector, deployment.topics) + workers
@@ -196,7 +198,8 @@ def _connector(deployment: Deployment) -> str:
                 # The offsets would keep the connector from the snapshot that an empty log needs.
                 client.forget_offsets(name)
         _require_unbroken(deployment, client)
-        # Before its settings are changed: while Kafka Connect takes them up, it does not say that a connector rests.
+        # Read before the settings are changed: while Kafka Connect applies them, it does not report that a connector is
+        # stopped.
         is_at_rest = client.status(name).is_paused_or_stopped
         outcome = "created" if is_new else UNCHANGED
         if not is_new and client.config(name) != {**wanted, "name": name}:
@@ -227,13 +230,13 @@ def stop_connector(client: ConnectClient, name: str) -> None:
     """Stop a connector, and wait until its tasks have ended.
 
     Raises:
-        ConnectorMissing: there is none of this name.
+        ConnectorMissing: the connector does not exist.
     """
     client.stop(name)
     client.wait_until_stopped(name, CONNECTOR_STOP_TIMEOUT_S)
 
 
 def drop_slot(deployment: Deployment) -> bool:
-    """Drop the connector's slot as soon as nobody reads it; whether there was one."""
+    """Drop the connector's slot once it is inactive. Return whether it existed."""
     with database.connect(deployment.source.admin_url) as connection:
         return replication.drop_slot(connection, deployment.connector.slot, SLOT_RELEASE_TIMEOUT_S)
