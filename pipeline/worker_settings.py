@@ -50,7 +50,7 @@ class BatchSettings:
         max_records: maximum number of records in a batch.
         session_timeout_s: time without heartbeats after which the group reassigns a worker's partitions.
         max_poll_interval_s: time without polling after which a process loses its partitions.
-        drain_timeout_s: maximum wait of a revoked partition for the batch in hand.
+        drain_timeout_s: maximum wait of a revoked partition for the current batch.
     """
 
     max_records: int = 50_000

@@ -1,4 +1,4 @@
-"""End of an epoch's snapshot, and the sweeps that it requires: asked from the connector first, and from the log if
+"""End of an epoch's snapshot, and its sweeps: determined from the connector's notifications first, from the log if
 needed.
 
 In the first epoch, an attempt that succeeded at once requires no sweep. If it was started again, or an epoch preceded

@@ -78,7 +78,7 @@ class RecordBuffer:
             return self._polled.lag
 
     def batch_done(self) -> None:
-        """Mark the batch in hand as processed."""
+        """Mark the current batch as processed."""
         with self._changed:
             self._is_batch_in_hand = False
             self._changed.notify_all()
@@ -93,7 +93,7 @@ class RecordBuffer:
             )
 
     def wait_batch_done(self, timeout_s: float) -> bool:
-        """Wait until no batch is in hand. Return whether that happened in time."""
+        """Wait until no batch is being processed. Return whether that happened in time."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._is_batch_in_hand, timeout_s)
 
@@ -121,7 +121,7 @@ class RecordBuffer:
             return placed
 
     def retry_seek(self, topic_partition: TopicPartition, offset: int) -> None:
-        """Queue again a seek that came too early, unless a newer one is pending."""
+        """Queue a failed seek again, unless a newer one is pending."""
         with self._changed:
             self._placed.setdefault(topic_partition, offset)
 

@@ -1,7 +1,7 @@
 """Source of batches: a consumer on a thread of its own, which keeps polling while the stores are busy.
 
-Polled records are buffered until the worker takes them. The batches are small while the worker is idle, so that a
-change is visible quickly. They hold tens of thousands of records while it lags, so that each record costs little. The
+Polled records are buffered until the worker takes them. Batches are small while the worker is idle, so that a
+change is visible quickly. They have tens of thousands of records while it lags, so that each record costs little. The
 store's progress decides where reading starts; the group's committed offsets only mirror it, for the usual tools.
 """
 
@@ -206,7 +206,7 @@ class KafkaSource:
         log.info("partitions assigned", count=len(places))
 
     def _revoked(self, consumer: Consumer, places: list[KafkaTopicPartition]) -> None:
-        """Give partitions back after the batch in hand is done, so that the next owner need not repeat it."""
+        """Give partitions back after the current batch is done, so that the next owner need not repeat it."""
         self._buffer.revoke(list(_topic_partitions(places)))
         if not self._buffer.wait_batch_done(self._drain_timeout_s):
             log.warning("partitions revoked in mid-batch", after_s=self._drain_timeout_s)

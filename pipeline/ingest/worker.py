@@ -72,7 +72,7 @@ class Worker:
         is_done: Callable[[Sink], bool] = lambda _: False,
         activity: NotesWaits | None = None,
     ) -> None:
-        """Apply changes to the sink until `stop` is set or `is_done` returns true, then finish the batch in hand."""
+        """Apply changes to the sink until `stop` is set or `is_done` returns true, then finish the current batch."""
         patience = Retrier(stop, activity)
         try:
             patience("prepare the store", self._sink.prepare)

@@ -44,7 +44,7 @@ class SlotInUse(SourceError):
 
 @dataclass(frozen=True)
 class Slot:
-    """State of a replication slot. LSNs are byte positions in the WAL; `safe_wal_bytes` is None if there is no limit."""
+    """State of a replication slot. LSNs are byte positions in the WAL; `safe_wal_bytes` is None without a limit."""
 
     name: str
     database: str

@@ -264,7 +264,7 @@ def _served(duckdb: DuckdbSettings) -> ServingSettings:
 
 
 def stop_on_signals(stop: threading.Event) -> None:
-    """Handle SIGTERM and SIGINT: the first one finishes the batch in hand, a second one exits at once."""
+    """Handle SIGTERM and SIGINT: the first one finishes the current batch, a second one exits at once."""
 
     def end(number: int, _frame: object) -> None:
         if stop.is_set():

@@ -19,7 +19,7 @@ from sinks.errors import SinkError
 log = structlog.get_logger()
 
 ENDS_WITHIN_S = 20.0
-"""Time that an ending worker waits for the copy in hand."""
+"""Time that an ending worker waits for a copy in progress."""
 
 
 @contextmanager

@@ -26,7 +26,7 @@ POLL_INTERVAL_S = 5.0
 """Interval at which a stopped process's model is checked for another live generation."""
 
 Live = Callable[[str], int | None]
-"""Function that returns a model's live generation; None while its store cannot tell."""
+"""Function that returns a model's live generation; None if its store does not answer."""
 
 _FAILED = (EXIT_STOPPED, -signal.SIGKILL)
 

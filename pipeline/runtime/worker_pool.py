@@ -74,7 +74,7 @@ class WorkerThread:
         return self.thread is not None and not self.thread.is_alive()
 
     def end(self) -> None:
-        """Finish the batch in hand, and release the partitions."""
+        """Finish the current batch, and release the partitions."""
         self.until.set()
         if self.thread is not None:
             self.thread.join()
