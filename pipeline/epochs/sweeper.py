@@ -47,7 +47,7 @@ class Sweeper:
         self._doubts_at = time.monotonic() + READ_LOG_AFTER_S
 
     def follow(self, stop: threading.Event, held: Callable[[], Collection[TopicPartition]]) -> None:
-        """Look for sweeps until they are applied, or `stop` is set.
+        """Poll for sweeps until they are applied, or `stop` is set.
 
         Args:
             held: returns the topic partitions that this process reads.

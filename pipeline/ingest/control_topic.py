@@ -58,7 +58,7 @@ class StoredControl:
 
 
 def is_pause(value: bytes) -> bool:
-    """Return whether a request asks for a pause."""
+    """Return whether a request is one to pause."""
     return bool(orjson.loads(value or b"{}").get("is_paused", False))
 
 

@@ -101,7 +101,7 @@ def create_schema(connection: Connection) -> None:
 
 
 def grant(connection: Connection, role: str) -> None:
-    """Let the replication role read the captured tables, and write its heartbeat and its signals."""
+    """Grant the replication role read access to the captured tables, and write access to its heartbeat and signals."""
     run_sql_file(connection, "grants.sql", role=sql.Identifier(role))
 
 
@@ -117,7 +117,7 @@ def let_read(connection: Connection, table: str, role: str) -> None:
 
 
 def create_publication(connection: Connection) -> None:
-    """Publish every operation on the captured tables, the heartbeat and the signals."""
+    """Create the publication of every operation on the captured tables, the heartbeat and the signals."""
     run_sql_file(connection, "publication.sql")
 
 

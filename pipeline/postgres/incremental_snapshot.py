@@ -102,8 +102,8 @@ class SnapshotRequest:
         Raises:
             SignalTooLong: the data does not fit into the signal table.
         """
-        # The type is explicit because the signal table refuses signals without one: Debezium also has blocking
-        # snapshots, which stop streaming.
+        # The type is explicit because Debezium also has blocking snapshots, which stop streaming. The signal table
+        # refuses those.
         wanted: dict[str, object] = {"type": "incremental", "data-collections": list(self.tables)}
         if self.where is not None:
             wanted["additional-conditions"] = [
