@@ -1,1 +1,1 @@
-"""Another generation of a read model, built from the log beside the live one, proved, and shown in its place."""
+"""Generations of a read model: rebuild beside the live one, verification, cutover and rollback."""

@@ -1,4 +1,4 @@
-"""The processes that fill a generation, kept running beside whoever waits for them."""
+"""Builder processes that fill a generation, supervised by the replay."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from pipeline.runtime.process import EXIT_STOPPED
 from pipeline.runtime.supervisor import Supervisor
 
 Command = Callable[[str], Sequence[str]]
-"""The command line of a process, by its name."""
+"""Returns the command line of a process, given its name."""
 
 
 class BuilderFailed(Exception):
-    """A process that fills a generation met what only an operator can mend. The live generation is untouched."""
+    """A builder process stopped for a reason that only an operator can remove. The live generation is unchanged."""
 
     remedy = "Carry out the remedy in this message, then start the replay again: it goes on where it was."
 
 
 @dataclass(frozen=True)
 class Builders:
-    """Processes that are kept running.
+    """Supervised builder processes.
 
     Args:
-        log_file: what they say.
+        log_file: their output.
     """
 
     supervisor: Supervisor
@@ -35,15 +35,15 @@ class Builders:
     thread: threading.Thread
 
     def end(self) -> None:
-        """Let them finish what they have in hand; may be called again."""
+        """Stop the processes after their current batch. May be called again."""
         self.until.set()
         self.thread.join()
 
     def raise_if_stopped(self) -> None:
-        """Look whether all of them go on.
+        """Check that no process has stopped for good.
 
         Raises:
-            BuilderFailed: one has stopped for good; its last words are in the message.
+            BuilderFailed: a process has stopped; its last errors are in the message.
         """
         if any(child.exit_code == EXIT_STOPPED for child in self.supervisor.children):
             said = [line for line in self.log_file.read_text().splitlines() if line.startswith(("error:", "remedy:"))]
@@ -54,7 +54,7 @@ class Builders:
 def running_builders(
     names: Sequence[str], command: Command, log_file: Path, environment: Mapping[str, str] | None = None
 ) -> Iterator[Builders]:
-    """Keep processes running for as long as the block lasts; a crash of one starts it again."""
+    """Run processes during the block, and restart those that crash."""
     log_file.parent.mkdir(parents=True, exist_ok=True)
     log_file.write_text("")
     supervisor, until = Supervisor(command, log_file, environment=environment or {}), threading.Event()

@@ -1,4 +1,4 @@
-"""Waiting until a generation holds everything that was committed before now."""
+"""Wait until a generation has applied everything that was committed before now."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ log = structlog.get_logger()
 
 POLL_INTERVAL_S = 0.2
 RETRY_AFTER_S = 2.0
-"""After a look that the store did not answer: it may be down, or have more to do than it can."""
+"""Delay after a read that the store did not answer. The store may be down or overloaded."""
 
 ProgressCallback = Callable[[Progress], None]
-"""Is called with every progress that was seen; what it raises ends the waiting."""
+"""Callback for every progress that was read. An exception from the callback ends the wait."""
 
 
 class GenerationCatchUpTimeout(Exception):
-    """A generation did not get as far as PostgreSQL was, in the time it was given."""
+    """A generation did not reach the watermark before the timeout."""
 
     remedy = (
         "`readmodels generations` shows how far each is. Start its workers with `readmodels run`, let them go on with "
@@ -38,11 +38,11 @@ def wait_until_caught_up(
     timeout_s: float | None = None,
     wait: Callable[[StoreUnavailable], None] = lambda _: None,
 ) -> None:
-    """Return once `progress` is at these offsets; a store that does not answer is asked again, after `wait`.
+    """Wait until `progress` reaches these offsets. If the store does not answer, call `wait` and retry.
 
     Raises:
-        GenerationCatchUpTimeout: it was not, after `timeout_s`; the message says what is lacking.
-        StoreUnavailable: the store did not answer then.
+        GenerationCatchUpTimeout: `timeout_s` has passed; the message gives the remaining lag.
+        StoreUnavailable: the store did not answer at the timeout.
     """
     deadline = math.inf if timeout_s is None else time.monotonic() + timeout_s
     while True:

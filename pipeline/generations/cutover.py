@@ -1,4 +1,4 @@
-"""Which generation readers see: the way forth, the way back, and the end of those that nobody needs."""
+"""Cutover to a generation, rollback, and removal of generations that are no longer needed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ log = structlog.get_logger()
 
 
 class GenerationNotServable(Exception):
-    """Readers are not to see a generation: it is missing, unfinished, or differs from the source."""
+    """A generation must not go live: it is missing, unfinished, or differs from the source."""
 
     remedy = (
         "`readmodels generations` shows what there is; `readmodels replay all --execute` builds a new one, or goes on "
@@ -31,14 +31,14 @@ class GenerationNotServable(Exception):
 
 
 class NoPreviousGeneration(Exception):
-    """No generation is left that readers saw before the live one."""
+    """No generation remains that was live before the current one."""
 
     remedy = "`readmodels replay all --execute` builds one from the log."
 
 
 @dataclass(frozen=True)
 class CutoverResult:
-    """What readers saw before, and what they see now."""
+    """Result of a cutover: the generation that was live before, and the one that is live now."""
 
     model: str
     before: int | None
@@ -46,10 +46,10 @@ class CutoverResult:
 
 
 def newest(model: str, store: Store) -> int:
-    """The generation that a cutover means where none is named: the newest that readers may see.
+    """Return the default generation of a cutover: the newest one that may go live.
 
     Raises:
-        GenerationNotServable: there is none but the live one.
+        GenerationNotServable: no other generation than the live one may.
     """
     live = store.live()
     able = (GenerationState.READY, GenerationState.KEPT)
@@ -60,10 +60,10 @@ def newest(model: str, store: Store) -> int:
 
 
 def previous(model: str, store: Store) -> int:
-    """The generation that readers saw before the live one.
+    """Return the generation that was live before the current one.
 
     Raises:
-        NoPreviousGeneration: there is none.
+        NoPreviousGeneration: none remains.
     """
     found = rollback_candidates(store.generations(), store.live())
     if not found:
@@ -72,7 +72,7 @@ def previous(model: str, store: Store) -> int:
 
 
 def require_servable(model: str, generation: int, store: Store) -> None:
-    """Refuse a generation that readers must not see.
+    """Check that a generation may go live.
 
     Raises:
         GenerationNotServable: it is missing, unfinished or rejected.
@@ -88,11 +88,11 @@ def require_servable(model: str, generation: int, store: Store) -> None:
 def cut_over(
     model: str, generation: int, settings: Settings, look: ProgressCallback, timeout_s: float
 ) -> CutoverResult:
-    """Let readers see a generation, once it holds all that is committed now and all that they have seen.
+    """Make a generation live once it has applied everything committed now and everything that readers have seen.
 
     Raises:
         GenerationNotServable: it is missing, unfinished or rejected.
-        GenerationCatchUpTimeout: it does not get there in time; readers see what they saw.
+        GenerationCatchUpTimeout: it does not catch up in time; the live generation is unchanged.
     """
     with read_models.STORES[model](settings) as store:
         require_servable(model, generation, store)
@@ -100,7 +100,7 @@ def cut_over(
         own = read_models.settings_for(store.generations()[generation], settings)
         wait_until_caught_up(sink.progress, committed_end_offsets(own, own.definitions.topics), look, timeout_s)
         if before is not None and before != generation:
-            # Once more, against what readers see this moment, so that nothing they saw is taken back.
+            # Compare with the live generation's current progress, so that readers never see older data.
             wait_until_caught_up(
                 sink.progress, select_topics(_shown(store, before), own.definitions.topics), look, timeout_s
             )
@@ -109,7 +109,7 @@ def cut_over(
 
 
 def _shown(store: Store, live: int) -> Offsets:
-    """The progress of what readers see; nothing where that is broken, and readers see nothing of it."""
+    """Return the progress of the live generation; empty if it is broken and readers cannot read it."""
     try:
         return open_sink(store, live).progress().offsets
     except (GenerationMissing, GenerationBroken) as error:
@@ -118,7 +118,7 @@ def _shown(store: Store, live: int) -> Offsets:
 
 
 def cut_over_now(model: str, generation: int, settings: Settings) -> CutoverResult:
-    """Let readers see a generation as it is, however far it has got.
+    """Make a generation live without waiting for its progress.
 
     Raises:
         GenerationNotServable: it is missing, unfinished or rejected.
@@ -131,17 +131,17 @@ def cut_over_now(model: str, generation: int, settings: Settings) -> CutoverResu
 
 
 def prunable(generations: Mapping[int, GenerationMetadata], live: int | None, keep: int) -> list[int]:
-    """What nobody needs: rejected generations, and all but the last `keep` of those that readers saw before."""
+    """Return the rejected generations, and all but the last `keep` generations that were live before."""
     states = {number: record.state(is_live=number == live) for number, record in generations.items()}
     rejected = [number for number, state in states.items() if state is GenerationState.REJECTED]
     return sorted([*rejected, *rollback_candidates(generations, live)[keep:]])
 
 
 def drop(model: str, generation: int, store: Store, settings: Settings) -> None:
-    """Remove a generation, and the consumer group that fed it.
+    """Drop a generation and its consumer group.
 
     Raises:
-        GenerationInUse: readers see it.
+        GenerationInUse: the generation is live.
     """
     store.drop(generation)
     delete_group(settings.kafka, read_models.consumer_group(model, generation))

@@ -1,4 +1,4 @@
-"""The remedy for a new generation that the comparison with PostgreSQL found to differ."""
+"""Remedy for a new generation that differs from PostgreSQL."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _OF_VALUES = frozenset({DifferenceKind.DIFFERENT, DifferenceKind.STALE})
 def remedy_of_unequal(
     model: str, generation: int, kinds: Collection[DifferenceKind], doubtful: Iterable[str], described: Iterable[str]
 ) -> str:
-    """Say how the model becomes equal to PostgreSQL.
+    """Return the remedy that makes the model equal to PostgreSQL.
 
-    A snapshot of a table sends the values that no event told, and keeps the log. It tells of no deletion; if the log
-    lacks one, only PostgreSQL itself can take the log's place.
+    A snapshot of a table sends the values that no event contained, and keeps the log. It sends no deletions. If the log
+    lacks a deletion, the model must be rebuilt from PostgreSQL.
 
     Args:
-        kinds: of the differences that were found.
-        doubtful: the tables of which the log lacks values, as the plan found.
+        kinds: kinds of the differences that were found.
+        doubtful: tables for which the log lacks values, according to the plan.
         described: all tables of the model.
     """
     tables = dict.fromkeys(doubtful) or (dict.fromkeys(described) if _OF_VALUES.issuperset(kinds) else {})

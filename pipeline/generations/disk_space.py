@@ -1,4 +1,4 @@
-"""Whether there is room for another generation beside those that are there."""
+"""Space check for another generation beside the existing ones."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from pipeline.log_scan.finding import FindingReason, LogFinding
 from sinks.errors import GenerationBroken, GenerationMissing
 
 HEADROOM_FACTOR = 2
-"""Times the size of a generation: while it is built, a store holds more than what is left in the end."""
+"""Factor on the size of a generation: a store needs more space while it builds one than afterwards."""
 
 
 @dataclass(frozen=True)
 class DiskSpace:
-    """What a rebuild takes, and what there is.
+    """Space that a rebuild needs, and the free space.
 
     Args:
-        needed_bytes: the size of the live generation, which the new one will have about; zero where there is none.
-        free_bytes: on Elasticsearch's roomiest node, in Redis's memory, or on DuckDB's disk.
+        needed_bytes: the size of the live generation, as an estimate for the new one; zero if there is none.
+        free_bytes: on Elasticsearch's node with the most free space, in Redis's memory, or on DuckDB's disk.
     """
 
     model: str
@@ -33,7 +33,7 @@ class DiskSpace:
     free_bytes: int
 
     def findings(self) -> list[LogFinding]:
-        """What is wrong with it."""
+        """Return a finding if the space is insufficient or low."""
         told = f"{self.model} needs about {_mb(self.needed_bytes)} more, and has {_mb(self.free_bytes)}"
         if self.free_bytes < self.needed_bytes:
             return [LogFinding(FindingReason.INSUFFICIENT_SPACE, told)]
@@ -43,10 +43,10 @@ class DiskSpace:
 
 
 def disk_space(model: str, settings: Settings) -> DiskSpace:
-    """Ask a model's store.
+    """Read the needed and the free space of a model's store.
 
     Raises:
-        SinkError: it does not answer.
+        SinkError: the store does not answer.
     """
     with read_models.open_shared(model, settings) as store:
         live = readable_generations(store).live
@@ -79,7 +79,7 @@ def _of_elasticsearch(settings: Settings) -> int:
     given = settings.elasticsearch
     with connect(given.url, request_timeout_s=given.request_timeout_s) as client:
         nodes = EsClient(client).request("GET", "/_nodes/data:true/stats/fs", _Nodes).nodes
-    # A shard lies on one node.
+    # An Elasticsearch shard is on one node.
     return max((node.fs.total.available_in_bytes for node in nodes.values()), default=0)
 
 
@@ -96,7 +96,7 @@ def _of_redis(settings: Settings) -> int:
 
 
 def memory_left(memory: Mapping[str, int]) -> int:
-    """What a Redis server may still take, by its `INFO memory`: up to its own limit, or else to the machine's."""
+    """Return the bytes that Redis may still use, from `INFO memory`: up to its own limit or the machine's memory."""
     if memory["maxmemory"]:
         return max(0, memory["maxmemory"] - memory["used_memory"])
     return max(0, memory["total_system_memory"] - memory["used_memory_rss"])

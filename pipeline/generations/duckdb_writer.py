@@ -1,4 +1,4 @@
-"""The process that holds DuckDB's files while a replay runs and no worker does."""
+"""Writer process that opens DuckDB's files during a replay if no worker runs."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from sinks.duckdb.errors import DuckdbBroken
 from sinks.duckdb.remote.server import WriterNotRunning, is_writer_running
 
 OPENS_WITHIN_S = 60.0
-"""How long a process may take to hold the files: a large WAL is replayed first."""
+"""Timeout for a process to open the files. A large WAL is replayed first."""
 POLL_INTERVAL_S = 0.2
 
 
 @dataclass(frozen=True)
 class Writer:
-    """A process that stands by for the files, beside a worker that may hold them.
+    """Process that waits for the lock on the files, in case no worker has them open.
 
     Args:
-        settings: those under which its tables can be read.
+        settings: the settings with which its tables can be read.
     """
 
     process: Builders
@@ -35,11 +35,11 @@ class Writer:
 
 @contextmanager
 def writing(settings: Settings, command: Callable[[], Sequence[str]], log_file: Path) -> Iterator[Writer]:
-    """Keep a writer running for as long as the block lasts, and begin once some process holds the files.
+    """Run a writer during the block, which begins once some process has the files open.
 
     Raises:
-        BuilderFailed: the writer cannot hold them; its last words are in the message.
-        WriterNotRunning: no process holds them in time.
+        BuilderFailed: the writer cannot open the files; its last errors are in the message.
+        WriterNotRunning: no process opened them in time.
     """
     readable = settings if settings.duckdb.serve else _served(settings)
     served = {
@@ -59,7 +59,7 @@ def writing(settings: Settings, command: Callable[[], Sequence[str]], log_file: 
 
 
 def _is_ledger_whole(settings: Settings) -> bool:
-    """Whether the ledger can be read: a writer mends it once it holds the files."""
+    """Return whether the catalog can be read. A writer repairs it after it has opened the files."""
     try:
         read_catalog(settings.duckdb.directory)
     except DuckdbBroken:
@@ -68,7 +68,7 @@ def _is_ledger_whole(settings: Settings) -> bool:
 
 
 def _served(settings: Settings) -> Settings:
-    """The settings with an address of the replay's own: the comparison reads what the writer holds."""
+    """Return the settings with a private address, from which the comparison reads the writer's tables."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -1,9 +1,9 @@
-"""Columns that earlier records of the log lack, or have in another type: the value that they read as.
+"""Columns that earlier records of the log lack, or have with another type, and the value that replaces them.
 
-A row that is older than its column shows the column's missing value: NULL, or the default that it was added with.
-PostgreSQL keeps that value for as long as the table is not rewritten, so it is noted in the new generation's contract.
-A default that is volatile, such as `random()`, and a new type rewrite the table, and no event tells of it: the older
-records then read as NULL, and the comparison with PostgreSQL decides.
+A row that is older than its column has the column's missing value: NULL, or the default with which the column was
+added. PostgreSQL keeps that value until the table is rewritten, so it is stored in the new generation's definitions.
+A volatile default, such as `random()`, or a new type rewrites the table without an event. The older records are then
+read as NULL, and the comparison with PostgreSQL decides whether that is right.
 
 Source: https://www.postgresql.org/docs/current/catalog-pg-attribute.html
 """
@@ -33,7 +33,7 @@ from pipeline.postgres.watermark import Offsets
 from pipeline.setup.source import deployment_of
 
 Values = Mapping[str, Mapping[str, Any]]
-"""By table and column, the value of earlier records, in the form of `connectors.types.wire_types.default_json`."""
+"""Values of earlier records by table and column, in the form of `connectors.types.wire_types.default_json`."""
 
 
 _THEN = "Then run `readmodels replay all --execute`."
@@ -43,7 +43,7 @@ NOT_SENT = frozenset({"not sent"})
 
 @dataclass(frozen=True)
 class Earlier:
-    """What is to be noted of earlier records, and what was found."""
+    """Values to store for earlier records, and findings."""
 
     values: Values = field(default_factory=dict)
     findings: tuple[LogFinding, ...] = ()
@@ -59,13 +59,13 @@ class _Column:
 
 
 def earlier(settings: Settings, scan: LogScan | None) -> Earlier:
-    """Ask PostgreSQL for the values of the columns that some records lack, and for those that no record can tell.
+    """Read from PostgreSQL the values of columns that some records lack, and find columns without a known value.
 
     Args:
-        scan: of the log; None where it is not read from its beginning.
+        scan: of the log; None if the log is not read from its beginning.
 
     Raises:
-        SourceUnavailable: it does not answer.
+        SourceUnavailable: PostgreSQL does not answer.
     """
     values: dict[str, dict[str, Any]] = {}
     findings: list[LogFinding] = []
@@ -90,10 +90,10 @@ def earlier(settings: Settings, scan: LogScan | None) -> Earlier:
 
 
 def noting(settings: Settings, values: Values, ends: Offsets) -> Settings:
-    """The settings with what is noted of earlier records.
+    """Return the settings with the values of earlier records.
 
     Args:
-        ends: of the log, when all records were in it that were written before the columns were there.
+        ends: end offsets of the log, read after all records that lack the columns were written.
     """
     tables = dict(settings.tables)
     for name, of_table in values.items():
@@ -117,7 +117,7 @@ def _gone(table: TableDefinition, column: str) -> LogFinding:
 
 
 def _is_misdescribed(table: TableDefinition, column: _Column) -> bool:
-    """Whether a column's described type means something else than its type in PostgreSQL."""
+    """Return whether a column's type in the definitions has another meaning than its type in PostgreSQL."""
     try:
         return parse_column_type(column.type).kind is not parse_column_type(table.columns[column.name]).kind
     except SourceContractViolation:
@@ -146,12 +146,12 @@ def _told(table: str, column: _Column, reasons: frozenset[str], value: Any) -> L
 
 
 def _missing_value(connection: Connection, table: TableDefinition, column: _Column) -> Any:
-    """The value of rows that are older than a column; None also where it cannot be written as a record would."""
+    """Return the value of rows that are older than a column; None if it cannot be written as in a record."""
     kind = parse_column_type(table.columns[column.name])
     form = _form(kind)
     if column.missing is None or form is None:
         return None
-    # The type's name is PostgreSQL's own, quoted where it has to be.
+    # PostgreSQL itself wrote the type's name, with quotes if it needs them.
     element = f"(%(missing)s::text::{column.type}[])[1]"
     query = f"SELECT {form} FROM (SELECT {element} AS v) AS missing"  # noqa: S608
     try:
@@ -163,7 +163,7 @@ def _missing_value(connection: Connection, table: TableDefinition, column: _Colu
 
 
 def _form(kind: ColumnType) -> str | None:
-    """The SQL that writes a value `v` as the connector does in JSON without schemas; None where there is none."""
+    """Return the SQL that writes a value `v` as the connector does in JSON without schemas; None if there is none."""
     if kind.kind is TypeKind.TIMESTAMP and kind.fraction_digits <= 3:
         return "to_jsonb((extract(epoch FROM v) * 1000)::bigint)"
     if kind.kind is TypeKind.ARRAY and kind.item is not None:

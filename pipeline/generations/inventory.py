@@ -1,4 +1,4 @@
-"""All generations of a model, and how each stands."""
+"""Inventory of a model's generations with their states."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from sinks.sink import Store
 
 @dataclass(frozen=True)
 class GenerationStatus:
-    """One generation.
+    """Status of one generation.
 
     Args:
-        is_live: whether readers see it; the first generation of a model is seen while it is built.
-        lag_records: offsets that it has still to take in.
-        progress: of how many offsets of the log it has taken in, from 0 to 1.
-        problem: why it cannot be read, or None; lag and progress are then those of an empty one.
+        is_live: whether readers see it. The first generation of a model is live while it is built.
+        lag_records: number of offsets that it has not applied yet.
+        progress: fraction of the log's offsets that it has applied, from 0 to 1.
+        problem: reason why it cannot be read, or None; lag and progress are then those of an empty generation.
     """
 
     model: str
@@ -42,11 +42,11 @@ class GenerationStatus:
 
 
 def inventory(model: str, settings: Settings) -> list[GenerationStatus]:
-    """The generations of a model by their numbers.
+    """Return the status of every generation of a model, in the order of the store.
 
     Raises:
         SinkError: the store does not answer.
-        KafkaUnavailable: nor do the brokers.
+        KafkaUnavailable: the brokers do not answer.
     """
     with read_models.STORES[model](settings) as store:
         found = readable_generations(store)

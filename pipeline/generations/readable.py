@@ -1,4 +1,4 @@
-"""The generations of a model as far as its store can tell, also where one of them is damaged or gone."""
+"""Readable generations of a model. Damaged or missing ones are reported as problems, not raised."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from sinks.sink import WorkerStore
 
 @dataclass(frozen=True)
 class ReadableGenerations:
-    """What a rebuild finds in a store.
+    """Generations that a rebuild finds in a store.
 
     Args:
-        live: the generation that readers see; None also where the store cannot tell.
-        problems: what is damaged or gone, in the stores' words.
+        live: the live generation; None also if the store cannot name it.
+        problems: damage that the store reported.
     """
 
     live: int | None = None
@@ -25,15 +25,15 @@ class ReadableGenerations:
 
     @property
     def alive(self) -> GenerationMetadata:
-        """The record of the live generation."""
+        """Metadata of the live generation."""
         return NO_METADATA if self.live is None else self.generations.get(self.live, NO_METADATA)
 
 
 def readable_generations(store: WorkerStore) -> ReadableGenerations:
-    """Look at the generations of a store.
+    """Read the generations of a store.
 
     Raises:
-        StoreUnavailable: it does not answer.
+        StoreUnavailable: the store does not answer.
     """
     problems: list[str] = []
     live: int | None = None

@@ -1,7 +1,7 @@
-"""The replay of a model: filled from the log, proved equal to the source, and shown, beside the live generation.
+"""Rebuild of a model beside the live generation: fill from the log, verify against the source, cut over.
 
-Each step may be interrupted at any moment. What was done stands in the store, so that a second replay finds it and goes
-on: with the log where the generation's own progress says, with the proof, or with the cutover.
+Each step may be interrupted at any time. Completed work is recorded in the store, so a second replay resumes at the
+generation's own progress, at the verification, or at the cutover.
 """
 
 from __future__ import annotations
@@ -37,36 +37,37 @@ from sinks.ordering.range_tombstone import RangeTombstone
 from sinks.sink import Store
 
 JOINS_WITHIN_S = 60.0
-"""How long the model's own workers may take to join the group of a new generation."""
+"""Timeout for the model's own workers to join the consumer group of a new generation."""
 
 
 class RebuildWatcher(Watcher, Protocol):
-    """Is told how a replay goes on."""
+    """Callbacks for the progress of a replay."""
 
     def begun(self, where: RebuildTarget) -> None:
-        """A generation is there to be filled."""
+        """Report that a generation is ready to be filled."""
 
     def building(self, progress: Progress, ends: Offsets) -> None:
-        """How far it has got, of how far it has to get."""
+        """Report the progress, and the offsets to reach."""
 
     def step(self, words: str) -> None:
-        """What is done now."""
+        """Report the current step."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RebuildRequest:
-    """What a replay is to do.
+    """Request for a replay.
 
     Args:
-        range_tombstones: the sweeps that the log does not tell.
-        earlier: what is to be noted of the records that lack columns.
-        epochs: those of the log, for a model whose live generation no longer tells of them.
-        is_from_snapshot: whether it is filled from where the log ends now, and a snapshot of PostgreSQL, for the log's
-            beginning is gone.
-        is_verified, is_cut_over: whether it is proved, and shown.
-        starts_over: whether what an earlier replay left is dropped.
-        processes: how many share the partitions.
-        timeout_s: how long a generation may take to reach a mark once it has caught up.
+        range_tombstones: sweeps that the log does not contain.
+        earlier: values of the columns that earlier records lack.
+        epochs: epochs of the log, for a model whose live generation no longer records them.
+        is_from_snapshot: whether the log's beginning is lost, so that the generation is filled from the current end of
+            the log and a snapshot of PostgreSQL.
+        is_verified: whether the generation is verified.
+        is_cut_over: whether the generation goes live.
+        starts_over: whether the remains of an earlier replay are dropped.
+        processes: number of builder processes, which share the partitions.
+        timeout_s: how long a generation may take to reach a watermark after it has caught up.
     """
 
     model: str
@@ -83,12 +84,12 @@ class RebuildRequest:
 
 @dataclass(frozen=True)
 class RebuildResult:
-    """What a replay came to.
+    """Result of a replay.
 
     Args:
-        result: of the comparison; None where none was wanted.
-        switched: what readers see now; None where they were not to.
-        has_workers: whether the model's own workers keep it current.
+        result: of the comparison; None if none was requested.
+        switched: the cutover; None if there was none.
+        has_workers: whether the model's own workers keep the generation current.
     """
 
     generation: int
@@ -98,17 +99,17 @@ class RebuildResult:
 
     @property
     def is_equal(self) -> bool:
-        """Whether nothing was found to differ."""
+        """Whether no difference was found."""
         return self.result is None or self.result.is_equal
 
 
 @dataclass(frozen=True)
 class Rebuild:
-    """One model's replay.
+    """Replay of one model.
 
     Args:
-        command: the command line of a process that builds a generation; of None, that of one that writes for it.
-        log_folder: where the words of those processes go.
+        command: returns the command line of a builder for a generation, or of a DuckDB writer for None.
+        log_folder: folder of the log files of those processes.
     """
 
     settings: Settings
@@ -118,11 +119,11 @@ class Rebuild:
     watcher: RebuildWatcher
 
     def run(self) -> RebuildResult:
-        """Do all of it.
+        """Run all steps.
 
         Raises:
-            BuilderFailed: the log cannot be carried into the generation.
-            GenerationCatchUpTimeout: it did not catch up in time, or nobody keeps it current.
+            BuilderFailed: a builder cannot apply the log to the generation.
+            GenerationCatchUpTimeout: the generation did not catch up in time, or no worker keeps it current.
             SinkError: the store does not answer.
         """
         with ExitStack() as stack:
@@ -171,7 +172,7 @@ class Rebuild:
         except GenerationBroken:
             if not where.is_resumed:
                 raise
-            # An interrupted replay left it, and its files were damaged since.
+            # An interrupted replay created this generation, and its files were damaged since.
             where = where.anew(found.generations)
             self._drop(store, where)
             seed(store, where, record)
@@ -188,7 +189,7 @@ class Rebuild:
         return running_builders(names, lambda _: self.command(generation), log_file)
 
     def _take_snapshot(self, builders: Builders) -> None:
-        """Have every row come once more; asked for again where an earlier replay was interrupted, which is harmless."""
+        """Snapshot all tables. Repeats the snapshot if an earlier replay was interrupted, which is harmless."""
 
         def tell(progress: SnapshotProgress) -> None:
             builders.raise_if_stopped()
@@ -198,9 +199,9 @@ class Rebuild:
         read_models.incremental_snapshots(self.settings).run(wanted, tell)
 
     def _filled(self, store: Store, generation: int, processes: Sequence[Builders]) -> float:
-        """Wait for the mark that was set after the generation began: it then holds all that was committed before.
+        """Wait until the generation has applied everything committed before this call.
 
-        Returns: offsets by seconds; zero where most was there before.
+        Returns: offsets per second; zero if the generation held most of the log before.
         """
         self.watcher.step("filling")
         began, begun_with = time.monotonic(), open_sink(store, generation).progress()
@@ -230,14 +231,14 @@ class Rebuild:
         return result
 
     def _has_workers(self, live: int | None) -> bool:
-        """Whether the model's own workers run: they are in the live generation's group."""
+        """Return whether the model's own workers run. They are members of the live generation's consumer group."""
         return (
             live is not None
             and member_count(self.settings.kafka, read_models.consumer_group(self.wanted.model, live)) > 0
         )
 
     def _hand_over(self, generation: int, builders: Builders) -> None:
-        """Leave the generation to the model's own workers, which have joined its group since it is complete."""
+        """Hand the generation over to the model's workers, which join its group once it is complete."""
         self.watcher.step("handing over to the model's workers")
         group = read_models.consumer_group(self.wanted.model, generation)
         builders.end()

@@ -1,4 +1,4 @@
-"""What a replay would do: whether it can be done, what it reads, how long it takes and how much space."""
+"""Plan of a replay: feasibility, records to read, duration and disk space."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class RebuildPlan:
-    """The replay of one model.
+    """Plan for the replay of one model.
 
     Args:
-        live: the generation that readers see, which goes on.
-        where: the one that would be filled.
-        assessment: of the log; empty where it is not read from its beginning.
-        takes_s: about how long, by the speed of the last replay on record; None where none was timed.
-        epochs: those of the log.
-        problems: what of the model is damaged or gone; the replay does not need it.
+        live: the generation that is live now and stays live during the replay.
+        where: the generation that would be filled.
+        assessment: of the log; empty if the log is not read from its beginning.
+        takes_s: estimate by the speed of the last timed replay; None if none was timed.
+        epochs: epochs of the log.
+        problems: damaged or missing generations of the model. The replay does not need them.
     """
 
     model: str
@@ -50,26 +50,26 @@ class RebuildPlan:
 
     @property
     def findings(self) -> tuple[LogFinding, ...]:
-        """Everything that was found: of the log, of the space, and of the generations that are there."""
+        """Findings about the log, the space, and the existing generations."""
         broken = [LogFinding(FindingReason.GENERATION_BROKEN, f"{self.model}: {problem}") for problem in self.problems]
         return (*self.assessment.findings, *self.space.findings(), *broken)
 
     @property
     def is_refused(self) -> bool:
-        """Whether anything stands in the way."""
+        """Whether a finding prevents the replay."""
         return any(finding.is_fatal for finding in self.findings)
 
 
 @dataclass(frozen=True)
 class PlanInputs:
-    """What all models' plans stand on.
+    """Inputs that the plans of all models share.
 
     Args:
-        scan: of the log; None where it is not read from its beginning.
-        topics: by their names; none where the log is not read from its beginning.
-        ends: of the log, where a snapshot takes its place.
-        earlier: the records that lack columns.
-        epochs: of the log, as the generation knows them that was fed through the most of them.
+        scan: of the log; None if the log is not read from its beginning.
+        topics: by name; empty if the log is not read from its beginning.
+        ends: end offsets of the log, if a snapshot replaces its records.
+        earlier: values of the columns that earlier records lack.
+        epochs: epochs of the log, from the generation that records the most of them.
     """
 
     scan: LogScan | None
@@ -82,13 +82,13 @@ class PlanInputs:
 def scan_for_plan(
     settings: Settings, watcher: ScanWatcher, epoch_history: EpochHistory, *, is_from_snapshot: bool
 ) -> PlanInputs:
-    """Read the log once, unless a snapshot takes its place.
+    """Read the log once, unless a snapshot replaces it.
 
     Args:
         epoch_history: the epochs of the log.
 
     Raises:
-        KafkaUnavailable, RegistryUnavailable: they do not answer.
+        KafkaUnavailable, RegistryUnavailable: the brokers or the schema registry do not answer.
     """
     admin = settings.kafka.admin()
     if is_from_snapshot:
@@ -100,9 +100,9 @@ def scan_for_plan(
 
 
 def epochs_of_log(models: Iterable[str], settings: Settings) -> EpochHistory:
-    """The epochs of the log as the live generations know it: of one that was fed through the most of them.
+    """Return the epochs of the log, from the live generation that records the most of them.
 
-    Where no generation of these models tells of any, those of the other models are asked.
+    If no generation of these models records any, the other models are read.
 
     Raises:
         SinkError: a store does not answer.

@@ -1,4 +1,4 @@
-"""The generation that a replay fills: a new one, or the one that an interrupted replay has left."""
+"""Target of a replay: a new generation, or the one that an interrupted replay left."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from sinks.sink import Store
 
 @dataclass(frozen=True)
 class RebuildTarget:
-    """Where a replay begins.
+    """Target generation of a replay.
 
     Args:
         generation: the one to fill.
-        goes_on: whether it was begun before.
-        dropped: those that cannot be gone on with.
+        is_resumed: whether an earlier replay created it.
+        dropped: generations that cannot be resumed and are dropped.
     """
 
     generation: int
@@ -26,17 +26,17 @@ class RebuildTarget:
     dropped: tuple[int, ...] = ()
 
     def anew(self, generations: Mapping[int, GenerationMetadata]) -> RebuildTarget:
-        """The beginning where this generation cannot be gone on with after all."""
+        """Return a new target, for the case that this generation cannot be resumed after all."""
         return RebuildTarget(max([self.generation, *generations]) + 1, dropped=(*self.dropped, self.generation))
 
 
 def choose_target(
     generations: Mapping[int, GenerationMetadata], live: int | None, wanted: GenerationMetadata, *, starts_over: bool
 ) -> RebuildTarget:
-    """Find a generation that is made of the same, and that readers have never seen; else number a new one.
+    """Choose an unfinished or complete generation with the same definitions that was never live; else a new number.
 
-    What is unfinished and made of something else, or was found to differ from the source, can never be shown and is to
-    be dropped. What is complete and was kept on purpose stays, unless the replay is to start over.
+    An unfinished generation with other definitions, or a rejected one, can never go live and is dropped. A complete
+    generation was kept on purpose and stays, unless the replay is to start over.
     """
     states = {number: record.state(is_live=False) for number, record in generations.items() if number != live}
     begun = [number for number, state in states.items() if state in (GenerationState.BUILDING, GenerationState.READY)]
@@ -54,20 +54,20 @@ def choose_target(
 
 
 def seed(store: Store, where: RebuildTarget, record: GenerationMetadata) -> None:
-    """Make the generation ready to be filled; nothing that it holds is lost."""
+    """Create the generation if it is new, and write its initial batch. Existing data is kept."""
     if not where.is_resumed:
         store.create(where.generation, record)
     open_sink(store, where.generation).write(store.generations()[where.generation].initial_batch)
 
 
 def _goes_on(begun: GenerationMetadata, wanted: GenerationMetadata) -> bool:
-    # Where the log begins may have moved since, and does not matter once the generation has begun; nor does what was
-    # found in the log then.
+    # Ignore the start offsets and findings of the log: they may have changed since the generation was created, and
+    # matter only then.
     return _is_same(begun.contract, wanted.contract) and bool(begun.seed_offsets) == bool(wanted.seed_offsets)
 
 
 def _is_same(begun: str, wanted: str) -> bool:
-    # Where the records end that lack a column was found when the generation began, and stays so.
+    # Ignore the end offsets of records that lack a column: they were determined when the generation was created.
     return begun == wanted or (
         bool(begun and wanted) and parse_definitions(begun).without_ends() == parse_definitions(wanted).without_ends()
     )

@@ -1,4 +1,4 @@
-"""The log once more into the generation that readers see: what is in it already is compared, and changes nothing."""
+"""Replay of the log into the live generation. Changes that it already holds are compared and have no effect."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ from sinks.errors import GenerationMissing
 from sinks.sink import Sink
 
 StartOffsets = Callable[[KafkaSettings, Offsets], Offsets]
-"""Says where the reading begins, given where the log ends."""
+"""Returns the start offsets, given the end offsets of the log."""
 
 
 class DetachedProgressSink:
-    """A sink that joins changes into a generation, and says nothing of how far that has got.
+    """Sink that merges changes into a generation without recording its progress.
 
     Args:
-        starts: where the reading begins.
-        look: is told how far it has got.
+        starts: start offsets.
+        look: called with the progress after each batch.
     """
 
     def __init__(self, sink: Sink, starts: Offsets, look: ProgressCallback) -> None:
@@ -67,24 +67,24 @@ class DetachedProgressSink:
 
 @dataclass(frozen=True)
 class LogRange:
-    """A part of the log: from where it is read, and to where."""
+    """Part of the log, given by start and end offsets."""
 
     starts: Offsets
     ends: Offsets
 
     @property
     def record_count(self) -> int:
-        """How many offsets it covers; some of them are no records."""
+        """Number of offsets in the range; some of them are not records."""
         return sum(max(0, end - self.starts.get(topic_partition, 0)) for topic_partition, end in self.ends.items())
 
 
 def resolve_range(settings: Settings, starts: StartOffsets) -> LogRange:
-    """The log from somewhere to where it ends now.
+    """Return the range from the given start to the current end of the log.
 
     Raises:
         KafkaUnavailable: the brokers do not answer.
     """
-    # Held by name: the answer of an admin client that is collected never comes.
+    # Keep a reference: a garbage-collected AdminClient never completes its futures.
     admin = settings.kafka.admin()
     ends = end_offsets(admin, settings.definitions.topics)
     earliest = earliest_offsets(admin, settings.definitions.topics)
@@ -99,13 +99,13 @@ def resolve_range(settings: Settings, starts: StartOffsets) -> LogRange:
 
 
 class OffsetBeyondEnd(ValueError):
-    """No partition has a record at an offset, or behind it."""
+    """No partition has a record at or after an offset."""
 
     remedy = "Give a smaller offset; `readmodels replay all` says where each partition begins and ends."
 
 
 def from_offset(offset: int) -> StartOffsets:
-    """From one offset in every partition that reaches so far."""
+    """Return a function that starts at one offset in every partition that is long enough."""
 
     def starts(_: KafkaSettings, ends: Offsets) -> Offsets:
         if offset > 0 and all(offset >= end for end in ends.values()):
@@ -117,7 +117,7 @@ def from_offset(offset: int) -> StartOffsets:
 
 
 def from_datetime(moment: datetime) -> StartOffsets:
-    """From the first record of every partition that was written at or after a moment."""
+    """Return a function that starts at the first record of every partition written at or after `moment`."""
 
     def starts(kafka: KafkaSettings, ends: Offsets) -> Offsets:
         consumer = Consumer(kafka.with_client(group_id="readmodels.times"))
@@ -129,7 +129,7 @@ def from_datetime(moment: datetime) -> StartOffsets:
             raise KafkaUnavailable(f"cannot find the offsets of {moment.isoformat()}: {error_text(error)}") from error
         finally:
             consumer.close()
-        # Below zero: nothing was written since.
+        # A negative offset means that no record was written since.
         return {
             topic_partition: place.offset if place.offset >= 0 else ends[topic_partition]
             for place in found
@@ -142,14 +142,14 @@ def from_datetime(moment: datetime) -> StartOffsets:
 def replay_in_place(
     model: str, settings: Settings, part: LogRange, look: ProgressCallback, stop: threading.Event
 ) -> bool:
-    """Join a part of the log into the live generation again, by a reader of its own, until `stop` is set.
+    """Merge a part of the log into the live generation with a separate consumer, until `stop` is set.
 
-    The generation's own progress is not touched, and its workers go on.
+    The generation's own progress does not change, and its workers continue.
 
-    Returns: whether it came to the part's end.
+    Returns: whether the end of the part was reached.
 
     Raises:
-        GenerationMissing: none is live.
+        GenerationMissing: no generation is live.
     """
     with read_models.STORES[model](settings) as store:
         live = store.live()
@@ -157,7 +157,7 @@ def replay_in_place(
             raise GenerationMissing(f"no generation of {model} is live")
         own = read_models.settings_for(store.generations()[live], settings)
         sink = DetachedProgressSink(open_sink(store, live), part.starts, look)
-        # Of its own, so that it shares the partitions with nobody.
+        # Use a separate consumer group so that this consumer gets all partitions.
         group = f"{read_models.consumer_group(model, live)}.in-place.{uuid4().hex[:8]}"
         worker = Worker(
             KafkaSource(own.kafka, group, list(own.definitions.topics), own.batches),

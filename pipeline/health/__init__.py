@@ -1,1 +1,1 @@
-"""Health of a deployment: the facts that are read, and the checks that find problems in them."""
+"""Health of a deployment: facts read from its parts, and checks that find problems in them."""

@@ -1,8 +1,8 @@
-"""Checks: the one list of what makes a deployment healthy.
+"""Checks of a deployment's health, in one list.
 
-A check looks at one thing and yields a problem for everything that is wrong with it. To add one, write a function and
-enter it in one of the two lists below. A check reads shared facts from the observation; a fact that it alone needs it
-reads itself. A check that raises could not look, and that is a problem too.
+A check reads one thing and yields a problem for everything that is wrong with it. To add a check, write a function and
+enter it in one of the two lists below. A check reads shared facts from the observation, and a fact that only it needs
+by itself. A check that raises could not read its facts; that is a problem too.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ NAMED_REJECTIONS = 5
 
 
 def connector_runs(observation: Observation) -> Iterator[Problem]:
-    """Find a connector that is not running, or a task of it."""
+    """Find a connector or a connector task that is not running."""
     status = observation.connector.result()
     if status.is_running:
         return
@@ -44,7 +44,7 @@ def connector_runs(observation: Observation) -> Iterator[Problem]:
 
 
 def slot_is_read(observation: Observation) -> Iterator[Problem]:
-    """Find a slot that is missing, or that nobody reads: PostgreSQL keeps its WAL, and no change reaches Kafka."""
+    """Find a missing slot, or one without a reader: PostgreSQL keeps its WAL, and no change reaches Kafka."""
     slot, name = observation.slot.result(), observation.settings.connector.slot
     if slot is None:
         remedy = "Run `readmodels init`: it says what to do if the connector had already read from the slot."
@@ -55,7 +55,7 @@ def slot_is_read(observation: Observation) -> Iterator[Problem]:
 
 
 def source_is_whole(observation: Observation) -> Iterator[Problem]:
-    """Find what makes the log incomplete or untrue, or did since the epoch began."""
+    """Find causes that make the log incomplete or wrong, now or since the epoch began."""
     settings = observation.settings
     capture, history = deployment_of(settings).capture, SourceHistory(settings.kafka, settings.connector.name)
     with closing(connect(settings.source.url)) as connection:
@@ -65,14 +65,14 @@ def source_is_whole(observation: Observation) -> Iterator[Problem]:
 
 
 def tables_are_snapshotted(observation: Observation) -> Iterator[Problem]:
-    """Find captured tables that no snapshot has read, and a snapshot that has not ended."""
+    """Find captured tables without a snapshot, and a snapshot that has not ended."""
     settings = observation.settings
     for finding in snapshot_findings(read_snapshots(settings), settings):
         yield Problem("snapshot", finding.problem, finding.remedy)
 
 
 def generation_is_live(observation: Observation, model: str) -> Iterator[Problem]:
-    """Find a model that readers cannot see."""
+    """Find a model without a live generation."""
     found = observation.generations[model].result()
     if found.live is None:
         yield Problem(model, "no generation is live", GenerationMissing.remedy)
@@ -81,7 +81,7 @@ def generation_is_live(observation: Observation, model: str) -> Iterator[Problem
 
 
 def generation_is_filled(observation: Observation, model: str) -> Iterator[Problem]:
-    """Find a model whose first fill goes on, so that readers do not find everything yet."""
+    """Find a model whose first fill is not complete, so that readers do not find all rows yet."""
     found = observation.generations[model].result()
     if found.is_building:
         lag = observation.lag[model].result()
@@ -96,10 +96,10 @@ def generation_is_filled(observation: Observation, model: str) -> Iterator[Probl
 
 
 def changes_are_applied(observation: Observation, model: str) -> Iterator[Problem]:
-    """Find a model that is staler than it may be, and one whose workers run without applying what waits for them.
+    """Find a model that exceeds its staleness limit, and one whose workers run but do not apply pending changes.
 
-    A worker that writes one batch for longer than the watchdog allows is ended; where changes wait for longer than
-    that, and no batch was written meanwhile, something else is wrong.
+    The watchdog ends a worker that writes one batch for longer than its budget. If changes wait for longer than the
+    budget and no batch was written meanwhile, there is another cause.
     """
     if observation.generations[model].result().live is None:
         return
@@ -158,7 +158,7 @@ def worker_runs(observation: Observation, model: str) -> Iterator[Problem]:
 
 
 def model_is_not_paused(observation: Observation, model: str) -> Iterator[Problem]:
-    """Find a model whose workers were asked to pause."""
+    """Find a model whose workers are paused."""
     since = observation.control.result().paused_since.get(model)
     if since is not None:
         yield Problem(model, f"paused since {_utc(since)}", f"Run `readmodels resume {model}`.")
@@ -169,7 +169,7 @@ def _utc(moment: datetime) -> str:
 
 
 def documents_are_accepted(observation: Observation, model: str) -> Iterator[Problem]:
-    """Find documents that the store refused, and that readers therefore do not find."""
+    """Find documents that the store rejected and that readers therefore do not find."""
     found = observation.generations[model].result().rejections
     if found.count:
         named = "; ".join(f"{one.document} {one.key!r}: {one.reason}" for one in found.first[:NAMED_REJECTIONS])
@@ -183,7 +183,7 @@ DEPLOYMENT_CHECKS: tuple[tuple[str, Check], ...] = (
     ("source", source_is_whole),
     ("snapshot", tables_are_snapshotted),
 )
-"""Checks of what all models share, each with its subject."""
+"""Checks of the parts that all models share, each with its subject."""
 
 MODEL_CHECKS: tuple[ModelCheck, ...] = (
     generation_is_live,
@@ -197,7 +197,7 @@ MODEL_CHECKS: tuple[ModelCheck, ...] = (
 
 
 def find_problems(observation: Observation) -> list[Problem]:
-    """Carry out every check, all at the same time."""
+    """Run all checks at the same time and return their problems."""
     carried_out = [
         *(observation.submit(_carry_out, subject, check, observation) for subject, check in DEPLOYMENT_CHECKS),
         *(
@@ -206,7 +206,7 @@ def find_problems(observation: Observation) -> list[Problem]:
             for check in MODEL_CHECKS
         ),
     ]
-    # One cause may keep several checks of a subject from looking.
+    # One cause may fail several checks of a subject: remove duplicates.
     return list(dict.fromkeys(problem for found in carried_out for problem in found.result()))
 
 

@@ -13,7 +13,7 @@ from connectors.kafka import REQUEST_TIMEOUT_S, KafkaSettings
 from sinks.batch import TopicPartition
 
 OLDEST_TIMEOUT_S = 3.0
-"""How long the oldest unread records are looked for."""
+"""Timeout for the search of the oldest unread records."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Lag:
     """Lag in all partitions.
 
     Args:
-        staleness_s: the age of the oldest record that was not applied; zero where there is none.
+        staleness_s: age of the oldest record that is not applied; zero if there is none.
     """
 
     partitions: tuple[PartitionLag, ...]
@@ -40,18 +40,18 @@ class Lag:
 
     @property
     def lag_records(self) -> int:
-        """How many offsets lie between progress and the ends of the log."""
+        """Number of offsets between the progress and the ends of the log."""
         return sum(partition.lag_records for partition in self.partitions)
 
     @property
     def progress(self) -> float:
-        """Of how many offsets of the log were applied, from 0 to 1."""
+        """Fraction of the log's offsets that were applied, from 0 to 1."""
         total = sum(partition.end for partition in self.partitions)
         return (total - self.lag_records) / total if total else 1.0
 
 
 def read_lag(kafka: KafkaSettings, group: str, ends: Mapping[TopicPartition, int]) -> Lag:
-    """Compare the progress that a group mirrors with the ends of the log.
+    """Compare the progress that a consumer group mirrors with the ends of the log.
 
     Raises:
         KafkaException: the brokers did not answer.
@@ -67,7 +67,7 @@ def read_lag(kafka: KafkaSettings, group: str, ends: Mapping[TopicPartition, int
 def committed_offsets(
     kafka: KafkaSettings, group: str, ends: Mapping[TopicPartition, int]
 ) -> dict[TopicPartition, int]:
-    """Read the mirrored progress; zero where nothing was committed yet.
+    """Read the mirrored progress; zero if nothing is committed yet.
 
     Raises:
         KafkaException: the brokers did not answer.

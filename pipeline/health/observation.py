@@ -28,12 +28,12 @@ Given = ParamSpec("Given")
 Fact = TypeVar("Fact")
 
 MAX_THREADS = 32
-"""More than there are facts and checks: a thread that waits for a fact must not keep that fact from being read."""
+"""Number of threads, more than facts and checks: a thread that waits for a fact must not block reading that fact."""
 
 
 @dataclass(frozen=True)
 class ModelGenerations:
-    """Generations of one model, as its store names them, and the rejected documents of the live one."""
+    """Generations of one model, as recorded in its store, and the rejected documents of the live one."""
 
     live: int | None
     all: Mapping[int, GenerationMetadata]
@@ -41,16 +41,16 @@ class ModelGenerations:
 
     @property
     def is_building(self) -> bool:
-        """Whether the live generation is still filled for the first time."""
+        """Whether the live generation is not yet completely filled for the first time."""
         return self.live is not None and self.live in self.all and not self.all[self.live].is_complete
 
 
 class Observation:
-    """Facts about one deployment. Each is a future: its result is the fact, or the error that kept it from being read.
+    """Facts about one deployment. Each is a future: its result is the fact, or the error that prevented the read.
 
     Args:
-        models: the read models that are looked at.
-        max_staleness_s: how old the oldest record that a model has not applied may be; None for no limit.
+        models: the read models to check.
+        max_staleness_s: maximum age of the oldest record that a model has not applied; None for no limit.
     """
 
     def __init__(self, settings: Settings, models: Sequence[str], max_staleness_s: float | None = None) -> None:
@@ -66,7 +66,7 @@ class Observation:
         self.lag = {model: self.submit(self._read_lag, model) for model in self.models}
 
     def submit(self, read: Callable[Given, Fact], *args: Given.args, **named: Given.kwargs) -> Future[Fact]:
-        """Read something on a thread of its own."""
+        """Run a read on a separate thread."""
         return self._threads.submit(read, *args, **named)
 
     def close(self) -> None:
@@ -99,7 +99,7 @@ def _read_end_offsets(settings: Settings) -> Mapping[TopicPartition, int]:
 
 def _read_generations(model: str, settings: Settings) -> ModelGenerations:
     with read_models.STORES[model](settings) as store:
-        # The generations first: one that is made and cut over to meanwhile would seem to be missing.
+        # Read the generations first: otherwise one that is created and goes live in between would seem to be missing.
         generations, live = store.generations(), store.live()
         rejections = store.rejections(live) if live is not None and live in generations else NO_REJECTIONS
         return ModelGenerations(live, generations, rejections)

@@ -1,1 +1,1 @@
-"""Every row and document of the read models, compared with PostgreSQL at one mark while writes go on."""
+"""Comparison of every row and document of the read models with PostgreSQL at one watermark, during writes."""

@@ -1,8 +1,7 @@
-"""Rows that a model shows and PostgreSQL does not hold: each is asked for before it is deleted.
+"""Rows that a model shows and PostgreSQL lacks. Each one is looked up in PostgreSQL before it is deleted.
 
-A difference was found by comparing texts. That two texts differ proves nothing: the row may be there under another
-text, such as one that an earlier version wrote. So PostgreSQL is asked for the row itself, by the equality of the types
-of its key.
+The comparison works on texts, and two different texts do not prove that a row is absent: PostgreSQL may hold the row
+under another text, such as one that an earlier version wrote. The lookup uses the equality of the key's column types.
 """
 
 from __future__ import annotations
@@ -24,11 +23,11 @@ HELD = "PostgreSQL holds the row, and writes its key in another way"
 
 @dataclass(frozen=True)
 class SurplusRow:
-    """A row that PostgreSQL does not hold.
+    """Row that PostgreSQL lacks.
 
     Args:
-        part: of the document; ROOT for the root row, and for a table's.
-        fields: of the row, as the model shows them.
+        part: its part of the document; ROOT for the root row and for a table's row.
+        fields: its fields, as the model shows them.
     """
 
     part: str
@@ -37,11 +36,11 @@ class SurplusRow:
 
 @dataclass
 class Surplus:
-    """The rows that one document or row shows and PostgreSQL does not hold.
+    """Rows of one document or table row that the model shows and PostgreSQL lacks.
 
     Args:
-        rows: those whose absence is proved.
-        withheld: what is not deleted, and why.
+        rows: rows whose absence is proved.
+        withheld: rows that are not deleted, each with the reason.
     """
 
     rows: list[SurplusRow] = field(default_factory=list)
@@ -50,10 +49,10 @@ class Surplus:
 
 @dataclass(frozen=True)
 class Absences:
-    """Asks PostgreSQL for rows that seem not to be there.
+    """Lookup in PostgreSQL of rows that seem to be absent.
 
     Args:
-        written: key and part of everything that the same repair writes, which is therefore there.
+        written: key and part of every row that the same repair writes. Those rows exist.
     """
 
     source: SourceReader
@@ -61,11 +60,11 @@ class Absences:
     written: frozenset[tuple[str, str]]
 
     def of(self, key: str, shown: str | None, held: SourceRow | None) -> Surplus:
-        """What a document or row shows and PostgreSQL does not hold.
+        """Return the rows that a document or row shows and PostgreSQL lacks.
 
         Args:
-            shown: the document or row as JSON text; None where the model shows none.
-            held: what PostgreSQL holds under the key.
+            shown: the document or row as JSON text; None if the model shows none.
+            held: the row of PostgreSQL under the key.
         """
         found = Surplus()
         fields = self._fields(shown)
@@ -84,7 +83,7 @@ class Absences:
         return found
 
     def _fields(self, shown: str | None) -> dict[str, Any]:
-        # A row that is there twice is the text of both, a line each.
+        # The text of a duplicated row has one line per copy.
         text = shown.partition("\n")[0] if shown and self.subject.form is ModelKind.ROW else shown
         try:
             fields = parsed(text or "{}")
@@ -106,7 +105,7 @@ class Absences:
         found.withheld.append(f"{collection or self.subject.name} not deleted: {reason}")
 
     def _place(self, collection: str, fields: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
-        """The part that a row is, and of a child row the texts of its key by column."""
+        """Return the part of a row, and the key texts of a child row by column."""
         if collection:
             table = self.subject.collections[collection].table
             return f"{collection}/{part_of_shown(fields, table)}", columns_of_shown(fields, table)
@@ -116,7 +115,7 @@ class Absences:
 
 
 def parts_of(mutations: Iterable[Mutations]) -> frozenset[tuple[str, str]]:
-    """Key and part of every change of a document; a table's rows have none."""
+    """Return key and part of every change of a document; rows of tables have none."""
     return frozenset(
         place
         for one in mutations

@@ -1,4 +1,4 @@
-"""Waiting until a read model holds everything that was committed before now."""
+"""Wait until a read model has applied everything that was committed before now."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from sinks.batch import TopicPartition
 POLL_INTERVAL_S = 0.1
 
 LagCallback = Callable[[int], None]
-"""Is told how many records a model still lacks."""
+"""Callback with the number of records that a model has not applied yet."""
 
 
 class CatchUpTimeout(Exception):
-    """A read model did not get as far as PostgreSQL was, in the time it was given."""
+    """A read model did not reach the watermark before the timeout."""
 
     remedy = (
         "`readmodels status` shows its lag. Let its worker go on with `readmodels resume`, start it with `readmodels "
@@ -28,11 +28,11 @@ class CatchUpTimeout(Exception):
 
 @dataclass(frozen=True)
 class CatchUp:
-    """Marks in one source, and how long a model may take to reach them.
+    """Watermarks in one source, and the time that a model may take to reach them.
 
     Args:
-        connection: one on which every statement is a transaction.
-        topics: those that feed the model, where the marks freeze the ends of others too; None for all of the marks'.
+        connection: a connection in autocommit mode.
+        topics: topics of the model, if the watermarks also record end offsets of others; None for all topics.
     """
 
     watermarks: Watermarks
@@ -41,22 +41,22 @@ class CatchUp:
     topics: frozenset[str] | None = None
 
     def set_watermark(self) -> Watermark:
-        """Set a mark: everything that is committed now lies before it."""
+        """Write a watermark. Everything committed before this call precedes it in the WAL."""
         return self.watermarks.set(self.connection)
 
     def end_offsets(self, watermark: Watermark) -> Mapping[TopicPartition, int]:
-        """The offsets at which a model holds everything before the mark.
+        """Return the offsets at which a model holds everything before the watermark.
 
         Raises:
-            WatermarkTimeout: the connector did not carry the mark to Kafka in time.
+            WatermarkTimeout: the connector did not send the watermark to Kafka in time.
         """
         return self.watermarks.wait_for(watermark, self.timeout_s).end_offsets
 
     def wait(self, model: str, shown: ModelReader, ends: Mapping[TopicPartition, int], tell: LagCallback) -> None:
-        """Return once the model has reached these offsets.
+        """Wait until the model has reached these offsets.
 
         Raises:
-            CatchUpTimeout: it has not in time; the message says how far it is.
+            CatchUpTimeout: the model did not reach them in time; the message gives its lag.
         """
         deadline = time.monotonic() + self.timeout_s
         wanted = ends if self.topics is None else select_topics(ends, self.topics)

@@ -1,4 +1,4 @@
-"""What is compared as one: the documents of one name, or the rows of one table."""
+"""Comparison set: the documents of one name, or the rows of one table."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pipeline.definitions import ModelDefinitions, TableDefinition
 
 
 class ModelKind(Enum):
-    """How a read model shows a row: as JSON in a document, or as columns of DuckDB's types."""
+    """Representation of a row in a read model: JSON in a document, or columns of DuckDB's types."""
 
     DOCUMENT = auto()
     ROW = auto()
@@ -20,10 +20,10 @@ class ModelKind(Enum):
 
 @dataclass(frozen=True)
 class Children:
-    """The child rows that stand in one array of a document.
+    """Child rows in one array of a document.
 
     Args:
-        parent: the columns that hold the root's key.
+        parent: the columns that contain the root's key.
     """
 
     table: TableDefinition
@@ -32,12 +32,12 @@ class Children:
 
 @dataclass(frozen=True)
 class ComparisonSet:
-    """One kind of thing that a read model shows by key.
+    """Documents of one name, or rows of one table.
 
     Args:
         name: of the document or the table.
-        root: the source table whose rows make one each.
-        collections: the child rows by the name of their array; a row has none.
+        root: the source table; each of its rows makes one document or row.
+        collections: child rows by the name of their array; empty for rows of a table.
     """
 
     name: str
@@ -47,12 +47,12 @@ class ComparisonSet:
 
     @cached_property
     def label(self) -> str:
-        """A text that no other subject has, be it of a document, a table, or the same in another contract."""
+        """Text that is unique to this set, across documents, tables and definitions."""
         return f"{self.form.name.lower()} {self.name} {sha256(repr(self).encode()).hexdigest()[:16]}"
 
 
 def documents(definitions: ModelDefinitions) -> tuple[ComparisonSet, ...]:
-    """What a document model shows."""
+    """Return the comparison sets of a document model."""
     return tuple(
         ComparisonSet(
             name,
@@ -68,5 +68,5 @@ def documents(definitions: ModelDefinitions) -> tuple[ComparisonSet, ...]:
 
 
 def tables(definitions: ModelDefinitions) -> tuple[ComparisonSet, ...]:
-    """What a row model shows."""
+    """Return the comparison sets of a row model."""
     return tuple(ComparisonSet(name, table, ModelKind.ROW) for name, table in definitions.tables.items())

@@ -1,4 +1,4 @@
-"""How what a read model shows differs from what PostgreSQL holds, by key and column."""
+"""Differences between a read model and PostgreSQL, by key and column."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ Fields = Mapping[str, Any]
 
 
 class DifferenceKind(StrEnum):
-    """What is wrong.
+    """Kind of a difference.
 
     Attributes:
-        MISSING: PostgreSQL holds it, and readers do not find it.
-        PHANTOM: readers find it, and PostgreSQL does not hold it.
-        STALE: readers see an older version of the row, as one of its own dates or timestamps tells.
+        MISSING: PostgreSQL holds the row or value, and readers do not find it.
+        PHANTOM: readers find the row or value, and PostgreSQL lacks it.
+        STALE: readers see an older version of the row, according to one of its dates or timestamps.
         DIFFERENT: readers see another value.
-        REJECTED: readers do not find it, for the store refused the document; the reason is the store's.
-        UNDECIDED: the row was written during every look, and never seen equal.
+        REJECTED: readers do not find the document because the store rejected it; the reason is the store's.
+        UNDECIDED: the row was written during every recheck and was never seen equal.
     """
 
     MISSING = "missing"
@@ -42,16 +42,16 @@ class DifferenceKind(StrEnum):
 
 @dataclass(frozen=True)
 class Difference:
-    """One thing that is wrong.
+    """Difference in one document, row or column.
 
     Args:
         subject: the document or table.
         key: of the document or row.
-        part: the child row in a document, as `items/7`; None for the root row and for a table's.
-        column: None where it is the whole row.
-        expected: PostgreSQL's value as JSON text, shortened; None where it has none.
-        shown: the read model's, likewise.
-        reason: why the store refused the document; None where it did not.
+        part: the child row in a document, such as `items/7`; None for the root row and for a table's row.
+        column: None if the whole row differs.
+        expected: PostgreSQL's value as JSON text, shortened; None if there is none.
+        shown: the read model's value as JSON text, shortened; None if there is none.
+        reason: the store's reason for a rejected document; None otherwise.
     """
 
     kind: DifferenceKind
@@ -65,7 +65,7 @@ class Difference:
 
 
 def differences(subject: ComparisonSet, key: str, expected: str | None, shown: str | None) -> list[Difference]:
-    """Compare one document or row on both sides, value by value; None where a side has none."""
+    """Compare one document or row value by value. None means that a side has none."""
     whole = Difference(DifferenceKind.DIFFERENT, subject.name, key)
     if expected == shown:
         return []
@@ -123,7 +123,7 @@ def _is_same(held: Any, seen: Any, text: str, *, is_row: bool) -> bool:
         return True
     if parse_pg_type(text).name not in _JSON:
         return False
-    # A table's JSON travels as a string, and so does JSON in Elasticsearch that its parser would refuse.
+    # JSON is a string in tables. It is also a string in Elasticsearch if Elasticsearch's parser would reject it.
     try:
         return isinstance(seen, str) and json_equal(parsed(held) if is_row else held, parsed(seen))
     except (Malformed, TypeError):
@@ -131,14 +131,14 @@ def _is_same(held: Any, seen: Any, text: str, *, is_row: bool) -> bool:
 
 
 def _is_older(held: Fields, seen: Fields, table: TableDefinition, wrong: list[str]) -> bool:
-    """Whether the row's own moments say so: one is earlier than in PostgreSQL, and none is later."""
+    """Return whether a date or timestamp of the row is earlier than in PostgreSQL, and none is later."""
     moments = [name for name in wrong if parse_pg_type(table.columns.get(name, "")).name in _MOMENTS]
     texts: list[tuple[Any, Any]] = [(held.get(name), seen.get(name)) for name in moments]
     return bool(texts) and all(_is_plain(one) and _is_plain(other) and other < one for one, other in texts)
 
 
 def _is_plain(moment: Any) -> bool:
-    """Whether it is ISO 8601 text of a year of four digits, which sorts as time does."""
+    """Return whether the text is ISO 8601 with a four-digit year, so that texts sort by time."""
     return isinstance(moment, str) and moment[:4].isdigit()
 
 

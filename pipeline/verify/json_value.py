@@ -1,4 +1,7 @@
-"""JSON as PostgreSQL compares it: the order of keys, white space, and how a number is written do not count.
+"""JSON values, compared as PostgreSQL does: key order, white space and the notation of numbers do not matter.
+
+Values may be as deeply nested, and numbers as long, as PostgreSQL allows: nothing here recurses, and digits stay text
+because Python limits the number of digits that `int` converts.
 
 A value may be nested as deeply, and a number have as many digits, as PostgreSQL allows: nothing here recurses, and no
 number is made of digits that Python would refuse to count.
@@ -14,7 +17,7 @@ from enum import Enum, auto
 from typing import Any
 
 MAX_SHOWN_LENGTH = 80
-"""Characters of a value that are shown to an operator."""
+"""Maximum length in characters of a value that is shown to an operator."""
 
 _TOKEN = re.compile(
     r"""[ \t\n\r]*(?:
@@ -29,18 +32,18 @@ _WORDS = {"true": True, "false": False, "null": None}
 
 
 class Malformed(ValueError):
-    """A text is not JSON."""
+    """The text is not JSON."""
 
 
 @dataclass(frozen=True)
 class Number:
-    """A number of JSON; two are equal if their values are, however they are written.
+    """JSON number. Numbers are equal if their values are equal, in any notation.
 
     Args:
-        text: as it is written.
+        text: the number as written.
         is_negative: whether it is below zero.
         digits: the decimal digits of its value, without zeros at either end.
-        exponent: the power of ten that a point before the digits has to be multiplied by.
+        exponent: the power of ten by which `0.digits` is multiplied.
     """
 
     text: str = field(compare=False)
@@ -53,7 +56,7 @@ class Number:
 
 
 def number(text: str) -> Number:
-    """Read a number of JSON, exactly."""
+    """Parse a JSON number without loss of precision."""
     matched = _NUMBER.fullmatch(text)
     if matched is None:
         raise Malformed("not a number")
@@ -75,7 +78,7 @@ def _integer(digits: str) -> int:
 
 
 class _Next(Enum):
-    """What may follow in a text."""
+    """Tokens that may follow in a text."""
 
     VALUE = auto()
     ITEM_OR_END = auto()
@@ -87,7 +90,7 @@ class _Next(Enum):
 
 
 class _Reader:
-    """Puts tokens together to a value, with the containers that are still open on a stack of its own."""
+    """Assembler of tokens into a value. An explicit stack keeps the containers that are still open."""
 
     def __init__(self) -> None:
         self.value: Any = None
@@ -96,7 +99,7 @@ class _Reader:
         self._names: list[str] = []
 
     def take(self, kind: str | None, text: str) -> None:
-        """Take in one token."""
+        """Process one token."""
         match self.expected, kind, text:
             case _Next.COLON, _, ":":
                 self.expected = _Next.VALUE
@@ -144,10 +147,10 @@ def _string(text: str) -> str:
 
 
 def parsed(text: str) -> Any:
-    """Read JSON with every number as exact as it is written; of a name that is given twice, the last counts.
+    """Parse JSON with exact numbers. If a name occurs twice, the last value counts.
 
     Raises:
-        Malformed: it is none.
+        Malformed: the text is not JSON.
     """
     try:
         return json.loads(text, parse_float=number, parse_int=number, parse_constant=number)
@@ -172,7 +175,7 @@ def _parsed_without_recursion(text: str) -> Any:
 
 
 def json_equal(one: Any, other: Any) -> bool:
-    """Whether two values are the same."""
+    """Return whether two values are equal."""
     pairs = [(one, other)]
     while pairs:
         first, second = pairs.pop()
@@ -192,7 +195,7 @@ def json_equal(one: Any, other: Any) -> bool:
 
 
 def format_json(value: Any) -> str:
-    """A value as JSON text, shortened for people."""
+    """Format a value as JSON text, shortened for display."""
     text = ""
     for piece in _pieces(value):
         text += piece
@@ -232,10 +235,10 @@ def _members(fields: dict[str, Any]) -> Iterator[tuple[str, Any]]:
 
 def _quoted(value: Any) -> str:
     text = json.dumps(value[: MAX_SHOWN_LENGTH + 1] if isinstance(value, str) else value, ensure_ascii=False)
-    # Half a surrogate pair, which a terminal could not be sent.
+    # A terminal cannot encode a lone surrogate.
     return text.encode("utf-8", "backslashreplace").decode()
 
 
 def shortened(text: str) -> str:
-    """A text, shortened for people."""
+    """Shorten a text for display."""
     return text if len(text) <= MAX_SHOWN_LENGTH else text[: MAX_SHOWN_LENGTH - 1] + "…"

@@ -1,10 +1,10 @@
-"""A second look at what seemed to differ, and a third where it changed meanwhile: nothing is excused.
+"""Recheck of the keys that seemed to differ, repeated for rows that were written during it.
 
-A look reads the rows in PostgreSQL, sets a mark, waits for the model to reach it, reads the model, and reads the rows
-again. Where a row has the same `xmin` both times, nobody wrote it in between, and the model had taken in all of it: if
-it shows something else, that stands. Where `xmin` differs, the model may show either version, or one between them. A
-row that is written all the time is watched: both sides are read in quick turns, and once the model shows what
-PostgreSQL held a moment before, the model is right about it.
+A recheck reads the rows in PostgreSQL, writes a watermark, waits until the model reaches it, reads the model, and reads
+the rows again. If a row has the same `xmin` both times, nothing wrote it in between and the model has applied all its
+changes: a remaining difference is confirmed. If `xmin` differs, the model may show either version, or one in between.
+Rows that are written continuously are polled: both sides are read in quick succession, and the row is equal once the
+model shows a text that PostgreSQL held shortly before.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from pipeline.verify.source.reader import SourceReader
 from pipeline.verify.staging import ComparisonStore, digest
 
 RECHECKS = 10
-"""After so many, a row that was written during each of them stays undecided."""
+"""Maximum number of rechecks. A row that was written during each of them is reported as undecided."""
 WATCHED_S = 3.0
 WATCHED_EVERY_S = 0.05
 WATCHED_KEYS = 500
-"""Rows that are watched at a time; more of them are looked at again first, since few are written all the time."""
+"""Maximum number of rows polled at a time. A larger set is rechecked first: few rows are written continuously."""
 
 
 @dataclass(frozen=True)
 class Rechecker:
-    """Looks at the keys in dispute between PostgreSQL and one model."""
+    """Recheck of suspect keys between PostgreSQL and one model."""
 
     model: str
     source: SourceReader
@@ -41,7 +41,7 @@ class Rechecker:
     arrival: CatchUp
 
     def resolve(self, tell: LagCallback) -> Iterator[list[ConfirmedDifference]]:
-        """Decide every key in dispute; what is wrong is named as it is found, some keys of one subject at a time."""
+        """Decide every suspect key. Yield confirmed differences as they are found, several keys of one set together."""
         for _ in range(RECHECKS):
             if not self.staging.count_suspects():
                 return
@@ -60,7 +60,7 @@ class Rechecker:
                 yield [_undecided(subject, key) for key in keys]
 
     def _poll_hot_rows(self) -> None:
-        """Read both sides of what is still in dispute in quick turns, after the model has reached the mark."""
+        """Poll both sides of the remaining suspects after the model has reached the watermark."""
         for subject in self.shown.subjects:
             for keys in self.staging.suspects(subject):
                 held: dict[str, set[str | None]] = {key: set() for key in keys}

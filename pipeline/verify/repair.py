@@ -1,13 +1,13 @@
-"""What mends a difference: the rows as PostgreSQL holds them, written as changes that the ordinary rule admits.
+"""Repair of differences: rows as PostgreSQL holds them, written as ordinary changes.
 
-A key that stands in a difference was looked at twice, with a mark between, and its rows were the same both times. So
-every change that led to them was committed before the mark, and lies below the mark's LSN in the order of the log;
-every change that follows them has a last commit above it. Written at the mark's LSN, with a tie-break above the log's,
-the rows beat what they must, and lose to whatever comes.
+The rows of a confirmed difference were read before and after a watermark, and were the same both times. So every change
+that produced them was committed before the watermark and has a lower LSN, and every later change has a higher commit
+LSN. The repair is written at the watermark's LSN with a tie-break above the log's. It therefore wins over older changes
+and loses to newer ones.
 
-A document is mended whole: its root and all of its items are written, whichever differs, and a deletion for each item
-that it shows and should not. An item that is missing from another document is that document's own difference. Nothing
-is deleted unless PostgreSQL, asked for that very row, said that it does not hold it.
+A document is repaired as a whole: its root and all items are written, and items that it should not show are deleted. An
+item that is missing from another document is that document's own difference. A row is deleted only after a lookup in
+PostgreSQL has proved that it is absent.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ from pipeline.verify.source.reader import RowImages, SourceReader, SourceRow
 from sinks.batch import Batch, Mutations, OffsetRange
 
 MAX_REASON_LENGTH = 5
-"""Differences of one document or row that the reason for its repair names."""
+"""Maximum number of differences that the reason for one repair names."""
 
 
 @dataclass(frozen=True)
 class ConfirmedDifference:
-    """What stands of one document or row.
+    """Confirmed difference of one document or row.
 
     Args:
-        differences: what is wrong with it.
-        watermark: the one between the two looks; None where it was not decided whether anything is wrong.
-        version: of PostgreSQL's rows, at both looks; None where it holds none.
-        shown: what the model shows, as JSON text; None where it shows nothing.
+        differences: its differences.
+        watermark: the watermark between the two reads; None if the row is undecided.
+        version: version of PostgreSQL's rows at both reads; None if PostgreSQL holds none.
+        shown: the model's document or row as JSON text; None if it shows none.
     """
 
     subject: ComparisonSet
@@ -52,14 +52,14 @@ class ConfirmedDifference:
 
 @dataclass(frozen=True)
 class Repair:
-    """What is written to mend one document or row.
+    """Repair of one document or row.
 
     Args:
         subject: the document or table.
-        writes: rows of PostgreSQL.
-        deletes: rows that the model shows and PostgreSQL does not hold.
-        reason: what differs.
-        withheld: which deletions are not made, and why: it was not proved that PostgreSQL lacks those rows.
+        writes: number of rows written from PostgreSQL.
+        deletes: number of rows deleted because PostgreSQL lacks them.
+        reason: the differences.
+        withheld: deletions that are not made, with the reason: the absence of those rows was not proved.
     """
 
     subject: str
@@ -72,10 +72,10 @@ class Repair:
 
 @dataclass(frozen=True)
 class RepairMode:
-    """How differences are mended.
+    """Mode of a repair.
 
     Args:
-        is_executed: whether the repairs are written, or only told.
+        is_executed: whether repairs are written; otherwise they are only reported.
     """
 
     is_executed: bool
@@ -88,12 +88,12 @@ def plan_repairs(
     definitions: ModelDefinitions,
     epoch: int,
 ) -> tuple[list[Repair], Batch]:
-    """What mends findings of one subject at their one mark, and the batch that does it.
+    """Return the repairs for findings of one comparison set at one watermark, and the batch that writes them.
 
-    What was written since it was looked at is left out: the log tells it.
+    Rows that were written since the recheck are left out because the log contains their changes.
 
     Args:
-        epoch: the one that leads the order of what comes now.
+        epoch: the ordering epoch of current records.
     """
     subject = findings[0].subject
     changes = RepairChanges(definitions, epoch, subject, watermark)

@@ -1,4 +1,4 @@
-"""The changes that a repair is made of, at the place of the mark between the two looks."""
+"""Changes of a repair, ordered at the watermark of the recheck."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from sinks.ordering.register import NO_OFFSET, NO_PARTITION, REPAIR_TIEBREAK
 from sinks.shape import ROOT
 
 REPAIR_OP = "repair"
-"""What DuckDB's history has for a repair where it has Debezium's `op` for a change."""
+"""Value of DuckDB's history for a repair, in the column of Debezium's `op`."""
 
 
 @dataclass(frozen=True)
 class RepairChanges:
-    """Makes changes of one subject.
+    """Builder of the changes of one comparison set.
 
     Args:
-        epoch: the one that leads the order of what comes now.
+        epoch: the ordering epoch of current records.
     """
 
     definitions: ModelDefinitions
@@ -36,15 +36,15 @@ class RepairChanges:
     watermark: Watermark
 
     def images(self, collection: str, rows: pa.StructArray) -> Iterator[Mutations]:
-        """Rows that PostgreSQL holds, of one collection or of the root."""
+        """Yield upserts of rows that PostgreSQL holds, of one collection or of the root."""
         yield from self._projected(collection, "u", before=None, after=rows)
 
     def deletions(self, keys: Sequence[Mapping[str, Any]]) -> Iterator[Mutations]:
-        """Rows of a table that it does not hold, by the columns of their keys."""
+        """Yield deletions of table rows that PostgreSQL lacks, by the columns of their keys."""
         yield from self._projected(ROOT, "d", before=key_images(self.subject.root, keys), after=None)
 
     def removals(self, places: Sequence[tuple[str, str]]) -> Iterator[Mutations]:
-        """Parts of documents that PostgreSQL does not hold, by key and part."""
+        """Yield deletions of document parts that PostgreSQL lacks, by key and part."""
         place = (
             self.epoch,
             False,

@@ -1,4 +1,4 @@
-"""What was found in one model, and what was done about it."""
+"""Result of the verification of one model, and of its repair."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from pipeline.verify.difference import Difference, DifferenceKind
 from pipeline.verify.repair import Repair
 
 MAX_NAMED = 10_000
-"""Differences, and repairs, of a model that are named; more are counted only."""
+"""Maximum number of differences, and of repairs, that are listed per model. Further ones are only counted."""
 
 
 @dataclass
 class Differences:
-    """Differences: how many of each kind, and the first of them."""
+    """Differences: a count per kind, and the first `MAX_NAMED` of them."""
 
     counts: Counter[DifferenceKind] = field(default_factory=Counter)
     differences: list[Difference] = field(default_factory=list)
 
     def add(self, difference: Difference) -> None:
-        """Count a difference, and keep it if it is one of the first."""
+        """Count a difference, and store it if it is among the first."""
         self.counts[difference.kind] += 1
         if len(self.differences) < MAX_NAMED:
             self.differences.append(difference)
@@ -31,10 +31,10 @@ class RepairSummary:
     """Repairs of a model.
 
     Args:
-        is_executed: whether they were written, or are only what would be.
-        count: documents and rows.
+        is_executed: whether the repairs were written; otherwise they are only planned.
+        count: number of documents and rows.
         repairs: the first of them.
-        remaining: what differed still when it was looked at once more; empty where nothing was written.
+        remaining: differences found by a recheck after the repair; empty if nothing was written.
     """
 
     is_executed: bool
@@ -43,22 +43,22 @@ class RepairSummary:
     remaining: Differences = field(default_factory=Differences)
 
     def add(self, repairs: list[Repair]) -> None:
-        """Count repairs, and keep those that are among the first."""
+        """Count repairs, and store those that are among the first."""
         self.count += len(repairs)
         self.repairs += repairs[: MAX_NAMED - len(self.repairs)]
 
 
 @dataclass
 class VerifyResult:
-    """What was found in one model.
+    """Result of the verification of one model.
 
     Args:
-        generation: the one that was asked for; None for the live one.
-        documents: documents, or rows of tables, that were compared.
-        rows: rows of PostgreSQL that they are made of; not counted in a quick look.
-        elapsed_s: from when the model was turned to, with all waiting. The first that needs a side of PostgreSQL reads
-            it at the same time, and the others find it read.
-        mended: where repairs were asked for.
+        generation: the requested generation; None for the live one.
+        documents: number of documents, or rows of tables, that were compared.
+        rows: number of PostgreSQL rows that they are made of; not counted in a sample.
+        elapsed_s: time spent on the model, including waits. The first model that needs a comparison set also waits
+            while it is read from PostgreSQL; the others reuse it.
+        mended: the repairs, if they were requested.
     """
 
     model: str
@@ -71,12 +71,12 @@ class VerifyResult:
 
     @property
     def rows_per_s(self) -> float:
-        """Rows of PostgreSQL by the time that was taken."""
+        """PostgreSQL rows compared per second."""
         return self.rows / self.elapsed_s if self.elapsed_s else 0.0
 
     @property
     def is_equal(self) -> bool:
-        """Whether nothing is different, or is any more after it was mended."""
+        """Whether nothing differs, or nothing differs any more after the repair."""
         if self.mended is not None and self.mended.is_executed:
             return not self.mended.remaining.counts
         return not self.found.counts

@@ -1,7 +1,7 @@
-"""The comparison of two sides that come in different orders, and may be larger than memory.
+"""Staging database for the comparison of two sides that arrive in different orders and may exceed memory.
 
-Both sides go into a database of its own, a digest for each text, in the order in which they come. DuckDB joins them,
-on disk where they do not fit. The digests are made here of what was read just now; none is ever asked of a store.
+Each side is inserted as it arrives, with one digest per text. DuckDB joins the two sides, on disk if they do not fit in
+memory. Digests are computed here from the data read; none is read from a store.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ MEMORY_LIMIT = "256MB"
 PAGE_KEYS = 1_000
 HELD_ROWS = 50_000
 HELD_BYTES = 16 * 2**20
-"""What a side holds back before it is stored."""
+"""Buffer limits: a side is flushed once it holds `HELD_ROWS` rows or `HELD_BYTES` bytes."""
 
 
 class _Side:
-    """One side, which takes in pages of any size and stores many at a time: an insertion has a cost of its own."""
+    """One side of the comparison. Pages are buffered and inserted together because each insert has a fixed cost."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, table: str) -> None:
         self._connection = connection
@@ -34,7 +34,7 @@ class _Side:
         self._subject: ComparisonSet | None = None
 
     def take_in(self, subject: ComparisonSet, page: pa.Table) -> None:
-        """Take in a page of key, and of text or its digest."""
+        """Add a page of key and of text or its digest."""
         if subject is not self._subject:
             self.flush()
             self._subject = subject
@@ -43,7 +43,7 @@ class _Side:
             self.flush()
 
     def flush(self) -> None:
-        """Store what was taken in."""
+        """Insert the buffered pages."""
         if self._subject is None or not self._held:
             return
         page, self._held = pa.concat_tables(self._held), []
@@ -56,37 +56,37 @@ class _Side:
 
 
 class ComparisonStore:
-    """The two sides of every subject, and the keys that are in dispute between them."""
+    """Store of both sides of every comparison set, and of the suspect keys between them."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
-        # DuckDB would draw it on standard output.
+        # DuckDB would draw the progress bar on standard output.
         connection.execute("SET enable_progress_bar = false")
         connection.execute("CREATE TABLE expected (subject VARCHAR, key VARCHAR, digest UUID)")
         connection.execute("CREATE TABLE shown (subject VARCHAR, key VARCHAR, digest UUID)")
         connection.execute("CREATE TABLE disputed (subject VARCHAR, key VARCHAR)")
         connection.execute("CREATE TABLE mended (subject VARCHAR, key VARCHAR)")
         connection.execute("CREATE TABLE noted (subject VARCHAR, key VARCHAR, version VARCHAR, digest VARCHAR)")
-        # PostgreSQL's side comes on another thread.
+        # Another thread inserts PostgreSQL's side, so it needs a cursor of its own.
         self._expected = _Side(connection.cursor(), "expected")
         self._shown = _Side(connection, "shown")
 
     def add_expected(self, subject: ComparisonSet, page: pa.Table) -> None:
-        """Take in a page of PostgreSQL's side; may be called by another thread than all else."""
+        """Add a page of PostgreSQL's side. May be called from a different thread than the other methods."""
         self._expected.take_in(subject, page)
 
     def expected_all(self) -> None:
-        """Say that a subject's pages of PostgreSQL's side have all come; by the thread that brought them."""
+        """Flush PostgreSQL's side after the last page of a set. Call it from the thread that added the pages."""
         self._expected.flush()
 
     def add_actual(self, subject: ComparisonSet, page: pa.Table) -> None:
-        """Take in a page of the store's side."""
+        """Add a page of the store's side."""
         self._shown.take_in(subject, page)
 
     def compare(self, subject: ComparisonSet) -> None:
-        """Put the keys in dispute whose texts are not the same, or that one side lacks; forget the store's side."""
+        """Mark keys as suspect if their texts differ or one side lacks them, and delete the store's side."""
         self._shown.flush()
-        # A scan may return a document twice; a table returns a row as often as it is there.
+        # A scan may return a document twice, but it returns a table row once per copy.
         most = 1 if subject.form is ModelKind.ROW else None
         self._connection.execute(
             """
@@ -102,19 +102,19 @@ class ComparisonStore:
         self._connection.execute("DELETE FROM shown WHERE subject = $1", [subject.label])
 
     def add_suspects(self, subject: ComparisonSet, keys: Iterable[str]) -> None:
-        """Put these keys in dispute."""
+        """Mark these keys as suspect."""
         self._insert_keys("disputed", subject, keys)
 
     def recheck_later(self, subject: ComparisonSet, keys: Iterable[str]) -> None:
-        """Remember that these keys are to be looked at once more."""
+        """Record keys that are to be rechecked after the repair."""
         self._insert_keys("mended", subject, keys)
 
     def dispute_mended(self) -> None:
-        """Put the keys in dispute that were to be looked at once more."""
+        """Mark the keys as suspect that `recheck_later` recorded."""
         self._connection.execute("INSERT INTO disputed FROM mended; DELETE FROM mended")
 
     def suspects(self, subject: ComparisonSet) -> Iterator[list[str]]:
-        """The keys in dispute, page by page; those of a page may be settled before the next is asked for."""
+        """Yield the suspect keys in pages. Keys of a page may be cleared before the next page is read."""
         after: str | None = None
         while keys := self._disputed_after(subject, after):
             yield keys
@@ -128,19 +128,19 @@ class ComparisonStore:
         return [key for (key,) in found.fetchall()]
 
     def clear(self, subject: ComparisonSet, keys: Sequence[str]) -> None:
-        """Take keys out of dispute."""
+        """Remove keys from the suspects."""
         self._connection.execute(
             "DELETE FROM disputed WHERE subject = $1 AND key IN (SELECT unnest($2::VARCHAR[]))",
             [subject.label, list(keys)],
         )
 
     def count_suspects(self) -> int:
-        """How many keys are in dispute, of all subjects."""
+        """Return the number of suspect keys of all sets."""
         [(count,)] = self._connection.execute("SELECT count(*) FROM disputed").fetchall()
         return int(count)
 
     def save_versions(self, subject: ComparisonSet, found: Mapping[str, SourceRow]) -> None:
-        """Remember what PostgreSQL held when a look began."""
+        """Record the rows that PostgreSQL held at the start of a recheck."""
         page = pa.table(
             {
                 "key": pa.array(found, pa.string()),
@@ -152,7 +152,7 @@ class ComparisonStore:
             self._connection.execute("INSERT INTO noted SELECT $1, key, version, digest FROM page", [subject.label])
 
     def versions(self, subject: ComparisonSet, keys: Sequence[str]) -> dict[str, tuple[str, str]]:
-        """Version and digest of what was noted under these keys; a key that PostgreSQL did not hold is left out."""
+        """Return version and digest recorded under these keys, without keys that PostgreSQL did not hold."""
         found = self._connection.execute(
             "SELECT key, version, digest FROM noted WHERE subject = $1 AND key IN (SELECT unnest($2::VARCHAR[]))",
             [subject.label, list(keys)],
@@ -160,7 +160,7 @@ class ComparisonStore:
         return {key: (version, made) for key, version, made in found.fetchall()}
 
     def forget_versions(self) -> None:
-        """Begin another look."""
+        """Delete the recorded versions before another recheck."""
         self._connection.execute("DELETE FROM noted")
 
     def _insert_keys(self, table: str, subject: ComparisonSet, keys: Iterable[str]) -> None:
@@ -182,13 +182,13 @@ def _given(connection: duckdb.DuckDBPyConnection, page: pa.Table) -> Iterator[No
 
 
 def digest(text: str) -> str:
-    """A digest that tells two texts apart."""
+    """Return the md5 digest of a text."""
     return md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
 @contextmanager
 def comparison_store() -> Iterator[ComparisonStore]:
-    """An empty one; what does not fit in memory goes to a folder that is removed afterwards."""
+    """Open an empty store. Data that does not fit in memory is written to a temporary folder."""
     with tempfile.TemporaryDirectory(prefix="readmodels-verify-") as folder:
         config: Mapping[str, str | bool] = {
             "memory_limit": MEMORY_LIMIT,

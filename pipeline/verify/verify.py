@@ -1,4 +1,4 @@
-"""`verify`: read models against PostgreSQL, at one mark, while writes go on."""
+"""Verification of read models against PostgreSQL at one watermark, during writes."""
 
 from __future__ import annotations
 
@@ -30,27 +30,27 @@ from sinks.errors import GenerationMissing
 Opener = Callable[[Settings, int | None], AbstractContextManager[ModelReader]]
 
 LIVE: Mapping[str, int] = MappingProxyType({})
-"""The live generation of every model."""
+"""Selects the live generation of every model."""
 
 
 class Watcher(Protocol):
-    """Is told how a verification goes on, by several threads."""
+    """Callbacks for the progress of a verification, called from several threads."""
 
     def reading(self, side: str, count: int, expected: int | None) -> None:
-        """So many more documents and rows of `postgresql`, or of a model, were read, of so many, if that is known."""
+        """Report that `count` more items were read from `side`; `expected` is the total, if known."""
 
     def waiting(self, model: str, lacking_records: int) -> None:
-        """The model has still to take in so many records; zero when it need not be waited for any more."""
+        """Report how many records the model has not applied yet; zero ends the wait."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scope:
-    """What to look at.
+    """Scope of a verification.
 
     Args:
-        sample: so many documents and so many rows of each table, chosen at random in PostgreSQL; None for everything.
-        since: what has a row with any date or timestamp at or after this time; None for everything.
-        timeout_s: how long a model may take to reach a mark.
+        sample: number of documents, and of rows of each table, chosen at random in PostgreSQL; None for all.
+        since: only documents and rows that have a date or timestamp at or after this time; None for all.
+        timeout_s: how long a model may take to reach a watermark.
     """
 
     sample: int | None = None
@@ -59,12 +59,12 @@ class Scope:
 
     @property
     def is_everything(self) -> bool:
-        """Whether every row and document is compared; else what only the model has is not looked for."""
+        """Whether every row and document is compared. Otherwise rows that only the model has are not found."""
         return self.sample is None and self.since is None
 
 
 def reader_for(model: str) -> Opener:
-    """What reads a generation of a model, the live one where None is named, as its readers do."""
+    """Return the function that opens a reader of a model, for the live generation if None is given."""
     opened: Opener = getattr(import_module(f"pipeline.verify.readers.{model}"), f"open_{model}_reader")
     return opened
 
@@ -80,12 +80,12 @@ def verify(
     """Compare models with PostgreSQL, one after the other.
 
     Args:
-        generations: which one of a model, by its name; the live one where it is not named, read as its readers read.
-        mending: what to do about what differs; None for nothing.
+        generations: generation by model. A model that is not in it is read through its live names, as readers do.
+        mending: what to do about differences; None for nothing.
 
     Raises:
-        CatchUpTimeout: a model did not reach the mark in time.
-        WatermarkTimeout: nor did the connector.
+        CatchUpTimeout: a model did not reach the watermark in time.
+        WatermarkTimeout: the connector did not send the watermark to Kafka in time.
         SinkError: a store cannot be read.
         SourceError: PostgreSQL cannot be read.
     """
@@ -106,11 +106,11 @@ def verify(
 
 @dataclass(frozen=True)
 class _Target:
-    """A model, and which generation of it.
+    """Model and generation to verify.
 
     Args:
-        settings: those under which that generation is fed.
-        epoch: the one that leads the order of what comes to it now.
+        settings: the settings with the definitions of that generation.
+        epoch: the ordering epoch of the generation's current records.
     """
 
     model: str
@@ -149,7 +149,7 @@ class _Verification:
     def of_everything(self, asked: list[_Target]) -> Iterator[VerifyResult]:
         began = time.monotonic()
         with snapshot(self.source.url) as then:
-            # Set after the snapshot was taken: what a model holds at the mark is at least that.
+            # Write the watermark after the snapshot: at the watermark, the model holds at least the snapshot's rows.
             watermark = self.arrival.set_watermark()
             expectation = BackgroundSourceRead(
                 then, self.scratch, lambda count: self.watcher.reading("postgresql", count, None)
@@ -219,7 +219,7 @@ class _Verification:
         shown: ModelReader,
     ) -> None:
         if mending.is_executed:
-            # Also what was not decided: it may be by then.
+            # Include undecided keys: a recheck may decide them.
             self.scratch.recheck_later(findings[0].subject, [finding.key for finding in findings])
         watermark = findings[0].watermark
         if watermark is None:

@@ -1,1 +1,1 @@
-"""Read models as their readers see them, one module per store."""
+"""Readers of the read models, one module per store."""

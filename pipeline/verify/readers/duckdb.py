@@ -1,6 +1,6 @@
-"""What readers of DuckDB see: a SELECT, to the worker that holds the store, or to its files where none does.
+"""Reader of DuckDB: sends a SELECT to the worker that has the store open, or opens the files if no worker runs.
 
-A generation that is not live is asked for its own tables, which the live names would lead to.
+The tables of a generation that is not live are read directly because the live names lead to other tables.
 """
 
 from __future__ import annotations
@@ -30,22 +30,22 @@ from sinks.sink import Sink, Store
 
 PAGE_ROWS = 100_000
 MAX_KEYS_BYTES = 50_000
-"""Length of the keys in one query; the rest of `ReaderLimits.max_query_bytes` is for the names of the columns."""
+"""Size in bytes of the keys in one query. The rest of `ReaderLimits.max_query_bytes` is for the column names."""
 
 QUIET = "SET enable_progress_bar = false"
-"""DuckDB would draw a bar on standard output when a query takes long."""
+"""Setting that stops DuckDB from drawing a progress bar on standard output during a long query."""
 
 Ask = Callable[[str], duckdb.DuckDBPyConnection]
 
 
 @dataclass(frozen=True)
 class DuckdbReader:
-    """The live tables, or those of a generation.
+    """Reader of the live tables, or of the tables of a generation.
 
     Args:
-        store: this process', or the worker's.
+        store: the store of this process, or the client of the worker's store.
         generation: None for the live one.
-        ask: runs a SELECT where the tables are.
+        ask: runs a SELECT in the process that has the tables open.
     """
 
     subjects: tuple[ComparisonSet, ...]
@@ -63,7 +63,7 @@ class DuckdbReader:
         return to_log_offsets(self.store, number, {(topic, partition): offset for topic, partition, offset in rows})
 
     def scan(self, subject: ComparisonSet) -> Iterator[pa.Table]:
-        # Digested where it is read: its texts would only be carried to be digested here.
+        # Compute the digest where the rows are read, so that the texts are not transferred.
         query = f"SELECT key, md5(text) AS digest FROM ({self._select(subject)})"  # noqa: S608 - a query of our own
         reader = self.ask(query).to_arrow_reader(PAGE_ROWS)
         for batch in reader:
@@ -75,7 +75,7 @@ class DuckdbReader:
             rows = self.ask(f"{self._select(subject)} WHERE {key_text(subject.root)} IN ({wanted})").fetchall()
             for key, text in rows:
                 found[key].append(text)
-        # A table has no primary key here: a row that is there twice is the text of both, which is that of no row.
+        # A DuckDB table has no primary key. Join the texts of duplicates: the result equals the text of no row.
         return {key: "\n".join(texts) for key, texts in found.items()}
 
     def rejected(self, subject: ComparisonSet, keys: Sequence[str]) -> Mapping[str, str]:  # noqa: ARG002
@@ -89,7 +89,7 @@ class DuckdbReader:
 
 
 def _listed(keys: Sequence[str]) -> Iterator[str]:
-    """Lists of keys for queries whose text a worker takes, see `sinks.duckdb.reader_limits`."""
+    """Yield lists of keys for queries that a worker accepts, see `sinks.duckdb.reader_limits`."""
     some: list[str] = []
     length = 0
     for one in map(quote_literal, keys):
@@ -104,11 +104,11 @@ def _listed(keys: Sequence[str]) -> Iterator[str]:
 
 @contextmanager
 def open_duckdb_reader(settings: Settings, generation: int | None = None) -> Iterator[DuckdbReader]:
-    """Open the analytics store as its readers do; where a generation is given, its own tables.
+    """Open the analytics store for reading: the live tables, or those of `generation` if it is given.
 
     Raises:
-        GenerationMissing: there is no such generation, or none is live.
-        QuackNotServed: a worker holds it and serves nobody.
+        GenerationMissing: the generation does not exist, or none is live.
+        QuackNotServed: a worker has the store open and serves no readers.
     """
     subjects = tables(settings.definitions)
     with closing(open_duckdb(settings)) as store:

@@ -1,4 +1,4 @@
-"""Rows of DuckDB's types as JSON text, written by DuckDB itself, as PostgreSQL writes its own."""
+"""SQL expressions with which DuckDB writes rows as JSON text in the form that PostgreSQL writes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _QUOTED = "'\"' || {c}::VARCHAR || '\"'"
 _PLAIN = "{c}::VARCHAR"
 _FLOAT = """CASE WHEN isnan({c}) THEN '"NaN"' WHEN {c} = 'inf' THEN '"Infinity"' WHEN {c} = '-inf' THEN '"-Infinity"'
     ELSE {c}::VARCHAR END"""
-# First what nearly every value is; with a margin, since the session's time zone has a say in where a year begins.
+# Test the common range first. It is narrower than years 1 to 9999 because the comparison uses the session's time zone.
 _CALENDAR = """CASE WHEN {c} BETWEEN '0002-01-01' AND '9998-12-31' THEN strftime({u}, '"%Y-{rest}"')
     WHEN NOT isfinite({c}) THEN '"' || {c}::VARCHAR || '"'
     WHEN year({u}) BETWEEN 1 AND 9999 THEN strftime({u}, '"%Y-{rest}"')
@@ -30,7 +30,7 @@ _TEMPLATES = {
     "BLOB": "'\"' || base64({c}) || '\"'",
     "DATE": _CALENDAR.replace("{u}", "{c}").replace("{rest}", "%m-%d"),
     "TIMESTAMP": _CALENDAR.replace("{u}", "{c}").replace("{rest}", f"%m-%d{_CLOCK}"),
-    # A timestamp of the same microseconds, so that no session's time zone is asked.
+    # Convert to a timestamp of the same microseconds, so that the session's time zone has no effect.
     "TIMESTAMPTZ": _CALENDAR.replace("{u}", "make_timestamp(epoch_us({c}))").replace("{rest}", f"%m-%d{_CLOCK}Z"),
     "TIME": """CASE WHEN {c} = '24:00:00' THEN '"24:00:00.000000"'
         ELSE '"' || strftime(DATE '2000-01-01' + {c}, '%H:%M:%S.%f') || '"' END""",
@@ -38,7 +38,7 @@ _TEMPLATES = {
 
 
 def json_text(table: TableDefinition) -> str:
-    """An expression for a row as a JSON object, column by column."""
+    """Return an SQL expression for a row as a JSON object, column by column."""
     pieces: list[str] = []
     for name, text in table.columns.items():
         label = f"{',' if pieces else '{'}{json.dumps(name, ensure_ascii=False)}:".replace("'", "''")
@@ -47,7 +47,7 @@ def json_text(table: TableDefinition) -> str:
 
 
 def key_text(table: TableDefinition) -> str:
-    """An expression for a row's key: its columns' text, joined by `:` where there are several."""
+    """Return an SQL expression for a row's key: the texts of its columns, joined by `:` if there are several."""
     texts = [key_type(table.columns[name]).duckdb.replace("{c}", quote_identifier(name)) for name in table.key]
     if len(texts) == 1:
         return texts[0]

@@ -1,4 +1,4 @@
-"""What readers of Elasticsearch see: a search through the alias, which shows living documents only.
+"""Reader of Elasticsearch: searches through the alias, whose filter hides deleted documents.
 
 A generation that is not live is searched in its own index, with the filter that the alias would have.
 """
@@ -30,12 +30,12 @@ from sinks.errors import GenerationMissing
 from sinks.sink import Sink
 
 _KEPT = f',"{METADATA_FIELD}":{{"kind":"{VISIBLE}"'.encode()
-"""How what the sink keeps beside a document begins; it is the last of its fields."""
+"""Start of the metadata that the sink stores in a document. Metadata is the document's last field."""
 
 
 @dataclass(frozen=True)
 class ElasticsearchReader:
-    """The documents behind the aliases, or in the indices of a generation.
+    """Reader of the documents behind the aliases, or in the indices of a generation.
 
     Args:
         generation: None for the live one.
@@ -81,7 +81,7 @@ class ElasticsearchReader:
 
 @contextmanager
 def open_elasticsearch_reader(settings: Settings, generation: int | None = None) -> Iterator[ElasticsearchReader]:
-    """Open the index as its readers do; where a generation is given, its own index."""
+    """Open the index for reading: through the alias, or the index of `generation` if it is given."""
     timeout_s = settings.elasticsearch.request_timeout_s
     with connect(settings.elasticsearch.url, request_timeout_s=timeout_s) as client:
         store = ElasticsearchStore(client, settings.definitions.document_shapes())
@@ -89,7 +89,7 @@ def open_elasticsearch_reader(settings: Settings, generation: int | None = None)
 
 
 def _key(hit: Hit, subject: ComparisonSet) -> str:
-    """The document's key: its id, unless that stands for a key that cannot be one."""
+    """Return the document's key: its id, or the key in the source if the key cannot be an id."""
     if hit.id.startswith(RESERVED):
         try:
             return key_of_shown(parsed(bytes(hit.source).decode()), subject.root)
@@ -99,11 +99,11 @@ def _key(hit: Hit, subject: ComparisonSet) -> str:
 
 
 def _content(source: bytes) -> str:
-    """What readers see of a document, without what the sink keeps beside it."""
+    """Return the document without the sink's metadata field."""
     content, _, kept = source.rpartition(_KEPT)
     if content and kept.endswith(b"}}"):
         return str(content, "utf-8") + "}"
-    # Written by somebody else, who ordered the fields in another way.
+    # Another client wrote the document and ordered the fields differently.
     fields = msgspec.json.decode(source, type=dict[str, msgspec.Raw])
     fields.pop(METADATA_FIELD, None)
     return msgspec.json.encode(fields).decode()

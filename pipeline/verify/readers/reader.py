@@ -1,4 +1,4 @@
-"""What a comparison needs of a read model: how far it has got, what its readers see, and a way to put it right."""
+"""Reader of one read model: its progress, the rows that its readers see, and the sink that repairs it."""
 
 from __future__ import annotations
 
@@ -13,39 +13,39 @@ from sinks.sink import Sink
 
 
 class ModelReader(Protocol):
-    """One generation of one read model, asked as its readers ask, or as they would ask if it were live."""
+    """One generation of one read model, read as its readers do, or as they would if it were live."""
 
     @property
     def subjects(self) -> tuple[ComparisonSet, ...]:
-        """What it shows."""
+        """Comparison sets of the model."""
 
     def sink(self) -> Sink:
-        """What writes the generation.
+        """Return the sink of the generation.
 
         Raises:
-            GenerationMissing: none is live.
+            GenerationMissing: no generation is live.
         """
 
     def progress(self) -> Mapping[TopicPartition, int]:
-        """The next offset of every partition, by the store's own word.
+        """Return the next offset of every partition, as recorded in the store.
 
         Raises:
             SinkError: the store does not answer, or has no live generation.
         """
 
     def scan(self, subject: ComparisonSet) -> Iterator[pa.Table]:
-        """Everything that readers find of a subject, in any order, as tables of key, and of text or its md5 digest.
+        """Yield all documents or rows of a set in any order, as tables of key and of text or its md5 digest.
 
-        A digest is made of what is read, by whatever reads it; the store keeps none.
+        The digest is computed from the data read; the store keeps none.
         """
 
     def lookup(self, subject: ComparisonSet, keys: Sequence[str]) -> dict[str, str]:
-        """The texts under these keys; what readers do not find is left out."""
+        """Return the texts under these keys, without those that readers do not find."""
 
     def rejected(self, subject: ComparisonSet, keys: Sequence[str]) -> Mapping[str, str]:
-        """Why the store refused the documents under these keys; those that it did not refuse are left out."""
+        """Return the store's reason for each of these keys whose document it rejected."""
 
 
 def page(keys: Sequence[str], texts: Sequence[str]) -> pa.Table:
-    """A page of `ModelReader.scan`."""
+    """Return a page of `ModelReader.scan`."""
     return pa.table({"key": pa.array(keys, pa.string()), "text": pa.array(texts, pa.string())})

@@ -1,7 +1,7 @@
-"""What readers of Redis see: a GET by key, in logical database 0.
+"""Reader of Redis: a GET by key, in logical database 0.
 
-A generation that is not live is read in the database that it is in. A cutover moves it, so each answer comes with the
-marker of the database, asked for in the same transaction.
+A generation that is not live is read in its own database. A cutover moves the generation to another database, so each
+command also reads the database's marker in the same transaction.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ LIVE_DATABASE = 0
 
 
 class GenerationMoved(SinkError):
-    """The generation that was being read is not where it was: it was cut over to, back from, or dropped meanwhile."""
+    """The generation changed its database during the read, because of a cutover, a rollback or a drop."""
 
     remedy = "Run `readmodels verify redis` again, which reads the live generation."
 
 
 @dataclass(frozen=True)
 class RedisReader:
-    """The documents in one logical database.
+    """Reader of the documents in one logical database.
 
     Args:
         client: of that database.
         generation: None for the live one.
-        marker: of the generation, where one was given.
+        marker: of the generation, if one was given.
     """
 
     subjects: tuple[ComparisonSet, ...]
@@ -96,10 +96,10 @@ class RedisReader:
 
 @contextmanager
 def open_redis_reader(settings: Settings, generation: int | None = None) -> Iterator[RedisReader]:
-    """Open the cache as its readers do; where a generation is given, the database that it is in.
+    """Open the cache for reading: database 0, or the database of `generation` if it is given.
 
     Raises:
-        GenerationMissing: there is no such generation.
+        GenerationMissing: the generation does not exist.
     """
     with (
         closing(RedisStore(settings.redis.url, settings.definitions.document_shapes())) as store,
@@ -112,7 +112,7 @@ def open_redis_reader(settings: Settings, generation: int | None = None) -> Iter
 
 
 def _page(names: list[bytes], values: list[bytes | None], prefix: int) -> pa.Table:
-    # A scan may name a key that has gone since, or that holds no string.
+    # SCAN may return a key that was deleted since, or whose value is not a string.
     found = [(name[prefix:], value) for name, value in zip(names, values, strict=True) if value is not None]
     keys, texts = [name for name, _ in found], [value for _, value in found]
     try:

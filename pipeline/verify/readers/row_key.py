@@ -1,4 +1,4 @@
-"""Keys of rows that a read model shows, whose columns were read from its JSON."""
+"""Keys of rows, computed from the JSON that a read model shows."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _INFINITE = {"infinity": 1, "-infinity": -1}
 
 
 def label_of(fields: Mapping[str, Any], key: Sequence[str]) -> str | None:
-    """A text that tells a row from the others beside it, of its key as it is shown.
+    """Return a text that identifies a row among its siblings, made from its key columns as shown.
 
-    None where a column is missing or null.
+    Returns None if a column is missing or null.
     """
     texts = [fields.get(name) for name in key]
     if any(text is None for text in texts):
@@ -35,41 +35,41 @@ def label_of(fields: Mapping[str, Any], key: Sequence[str]) -> str | None:
 
 
 def key_of_shown(fields: Mapping[str, Any], table: TableDefinition) -> str:
-    """The key of the document whose root row this is.
+    """Return the key of the document that has this root row.
 
     Raises:
-        UnfitKey: it has none.
+        UnfitKey: the row has no valid key.
     """
     return str(key_of(_chunked(fields, table), table, table.key)[0].as_py())
 
 
 def part_of_shown(fields: Mapping[str, Any], table: TableDefinition) -> str:
-    """A child row's own key, as it names a part of a document.
+    """Return a child row's own key, in the form that a document's part name uses.
 
     Raises:
-        UnfitKey: it has none.
+        UnfitKey: the row has no valid key.
     """
     return str(part_of(_chunked(fields, table), table)[0].as_py())
 
 
 def columns_of_shown(fields: Mapping[str, Any], table: TableDefinition) -> dict[str, str]:
-    """The texts of a row's key, by column.
+    """Return the texts of a row's key, by column.
 
     Raises:
-        UnfitKey: it has none.
+        UnfitKey: the row has no valid key.
     """
     images = key_images(table, [fields])
     return {name: str(key_type(table.columns[name]).arrow(struct_field(images, name))[0].as_py()) for name in table.key}
 
 
 def key_images(table: TableDefinition, keys: Sequence[Mapping[str, Any]]) -> pa.StructArray:
-    """Images of which only the key is known.
+    """Return row images in which only the key columns are set.
 
     Args:
-        keys: the columns of each key, as JSON has them.
+        keys: the columns of each key, as in JSON.
 
     Raises:
-        UnfitKey: a value cannot be one of its column.
+        UnfitKey: a value is not valid for its column.
     """
     types = image_type(SourceTable(table.source, table.columns))
     arrays = [
@@ -104,7 +104,7 @@ def _typed(name: str, values: list[Any], arrow: pa.DataType) -> pa.Array:
 
 
 def _count(text: str, arrow: pa.DataType) -> int:
-    """Days or microseconds, as the type counts them."""
+    """Return the number of days or microseconds, whichever unit the type has."""
     if pa.types.is_time(arrow):
         return parse_timestamp(f"1970-01-01T{text}")
     last = DATE_INFINITY if pa.types.is_date(arrow) else TIMESTAMP_INFINITY

@@ -1,1 +1,1 @@
-"""Rows of PostgreSQL, as each read model must show them."""
+"""Reader of PostgreSQL's rows in the form that each read model must show."""

@@ -1,4 +1,4 @@
-"""PostgreSQL's side, read on a thread of its own while the mark travels and the stores are read."""
+"""Background read of PostgreSQL's side, during the wait for the watermark and the reads of the stores."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from pipeline.verify.source.reader import Snapshot
 from pipeline.verify.staging import ComparisonStore
 
 Read = Callable[[int], None]
-"""Is told how many more documents and rows were read."""
+"""Callback with the number of documents and rows that were read since the last call."""
 
 
 class BackgroundSourceRead:
-    """What every subject must be, as soon as it is read."""
+    """Background thread that reads the comparison sets from PostgreSQL."""
 
     def __init__(self, snapshot: Snapshot, staging: ComparisonStore, read: Read) -> None:
         self._snapshot = snapshot
@@ -28,7 +28,7 @@ class BackgroundSourceRead:
         self._sizes: dict[str, Future[tuple[int, int]]] = {}
 
     def of(self, subject: ComparisonSet) -> tuple[int, int]:
-        """Wait until a subject is in the scratch, and say how many documents it is, and of how many rows.
+        """Wait until a set is staged, and return its number of documents and of source rows.
 
         Raises:
             SourceError: PostgreSQL cannot be read.
@@ -36,13 +36,13 @@ class BackgroundSourceRead:
         return self._sizes[subject.label].result()
 
     def documents(self, subjects: Iterable[ComparisonSet]) -> int | None:
-        """How many documents these are; None while that is not known."""
+        """Return the number of documents in these sets; None until all of them are read."""
         sizes = [self._sizes[subject.label] for subject in subjects]
         return sum(size.result()[0] for size in sizes) if all(size.done() for size in sizes) else None
 
     @contextmanager
     def reading(self, subjects: Iterable[ComparisonSet]) -> Iterator[None]:
-        """Read these, one after the other, while the block runs."""
+        """Read these sets one after the other while the block runs."""
         with ThreadPoolExecutor(1, thread_name_prefix="postgresql") as thread:
             for subject in subjects:
                 if subject.label not in self._sizes:

@@ -1,6 +1,7 @@
-"""Values as JSON text, written by PostgreSQL itself: what a read model must show, in a way that shares no code with it.
+"""SQL expressions with which PostgreSQL writes values as JSON text, as a read model must show them.
 
-An equal row is then an equal text, and is never taken apart. Where two texts differ, their values are compared.
+These expressions share no code with the read models. Equal rows have equal texts, which need not be parsed. If two
+texts differ, their values are compared.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from sinks.duckdb.types import duckdb_type
 from sinks.pg_type import parse_pg_type
 
 _QUOTED_CONCAT = "CASE WHEN {c} IS NOT NULL THEN to_json(concat({c}))::text END"
-"""Not {c}::text, which would cut the blanks off a character(5)."""
+"""Uses concat because {c}::text removes the trailing blanks of a character(5)."""
 
 _PLAIN = "{c}::text"
 _FLOAT = "CASE WHEN {c} IN ('NaN', 'Infinity', '-Infinity') THEN '\"' || {c}::text || '\"' ELSE {c}::text END"
@@ -47,7 +48,7 @@ _CALENDAR = """
                FROM (SELECT (extract(year FROM {c}) + CASE WHEN extract(year FROM {c}) < 0 THEN 1 ELSE 0 END)::bigint)
                     AS counted (year))
     END"""
-"""ISO 8601, in its expanded form where a year has not four digits; it counts a year 0, which PostgreSQL does not."""
+"""ISO 8601; expanded form if the year does not have four digits. ISO 8601 has a year 0, PostgreSQL does not."""
 
 _CLOCKS = {"date": "", "timestamp": '"T"HH24:MI:SS.US', "timestamptz": '"T"HH24:MI:SS.US"Z"'}
 
@@ -55,15 +56,15 @@ _BEYOND_DUCKDB = sql.Literal("294247-01-10 04:00:54.775807")
 """The first timestamp, in UTC, that DuckDB's type cannot hold."""
 
 _MAX_DIMENSIONS = 6
-"""How many dimensions an array of PostgreSQL may have."""
+"""Maximum number of dimensions of an array in PostgreSQL."""
 
 
 def json_text(column: sql.Composable, text: str, form: ModelKind) -> sql.Composable:
-    """An expression for a column's value as JSON text; NULL where the column is.
+    """Return an SQL expression for a column's value as JSON text; its result is NULL if the column is NULL.
 
-    In a row, what DuckDB's type cannot hold is NULL: that is what readers of the table see. That is NaN in a DECIMAL (a
-    numeric with a precision cannot be infinite), a timestamp beyond DuckDB's, and an array of several dimensions. JSON
-    is a string in a row, so that its null is told from NULL.
+    In a row, values that DuckDB's type cannot represent are NULL, as readers of the table see them: NaN in a DECIMAL (a
+    numeric with a precision cannot be infinite), a timestamp beyond DuckDB's range, and an array of several dimensions.
+    JSON is a string in a row, so that JSON null differs from NULL.
 
     Args:
         text: the column's PostgreSQL type.
@@ -80,7 +81,7 @@ def json_text(column: sql.Composable, text: str, form: ModelKind) -> sql.Composa
 
 
 def _array(column: sql.Composable, item_type: str, form: ModelKind) -> sql.Composable:
-    """An expression for an array of any dimensions; a row has no value where it has several."""
+    """Return an SQL expression for an array; in a row, an array of several dimensions is NULL."""
     item = json_text(sql.Identifier("item", "value"), item_type, form)
     is_nested = sql.SQL("array_ndims({c}) > 1").format(c=column)
     if form is ModelKind.ROW:
@@ -108,7 +109,7 @@ def _items(
 
 
 def _count_inner(column: sql.Composable, place: sql.Composable) -> sql.Composed:
-    """An expression for how many inner arrays begin, or end, at a place of the flattened array."""
+    """Return an SQL expression for the number of inner arrays that begin or end at a place of the flat array."""
     counts = []
     for outermost in range(2, _MAX_DIMENSIONS + 1):
         lengths = sql.SQL(" * ").join(
@@ -135,10 +136,10 @@ def _template(name: str, text: str, form: ModelKind) -> str:
 
 
 def _calendar(column: sql.Composable, name: str) -> sql.Composable:
-    # A cast from timestamptz is one to the session's time zone, which is UTC.
+    # The cast from timestamptz converts to the session's time zone, which is UTC.
     clock: sql.Composable = sql.SQL("''")
     if _CLOCKS[name]:
-        # A date may lie beyond every timestamp, so only what has a clock is made one.
+        # Do not cast dates to timestamps: a date may exceed the range of timestamp.
         clock = sql.SQL("to_char({c}::timestamp, {clock})").format(c=column, clock=sql.Literal(_CLOCKS[name]))
     plain = sql.Literal(rf"\"YYYY-MM-DD{_CLOCKS[name]}\"")
     return sql.SQL(_CALENDAR).format(c=column, plain=plain, clock=clock)

@@ -1,4 +1,4 @@
-"""The query that has PostgreSQL write documents or rows as read models must show them."""
+"""Queries with which PostgreSQL writes documents or rows as read models must show them."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ _INTEGERS = ("smallint", "integer", "bigint")
 _MOMENTS = ("timestamp", "timestamptz", "date")
 
 ChildFilter = Callable[[Sequence[str], TableDefinition], sql.Composable]
-"""What chooses child rows by the columns that hold their parent's key."""
+"""Filter of child rows, given the columns that contain their parent's key."""
 
 
 @dataclass(frozen=True)
 class SourceQuery:
-    """Queries for one subject.
+    """Queries for one comparison set.
 
-    Every row of an answer is (key, text, version, rows): the key as the model has it, the whole document as JSON text,
-    what changes whenever a row of it does (`xmin`), and how many rows of the source it is made of.
+    Each result row is (key, text, version, rows): the key as the model has it, the whole document as JSON text, a text
+    that changes whenever one of its rows is written (from `xmin`), and the number of source rows.
     """
 
     subject: ComparisonSet
 
     def all(self) -> sql.Composed:
-        """Everything, in no order, as a COPY of key, digest and rows: a digest costs less than its text to carry."""
+        """Return an unordered COPY of key, digest and rows. The digest is smaller to transfer than the text."""
         return sql.SQL(
             "COPY (SELECT key, md5(text), rows FROM ({everything}) AS found (key, text, version, rows))"
             " TO STDOUT (FORMAT csv)"
         ).format(everything=self.texts())
 
     def texts(self) -> sql.Composed:
-        """Everything, in no order."""
+        """Return an unordered query for all documents or rows."""
         return self._select(sql.SQL("true"), lambda _columns, _table: sql.SQL("true"))
 
     def some(self, keys: Sequence[str]) -> sql.Composed:
-        """What has these keys; one that cannot be a key of the table is not there."""
+        """Return a query for these keys. A key that is not valid for the table matches nothing."""
         root = self.subject.root
         return self._select(
             _is_among("root", root.key, root, keys),
@@ -53,7 +53,7 @@ class SourceQuery:
         )
 
     def images(self, collection: str, keys: Sequence[str]) -> sql.Composed:
-        """The rows of one collection, or of the root, that belong to these keys: the key, and every column's value."""
+        """Return a query for the rows of one collection, or of the root, under these keys: the key and all columns."""
         table, owner = self._tables()[collection]
         return sql.SQL("SELECT {key}, {columns} FROM {table} AS image WHERE {filter}").format(
             key=_key("image", owner, table),
@@ -63,7 +63,7 @@ class SourceQuery:
         )
 
     def any_keys(self, count: int) -> sql.Composed:
-        """The keys of some rows, chosen at random."""
+        """Return a query for the keys of rows chosen at random."""
         return sql.SQL("SELECT {key} FROM {table} AS root ORDER BY random() LIMIT {count}").format(
             key=_key("root", self.subject.root.key, self.subject.root),
             table=_named(self.subject.root),
@@ -71,7 +71,7 @@ class SourceQuery:
         )
 
     def keys_since(self, since: str) -> sql.Composed | None:
-        """The keys of what has a row of which any moment is at or after `since`; None where no table has a moment."""
+        """Return a query for keys with any date or timestamp at or after `since`; None if no table has such a type."""
         found = [
             sql.SQL("SELECT {key} FROM {table} AS changed WHERE {moments}").format(
                 key=_key("changed", key, table),
@@ -86,15 +86,15 @@ class SourceQuery:
         return sql.SQL(" UNION ").join(found) if found else None
 
     def is_held(self, collection: str, key: str, row_key: Mapping[str, str]) -> sql.Composed:
-        """Whether a table has this very row, by the equality of its columns' types.
+        """Return a query that checks whether a table holds a row, by the equality of its columns' types.
 
         Args:
-            collection: where the row stands, or the root.
+            collection: collection of the row, or the root.
             key: of the document or row that it belongs to.
             row_key: of a child row, the texts of its own key by column.
 
         Raises:
-            UnfitKey: the key has not as many columns.
+            UnfitKey: the key does not have the right number of columns.
         """
         table, owner = self._tables()[collection]
         texts = [*zip(owner, columns_of(key, len(owner)), strict=True), *row_key.items()]
@@ -109,7 +109,7 @@ class SourceQuery:
         )
 
     def _tables(self) -> dict[str, tuple[TableDefinition, tuple[str, ...]]]:
-        """By collection, its table and the columns that hold the document's key."""
+        """Return the table of each collection, and the columns that contain the document's key."""
         children = {name: (child.table, child.parent) for name, child in self.subject.collections.items()}
         return {ROOT: (self.subject.root, self.subject.root.key), **children}
 
@@ -133,7 +133,7 @@ class SourceQuery:
 
 
 def _join(root: TableDefinition, child: Children, array: sql.Identifier, child_filter: sql.Composable) -> sql.Composed:
-    # Aggregated apart, and joined once: an index on the parent's columns helps, but is not needed.
+    # Aggregate first, then join once: an index on the parent's columns helps but is not required.
     own = _in("child", child.parent)
     names = [sql.Identifier(f"parent {place}") for place in range(len(own))]
     return sql.SQL(
@@ -173,7 +173,7 @@ def _label(name: str, is_first: bool) -> sql.Literal:
 
 
 def _key(alias: str, names: Sequence[str], table: TableDefinition) -> sql.Composable:
-    """A key as the models write it: its columns' text, joined by `:` where there are several."""
+    """Return an SQL expression for a key as the models write it: its columns' texts, joined by `:` if several."""
     return _escaped(_key_texts(alias, names, table), ":") if len(names) > 1 else _key_texts(alias, names, table)[0]
 
 
@@ -191,7 +191,7 @@ def _escaped(texts: Sequence[sql.Composable], separator: str) -> sql.Composed:
 
 
 def _part_order(alias: str, table: TableDefinition) -> sql.Composed:
-    """Child rows as documents sort them, which is by the texts of their keys where those are no integers."""
+    """Return the sort order of child rows in documents: by integer keys, or by the texts of other keys."""
     texts = [
         sql.Identifier(alias, name)
         if parse_pg_type(table.columns[name]).name in _INTEGERS
@@ -203,7 +203,7 @@ def _part_order(alias: str, table: TableDefinition) -> sql.Composed:
 
 def _is_among(alias: str, names: Sequence[str], table: TableDefinition, keys: Sequence[str]) -> sql.Composed:
     if len(names) == 1 and parse_pg_type(table.columns[names[0]]).name in _INTEGERS:
-        # An index serves this; the text of a number would not find it.
+        # Compare integers because an index on the column cannot be used with the number's text.
         numbers = [number for key in keys if (number := integer_of(key)) is not None]
         return sql.SQL("{} = ANY({}::bigint[])").format(sql.Identifier(alias, names[0]), sql.Literal(numbers))
     return sql.SQL("{} = ANY({}::text[])").format(_key(alias, names, table), sql.Literal(list(keys)))

@@ -1,4 +1,4 @@
-"""PostgreSQL's side of the comparison."""
+"""Reader of PostgreSQL's side of the comparison."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ _PARSE = csv.ParseOptions(newlines_in_values=True)
 _CONVERT = csv.ConvertOptions(
     column_types=_PAGE, null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=False
 )
-"""An empty key is written as `""`, and is one."""
+"""Conversion that keeps `""` as an empty key and reads an unquoted empty field as NULL."""
 
 
 class SourceRow(NamedTuple):
-    """What PostgreSQL holds under a key.
+    """Document or row of PostgreSQL under one key.
 
     Args:
         text: the document or row as JSON.
-        version: another whenever one of its rows was written.
-        rows: how many rows of the source it is made of.
+        version: changes whenever one of its rows is written.
+        rows: number of source rows that it is made of.
     """
 
     key: str
@@ -57,7 +57,7 @@ class RowImages(NamedTuple):
 
 
 class InvalidSince(ValueError):
-    """Rows changed since some time were asked for, where there is no such time, or no column that would tell."""
+    """The value of --since is not a time, or the table has no date or timestamp column."""
 
     remedy = (
         "Give a time as PostgreSQL reads it: `2026-01-02T03:04:05Z`. For a table without a time, leave out --since."
@@ -66,30 +66,30 @@ class InvalidSince(ValueError):
 
 @dataclass(frozen=True)
 class SourceReader:
-    """The source, as read by `verify`; it writes nothing.
+    """Read-only access of `verify` to the source.
 
     Args:
         url: of the source.
-        connection: one on which every statement is a transaction.
+        connection: a connection in autocommit mode.
     """
 
     url: str
     connection: Connection
 
     def some(self, subject: ComparisonSet, keys: Sequence[str]) -> dict[str, SourceRow]:
-        """What PostgreSQL holds under these keys now, all of it as of one moment."""
+        """Return the documents or rows under these keys, all from one snapshot."""
         found = _answered(self.connection, SourceQuery(subject).some(keys)).fetchall()
         return {str(row[0]): SourceRow._make(row) for row in found}
 
     @contextmanager
     def moment(self) -> Iterator[None]:
-        """Answer every question until the end as of the first one's moment."""
+        """Run all queries of the block in one repeatable-read snapshot, taken by the first query."""
         with self.connection.transaction():
             _answered(self.connection, sql.SQL("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"))
             yield
 
     def images(self, subject: ComparisonSet, keys: Sequence[str]) -> tuple[dict[str, SourceRow], dict[str, RowImages]]:
-        """What PostgreSQL holds under these keys now, and by collection its rows, as envelopes have them.
+        """Return the documents or rows under these keys, and their source rows by collection in the form of envelopes.
 
         The root's rows are those of the collection ROOT.
         """
@@ -103,15 +103,15 @@ class SourceReader:
         }
 
     def is_held(self, subject: ComparisonSet, collection: str, key: str, row_key: Mapping[str, str]) -> bool:
-        """Whether PostgreSQL holds this very row, by the equality of the types of its key.
+        """Return whether PostgreSQL holds a row, by the equality of its key's column types.
 
         Args:
-            collection: where the row stands, or ROOT.
+            collection: collection of the row, or ROOT.
             key: of the document or row that it belongs to.
             row_key: of a child row, the texts of its own key by column.
 
         Raises:
-            UnfitKey: a text cannot be a value of its column.
+            UnfitKey: a text is not a valid value of its column.
         """
         try:
             with self.connection.transaction():
@@ -121,14 +121,14 @@ class SourceReader:
         return found == (True,)
 
     def any_keys(self, subject: ComparisonSet, count: int) -> list[str]:
-        """The keys of some rows, chosen at random."""
+        """Return the keys of rows chosen at random."""
         return [str(row[0]) for row in _answered(self.connection, SourceQuery(subject).any_keys(count))]
 
     def keys_since(self, subject: ComparisonSet, since: str) -> list[str]:
-        """The keys of what has a row of which any date or timestamp is at or after `since`.
+        """Return the keys of documents or rows with any date or timestamp at or after `since`.
 
         Raises:
-            InvalidSince: `since` is no time, or the subject has no column of one.
+            InvalidSince: `since` is not a time, or the set has no date or timestamp column.
         """
         query = SourceQuery(subject).keys_since(since)
         if query is None:
@@ -140,13 +140,13 @@ class SourceReader:
 
 
 class Snapshot:
-    """Everything that was committed at one moment, in pages, whatever has been committed since."""
+    """Snapshot of the source, read in pages."""
 
     def __init__(self, connection: psycopg.Connection[tuple[object, ...]]) -> None:
         self._connection = connection
 
     def pages(self, subject: ComparisonSet) -> Iterator[pa.Table]:
-        """Everything of one subject, as tables of key, digest (md5 of the text) and rows.
+        """Yield all documents or rows of one set, as tables of key, digest (md5 of the text) and rows.
 
         Raises:
             SourceError: PostgreSQL cannot be read.
@@ -162,19 +162,19 @@ class Snapshot:
 
 @contextmanager
 def open_source_reader(url: str) -> Iterator[SourceReader]:
-    """Open the source for questions about the present."""
+    """Open the source for reading its current rows."""
     with connect(url) as connection:
         yield SourceReader(url, connection)
 
 
 @contextmanager
 def snapshot(url: str) -> Iterator[Snapshot]:
-    """Hold a snapshot of the source, which is taken here."""
+    """Take a snapshot of the source and keep it open for the block."""
     with connect(url) as connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         connection.read_only = True
         with connection.transaction():
-            # A snapshot is taken by the first query of a transaction.
+            # The first query of the transaction takes the snapshot.
             connection.execute("SELECT 1")
             yield Snapshot(connection)
 

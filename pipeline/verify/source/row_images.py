@@ -1,7 +1,7 @@
-"""Rows of PostgreSQL as images in the types of envelopes, so that a repair goes the way of any other change.
+"""Row images of PostgreSQL in the types of envelopes, so that repairs are applied like any other change.
 
-What the connector sends and the decoder makes of it, PostgreSQL writes here itself: each value in a form that the
-column's Arrow type can be made of without loss.
+PostgreSQL writes each value directly in a form from which the column's Arrow type can be built without loss, in place
+of the connector and the decoder.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from sinks.pg_type import parse_pg_type
 
 _PLAIN = "{c}"
 _TEXT = "CASE WHEN {c} IS NOT NULL THEN concat({c}) END"
-"""Not {c}::text, which would cut the blanks off a character(5)."""
+"""Uses concat because {c}::text removes the trailing blanks of a character(5)."""
 
 _COUNTED = """CASE WHEN isfinite({{c}}) THEN {finite}
     WHEN {{c}} = 'infinity' THEN {last} WHEN {{c}} = '-infinity' THEN -{last} END"""
@@ -32,9 +32,9 @@ _MICROSECONDS = _COUNTED.format(
         END)::bigint""",
     last=TIMESTAMP_INFINITY,
 )
-"""Those beyond 64 bits as `connectors.types.timestamps.stored_us` has them; their epoch is rounded by PostgreSQL 18.
+"""Microseconds since 1970. Values beyond 64 bits are stored as in `connectors.types.timestamps.stored_us`.
 
-So it is asked for that of a century before.
+PostgreSQL 18 rounds the epoch of such values, so the expression uses the epoch of one century earlier.
 """
 
 _BY_KIND = {
@@ -57,7 +57,7 @@ _BY_NAME = {
 
 
 def image_columns(table: TableDefinition, alias: str) -> list[sql.Composable]:
-    """An expression for each column of a table, in their order."""
+    """Return an SQL expression for each column of a table, in their order."""
     columns = {name: sql.Identifier(alias, name) for name in table.columns}
     found = [_value(columns[name], text) for name, text in table.columns.items()]
     arrays = [name for name, text in table.columns.items() if parse_pg_type(text).is_array]
@@ -65,7 +65,7 @@ def image_columns(table: TableDefinition, alias: str) -> list[sql.Composable]:
 
 
 def images(table: TableDefinition, rows: Sequence[Sequence[Any]]) -> pa.StructArray:
-    """Rows that were selected by `image_columns`, in the type of an envelope's images."""
+    """Convert rows that were selected by `image_columns` to the type of an envelope's images."""
     types = image_type(SourceTable(table.source, table.columns))
     columns = list(zip(*rows, strict=True)) if rows else [()] * types.num_fields
     arrays = [_array(values, field.type) for values, field in zip(columns, types, strict=True)]
@@ -85,7 +85,7 @@ def _value(column: sql.Composable, text: str) -> sql.Composable:
 
 
 def _nested(columns: Mapping[str, sql.Composable]) -> sql.Composable:
-    """An expression for the texts of those arrays that have several dimensions, as `connectors.envelope.NESTED`."""
+    """Return an SQL expression for the texts of multidimensional arrays, as in `connectors.envelope.NESTED`."""
     members = sql.SQL(", ").join(
         sql.SQL("{}::text, CASE WHEN array_ndims({c}) > 1 THEN {c}::text END").format(sql.Literal(name), c=column)
         for name, column in columns.items()
@@ -104,7 +104,7 @@ def _array(values: Sequence[Any], arrow: pa.DataType) -> pa.Array:
 
 
 def _counts(arrow: pa.DataType) -> pa.DataType:
-    """The type in which PostgreSQL sends it: moments are counted, since Python's own end with the year 9999."""
+    """Return the type in which PostgreSQL sends a value. Times are sent as counts: Python's types end in year 9999."""
     if pa.types.is_list(arrow):
         return pa.list_(_counts(arrow.value_type))
     if pa.types.is_date(arrow):
