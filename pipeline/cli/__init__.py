@@ -1,4 +1,4 @@
-"""The command line. Only it knows the local stack."""
+"""Command line of readmodels, the only package that uses the local stack."""
 
 from pipeline.cli.main import main
 

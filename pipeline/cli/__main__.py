@@ -1,4 +1,4 @@
-"""`python -m pipeline.cli`: how the command starts its own workers."""
+"""Entry point `python -m pipeline.cli`, with which the command starts its workers."""
 
 from pipeline.cli.main import main
 

@@ -1,4 +1,4 @@
-"""The verbs of the command. Each is imported when it is used: the clients of stores that it does not need cost time."""
+"""Commands of the command line. Each is imported on use because the clients of unneeded stores are slow to import."""
 
 from __future__ import annotations
 
@@ -33,21 +33,21 @@ MODULES = {
     "config": "status",
     "work": "run",
 }
-"""In the order of `--help`."""
+"""Module of each command, in the order of `--help`."""
 
 HIDDEN = {"work"}
 
 
 class CommandGroup(TyperGroup):
-    """A group whose commands are functions, or groups of their own, named like the verb."""
+    """Command group whose commands are functions, or groups of their own, with the command's name."""
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
-        # Their names are all that is asked of it: what they are is asked below.
+        # Typer reads only the names of this dict; `get_command` returns the commands.
         self.commands = dict.fromkeys(MODULES)  # type: ignore[assignment]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - typer's signature
-        """Import a verb; None where there is no such one."""
+        """Import a command; return None if it does not exist."""
         if cmd_name not in MODULES:
             return None
         found = getattr(import_module(f"pipeline.cli.{MODULES[cmd_name]}"), cmd_name)

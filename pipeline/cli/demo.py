@@ -1,4 +1,4 @@
-"""`demo`: the whole way of a change, on the local stack, in two minutes."""
+"""Command `demo`: the path of a change through all parts, on the local stack, in two minutes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `demo` shows: orders while they are placed, then the same order, answers and counts everywhere."""
+"""Screen of `demo`: orders while they are placed, then the same order, query results and counts in all stores."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ FROM orders GROUP BY status ORDER BY orders DESC
 
 
 class DemoFailed(Exception):
-    """The models did not end up equal to the source."""
+    """The models are not equal to the source at the end."""
 
     remedy = (
         "Run `readmodels run --until-caught-up`: it carries the rest into the models, or names what stops them and the "
@@ -46,10 +46,10 @@ class DemoFailed(Exception):
 
 
 def run_demo(settings: Settings, workers: Supervisor, seconds: float, rate: float) -> None:
-    """Serve customers while the workers run, then show what became of it.
+    """Place orders while the workers run, then show the results.
 
     Raises:
-        DemoFailed: the models did not end up equal to the source.
+        DemoFailed: the models are not equal to the source at the end.
     """
     until = threading.Event()
     running = threading.Thread(target=workers.run, args=(read_models.MODELS, until), name="workers")
@@ -82,7 +82,7 @@ def _show(settings: Settings, seconds: float, rate: float) -> None:
 
 @dataclass
 class _Shop:
-    """The source, as the demo uses it."""
+    """Source database of the demo."""
 
     settings: Settings
     counts_so_far: TrafficCounts = field(default_factory=TrafficCounts)
@@ -119,7 +119,7 @@ class _Shop:
 
 
 def _await_workers(readers: Mapping[str, OrdersReader]) -> None:
-    """DuckDB answers once its worker serves readers; the others answer always."""
+    """Wait until DuckDB's worker serves readers; the other stores always answer."""
     deadline = time.monotonic() + CATCH_UP_TIMEOUT_S
     while True:
         try:
@@ -173,10 +173,10 @@ def _progress(counts: TrafficCounts, elapsed_s: float, seconds: float, lags: Map
 
 
 def catch_up(settings: Settings) -> float:
-    """Wait until the models hold everything that is committed now, and return how many seconds that took.
+    """Wait until the models hold everything that is committed now, and return the seconds that this took.
 
     Raises:
-        DemoFailed: they did not in `CATCH_UP_TIMEOUT_S`.
+        DemoFailed: the models did not catch up within `CATCH_UP_TIMEOUT_S`.
     """
     began = time.monotonic()
     ends = select_topics(captured_end_offsets(settings), settings.definitions.topics)

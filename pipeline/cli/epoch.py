@@ -1,4 +1,4 @@
-"""`epoch show` and `epoch open`: the lives of the log, and the way on where one has ended."""
+"""Commands `epoch show` and `epoch open`: the epochs of the log, and how to continue after one has ended."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def show(
     context: typer.Context,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array and nothing else.")] = False,
 ) -> None:
-    """List the epochs of every generation, and in what the log is another one now. Exits with 1 if it is."""
+    """List the epochs of every generation, and how the current log differs from them. Exits with 1 if it does."""
     standing = inspect_logs(context_of(context).settings())
     if as_json:
         print_json([_plain(one) for one in standing])
@@ -48,14 +48,14 @@ def open_epoch(
     ] = False,
     execute: Execute = False,
 ) -> None:
-    """Open the next epoch, once the workers have ended.
+    """Open the next epoch after the workers have ended.
 
-    --continue is for a log that was moved: topics made anew or with more partitions, into which the connector went on
-    to write without a gap. Nothing is compared; run `readmodels verify` afterwards.
+    --continue is for a log that was moved: topics that were recreated or have more partitions, to which the connector
+    continued to write without a gap. Nothing is compared; run `readmodels verify` afterwards.
 
-    --resnapshot is right in every case. The slot and the connector's offsets are dropped and made anew, the connector
-    takes a snapshot, and rows that it does not find are swept from the models, as soon as `readmodels run` has read it.
-    Readers see the models as they were until then. What no worker had read of the log so far is left out: DuckDB's
+    --resnapshot is right in every case. The slot and the connector's offsets are dropped and created again, the
+    connector takes a snapshot, and rows that it does not find are swept from the models as soon as `readmodels run` has
+    read it. Readers see the models unchanged until then. Records that no worker had read are skipped: DuckDB's
     histories lack those versions.
     """
     if is_continued == is_resnapshot:

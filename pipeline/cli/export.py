@@ -1,4 +1,4 @@
-"""`export`: DuckDB's tables and histories as Parquet files."""
+"""Command `export`: DuckDB's tables and histories as Parquet files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pipeline.export.parquet import Tell
 
 
 class ExportFormat(StrEnum):
-    """A form of files."""
+    """File format of an export."""
 
     PARQUET = "parquet"
 
@@ -38,11 +38,11 @@ def export(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array and nothing else.")] = False,
 ) -> None:
-    """Write tables and histories as Parquet files, partitioned by day; each run adds what is new since the last one.
+    """Write tables and histories as Parquet files, partitioned by day; each run adds the changes since the last one.
 
-    Of a history, versions are added to those that are there, by the day of their commit. Of a table, the rows are
-    written anew. What counts is what manifest.json lists: it is replaced last, in one step, and says up to which mark
-    the export is complete. A run that was killed is run again; nothing is there twice, and nothing is missing.
+    For a history, new versions are added to the existing files, by the day of their commit. For a table, all rows are
+    rewritten. Only files listed in manifest.json belong to the export: the manifest is replaced last, atomically, and
+    gives the watermark up to which the export is complete. Repeat a run that was killed: no row is twice or missing.
 
     S3 takes its credentials from the usual variables: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT_URL, …
 
@@ -60,7 +60,7 @@ def export(
 
 @contextmanager
 def _told() -> Iterator[Callable[[str], Tell]]:
-    """A line on standard error for each table: how many rows were read, and how fast."""
+    """Show a line on standard error for each table, with the rows read and the time."""
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),

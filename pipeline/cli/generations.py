@@ -1,4 +1,4 @@
-"""`generations`, `cutover`, `rollback` and `prune`: which generations there are, and which one readers see."""
+"""Commands `generations`, `cutover`, `rollback` and `prune`: the generations, and which one is live."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def generations(
     models: Models = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array and nothing else.")] = False,
 ) -> None:
-    """List the generations of the read models: state, size, age, and how far each is behind."""
+    """List the generations of the read models with state, size, age and lag."""
     settings = context_of(context).settings()
     found = [one for model in read_models.parse_names(models) for one in inventory(model, settings)]
     if as_json:
@@ -51,10 +51,10 @@ def cutover(
     execute: Execute = False,
     timeout: Timeout = 120.0,
 ) -> None:
-    """Let readers see another generation, in one step they cannot see half of.
+    """Make another generation live, atomically for readers.
 
-    Without --generation: the newest complete one. It is refused until that generation holds everything that is
-    committed now, and everything that readers see now. The one that was live is kept, and kept current.
+    Without --generation: the newest complete one. The cutover waits until that generation holds everything that is
+    committed now, and everything that readers see now. The previous live generation is kept and stays current.
     """
     settings = context_of(context).settings()
     chosen = {model: generation or _found(newest, model, settings) for model in _named(models, generation)}
@@ -72,7 +72,7 @@ def rollback(
     ] = False,
     timeout: Timeout = 120.0,
 ) -> None:
-    """Let readers see the generation again that was live before. It was kept current, so nothing is lost."""
+    """Make the previous live generation live again. It was kept current, so nothing is lost."""
     settings = context_of(context).settings()
     chosen = {model: _found(previous, model, settings) for model in read_models.parse_names(models)}
     _print_plan(chosen, "would show generation {} of {} again", is_done=execute)
@@ -90,7 +90,7 @@ def prune(
     generation: Generation = None,
     execute: Execute = False,
 ) -> None:
-    """Remove generations that nobody needs: rejected ones, and all but the last of those that were live before."""
+    """Remove generations that are no longer needed: rejected ones, and all but the last of the previously live ones."""
     settings = context_of(context).settings()
     for model in _named(models, generation):
         with read_models.STORES[model](settings) as store:
@@ -106,7 +106,7 @@ def prune(
 
 
 def say_switched(switched: CutoverResult) -> None:
-    """Say what readers see now, and how to take it back."""
+    """Print which generation is live now, and the command that reverts the cutover."""
     if switched.before == switched.now:
         out.print(f"[dim]=[/] generation {switched.now} of {switched.model} was live already")
         return

@@ -1,4 +1,4 @@
-"""The command `readmodels`."""
+"""Entry point of the command `readmodels`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pipeline.cli.output_streams import EXIT_NOBODY_READS, Readers, prepare
 from pipeline.read_models import UnknownModel
 
 WRITES_FOR_OTHERS = {"export", "report", "sql"}
-"""Verbs whose files get the mode that the user's umask gives; those of all others hold rows and are for their owner."""
+"""Commands whose files get the mode of the user's umask. Files of the others contain rows and are private."""
 
 app = typer.Typer(
     name="readmodels",
@@ -48,14 +48,14 @@ def options(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Options that come before the verb."""
+    """Set the options that precede the command."""
     if context.invoked_subcommand not in WRITES_FOR_OTHERS:
         os.umask(0o077)
     context.obj = Context(config, home)
 
 
 def main() -> None:
-    """Run one verb. Exit codes: 0 fine, 1 failed, 2 wrong usage, 3 verify found a difference."""
+    """Run one command. Exit codes: 0 fine, 1 failed, 2 wrong usage, 3 verify found a difference."""
     prepare()
     logging.configure()
     readers = Readers()
@@ -67,7 +67,7 @@ def main() -> None:
 
 
 def _run(readers: Readers) -> int:
-    """Run one verb, and say what went wrong."""
+    """Run one command, and print its error if it fails."""
     try:
         app(prog_name="readmodels")
     except SystemExit as ended:

@@ -1,4 +1,4 @@
-"""The forms in which an answer of DuckDB is handed over."""
+"""Output formats for results of DuckDB."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _FORMULA = r"\A[=+\-@\t\r]"
 
 
 class OutputFormat(StrEnum):
-    """A form."""
+    """Output format of a query result."""
 
     TABLE = "table"
     CSV = "csv"
@@ -35,12 +35,12 @@ class OutputFormat(StrEnum):
 
     @property
     def is_binary(self) -> bool:
-        """Whether it is not for a terminal."""
+        """True if the format is unsuitable for a terminal."""
         return self in (OutputFormat.PARQUET, OutputFormat.ARROW)
 
 
 class FormatCannotHold(ValueError):
-    """A file of this form has no type for columns of the answer."""
+    """The file format has no type for some columns of the result."""
 
     def __init__(self, form: str, columns: Sequence[str]) -> None:
         super().__init__(f"{form} has no type for {', '.join(columns)}")
@@ -49,7 +49,7 @@ class FormatCannotHold(ValueError):
 
 
 def without_formulas(rows: pa.Table) -> pa.Table:
-    """Put an apostrophe before texts that a spreadsheet would carry out as formulas, and before such column names.
+    """Put an apostrophe before texts that a spreadsheet would run as formulas, and before such column names.
 
     Source: https://owasp.org/www-community/attacks/CSV_Injection
     """
@@ -62,13 +62,13 @@ def without_formulas(rows: pa.Table) -> pa.Table:
 
 
 def written(rows: pa.Table, form: OutputFormat, width: int) -> bytes:
-    """An answer in one of the forms, as UTF-8 where it is text.
+    """Serialize a result in one of the formats, as UTF-8 if it is text.
 
     Args:
-        width: how many characters a line of a table may have.
+        width: maximum number of characters in a line of a table.
 
     Raises:
-        FormatCannotHold: a column's type is none of the form's.
+        FormatCannotHold: the format has no type for a column.
     """
     return _WRITERS[form](rows, width)
 
@@ -81,7 +81,7 @@ def _table(rows: pa.Table, width: int) -> bytes:
         )
         table.add_column(Text(on_one_line(column.name)), justify="right" if numeric else "left", overflow="fold")
     for row in _rows(rows):
-        # As plain text: a value may look like markup.
+        # Use plain text because a value may look like markup.
         table.add_row(*(Text("NULL" if value is None else on_one_line(str(value))) for value in row.values()))
     text = io.StringIO()
     Console(file=text, width=width, highlight=False).print(table)
@@ -140,14 +140,14 @@ _WRITERS: dict[OutputFormat, Callable[[pa.Table, int], bytes]] = {
 
 
 def _rows(rows: pa.Table) -> list[dict[str, Any]]:
-    """Rows as plain values, written as documents have them: exact, also where Python has no such date or number."""
+    """Return rows as plain values in the form of documents, so that values outside Python's types are exact."""
     columns = [_plain(column) for column in rows.columns]
     names = _deduplicate_names(rows.column_names)
     return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
 def _deduplicate_names(names: Sequence[str]) -> list[str]:
-    """The second `id` of a join becomes `id_1`."""
+    """Rename duplicate columns: the second `id` of a join becomes `id_1`."""
     earlier = [names[:at].count(name) for at, name in enumerate(names)]
     return [f"{name}_{count}" if count else name for name, count in zip(names, earlier, strict=True)]
 

@@ -1,4 +1,4 @@
-"""Standard output and standard error: which characters they can carry, how wide they are, and when nobody reads on."""
+"""Standard output and standard error: their encodings, their width, and detection of closed pipes."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from rich.segment import Segment
 from pipeline.terminal_text import escape_controls
 
 UNBOUND_WIDTH = 100_000
-"""The width, in characters, of what is no terminal: no line is wrapped or cut there."""
+"""Width in characters if there is no terminal: no line is wrapped or cut."""
 
 EXIT_NOBODY_READS = 141
-"""The exit code of a process that ends because its reader did: 128 and the number of SIGPIPE."""
+"""Exit code of a process that ends because its reader closed the pipe: 128 and the number of SIGPIPE."""
 
 _PLAIN = {"✓": "ok", "✗": "x", "…": "...", "→": "->", "–": "-", "—": "-", "·": "*"}
-"""The product's own signs where an encoding lacks them."""
+"""Replacements for the signs that this program prints, if an encoding lacks them."""
 _FALLBACK = "readmodels-plain"
 
 
 class Output(Console):
-    """A console that shows no control character of others, and cuts no line that goes into a file or a pipe."""
+    """Console that escapes control characters in data, and does not cut lines that go to a file or a pipe."""
 
     def __init__(self, *, stderr: bool = False) -> None:
         super().__init__(stderr=stderr, highlight=False)
 
     @property
     def size(self) -> ConsoleDimensions:
-        """The terminal's size; without one, lines are as long as they are."""
+        """Size of the terminal; without a terminal, lines are not limited."""
         return super().size if self.is_terminal else ConsoleDimensions(UNBOUND_WIDTH, 25)
 
     @size.setter
@@ -42,13 +42,13 @@ class Output(Console):
         self._width, self._height = new_size
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """Render as rich does, with escapes for what would command the terminal."""
+        """Render as rich does, with control characters escaped."""
         for segment in super().render(renderable, options):
             yield segment if segment.control else segment._replace(text=escape_controls(segment.text))
 
 
 def prepare() -> None:
-    """Let both streams take any character: where the encoding lacks it, as a plain sign or an escape."""
+    """Configure both streams to accept any character: a plain sign or an escape replaces what the encoding lacks."""
     codecs.register_error(_FALLBACK, _plain)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -56,7 +56,7 @@ def prepare() -> None:
 
 
 def write_data(data: bytes) -> None:
-    """Write data on standard output as it is, UTF-8 whatever the terminal's encoding; to a terminal, visibly."""
+    """Write data unchanged on standard output, as UTF-8 in any locale; escape control characters on a terminal."""
     if sys.stdout.isatty():
         sys.stdout.write(escape_controls(data.decode()))
     else:
@@ -66,20 +66,20 @@ def write_data(data: bytes) -> None:
 
 
 class Readers:
-    """The processes that read standard output and standard error through pipes.
+    """Reader processes of standard output and standard error through pipes.
 
-    Keeps descriptors of its own: rich puts others in their place where it meets a pipe that nobody reads.
+    Duplicates the descriptors because rich replaces them when it writes to a closed pipe.
     """
 
     def __init__(self) -> None:
         self._kept = [(stream, os.dup(stream.fileno())) for stream in (sys.stdout, sys.stderr) if _is_file(stream)]
 
     def are_gone(self) -> bool:
-        """Whether one of them has ended, so that writing fails."""
+        """Return whether a reader has ended, so that writes fail."""
         return bool(self._abandoned())
 
     def leave(self) -> None:
-        """Drop what is still to be written for those that have ended: the interpreter would fail on it at its end."""
+        """Discard pending output for readers that have ended: the interpreter would fail on it at exit."""
         nowhere = os.open(os.devnull, os.O_WRONLY)
         for stream in self._abandoned():
             os.dup2(nowhere, stream.fileno())
@@ -89,7 +89,7 @@ class Readers:
 
 
 def _is_file(stream: TextIO | None) -> bool:
-    """Whether a stream is a file of the system: a stream that was closed at the start is None."""
+    """Return whether a stream has a file descriptor. A stream that was closed at the start is None."""
     try:
         return stream is not None and stream.fileno() >= 0
     except OSError:

@@ -1,4 +1,4 @@
-"""`replay`: a read model built anew from the log."""
+"""Command `replay`: rebuilds a read model from the log."""
 
 from __future__ import annotations
 
@@ -67,11 +67,11 @@ def replay(
     timeout: Annotated[float, typer.Option(min=1.0, help="Seconds that it may take to reach a mark.")] = 120.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print an event a line as JSON and nothing else.")] = False,
 ) -> None:
-    """Build a read model anew from offset zero, beside the live one; prove it equal; show it in one step.
+    """Rebuild a read model from offset zero beside the live generation, verify it, and make it live atomically.
 
-    Without --execute: say whether it can be done, and what it would take. Nobody notices a replay: `run` goes on,
-    readers see the live generation until the new one holds all of the log and equals PostgreSQL row by row, and the
-    old one is kept current, so that `rollback` loses nothing. Interrupted at any moment, it goes on where it was.
+    Without --execute: print whether it is possible, and what it would take. A replay does not disturb readers: `run`
+    continues, readers see the live generation until the new one holds all of the log and equals PostgreSQL row by row,
+    and the old one is kept current, so that `rollback` loses nothing. An interrupted replay resumes where it stopped.
     """
     chosen = read_models.parse_names(models)
     settings = context_of(context).settings()
@@ -129,7 +129,7 @@ def _say_found(ground: PlanInputs, plans: list[RebuildPlan], *, as_json: bool) -
 
 
 def _starts(*, is_earliest: bool, moment: datetime | None, offset: int | None) -> StartOffsets | None:
-    """Where a replay in place begins; None where nothing was said."""
+    """Return the start offsets of a replay in place; None if no option sets them."""
     if is_earliest + (moment is not None) + (offset is not None) > 1:
         raise typer.BadParameter("give one of --to-earliest, --to-datetime and --to-offset")
     if moment is not None:
@@ -162,7 +162,7 @@ def _again(
 
 @contextmanager
 def _watching(context: Context, model: str, *, as_json: bool) -> Iterator[Bars | Events]:
-    """Show how it goes on; what is logged meanwhile goes into a file, for what a person watches is the bars."""
+    """Show the progress, and write log messages to a file so that they do not disturb the progress bars."""
     folder = context.home / "log"
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / f"replay-{model}.log").open("a") as words:

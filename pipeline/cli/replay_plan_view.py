@@ -1,4 +1,4 @@
-"""What is seen of a plan."""
+"""View of a replay plan."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pipeline.postgres.watermark import Offsets
 
 
 class Line:
-    """One line on standard error: how far the log has been looked through."""
+    """Line on standard error with the progress of the log scan."""
 
     def __init__(self, progress: Progress, line: TaskID) -> None:
         self._progress = progress
@@ -34,7 +34,7 @@ class Line:
 
 @contextmanager
 def survey_line() -> Iterator[Line]:
-    """Draw it while the log is looked through."""
+    """Show the line during the log scan."""
     columns = (
         TextColumn("looking through the log"),
         BarColumn(),
@@ -46,7 +46,7 @@ def survey_line() -> Iterator[Line]:
 
 
 def print_plans(ground: PlanInputs, plans: Sequence[RebuildPlan]) -> None:
-    """Say what each replay would read and take, and whether it can be done."""
+    """Print what each replay would read and need, and whether it is possible."""
     if ground.scan is not None:
         _print_log(ground.scan)
     table = Table(box=None, header_style="bold", pad_edge=False)
@@ -63,7 +63,7 @@ def print_plans(ground: PlanInputs, plans: Sequence[RebuildPlan]) -> None:
 
 
 def print_findings(plans: Sequence[RebuildPlan]) -> None:
-    """Say what stands in the way, or may do so later, each thing once."""
+    """Print the findings that prevent a replay or may affect it later, each once."""
     told: dict[LogFinding, list[str]] = {}
     for plan in plans:
         for finding in plan.findings:
@@ -99,7 +99,7 @@ def _print_log(scan: LogScan) -> None:
 
 
 def plain_plan(ground: PlanInputs, plan: RebuildPlan) -> dict[str, Any]:
-    """A plan as plain data."""
+    """Return a plan as plain data."""
     scan = ground.scan
     partitions = scan.partitions if scan else {}
     return {

@@ -1,4 +1,4 @@
-"""What is seen of a replay: a person gets bars on standard error and results on standard output, a script events."""
+"""Progress of a replay: bars on standard error and results on standard output for people, events for scripts."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from pipeline.postgres.watermark import Offsets
 from sinks.batch import Progress as Position
 
 MOST_LINES = 16
-"""Partitions that get a line of their own; those with the most to read come first."""
+"""Maximum number of partitions with a line of their own; the longest partitions come first."""
 
 
 class Bars:
-    """A line for all, and one for every partition, redrawn in place; what is done stays on standard output."""
+    """Progress bars: one for the model and one per partition, redrawn in place. Results go to standard output."""
 
     def __init__(self, model: str, progress: Progress) -> None:
         self._model = model
@@ -81,7 +81,7 @@ class Bars:
 
 @contextmanager
 def bars(model: str) -> Iterator[Bars]:
-    """Draw a replay on standard error."""
+    """Show a replay on standard error."""
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description:<28}"),
@@ -96,7 +96,7 @@ def bars(model: str) -> Iterator[Bars]:
 
 
 class Events:
-    """One JSON object a line on standard output, for scripts; how far it has got about once a second."""
+    """Events for scripts, as one JSON object per line on standard output; progress about once per second."""
 
     def __init__(self, model: str) -> None:
         self._model = model
@@ -131,7 +131,7 @@ class Events:
 
 
 def say_outcome(model: str, outcome: RebuildResult, remedy: str) -> None:
-    """Say what the comparison found, and what readers see now; the remedy where it differs."""
+    """Print the result of the comparison, and the remedy if the generation differs."""
     result = outcome.result
     if result is None:
         out.print(f"[yellow]![/] {model}: generation {outcome.generation} was not compared with PostgreSQL")
@@ -144,7 +144,7 @@ def say_outcome(model: str, outcome: RebuildResult, remedy: str) -> None:
 
 
 def plain_outcome(outcome: RebuildResult, remedy: str) -> dict[str, Any]:
-    """The outcome as plain data."""
+    """Return the outcome as plain data."""
     result, switched = outcome.result, outcome.switched
     return {
         "generation": outcome.generation,

@@ -1,4 +1,4 @@
-"""`report`: what the views answer, as a page with pictures."""
+"""Command `report`: the results of the views as a page with charts."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def report(
     context: typer.Context,
     output: Annotated[Path, typer.Option(dir_okay=False, help="The file to write.")] = Path("report.html"),
 ) -> None:
-    """Write one HTML page with pictures of what DuckDB's views answer, whether or not a worker is writing it.
+    """Write one HTML page with charts of DuckDB's views, whether or not a worker is writing the store.
 
-    The page needs nothing beside it: it can be mailed, or opened on a phone. It says as of when it is.
+    The page is self-contained: it can be mailed, or opened on a phone. It shows the time of its data.
     """
     settings = context_of(context).settings()
     ends = EndOffsetsRequest(settings.kafka, settings.definitions.topics)

@@ -1,4 +1,4 @@
-"""`run`: the workers, and the process of one of them; `pause` and `resume`."""
+"""Commands `run`, `pause` and `resume`, and the process of one worker."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ def run(
 ) -> None:
     """Keep the read models in sync, one process per model, until you end it with ^C.
 
-    A store that is down delays its own model only; its worker waits and goes on by itself. More processes, on this or
-    other machines, share the work. DuckDB has one writer: another process of it stands by and takes over.
+    A store that is down delays only its own model; its worker waits and resumes automatically. More processes, on this
+    or other machines, share the work. DuckDB has one writer: another process of it stands by and takes over.
 
     --until-caught-up exits with 1 if a captured table has rows that no snapshot has read: the models lack them.
     """
@@ -95,7 +95,7 @@ def work(
     generation: Annotated[int | None, typer.Option(help="Build this generation, and nothing else.")] = None,
     is_writer: Annotated[bool, typer.Option("--writer", help="Write DuckDB's files for others only.")] = False,
 ) -> None:
-    """Be the process of one model, for as long as standard input is open."""
+    """Run the process of one model while standard input is open."""
     until = threading.Event()
     stop_on_signals(until)
     stop_with_parent(until)
@@ -112,17 +112,17 @@ def work(
         log.error("stopped", model=model, reason=describe_error(error), remedy=remedy)
         print_error(error, remedy)
         sys.stderr.flush()
-        # Threads of client libraries must not keep the process alive.
+        # Exit at once because threads of client libraries would keep the process alive.
         os._exit(EXIT_STOPPED if action_for(error) is RecoveryAction.STOP else EXIT_TEMPFAIL)
 
 
 def pause(context: typer.Context, models: Models = None) -> None:
-    """Let the workers of these models rest; they stay in their groups and lose nothing. Lasts until `resume`."""
+    """Pause the workers of these models until `resume`. They stay in their consumer groups and lose nothing."""
     _control(context_of(context), models, is_paused=True)
 
 
 def resume(context: typer.Context, models: Models = None) -> None:
-    """Let the workers of these models go on."""
+    """Resume the workers of these models."""
     _control(context_of(context), models, is_paused=False)
 
 
@@ -134,7 +134,7 @@ def _control(context: Context, models: Sequence[str] | None, *, is_paused: bool)
 
 
 def _check_source(settings: Settings) -> None:
-    """Look at the source before anything is carried; where it does not answer, the log is carried all the same."""
+    """Check the source before the workers start. If it does not answer, the workers still consume the log."""
     try:
         with closing(connect(settings.source.url)) as connection:
             history = SourceHistory(settings.kafka, settings.connector.name)
@@ -147,7 +147,7 @@ def _ends_to_reach(settings: Settings) -> Mapping[TopicPartition, int]:
     try:
         return captured_end_offsets(settings)
     except WatermarkTimeout:
-        # Nothing is streamed before the initial snapshot has ended, and that is the better answer.
+        # No change is streamed before the initial snapshot has ended: report that cause instead.
         require_snapshots(settings)
         raise
 
@@ -155,7 +155,7 @@ def _ends_to_reach(settings: Settings) -> Mapping[TopicPartition, int]:
 def captured_end_offsets(settings: Settings) -> Mapping[TopicPartition, int]:
     """Return the end offsets at which everything that is committed now is in the models.
 
-    These are the ends of every topic that is there, of described tables and of captured ones: a generation may be made
+    These are the ends of every existing topic of described and of captured tables: a generation may be made
     of tables that are no longer described.
     """
     wanted = describe(settings.kafka.admin(), {*settings.definitions.topics, *settings.connector.table_topics})
@@ -164,13 +164,13 @@ def captured_end_offsets(settings: Settings) -> Mapping[TopicPartition, int]:
 
 
 def builder_command(context: Context, model: str, generation: int | None) -> list[str]:
-    """The command line of a process that builds one generation; of None, that of one that writes for the builders."""
+    """Return the command line of a process that builds a generation, or of a DuckDB writer if there is none."""
     command = worker_command(context, model)
     return [*command, "--writer"] if generation is None else [*command, "--generation", str(generation)]
 
 
 def worker_command(context: Context, model: str, ends: Mapping[TopicPartition, int] | None = None) -> list[str]:
-    """The command line of one model's process."""
+    """Return the command line of one model's process."""
     places = ["--config", str(context.file), "--home", str(context.home)]
     command = [sys.executable, "-m", "pipeline.cli", *places, "work", model]
     if ends is None:

@@ -1,4 +1,4 @@
-"""`init` and `teardown`: everything between the orders and the read models."""
+"""Commands `init` and `teardown`: all parts between the source tables and the read models."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Execute = Annotated[bool, typer.Option("--execute", help="Do it; without this, o
 
 
 class TeardownIncomplete(Exception):
-    """Some of the deployment is still there, or may be."""
+    """Parts of the deployment still exist, or may exist."""
 
     remedy = (
         "Do what is said above, then run `readmodels teardown --execute` again: it removes the rest, and what is gone "
@@ -28,7 +28,7 @@ class TeardownIncomplete(Exception):
 def init(context: typer.Context) -> None:
     """Set up source, topics, connector and the first generation of every read model.
 
-    May be repeated at any time: what is there already is checked and left as it is.
+    May be repeated at any time: existing parts are checked and not changed.
     """
     settings = context_of(context).settings()
     snapshots = SetupStep("snapshots", lambda: complete_snapshots(settings, _say_reading))
@@ -43,9 +43,9 @@ def teardown(
 ) -> None:
     """Remove connector, replication slot, publication, topics and read models.
 
-    What exists is looked for, by the metadata of the generations and the settings that Kafka Connect keeps, whatever
-    readmodels.toml says today. A replication slot that nobody reads keeps the source's WAL until its disk is full: tear
-    down what you leave.
+    Existing parts are found by the metadata of the generations and the settings that Kafka Connect stores, independent
+    of readmodels.toml. A replication slot without a reader keeps the source's WAL until its disk is full: tear down
+    what you no longer use.
     """
     found = find_teardown(context_of(context).settings(), with_tables=with_tables)
     if execute:
@@ -83,6 +83,6 @@ def _say_reading(table: str) -> None:
 
 
 def report(name: str, outcome: str) -> None:
-    """Say what a step has done."""
+    """Print the outcome of a step."""
     sign = "[dim]=[/]" if outcome == UNCHANGED else "[green]✓[/]"
     out.print(f"{sign} {name:<40} [dim]{escape(outcome)}[/]")

@@ -1,4 +1,4 @@
-"""`snapshot`: rows of a table once more into the log, while changes go on."""
+"""Command `snapshot`: sends the rows of a table to the log again, while changes continue."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ def snapshot(
     ] = None,
     execute: Execute = False,
 ) -> None:
-    """Have the connector send the rows of a table once more, in chunks, while it goes on to stream changes.
+    """Have the connector send the rows of a table again, in chunks, while it continues to stream changes.
 
-    It fills what a model lacks, such as rows that were parked or lost, and changes nothing that is right. It tells
-    nothing of rows that were deleted, so it heals no gap in the log. ^C stops it; what it has sent stays.
+    This adds rows that a model lacks, such as rows that were parked or lost, and does not change correct rows. It sends
+    nothing about deleted rows, so it heals no gap in the log. ^C stops it; rows already sent stay.
     """
     settings = context_of(context).settings()
     wanted = SnapshotRequest(tables=(_named(table, settings),), where=where)
@@ -65,7 +65,7 @@ def _named(table: str, settings: Settings) -> str:
 
 @contextmanager
 def _interrupts() -> Iterator[list[int]]:
-    """The interrupts that came while the block lasted; the second one ends it at once."""
+    """Collect the interrupts during the block; the second one ends it at once."""
     seen: list[int] = []
 
     def note(number: int, _frame: object) -> None:
@@ -83,7 +83,7 @@ def _interrupts() -> Iterator[list[int]]:
 
 
 class _Line:
-    """One line on standard error that says how far it is."""
+    """Line on standard error with the progress."""
 
     def __init__(self, words: str, progress: Progress) -> None:
         self._progress = progress

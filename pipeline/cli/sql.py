@@ -1,4 +1,4 @@
-"""`sql`: questions to DuckDB."""
+"""Command `sql`: queries to DuckDB."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pipeline.query.freshness import EndOffsetsRequest, freshness
 from pipeline.query.query import query_with_position
 
 ENDS_WAIT_S = 0.3
-"""How long the freshness of an answer that is written already waits for Kafka."""
+"""Maximum wait for Kafka, to compute the freshness of a result that is already written."""
 
 
 def sql(
@@ -37,10 +37,10 @@ def sql(
         bool, typer.Option("--no-formulas", help="For CSV: an apostrophe before texts that spreadsheets would run.")
     ] = False,
 ) -> None:
-    """Ask DuckDB, whether or not a worker is writing it.
+    """Query DuckDB, whether or not a worker is writing it.
 
     Tables: orders, order_items; orders_history, order_items_history with every version; the views of docs/analytics.md.
-    Writes are refused. How fresh the answer is stands on standard error.
+    Writes are refused. The freshness of the result is printed on standard error.
 
     Examples: readmodels sql "SELECT status, count(*), sum(total) FROM orders GROUP BY ALL"
     readmodels sql --as-of 2026-01-02 "FROM revenue_per_day" --format parquet --output revenue.parquet
@@ -67,7 +67,7 @@ def sql(
 def _teller(
     settings: Settings, moment: datetime | None, form: OutputFormat, output: Path | None, *, has_formulas: bool
 ) -> Callable[[str], None]:
-    """What answers one statement."""
+    """Return a function that runs one statement and prints its result."""
 
     def tell(statement: str) -> None:
         ends = EndOffsetsRequest(settings.kafka, settings.definitions.topics)
@@ -87,7 +87,7 @@ def _teller(
 
 
 def _moment(text: str | None, time_zone: str) -> datetime | None:
-    """A moment as it was typed; where it names no time zone, in that of the views."""
+    """Parse a time; without a time zone, it is in the time zone of the views."""
     if text is None:
         return None
     try:
@@ -98,7 +98,7 @@ def _moment(text: str | None, time_zone: str) -> datetime | None:
 
 
 def _names(settings: Settings) -> list[str]:
-    """What a reader may name: tables, views, macros and columns."""
+    """Return the names that a query may use: tables, views, macros and columns."""
     found = query_with_position(
         settings,
         """

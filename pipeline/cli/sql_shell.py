@@ -1,4 +1,4 @@
-"""An interactive shell for questions: statements of several lines, a history, and names that complete."""
+"""Interactive SQL shell with multi-line statements, a history, and name completion."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ HISTORY_LINES = 1_000
 
 
 class Shell:
-    """Reads statements until the end of the input, and has each answered.
+    """Shell that reads and runs statements until the end of the input.
 
     Args:
-        tell: answers one statement on standard output.
-        names: what there is to complete; asked once, when the first key asks for it.
-        history: the file in which statements are remembered.
+        tell: runs one statement and prints its result on standard output.
+        names: returns the names for completion; called once, at the first completion.
+        history: the file of the statement history.
     """
 
     def __init__(self, tell: Callable[[str], None], names: Callable[[], Sequence[str]], history: Path) -> None:
@@ -33,7 +33,7 @@ class Shell:
         self._names: list[str] | None = None
 
     def run(self) -> None:
-        """Read and answer until `quit`, or ^D."""
+        """Read and run statements until `quit` or ^D."""
         self._begin()
         err.print("One SELECT, ended by a semicolon. Tab completes names; quit or ^D ends.", style="dim")
         try:
@@ -41,12 +41,12 @@ class Shell:
                 if statement:
                     self._answer(statement)
         finally:
-            # A shell in a folder that cannot be written works as well; it only forgets.
+            # If the folder is not writable, the shell works without a history.
             with contextlib.suppress(OSError):
                 readline.write_history_file(self._history)
 
     def complete(self, text: str, state: int) -> str | None:
-        """The names that begin with a text, one by one, as readline asks for them."""
+        """Return the names that begin with a text, one per call, as readline requires."""
         found = [name for name in (*self._known(), *KEYWORDS) if name.lower().startswith(text.lower())]
         return found[state] if state < len(found) else None
 
@@ -60,7 +60,7 @@ class Shell:
             readline.read_history_file(self._history)
 
     def _statement(self) -> str | None:
-        """The next statement, empty where it was given up, or None at the end."""
+        """Read the next statement; empty if it was cancelled, None at the end."""
         lines: list[str] = []
         try:
             while True:

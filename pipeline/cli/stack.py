@@ -1,4 +1,4 @@
-"""`up` and `down`: the local stack of real servers."""
+"""Commands `up` and `down`: the local stack of real servers."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and 
 def up(context: typer.Context, as_json: AsJson = False) -> None:
     """Start the local stack: PostgreSQL, Kafka, Connect with Debezium, registry, Elasticsearch, Redis.
 
-    Real servers as plain processes on loopback, without Docker; data and logs lie below .readmodels/. What runs
-    already is found and left as it is. The first start downloads about 500 MB.
+    Real servers as plain processes on loopback, without Docker; data and logs are below .readmodels/. Servers that
+    already run are kept. The first start downloads about 500 MB.
     """
     began = time.monotonic()
     endpoints = context_of(context).stack.up(NullReport() if as_json else ConsoleReport(out))
@@ -29,6 +29,6 @@ def up(context: typer.Context, as_json: AsJson = False) -> None:
 
 
 def down(context: typer.Context) -> None:
-    """Stop what `up` started, and nothing else. All data stays, and the next `up` finds it again."""
+    """Stop the servers that `up` started, and nothing else. All data stays for the next `up`."""
     context_of(context).stack.down(ConsoleReport(out))
     out.print("[green]down[/]; delete the directory to remove its data too")

@@ -1,4 +1,4 @@
-"""`status` and `config show`: how things are."""
+"""Commands `status` and `config show`."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def status(
 ) -> None:
     """Show connector, slot, workers, the lag of every read model, and each problem with its remedy.
 
-    docs/health.md lists what is looked at.
+    docs/health.md lists the checks.
     """
     settings, chosen = context_of(context).settings(), read_models.parse_names(models)
     if watch:

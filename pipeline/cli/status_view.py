@@ -1,4 +1,4 @@
-"""View of a status for a terminal: a line for each part of the deployment, then every problem once, with its remedy."""
+"""View of a status for a terminal: a line per part of the deployment, then each problem once with its remedy."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def _models(models: Sequence[ModelStatus], having: set[str]) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     for name in ("worker", "last batch"):
         table.add_column(name, no_wrap=True)
-    # The last column is cut where the terminal is narrow.
+    # A narrow terminal cuts the last column.
     table.add_column("at", no_wrap=True, overflow="ellipsis", ratio=1)
     for model in models:
         cells: tuple[str | Text, ...] = (_mark(model.model, having), Text(model.model, "bold"), *_progress(model))
@@ -95,7 +95,7 @@ def _workers(model: ModelStatus) -> Iterator[tuple[Text, str, str]]:
 
 
 def _problems(problems: Sequence[Problem]) -> Iterator[RenderableType]:
-    """Draw each problem once, with everything that has it."""
+    """Draw each problem once, with all parts that have it."""
     subjects: dict[tuple[str, str], list[str]] = {}
     for one in problems:
         subjects.setdefault((one.problem, one.remedy), []).append(one.subject)
@@ -107,7 +107,7 @@ def _problems(problems: Sequence[Problem]) -> Iterator[RenderableType]:
 
 
 def _restarts(models: Sequence[ModelStatus]) -> Iterator[RenderableType]:
-    """Say of each worker that runs in the place of one that ended with an error what that error was."""
+    """Show the error of each worker process that ended and was replaced by the running one."""
     for model in models:
         for worker in model.workers:
             if worker.is_running and (reason := worker.last.restarted_after) is not None:

@@ -1,4 +1,4 @@
-"""`verify`: every row of PostgreSQL against the read models, and their repair."""
+"""Command `verify`: compares every row of PostgreSQL with the read models, and repairs differences."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ def verify(
     repair: Annotated[bool, typer.Option("--repair", help="Show what would mend each difference.")] = False,
     execute: Annotated[bool, typer.Option("--execute", help="Mend it, and look once more; with --repair.")] = False,
 ) -> None:
-    """Compare every row and document with PostgreSQL, as of one moment, while writes go on.
+    """Compare every row and document with PostgreSQL, as of one moment, while writes continue.
 
-    Names what is missing, phantom (PostgreSQL does not hold it), stale (an older version of the row) and different, by
-    key and column, and ends with exit code 3 if anything is. A quick look does not find phantoms.
+    Lists rows and values that are missing, phantom (PostgreSQL does not hold them), stale (an older version of the row)
+    or different, by key and column, and exits with code 3 if there are any. A quick look does not find phantoms.
 
-    A repair writes documents and rows as PostgreSQL holds them, through the same comparison as every change, while the
-    workers run; it ends with exit code 0 if everything that it wrote is equal then.
+    A repair writes documents and rows as PostgreSQL holds them, as ordinary changes, while the workers run. It exits
+    with code 0 if everything that it wrote is equal afterwards.
     """
     chosen = read_models.parse_names(models)
     if generation is not None and len(chosen) != 1:
@@ -72,7 +72,7 @@ def verify(
 
 
 class _Bars:
-    """A line on standard error for PostgreSQL and for each model: what was read, how fast, what is waited for."""
+    """Progress bars on standard error for PostgreSQL and each model: items read, rate, and records to wait for."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress

@@ -1,4 +1,4 @@
-"""How long it takes from a commit in PostgreSQL until a reader of each store sees the change."""
+"""Latency probe: time from a commit in PostgreSQL until a reader of each store sees the change."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ GIVE_UP_S = 30.0
 
 @dataclass(frozen=True)
 class VisibilityDelays:
-    """From commit to visible, in seconds, of every probe that was seen; and how many never were."""
+    """Delays from commit to visible in seconds, for all probes that became visible, and the number that never did."""
 
     seen_s: tuple[float, ...]
     unseen: int
 
     @property
     def median_s(self) -> float:
-        """Half of the changes were visible sooner."""
+        """Median of the delays."""
         return statistics.median(self.seen_s)
 
     @property
     def p99_s(self) -> float:
-        """99 of 100 changes were visible sooner."""
+        """99th percentile of the delays."""
         return sorted(self.seen_s)[max(0, round(0.99 * len(self.seen_s)) - 1)]
 
 
 @dataclass
 class _Watch:
-    """One store's probes, looked for one after the other on a thread of its own."""
+    """Probes of one store, checked one after the other on a separate thread."""
 
     is_visible: Callable[[int], bool]
     probes: Queue[tuple[int, float] | None] = field(default_factory=Queue)
@@ -59,7 +59,7 @@ class _Watch:
 
 
 def measure(engine: Engine, readers: Mapping[str, OrdersReader], until: threading.Event) -> dict[str, VisibilityDelays]:
-    """Place an order now and then until `until` is set, and time when each reader sees it."""
+    """Place an order every `PROBE_EVERY_S` until `until` is set, and measure when each reader sees it."""
     watches = {
         name: _Watch(lambda order_id, reader=reader: reader.order(order_id) is not None)  # type: ignore[misc]
         for name, reader in readers.items()

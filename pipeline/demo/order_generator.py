@@ -1,4 +1,4 @@
-"""A shop that never closes: orders are placed, paid, shipped, amended, split and deleted at a steady rate."""
+"""Order generator: places, pays, ships, amends, splits and deletes orders at a steady rate."""
 
 import random
 import time
@@ -46,9 +46,9 @@ CURRENCIES = ("EUR", "USD", "JPY", "BRL")
 
 @dataclass(frozen=True, kw_only=True)
 class Traffic:
-    """How busy the shop is. The last four say how many changes of a kind there are to each order placed.
+    """Load of the generator. The last four values are numbers of changes per placed order.
 
-    The same seed into empty tables makes the same rows, but for their timestamps.
+    The same seed on empty tables makes the same rows, except for their timestamps.
     """
 
     orders_per_s: float = 300.0
@@ -62,7 +62,7 @@ class Traffic:
 
 @dataclass(frozen=True)
 class TrafficCounts:
-    """How many orders have been placed, advanced, amended, joined by an item of another, and deleted so far."""
+    """Numbers of orders placed, advanced, amended, joined by an item of another order, and deleted so far."""
 
     placed: int = 0
     advanced: int = 0
@@ -72,14 +72,14 @@ class TrafficCounts:
 
 
 class _Connections(NamedTuple):
-    """One on which each call is a transaction, in one round trip, and one on which transactions have several calls."""
+    """Pair of connections: one in autocommit mode, with one round trip per call, and one for longer transactions."""
 
     placing: Connection
     changing: Connection
 
 
 class OrderGenerator:
-    """One shop on one engine. Several may run side by side: each changes only the orders that it placed."""
+    """Generator on one engine. Several may run side by side: each changes only the orders that it placed."""
 
     def __init__(self, engine: Engine, traffic: Traffic) -> None:
         self._engine = engine
@@ -90,9 +90,9 @@ class OrderGenerator:
         self._counts = TrafficCounts()
 
     def run(self, until: Event) -> Iterator[TrafficCounts]:
-        """Keep the shop open at its rate until `until` is set, and say every 50 ms what has happened so far.
+        """Generate at the configured rate until `until` is set, and yield the counts every 50 ms.
 
-        A database that is too slow for the rate is kept busy.
+        If the database is too slow for the rate, the generator writes as fast as it can.
         """
         opened, placed_before = time.monotonic(), self._counts.placed
         with self._open() as connections:
@@ -106,7 +106,7 @@ class OrderGenerator:
                     until.wait(max(0.0, tick_ends - time.monotonic()))
 
     def place(self, orders: int) -> TrafficCounts:
-        """Place this many orders as fast as the database takes them, with the changes that go with them."""
+        """Place this many orders as fast as the database accepts them, with the changes that belong to them."""
         with self._open() as connections:
             for placed in range(0, orders, ORDERS_PER_BATCH):
                 self._serve(connections, min(ORDERS_PER_BATCH, orders - placed))
@@ -204,7 +204,7 @@ class OrderGenerator:
 
 
 def _placement() -> Insert:
-    """One statement for an order and its items, and so one round trip and one transaction."""
+    """Return one statement that inserts an order and its items, in one round trip and one transaction."""
     order = insert(Order).values({name: bindparam(name) for name in ORDER_COLUMNS}).returning(Order.id).cte("placed")
     items = (
         func.jsonb_to_recordset(bindparam("items", type_=JSONB))

@@ -1,6 +1,6 @@
-"""The three read models as their users read them: an Elasticsearch query, a Redis GET, a SELECT to DuckDB.
+"""Readers of the three read models, as users write them: an Elasticsearch query, a Redis GET, a DuckDB SELECT.
 
-Written with the stores' own clients and nothing of ours, so that it is also an example.
+They use only the stores' own clients, so they also serve as an example.
 """
 
 from __future__ import annotations
@@ -22,29 +22,29 @@ COUNTS = """
 SELECT (SELECT count(*) FROM orders) AS orders,
        (SELECT count(*) FROM order_items WHERE order_id IN (SELECT id FROM orders)) AS items
 """
-"""As PostgreSQL and DuckDB both understand it."""
+"""Query that works in both PostgreSQL and DuckDB."""
 
 
 @dataclass(frozen=True)
 class Counts:
-    """How many orders there are to see, and how many items of them."""
+    """Number of visible orders, and of their items."""
 
     orders: int
     items: int
 
 
 class OrdersReader(Protocol):
-    """One way to the orders."""
+    """Reader of the orders in one store."""
 
     def order(self, order_id: int) -> dict[str, Any] | None:
-        """One order with its items, or None where it is not visible."""
+        """Return one order with its items, or None if it is not visible."""
 
     def counts(self) -> Counts:
-        """How many orders and items are visible."""
+        """Count the visible orders and items."""
 
 
 class ElasticsearchOrders:
-    """The index, through its alias."""
+    """Reader of the index through its alias."""
 
     def __init__(self, client: Elasticsearch) -> None:
         self._client = client
@@ -54,7 +54,7 @@ class ElasticsearchOrders:
             found = self._client.get(index="orders", id=str(order_id))
         except NotFoundError:
             return None
-        # A GET by id does not apply the alias's filter, so that it also finds the bare rest of a deleted order.
+        # A GET by id ignores the alias's filter and also finds the metadata of a deleted order.
         document = dict(found["_source"])
         return document if document.pop("readmodels")["kind"] == "visible" else None
 
@@ -66,7 +66,7 @@ class ElasticsearchOrders:
 
 
 class RedisOrders:
-    """The cache."""
+    """Reader of the cache."""
 
     def __init__(self, client: Redis) -> None:
         self._client = client
@@ -89,7 +89,7 @@ class RedisOrders:
 
 
 class DuckdbOrders:
-    """The analytics store, through the process that writes it."""
+    """Reader of the analytics store, through the process that writes it."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, address: str, token: str) -> None:
         self._connection = connection
@@ -116,7 +116,7 @@ class DuckdbOrders:
 
 @contextmanager
 def open_readers(settings: Settings) -> Iterator[dict[str, OrdersReader]]:
-    """A reader of each model, by its name."""
+    """Open a reader of each model, by its name."""
     with (
         Elasticsearch(settings.elasticsearch.url) as search,
         Redis.from_url(settings.redis.url) as cache,

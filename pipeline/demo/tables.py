@@ -1,4 +1,4 @@
-"""The source tables as SQLAlchemy sees them; `sql/schema.sql` is what makes them, and a test compares the two."""
+"""Source tables in SQLAlchemy. `sql/schema.sql` creates them, and a test compares the two."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -14,7 +14,7 @@ STATUSES = ("pending", "paid", "shipped", "cancelled")
 
 
 class Base(DeclarativeBase):
-    """Python types and the PostgreSQL types that hold them."""
+    """Base class that maps Python types to PostgreSQL types."""
 
     metadata = MetaData(schema="public")
     type_annotation_map: ClassVar = {
@@ -26,7 +26,7 @@ class Base(DeclarativeBase):
 
 
 class Order(Base):
-    """One order; its items are the `OrderItem` rows with its id."""
+    """Order; its items are the `OrderItem` rows with its id."""
 
     __tablename__ = "orders"
 
@@ -42,7 +42,7 @@ class Order(Base):
 
 
 class OrderItem(Base):
-    """One line of an order; it can move to another order."""
+    """Line of an order; it can move to another order."""
 
     __tablename__ = "order_items"
 
@@ -57,5 +57,5 @@ class OrderItem(Base):
 
 
 def open_engine(url: str) -> Engine:
-    """Make an engine for a libpq URL, whatever that URL holds: several hosts, TLS files, a service name."""
+    """Create an engine for any libpq URL, including several hosts, TLS files or a service name."""
     return create_engine("postgresql+psycopg://", creator=lambda: session(url, is_autocommit=False))

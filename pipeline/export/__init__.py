@@ -1,1 +1,1 @@
-"""The tables of DuckDB as Parquet files, a day each, in a folder or on S3."""
+"""Export of DuckDB's tables as Parquet files, partitioned by day, to a folder or S3."""

@@ -1,4 +1,4 @@
-"""`export`: tables and histories of DuckDB as Parquet, each run adding what is new since the one before."""
+"""Export of DuckDB's tables and histories as Parquet. Each run adds the changes since the run before it."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ from sinks.shape import RowShape
 BATCH_ROWS = 50_000
 
 OpenTarget = Callable[[str], AbstractContextManager[ExportTarget]]
-"""Opens the place of one table or history."""
+"""Opens the target of one table or history."""
 
 
 class NoSuchTable(ValueError):
-    """There is no table, and no history, of this name."""
+    """No table and no history has this name."""
 
     remedy = "Name tables of readmodels.toml, as `orders`, or their histories, as `orders_history`."
 
 
 @dataclass(frozen=True)
 class ExportResult:
-    """What became of one table.
+    """Result of the export of one table.
 
     Args:
         added, added_rows: files that this run wrote, and the rows in them.
-        removed: files that nobody needs any more.
+        removed: number of files that were removed because no manifest needs them.
     """
 
     manifest: Manifest
@@ -54,7 +54,7 @@ class ExportResult:
 
 @dataclass(frozen=True)
 class _TableExport:
-    """A name under which something is exported, and the rows that it is made of."""
+    """Exported table or history, with the shape and the topic of its rows."""
 
     name: str
     shape: RowShape
@@ -67,16 +67,17 @@ def export(
     """Export tables and histories as of one moment, one after the other.
 
     Args:
-        to: opens the place of each.
-        timeout_s: how long the model may take to reach a mark that is set now; None for what it holds, without a mark.
-        tell: is told a name, and answers with what is told its rows.
+        to: opens the target of each.
+        timeout_s: how long the model may take to reach a watermark written now; None to export its current rows without
+            a watermark.
+        tell: returns the callback for the rows of a table, given its name.
 
     Raises:
         NoSuchTable: a name is neither a table nor a history.
-        ExportDiffers: what is there cannot be added to.
-        ConcurrentExport: somebody else exports it.
-        TargetUnavailable: the place cannot be read or written.
-        CatchUpTimeout, WatermarkTimeout: the mark was not reached in time.
+        ExportDiffers: the existing export cannot be continued.
+        ConcurrentExport: another process exports the same table.
+        TargetUnavailable: the target cannot be read or written.
+        CatchUpTimeout, WatermarkTimeout: the watermark was not reached in time.
         GenerationMissing: there is no DuckDB model yet.
     """
     with open_duckdb_reader(settings) as shown:
@@ -92,10 +93,10 @@ def export_from(
     reach: Callable[[], Watermark | None],
     tell: Callable[[str], Tell],
 ) -> Iterator[ExportResult]:
-    """Export from a store that is open.
+    """Export from an open store.
 
     Args:
-        reach: returns once the model holds everything before a mark; see `export` for the others.
+        reach: waits until the model holds everything before a watermark. See `export` for the other arguments.
     """
     generation = shown.store.live()
     if generation is None:
@@ -119,7 +120,7 @@ def _asked(name: str, settings: Settings) -> _TableExport:
 
 
 def _reached(shown: DuckdbReader, settings: Settings, timeout_s: float | None) -> Watermark | None:
-    """Set a mark, and wait until the model holds everything before it; None where nobody wants to wait."""
+    """Write a watermark and wait until the model holds everything before it; return None if there is no timeout."""
     if timeout_s is None:
         return None
     watermarks = Watermarks(settings.kafka, settings.connector, settings.connect.url, settings.definitions.topics)
@@ -156,13 +157,13 @@ def _extract(
 
 
 def format_lsn(lsn: int) -> str:
-    """An LSN as PostgreSQL prints it."""
+    """Format an LSN as PostgreSQL prints it."""
     return f"{lsn >> 32:X}/{lsn & 0xFFFFFFFF:X}"
 
 
 @dataclass(frozen=True)
 class _Run:
-    """One table's part of a run."""
+    """Export run of one table."""
 
     shown: DuckdbReader
     extent: StableScan
@@ -172,7 +173,7 @@ class _Run:
     tell: Tell
 
     def carry_out(self) -> ExportResult:
-        """Write what is new, then the manifest that lists it, then remove what nobody needs any more."""
+        """Write new rows, then the manifest that lists them, then remove files that no manifest needs."""
         origin = ExportSource.of(self.asked.name, self.asked.shape, self.extent.time_zone)
         written = self.place.manifest()
         before = (
@@ -205,7 +206,10 @@ class _Run:
         return write_partitions(rows, day_name(self.asked.shape), self.place, is_kept=is_kept, tell=self.tell)
 
     def _require_whole(self, after: Manifest) -> None:
-        """A generation that was made of another log, or of a snapshot of its own, may hold other versions."""
+        """Check that the manifest lists as many versions as the live generation holds.
+
+        A generation that was filled from another log, or from a snapshot of its own, may hold other versions.
+        """
         listed, held = sum(file.rows for file in after.kept), self.extent.logged_versions[self.asked.shape.table]
         if listed != held:
             raise ExportDiffers(f"{self.asked.name} would list {listed} versions, and the live generation holds {held}")

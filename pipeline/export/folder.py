@@ -1,4 +1,4 @@
-"""An export in a folder: one process at a time writes it, and every file appears whole."""
+"""Export target in a folder. One process at a time writes to it, and files are replaced atomically."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LOCK = ".lock"
 
 @dataclass(frozen=True)
 class FolderTarget:
-    """The files of one table; whoever has it holds its lock."""
+    """Files of one table in a folder whose lock this process has."""
 
     path: Path
 
@@ -43,7 +43,7 @@ class FolderTarget:
     def replace_manifest(self, content: bytes, before: ManifestVersion | None) -> None:  # noqa: ARG002 - the lock says so
         pending = self.staging / NAME
         pending.write_bytes(content)
-        # The folders of the days too: a manifest must not outlive what it lists when the power fails.
+        # Sync the day folders too: after a power failure, a manifest must not list files that are lost.
         _synced(self.path)
         self.publish(pending, NAME)
 
@@ -56,7 +56,7 @@ class FolderTarget:
 
 @contextmanager
 def open_folder_target(path: Path) -> Iterator[ExportTarget]:
-    """Hold a folder, which is created where it is missing."""
+    """Lock a folder, and create it if it is missing."""
     try:
         path.mkdir(parents=True, exist_ok=True)
         with (path / LOCK).open("w") as lock:
@@ -65,7 +65,7 @@ def open_folder_target(path: Path) -> Iterator[ExportTarget]:
             except BlockingIOError as error:
                 raise ConcurrentExport(f"another process exports into {path}") from error
             place = FolderTarget(path)
-            # Of a run that was killed.
+            # Remove the staging files of a killed run.
             shutil.rmtree(place.staging, ignore_errors=True)
             place.staging.mkdir()
             yield place
@@ -75,7 +75,7 @@ def open_folder_target(path: Path) -> Iterator[ExportTarget]:
 
 
 def _synced(path: Path) -> None:
-    """Let what was written be on the disk."""
+    """Sync a file or folder to disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

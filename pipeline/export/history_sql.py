@@ -1,4 +1,4 @@
-"""What lets DuckDB read an exported history as the model's own readers do: with `valid_from`, `valid_to` and `op`."""
+"""SQL script with which DuckDB reads an exported history with `valid_from`, `valid_to` and `op`, as the model does."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _FENCES = """(
 
 
 def commented(text: str) -> str:
-    """Return a text that stays within its comment: a name may have line feeds, and what follows one is a statement."""
+    """Return a text that stays within its SQL comment. A line feed in a name would end the comment."""
     return on_one_line(text)
 
 
 def history_sql(name: str, shape: RowShape) -> str:
-    """Statements that make a view of exactly the files that the manifest lists."""
+    """Return statements that create a view of exactly the files that the manifest lists."""
     history = history_query(shape, "read_parquet(getvariable('files'), hive_partitioning = true)", _FENCES)
     return f"""\
 -- In DuckDB, with the folder or prefix in which this lies:

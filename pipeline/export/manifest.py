@@ -1,7 +1,7 @@
-"""The manifest of an export: which files it consists of, and how much of the source's history is in them.
+"""Manifest of an export: its files, and the part of the source's history that they contain.
 
-It is replaced as a whole once everything that it lists is in place, and so it is what makes an export exactly once:
-what it does not list was never exported, whatever lies beside it.
+The manifest is replaced atomically after all files that it lists are in place. This makes the export exactly once:
+files that it does not list are not part of the export.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ FORMAT = 1
 
 
 class ExportDiffers(ValueError):
-    """What is there was exported from something else, and cannot be added to."""
+    """The existing export has another source and cannot be continued."""
 
     remedy = (
         "If the model is only behind, try again when it has caught up. Else export into an empty place: what is there "
@@ -29,11 +29,11 @@ class ExportDiffers(ValueError):
 
 @dataclass(frozen=True)
 class ExportedFile:
-    """One Parquet file.
+    """Parquet file of an export.
 
     Args:
-        name: its path, from the manifest's own folder.
-        is_kept: whether it stays; else the next run replaces it.
+        name: its path relative to the manifest's folder.
+        is_kept: whether later runs keep it; otherwise the next run replaces it.
     """
 
     name: str
@@ -44,13 +44,13 @@ class ExportedFile:
 
 @dataclass(frozen=True, kw_only=True)
 class ExportSource:
-    """What an export is made of; it stays the same as long as files are added.
+    """Source of an export. It stays the same as long as files are added.
 
     Args:
-        table: the name under which it was asked for, as `orders` or `orders_history`.
-        holds: `rows` as they are, or all `versions` of them.
+        table: the requested name, such as `orders` or `orders_history`.
+        holds: `rows` for the current rows, or `versions` for all of their versions.
         columns: name and PostgreSQL type of each.
-        time_zone: where its days begin at midnight.
+        time_zone: the zone in which days begin at midnight.
     """
 
     table: str
@@ -61,22 +61,23 @@ class ExportSource:
 
     @classmethod
     def of(cls, table: str, shape: RowShape, time_zone: str) -> ExportSource:
-        """That of a table or its history, of rows of this shape."""
+        """Return the source of a table or its history, given the shape of its rows."""
         holds = "rows" if table == shape.table else "versions"
         return cls(table=table, holds=holds, key=shape.key, columns=dict(shape.columns), time_zone=time_zone)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExportedRange:
-    """What was read of a generation: how far it had got.
+    """Range of a generation that was exported.
 
     Args:
-        mark: the `lsn` up to which PostgreSQL's history is in it, and when that was; None where no mark was set.
-        newest: when its newest change was committed, as ISO 8601; None where there was none.
+        mark: the `lsn` of the watermark up to which PostgreSQL's history is included, and its time; None if there is no
+            watermark.
+        newest: commit time of its newest change, as ISO 8601; None if there is no change.
         offsets: the next offset of every partition of the table's topic.
-        version_count: how many versions the table had.
-        fence_count: how many fences all tables had.
-        fences: the table's truncates and ends of snapshots, which end versions and are none.
+        version_count: number of versions of the table.
+        fence_count: number of range tombstones of all tables.
+        fences: the table's range tombstones (truncates, ends of snapshots). They end versions but are not versions.
     """
 
     generation: int
@@ -88,17 +89,17 @@ class ExportedRange:
     fences: Sequence[Mapping[str, Any]] = ()
 
     def covers_same(self, other: ExportedRange) -> bool:
-        """Whether the same rows and versions are read of both."""
+        """Return whether both ranges contain the same rows and versions."""
         state = (self.generation, self.offsets, self.version_count, self.fence_count)
         return state == (other.generation, other.offsets, other.version_count, other.fence_count)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """An export.
+    """Manifest of one table's export.
 
     Args:
-        replaced: files of the manifest before this one, which a reader of it may still need.
+        replaced: files of the previous manifest, which a reader of that manifest may still need.
     """
 
     origin: ExportSource
@@ -108,21 +109,21 @@ class Manifest:
 
     @property
     def rows(self) -> int:
-        """Rows in all files."""
+        """Number of rows in all files."""
         return sum(file.rows for file in self.files)
 
     @property
     def kept(self) -> tuple[ExportedFile, ...]:
-        """The files that stay."""
+        """Files that later runs keep."""
         return tuple(file for file in self.files if file.is_kept)
 
     @property
     def names(self) -> set[str]:
-        """The files that a reader may need."""
+        """Names of the files that a reader may need."""
         return {file.name for file in self.files} | set(self.replaced)
 
     def require(self, origin: ExportSource, extract: ExportedRange) -> None:
-        """Make sure that what was read now goes on where the export ends.
+        """Check that the new range continues where the export ends.
 
         Raises:
             ExportDiffers: it does not.
@@ -138,13 +139,13 @@ class Manifest:
                 raise ExportDiffers(f"{topic}/{partition} was exported up to offset {offset}, and is read up to {read}")
 
     def followed_by(self, extract: ExportedRange, files: Sequence[ExportedFile]) -> Manifest:
-        """The manifest after another run, which added or replaced files."""
+        """Return the manifest after another run that added or replaced files."""
         names = {file.name for file in files}
         replaced = tuple(file.name for file in self.files if not file.is_kept and file.name not in names)
         return Manifest(origin=self.origin, extract=extract, files=(*self.kept, *files), replaced=replaced)
 
     def to_json(self) -> bytes:
-        """A JSON object that `from_json` reads back; its facts are described in docs/export.md."""
+        """Return a JSON object for `from_json`; docs/export.md describes its fields."""
         offsets = [
             {"topic": topic, "partition": partition, "next_offset": offset}
             for (topic, partition), offset in self.extract.offsets.items()
@@ -155,10 +156,10 @@ class Manifest:
 
     @classmethod
     def from_json(cls, text: bytes) -> Manifest:
-        """Read what `to_json` wrote.
+        """Parse the result of `to_json`.
 
         Raises:
-            ExportDiffers: it was written in a form that this program does not know.
+            ExportDiffers: the manifest has another format version.
         """
         facts = json.loads(text)
         if facts.get("format") != FORMAT:
@@ -174,4 +175,4 @@ class Manifest:
 
 
 EMPTY_RANGE = ExportedRange(generation=0, mark=None, newest=None, offsets={}, version_count=0, fence_count=0)
-"""What was read before the first run."""
+"""Exported range before the first run."""

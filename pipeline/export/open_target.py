@@ -1,4 +1,4 @@
-"""The place of an export, by what was typed. S3's client is imported where it is wanted: it takes its time."""
+"""Target of an export, chosen by its address. S3's client is imported on demand because the import is slow."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from pipeline.export.target import S3, ExportTarget
 
 
 class S3NotInstalled(Exception):
-    """The package that speaks with S3 is not here."""
+    """The S3 client package is not installed."""
 
     remedy = "Install it with the extra `export`: `pip install 'cdc-read-models[export]'`."
 
 
 @contextmanager
 def open_target(to: str, name: str) -> Iterator[ExportTarget]:
-    """The place of one table or history.
+    """Open the target of one table or history.
 
     Args:
         to: a folder, or `s3://bucket/prefix`.
 
     Raises:
-        TargetUnavailable: it cannot be read or written.
-        ConcurrentExport: somebody exports into it now.
-        S3NotInstalled: it is on S3, of which this installation knows nothing.
+        TargetUnavailable: the target cannot be read or written.
+        ConcurrentExport: another process exports to it now.
+        S3NotInstalled: the target is on S3, and the S3 client is not installed.
     """
     if not to.startswith(S3):
         with open_folder_target(Path(to) / name) as place:

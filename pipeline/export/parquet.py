@@ -1,4 +1,4 @@
-"""Rows as Parquet files, in a folder for each day, as Hive named them: `day=2026-01-02/….parquet`."""
+"""Writer of Parquet files in one folder per day, named as in Hive: `day=2026-01-02/….parquet`."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ ROWS_PER_GROUP = 100_000
 ROWS_PER_FILE = 5_000_000
 
 Tell = Callable[[int], None]
-"""Is told that so many more rows were read."""
+"""Callback with the number of rows that were read since the last call."""
 
 
 def write_partitions(
     rows: pa.RecordBatchReader, day: str, place: ExportTarget, *, is_kept: bool, tell: Tell
 ) -> list[ExportedFile]:
-    """Write rows into files by the day in one of their columns, which the files themselves do not hold.
+    """Write rows to files, partitioned by the day in column `day`, which the files themselves do not contain.
 
-    A file's name is a digest of what is in it, so that no file is ever replaced by another. A day whose rows do not
-    follow each other may get several files; what is held in memory does not depend on how many rows there are.
+    A file's name is a digest of its content, so a file is never replaced by different content. A day whose rows are not
+    consecutive may get several files. Memory use does not depend on the number of rows.
     """
     schema = pa.schema([_in_utc(field) for field in rows.schema])
     with TemporaryDirectory(dir=place.staging) as folder:
@@ -36,7 +36,7 @@ def write_partitions(
             folder,
             format="parquet",
             file_options=ds.ParquetFileFormat().make_write_options(compression="zstd"),
-            # Not .parquet yet: nobody who looks for that should find them.
+            # Do not name unfinished files .parquet, so that readers do not find them.
             basename_template="{i}.part",
             partitioning=ds.partitioning(pa.schema([schema.field(day)]), flavor="hive"),
             max_open_files=OPEN_FILES,
@@ -47,7 +47,7 @@ def write_partitions(
 
 
 def _in_utc(field: pa.Field) -> pa.Field:
-    """DuckDB hands times over in whatever zone this machine is in; they are the same times."""
+    """Convert a timestamp field to UTC: DuckDB returns the machine's time zone for the same times."""
     is_time = pa.types.is_timestamp(field.type) and field.type.tz is not None
     return field.with_type(pa.timestamp(field.type.unit, "UTC")) if is_time else field
 

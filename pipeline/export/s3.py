@@ -1,7 +1,7 @@
-"""An export on S3, or on anything that speaks its protocol: who replaces the manifest second is refused.
+"""Export target on S3, or on a server with the same protocol. Conditional writes reject a concurrent manifest.
 
-Credentials, region and endpoint come from where every tool of AWS takes them: the environment, a profile, or the
-machine's role.
+Credentials, region and endpoint come from the usual sources of AWS tools: the environment, a profile, or the machine's
+role.
 
 Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
 """
@@ -24,7 +24,7 @@ from pipeline.export.manifest import NAME
 from pipeline.export.target import S3, ConcurrentExport, ExportTarget, ManifestVersion, TargetUnavailable
 
 LISTED_WITHIN = timedelta(days=1)
-"""A file that no manifest lists may belong to a run that goes on; none takes as long as this."""
+"""Minimum age at which an unlisted file is removed. A younger one may belong to a running export."""
 
 _MISSING = ("NoSuchKey", "404")
 _NOT_THAT_ONE = ("PreconditionFailed", "ConditionalRequestConflict", "412", "409")
@@ -32,7 +32,7 @@ _NOT_THAT_ONE = ("PreconditionFailed", "ConditionalRequestConflict", "412", "409
 
 @dataclass(frozen=True)
 class S3Target:
-    """The files of one table.
+    """Files of one table on S3.
 
     Args:
         prefix: of their keys, with a slash at its end.
@@ -86,7 +86,7 @@ class S3Target:
 
 @contextmanager
 def open_s3_target(to: str, table: str) -> Iterator[ExportTarget]:
-    """Reach the bucket; unfinished files lie in the machine's folder for temporary ones."""
+    """Open the bucket. Unfinished files are in the machine's temporary folder."""
     name, _, prefix = to.removeprefix(S3).partition("/")
     keys = "/".join(filter(None, [prefix.strip("/"), table])) + "/"
     try:

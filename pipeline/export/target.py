@@ -1,4 +1,4 @@
-"""Where an export lies: a folder, or a prefix on S3."""
+"""Target of an export: a folder, or a prefix on S3."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ S3 = "s3://"
 
 
 class TargetUnavailable(Exception):
-    """The place cannot be read or written."""
+    """The target cannot be read or written."""
 
     remedy = (
         "Make it a folder in which this user may write. For S3, create the bucket, and set in the environment "
@@ -21,38 +21,38 @@ class TargetUnavailable(Exception):
 
 
 class ConcurrentExport(Exception):
-    """Another process exports the same table to the same place."""
+    """Another process exports the same table to the same target."""
 
     remedy = "Nothing is lost: run it again when the other has ended."
 
 
 @dataclass(frozen=True)
 class ManifestVersion:
-    """A manifest as it lies there, and what tells this writing of it from any other."""
+    """Manifest as stored, and the tag that identifies this version of it."""
 
     content: bytes
     tag: str
 
 
 class ExportTarget(Protocol):
-    """Where the files of one table lie; names are relative to it, with slashes."""
+    """Storage of the files of one table. Names are relative to it, with slashes."""
 
     @property
     def staging(self) -> Path:
-        """A local folder for files that are not finished; it is empty, and nobody else's."""
+        """Local folder for unfinished files; initially empty and exclusive to this process."""
 
     def manifest(self) -> ManifestVersion | None:
-        """The manifest; None where nothing was exported yet."""
+        """Return the manifest; None if nothing was exported yet."""
 
     def publish(self, file: Path, name: str) -> None:
-        """Put a finished file of `staging` in place, whole."""
+        """Publish a finished file of `staging` atomically."""
 
     def replace_manifest(self, content: bytes, before: ManifestVersion | None) -> None:
-        """Put a manifest in place of another, whole.
+        """Replace a manifest atomically.
 
         Raises:
-            ConcurrentExport: it is not that one any more.
+            ConcurrentExport: the stored manifest is no longer `before`.
         """
 
     def prune_files(self, names: Collection[str]) -> int:
-        """Remove the Parquet files that are not among those, and that nobody can be about to list; says how many."""
+        """Remove Parquet files not in `names` that no running export can list later; return their number."""

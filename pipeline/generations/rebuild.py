@@ -99,7 +99,7 @@ class RebuildResult:
 
     @property
     def is_equal(self) -> bool:
-        """Whether no difference was found."""
+        """True if no difference was found."""
         return self.result is None or self.result.is_equal
 
 

@@ -56,7 +56,7 @@ class RebuildPlan:
 
     @property
     def is_refused(self) -> bool:
-        """Whether a finding prevents the replay."""
+        """True if a finding prevents the replay."""
         return any(finding.is_fatal for finding in self.findings)
 
 

@@ -41,7 +41,7 @@ class ModelGenerations:
 
     @property
     def is_building(self) -> bool:
-        """Whether the live generation is not yet completely filled for the first time."""
+        """True if the live generation is not yet completely filled for the first time."""
         return self.live is not None and self.live in self.all and not self.all[self.live].is_complete
 
 

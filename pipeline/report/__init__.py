@@ -1,1 +1,1 @@
-"""What the views of `sql/analytics` answer, as one page that needs nothing beside it."""
+"""Report of the views in `sql/analytics`, as one self-contained page."""

@@ -1,4 +1,4 @@
-"""The pictures of a report: what each view answers, drawn, and in numbers."""
+"""Charts of a report: the result of each view, as drawings and as numbers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MOST_LINES = 10
 
 @dataclass(frozen=True)
 class Plot:
-    """One drawing; `name` tells it from others of its picture, such as that of another currency."""
+    """Drawing of a chart. `name` distinguishes it from others of the chart, such as that of another currency."""
 
     name: str
     drawn: Element
@@ -29,12 +29,12 @@ class Plot:
 
 @dataclass(frozen=True)
 class Chart:
-    """A question, its answer in drawings and in numbers.
+    """Chart of one view, with drawings and a table of numbers.
 
     Args:
-        legend: what the parts of a column or bar are, where there are several.
-        heads, cells: the numbers as a table.
-        note: what was left out of it; empty where nothing was.
+        legend: names of the parts of a column or bar, if there are several.
+        heads, cells: the table of numbers.
+        note: describes rows that were left out; empty if there are none.
     """
 
     title: str
@@ -47,7 +47,7 @@ class Chart:
 
 
 def charts(answers: Mapping[str, Rows]) -> list[Chart]:
-    """Those of the views that are there, in the order in which they are read."""
+    """Return the charts of the available views, in reading order."""
     return [draw(answers[view]) for view, draw in _PICTURES.items() if view in answers]
 
 
@@ -196,7 +196,7 @@ _PICTURES: Mapping[str, Callable[[Rows], Chart]] = {
 def _one(
     draw: Callable[[str, Any], Element], title: str, drawn: Sequence[StackedBar] | Sequence[RangeBar]
 ) -> list[Plot]:
-    """A single drawing; none where there is nothing to draw."""
+    """Return a single drawing; empty if there is nothing to draw."""
     return [Plot("", draw(title, drawn))] if drawn else []
 
 
@@ -208,7 +208,7 @@ def _by(rows: Rows, column: str) -> list[tuple[str, Rows]]:
 
 
 def _days(rows: Rows) -> list[date]:
-    """The last days on which there was anything, and those between them."""
+    """Return the last days with data, and the days between them."""
     known = {row["day"] for row in rows if isinstance(row["day"], date)}
     if not known:
         return []
@@ -230,7 +230,7 @@ def _left_out(rows: Rows, days: Sequence[date]) -> str:
 def _daily(
     days: Iterable[date], rows: Rows, parts: Sequence[str], words: Callable[[Mapping[str, Any]], str]
 ) -> list[StackedBar]:
-    """A column a day, also of those on which there was nothing; what a day has several rows of are counts."""
+    """Return one column per day, also for days without data. The values of several rows of a day are added."""
     found: dict[date, dict[str, Any]] = {}
     for row in rows:
         known = found.setdefault(row["day"], dict.fromkeys(parts, 0))
@@ -249,5 +249,5 @@ def _cells(rows: Rows, *names: str) -> list[list[str]]:
 
 
 def _cell(value: object) -> str:
-    """A value as it is: money with all of its digits."""
+    """Format a value exactly; money keeps all of its digits."""
     return "NULL" if value is None else f"{value:f}" if isinstance(value, Decimal) else str(value)

@@ -1,4 +1,4 @@
-"""HTML and SVG as a tree, so that whatever stands in the data is text and nothing else."""
+"""HTML and SVG element tree, in which data can only be text."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from xml.etree.ElementTree import Element, tostring
 Child = Element | str
 
 _NOT_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
-"""Characters that no page may hold."""
+"""Characters that are not allowed in a page."""
 
 
 def element(tag: str, *children: Child, **attributes: object) -> Element:
-    """An element.
+    """Create an element.
 
     Args:
-        attributes: by name, where `_` stands for `-`, and `class_` for `class`.
+        attributes: by name; `_` is written as `-`, and `class_` as `class`.
     """
     made = Element(tag, {name.rstrip("_").replace("_", "-"): _text(value) for name, value in attributes.items()})
     for child in children:
@@ -29,7 +29,7 @@ def element(tag: str, *children: Child, **attributes: object) -> Element:
 
 
 def written(root: Element) -> str:
-    """A whole page."""
+    """Serialize a whole page."""
     return "<!DOCTYPE html>\n" + tostring(root, encoding="unicode", method="html") + "\n"
 
 

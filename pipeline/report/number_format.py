@@ -1,4 +1,4 @@
-"""Numbers as people read them."""
+"""Number formats of a report."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ _UNITS = (("d", 86_400.0), ("h", 3_600.0), ("min", 60.0), ("s", 1.0), ("ms", 0.0
 
 
 def grouped(value: int | Decimal | None) -> str:
-    """All of a number's digits, in groups of three; a sum of nothing but NaN is none."""
+    """Format all digits of a number in groups of three; the sum of nothing but NaN is NULL."""
     if value is None:
         return "NULL"
     return f"{value:,f}" if isinstance(value, Decimal) else f"{value:,}"
 
 
 def compact(value: float) -> str:
-    """A round number in a few letters, as 1.5k."""
+    """Format a round number in a few letters, such as 1.5k."""
     for letter, size in (("M", 1e6), ("k", 1e3)):
         if value >= size:
             return f"{value / size:g}{letter}"
@@ -23,7 +23,7 @@ def compact(value: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time that something took, in two digits or three and the unit that suits it."""
+    """Format a duration with three significant digits and a suitable unit."""
     for unit, length_s in _UNITS:
         if seconds >= length_s:
             return f"{seconds / length_s:.3g} {unit}"
@@ -31,10 +31,10 @@ def duration(seconds: float) -> str:
 
 
 def shortened(text: str, longest: int = 30) -> str:
-    """A text that fits a line on a phone."""
+    """Shorten a text to fit a line on a phone."""
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def share(part: float, whole: float) -> str:
-    """A part in percent."""
+    """Format a part in percent of the whole."""
     return f"{100 * part / whole:.0f} %" if whole else "–"

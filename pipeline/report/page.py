@@ -1,4 +1,4 @@
-"""The page: one file with its style in it, which asks nobody for anything."""
+"""Page of a report: one file with embedded styles that loads nothing else."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from pipeline.report.queries import QueryResults
 TITLE = "Orders"
 NOTHING = "Nothing to show yet."
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
-"""What a browser may load for this page: nothing."""
+"""Content security policy of the page: a browser may load nothing."""
 
 Fact = tuple[str, str, str]
-"""What it is, its value, and what is said beside it."""
+"""Name, value, and remark beside it."""
 
 
 def page(answers: QueryResults) -> str:
-    """The HTML of a report."""
+    """Return the HTML of a report."""
     style = files("pipeline.report").joinpath("page.css").read_text()
     head = element(
         "head",
@@ -61,7 +61,7 @@ def _freshness(answers: QueryResults) -> list[Fact]:
 
 
 def _sums(answers: QueryResults) -> list[Fact]:
-    """Orders, and revenue in each currency."""
+    """Return the number of orders, and the revenue in each currency."""
     found: list[Fact] = []
     if (statuses := answers.rows.get("orders_by_status")) is not None:
         found.append(("Orders", grouped(sum(row["orders"] for row in statuses)), "of any status, now"))

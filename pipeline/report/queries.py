@@ -1,4 +1,4 @@
-"""What a report asks: each view that is there, whole, and how fresh the answers are."""
+"""Queries of a report: each available view as a whole, and the freshness of the results."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ _FOUND = "SELECT table_name AS name FROM information_schema.tables WHERE table_c
 
 @dataclass(frozen=True)
 class QueryResults:
-    """What the views said.
+    """Results of the views.
 
     Args:
-        rows: by view; a view that these tables do not allow is left out.
-        place: how far the generation had got when the first of them was asked; None where that was not told in time.
-        written_at: when the last of them had answered.
-        time_zone: where a day begins at midnight.
-        ends: where the log ended; None where Kafka did not say.
+        rows: by view; views that need other tables are left out.
+        place: read position of the generation before the first view was read; None if it was not known in time.
+        written_at: when the last view had been read.
+        time_zone: the zone in which days begin at midnight.
+        ends: end offsets of the log; None if Kafka did not answer.
     """
 
     rows: Mapping[str, Rows]
@@ -54,17 +54,17 @@ class QueryResults:
 
     @property
     def lag_records(self) -> int | None:
-        """How many records of the log were not read yet; None where that is not known."""
+        """Number of records of the log that were not read yet; None if it is not known."""
         if self.place is None or self.ends is None:
             return None
         return self.place.lag_records(self.ends)
 
 
 def run_queries(settings: Settings) -> tuple[Mapping[str, Rows], ReadPosition | None]:
-    """Ask every view that is there; each answers for itself, and none is older than the place.
+    """Read every available view in a query of its own; no result is older than the position.
 
     Raises:
-        QuackNotServed, GenerationMissing, QueryFailed: as `pipeline.query.query.query_with_position`.
+        QuackNotServed, GenerationMissing, QueryFailed: as in `pipeline.query.query.query_with_position`.
     """
     found = query_with_position(settings, _FOUND)
     names = {row["name"] for row in found.rows.to_pylist()}
@@ -77,7 +77,7 @@ def _rows(found: QueryResult) -> Rows:
 
 
 def _values(column: pa.ChunkedArray) -> list[Any]:
-    """The values of a column; a date that Python cannot hold, such as infinity or one of the year 12026, as a text."""
+    """Return the values of a column. A date outside Python's range, such as infinity or year 12026, is a text."""
     if not pa.types.is_date32(column.type):
         plain: list[Any] = column.to_pylist()
         return plain

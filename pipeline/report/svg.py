@@ -1,7 +1,7 @@
 """Columns, bars and spans as inline SVG.
 
-Lengths along a line of text are in percent, and all others in pixels of the page: a picture is as wide as its place,
-and its letters are as large on a phone as on a desk. Colours are classes of the page's style sheet.
+Lengths along a line of text are in percent, and all others in pixels of the page: a drawing fills the available width,
+and its letters have the same size on a phone and on a desktop. Colours are classes of the page's style sheet.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ FOOT_PX = 22
 ROW_PX = 46
 GRID_LINES = 3
 GUTTER = 10
-"""What the numbers beside upright columns take, in percent of the width."""
+"""Width of the numbers beside upright columns, in percent."""
 SHARE_OF_COLUMN = 0.78
 TICKS_S = (0.001, 0.01, 0.1, 1.0, 10.0, 60.0, 600.0, 3_600.0, 36_000.0, 86_400.0, 864_000.0, 8_640_000.0, 86_400_000.0)
 MOST_TICKS = 5
@@ -29,12 +29,12 @@ MOST_LABELS = 10
 
 @dataclass(frozen=True)
 class StackedBar:
-    """One column or bar.
+    """Column or bar.
 
     Args:
-        label: what it is of.
+        label: name of the column or bar.
         parts: their lengths, from the axis on.
-        words: its value, as it is written.
+        words: its value as text.
     """
 
     label: str
@@ -44,7 +44,7 @@ class StackedBar:
 
 @dataclass(frozen=True)
 class RangeBar:
-    """From the shortest to the longest time, and the median, in seconds."""
+    """Range from the shortest to the longest time, with the median, in seconds."""
 
     label: str
     shortest_s: float
@@ -53,7 +53,7 @@ class RangeBar:
 
 
 def columns(title: str, stacks: Sequence[StackedBar]) -> Element:
-    """Upright columns, one for each of several days or the like that follow each other."""
+    """Draw upright columns, one for each item of a sequence such as days."""
     top = _nice(max((sum(stack.parts) for stack in stacks), default=0))
     steps = [top * step / GRID_LINES for step in range(GRID_LINES + 1)] if top else [0.0]
     drawn = [_line(step, top) for step in steps]
@@ -72,7 +72,7 @@ def columns(title: str, stacks: Sequence[StackedBar]) -> Element:
         y = HEAD_PX + PLOT_PX - _height(step, top) + 4
         drawn.append(_words(f"{GUTTER - 1.5}%", y, compact(step), "end", "axis"))
     for at in _labelled(len(stacks)):
-        # Of many columns, the outer labels are wider than what they stand below.
+        # The labels of the outer columns are wider than the columns if there are many.
         x, anchor = GUTTER + width * (at + 0.5), "middle"
         if len(stacks) > MOST_LABELS and at in (0, len(stacks) - 1):
             x, anchor = (GUTTER, "start") if at == 0 else (100, "end")
@@ -81,7 +81,7 @@ def columns(title: str, stacks: Sequence[StackedBar]) -> Element:
 
 
 def bars(title: str, stacks: Sequence[StackedBar]) -> Element:
-    """Lying bars, one below the other, each under its label."""
+    """Draw horizontal bars one below the other, each under its label."""
     longest = max((sum(stack.parts) for stack in stacks), default=0)
     drawn = []
     for at, stack in enumerate(stacks):
@@ -97,7 +97,7 @@ def bars(title: str, stacks: Sequence[StackedBar]) -> Element:
 
 
 def spans(title: str, rows: Sequence[RangeBar]) -> Element:
-    """Lines from the shortest to the longest time, with a dot at the median, along one scale of powers of ten."""
+    """Draw lines from the shortest to the longest time with a dot at the median, on one logarithmic scale."""
     low = math.log10(max(0.001, min(row.shortest_s for row in rows)))
     high = math.log10(max(0.001, *(row.longest_s for row in rows)))
     low, high = (low, high) if high - low >= 1 else ((low + high) / 2 - 0.5, (low + high) / 2 + 0.5)
@@ -149,7 +149,7 @@ def _words(x: str, y: float, text: str, anchor: str, kind: str) -> Element:
 
 
 def _nice(value: float) -> float:
-    """The next number above that thirds and people can read: 3, 6, 15 or 30 times a power of ten."""
+    """Return the next number that divides well into thirds: 3, 6, 9, 15 or 30 times a power of ten."""
     if value <= 0:
         return 0
     power = 10.0 ** math.floor(math.log10(value / 3))

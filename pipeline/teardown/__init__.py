@@ -1,1 +1,1 @@
-"""Teardown: what exists of a deployment is looked for first, named, and only then removed."""
+"""Teardown of a deployment: all existing parts are found and listed before anything is removed."""

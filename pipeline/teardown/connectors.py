@@ -1,4 +1,4 @@
-"""Connectors of a deployment, recognized by the settings that Kafka Connect keeps."""
+"""Connectors of a deployment, recognized by the settings that Kafka Connect stores."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from pipeline.teardown.traces import Traces, of_connector
 
 _CLASS = "io.debezium.connector.postgresql.PostgresConnector"
 _MARK = "readmodels.type"
-"""The setting that every connector has that `init` made, and no other."""
+"""Setting that exactly the connectors created by `init` have."""
 _DATABASE = ("database.hostname", "database.port", "database.dbname")
 
 
 @dataclass(frozen=True)
 class Connectors:
-    """The connectors in Kafka Connect.
+    """Connectors in Kafka Connect.
 
     Args:
-        area: what is removed and left.
-        own: those of the deployment, as they were configured.
-        traces: what their settings and topics tell.
-        others: connectors of other deployments, as they were configured.
+        area: parts to remove and to leave.
+        own: connectors of the deployment, with their settings.
+        traces: traces in their settings and topics.
+        others: connectors of other deployments, with their settings.
     """
 
     area: Area
@@ -36,24 +36,24 @@ class Connectors:
     others: Sequence[ConnectorConfiguration] = ()
 
     def beside(self, deployment: Deployment) -> list[str]:
-        """The connectors of others that read the same database, and so need what is set up there."""
+        """Return connectors of others that read the same database and therefore need its setup."""
         databases = {_database(one.settings) for one in [deployment.connector, *self.own]}
         return [one.name for one in self.others if _database(one.settings) in databases]
 
     def may_be_own(self, other: ConnectorConfiguration, deployment: Deployment) -> bool:
-        """Whether an operator has to say if a connector is the deployment's own."""
+        """Return whether an operator has to decide if a connector belongs to the deployment."""
         return other.name == deployment.connector.name or other.name in self.beside(deployment)
 
 
 def find_connectors(deployment: Deployment, traces: Traces, fed: Traces) -> Connectors:
-    """Look for the connectors of a deployment.
+    """Find the connectors of a deployment.
 
-    A connector that `init` made is the deployment's own if it writes to topics of the deployment. As long as no
-    generation says which topics those are, the name in `readmodels.toml` decides.
+    A connector that `init` created belongs to the deployment if it writes to topics of the deployment. If no generation
+    names those topics, the connector's name in `readmodels.toml` decides.
 
     Args:
-        traces: what is known of the deployment.
-        fed: the part of it that generations tell.
+        traces: all known traces of the deployment.
+        fed: the traces that come from generations.
     """
     area = Area("connector")
     own: list[ConnectorConfiguration] = []
@@ -83,7 +83,7 @@ def _made_by_init(client: ConnectClient) -> Mapping[str, Mapping[str, str]]:
         try:
             settings = client.config(name)
         except ConnectorMissing:
-            # It was deleted meanwhile.
+            # The connector was deleted in the meantime.
             continue
         if settings.get("connector.class") == _CLASS and settings.get(_MARK) == REQUIRED_SETTINGS[_MARK][0]:
             found[name] = settings

@@ -1,4 +1,4 @@
-"""Results of looking for the parts of a deployment: what can be removed, what is left alone, what cannot be seen."""
+"""Results of the search for parts of a deployment: removable parts, parts left alone, and unreadable areas."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ EXPECTED = (
     psycopg.Error,
     OSError,
 )
-"""Errors of servers and files. One area that fails with them does not keep the others from being removed."""
+"""Errors of servers and files. If one area fails with them, the others are still removed."""
 
 
 @dataclass(frozen=True)
 class RemovablePart:
-    """A part of the deployment that exists.
+    """Existing part of the deployment.
 
     Args:
-        name: a phrase that names it, such as "index orders-000001".
+        name: a phrase such as "index orders-000001".
         remove: removes it; safe to repeat.
     """
 
@@ -43,10 +43,10 @@ class RemovablePart:
 
 @dataclass(frozen=True)
 class LeftAlone:
-    """Something that exists, and that nothing proves to be part of the deployment.
+    """Existing part for which nothing proves that it belongs to the deployment.
 
     Args:
-        problem: what it is, and why it stays.
+        problem: names the part and the reason why it stays.
         remedy: how an operator removes it.
     """
 
@@ -55,7 +55,7 @@ class LeftAlone:
 
 
 class NotRemoved(Exception):
-    """A part of the deployment could not be looked at, or could not be removed."""
+    """A part of the deployment could not be read or not be removed."""
 
     def __init__(self, problem: str, remedy: str) -> None:
         super().__init__(problem)
@@ -64,13 +64,13 @@ class NotRemoved(Exception):
 
 @dataclass
 class Area:
-    """One kind of parts, such as the topics.
+    """Area of a deployment: parts of one kind, such as the topics.
 
     Args:
-        name: a short name, which reports show.
-        found: what can be removed, in the order in which it is to be removed.
-        left: what is left alone.
-        unseen: why some or all of the area cannot be looked at.
+        name: a short name for reports.
+        found: removable parts, in the order of their removal.
+        left: parts that are left alone.
+        unseen: reasons why some or all of the area cannot be read.
     """
 
     name: str
@@ -80,16 +80,16 @@ class Area:
 
     @contextmanager
     def looking(self) -> Iterator[None]:
-        """Note an error of the block as the reason why the area cannot be looked at."""
+        """Record an error of the block as a reason why the area cannot be read."""
         try:
             yield
         except EXPECTED as error:
             self.unseen.append(told(error))
 
     def remove(self) -> tuple[list[str], list[NotRemoved]]:
-        """Remove everything that was found; one part that fails does not keep the others.
+        """Remove all parts that were found. If one fails, the others are still removed.
 
-        Returns: the names of what was removed, and why the rest was not.
+        Returns: the names of the removed parts, and the reasons why others were not removed.
         """
         removed, failed = [], []
         for one in self.found:
@@ -102,10 +102,10 @@ class Area:
         return removed, failed
 
     def carry_out(self) -> str:
-        """Remove everything that was found, and say what it was.
+        """Remove all parts that were found, and return their names as text.
 
         Raises:
-            NotRemoved: something could not be looked at, or not be removed.
+            NotRemoved: a part could not be read or not be removed.
         """
         removed, failed = self.remove()
         for problem in [*self.unseen, *failed]:
@@ -114,12 +114,12 @@ class Area:
 
 
 def outcome(removed: Sequence[str]) -> str:
-    """Say what was removed."""
+    """Return a text that lists the removed parts."""
     return f"removed {', '.join(removed)}" if removed else UNCHANGED
 
 
 def told(error: Exception) -> NotRemoved:
-    """Say what happened, in our words and with a remedy, also where the error is of a client library."""
+    """Convert an error, also one of a client library, to a message with a remedy."""
     if isinstance(error, NotRemoved):
         return error
     if isinstance(error, KafkaException):
@@ -132,5 +132,5 @@ def told(error: Exception) -> NotRemoved:
 
 
 def problems(areas: Iterable[Area]) -> list[NotRemoved]:
-    """List why parts of the areas cannot be looked at, each reason once."""
+    """List the reasons why parts of the areas cannot be read, each once."""
     return list({str(one): one for area in areas for one in area.unseen}.values())

@@ -1,4 +1,4 @@
-"""The log of a deployment: its topics, and the consumer groups that read them."""
+"""Log of a deployment: its topics and their consumer groups."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ GROUP = re.compile(rf"readmodels\.({'|'.join(read_models.MODELS)})\.\d+(\.in-pla
 
 
 def find_log(deployment: Deployment, traces: Traces, connectors: Connectors) -> tuple[Area, Traces]:
-    """Look for the topics and consumer groups of a deployment.
+    """Find the topics and consumer groups of a deployment.
 
-    Returns: what is there, and the ids of the topics that are the deployment's own.
+    Returns: the area, and the ids of the deployment's own topics.
     """
     area, found = Area("topics and consumer groups"), Traces()
     with area.looking():
@@ -45,10 +45,10 @@ def find_log(deployment: Deployment, traces: Traces, connectors: Connectors) -> 
 
 
 def _divided(admin: AdminClient, names: Collection[str], *, is_only_sign: bool) -> tuple[set[str], set[str]]:
-    """Divide topics that have the names of today's description into those to remove and those to leave.
+    """Divide topics with names from the current definitions into those to remove and those to leave.
 
-    Where the deployment has no other topics, they are those of a set-up that was broken off. Where it has, the
-    description was changed since, and only a topic without a record is one that a broken-off set-up left.
+    If the deployment has no other topics, these are the topics of an interrupted setup. If it has other topics, the
+    definitions were changed since, and only an empty topic can come from an interrupted setup.
     """
     if is_only_sign or not names:
         return {*names}, set()
@@ -69,7 +69,7 @@ def _unproven(name: str) -> LeftAlone:
 
 
 def _groups(deployment: Deployment, own: Collection[str], connectors: Connectors) -> list[str]:
-    """The groups that have committed offsets of own topics; those without any, where Kafka has no other deployment."""
+    """Return groups with offsets of own topics; also groups without offsets if there is no other deployment."""
     found = []
     for group, committed in committed_topics(deployment.kafka, GROUP).items():
         if committed & {*own} if committed else not connectors.others:
@@ -91,7 +91,7 @@ def _topic(deployment: Deployment, name: str) -> RemovablePart:
 def _control(
     deployment: Deployment, admin: AdminClient, traces: Traces, connectors: Connectors
 ) -> Iterable[RemovablePart]:
-    """The control topic, or what it holds of this deployment where another deployment uses the topic too."""
+    """Yield the control topic, or only this deployment's entries in it if another deployment uses the topic too."""
     used = {topic.name for topic in deployment.worker_topics}
     if TOPIC in used and topics.describe(admin, [TOPIC]) and not connectors.others:
         yield _topic(deployment, TOPIC)

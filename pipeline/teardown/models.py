@@ -1,4 +1,4 @@
-"""Generations of the read models, found by the metadata that they hold."""
+"""Generations of the read models, found by their metadata."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from sinks.redis.store import RedisStore
 
 
 def find_redis(settings: Settings) -> tuple[Area, Traces]:
-    """Look for generations in the Redis server, which is the read model's own.
+    """Find generations in the Redis server, which belongs to the read model alone.
 
-    Returns: what is there, and the traces that it holds.
+    Returns: the area, and the traces in the metadata.
     """
     area, found = Area("redis model"), Traces()
     with area.looking(), _redis(settings) as store:
@@ -36,10 +36,10 @@ def find_redis(settings: Settings) -> tuple[Area, Traces]:
 
 
 def find_duckdb(settings: Settings, fed: Traces, source: str) -> tuple[Area, Traces]:
-    """Look for the files of DuckDB in the directory that the settings name.
+    """Find the files of DuckDB in the directory that the settings name.
 
     Args:
-        fed: the traces of other models. The directory is left alone if its generations are fed from other topics.
+        fed: the traces of other models. The directory is left alone if its generations consume other topics.
         source: the source's system identifier; empty if it is not known.
     """
     area, found = Area("duckdb model"), Traces()
@@ -55,9 +55,9 @@ def find_duckdb(settings: Settings, fed: Traces, source: str) -> tuple[Area, Tra
 
 
 def add_noted_directories(area: Area, directories: Iterable[Path], traces: Traces, source: str) -> Traces:
-    """Add directories in which DuckDB's files once were made, where they still are and belong to the deployment.
+    """Add directories in which DuckDB's files were created earlier, if they exist and belong to the deployment.
 
-    Returns: the traces that they hold.
+    Returns: the traces in their metadata.
     """
     found = Traces()
     for directory in directories:
@@ -70,7 +70,7 @@ def add_noted_directories(area: Area, directories: Iterable[Path], traces: Trace
 
 
 def find_copies(settings: Settings, traces: Traces) -> Area:
-    """Look for the copies that DuckDB's worker published."""
+    """Find the copies that DuckDB's worker published."""
     area = Area("published copy of duckdb")
     with area.looking():
         for name in sorted(traces.copies):
@@ -89,12 +89,12 @@ def find_copies(settings: Settings, traces: Traces) -> Area:
 
 
 def find_elasticsearch(settings: Settings, traces: Traces, source: str) -> Area:
-    """Look for the indices of the deployment, in a cluster that others may use too."""
+    """Find the indices of the deployment, in a cluster that others may share."""
     area = Area("elasticsearch model")
     with area.looking(), _elasticsearch(settings) as client:
         for index, record in RecordedIndices(client).read().items():
             place = generation_of(index, record)
-            # Where no worker has noted topics' ids, the names of the topics alone are not enough.
+            # Without topic ids recorded by a worker, the names of the topics are not sufficient proof.
             is_described = place is not None and place[0] in {*traces.documents, *settings.documents}
             if place is not None and traces.is_of(record, source) and (record.epochs or is_described):
                 area.found.append(RemovablePart(f"index {index}", partial(_remove_index, settings, index)))

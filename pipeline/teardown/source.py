@@ -1,4 +1,4 @@
-"""Parts of a deployment in the source database: slots, what `init` created for the connector, and its role."""
+"""Parts of a deployment in the source database: slots, objects that `init` created, and the connector's role."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pipeline.teardown.found import Area, LeftAlone, RemovablePart
 from pipeline.teardown.traces import Traces
 
 EXAMPLE_TABLES = ("public.orders", "public.order_items")
-"""The tables that `init` creates where they are missing."""
+"""Tables that `init` creates if they are missing."""
 _KINDS: dict[str, LiteralString] = {"publication": "PUBLICATION", "table": "TABLE", "schema": "SCHEMA"}
 
 
@@ -39,10 +39,10 @@ class _Role:
 
 
 def find_slots(deployment: Deployment, traces: Traces, connectors: Connectors) -> Area:
-    """Look for the replication slots of a deployment. A slot that is left fills the source's disk."""
+    """Find the replication slots of a deployment. A slot that stays would fill the source's disk."""
     area = Area("replication slot")
     of_others = {one.slot for one in connectors.others}
-    # Where Kafka Connect has a connector of the deployment, its settings name the slot, whatever is configured today.
+    # If Kafka Connect has a connector of the deployment, its settings name the slot, not the current configuration.
     own = {*traces.slots} or {deployment.connector.slot} - of_others
     with area.looking(), connect(deployment.source.url) as connection:
         with connection.cursor(row_factory=class_row(_Slot)) as cursor:
@@ -56,7 +56,7 @@ def find_slots(deployment: Deployment, traces: Traces, connectors: Connectors) -
 
 
 def find_setup(deployment: Deployment, traces: Traces, connectors: Connectors) -> Area:
-    """Look for the publication, the heartbeat and the signals that `init` created."""
+    """Find the publication, the heartbeat and the signals that `init` created."""
     area = Area("publication, heartbeat and signals")
     with area.looking(), connect(deployment.source.url) as connection:
         objects = [(str(kind), str(name)) for kind, name in connection.execute(load_sql("teardown_objects.sql"))]
@@ -75,7 +75,7 @@ def find_setup(deployment: Deployment, traces: Traces, connectors: Connectors) -
 
 
 def find_role(deployment: Deployment, traces: Traces, connectors: Connectors) -> Area:
-    """Look for the role that `init` created, and for what it granted to a role that was there before."""
+    """Find the role that `init` created, and its grants to a role that existed before."""
     area = Area("replication role")
     if connectors.beside(deployment):
         return area
@@ -93,7 +93,7 @@ def find_role(deployment: Deployment, traces: Traces, connectors: Connectors) ->
 
 
 def find_tables(source: SourceSettings) -> Area:
-    """Look for the example's tables, which only `--with-tables` drops."""
+    """Find the example's tables, which only `--with-tables` drops."""
     area = Area("tables")
     with area.looking(), connect(source.url) as connection:
         for table in EXAMPLE_TABLES:

@@ -1,4 +1,4 @@
-"""Everything that exists of a deployment, in areas that are removed one after the other."""
+"""Teardown of a deployment, in areas that are removed one after the other."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from pipeline.teardown.traces import Traces, forget_traces, read_traces, write_t
 
 @dataclass(frozen=True)
 class Teardown:
-    """What was found of a deployment.
+    """Parts of a deployment that were found.
 
     Args:
-        areas: in the order in which they are removed.
-        traces: by what it was recognized.
+        areas: in the order of their removal.
+        traces: names and ids by which the parts were recognized.
     """
 
     settings: Settings
@@ -36,19 +36,19 @@ class Teardown:
 
     @property
     def unseen(self) -> list[NotRemoved]:
-        """Why some of it could not be looked at."""
+        """Reasons why parts could not be read."""
         return problems(self.areas)
 
     def carry_out(self, report: Report) -> list[NotRemoved]:
-        """Remove all that was found, and report each area by its name and outcome.
+        """Remove all parts that were found, and report each area by its name and outcome.
 
-        Returns: why the rest was not looked at, or not removed; nothing if all of it is gone.
+        Returns: reasons why other parts were not read or not removed; empty if all parts are removed.
         """
         failed = self.unseen
         directory = self.settings.duckdb.directory
         if failed or any(area.found for area in self.areas):
             try:
-                # What is removed first may have been the only proof of what is left.
+                # The parts removed first may be the only proof for parts that remain.
                 write_traces(directory, self.traces)
             except OSError as error:
                 return [*failed, told(error)]
@@ -63,7 +63,7 @@ class Teardown:
 
 
 def find_teardown(settings: Settings, *, with_tables: bool = False) -> Teardown:
-    """Look for everything that exists of a deployment, and remove nothing.
+    """Find everything that exists of a deployment, and remove nothing.
 
     Args:
         with_tables: whether the example's tables are removed too.
@@ -83,14 +83,14 @@ def find_teardown(settings: Settings, *, with_tables: bool = False) -> Teardown:
         others = [one for one in recorded_directories(settings.kafka) if one != settings.duckdb.directory.absolute()]
         traces |= add_noted_directories(duckdb, others, traces, source)
     elasticsearch = find_elasticsearch(settings, traces, source)
-    # The copies first: they may be in the directory, which is removed once it is empty.
+    # Remove the copies first: they may be in DuckDB's directory, which is removed once it is empty.
     models = [elasticsearch, redis, find_copies(settings, traces), duckdb]
     areas = [*models, *deployment_areas(deployment, traces, connectors, topics)]
     return Teardown(settings, [*areas, find_tables(deployment.source)] if with_tables else areas, traces)
 
 
 def deployment_areas(deployment: Deployment, traces: Traces, connectors: Connectors, topics: Area) -> list[Area]:
-    """The areas from source to log. The connector ends first: it would make its slot again."""
+    """Return the areas from source to log. The connector comes first because it would create its slot again."""
     return [
         connectors.area,
         find_slots(deployment, traces, connectors),
@@ -101,7 +101,7 @@ def deployment_areas(deployment: Deployment, traces: Traces, connectors: Connect
 
 
 def _system_identifier(deployment: Deployment) -> str:
-    """The source's system identifier; empty while PostgreSQL does not answer, which its own areas report."""
+    """Return the source's system identifier; empty if PostgreSQL does not answer, which its own areas report."""
     with suppress(SourceUnavailable, psycopg.Error), connect(deployment.source.url) as connection:
         return read_server_state(connection, deployment.connector.slot).system_identifier
     return ""

@@ -1,8 +1,8 @@
-"""Traces of a deployment: the names and ids by which its parts are recognized, whatever `readmodels.toml` says today.
+"""Traces of a deployment: names and ids by which its parts are recognized, independent of `readmodels.toml`.
 
-Generations name the topics that they are fed from, with their ids; Kafka Connect keeps the settings that a connector
-was given. Traces are joined while one place after the other is looked at, and written to a file while parts remain:
-what is removed first may have been the only proof of what is removed later.
+Generations name the topics that they consume, with their ids; Kafka Connect stores the settings of a connector. Traces
+are merged from one source after the other, and stored in a file while parts remain because the parts removed first may
+be the only proof for parts removed later.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Traces:
 
     Args:
         prefixes: topic prefixes.
-        topics: names of topics that it made.
+        topics: names of topics that it created.
         topic_ids: topics with their ids, as `name id`.
         documents: names of documents.
         tables: captured tables, as `schema.table`.
@@ -59,13 +59,13 @@ class Traces:
         return any(getattr(self, one.name) for one in fields(Traces))
 
     def is_of(self, record: GenerationMetadata, system_identifier: str) -> bool:
-        """Whether a generation belongs to the deployment.
+        """Return whether a generation belongs to the deployment.
 
-        Its topics' ids decide. A topic of the same name and another id is that of another deployment. Where no id of
-        these topics is known, their names decide, together with the source if both are known.
+        The ids of its topics decide: a topic with the same name and another id belongs to another deployment. If no id
+        of these topics is known, their names decide, together with the source if both are known.
 
         Args:
-            system_identifier: that of the source; empty if it is not known.
+            system_identifier: of the source; empty if it is not known.
         """
         held = of_record(record)
         if held.topic_ids & self.topic_ids:
@@ -78,18 +78,18 @@ class Traces:
         return bool(held.topics) and held.topics <= self.topics
 
     def to_json(self) -> str:
-        """A JSON object that `from_json` reads back."""
+        """Return a JSON object for `from_json`."""
         return json.dumps({name: sorted(values) for name, values in asdict(self).items()})
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Read what `to_json` wrote."""
+        """Parse the result of `to_json`."""
         plain: dict[str, Any] = json.loads(text)
         return cls(**{one.name: frozenset(plain.get(one.name, ())) for one in fields(cls)})
 
 
 def of_record(record: GenerationMetadata) -> Traces:
-    """The traces that a generation holds."""
+    """Return the traces in the metadata of a generation."""
     definitions = _contract(record)
     documents = {shape.name for shape in record.shapes if isinstance(shape, DocumentShape)}
     fed_from = {one for epoch in record.epochs for one in topic_ids(epoch.fingerprint)}
@@ -106,7 +106,7 @@ def of_record(record: GenerationMetadata) -> Traces:
 
 
 def of_records(records: Iterable[GenerationMetadata]) -> Traces:
-    """The traces that several generations hold."""
+    """Return the traces in the metadata of several generations."""
     joined = Traces()
     for record in records:
         joined |= of_record(record)
@@ -114,10 +114,10 @@ def of_records(records: Iterable[GenerationMetadata]) -> Traces:
 
 
 def of_connector(connector: ConnectorConfiguration, topics: Iterable[str] = ()) -> Traces:
-    """The traces in the settings of a connector.
+    """Return the traces in the settings of a connector.
 
     Args:
-        topics: those that it has written to.
+        topics: topics that it has written to.
     """
     return Traces(
         prefixes=frozenset({connector.prefix}),
@@ -130,7 +130,7 @@ def of_connector(connector: ConnectorConfiguration, topics: Iterable[str] = ()) 
 
 
 def of_topics(identities: Iterable[TopicIdentity]) -> Traces:
-    """The traces in topics of the deployment that are there now."""
+    """Return the traces of the deployment's existing topics."""
     found = list(identities)
     return Traces(
         topics=frozenset(one.name for one in found), topic_ids=frozenset(f"{one.name} {one.topic_id}" for one in found)
@@ -138,9 +138,9 @@ def of_topics(identities: Iterable[TopicIdentity]) -> Traces:
 
 
 def read_traces(directory: Path) -> Traces:
-    """Read the traces that an earlier teardown left in a directory; none where it removed everything.
+    """Read the traces that an earlier teardown stored in a directory; empty if it removed everything.
 
-    A directory that cannot be read is reported by whoever looks for DuckDB's files in it.
+    The search for DuckDB's files reports a directory that cannot be read.
     """
     try:
         return Traces.from_json((directory / FILE).read_text())
@@ -149,20 +149,20 @@ def read_traces(directory: Path) -> Traces:
 
 
 def write_traces(directory: Path, traces: Traces) -> None:
-    """Keep traces in a directory until everything is removed."""
+    """Store traces in a directory until all parts are removed."""
     directory.mkdir(parents=True, exist_ok=True)
     write_whole(directory / FILE, traces.to_json())
 
 
 def forget_traces(directory: Path) -> None:
-    """Forget what `write_traces` kept, and remove the directory if nothing else is in it."""
+    """Delete the stored traces, and the directory if it is then empty."""
     (directory / FILE).unlink(missing_ok=True)
     with contextlib.suppress(OSError):
         directory.rmdir()
 
 
 def _contract(record: GenerationMetadata) -> ModelDefinitions | None:
-    """What a generation is made of; None where that is not noted, or another version of this program wrote it."""
+    """Return the definitions of a generation; None if they are missing or written by an incompatible version."""
     try:
         return parse_definitions(record.contract) if record.contract else None
     except (InvalidDefinitions, ValueError, KeyError, TypeError):

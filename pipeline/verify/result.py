@@ -76,7 +76,7 @@ class VerifyResult:
 
     @property
     def is_equal(self) -> bool:
-        """Whether nothing differs, or nothing differs any more after the repair."""
+        """True if nothing differs, or nothing differs any more after the repair."""
         if self.mended is not None and self.mended.is_executed:
             return not self.mended.remaining.counts
         return not self.found.counts

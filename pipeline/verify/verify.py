@@ -59,7 +59,7 @@ class Scope:
 
     @property
     def is_everything(self) -> bool:
-        """Whether every row and document is compared. Otherwise rows that only the model has are not found."""
+        """True if every row and document is compared. Otherwise rows that only the model has are not found."""
         return self.sample is None and self.since is None
 
 
