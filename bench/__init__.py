@@ -1,1 +1,1 @@
-"""Benchmarks: `python -m bench` prints each model's speed as shares of its baselines', and fails where one is wrong."""
+"""Benchmarks: `python -m bench` prints each model's speed as shares of its baselines', and fails if one is wrong."""

@@ -1,4 +1,4 @@
-"""`python -m bench`: measures this checkout on servers of its own, and exits with 1 where a model ends up wrong."""
+"""Entry point `python -m bench`: measures this checkout on separate servers; exits with 1 if a model ends up wrong."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def main(
         ".readmodels-bench"
     ),
 ) -> None:
-    """Measure the workers against plainly consuming their log, and against each store's own bulk load."""
+    """Measure the workers against a plain consumer of their log, and against each store's own bulk load."""
     found: dict[str, Any] = {"machine": machine.facts()}
     out.print("\n".join(f"{name:<16}{fact}" for name, fact in found["machine"].items()), end="\n\n")
     with servers(home) as endpoints, (home / "log" / "bench.log").open("a") as words:
@@ -64,7 +64,7 @@ def main(
             fills = fill.measure(Context(DESCRIPTION, home), filled, repetitions, _report)
             fill.print_report(fills, filled)
             found["fill"] = fill.samples_json(fills)
-    # Without servers, which would take the processor from it.
+    # Stop the servers first because they would use processor time.
     if grown:
         grew = growth.measure(grown, _report, home)
         print_growth(out, grew)
@@ -84,7 +84,7 @@ def _throughput(settings: Settings, records: int, repetitions: int, found: dict[
     _report(f"making {records:,} records")
     told = history(records, {table: one.rows for table, one in envelopes.items()})
     with written(settings, told, envelopes) as log:
-        # No worker has the millions of objects that were made here, for the collector to look through at every turn.
+        # Freeze the millions of objects created here: a worker does not have them, and the collector would scan them.
         gc.freeze()
         samples = throughput.measure(settings, log, told, repetitions, _report)
         pairs = limits.measure(settings, log, truth.documents(told), repetitions, _report)

@@ -1,6 +1,6 @@
-"""The store's own fastest way to load the final state, from what was prepared beforehand.
+"""Bulk load of the final state in each store's fastest way, from prepared data.
 
-Only what readers see is loaded: no versions, no history, no progress.
+Only data that readers see is loaded: no versions, no history, no progress.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ _INDEX = "bulk-load"
 
 
 class BulkLoadRefused(RuntimeError):
-    """A store did not take the final state."""
+    """A store does not hold the final state after the load."""
 
 
 def load_redis(settings: Settings, documents: Mapping[str, dict[str, Any]]) -> float:
-    """Load documents by MSET into an empty database; returns seconds."""
+    """Load documents with MSET into an empty database, and return the seconds."""
     pairs = [(f"orders:{key}", orjson.dumps(document)) for key, document in documents.items()]
     calls = [dict(pairs[first : first + DOCUMENTS_PER_CALL]) for first in range(0, len(pairs), DOCUMENTS_PER_CALL)]
     with closing(Redis.from_url(settings.redis.url)) as redis:
@@ -48,7 +48,7 @@ def load_redis(settings: Settings, documents: Mapping[str, dict[str, Any]]) -> f
 
 
 def load_elasticsearch(settings: Settings, documents: Mapping[str, dict[str, Any]]) -> float:
-    """Load documents by `_bulk` into a new index with the mapping and settings of a generation; returns seconds."""
+    """Load documents with `_bulk` into a new index with a generation's mapping and settings, and return the seconds."""
     (shape,) = settings.definitions.document_shapes()
     lines = [
         b'{"create":{"_id":%b}}\n%b\n' % (orjson.dumps(key), orjson.dumps(document))
@@ -72,7 +72,7 @@ def load_elasticsearch(settings: Settings, documents: Mapping[str, dict[str, Any
 
 
 def load_duckdb(folder: Path, tables: Mapping[str, pa.Table], columns: Mapping[str, Mapping[str, str]]) -> float:
-    """Load tables by INSERT from Arrow into a new file, in one transaction; returns seconds."""
+    """Load tables with INSERT from Arrow into a new file, in one transaction, and return the seconds."""
     with closing(duckdb.connect(folder / "bulk.duckdb")) as connection:
         connection.execute(f"SET checkpoint_threshold = '{CHECKPOINT_THRESHOLD}'")
         for name in tables:

@@ -1,4 +1,4 @@
-"""The production worker over the whole log, timed from its first assignment until its last change is written."""
+"""Production worker over the whole log, timed from its first assignment until its last change is written."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ GENERATION = 1
 
 @dataclass(frozen=True)
 class Duration:
-    """How long something took, and the processor time that this process spent on it, in seconds."""
+    """Elapsed time, and processor time of this process, in seconds."""
 
     elapsed_s: float
     cpu_s: float
@@ -32,28 +32,28 @@ class Duration:
 
 @dataclass
 class Clock:
-    """Runs from its first start to its last stop."""
+    """Clock that measures from its first start to its last stop."""
 
     _started: tuple[float, float] | None = None
     _stopped: tuple[float, float] = (0.0, 0.0)
 
     def start(self) -> None:
-        """Start, unless it runs already."""
+        """Start the clock, unless it is running."""
         self._started = self._started or (time.perf_counter(), time.process_time())
 
     def stop(self) -> None:
-        """Note the time; a later stop replaces it."""
+        """Record the time; a later stop replaces it."""
         self._stopped = (time.perf_counter(), time.process_time())
 
     @property
     def duration(self) -> Duration:
-        """From the first start to the last stop."""
+        """Duration from the first start to the last stop."""
         assert self._started is not None
         return Duration(self._stopped[0] - self._started[0], self._stopped[1] - self._started[1])
 
 
 class Timed:
-    """A sink that starts a clock when the source asks for its progress, which is when partitions were assigned."""
+    """Sink that starts a clock when the source reads its progress, which happens at the assignment of partitions."""
 
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
@@ -70,7 +70,7 @@ class Timed:
     def write(self, batch: Batch) -> None:
         self._sink.write(batch)
         if batch.mutations:
-            # What follows are markers of commits, which wait a little for a change to travel with.
+            # Ignore later batches without changes: they contain commit markers, which wait for a change before a flush.
             self.clock.stop()
         self.reached.update(batch.span.end)
 
@@ -79,7 +79,7 @@ class Timed:
 
 
 class Nowhere:
-    """A sink that stores nothing but how far it is: what is left of the way without a store."""
+    """Sink that stores only its progress, to measure the worker without a store."""
 
     def __init__(self) -> None:
         self._progress = Progress()
@@ -98,7 +98,7 @@ class Nowhere:
 
 
 class Folding(Nowhere):
-    """Folds rows as the DuckDB sink does, and stores nothing."""
+    """Sink that folds rows as the DuckDB sink does, and stores nothing."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__()
@@ -111,7 +111,7 @@ class Folding(Nowhere):
 
 
 def carry(model: str, sink: Sink, settings: Settings, log: Log) -> Duration:
-    """Let a worker carry the log into a sink, as `readmodels run` does, until it holds all of it.
+    """Apply the whole log to a sink with a worker, as `readmodels run` does.
 
     Args:
         model: a read model's name, or any other for a projection to rows.

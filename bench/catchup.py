@@ -1,10 +1,9 @@
-"""Catching up on a log, against a worker of the usual kind that is written by hand for each store.
+"""Catch-up of each model on a log, compared with a typical handwritten worker for each store.
 
     python -m bench.catchup [--records N] [--repetitions N]
 
-`make bench` does the same with its own log. Both read the same log, in turn and as often as asked for, so that what
-disturbs one disturbs the other. Ratios are of the same repetition; on a machine that does other work as well, nothing
-else can be told.
+`make bench` does the same with its own log. Both workers read the same log in turn, so that other load on the machine
+affects both. Ratios compare the same repetition; on a machine with other load, absolute times mean nothing.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ err = Console(stderr=True, highlight=False)
 
 @dataclass
 class Race:
-    """The seconds of every repetition, by model, and where the worker by hand did not end in the right state."""
+    """Seconds of every repetition by model, and errors in the final state of the handwritten worker."""
 
     ours_s: dict[str, list[float]] = field(default_factory=dict)
     by_hand_s: dict[str, list[float]] = field(default_factory=dict)
@@ -57,7 +56,7 @@ def main(
         ".readmodels-bench"
     ),
 ) -> None:
-    """Measure how long each model takes for one log, and how long a worker written by hand does."""
+    """Measure the time of each model for one log, and that of a handwritten worker."""
     with servers(home) as endpoints, (home / "log" / "bench.log").open("a") as words:
         logging.configure(words)
         defaults = local_defaults(endpoints, home)
@@ -80,7 +79,7 @@ def measure(
     repetitions: int,
     report: Callable[[str], None],
 ) -> Race:
-    """Let the workers of both kinds read the log into empty stores, in turn."""
+    """Run both kinds of workers over the log into empty stores, in turn."""
     race = Race()
     expected = {"orders": len(told.orders), "order_items": len(told.items)}
     for repetition in range(1, repetitions + 1):
@@ -118,7 +117,7 @@ def _caught_up(model: str, settings: Settings, log: Log) -> float:
 
 
 def print_race(console: Console, race: Race, log: Log) -> None:
-    """Print medians, and how many times as fast as the worker by hand each model was in the same repetition."""
+    """Print medians, and the speed of each model relative to the handwritten worker in the same repetition."""
     console.print(
         f"\ncatching up on {log.record_count:,} records, against a worker by hand; "
         f"load {os.getloadavg()[0]:.1f} at the end"

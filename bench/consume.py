@@ -1,4 +1,4 @@
-"""The log, plainly consumed: every value is read, and nothing is done with it."""
+"""Plain consumer of the log: every value is read and then discarded."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from pipeline.config import Settings
 from pipeline.ingest.consumer import BACKOFF_MS
 
 RECORDS_PER_CALL = 1000
-"""The fastest on a running broker: a call for more waits for what is not there yet."""
+"""Records per call. Larger calls are slower because they wait for records that are not there yet."""
 
 
 class LogShorter(RuntimeError):
-    """Fewer records were consumed than written."""
+    """The consumed records are fewer than the written ones."""
 
 
 def consume(settings: Settings, log: Log) -> Duration:

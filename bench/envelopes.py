@@ -1,4 +1,4 @@
-"""Envelopes that a real connector wrote, taken apart and written anew with other rows and places."""
+"""Recorded envelopes of a real connector, encoded again with other rows and positions."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """One change of one row.
+    """Change of one row.
 
     Args:
-        commit_lsn, lsn: the last commit before it, and its own place in the WAL.
-        committed_us: when its transaction was committed, in microseconds since 1970.
+        commit_lsn, lsn: the last commit before it, and its own position in the WAL.
+        committed_us: commit time of its transaction, in microseconds since 1970.
     """
 
     table: str
@@ -37,17 +37,17 @@ class Change:
 
     @property
     def op(self) -> str:
-        """What Debezium calls it."""
+        """Debezium's `op` of the change."""
         return "u" if self.before and self.after else "c" if self.after else "d"
 
     @property
     def key(self) -> bytes:
-        """The record's key, as Connect's JSON converter writes it."""
+        """Record key, as Connect's JSON converter writes it."""
         return b'{"id":%d}' % (self.after or self.before or {})["id"]
 
 
 class Envelopes:
-    """The envelopes of one table: the schema of its topic, and what a connector put around its rows."""
+    """Envelopes of one table: its schema, and the fields that a connector adds to its rows."""
 
     def __init__(self, schema: Any, values: list[bytes]) -> None:
         self.schema = schema
@@ -58,7 +58,7 @@ class Envelopes:
         self.rows: tuple[Row, ...] = tuple(envelope_of(value, schema)["after"] for value in values)
 
     def value(self, change: Change, schema_id: int) -> bytes:
-        """The bytes of a change, in Confluent's wire format."""
+        """Encode a change in Confluent's wire format."""
         source = {
             **self._source,
             "lsn": change.lsn,
@@ -75,7 +75,7 @@ class Envelopes:
 
 
 def recorded() -> Mapping[str, Envelopes]:
-    """The recorded envelopes by table."""
+    """Return the recorded envelopes by table."""
     tables = orjson.loads(RECORDED.read_bytes())
     return {
         name: Envelopes(table["schema"], [base64.b64decode(value) for value in table["values"]])
@@ -84,7 +84,7 @@ def recorded() -> Mapping[str, Envelopes]:
 
 
 def envelope_of(value: bytes, schema: Any) -> Row:
-    """Read one value in Confluent's wire format."""
+    """Decode one value in Confluent's wire format."""
     envelope = fastavro.schemaless_reader(io.BytesIO(value[_HEADER_BYTES:]), fastavro.parse_schema(schema), None)
     assert isinstance(envelope, dict)
     return envelope

@@ -1,12 +1,12 @@
-"""The first fill of every model, against the connector's own snapshot of the same rows.
+"""First fill of every model, compared with the connector's own snapshot of the same rows.
 
     python -m bench.fill [--orders N] [--repetitions N]
 
-Each repetition takes the snapshot of N orders with two items each twice, and everything between source and models is
-made anew for it: first with no worker, which is Debezium's own time, from its start until it tells that the snapshot
-has ended; then with the workers of all models beside it, as `readmodels run` starts them, until each model holds every
-row, and readers of it find them. Both run on the same servers and cores, so that their ratio is what counts. With
---pgsync the first fill of Elasticsearch by pgsync from the same rows is timed beside it (`bench/pgsync.py`).
+Each repetition takes the snapshot of N orders with two items each twice, and all parts between source and models are
+created again for each. The first snapshot runs without a worker: this is Debezium's own time, from its start until it
+reports the end of the snapshot. The second runs beside the workers of all models, as `readmodels run` starts them,
+until each model holds every row and its readers find it. Both run on the same servers and cores, so their ratio is the
+result. With --pgsync, the first fill of Elasticsearch by pgsync from the same rows is timed too (`bench/pgsync.py`).
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ err = Console(stderr=True, highlight=False)
 
 
 class NotEqual(RuntimeError):
-    """A model differed from PostgreSQL after its first fill, so that its times mean nothing."""
+    """A model differed from PostgreSQL after its first fill, so its times are invalid."""
 
 
 @dataclass
@@ -62,10 +62,10 @@ class Samples:
     """Seconds of every repetition, in turn.
 
     Args:
-        alone_s: Debezium's snapshot with no worker.
+        alone_s: Debezium's snapshot without workers.
         beside_s: Debezium's snapshot beside the workers.
-        pgsync_s: pgsync's first fill; empty where it is left out.
-        filled_s: by model, from the connector's start until it holds every row.
+        pgsync_s: pgsync's first fill; empty if it is not measured.
+        filled_s: by model, from the connector's start until the model holds every row.
     """
 
     alone_s: list[float] = field(default_factory=list)
@@ -74,22 +74,22 @@ class Samples:
     pgsync_s: list[float] = field(default_factory=list)
 
     def ratios(self, took_s: Sequence[float]) -> list[float]:
-        """How many times as long as the snapshot alone of the same repetition each fill took."""
+        """Return the ratio of each fill to the snapshot alone in the same repetition."""
         return [filled / alone for filled, alone in zip(took_s, self.alone_s, strict=True)]
 
 
 class _Silent:
     def reading(self, side: str, count: int, expected: int | None) -> None:
-        """Nobody looks."""
+        """Ignore the progress."""
 
     def waiting(self, model: str, lacking_records: int) -> None:
-        """Nobody looks."""
+        """Ignore the progress."""
 
 
 def measure(
     context: Context, orders: int, repetitions: int, report: Report, *, is_pgsync_measured: bool = False
 ) -> Samples:
-    """Time first fills of orders with two items each, and the snapshots behind them."""
+    """Measure first fills of orders with two items each, and the snapshots that they consume."""
     settings, samples = context.settings(), Samples()
     with _tables(settings, orders):
         for repetition in range(1, repetitions + 1):
@@ -125,7 +125,7 @@ def _fill(settings: Settings, samples: Samples) -> None:
 
 
 def _time_fill(model: str, settings: Settings, began: float, ended: threading.Event, samples: Samples) -> None:
-    """Note how long a model takes to hold what is in the log once the snapshot has ended, and to be complete."""
+    """Record the seconds from `began` until a model has applied the log of the ended snapshot and is complete."""
     ended.wait()
     ends = end_offsets(settings.kafka.admin(), settings.definitions.topics)
     with read_models.open_shared(model, settings) as store:
@@ -138,7 +138,7 @@ def _time_fill(model: str, settings: Settings, began: float, ended: threading.Ev
 
 
 def _snapshot_s(settings: Settings) -> float:
-    """Start the connector, and time it until it tells that its snapshot has ended."""
+    """Start the connector, and measure the time until it reports the end of its snapshot."""
     began = time.monotonic()
     run_steps([setup.connector_step(deployment_of(settings))], lambda *_: None)
     while True:
@@ -150,7 +150,7 @@ def _snapshot_s(settings: Settings) -> float:
 
 @contextmanager
 def _tables(settings: Settings, orders: int) -> Iterator[None]:
-    """The rows, made anew, and dropped at the end."""
+    """Create the rows again, and drop them at the end."""
     remove(settings, with_tables=True)
     run_steps(setup.init_steps(deployment_of(settings))[:1], lambda *_: None)
     with closing(connect(settings.source.url)) as source:
@@ -164,7 +164,7 @@ def _tables(settings: Settings, orders: int) -> Iterator[None]:
 
 @contextmanager
 def _deployed(settings: Settings, further: Sequence[SetupStep]) -> Iterator[None]:
-    """Everything up to the connector, which is still to be started, and taken down again."""
+    """Set up all parts except the running connector, and remove them at the end."""
     *prepared, _ = setup.init_steps(deployment_of(settings))
     run_steps([*prepared, *further], lambda *_: None)
     try:
@@ -174,7 +174,7 @@ def _deployed(settings: Settings, further: Sequence[SetupStep]) -> Iterator[None
 
 
 def _await_workers(settings: Settings) -> None:
-    """Return once every model has a worker that works."""
+    """Wait until every model has a working worker."""
     deadline = time.monotonic() + WITHIN_S
     while time.monotonic() < deadline:
         control = read_workers(settings.kafka)
@@ -204,7 +204,7 @@ def print_report(samples: Samples, orders: int) -> None:
 
 
 def samples_json(samples: Samples) -> dict[str, Any]:
-    """Every sample."""
+    """Return every sample."""
     return asdict(samples)
 
 

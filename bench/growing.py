@@ -1,7 +1,7 @@
-"""A shop that grows without a log: its changes as the projection hands them to a row model, in columns from the start.
+"""Generator of a growing shop without a log: its changes are columns, as the projection passes them to a row model.
 
-Of every hundred changes thirty are new rows, sixty-five are updates of any living row, and five delete the oldest. The
-same changes are made at every run.
+Of every hundred changes, thirty are new rows, sixty-five are updates of any living row, and five delete the oldest row.
+Every run makes the same changes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ CHANGES_PER_TRANSACTION = 8
 
 _BEGIN_US = 1_790_000_000_000_001
 _TRANSACTION_US = 2_070_000
-"""Ten million changes are committed within thirty days."""
+"""Time between transactions: ten million changes are committed within thirty days."""
 _LSN_PER_CHANGE = 144
 _FIRST_LSN = 34_000_000
 _CITIES = pa.array(["Köln", "São Paulo", "東京都", "Reykjavík"])
@@ -35,7 +35,7 @@ Integers = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Shares:
-    """Changes of each kind, in thousandths of all."""
+    """Numbers of changes of each kind, per thousand changes."""
 
     new: int
     updated: int
@@ -46,27 +46,27 @@ _SHARES = {"orders": Shares(100, 400, 15), "order_items": Shares(200, 250, 35)}
 
 
 class Table:
-    """The rows of one table: ids are given in turn, and the oldest row goes first."""
+    """Rows of one table. Ids are assigned in sequence, and the oldest row is deleted first."""
 
     def __init__(self) -> None:
         self.first = self.next = 1
         self.versions = 0
         self.amounts = np.zeros(1, np.int64)
-        """In cents, by id: the total of an order, the price of an item."""
+        """Amounts in cents by id: the total of an order, the price of an item."""
         self.statuses = np.zeros(1, np.int8)
 
     @property
     def living(self) -> int:
-        """How many rows there are."""
+        """Number of living rows."""
         return self.next - self.first
 
     @property
     def amount(self) -> int:
-        """The sum of the living rows' amounts, in cents."""
+        """Sum of the living rows' amounts, in cents."""
         return int(self.amounts[self.first : self.next].sum())
 
     def change(self, shares: Shares, changes: int, chance: np.random.Generator) -> tuple[Integers, Integers]:
-        """Make, update and delete rows; the ids that were changed, in order, and the kind of each change."""
+        """Create, update and delete rows; return the changed ids in order, and the kind of each change."""
         new, updated, deleted = (changes * share // 1000 for share in (shares.new, shares.updated, shares.deleted))
         made = np.arange(self.next, self.next + new)
         self.next += new
@@ -90,7 +90,7 @@ class Table:
 
 
 class Shop:
-    """The tables, and how much was written."""
+    """Tables of the shop, with a count of the changes."""
 
     def __init__(self) -> None:
         self.tables = {name: Table() for name in _SHARES}
@@ -100,11 +100,11 @@ class Shop:
 
     @property
     def versions(self) -> int:
-        """Of all tables together."""
+        """Number of versions of all tables."""
         return sum(table.versions for table in self.tables.values())
 
     def batch(self, changes: int) -> Batch:
-        """The next changes: about so many, for parts of them are rounded down."""
+        """Return the next batch of about `changes` changes; the number per kind is rounded down."""
         begin = dict(self._offsets)
         mutations = tuple(self._mutations(name, shares, changes) for name, shares in _SHARES.items())
         return Batch(

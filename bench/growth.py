@@ -1,12 +1,11 @@
-"""What DuckDB's model costs as it grows to ten million versions: to load, to keep current, to ask, to copy, to keep.
+"""Cost of DuckDB's model as it grows to ten million versions: load, small batches, queries, copy, and disk space.
 
     python -m bench.growth [--versions N] [--json FILE]
 
-The sink is the production one, in this process, with the memory that `duckdb.memory_limit` gives by default. Changes
-come in batches as a worker that is behind hands them over; making them is not timed. No server takes part, and no
-decoder, whose cost per record does not depend on what is stored. Everything is measured at a tenth of the versions and
-at all of them. Compaction is what a rebuild does: the same changes again, gathered as a builder gathers them, into a
-new file.
+The sink is the production one, in this process, with the default memory of `duckdb.memory_limit`. Batches have the size
+that a worker writes while it catches up; their creation is not timed. No server and no decoder takes part: the cost of
+a decoder per record does not depend on the stored data. Everything is measured at a tenth of the versions and at all of
+them. Compaction is a rebuild: the same changes again, accumulated as a builder accumulates them, into a new file.
 """
 
 from __future__ import annotations
@@ -42,11 +41,11 @@ from sinks.shape import RowShape
 from sinks.sink import Sink
 
 CHANGES_PER_BATCH = 50_000
-"""As a worker hands over that is behind."""
+"""Size of a batch while a worker catches up."""
 LIVE_BATCHES = 40
 ASKED = 3
 ENOUGH_S = 5.0
-"""Each question is asked three times, or until it has taken so long."""
+"""Time limit of a query's repetitions: each query runs three times, or until this time has passed."""
 LIVE, REBUILT = 1, 2
 
 out = Console(highlight=False)
@@ -54,10 +53,10 @@ err = Console(stderr=True, highlight=False)
 
 
 def measure(versions: int, report: Report, home: Path | None = None) -> Growth:
-    """Grow a store to so many versions, and rebuild it.
+    """Grow a store to this number of versions, and rebuild it.
 
     Args:
-        home: below which the files lie meanwhile: some 300 bytes for a version.
+        home: parent of the temporary files, which need some 300 bytes per version.
     """
     with TemporaryDirectory(prefix="growth-", dir=home) as folder:
         return _Growing(Path(folder), report).run(versions)
@@ -144,7 +143,7 @@ class _Growing:
         self._require_right(store, REBUILT)
 
     def _require_right(self, store: DuckdbStore, generation: int) -> None:
-        """Count and add up what the tables hold, and what their histories do."""
+        """Record a difference if the counts and sums of the tables or the number of versions are wrong."""
         for (name, table), amount in zip(self._shop.tables.items(), ("total", "unit_price"), strict=True):
             with store.connection(generation) as connection:
                 [found] = connection.execute(
@@ -156,13 +155,13 @@ class _Growing:
 
 
 def open_store(directory: Path) -> DuckdbStore:
-    """The store of those tables, with the views; whoever opens it closes it."""
+    """Open a store of the shop's tables with the views; the caller closes it."""
     settings = DuckdbSettings()
     return DuckdbStore(directory, shapes(), settings.memory_limit, shipped_views(settings.time_zone))
 
 
 def shapes() -> list[RowShape]:
-    """The tables of `readmodels.toml`."""
+    """Return the tables of `readmodels.toml`."""
     tables = {
         name: definitions.TableDefinition(**table)
         for name, table in tomllib.loads(DESCRIPTION.read_text())["tables"].items()
@@ -171,7 +170,7 @@ def shapes() -> list[RowShape]:
 
 
 def questions(store: DuckdbStore) -> dict[str, str]:
-    """Every view, a moment that has passed, the past of one row, and what the line on freshness asks."""
+    """Return the queries: every view, a past moment, the history of one row, and the freshness query."""
     middle = "SELECT min(created_at) + (max(created_at) - min(created_at)) / 2 FROM orders"
     with store.instance().cursor() as connection:
         [(moment, row)] = connection.execute(f"SELECT ({middle})::VARCHAR, (SELECT max(id) FROM orders)").fetchall()
@@ -196,7 +195,7 @@ def _ask(store: DuckdbStore, query: str) -> Answer:
 
 
 def _file(path: Path) -> File:
-    """Look at a file that is closed."""
+    """Read the block counts of a closed file."""
     with duckdb.connect(str(path), read_only=True) as connection:
         size = "SELECT block_size * used_blocks FROM pragma_database_size() WHERE database_name = current_database()"
         [(used_bytes,)] = connection.execute(size).fetchall()
@@ -218,7 +217,7 @@ def main(
     json: Annotated[Path | None, typer.Option(help="Write every sample into this file.")] = None,
     home: Annotated[Path | None, typer.Option(help="Where the files lie meanwhile: some 300 bytes a version.")] = None,
 ) -> None:
-    """Measure growth alone."""
+    """Run only the growth benchmark."""
     facts = machine.facts()
     out.print("\n".join(f"{name:<16}{fact}" for name, fact in facts.items()))
     growth = measure(versions, lambda step: err.print(f"[dim]{step}[/]"), home)

@@ -1,4 +1,4 @@
-"""What was measured of DuckDB as it grew, and how it is told."""
+"""Figures of DuckDB's growth, and their output."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CHANGES_PER_LIVE_BATCH = 500
 
 @dataclass
 class Load:
-    """Batches into the sink: versions, and the seconds and processor seconds that their writes took."""
+    """Load of batches into the sink: versions, elapsed seconds, and processor seconds of the writes."""
 
     versions: int = 0
     elapsed_s: float = 0.0
@@ -23,13 +23,13 @@ class Load:
 
     @property
     def per_s(self) -> float:
-        """Versions a second."""
+        """Versions per second."""
         return self.versions / self.elapsed_s
 
 
 @dataclass(frozen=True)
 class File:
-    """The bytes of a DuckDB file, and those of its blocks that are in use; what is free is written to next."""
+    """Size in bytes of a DuckDB file and of its used blocks; free blocks are reused."""
 
     total_bytes: int = 0
     used_bytes: int = 0
@@ -37,7 +37,7 @@ class File:
 
 @dataclass
 class Answer:
-    """A question: the rows of its answer, the seconds of each asking, and the largest resident set meanwhile."""
+    """Query figures: rows of the result, seconds of each run, and the largest resident set during the runs."""
 
     rows: int = 0
     asked_s: list[float] = field(default_factory=list)
@@ -47,15 +47,15 @@ class Answer:
 
 @dataclass
 class Size:
-    """What was measured at one size.
+    """Figures at one size.
 
     Args:
         versions: of all tables.
-        load: everything up to here, and `last` the last million of it, or all where it is less.
+        load: the whole load up to this size; `last` is its last million versions, or all if there are fewer.
         live_s, live_cpu_s: each write of a small batch.
         copy_s, copy_bytes: a published copy.
-        file: the generation's, after a checkpoint.
-        peak_bytes: the largest resident set while it was loaded.
+        file: the generation's file, after a checkpoint.
+        peak_bytes: the largest resident set during the load.
     """
 
     versions: int = 0
@@ -72,7 +72,7 @@ class Size:
 
 @dataclass
 class Growth:
-    """Every size, the rebuild of the last, its file, and where the tables are not what the changes left."""
+    """Figures of every size, of the rebuild at the last size and its file, and differences from the expected tables."""
 
     sizes: list[Size] = field(default_factory=list)
     rebuild: Load = field(default_factory=Load)
@@ -82,7 +82,7 @@ class Growth:
 
 
 def print_growth(out: Console, growth: Growth) -> None:
-    """Print every size beside the others."""
+    """Print the figures of all sizes side by side."""
     out.print("\nDuckDB as it grows")
     table = _table("", *(f"{size.versions:,}" for size in growth.sizes))
     for name, tell in _LINES.items():
@@ -137,5 +137,5 @@ def _table(*columns: str) -> Table:
 
 
 def growth_json(growth: Growth) -> dict[str, Any]:
-    """Every sample."""
+    """Return every sample."""
     return asdict(growth)

@@ -1,8 +1,9 @@
-"""Workers as they are usually written by hand, one per store, for a fair comparison.
+"""Typical handwritten workers, one per store, as a fair comparison.
 
 Each consumes 10,000 records at a time, decodes every value with fastavro, keeps the last row per key in a dictionary,
-and writes what the batch left in one call of the store's own bulk interface: a flat row per key, without documents,
-history, repeats or order. The offsets are committed after each batch. At the end the rows are counted.
+and writes the result of the batch in one call of the store's own bulk interface: a flat row per key, without documents,
+history, or protection against repeated or reordered records. The offsets are committed after each batch. At the end the
+rows are counted.
 """
 
 from __future__ import annotations
@@ -40,16 +41,16 @@ _HEADER_BYTES = 5
 
 Row = dict[str, Any]
 Left = Mapping[str, Mapping[int, Row | None]]
-"""By table and key the last row of a batch, or None where it was deleted."""
+"""Last row of a batch by table and key, or None if it was deleted."""
 
 
 @dataclass(frozen=True)
 class Store:
-    """A store as such a worker uses it.
+    """Store of a handwritten worker.
 
     Args:
-        write: write what a batch left.
-        count: count the rows of every table that it shows.
+        write: writes the rows of a batch.
+        count: counts the rows of every table.
     """
 
     write: Callable[[Left], object]
@@ -59,9 +60,9 @@ class Store:
 def catch_up(
     model: str, settings: Settings, log: Log, envelopes: Mapping[str, Envelopes]
 ) -> tuple[Duration, dict[str, int]]:
-    """Carry a whole log into a store, and count the rows of every table afterwards.
+    """Apply a whole log to a store, then count the rows of every table.
 
-    Timed from the assignment until the last batch is written, as `bench.carry` is.
+    The time is measured from the assignment until the last batch is written, as in `bench.carry`.
     """
     clock = Clock()
     schemas = {table: fastavro.parse_schema(one.schema) for table, one in envelopes.items()}

@@ -1,4 +1,4 @@
-"""A history of orders as a source would commit it, and what is left at its end: the truth that models must reach."""
+"""History of orders as a source would commit it, and the final rows that models must reach."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ STATUSES = ("pending", "paid", "shipped", "cancelled")
 _SEED = 1
 _BEGIN_US = 1_790_000_000_000_001
 _STEP_US = 1_370
-"""Between two transactions; with `_BEGIN_US`, no time ever ends in a zero, which a connector would leave out."""
+"""Time between two transactions. With `_BEGIN_US`, no time ends in a zero, which a connector would omit."""
 _FIRST_LSN = 34_000_000
 
 _ACTIONS = {"order": 40, "pay": 25, "amend": 15, "move": 10, "delete": 10}
-"""How often each kind of transaction comes, in parts of their sum."""
+"""Relative frequency of each kind of transaction."""
 
 
 @dataclass
 class History:
-    """Changes in the order of their commits, the living rows by id, and how many versions each table had."""
+    """Changes in commit order, the living rows by id, and the number of versions per table."""
 
     changes: list[Change] = field(default_factory=list)
     orders: dict[int, Row] = field(default_factory=dict)
@@ -33,11 +33,11 @@ class History:
 
     @property
     def record_count(self) -> int:
-        """Records of the log: a deletion is followed by a tombstone."""
+        """Number of records of the log; each deletion is followed by a tombstone."""
         return len(self.changes) + sum(change.after is None for change in self.changes)
 
     def documents(self) -> dict[str, dict[str, Any]]:
-        """The living orders with their items, in order of id, by key."""
+        """Return the living orders with their items by key, in order of id."""
         documents: dict[int, dict[str, Any]] = {id_: {**row, "items": []} for id_, row in self.orders.items()}
         for _, item in sorted(self.items.items()):
             documents[item["order_id"]]["items"].append(item)
@@ -45,11 +45,11 @@ class History:
 
 
 def history(records: int, rows: Mapping[str, Sequence[Row]], first_id: int = 1) -> History:
-    """Make a history of at least so many records, the same at every call.
+    """Create a history of at least this number of records, the same at every call.
 
     Args:
-        first_id: of orders and of items: histories that share none can follow each other in one log.
-        rows: per table, rows as a connector sent them; what they hold beside keys, amounts and times is used in turn.
+        first_id: first id of orders and of items. Histories without common ids can follow each other in one log.
+        rows: per table, rows from a connector. Their values other than keys, amounts and times are used in turn.
     """
     writer = _Writer(rows, first_id)
     chance = random.Random(_SEED)
@@ -60,7 +60,7 @@ def history(records: int, rows: Mapping[str, Sequence[Row]], first_id: int = 1) 
 
 
 class _Writer:
-    """Commits transactions: they take rows that live, and leave others."""
+    """Writer of transactions, which change the living rows."""
 
     def __init__(self, rows: Mapping[str, Sequence[Row]], first_id: int) -> None:
         self.history = History()
@@ -74,7 +74,7 @@ class _Writer:
         self._commit_lsn = _FIRST_LSN
 
     def commit(self, action: str, chance: random.Random) -> None:
-        """Write one transaction; where there is no order yet, it is a new one."""
+        """Write one transaction; if there is no order yet, it creates one."""
         if not self._ids:
             action = "order"
         place = chance.randrange(len(self._ids)) if self._ids else 0

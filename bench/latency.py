@@ -1,4 +1,4 @@
-"""From a commit in PostgreSQL until a reader of each store sees it, while nothing else goes on."""
+"""Latency from a commit in PostgreSQL until a reader of each store sees it, without other load."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ _READY_WITHIN_S = 120.0
 
 
 class WorkersNotReady(RuntimeError):
-    """The workers did not show an order in time."""
+    """The workers did not make an order visible in time."""
 
 
 def measure(context: Context, probes: int, report: Report) -> dict[str, VisibilityDelays]:
-    """Set everything up, let workers run, and place one order after the other; take everything down again.
+    """Set up a deployment, run the workers, place one order after the other, and remove the deployment again.
 
     Args:
-        context: the description of the read models, and the home of a stack that runs.
+        context: the definitions of the read models, and the home of a running stack.
     """
     settings = context.settings()
     with set_up(settings, report), workers(context), open_readers(settings) as readers:
@@ -52,7 +52,7 @@ def measure(context: Context, probes: int, report: Report) -> dict[str, Visibili
 
 @contextmanager
 def set_up(settings: Settings, report: Report) -> Iterator[None]:
-    """Make everything anew between source and models, and take it down again, with the orders."""
+    """Create all parts between source and models again, and remove them at the end, with the orders."""
     remove(settings)
     steps = [*init_steps(deployment_of(settings)), *first_generation_steps(settings)]
     run_steps(steps, lambda name, outcome: report(f"{name}: {outcome}"))
@@ -63,14 +63,14 @@ def set_up(settings: Settings, report: Report) -> Iterator[None]:
 
 
 def remove(settings: Settings, *, with_tables: bool = False) -> None:
-    """Remove everything that exists, so that nothing of it is measured."""
+    """Remove all existing parts, so that none affects the measurement."""
     for problem in find_teardown(settings, with_tables=with_tables).carry_out(lambda *_: None):
         raise problem
 
 
 @contextmanager
 def workers(context: Context) -> Iterator[None]:
-    """Let the workers of all models run, as `readmodels run` does."""
+    """Run the workers of all models, as `readmodels run` does."""
     until = threading.Event()
     supervisor = Supervisor(lambda model: worker_command(context, model), context.home / "log" / "workers.log")
     running = threading.Thread(target=supervisor.run, args=(read_models.MODELS, until), name="workers")
@@ -83,7 +83,7 @@ def workers(context: Context) -> Iterator[None]:
 
 
 def _show_one(engine: Engine, readers: Mapping[str, OrdersReader]) -> None:
-    """Place an order, and wait until every reader has seen it: the workers take their time to start."""
+    """Place an order, and wait until every reader has seen it, because the workers need time to start."""
     with engine.begin() as connection:
         order_id = connection.execute(insert(Order).values(customer_id=0).returning(Order.id)).scalar_one()
     deadline = time.monotonic() + _READY_WITHIN_S
@@ -92,6 +92,6 @@ def _show_one(engine: Engine, readers: Mapping[str, OrdersReader]) -> None:
         if time.monotonic() > deadline:
             raise WorkersNotReady(f"{', '.join(sorted(blind))}: no order after {_READY_WITHIN_S:g} s")
         time.sleep(latency_probe.LOOK_EVERY_S)
-        # DuckDB refuses to answer until its worker serves readers.
+        # DuckDB rejects queries until its worker serves readers.
         with suppress(duckdb.Error):
             blind -= {name for name in blind if readers[name].order(order_id) is not None}

@@ -1,4 +1,4 @@
-"""Each sink against the least that its store must do with the same batches: no order, no history and no progress."""
+"""Limit of each sink: the minimum that its store must do with the same batches, without order, history and progress."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from sinks.sink import Sink
 
 
 class Kept(Nowhere):
-    """A sink that keeps its batches, to be written again and again."""
+    """Sink that keeps its batches, so that they can be written repeatedly."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,24 +44,24 @@ class Kept(Nowhere):
 
 @dataclass
 class Pair:
-    """The seconds that a sink and the least took for the same batches, over all repetitions."""
+    """Total seconds of a sink and of the minimum for the same batches, over all repetitions."""
 
     sink_s: list[float] = field(default_factory=list)
     least_s: list[float] = field(default_factory=list)
 
     @property
     def share(self) -> float:
-        """The sink's speed as a share of the least's."""
+        """Speed of the sink as a share of the minimum's speed."""
         return median(self.least_s) / median(self.sink_s)
 
 
 def measure(
     settings: Settings, log: Log, documents: Mapping[str, dict[str, Any]], repetitions: int, report: Report
 ) -> dict[str, Pair]:
-    """Write the log's batches into DuckDB and Redis by the sinks and by hand, in turn.
+    """Write the log's batches to DuckDB and Redis, with the sinks and with minimal code, in turn.
 
     Args:
-        documents: what Redis is given by hand for a document that was changed.
+        documents: the documents that the minimal code writes to Redis for a change.
     """
     kept = {model: _batches(model, settings, log) for model in ("duckdb", "redis")}
     pairs = {model: Pair() for model in kept}
@@ -103,7 +103,7 @@ def _timed(sink: Sink, batches: Sequence[Batch]) -> float:
 
 
 def _duckdb_least(settings: Settings, batches: Sequence[Batch]) -> float:
-    """DELETE … IN and INSERT of each batch's last version per key, a transaction each."""
+    """Write the last version per key of each batch with DELETE … IN and INSERT, in one transaction per batch."""
     shapes = {shape.table: shape for shape in settings.definitions.row_shapes()}
     with TemporaryDirectory(prefix="bench-") as folder, duckdb.connect(Path(folder) / "least.duckdb") as connection:
         connection.execute(f"SET checkpoint_threshold = '{CHECKPOINT_THRESHOLD}'")
@@ -132,7 +132,7 @@ def _replace(connection: duckdb.DuckDBPyConnection, table: str, rows: pa.Table, 
 
 
 def _redis_least(settings: Settings, batches: Sequence[Batch], documents: Mapping[str, dict[str, Any]]) -> float:
-    """MSET of every document that a batch touches, whatever came before."""
+    """Write every document that a batch changes with MSET, regardless of the stored version."""
     texts = {key: orjson.dumps(document) for key, document in documents.items()}
     usual = next(iter(texts.values()))
     calls = []

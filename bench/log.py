@@ -1,4 +1,4 @@
-"""The log in Kafka: topics of the benchmark's own, filled once as the connector fills its topics."""
+"""Log in Kafka: separate topics, filled once in the way the connector fills its topics."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from pipeline.config import Settings
 from sinks.batch import TopicPartition
 
 CHANGES_PER_TRANSACTION = 2048
-"""As many as the connector writes at most in one transaction, with its default `max.batch.size`."""
+"""Maximum that the connector writes in one transaction with its default `max.batch.size`."""
 
 _TIMEOUT_S = 60.0
 
 
 @dataclass(frozen=True)
 class Log:
-    """What is in the topics.
+    """Content of the topics.
 
     Args:
         ends: per partition, the offset after its last record, control records included.
-        record_count: records, tombstones included.
+        record_count: number of records, tombstones included.
         value_bytes: the size of all values.
     """
 
@@ -44,7 +44,7 @@ class Log:
 
 @contextmanager
 def written(settings: Settings, told: History | Iterable[History], envelopes: Mapping[str, Envelopes]) -> Iterator[Log]:
-    """Write a history, or several that follow each other, into new topics, which are deleted at the end."""
+    """Write one history, or several in sequence, to new topics, which are deleted at the end."""
     names = {table: topic for topic, table in settings.definitions.topics.items()}
     wanted = [
         TopicSpec(name, settings.topics.partitions, settings.topics.replication_factor, settings.topics.kafka_config)
@@ -61,7 +61,7 @@ def written(settings: Settings, told: History | Iterable[History], envelopes: Ma
         producer = Producer(
             settings.kafka.with_client(
                 transactional_id=f"bench-{uuid.uuid4()}",
-                # Connect's own: https://cwiki.apache.org/confluence/x/EgZ4AQ
+                # Connect's partitioner: https://cwiki.apache.org/confluence/x/EgZ4AQ
                 partitioner="murmur2_random",
                 compression_type="lz4",
                 linger_ms=5,

@@ -1,4 +1,4 @@
-"""What the figures were measured on."""
+"""Machine on which the figures were measured."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PACKAGES = ("confluent-kafka", "duckdb", "elasticsearch", "numpy", "pyarrow", "r
 
 
 def facts() -> dict[str, str]:
-    """Date, processor, memory, load, system, and the versions of what takes part."""
+    """Return date, processor, memory, load, system, and the versions of the components."""
     return {
         "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         "processor": f"{_processor()}, {len(os.sched_getaffinity(0))} cores",

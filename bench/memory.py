@@ -1,4 +1,4 @@
-"""The largest resident set while something is measured."""
+"""Largest resident set during a measurement."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LOOKS_EVERY_S = 0.1
 
 @contextmanager
 def peak_memory(resident: Callable[[], int]) -> Iterator[Callable[[], int]]:
-    """Look at a resident set ten times a second for as long as the block lasts; the largest, in bytes."""
+    """Sample a resident set ten times a second during the block; the yielded function returns the maximum in bytes."""
     peak, until = [resident()], threading.Event()
 
     def watch() -> None:
@@ -30,12 +30,12 @@ def peak_memory(resident: Callable[[], int]) -> Iterator[Callable[[], int]]:
 
 
 def own_resident() -> int:
-    """That of this process."""
+    """Return the resident set of this process."""
     return psutil.Process().memory_info().rss
 
 
 def workers_resident() -> int:
-    """That of all processes below this one that carry changes, together."""
+    """Return the total resident set of all child processes that apply changes."""
     total = 0
     for child in psutil.Process().children(recursive=True):
         try:

@@ -1,8 +1,8 @@
-"""pgsync's first fill of Elasticsearch from the same rows on the same servers, with an environment of its own.
+"""First fill of Elasticsearch by pgsync from the same rows on the same servers, in a separate environment.
 
-pgsync reads the tables by SQL and joins them there; of the servers it needs PostgreSQL, Redis and Elasticsearch. Its
-Elasticsearch client first asks for `GET /`, which the local stack's node refuses, so it is run with its client of
-OpenSearch, which does not ask; the requests that follow are the same.
+pgsync reads the tables with SQL and joins them there; it needs PostgreSQL, Redis and Elasticsearch. Its Elasticsearch
+client first requests `GET /`, which the local stack's node refuses. pgsync therefore runs with its OpenSearch client,
+which does not send that request; the other requests are the same.
 
 Source: https://pgsync.com
 """
@@ -32,7 +32,7 @@ VERSION = "7.3.0"
 DATABASE = "pgsync_bench"
 INDEX = "pgsync-bench-orders"
 REDIS_DATABASE = 15
-"""One that no generation of the benchmark takes: a model has one or two."""
+"""Redis database that no generation of the benchmark uses: a model has one or two."""
 
 
 class PgsyncFailed(RuntimeError):
@@ -40,13 +40,13 @@ class PgsyncFailed(RuntimeError):
 
 
 def fill_s(settings: Settings, orders: int, home: Path) -> float:
-    """Install pgsync where it is missing, and time one run of it over orders with two items each.
+    """Install pgsync if it is missing, and measure one run over orders with two items each.
 
     Args:
-        home: where its environment is kept.
+        home: the folder of its environment.
 
     Raises:
-        PgsyncFailed: it ended with an error, or the index lacks documents.
+        PgsyncFailed: pgsync ended with an error, or the index lacks documents.
     """
     folder = home / f"pgsync-{VERSION}"
     _install(folder)
@@ -78,7 +78,7 @@ def _install(folder: Path) -> None:
 
 @contextmanager
 def _filled(settings: Settings, orders: int) -> Iterator[str]:
-    """A database of its own with the rows, as its administrator's URL; dropped at the end."""
+    """Create a separate database with the rows, yield its administrator's URL, and drop it at the end."""
     url = urlunsplit(urlsplit(settings.source.admin_url)._replace(path=f"/{DATABASE}"))
     with closing(connect(settings.source.admin_url)) as admin:
         _drop(admin)
@@ -94,14 +94,14 @@ def _filled(settings: Settings, orders: int) -> Iterator[str]:
 
 
 def _drop(admin: Connection) -> None:
-    """Drop the database, and first its replication slots, which a run that was killed has left."""
+    """Drop the database after its replication slots, which a killed run leaves behind."""
     slots = "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = %s"
     admin.execute(slots, [DATABASE])
     admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(DATABASE)))
 
 
 def _schema(settings: Settings) -> dict[str, Any]:
-    """The document of the shipped description, in pgsync's words."""
+    """Return the document of the shipped definitions as a pgsync schema."""
     tables = settings.definitions.tables
     items = {
         "table": "order_items",
@@ -137,12 +137,12 @@ def _environment(settings: Settings, admin_url: str) -> dict[str, str]:
 
 
 def _redis(settings: Settings) -> Redis:
-    # The database that a URL names goes before the argument `db`.
+    # The database in a URL overrides the argument `db`.
     return Redis.from_url(urlunsplit(urlsplit(settings.redis.url)._replace(path=f"/{REDIS_DATABASE}")))
 
 
 def _run(folder: Path, program: str, schema: Path, environment: Mapping[str, str], *further: str) -> None:
-    # Its checkpoint is a file in the working directory.
+    # pgsync writes its checkpoint to a file in the working directory.
     command: list[str | Path] = [folder.resolve() / "bin" / program, "--config", schema.resolve(), *further]
     ran = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, check=False)
     if ran.returncode:

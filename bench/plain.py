@@ -1,4 +1,4 @@
-"""Plainly reading what `verify` compares, as whoever had to compare it elsewhere would; what comes is thrown away."""
+"""Plain read of the data that `verify` compares, as an external comparison would read it; the data is discarded."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _PAGE = 5_000
 
 
 def read_source(model: str, settings: Settings, source: psycopg.Connection[Any]) -> None:
-    """Read from PostgreSQL what a model must show, in the form in which it shows it."""
+    """Read from PostgreSQL the documents or rows of a model, in the form in which the model shows them."""
     for subject in (tables if model == "duckdb" else documents)(settings.definitions):
         _copy(source, sql.SQL("COPY ({}) TO STDOUT").format(SourceQuery(subject).texts()))
 
 
 def read_tables(settings: Settings, source: psycopg.Connection[Any]) -> None:
-    """Read the tables themselves, with which nothing can be compared."""
+    """Read the tables themselves, in a form that cannot be compared with a model."""
     for table in settings.definitions.tables.values():
         _copy(source, sql.SQL("COPY {} TO STDOUT").format(sql.Identifier(*table.source.split("."))))
 
@@ -41,7 +41,7 @@ def _copy(source: psycopg.Connection[Any], query: sql.Composed) -> None:
 
 @contextmanager
 def store_reader(model: str, settings: Settings) -> Iterator[Callable[[], object]]:
-    """Open a store, and yield what reads all of it in the store's own fastest way."""
+    """Open a store, and yield a function that reads all of it in the store's fastest way."""
     if model == "duckdb":
         with open_duckdb_reader(settings) as shown:
             yield lambda: [shown.ask(f'FROM "{table}"').to_arrow_table() for table in settings.definitions.tables]

@@ -1,15 +1,15 @@
-"""Whether those who read DuckDB hold up the one that writes it.
+"""Contention between the readers and the writer of DuckDB.
 
     python -m bench.readers [--versions N] [--rounds N] [--json FILE]
 
-The writer takes in changes, at a steady rate or as fast as it can, for ten seconds each: alone; beside readers; and
-beside processes that have nothing to do with DuckDB, and take as much processor time as the readers do where nothing is
-written. What the writer loses beside readers and not beside those, it loses by waiting for readers; the rest is that
-they share a machine.
+The writer applies changes, at a steady rate or as fast as it can, in segments of ten seconds: alone; beside readers;
+and beside processes that do not use DuckDB, and take as much processor time as the readers do without a writer. A loss
+of throughput beside readers but not beside those processes is time that the writer waits for readers. The rest of the
+loss is the shared machine.
 
-Each reader is a process of its own. Three ask through Quack, once a second, what a dashboard asks. One takes a whole
-table through Quack, so slowly that its answer is open all the time. A tool opens the published copy once a second;
-the copy is written every five seconds meanwhile.
+Each reader is a separate process. Three send a dashboard's queries through Quack once a second. One reads a whole table
+through Quack, so slowly that its result is always open. A tool opens the published copy once a second; the copy is
+written every five seconds.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ SEGMENT_S = 10.0
 STEADY_PER_S = 2_000
 CHANGES_PER_BATCH_BY_PACE = {"steady": 200, "full": 5_000}
 LIMIT = 0.9
-"""Of the throughput beside processes that do not read."""
+"""Minimum share of the throughput beside processes that do not read."""
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -54,7 +54,7 @@ err = Console(stderr=True, highlight=False)
 
 @dataclass
 class Segments:
-    """Changes a second, and the slowest write, of each segment."""
+    """Changes per second, and the slowest write, of each segment."""
 
     per_s: list[float] = field(default_factory=list)
     slowest_s: list[float] = field(default_factory=list)
@@ -62,7 +62,7 @@ class Segments:
 
 @dataclass
 class Pace:
-    """One rate of writing: alone, beside readers, and beside as much unrelated work, in turn."""
+    """Segments at one rate of writing: alone, beside readers, and beside as much unrelated work, in turn."""
 
     alone: Segments = field(default_factory=Segments)
     readers: Segments = field(default_factory=Segments)
@@ -70,22 +70,22 @@ class Pace:
 
     @property
     def left(self) -> float:
-        """The median of what is left beside readers of the throughput alone."""
+        """Median share of the throughput alone that remains beside readers."""
         return _share(self.readers, self.alone)
 
     @property
     def left_of_unrelated(self) -> float:
-        """The median of what is left beside readers of the throughput beside as much unrelated work."""
+        """Median share of the throughput beside unrelated work that remains beside readers."""
         return _share(self.readers, self.unrelated)
 
 
 @dataclass
 class Contention:
-    """All that was measured.
+    """Figures of the benchmark.
 
     Args:
-        cores: the processor time that the readers took where nothing was written, their answering in this process
-            included, in cores.
+        cores: processor time of the readers without a writer, including the queries that this process answers, in
+            cores.
     """
 
     cores: list[float] = field(default_factory=list)
@@ -94,7 +94,7 @@ class Contention:
 
 
 def measure(versions: int, rounds: int, report: Report) -> Contention:
-    """Write alone, beside readers and beside unrelated work, in turn, over a store of so many versions."""
+    """Write alone, beside readers and beside unrelated work, in turn, to a store of this number of versions."""
     found = Contention(paces={name: Pace() for name in CHANGES_PER_BATCH_BY_PACE})
     with TemporaryDirectory(prefix="readers-") as folder, closing(open_store(Path(folder) / "duckdb")) as store:
         place = Place(f"quack:{LOOPBACK}:{free_ports(1)[0]}", str(Path(folder) / "copy" / "published.duckdb"))
@@ -128,7 +128,7 @@ def _while_set(event: Event) -> Iterator[None]:
 
 
 def _cores() -> float:
-    """The processor time of all for one segment, in which this process does nothing of its own."""
+    """Return the processor time of all processes during one segment without writes, in cores."""
     began, before = time.perf_counter(), processor_time()
     time.sleep(SEGMENT_S)
     return (processor_time() - before) / (time.perf_counter() - began)
@@ -174,7 +174,7 @@ class _Writer:
             thread.join()
 
     def run(self, name: str, segments: Segments) -> None:
-        """Write for one segment."""
+        """Write during one segment."""
         began, before, slowest = time.perf_counter(), self._shop.versions, 0.0
         while (elapsed_s := time.perf_counter() - began) < SEGMENT_S:
             ahead_s = (self._shop.versions - before) / STEADY_PER_S - elapsed_s
@@ -189,7 +189,7 @@ class _Writer:
 
 
 def print_report(found: Contention) -> None:
-    """Print what is left of the throughput, and what the readers met."""
+    """Print the remaining shares of the throughput, and the figures of the readers."""
     out.print(
         f"\nDuckDB's writer alone, beside readers, and beside unrelated work of as much processor time "
         f"({median(found.cores):.2f} cores);\nthe limit is {LIMIT:.0%} of its throughput beside unrelated work"
@@ -216,7 +216,7 @@ def _cells(segments: Segments, of_alone: str, of_unrelated: str) -> tuple[str, .
 
 
 def contention_json(found: Contention) -> dict[str, Any]:
-    """Every sample."""
+    """Return every sample."""
     return asdict(found)
 
 
@@ -225,7 +225,7 @@ def main(
     rounds: Annotated[int, typer.Option(min=1, help="How often each is measured, in turn.")] = 3,
     json: Annotated[Path | None, typer.Option(help="Write every sample into this file.")] = None,
 ) -> None:
-    """Measure readers alone."""
+    """Run only the benchmark of the readers."""
     facts = machine.facts()
     out.print("\n".join(f"{name:<16}{fact}" for name, fact in facts.items()))
     found = measure(versions, rounds, lambda step: err.print(f"[dim]{step}[/]"))

@@ -1,4 +1,4 @@
-"""Readers of DuckDB, each a process of its own."""
+"""Readers of DuckDB, each in a separate process."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ COPY = "copy"
 
 @dataclass
 class Reading:
-    """What one reader met: the seconds of each answer, and errors."""
+    """Figures of one reader: the seconds of each query, and errors."""
 
     name: str
     answers_s: list[float] = field(default_factory=list)
@@ -32,7 +32,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class Place:
-    """Where readers find DuckDB."""
+    """Addresses of DuckDB for readers."""
 
     address: str
     copy: str
@@ -40,11 +40,11 @@ class Place:
 
 @contextmanager
 def readers(place: Place, found: list[Reading]) -> Iterator[Event]:
-    """Start readers that read while the event is set, and gather what they met at the end."""
+    """Start readers that read while the yielded event is set, and collect their figures at the end."""
     context = multiprocessing.get_context("spawn")
     reading, ended, told = context.Event(), context.Event(), context.Queue()
     names = [*DASHBOARD, SLOW, COPY]
-    # Nothing is measured while they start.
+    # Wait until all readers have started before the measurement begins.
     started = context.Barrier(len(names) + 1)
     processes = [
         context.Process(target=_read, args=(name, place, started, reading, ended, told), daemon=True) for name in names
@@ -63,7 +63,7 @@ def readers(place: Place, found: list[Reading]) -> Iterator[Event]:
 
 
 def _read(name: str, place: Place, started: Barrier, reading: Event, ended: Event, told: Queue[Reading]) -> None:
-    """One reader, in a process of its own."""
+    """Run one reader in its process."""
     met = Reading(name)
     with duckdb.connect() as connection:
         load_extensions(connection)

@@ -1,12 +1,12 @@
-"""A rebuild against plainly consuming its log, and against the store's own fastest load of what is left at the end.
+"""Rebuild compared with a plain consumer of its log, and with the store's fastest load of the final state.
 
     python -m bench.rebuild [--records N] [--repetitions N] [MODEL…]
 
-The log is made of recorded envelopes, a million records at a time under other keys, straight into Kafka. A rebuild is
-what `readmodels replay` does between creating a generation and finding that it holds the log: the same builder
-processes, and for DuckDB the same writer. Marks and the comparison with PostgreSQL are not in it, for these rows never
-were in PostgreSQL; the generation's documents or rows are counted instead. Memory is the largest resident set of all
-processes of the rebuild together, looked at ten times a second.
+The log is made of recorded envelopes, a million records at a time with other keys, and written directly to Kafka. The
+measured part of a rebuild is that of `readmodels replay` between the creation of a generation and the detection that it
+holds the log: the same builder processes, and for DuckDB the same writer. Watermarks and the comparison with PostgreSQL
+are left out because these rows were never in PostgreSQL; the generation's documents or rows are counted instead. Memory
+is the largest total resident set of all processes of the rebuild, sampled ten times a second.
 """
 
 from __future__ import annotations
@@ -54,24 +54,24 @@ err = Console(stderr=True, highlight=False)
 
 
 class Miscounted(RuntimeError):
-    """A rebuilt generation does not hold what the log left."""
+    """A rebuilt generation does not hold the final state of the log."""
 
 
 @dataclass
 class Left:
-    """What is left at the end of a log."""
+    """Final state of a log."""
 
     documents: dict[str, dict[str, Any]] = field(default_factory=dict)
     rows: dict[str, list[pa.Table]] = field(default_factory=dict)
 
     def add(self, told: History, settings: Settings) -> None:
-        """What one piece leaves."""
+        """Add the final state of one part of the log."""
         self.documents.update(truth.documents(told))
         for shape in settings.definitions.row_shapes():
             self.rows.setdefault(shape.table, []).append(truth.rows(told, shape))
 
     def tables(self) -> dict[str, pa.Table]:
-        """The rows of every table."""
+        """Return the rows of every table."""
         return {name: pa.concat_tables(some) for name, some in self.rows.items()}
 
 
@@ -93,7 +93,7 @@ def main(
         ".readmodels-bench"
     ),
 ) -> None:
-    """Measure rebuilds of one log."""
+    """Measure rebuilds from one log."""
     chosen = read_models.parse_names(models)
     with servers(home) as endpoints, (home / "log" / "bench.log").open("a") as words:
         logging.configure(words)
@@ -130,7 +130,7 @@ def _measure(
         own = settings.model_copy(update={"duckdb": replace(settings.duckdb, directory=Path(folder), copy_to="")})
         with read_models.STORES[model](own) as store:
             store.drop_all()
-            # One that has nothing to do, so that what is timed is the other.
+            # Create a live generation without pending records, so that only the rebuild is timed.
             store.create(LIVE, replace(read_models.new_metadata(model, own), seed_offsets=log.ends))
             store.sink(LIVE).write(store.generations()[LIVE].initial_batch)
             store.sink(LIVE).cutover()
@@ -155,7 +155,7 @@ def _measure(
 
 
 def _await_writer(settings: Settings) -> None:
-    """Return once DuckDB's writer answers; what is asked of it while it starts is thrown away."""
+    """Wait until DuckDB's writer answers, and discard errors during its start."""
     while True:
         with suppress(WriterNotRunning), read_models.open_shared("duckdb", settings) as store:
             store.sink(LIVE).progress()
@@ -164,7 +164,7 @@ def _await_writer(settings: Settings) -> None:
 
 
 def _require_whole(model: str, shown: ModelReader, left: Left) -> None:
-    """Count what readers would find."""
+    """Check the number of rows or documents that readers find."""
     wanted = sum(table.num_rows for table in left.tables().values()) if model == "duckdb" else len(left.documents)
     found = sum(page.num_rows for subject in shown.subjects for page in shown.scan(subject))
     if found != wanted:

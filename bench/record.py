@@ -1,6 +1,6 @@
-"""Records what the benchmark's log is made of, from a running stack: `python -m bench.record ENDPOINTS.json`.
+"""Recorder of the envelopes for the benchmark's log, from a running stack: `python -m bench.record ENDPOINTS.json`.
 
-`ENDPOINTS.json` is what `readmodels up --json` prints. The topics must hold orders, as after `readmodels demo`.
+`ENDPOINTS.json` is the output of `readmodels up --json`. The topics must contain orders, as after `readmodels demo`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ TIMEOUT_S = 60.0
 
 
 def main(endpoints: Endpoints) -> None:
-    """Keep the schema and some inserted rows of each topic."""
+    """Save the schema and some inserted rows of each topic."""
     registry = SchemaRegistryClient({"url": endpoints.schema_registry})
     recorded = {}
     for topic in TOPICS:

@@ -1,4 +1,4 @@
-"""The results as a table for people and as JSON."""
+"""Results as a table and as JSON."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def print_throughput(console: Console, samples: Samples, log: Log, history: Hist
 
 
 def print_limits(console: Console, pairs: Mapping[str, Pair]) -> None:
-    """Print what share of its store's least each sink reaches."""
+    """Print the share of its store's minimum that each sink reaches."""
     table = _table("sink s", "least s", "of the least")
     for model, pair in pairs.items():
         table.add_row(model, f"{median(pair.sink_s):.2f}", f"{median(pair.least_s):.2f}", f"{pair.share:.0%}")
@@ -55,7 +55,7 @@ def print_limits(console: Console, pairs: Mapping[str, Pair]) -> None:
 
 
 def print_latency(console: Console, delays: Mapping[str, VisibilityDelays]) -> None:
-    """Print how long a commit took to be seen."""
+    """Print the delays from commit to visible."""
     table = _table("median ms", "99th percentile ms", "orders", "never seen")
     for model, one in delays.items():
         times = (f"{one.median_s * 1000:,.0f}", f"{one.p99_s * 1000:,.0f}") if one.seen_s else ("-", "-")
@@ -65,12 +65,12 @@ def print_latency(console: Console, delays: Mapping[str, VisibilityDelays]) -> N
 
 
 def limits_json(pairs: Mapping[str, Pair]) -> dict[str, Any]:
-    """Every sample of the limits."""
+    """Return every sample of the limits."""
     return {model: asdict(pair) for model, pair in pairs.items()}
 
 
 def latency_json(delays: Mapping[str, VisibilityDelays]) -> dict[str, Any]:
-    """Every delay."""
+    """Return every delay."""
     return {model: asdict(one) for model, one in delays.items()}
 
 
@@ -83,7 +83,7 @@ def _table(*columns: str) -> Table:
 
 
 def throughput_json(samples: Samples, log: Log, history: History) -> dict[str, Any]:
-    """Every sample, and what the log was."""
+    """Return every sample, and the size of the log."""
     return {
         "records": log.record_count,
         "value_bytes": log.value_bytes,

@@ -1,4 +1,4 @@
-"""The servers that are measured on: a local stack of the benchmark's own."""
+"""Servers of the benchmark: a separate local stack."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _err = Console(stderr=True, highlight=False)
 
 @contextmanager
 def servers(home: Path) -> Iterator[Endpoints]:
-    """A local stack, stopped at the end where it was started here."""
+    """Start a local stack, and stop it at the end unless it was running before."""
     stack = LocalStack(home)
     was_up = stack.pid("kafka") is not None
     try:

@@ -1,4 +1,4 @@
-"""A log into each model, against plainly consuming it and against the store's own bulk load of the final state."""
+"""Throughput from a log to each model, compared with a plain consumer and the store's bulk load of the final state."""
 
 from __future__ import annotations
 
@@ -28,27 +28,27 @@ Report = Callable[[str], None]
 
 @dataclass
 class Samples:
-    """Every measurement, by what was measured; and where a model did not end in the right state."""
+    """Measurements by name, and differences between models and the expected state."""
 
     durations: dict[str, list[Duration]] = field(default_factory=dict)
     bulk_s: dict[str, list[float]] = field(default_factory=dict)
     differences: list[str] = field(default_factory=list)
 
     def add(self, name: str, duration: Duration) -> None:
-        """Keep one measurement."""
+        """Add one measurement."""
         self.durations.setdefault(name, []).append(duration)
 
     def elapsed_s(self, name: str) -> float:
-        """The median time that something took."""
+        """Return the median elapsed time of a measurement."""
         return median(duration.elapsed_s for duration in self.durations[name])
 
     def cpu_s(self, name: str) -> float:
-        """The median processor time that this process spent on it."""
+        """Return the median processor time of this process for a measurement."""
         return median(duration.cpu_s for duration in self.durations[name])
 
 
 def measure(settings: Settings, log: Log, history: History, repetitions: int, report: Report) -> Samples:
-    """Measure everything in turn, as often as asked for, so that what disturbs one disturbs all."""
+    """Run all measurements in turn and repeatedly, so that other load on the machine affects all of them."""
     samples = Samples()
     bench = _Bench(settings, log, history, samples)
     for repetition in range(1, repetitions + 1):
@@ -70,7 +70,7 @@ class _Bench:
         self._rows = {shape.table: truth.rows(history, shape) for shape in settings.definitions.row_shapes()}
 
     def steps(self) -> list[tuple[str, Callable[[], None]]]:
-        """One round."""
+        """Return the steps of one round."""
         return [
             (CONSUME, self._consume),
             (FOLD, self._fold),

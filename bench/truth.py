@@ -1,4 +1,4 @@
-"""What readers of each store see, compared with what the history left."""
+"""Comparison of the data that readers of each store see with the final state of the history."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ _ARROW = {
 
 
 def documents(history: History) -> dict[str, dict[str, Any]]:
-    """The documents that readers must see, by key."""
+    """Return the documents that readers must see, by key."""
     return {key: _as_read(document) for key, document in history.documents().items()}
 
 
 def rows(history: History, shape: RowShape) -> pa.Table:
-    """The rows that readers must see, in order of id, in their own types."""
+    """Return the rows that readers must see, in order of id, in DuckDB's types."""
     living = history.orders if shape.table == "orders" else history.items
     table = pa.Table.from_pylist([row for _, row in sorted(living.items())])
     return table.select(list(shape.columns)).cast(
@@ -42,7 +42,7 @@ def rows(history: History, shape: RowShape) -> pa.Table:
 
 
 def difference_of_duckdb(store: DuckdbStore, settings: Settings, history: History) -> str | None:
-    """Say how the live rows and the number of versions differ from the truth, or None."""
+    """Describe how the live rows and the number of versions differ from the expected ones; None if they are equal."""
     with closing(store.connection(GENERATION)) as connection:
         for shape in settings.definitions.row_shapes():
             found = connection.execute(f'SELECT * FROM "{shape.table}" ORDER BY id').to_arrow_table()
@@ -56,7 +56,7 @@ def difference_of_duckdb(store: DuckdbStore, settings: Settings, history: Histor
 
 
 def difference_of_documents(found: Mapping[str, Any], expected: Mapping[str, Any]) -> str | None:
-    """Say how documents differ from the truth, or None."""
+    """Describe how documents differ from the expected ones; None if they are equal."""
     keys = [key for key in expected.keys() | found.keys() if found.get(key) != expected.get(key)]
     if not keys:
         return None
@@ -64,7 +64,7 @@ def difference_of_documents(found: Mapping[str, Any], expected: Mapping[str, Any
 
 
 def read_redis(settings: Settings) -> dict[str, Any]:
-    """All documents by key, as a reader gets them."""
+    """Return all documents by key, as a reader gets them."""
     with closing(Redis.from_url(settings.redis.url)) as redis:
         keys = list(redis.scan_iter("orders:*", _PAGE))
         found: dict[str, Any] = {}
@@ -76,7 +76,7 @@ def read_redis(settings: Settings) -> dict[str, Any]:
 
 
 def read_elasticsearch(settings: Settings) -> dict[str, Any]:
-    """All documents by key, as a reader finds them through the alias."""
+    """Return all documents by key, as a reader finds them through the alias."""
     with urllib3.PoolManager() as http:
         http.request("POST", f"{settings.elasticsearch.url}/orders/_refresh")
         return {hit["_id"]: _content(hit["_source"]) for hit in _hits(http, settings.elasticsearch.url)}
@@ -99,7 +99,7 @@ def _content(source: dict[str, Any]) -> dict[str, Any]:
 
 
 def _as_read(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row as a document shows it: JSON as itself, not as text."""
+    """Return a row as a document shows it: JSON as a value, not as text."""
     read = {**row, **{name: orjson.loads(row[name]) for name in _JSON_COLUMNS if row.get(name) is not None}}
     if "items" in row:
         read["items"] = [_as_read(item) for item in row["items"]]

@@ -1,4 +1,4 @@
-"""Processes that take as much processor time as they are told to, and touch nothing else."""
+"""Load processes that use a given processor time and nothing else."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from multiprocessing.synchronize import Barrier, Event
 import psutil
 
 PROCESSES = 4
-"""Not one: readers, too, ask for the processor from several places at once."""
+"""Number of processes; several, because readers also run on several cores at once."""
 TURN_S = 0.05
 
 
 @contextmanager
 def unrelated(cores: float) -> Iterator[None]:
-    """Take so many cores' time, spread over a few processes, for as long as the block lasts."""
+    """Use the time of this number of cores, spread over `PROCESSES` processes, during the block."""
     context = multiprocessing.get_context("spawn")
     started, ended = context.Barrier(PROCESSES + 1), context.Event()
     share = cores / PROCESSES
@@ -34,7 +34,7 @@ def unrelated(cores: float) -> Iterator[None]:
 
 
 def _burn(share: float, started: Barrier, ended: Event) -> None:
-    """Be at work for this share of the time; where others had the processor, catch up."""
+    """Use the processor for this share of the time, and catch up if other processes had the processor."""
     started.wait()
     at, used = time.monotonic(), time.process_time()
     while not ended.is_set():
@@ -48,6 +48,6 @@ def _burn(share: float, started: Barrier, ended: Event) -> None:
 
 
 def processor_time() -> float:
-    """Of this process and those that it has started and that still run, in seconds."""
+    """Return the processor seconds of this process and of its running child processes."""
     own = psutil.Process()
     return sum(one.cpu_times().user + one.cpu_times().system for one in (own, *own.children()))

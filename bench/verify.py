@@ -1,11 +1,11 @@
-"""`readmodels verify` against plainly reading both of the sides that it compares, once each, one after the other.
+"""Duration of `readmodels verify`, compared with a plain read of both sides, once each, one after the other.
 
     python -m bench.verify [--orders N] [--repetitions N] [--json FILE]
 
-Plainly reading a side is what anybody would do who had to compare it elsewhere: a COPY from PostgreSQL of what the
-model must show, in the form in which the store shows it, since two sides can be compared in one form only; and the
-store's own fastest full read, which is a search in pages at a point in time, SCAN with MGET, or a SELECT into Arrow.
-What comes is thrown away. A bare COPY of the tables, which nothing can be compared with, is timed beside it.
+A plain read of a side is the minimum for an external comparison. For PostgreSQL it is a COPY of the rows in the form in
+which the store shows them, because two sides can be compared in one form only. For a store it is the fastest full read:
+a paged search at a point in time, SCAN with MGET, or a SELECT into Arrow. The data is discarded. A bare COPY of the
+tables, which cannot be compared with a model, is timed too.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from pipeline.postgres.database import connect
 from pipeline.verify.verify import Scope, verify
 
 LIMIT = 1.3
-"""Times of plainly reading both sides that a verification may take."""
+"""Maximum ratio of a verification to the plain reads of both sides."""
 
 FILL = """
 INSERT INTO orders (customer_id, status, total, note, shipping_address, created_at, updated_at)
@@ -58,7 +58,7 @@ err = Console(stderr=True, highlight=False)
 
 
 class NotEqual(RuntimeError):
-    """A model differed from PostgreSQL, so that its times mean nothing."""
+    """A model differed from PostgreSQL, so its times are invalid."""
 
 
 @dataclass
@@ -66,11 +66,11 @@ class Sample:
     """Seconds of one model, measured in turn.
 
     Args:
-        rows: of PostgreSQL that were compared.
-        source_s: PostgreSQL plainly read, in the form that is compared.
-        bare_s: PostgreSQL's tables by COPY.
-        store_s: the store plainly read.
-        verify_s: a verification, with all of its waiting.
+        rows: number of PostgreSQL rows that were compared.
+        source_s: plain read of PostgreSQL, in the form that is compared.
+        bare_s: COPY of PostgreSQL's tables.
+        store_s: plain read of the store.
+        verify_s: a verification, including all waits.
     """
 
     rows: int = 0
@@ -81,28 +81,28 @@ class Sample:
 
     @property
     def ratio(self) -> float:
-        """The median of how many times as long as both plain reads a verification took."""
+        """Median ratio of a verification to both plain reads."""
         both = zip(self.source_s, self.store_s, self.verify_s, strict=True)
         return median(verified / (source + store) for source, store, verified in both)
 
 
 class _Silent:
     def reading(self, side: str, count: int, expected: int | None) -> None:
-        """Nobody looks."""
+        """Ignore the progress."""
 
     def waiting(self, model: str, lacking_records: int) -> None:
-        """Nobody looks."""
+        """Ignore the progress."""
 
 
 def measure(context: Context, orders: int, repetitions: int, report: Report) -> dict[str, Sample]:
-    """Fill the models with orders of two items each, and time verifying and reading them in turn."""
+    """Fill the models with orders of two items each, and measure verifications and plain reads in turn."""
     settings = context.settings()
     samples = {model: Sample() for model in read_models.MODELS}
     with set_up(settings, report), workers(context), connect(settings.source.url) as source:
         source.execute(sql.SQL(FILL).format(orders=sql.Literal(orders)))
         source.execute("ANALYZE")
         report("filling the models")
-        # Also the first look at everything, which warms all caches.
+        # This is also the first read of all data, which warms all caches.
         list(verify(read_models.MODELS, settings, Scope(timeout_s=_FILLED_WITHIN_S), _Silent()))
         for repetition in range(repetitions):
             for model, sample in samples.items():
@@ -130,7 +130,7 @@ def _timed(act: Callable[[], object]) -> float:
 
 
 def print_report(samples: dict[str, Sample]) -> None:
-    """Print medians, and how many times as long as both plain reads a verification takes."""
+    """Print medians, and the ratio of a verification to both plain reads."""
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("", no_wrap=True)
     for column in ("rows", "PostgreSQL s", "store s", "verify s", "of both", "rows/s", "bare COPY s"):
@@ -153,7 +153,7 @@ def print_report(samples: dict[str, Sample]) -> None:
 
 
 def samples_json(samples: dict[str, Sample]) -> dict[str, Any]:
-    """Every sample."""
+    """Return every sample."""
     return {model: {**asdict(sample), "ratio": sample.ratio} for model, sample in samples.items()}
 
 
@@ -165,7 +165,7 @@ def main(
         ".readmodels-bench"
     ),
 ) -> None:
-    """Measure `verify` alone."""
+    """Run only the benchmark of `verify`."""
     facts = machine.facts()
     out.print("\n".join(f"{name:<16}{fact}" for name, fact in facts.items()))
     with servers(home):
