@@ -1,4 +1,4 @@
-"""Command line of readmodels, the only package that uses the local stack."""
+"""Command line of readmodels. In the product, only this package uses the local stack."""
 
 from pipeline.cli.main import main
 

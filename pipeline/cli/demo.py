@@ -19,7 +19,7 @@ def demo(
     seconds: Annotated[float, typer.Option(min=1, help="How long orders are placed.")] = 30.0,
     rate: Annotated[float, typer.Option(min=1, help="Orders a second.")] = 300.0,
 ) -> None:
-    """Show everything: start the stack, set up, place orders, watch three read models follow.
+    """Run the whole example: start the stack, set up, place orders, watch three read models follow.
 
     Orders are placed, changed, moved and deleted for half a minute while the workers run; then one order is shown side
     by side in PostgreSQL and all three models, with the time from commit to visible, and the counts compared. The

@@ -59,7 +59,7 @@ def run(
     """Keep the read models in sync, one process per model, until you end it with ^C.
 
     A store that is down delays only its own model; its worker waits and resumes automatically. More processes, on this
-    or other machines, share the work. DuckDB has one writer: another process of it stands by and takes over.
+    or other machines, share the work. DuckDB has one writer: another process of it waits and takes over.
 
     --until-caught-up exits with 1 if a captured table has rows that no snapshot has read: the models lack them.
     """

@@ -28,7 +28,7 @@ from sinks.shape import RowShape
 BATCH_ROWS = 50_000
 
 OpenTarget = Callable[[str], AbstractContextManager[ExportTarget]]
-"""Opens the target of one table or history."""
+"""Function that opens the target of one table or history."""
 
 
 class NoSuchTable(ValueError):

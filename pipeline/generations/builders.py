@@ -12,7 +12,7 @@ from pipeline.runtime.process import EXIT_STOPPED
 from pipeline.runtime.supervisor import Supervisor
 
 Command = Callable[[str], Sequence[str]]
-"""Returns the command line of a process, given its name."""
+"""Function that returns the command line of a process, given its name."""
 
 
 class BuilderFailed(Exception):

@@ -1,4 +1,4 @@
-"""Wait until a generation has applied everything that was committed before now."""
+"""Catch-up of a generation with everything that was committed before now."""
 
 from __future__ import annotations
 

@@ -46,10 +46,10 @@ class CutoverResult:
 
 
 def newest(model: str, store: Store) -> int:
-    """Return the default generation of a cutover: the newest one that may go live.
+    """Return the default generation of a cutover: the newest one besides the live one that may go live.
 
     Raises:
-        GenerationNotServable: no other generation than the live one may.
+        GenerationNotServable: there is none.
     """
     live = store.live()
     able = (GenerationState.READY, GenerationState.KEPT)

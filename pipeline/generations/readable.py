@@ -1,4 +1,4 @@
-"""Readable generations of a model. Damaged or missing ones are reported as problems, not raised."""
+"""Readable generations of a model; damaged or missing ones are reported as problems instead of raised."""
 
 from __future__ import annotations
 

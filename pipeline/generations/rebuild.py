@@ -61,8 +61,8 @@ class RebuildRequest:
         range_tombstones: sweeps that the log does not contain.
         earlier: values of the columns that earlier records lack.
         epochs: epochs of the log, for a model whose live generation no longer records them.
-        is_from_snapshot: whether the log's beginning is lost, so that the generation is filled from the current end of
-            the log and a snapshot of PostgreSQL.
+        is_from_snapshot: whether the generation is filled from the current end of the log and a snapshot of PostgreSQL,
+            because the log's beginning is lost.
         is_verified: whether the generation is verified.
         is_cut_over: whether the generation goes live.
         starts_over: whether the remains of an earlier replay are dropped.

@@ -33,7 +33,7 @@ from sinks.errors import GenerationMissing
 from sinks.sink import Sink
 
 StartOffsets = Callable[[KafkaSettings, Offsets], Offsets]
-"""Returns the start offsets, given the end offsets of the log."""
+"""Function that returns the start offsets, given the end offsets of the log."""
 
 
 class DetachedProgressSink:

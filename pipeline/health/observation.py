@@ -1,4 +1,4 @@
-"""Observation: the facts about a deployment, each read once and at the same time as the others."""
+"""Observation of a deployment: its facts, each read once and in parallel with the others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Wait until a read model has applied everything that was committed before now."""
+"""Catch-up of a read model with everything that was committed before a watermark."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class CatchUp:
     topics: frozenset[str] | None = None
 
     def set_watermark(self) -> Watermark:
-        """Write a watermark. Everything committed before this call precedes it in the WAL."""
+        """Write a watermark; everything committed before this call precedes it in the WAL."""
         return self.watermarks.set(self.connection)
 
     def end_offsets(self, watermark: Watermark) -> Mapping[TopicPartition, int]:

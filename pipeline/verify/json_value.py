@@ -2,9 +2,6 @@
 
 Values may be as deeply nested, and numbers as long, as PostgreSQL allows: nothing here recurses, and digits stay text
 because Python limits the number of digits that `int` converts.
-
-A value may be nested as deeply, and a number have as many digits, as PostgreSQL allows: nothing here recurses, and no
-number is made of digits that Python would refuse to count.
 """
 
 from __future__ import annotations
@@ -235,7 +232,7 @@ def _members(fields: dict[str, Any]) -> Iterator[tuple[str, Any]]:
 
 def _quoted(value: Any) -> str:
     text = json.dumps(value[: MAX_SHOWN_LENGTH + 1] if isinstance(value, str) else value, ensure_ascii=False)
-    # A terminal cannot encode a lone surrogate.
+    # UTF-8 cannot encode a lone surrogate.
     return text.encode("utf-8", "backslashreplace").decode()
 
 

@@ -55,7 +55,7 @@ class VerifyResult:
     Args:
         generation: the requested generation; None for the live one.
         documents: number of documents, or rows of tables, that were compared.
-        rows: number of PostgreSQL rows that they are made of; not counted in a sample.
+        rows: number of PostgreSQL rows in them; not counted with `sample` or `since`.
         elapsed_s: time spent on the model, including waits. The first model that needs a comparison set also waits
             while it is read from PostgreSQL; the others reuse it.
         mended: the repairs, if they were requested.

@@ -30,7 +30,7 @@ from sinks.errors import GenerationMissing
 Opener = Callable[[Settings, int | None], AbstractContextManager[ModelReader]]
 
 LIVE: Mapping[str, int] = MappingProxyType({})
-"""Selects the live generation of every model."""
+"""Selection of the live generation of every model."""
 
 
 class Watcher(Protocol):

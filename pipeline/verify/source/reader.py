@@ -36,7 +36,7 @@ class SourceRow(NamedTuple):
     Args:
         text: the document or row as JSON.
         version: changes whenever one of its rows is written.
-        rows: number of source rows that it is made of.
+        rows: number of source rows in it.
     """
 
     key: str
