@@ -1,4 +1,4 @@
-"""Every store under one contract: a new sink is finished when it passes."""
+"""Fixtures of the contract suite that every store must pass."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SUBJECTS: dict[str, Make] = {
 
 @pytest.fixture(params=SUBJECTS)
 def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
-    """One store, empty."""
+    """Yield one empty store."""
     made = SUBJECTS[request.param](request)
     yield made
     made.close()

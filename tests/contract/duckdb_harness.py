@@ -1,4 +1,4 @@
-"""The DuckDB sink under the contract, read through the views that its readers use."""
+"""Contract harness of the DuckDB sink, read through the views that its readers use."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.contract.store_harness import Contents, Form
 
 
 class DuckdbSubject:
-    """A directory of its own."""
+    """A DuckDB store in its own directory."""
 
     form = Form.ROWS
 
@@ -27,14 +27,14 @@ class DuckdbSubject:
 
     @property
     def directory(self) -> Path:
-        """Where the files are."""
+        """The directory of the files."""
         return Path(self._directory.name)
 
     def store(self, shapes: Sequence[Shape]) -> Store:
         return self.held(shapes)
 
     def held(self, shapes: Sequence[Shape]) -> DuckdbStore:
-        """The store of the process that holds the files."""
+        """Return the store of the writer process, which holds the files."""
         self._store = DuckdbStore(self.directory, [shape for shape in shapes if isinstance(shape, RowShape)])
         return self._store
 
@@ -62,7 +62,7 @@ class DuckdbSubject:
 
 
 class DuckdbElsewhereSubject(DuckdbSubject):
-    """A directory whose files are held by one side, and asked for by the other through the inbox."""
+    """A DuckDB store whose readers use another process than the writer and send requests through the inbox."""
 
     def __init__(self) -> None:
         super().__init__()

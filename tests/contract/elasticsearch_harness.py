@@ -1,4 +1,4 @@
-"""The Elasticsearch sink under the contract, read by search through the alias that its readers use."""
+"""Contract harness of the Elasticsearch sink, read by search through the alias that its readers use."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from tests.contract.store_harness import Contents, Form
 
 
 class ElasticsearchSubject:
-    """Indices with a prefix of their own in a running cluster.
+    """Indices with their own prefix in a running cluster.
 
     Args:
-        url: of a node.
+        url: URL of a node.
     """
 
     form = Form.DOCUMENTS
@@ -36,10 +36,10 @@ class ElasticsearchSubject:
         return {shape.target: self._documents(shape.target) for shape in shapes}
 
     def http(self, method: str, path: str, body: object = None) -> Any:
-        """Ask the cluster by plain HTTP, as anybody can; no number of the answer is rounded.
+        """Send a plain HTTP request to the cluster; numbers in the answer are not rounded.
 
         Args:
-            path: what follows the subject's prefix.
+            path: the path after the subject's prefix.
         """
         sent = None if body is None else json.dumps(body).encode()
         request = Request(f"{self.url}/{self.prefix}{path}", sent, {"content-type": "application/json"}, method=method)

@@ -1,4 +1,4 @@
-"""A short history of two tables as a log, and its changes as mutations of rows or of document parts."""
+"""A short history of two tables as a log, with its changes as mutations of rows or of document parts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class World:
-    """A root table and a child table, as both forms of read model know them."""
+    """A root table and a child table, as both forms of read model define them."""
 
     root: RowShape
     child: RowShape
@@ -28,12 +28,12 @@ class World:
     parent: str
 
     def shapes(self, form: Form) -> list[RowShape] | list[DocumentShape]:
-        """The shapes of one form of read model."""
+        """Return the shapes of one form of read model."""
         return [self.document] if form is Form.DOCUMENTS else [self.root, self.child]
 
 
 def world(root: RowShape, child: RowShape, collection: str, parent: str) -> World:
-    """A document of a root's rows, with the child's rows as one collection."""
+    """Return a document model of a root's rows, with the child's rows as one collection."""
     return World(root, child, DocumentShape(root.table, root.columns, {collection: child.columns}), parent)
 
 
@@ -53,7 +53,7 @@ LIBRARY = world(
 
 @dataclass(frozen=True)
 class Event:
-    """One change of one row, where the log holds it; a truncate has neither key nor images."""
+    """One change of one row and its offset in the log; a truncate has neither key nor images."""
 
     table: str
     op: str
@@ -68,7 +68,7 @@ class Event:
 
 @dataclass
 class Log:
-    """Writes a history event by event, in the order of emission; LSNs are the test's to choose."""
+    """Writer of a history, event by event in the order of emission; the test chooses the LSNs."""
 
     world: World
     partitions: int = 2
@@ -79,26 +79,26 @@ class Log:
     def streamed(
         self, table: RowShape, at: tuple[int, int], before: Row | None = None, after: Row | None = None
     ) -> Event:
-        """A change at (last commit LSN, LSN): an insert, an update or a delete, by its images."""
+        """Append an insert, an update or a delete, given by its images, at (last commit LSN, LSN)."""
         op = "u" if before and after else "c" if after else "d"
         return self._append(Event(table.table, op, False, *at, 0, 0, before, after), after or before, table)
 
     def snapshot(self, table: RowShape, lsn: int, row: Row) -> Event:
-        """A row that a snapshot read."""
+        """Append a snapshot row."""
         return self._append(Event(table.table, "r", True, lsn, lsn, 0, 0, None, row), row, table)
 
     def truncate(self, table: RowShape, at: tuple[int, int]) -> Event:
-        """A truncate, which lies on a partition that has nothing to do with the rows."""
+        """Append a truncate, on a partition that is unrelated to the rows."""
         return self._append(Event(table.table, "t", False, *at, 0, 0), None, table)
 
     def emit_again(self, events: Iterable[Event]) -> None:
-        """What a restarted connector does: the same changes at new offsets."""
+        """Append the same changes at new offsets, as a restarted connector does."""
         for event in events:
             shape = self.world.root if event.table == self.world.root.table else self.world.child
             self._append(event, event.after or event.before, shape)
 
     def end_of_log(self, table: RowShape) -> dict[int, int]:
-        """Per partition, the next offset of a table's topic."""
+        """Return the next offset of each partition of a table's topic."""
         return {partition: self._next[table.table, partition] for partition in range(self.partitions)}
 
     def _append(self, event: Event, row: Row | None, table: RowShape) -> Event:
@@ -114,7 +114,7 @@ class Log:
 def batch(
     events: Sequence[Event], world: World, form: Form, range_tombstones: Iterable[RangeTombstone] = (), begin: int = 0
 ) -> Batch:
-    """The events as one batch for a store of this form; its span begins at `begin` in every shard."""
+    """Return the events as one batch for a store of this form; its span begins at `begin` in every topic partition."""
     changes = [event for event in events if event.op != "t"]
     truncates = [
         RangeTombstone(scope=name, kind=TombstoneKind.TRUNCATE, epoch=0, commit_lsn=event.commit_lsn, lsn=event.lsn)
@@ -131,7 +131,7 @@ def batch(
 
 
 def scope_of(world: World, form: Form, table: str) -> str:
-    """The name of a table's fences."""
+    """Return the scope of a table's range tombstones."""
     if form is Form.ROWS:
         return table
     (collection,) = world.document.collections
@@ -192,7 +192,7 @@ def _sortable(key: object) -> str:
 
 
 def expected(rows: Mapping[str, Sequence[Row]], world: World, form: Form) -> dict[str, dict[str, Any]]:
-    """What readers see where the source holds these rows."""
+    """Return what readers see if the source holds these rows."""
     if form is Form.ROWS:
         return {
             shape.table: {str(row[shape.key[0]]): row for row in rows.get(shape.table, ())}

@@ -1,4 +1,4 @@
-"""`MemorySink` under the contract, in both forms."""
+"""Contract harness of `MemorySink`, in both forms."""
 
 from __future__ import annotations
 

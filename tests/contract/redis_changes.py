@@ -1,4 +1,4 @@
-"""Changes of parts of documents as batches, for tests that look closer than the contract does."""
+"""Batches of changes of document parts, for tests that check more detail than the contract does."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ class PartChange(NamedTuple):
 
 
 def streamed(key: str, lsn: int, image: str | None, part: str = ROOT) -> PartChange:
-    """A change from the WAL, at `lsn` and at that offset; without an image, a deletion."""
+    """Return a streamed change with `lsn` as its LSN and its offset; a deletion if it has no image."""
     return PartChange(key, part, False, Change(0, lsn, lsn, 0, lsn, 0, image is None, image))
 
 
 def snapshot(key: str, lsn: int, offset: int, image: str, part: str = ROOT) -> PartChange:
-    """A row that a snapshot read."""
+    """Return a snapshot row."""
     return PartChange(key, part, True, Change(0, lsn, lsn, SNAPSHOT_ROW_TIEBREAK, offset, 0, False, image))
 
 
 def table(changes: Iterable[PartChange]) -> pa.Table:
-    """The changes as a document model's mutations have them."""
+    """Return the changes as a table, in the form of a document model's mutations."""
     rows = [
         {
             **{f"_{name}": value for name, value in change._asdict().items() if name != "image"},
@@ -56,6 +56,6 @@ def batch(
     begin: Mapping[tuple[str, int], int] | None = None,
     end: Mapping[tuple[str, int], int] | None = None,
 ) -> Batch:
-    """A batch of changes of orders."""
+    """Return a batch of changes of orders."""
     mutations = (Mutations(ORDERS.name, table(changes)),) if changes else ()
     return Batch(mutations, tuple(range_tombstones), OffsetRange(begin or {}, end or {}))

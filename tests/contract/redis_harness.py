@@ -1,4 +1,4 @@
-"""The Redis sink under the contract, read by plain GET as its readers do."""
+"""Contract harness of the Redis sink, read by plain GET as its readers do."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.redis_server import shared_server
 
 
 class RedisSubject:
-    """A server of the tests' own, emptied."""
+    """A Redis server of the tests' own, emptied."""
 
     form = Form.DOCUMENTS
 

@@ -1,4 +1,4 @@
-"""A store under test, seen from both of its sides: as a sink, and as its readers see it."""
+"""Interface to a store under test, from both of its sides: the sink and the readers."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from sinks.shape import Shape
 from sinks.sink import Store
 
 Contents = dict[str, dict[str, Any]]
-"""What readers see: per document or table, by key as text, a document (parsed) or a row (as PostgreSQL's text)."""
+"""Content visible to readers: by document model or table, then by key as text; a parsed document, or a row as
+PostgreSQL's text.
+"""
 
 
 class Form(Enum):
-    """What a store keeps: documents with their parts, or rows."""
+    """Kind of content of a store: documents with their parts, or rows."""
 
     DOCUMENTS = "documents"
     ROWS = "rows"
@@ -26,10 +28,10 @@ class Subject(Protocol):
     form: Form
 
     def store(self, shapes: Sequence[Shape]) -> Store:
-        """A store that holds nothing, for these shapes."""
+        """Return an empty store for these shapes."""
 
     def read(self, shapes: Sequence[Shape]) -> Contents:
-        """Everything that readers of the live generation see, through the store's own protocol."""
+        """Return everything that readers of the live generation see, through the store's own protocol."""
 
     def close(self) -> None:
         """Remove what the test wrote."""

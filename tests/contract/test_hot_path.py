@@ -1,4 +1,4 @@
-"""To real Redis no Python runs per record, and to real Elasticsearch nothing but the building of documents."""
+"""Limits on Python calls: none per record for a real Redis, and only document building for a real Elasticsearch."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ FEW, MANY = 1_000, 10_000
 BUILDING_DOCUMENTS = {
     *("register", "range_tombstone", "document", "shape", "version_text"),
     *("codec", "json_fallback", "document_index", "register_text", "versioned_index", "document_cache", "bulk"),
-    # Named tuples and dataclasses as they are made.
+    # Constructors of named tuples and dataclasses.
     *("<string>", "__init__"),
 }
-"""The modules whose functions are called per document or part: they merge registers, and write and frame its JSON."""
+"""Modules whose functions are called per document or part: they merge registers, and write and frame the JSON."""
 
 
 def test_no_python_call_is_made_per_record_from_poll_to_redis() -> None:
@@ -43,7 +43,7 @@ def _added_documents() -> int:
 def _few_and_many(measure: Callable[[int], Counter[str]]) -> tuple[Counter[str], Counter[str]]:
     for count in (FEW, MANY):
         assert len(messages(count)) >= count
-    # What is imported or compiled at the first use is no cost of a record.
+    # Run once first: imports and compilation on first use are not a cost per record.
     measure(FEW)
     return measure(FEW), measure(MANY)
 

@@ -1,4 +1,4 @@
-"""What every sink does with the same history, whatever order, cuts and repeats it comes in."""
+"""Contract tests that give every sink the same history in different orders, cuts and repetitions."""
 
 from __future__ import annotations
 
@@ -188,7 +188,7 @@ def test_a_sweep_removes_what_the_second_snapshot_did_not_find(subject: Subject)
 
 
 def two_lives(subject: Subject) -> tuple[list[Event], list[RangeTombstone], Rows]:
-    """A snapshot and its stream, a gap that nobody saw, a second snapshot with its sweep, and its stream."""
+    """Return a snapshot and its stream, an unseen gap, a second snapshot with its sweep, and its stream."""
     log = Log(SHOP)
     for number in range(1, 7):
         log.snapshot(SHOP.root, 100, order(number))
@@ -238,7 +238,7 @@ def test_any_order_cut_and_repetition_of_a_history_shows_the_same(subject: Subje
 def deliveries(
     events: Sequence[Event], range_tombstones: Sequence[RangeTombstone], chance: random.Random
 ) -> list[tuple[list[Event], list[RangeTombstone]]]:
-    """Every event and fence at least once, in batches of any size and order; some of them repeat others."""
+    """Return batches of any size and order that contain every event and range tombstone at least once, some twice."""
     shuffled = [*events, *chance.sample(list(events), 10)]
     chance.shuffle(shuffled)
     cuts = sorted(chance.sample(range(1, len(shuffled)), 7))
@@ -268,7 +268,7 @@ def placed_by_arrival(events: Sequence[Event]) -> list[Event]:
 
 @pytest.mark.parametrize("placed", [placed_by_offset, placed_by_arrival])
 def test_the_history_tells_the_rule_from_a_simpler_comparison(subject: Subject, placed: object) -> None:
-    """Where offsets or arrival take the place of LSNs, the same deliveries must end wrong: the suite can see."""
+    """Check that the suite detects wrong orders: a comparison by offset or by arrival must give wrong contents."""
     assert callable(placed)
     sink, (events, _, rows) = live_sink(subject), two_lives(subject)
     for event in placed([*reversed(events)]):

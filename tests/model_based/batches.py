@@ -1,4 +1,4 @@
-"""What arrives as a batch for a sink: Arrow tables of mutations, of rows or of document parts."""
+"""Arrivals as a batch for a sink: Arrow tables of mutations, of rows or of document parts."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ ROW_SHAPES = tuple(RowShape(table, ("id",), COLUMNS) for table in TABLES)
 DOCUMENT = DocumentShape("orders", COLUMNS, {"items": COLUMNS})
 
 FIRST_PART = 2**63
-"""What a child's key is raised by in the name of its part, so that names sort as numbers do."""
+"""Added to a child's key in the name of its part, so that names sort as numbers do."""
 
 ROW_SCHEMA = pa.schema([*ORDER_COLUMNS, *HISTORY_COLUMNS, *(pa.field(name, pa.int64()) for name in COLUMNS)])
 PART_SCHEMA = pa.schema([*ORDER_COLUMNS, *PART_COLUMNS])
 
 
 def row_batch(batch: Arrivals) -> Batch:
-    """The batch for a row model."""
+    """Return the batch for a row model."""
     changes = list(row_changes(batch.records))
     tables = {table: [change for change in changes if change.name.row.table == table] for table in TABLES}
     mutations = tuple(Mutations(table, row_table(of_table)) for table, of_table in tables.items() if of_table)
@@ -36,7 +36,7 @@ def row_batch(batch: Arrivals) -> Batch:
 
 
 def part_batch(batch: Arrivals) -> Batch:
-    """The batch for a document model."""
+    """Return the batch for a document model."""
     changes = list(part_changes(batch.records))
     mutations = (Mutations(DOCUMENT.target, part_table(changes)),) if changes else ()
     return Batch(
@@ -48,13 +48,13 @@ def part_batch(batch: Arrivals) -> Batch:
 
 
 def row_table(changes: Iterable[Sided]) -> pa.Table:
-    """Changes of rows of one table."""
+    """Return a table with changes of rows of one database table."""
     rows = [{**_place(told), **_facts(told), **columns(told.name.row, told.change.image)} for told in changes]
     return pa.Table.from_pylist(rows, schema=ROW_SCHEMA)
 
 
 def part_table(changes: Iterable[Sided]) -> pa.Table:
-    """Changes of parts of documents."""
+    """Return a table with changes of document parts."""
     rows = [
         {**_place(told), "key": str(told.name.order), "part": part(told.name), "image": image(told)} for told in changes
     ]
@@ -62,19 +62,19 @@ def part_table(changes: Iterable[Sided]) -> pa.Table:
 
 
 def part(name: Name) -> str:
-    """The part of a document that a row is."""
+    """Return the name of the document part for a row."""
     return ROOT if name.row.table == "orders" else f"{name.row.table}/{name.row.key + FIRST_PART:020}"
 
 
 def columns(row: Row, known: object) -> dict[str, int | None]:
-    """A row's columns; of a deletion only the key."""
+    """Return a row's columns; only the key for a deletion."""
     if isinstance(known, Image):
         return {"id": row.key, "order_id": known.parent, "value": known.value}
     return {"id": row.key}
 
 
 def image(told: Sided) -> str | None:
-    """A part's image as a JSON object."""
+    """Return a part's image as a JSON object."""
     return None if told.change.deleted else json.dumps(columns(told.name.row, told.change.image))
 
 

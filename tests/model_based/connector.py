@@ -1,4 +1,4 @@
-"""What the connector emits of a source, and what becomes of it on the way: restarts, zombies, given-up snapshots."""
+"""Records that the connector emits from a source, with faults: restarts, zombies, abandoned snapshots."""
 
 from __future__ import annotations
 
@@ -17,25 +17,26 @@ from tests.model_based.source import PARTITIONS, TABLES, Snapshot, Source, Strea
 MIDNIGHT = datetime(2026, 1, 1, tzinfo=UTC)
 
 TOPICS_BEFORE = 1 << 48
-"""What one more change of topics adds to an offset, so that offsets go on growing."""
+"""Added to the offset by each change of topics, so that offsets keep growing."""
 
 
 def time_of_commit(index: int) -> datetime:
-    """When a commit was made: they are a second apart."""
+    """Return the time of a commit; commits are one second apart."""
     return MIDNIGHT + timedelta(seconds=index)
 
 
 def time_of_snapshot(snapshot: Snapshot) -> datetime:
-    """When a snapshot was taken: half a second before the first commit that comes after it."""
+    """Return the time of a snapshot: half a second before the first commit after it."""
     return time_of_commit(snapshot.first_commit) - timedelta(seconds=0.5)
 
 
 class Record(NamedTuple):
-    """A change to one row as the log holds it, or a repair, which has no offset.
+    """A change of one row as it is in the log, or a repair, which has no offset.
 
-    `last_commit` is the end LSN of the last commit before this one in the stream, None where there was none. The
-    images of a snapshot row and of a repair are the row as it was read; `before` is then unknown. `committed_at` is the
-    time of the commit, or of the snapshot.
+    `last_commit` is the end LSN of the previous commit in the stream, None if there was none. The images of a snapshot
+    row and of a repair are the row as it was read; `before` is then unknown. `committed_at` is the time of the commit
+    or
+    of the snapshot.
     """
 
     row: Row
@@ -52,12 +53,12 @@ class Record(NamedTuple):
 
     @property
     def is_repair(self) -> bool:
-        """Whether it was written by a repair, and not by the connector."""
+        """Whether a repair, not the connector, wrote the record."""
         return not self.is_snapshot and self.tie == REPAIR_TIEBREAK
 
 
 class Move(NamedTuple):
-    """The log goes on in new topics, with so many partitions."""
+    """A change to new topics with the given number of partitions."""
 
     partitions: int
 
@@ -66,17 +67,18 @@ Unit = Record | RangeTombstone | Move
 
 
 class Entry(NamedTuple):
-    """What lies at one offset of a partition."""
+    """The content of one offset of a partition."""
 
     offset: int
     unit: Record | RangeTombstone
 
 
 class Log:
-    """The topics: what was appended, and where each partition ends.
+    """The topics: the records appended so far, and the end of each partition.
 
-    `topic_partitions` is what can be read of each partition of each table's topic; a truncate has no key, and may lie
-    in any of them. `records` and `range_tombstones` are all of it in the order of emission, the repairs among them.
+    `topic_partitions` holds the readable records of each partition of each table's topic. A truncate has no key, and
+    may
+    be in any partition. `records` and `range_tombstones` are all of them in the order of emission, repairs included.
     """
 
     def __init__(self) -> None:
@@ -88,7 +90,7 @@ class Log:
         self._ends: Counter[TopicPartition] = Counter()
 
     def append(self, unit: Unit) -> None:
-        """Write a change where its key belongs."""
+        """Append a change to the partition of its key."""
         match unit:
             case Move():
                 self._moves, self._partitions = self._moves + 1, unit.partitions
@@ -105,16 +107,16 @@ class Log:
                 self._place(placed, topic_partition)
 
     def ends(self, table: str) -> dict[int, int]:
-        """Per partition of a topic, the next offset."""
+        """Return the next offset of each partition of a table's topic."""
         return {partition: self.end((table, partition)) for partition in range(self._partitions)}
 
     def end(self, topic_partition: TopicPartition) -> int:
-        """The next offset of one partition."""
+        """Return the next offset of one partition."""
         return self._moves * TOPICS_BEFORE + self._ends[topic_partition]
 
     @property
     def all_ends(self) -> dict[TopicPartition, int]:
-        """The next offset of every partition."""
+        """Return the next offset of every partition."""
         return {(table, partition): end for table in TABLES for partition, end in self.ends(table).items()}
 
     def _place(self, unit: Record | RangeTombstone, topic_partition: TopicPartition) -> None:
@@ -123,13 +125,13 @@ class Log:
 
 
 def emit(source: Source, faults: Choices) -> Log:
-    """Write what every stream of a source gives into one log."""
+    """Write the records of every stream of a source into one log."""
     log = Log()
     emitted: list[Unit] = []
     epoch = 0
     for stream in source.streams:
         if stream.epoch != epoch:
-            # Opening an epoch fences the producers of the one before.
+            # Opening an epoch fences the producers of the previous one.
             emitted, epoch = [], stream.epoch
         ends = {table: log.ends(table) for table in TABLES}
         units = _with_zombies(emitted, _life(stream, source.database.commits, faults), faults)
@@ -141,7 +143,7 @@ def emit(source: Source, faults: Choices) -> Log:
 
 
 def sweeps(stream: Stream, started_at: Mapping[str, Mapping[int, int]]) -> list[RangeTombstone]:
-    """What ends the stream's snapshot; `started_at` are the ends of the topics, recorded before it began."""
+    """Return the sweeps that end the stream's snapshot; `started_at` are the topics' ends, recorded before it began."""
     lsn, committed_at = stream.snapshots[-1].lsn, time_of_snapshot(stream.snapshots[-1])
     return [
         RangeTombstone(
@@ -158,7 +160,10 @@ def sweeps(stream: Stream, started_at: Mapping[str, Mapping[int, int]]) -> list[
 
 
 def _life(stream: Stream, commits: Sequence[Commit], faults: Choices) -> list[Unit]:
-    """Rows of given-up snapshots, of which some come late and some never; the finished one; the changes since."""
+    """Return the units of one epoch: rows of abandoned snapshots, the finished snapshot, and the changes since.
+
+    Some rows of an abandoned snapshot come late, some never.
+    """
     given_up = [row for snapshot in stream.snapshots[:-1] for row in snapshot_rows(snapshot, stream.epoch)]
     fates = [faults.below(3) for _ in given_up]
     units: list[Unit] = [row for row, fate in zip(given_up, fates, strict=True) if fate == 0]
@@ -172,7 +177,7 @@ def _life(stream: Stream, commits: Sequence[Commit], faults: Choices) -> list[Un
 
 
 def snapshot_rows(snapshot: Snapshot, epoch: int) -> list[Record]:
-    """What a snapshot emits."""
+    """Return the records that a snapshot emits."""
     return [
         Record(
             row, None, image, True, epoch, snapshot.lsn, snapshot.lsn, time_of_snapshot(snapshot), SNAPSHOT_ROW_TIEBREAK
@@ -190,7 +195,7 @@ def _streamed(stream: Stream, commits: Sequence[Commit]) -> Iterator[Unit]:
 
 
 def changes_of_commit(stream: Stream, commits: Sequence[Commit], index: int) -> Iterator[Record | RangeTombstone]:
-    """What one commit is in a stream, which knows of the commit before it unless it begins here."""
+    """Yield the records of one commit in a stream, which knows the previous commit unless the stream begins here."""
     is_first = index == stream.snapshots[-1].first_commit
     last_commit = None if is_first else commits[index - 1].end_lsn
     for event in commits[index].events:
@@ -205,7 +210,7 @@ def _changes(event: Event, epoch: int, last_commit: int | None, at: datetime) ->
             for row, image in rows.items():
                 yield Record(row, None, image, False, epoch, last_commit, lsn, at)
         case Mark(lsn, row, image):
-            # A repair stands at its mark, whatever was committed before.
+            # A repair has the LSN of its watermark, whatever was committed before.
             yield Record(row, None, image, False, epoch, lsn, lsn, at, REPAIR_TIEBREAK, NO_PARTITION)
         case Truncate(lsn, table):
             commit_lsn = lsn if last_commit is None else last_commit
@@ -220,7 +225,7 @@ def _changes(event: Event, epoch: int, last_commit: int | None, at: datetime) ->
 
 
 def _with_restarts(units: Sequence[Unit], faults: Choices) -> Iterator[Unit]:
-    """A connector that restarts emits the last few changes again."""
+    """Repeat the last few changes, as a connector does after a restart."""
     position = furthest = 0
     while position < len(units):
         if position >= furthest or not isinstance(units[position], Move):
@@ -232,7 +237,7 @@ def _with_restarts(units: Sequence[Unit], faults: Choices) -> Iterator[Unit]:
 
 
 def _with_zombies(before: list[Unit], units: list[Unit], faults: Choices) -> list[Unit]:
-    """A producer that was given up for dead writes a batch once more, later; also one of an earlier stream."""
+    """Insert late duplicates of a batch from a fenced producer, possibly of an earlier stream."""
     told = [*before, *units]
     for _ in range(faults.below(4) if told else 0):
         start = faults.below(len(told))

@@ -1,4 +1,4 @@
-"""A source database as its write-ahead log sees it: interleaved transactions, row locks, commits."""
+"""A source database as seen in its WAL: interleaved transactions, row locks, commits."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ RECORD_BYTES = 10
 
 
 class Row(NamedTuple):
-    """The name of a row, which outlives its versions."""
+    """The identity of a row, the same for all its versions."""
 
     table: str
     key: int
@@ -27,7 +27,7 @@ class Image(NamedTuple):
 
 
 class Write(NamedTuple):
-    """An insert, update or delete, by the images that it has."""
+    """An insert, update or delete, given by its images."""
 
     lsn: int
     row: Row
@@ -36,21 +36,21 @@ class Write(NamedTuple):
 
 
 class Truncate(NamedTuple):
-    """All rows of a table deleted at once."""
+    """A deletion of all rows of a table."""
 
     lsn: int
     table: str
 
 
 class WindowClosed(NamedTuple):
-    """The signal that ends a chunk of an incremental snapshot, and what the chunk read."""
+    """The signal that ends a chunk of an incremental snapshot, and the rows that the chunk read."""
 
     lsn: int
     rows: Mapping[Row, Image]
 
 
 class Mark(NamedTuple):
-    """A message in the WAL, and what a second look past it saw of one row that had not changed meanwhile."""
+    """A watermark in the WAL, and the value of one row that a second read after it found unchanged."""
 
     lsn: int
     row: Row
@@ -61,7 +61,7 @@ Event = Write | Truncate | WindowClosed | Mark
 
 
 class Commit(NamedTuple):
-    """A committed transaction, in the order of its WAL records, and the LSN at which its commit record ends."""
+    """A committed transaction with its WAL records in order, and the LSN at which its commit record ends."""
 
     events: tuple[Event, ...]
     end_lsn: int
@@ -69,30 +69,30 @@ class Commit(NamedTuple):
 
 @dataclass(eq=False)
 class Transaction:
-    """An open transaction. It holds the locks of the rows that it wrote, and of the tables that it truncated."""
+    """An open transaction. It has the locks of the rows that it wrote, and of the tables that it truncated."""
 
     writes: list[Write | Truncate] = field(default_factory=list)
 
     @property
     def rows(self) -> set[Row]:
-        """The rows that it wrote."""
+        """The rows that the transaction wrote."""
         return {write.row for write in self.writes if isinstance(write, Write)}
 
     @property
     def truncated(self) -> set[str]:
-        """The tables that it truncated."""
+        """The tables that the transaction truncated."""
         return {write.table for write in self.writes if isinstance(write, Truncate)}
 
     @property
     def tables(self) -> set[str]:
-        """The tables that it touched."""
+        """The tables that the transaction wrote or truncated."""
         return self.truncated | {row.table for row in self.rows}
 
 
 class Database:
-    """PostgreSQL, as far as a change log can tell. The caller asks whether a lock is free before it writes.
+    """PostgreSQL, as far as a change log can observe it. The caller checks that a lock is free before it writes.
 
-    `states` holds the rows after each of the commits, `versions` what every row has been, one after the other.
+    `states` holds the rows after each commit, `versions` the successive versions of every row.
     """
 
     def __init__(self) -> None:
@@ -110,7 +110,7 @@ class Database:
         return self.open[-1]
 
     def image(self, row: Row, transaction: Transaction) -> Image | None:
-        """A row as a transaction sees it."""
+        """Return a row as a transaction sees it."""
         for write in reversed(transaction.writes):
             if isinstance(write, Truncate):
                 if write.table == row.table:
@@ -120,16 +120,16 @@ class Database:
         return self.rows.get(row)
 
     def is_free(self, row: Row, transaction: Transaction) -> bool:
-        """Whether no other transaction holds the row or its table."""
+        """Return whether no other transaction has locked the row or its table."""
         others = [other for other in self.open if other is not transaction]
         return not any(row in other.rows or row.table in other.truncated for other in others)
 
     def is_idle(self, table: str, transaction: Transaction) -> bool:
-        """Whether no other transaction has touched the table."""
+        """Return whether no other transaction has touched the table."""
         return not any(table in other.tables for other in self.open if other is not transaction)
 
     def new_image(self, parent: int | None) -> Image:
-        """An image unlike any before it."""
+        """Return an image that differs from all earlier ones."""
         self._values += 1
         return Image(self._values, parent)
 
@@ -147,7 +147,7 @@ class Database:
         transaction.writes.append(Truncate(self._log(), table))
 
     def insert_before_delete(self, inserting: Transaction, deleting: Transaction, row: Row, image: Image) -> None:
-        """Log an insert ahead of the delete that lets it through.
+        """Log an insert before the delete that makes it possible.
 
         A COPY logs many rows at once, and checks their keys afterwards. While it waits for another of its keys, the
         transaction that it waits for deletes this row, and commits.
@@ -158,7 +158,7 @@ class Database:
         inserting.writes.append(Write(early, row, None, image))
 
     def commit(self, transaction: Transaction) -> None:
-        """Make a transaction's changes visible; one without changes leaves nothing in the log."""
+        """Make a transaction's changes visible; a transaction without changes writes nothing to the log."""
         self.open.remove(transaction)
         if not transaction.writes:
             return
@@ -171,11 +171,11 @@ class Database:
         self._commit(*transaction.writes)
 
     def roll_back(self, transaction: Transaction) -> None:
-        """Forget a transaction; its WAL records stay, and nobody reads them."""
+        """Discard a transaction; its WAL records remain, but are never read."""
         self.open.remove(transaction)
 
     def signal(self) -> None:
-        """Insert into the signal table, which is in the publication."""
+        """Insert a row into the signal table, which is in the publication."""
         self._log()
         self._commit()
 
@@ -184,11 +184,11 @@ class Database:
         self._commit(WindowClosed(self._log(), rows))
 
     def mark(self, row: Row) -> None:
-        """Write a mark, and look at a row past it."""
+        """Write a watermark, then read a row."""
         self._commit(Mark(self._log(), row, self.rows.get(row)))
 
     def restore(self, rows: Mapping[Row, Image]) -> None:
-        """Start again from a backup: an earlier state, lower LSNs."""
+        """Restore a backup: an earlier state, lower LSNs."""
         self.lsn = FIRST_LSN
         self.open.clear()
         for row in sorted({*self.rows, *rows}):

@@ -1,4 +1,4 @@
-"""How a log reaches the read models: in any order, repeatedly, cut into batches, through several workers."""
+"""Delivery of a log to the read models: in any order, repeatedly, cut into batches, through several workers."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from tests.model_based.seeded_choices import Choices
 
 WORKERS = 2
 BATCHES = 3
-"""How many batches each worker takes."""
+"""The number of batches of each worker."""
 
 
 @dataclass
 class Arrivals:
-    """One batch: what arrived, in the order in which it arrived."""
+    """One batch of records, in the order of arrival."""
 
     records: list[Record] = field(default_factory=list)
     range_tombstones: list[RangeTombstone] = field(default_factory=list)
@@ -28,11 +28,11 @@ class Arrivals:
 
 
 Delivery = Sequence[Sequence[Arrivals]]
-"""Per worker, its batches."""
+"""The batches of each worker."""
 
 
 def deliver(history: History, choices: Choices) -> Delivery:
-    """Hand everything to some worker at least once: late, twice, or both."""
+    """Deliver everything to some worker at least once: late, twice, or both."""
     told: list[Record | RangeTombstone] = [*history.records, *history.range_tombstones]
     arrivals: list[tuple[int, int, Record | RangeTombstone]] = []
     for index, unit in enumerate(told):
@@ -51,6 +51,6 @@ def deliver(history: History, choices: Choices) -> Delivery:
 
 
 def _delay(choices: Choices, furthest: int) -> int:
-    """None for the first third of all bytes; for the others up to the end of the log."""
+    """Return no delay for the first third of all bytes, and up to the end of the log for the others."""
     drawn = choices.below(256)
     return max(0, drawn - 85) * furthest // 170

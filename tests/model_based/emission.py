@@ -1,4 +1,4 @@
-"""A connector at work: it emits what its source gives, a little at a time, and faults come between."""
+"""A connector that emits the changes of its source a few at a time, with faults in between."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from tests.model_based.source import TABLES, Source, Stream
 
 
 class SnapshotEnd(NamedTuple):
-    """All rows of a snapshot are in the log, below these ends; the sweeps say that there are no others."""
+    """The end of a snapshot: all its rows are in the log below these ends, and the sweeps delete all other rows."""
 
     sweeps: list[RangeTombstone]
     ends: Mapping[TopicPartition, int]
 
 
 class Connector:
-    """Follows a source into a log. What it has not emitted when its slot is lost, it never does.
+    """A connector that writes a source's changes into a log. Changes not emitted before the slot is lost are lost.
 
-    `finished` are the snapshots whose every row is in the log.
+    `finished` are the snapshots whose rows are all in the log.
     """
 
     def __init__(self, source: Source, log: Log) -> None:
@@ -36,7 +36,7 @@ class Connector:
         self._begin(0)
 
     def emit(self, count: int) -> None:
-        """Emit so many of the changes that are due."""
+        """Emit up to `count` of the pending changes."""
         self._follow()
         for _ in range(min(count, len(self._outbox))):
             unit = self._outbox.popleft()
@@ -49,7 +49,7 @@ class Connector:
                 self._streamed.append(unit)
 
     def emit_all(self) -> None:
-        """Emit every change that is due."""
+        """Emit every pending change."""
         self._follow()
         self.emit(len(self._outbox))
 
@@ -62,7 +62,7 @@ class Connector:
             del self._streamed[-1 - back :]
 
     def write_late(self, choices: Choices) -> None:
-        """A producer that was given up for dead writes what it still has, or what has been written long since."""
+        """Write the remaining or old records of a fenced producer, as a zombie does."""
         self._follow()
         if self._late and choices.below(2):
             self._log.append(self._late.pop(choices.below(len(self._late))))
@@ -72,7 +72,7 @@ class Connector:
                 self._log.append(unit)
 
     def is_outdated(self, epoch: int, lsn: int) -> bool:
-        """Whether a snapshot was given up after it had emitted this row, and another one has been taken since."""
+        """Return whether the row belongs to an abandoned snapshot that a later snapshot has replaced."""
         taken = [one.lsn for stream in self._source.streams if stream.epoch == epoch for one in stream.snapshots]
         finished = {
             range_tombstone.lsn
@@ -96,13 +96,13 @@ class Connector:
         self._started_at = {table: self._log.ends(table) for table in TABLES}
 
     def _follow(self) -> None:
-        """See what the source has come to since."""
+        """Update the pending changes from the source's current state."""
         self._move()
         while self._index < len(self._source.streams) - 1:
             epoch = self._stream.epoch
             self._begin(self._index + 1)
             if self._stream.epoch != epoch:
-                # Opening an epoch fences the producers of the one before.
+                # Opening an epoch fences the producers of the previous one.
                 self._emitted, self._late = [], []
             self._move()
         self._take_snapshots()

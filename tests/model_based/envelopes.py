@@ -1,4 +1,4 @@
-"""Batches as production makes them: records become envelopes, and its projections turn those into mutations."""
+"""Batches built as in production: records become envelopes, and the projections turn those into mutations."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ SCHEMAS = {name: envelope_schema(SourceTable(table.source, table.columns)) for n
 
 @dataclass(frozen=True)
 class Placed(EpochHistory):
-    """One epoch, of a log whose offsets go on growing from epoch to epoch by themselves."""
+    """One epoch of a log whose offsets grow from epoch to epoch."""
 
     leads: int = 0
 
@@ -46,7 +46,7 @@ class Placed(EpochHistory):
 
 
 def projected_rows(batch: Arrivals, span: OffsetRange) -> Batch:
-    """The batch for a row model."""
+    """Return the batch for a row model."""
     rest = row_batch(_untold_by_the_log(batch))
     return _joined(
         [RowProjection(CONTRACT, Placed(leads=epoch))(*told) for epoch, *told in _envelopes(batch)], rest, span
@@ -54,7 +54,7 @@ def projected_rows(batch: Arrivals, span: OffsetRange) -> Batch:
 
 
 def projected_parts(batch: Arrivals, span: OffsetRange) -> Batch:
-    """The batch for a document model."""
+    """Return the batch for a document model."""
     rest = part_batch(_untold_by_the_log(batch))
     return _joined(
         [DocumentProjection(CONTRACT, Placed(leads=epoch))(*told) for epoch, *told in _envelopes(batch)], rest, span
@@ -62,7 +62,7 @@ def projected_parts(batch: Arrivals, span: OffsetRange) -> Batch:
 
 
 def _untold_by_the_log(batch: Arrivals) -> Arrivals:
-    """Repairs and sweeps, which are made elsewhere."""
+    """Return the repairs and sweeps, which do not come from the log."""
     repairs = [record for record in batch.records if record.is_repair]
     return Arrivals(
         repairs,
@@ -84,7 +84,7 @@ def _joined(projected: Iterable[ProjectionResult], rest: Batch, span: OffsetRang
 
 
 def _envelopes(batch: Arrivals) -> Iterable[tuple[int, str, pa.Table]]:
-    """Epoch, table and envelopes: a projection is of one epoch."""
+    """Yield epoch, table and envelopes, because a projection is for one epoch."""
     told: dict[tuple[int, str], list[dict[str, Any]]] = defaultdict(list)
     for record in batch.records:
         if not record.is_repair:

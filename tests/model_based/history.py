@@ -1,4 +1,4 @@
-"""A source's history, the log that a faulty connector made of it, and what read models must show in the end."""
+"""A source's history, the log that a faulty connector made of it, and the expected final content of the read models."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from tests.model_based.source import Source
 
 @dataclass(frozen=True, repr=False)
 class History:
-    """What happened, as far as a read model is concerned.
+    """A history as far as a read model is concerned.
 
     Args:
-        records: what is to be joined, in the order of the log, repairs among them.
-        range_tombstones: the truncates and sweeps, to be joined at any time.
-        parked: records that never reach the read models, for a repair makes up for them.
-        rows: the source's rows in the end.
-        states: the source's rows at the moments of which the log tells all.
+        records: the records to merge, in the order of the log, repairs included.
+        range_tombstones: the truncates and sweeps, to be merged at any time.
+        parked: records that never reach the read models, because a repair replaces them.
+        rows: the source's final rows.
+        states: the source's rows at the moments for which the log is complete.
     """
 
     records: tuple[Record, ...]
@@ -35,7 +35,7 @@ class History:
         return "\n".join(self._lines())
 
     def number(self, unit: Record | RangeTombstone) -> int:
-        """The number under which a record or fence is printed."""
+        """Return the number under which a record or range tombstone is printed."""
         return (*self.records, *self.range_tombstones).index(unit)
 
     def _lines(self) -> Iterator[str]:
@@ -57,7 +57,7 @@ def history(program: bytes, faults: Choices) -> History:
 
 
 def _states(source: Source) -> Iterator[tuple[datetime, Mapping[Row, Image]]]:
-    """What the source held at every finished snapshot, and after every commit that was streamed since."""
+    """Yield the source's content at every finished snapshot, and after every commit that was streamed since."""
     for stream in source.streams:
         snapshot = stream.snapshots[-1]
         if snapshot.is_whole:
@@ -68,7 +68,7 @@ def _states(source: Source) -> Iterator[tuple[datetime, Mapping[Row, Image]]]:
 
 
 def _park(records: list[Record], faults: Choices) -> tuple[tuple[Record, ...], tuple[Record, ...]]:
-    """Take away some of the records that a later repair makes up for."""
+    """Remove some of the records that a later repair replaces."""
     repairs = [record for record in records if record.is_repair]
     kept: list[Record] = []
     parked: list[Record] = []
@@ -79,7 +79,7 @@ def _park(records: list[Record], faults: Choices) -> tuple[tuple[Record, ...], t
 
 
 def _precedes(record: Record, repair: Record) -> bool:
-    """Whether a change lies before the mark at which its row was looked at."""
+    """Return whether a change precedes the watermark at which its row was read."""
     return record.row == repair.row and not record.is_repair and _place(record) < _place(repair)
 
 

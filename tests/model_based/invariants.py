@@ -1,4 +1,4 @@
-"""What must hold of a read model at every moment, whatever happens to it."""
+"""Invariants of a read model that must hold at every moment, whatever the faults."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from tests.model_based.sink_model import Target
 
 
 class Watch:
-    """Looks at a read model after every step.
+    """A check of a read model after every step.
 
-    Of every name it knows the earliest version of the source that the model may be showing, and every look must find
-    that one or a later. So no version goes back, and nothing is deleted that the source did not delete.
+    For every name the check keeps the earliest source version that the model may be showing. Every check must find that
+    version or a later one. So no version goes back, and the model deletes nothing that the source did not delete.
 
     Args:
-        versions: what every row of the source has been, one after the other.
+        versions: the successive versions of every row of the source.
     """
 
     def __init__(self, target: Target, log: Log, versions: Mapping[Row, list[Image | None]]) -> None:
@@ -32,7 +32,7 @@ class Watch:
         self._offsets: dict[TopicPartition, int] = {}
 
     def look(self, unsure: Collection[Row]) -> None:
-        """Look at everything but the rows of which the log does not tell enough for now."""
+        """Check everything except the rows for which the log is currently incomplete."""
         registers = self._target.registers()
         for name, register in registers.items():
             if name.row not in unsure:
@@ -46,7 +46,7 @@ class Watch:
         self._reached[name] = versions.index(image, reached)
 
     def _compare_progress(self, registers: Mapping[Name, Register], unsure: Collection[Row]) -> None:
-        """Everything below the progress is in the model: joined once more, it changes nothing."""
+        """Check that the model contains everything below its progress: merging it again changes nothing."""
         progress = self._target.progress()
         for topic_partition, entries in self._log.topic_partitions.items():
             reached, self._offsets[topic_partition] = (
@@ -72,12 +72,12 @@ class Watch:
 
 
 def of_part(name: Name, version: Image | None) -> Image | None:
-    """A version of a row, as the part of a document that is named."""
+    """Return a version of a row, as the document part of that name."""
     return version if version is not None and name.order in (None, order_of(name.row, version)) else None
 
 
 def image_of(change: Change | None) -> Image | None:
-    """The image of what is shown."""
+    """Return the image of a change."""
     image = change.image if change is not None else None
     assert image is None or isinstance(image, Image)
     return image

@@ -1,4 +1,4 @@
-"""Records as changes of what a read model holds: rows, or parts of documents."""
+"""Projection of records to changes of a read model: of rows, or of document parts."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from tests.model_based.source import ORDERS
 
 
 class Name(NamedTuple):
-    """What a register is kept of: a row, or, where an order is named, a row as a part of that order's document."""
+    """The name of a register: a row or, if an order is given, a row as a part of that order's document."""
 
     row: Row
     order: int | None = None
 
     @property
     def root(self) -> Name:
-        """The part of the same document that is the order's own row; a row is its own root."""
+        """The root part of the same document; a row is its own root."""
         return self if self.order is None else Name(Row("orders", self.order), self.order)
 
 
 class Sided(NamedTuple):
-    """A change, what it is a change of, and the side of the register that it belongs to."""
+    """A change, its name, and the side of the register that it belongs to."""
 
     name: Name
     is_snapshot: bool
@@ -34,24 +34,24 @@ class Sided(NamedTuple):
 
 
 Visible = dict[Name, Image]
-"""What readers see."""
+"""The content that readers see."""
 
 
 class Projection(NamedTuple):
-    """One form of read model: what records do to it, and what it must show of a source."""
+    """One form of read model: the changes that records make, and the expected content for a source."""
 
     changes: Callable[[Iterable[Record]], Iterable[Sided]]
     of: Callable[[Mapping[Row, Image]], Visible]
 
 
 def row_changes(records: Iterable[Record]) -> Iterator[Sided]:
-    """One change per record."""
+    """Yield one change per record."""
     for record in records:
         yield sided(Name(record.row), record, record.after)
 
 
 def part_changes(records: Iterable[Record]) -> Iterator[Sided]:
-    """One change per record and document: an item that moved is deleted in one, and has an image in the other."""
+    """Yield one change per record and document: a moved item is deleted in one, and has an image in the other."""
     for record in records:
         for order in _orders(record):
             owns = record.after is not None and order_of(record.row, record.after) == order
@@ -59,7 +59,7 @@ def part_changes(records: Iterable[Record]) -> Iterator[Sided]:
 
 
 def sided(name: Name, record: Record, image: Image | None) -> Sided:
-    """A record as one change; before a stream's first commit its own LSN stands in for the last one."""
+    """Return a record as one change; before a stream's first commit its own LSN replaces the last commit LSN."""
     commit_lsn = record.lsn if record.last_commit is None else record.last_commit
     place = (record.epoch, commit_lsn, record.lsn, record.tie, record.offset, record.partition)
     return Sided(name, record.is_snapshot, Change(*place, image is None, image), record.committed_at)
@@ -75,7 +75,7 @@ def _documents_of(source: Mapping[Row, Image]) -> Visible:
 
 
 def _orders(record: Record) -> Iterable[int]:
-    """The documents that a record touches; a repair is told to all, for any may hold a stale part."""
+    """Return the documents that a record affects; a repair affects all, because any may have a stale part."""
     if record.is_repair and record.row not in ORDERS:
         return [order.key for order in ORDERS]
     images = [image for image in (record.before, record.after) if image is not None]
@@ -83,7 +83,7 @@ def _orders(record: Record) -> Iterable[int]:
 
 
 def order_of(row: Row, image: Image) -> int:
-    """The document that a version of a row is a part of."""
+    """Return the document that a version of a row is a part of."""
     return row.key if image.parent is None else image.parent
 
 

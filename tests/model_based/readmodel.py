@@ -1,4 +1,4 @@
-"""A read model in memory that keeps to a rule of order, of which a test may replace a piece by a wrong one."""
+"""A read model in memory that follows an ordering rule; a test may replace a piece of the rule by a wrong one."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ Kept = TypeVar("Kept")
 
 
 def shown(register: Register) -> Change | None:
-    """The version that readers see."""
+    """Return the version that readers see."""
     return register.visible
 
 
 @dataclass(frozen=True)
 class Rule:
-    """The rule of order in pieces.
+    """The ordering rule in pieces.
 
     Args:
-        join: one register of several.
-        fold: the same for the changes that one batch holds of a name, in order of arrival.
+        join: merges several registers into one.
+        fold: merges the changes that one batch has for a name, in order of arrival.
         shown: the version that readers see.
-        range_tombstones: the fences of a batch, as they are joined.
+        range_tombstones: the range tombstones of a batch, as they are merged.
     """
 
     join: Joining = merge_registers
@@ -41,25 +41,25 @@ class Rule:
 
 @dataclass
 class ReadModel:
-    """Registers and fences, written in batches, and merged with what another worker wrote."""
+    """Registers and range tombstones, written in batches, and merged with those of another worker."""
 
     rule: Rule
     registers: dict[Name, Register] = field(default_factory=dict)
     range_tombstones: RangeTombstones = field(default_factory=RangeTombstones)
 
     def write(self, batch: Arrivals, projection: Projection) -> None:
-        """Fold a batch, and join it."""
+        """Fold a batch, and merge the result."""
         self.merge(self.fold(batch, projection), self.rule.range_tombstones(batch.range_tombstones))
 
     def fold(self, batch: Arrivals, projection: Projection) -> dict[Name, Register]:
-        """What a batch says of every name."""
+        """Return the folded register of every name in a batch."""
         told: dict[Name, list[Register]] = defaultdict(list)
         for change in projection.changes(batch.records):
             told[change.name].append(register_of(change))
         return {name: self.rule.fold(*registers) for name, registers in told.items()}
 
     def merge(self, registers: Mapping[Name, Register], range_tombstones: Iterable[RangeTombstone]) -> None:
-        """Join registers and fences into what is known; new fences concern every register, also those known before."""
+        """Merge registers and range tombstones; new range tombstones apply to all registers, earlier ones included."""
         before = self.range_tombstones
         self.range_tombstones = before.merge(range_tombstones)
         for name, register in registers.items():
@@ -68,7 +68,7 @@ class ReadModel:
             self.registers[name] = self.rule.join(self.registers[name], self._fence(name))
 
     def visible(self) -> Visible:
-        """What readers see: rows, or the parts of documents whose root is alive."""
+        """Return what readers see: rows, or the parts of documents whose root exists."""
         return visible(self.registers, self.rule)
 
     def _fence(self, name: Name) -> Register:
@@ -78,7 +78,7 @@ class ReadModel:
 
 
 def visible(registers: Mapping[Name, Register], rule: Rule) -> Visible:
-    """What readers see of registers: rows, or the parts of documents whose root is alive."""
+    """Return what readers see of registers: rows, or the parts of documents whose root exists."""
     seen = {name: rule.shown(register) for name, register in registers.items()}
     images = {name: change.image for name, change in seen.items() if change is not None}
     return {
@@ -87,7 +87,7 @@ def visible(registers: Mapping[Name, Register], rule: Rule) -> Visible:
 
 
 def read_model(delivery: Delivery, projection: Projection, rule: Rule) -> ReadModel:
-    """What several workers have written in the end, merged."""
+    """Return the merged result of all workers' writes."""
     merged = ReadModel(rule)
     for batches in delivery:
         worker = ReadModel(rule)
@@ -98,12 +98,14 @@ def read_model(delivery: Delivery, projection: Projection, rule: Rule) -> ReadMo
 
 
 def register_of(told: Sided) -> Register:
-    """A change as the register that knows nothing else."""
+    """Return a register that holds only this change."""
     return Register(snapshot=told.change) if told.is_snapshot else Register(streamed=told.change)
 
 
 def versions(registers: Mapping[Kept, Register]) -> dict[Kept, tuple[object, ...]]:
-    """What is kept of every name, shown or not; without offsets, for a sweep has that of the row's partition."""
+    """Return the stored versions of every name, visible or not; without offsets, because a sweep has its row's
+    partition's.
+    """
     return {
         name: tuple(change and (*change.order[:4], change.image) for change in register)
         for name, register in registers.items()

@@ -1,4 +1,4 @@
-"""A history and one way in which its log reaches the read models: what the property tests draw."""
+"""A history and one delivery of its log to the read models, drawn by the property tests."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DELIVERY_BYTES = 224
 
 
 class Scenario:
-    """A history, and two deliveries of its log: the second is what a replay brings. It prints what happened."""
+    """A history, and two deliveries of its log; the second is a replay. Its `repr` prints the events."""
 
     def __init__(self, told: History, delivery: Delivery, replay: Delivery) -> None:
         self.history = told
@@ -39,7 +39,7 @@ class Scenario:
 
 @st.composite
 def scenarios(draw: st.DrawFn) -> Scenario:
-    """Any history, with any faults, delivered in any way."""
+    """Draw any history, with any faults, delivered in any way."""
     program, faults, delivery = (
         draw(st.binary(min_size=size, max_size=size)) for size in (PROGRAM_BYTES, FAULT_BYTES, DELIVERY_BYTES)
     )

@@ -1,4 +1,4 @@
-"""Production sinks as what a worker of a simulation writes, behind production's projections."""
+"""Production sinks, with production's projections, as targets of a simulated worker."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PLACE = "_epoch, _commit_lsn, _lsn, _tie, _offset, _partition, _deleted"
 
 
 class Memory:
-    """The sink that is the contract, once for rows and once for documents."""
+    """The reference sink `MemorySink`, once for rows and once for documents."""
 
     rule = Rule()
     projection = BOTH
@@ -66,7 +66,7 @@ class Memory:
 
 
 class Duckdb:
-    """DuckDB's sink, in a generation of its own."""
+    """The DuckDB sink, in its own generation."""
 
     rule = Rule()
     projection = ROWS
@@ -116,7 +116,7 @@ def _part(_: object, key: object, part: object) -> Name:
 
 
 def _with_images(register: Register, image: Callable[[object], Image]) -> Register:
-    """A register whose images are those of a history."""
+    """Return a register whose images are those of a history."""
     sides = (change and change._replace(image=None if change.deleted else image(change.image)) for change in register)
     return Register(*sides)
 

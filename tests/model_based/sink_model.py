@@ -1,4 +1,4 @@
-"""What a worker writes in a simulation, and the purest form of it: a read model that keeps to a rule."""
+"""Target of a worker's writes in a simulation, and its simplest form: a read model that follows a rule."""
 
 from __future__ import annotations
 
@@ -14,36 +14,36 @@ from tests.model_based.projection import DOCUMENTS, ROWS, Name, Projection
 from tests.model_based.readmodel import ReadModel, Rule
 
 Step = Callable[[], None]
-"""A part of a write, after which a worker may die."""
+"""A step of a write, after which a worker may die."""
 
 BOTH = Projection(
     changes=lambda records: chain.from_iterable(form.changes(records) for form in (ROWS, DOCUMENTS)),
     of=lambda source: {**ROWS.of(source), **DOCUMENTS.of(source)},
 )
-"""Rows and documents in one read model; no name of the one is a name of the other."""
+"""Rows and documents in one read model; their names do not overlap."""
 
 
 class Target(Protocol):
-    """One read model, which any number of workers write. Its registers hold images."""
+    """One read model that any number of workers write. Its registers hold images."""
 
     rule: Rule
     projection: Projection
 
     def progress(self) -> Progress:
-        """How far it has got."""
+        """Return the progress."""
 
     def steps(self, batch: Arrivals, span: OffsetRange) -> Iterable[Step]:
-        """What writing a batch consists of."""
+        """Return the steps of writing a batch."""
 
     def registers(self) -> Mapping[Name, Register]:
-        """What it keeps."""
+        """Return the stored registers."""
 
     def fences(self) -> RangeTombstones:
-        """The fences that it knows, by table."""
+        """Return the stored range tombstones, by table."""
 
 
 class Pure:
-    """Registers, joined by a rule, of which a test may replace a piece by a wrong one."""
+    """Registers, merged by a rule; a test may replace a piece of the rule by a wrong one."""
 
     def __init__(self, rule: Rule, projection: Projection = BOTH) -> None:
         self.rule = rule

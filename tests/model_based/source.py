@@ -1,4 +1,4 @@
-"""What happens at the source, step by step: transactions, and the life of the connector that captures them."""
+"""The source's history, step by step: transactions, and the life cycle of the connector that captures them."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ ROWS = ORDERS + ITEMS
 TABLES = ("orders", "items")
 
 PARTITIONS = 2
-"""How many partitions every topic has at first."""
+"""The initial number of partitions of every topic."""
 
 STEP_BYTES = 4
-"""What one step reads, so that a step that shrinks to nothing leaves the others as they are."""
+"""Bytes that one step reads, so that a step that shrinks to nothing leaves the others unchanged."""
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What a snapshot read, the LSN it stands for, and the first commit that comes after it.
+    """The rows that a snapshot read, its LSN, and the first commit after it.
 
     Args:
-        is_whole: whether it saw every row; those of a table that is being truncated are hidden.
+        is_whole: whether the snapshot saw every row; rows of a table that is being truncated are hidden.
     """
 
     lsn: int
@@ -37,10 +37,10 @@ class Snapshot:
 
 @dataclass
 class Stream:
-    """What one replication slot gave: snapshots, of which only the last was finished, then commits until it was lost.
+    """The output of one replication slot: snapshots, only the last of which finished, then commits until it was lost.
 
     Args:
-        moves: before which commits the log went on in new topics, and how many partitions these have.
+        moves: by commit, the number of partitions of the new topics that the log continues in before that commit.
     """
 
     epoch: int
@@ -50,7 +50,7 @@ class Stream:
 
 
 class Capture(Enum):
-    """How far the connector has got with its slot."""
+    """The connector's state with its slot."""
 
     NO_SLOT = "no slot"
     SLOT = "slot created"
@@ -59,7 +59,7 @@ class Capture(Enum):
 
 
 class Source:
-    """A database, and the connector that watches it. Every public method is a step that may turn out impossible."""
+    """A database, and the connector that captures it. Every public method is a step that may be impossible."""
 
     def __init__(self) -> None:
         self.database = Database()
@@ -70,12 +70,12 @@ class Source:
         self._window: tuple[int, Mapping[Row, Image]] | None = None
 
     def run(self, program: bytes) -> None:
-        """Take the steps that a program names, then see to it that the source is captured to its end."""
+        """Run the steps of a program, then let the connector capture the source to its end."""
         self.take(program)
         self.settle()
 
     def take(self, program: bytes) -> None:
-        """Take the steps that a program names."""
+        """Run the steps of a program."""
         for begin in range(0, len(program), STEP_BYTES):
             choices = Choices(program[begin : begin + STEP_BYTES])
             choices.of(STEPS)(self, choices)
@@ -86,12 +86,12 @@ class Source:
         return self._capture is Capture.STREAMING
 
     def settle(self) -> None:
-        """Let the connector come to stream, without a fault."""
+        """Let the connector reach streaming without a fault."""
         while not self.is_streaming:
             self.capture_on(Choices(b""))
 
     def rest(self, choices: Choices) -> None:
-        """Nothing happens."""
+        """Do nothing."""
 
     def write(self, choices: Choices) -> None:
         """Insert, update or delete a row; an item may move to another order."""
@@ -121,7 +121,7 @@ class Source:
             self.database.truncate(transaction, table)
 
     def insert_before_delete(self, choices: Choices) -> None:
-        """One transaction logs an insert before another logs the delete that lets it through."""
+        """Log an insert in one transaction before another logs the delete that makes it possible."""
         inserting, row = self._transaction(choices), choices.of(ROWS)
         waited_for = [other for other in self.database.open if other is not inserting and other.writes]
         if not waited_for:
@@ -143,10 +143,10 @@ class Source:
             self.database.roll_back(choices.of(self.database.open))
 
     def read_incrementally(self, choices: Choices) -> None:
-        """Open a chunk of an incremental snapshot, or close the one that is open.
+        """Open a chunk of an incremental snapshot, or close the open one.
 
-        What changed between the two signals is left out of the chunk. Debezium knows that by key; a truncate has none,
-        and would leave phantoms in the log, so no truncate is allowed to matter here.
+        Changes between the two signals are left out of the chunk. Debezium finds them by key; a truncate has no key and
+        would leave phantom rows in the log, so no truncate is allowed to matter here.
         """
         if not self.is_streaming:
             return
@@ -166,20 +166,20 @@ class Source:
         self._window = None
 
     def repair(self, choices: Choices) -> None:
-        """Look at one row twice, with a mark between, and find it unchanged."""
+        """Read one row twice, with a watermark between, and find it unchanged."""
         if self.is_streaming:
             self.look_at(choices.of(ROWS))
 
     def look_at(self, row: Row) -> None:
-        """Set a mark, past which the row is found as it was before."""
+        """Write a watermark, and find the row unchanged after it."""
         self._wait_for_truncates()
         self.database.mark(row)
 
     def capture_on(self, choices: Choices) -> None:
-        """The connector does what comes next: create the slot, take a snapshot, stream, lose it all."""
+        """Advance the connector by one state: create the slot, take a snapshot, stream, lose everything."""
         match self._capture:
             case Capture.NO_SLOT:
-                # A new slot waits for the transactions that are open, and streams whole those that begin from here on.
+                # A new slot waits for the open transactions, and streams completely those that begin from now on.
                 self._finish(self.database.open)
                 self._backup = dict(self.database.rows)
                 self._capture = Capture.SLOT
@@ -194,12 +194,12 @@ class Source:
                 choices.of((self._move_the_log, self._lose_the_slot, self._open_an_epoch, self._restore_a_backup))()
 
     def _transaction(self, choices: Choices) -> Transaction:
-        """One of up to three transactions at a time."""
+        """Return one of up to three concurrent transactions."""
         index = choices.below(3)
         return self.database.open[index] if index < len(self.database.open) else self.database.begin()
 
     def _take_snapshot(self) -> None:
-        # A truncate hides the rows even from those who began to look before it was committed.
+        # A truncate hides the rows even from readers whose snapshot began before it was committed.
         hidden = {table for transaction in self.database.open for table in transaction.truncated}
         rows = {row: image for row, image in self.database.rows.items() if row.table not in hidden}
         is_whole = rows == self.database.rows
@@ -214,7 +214,8 @@ class Source:
             self.database.commit(transaction)
 
     def _move_the_log(self) -> None:
-        # A second snapshot's sweep knows where it began by partition: it would misjudge a row that changes its own.
+        # A second snapshot's sweep knows its start offset by partition: it would misjudge a row that changes its
+        # partition.
         if len(self._epoch()) == 1:
             self._partitions += 1
         self.streams[-1].moves[len(self.database.commits)] = self._partitions

@@ -1,7 +1,7 @@
-"""Everything that can happen between a source and a read model, as rules that Hypothesis interleaves.
+"""State machine of everything that can happen between a source and a read model, interleaved by Hypothesis.
 
-The source, the connector that captures it, and the workers that carry the log into the model each take steps; faults
-are steps too. While it runs, `Watch` looks at the model; in the end the faults stop, the lag is worked off, and the
+The source, the connector that captures it, and the workers that write the log into the model each take steps; faults
+are steps too. `Watch` checks the model after every step. In the end the faults stop, the lag is worked off, and the
 model must show what the source holds.
 """
 
@@ -38,7 +38,7 @@ class Convergence(RuleBasedStateMachine):
 
     @initialize(program=Programs, drawn=Draws)
     def begin(self, program: bytes, drawn: Choices) -> None:
-        """A database that has lived for a while, captured or about to be."""
+        """Create a database with some history, which is captured or about to be."""
         self.source.take(program)
         for _ in range(drawn.of((0, 1, 2, 3, 3, 3, 3, 3))):
             self.source.capture_on(Choices(b""))
@@ -162,18 +162,18 @@ class Convergence(RuleBasedStateMachine):
         self.look()
 
     def pass_time(self, drawn: Choices) -> None:
-        """The connector and the worker do what comes next, a few times or not at all."""
+        """Let the connector and the worker take their next steps, a few times or not at all."""
         self.connector.emit(drawn.below(6))
         for _ in range(drawn.below(4)):
             self.model.worker.act(drawn)
             self.look()
 
     def look(self) -> None:
-        """Whatever holds at every moment holds now."""
+        """Check the invariants that hold at every moment."""
         self.watch.look(self.model.untold(self.connector))
 
     def teardown(self) -> None:
-        """The faults stop and the lag is worked off: the model shows what the source holds."""
+        """Stop the faults, work off the lag, and check that the model shows what the source holds."""
         self.source.settle()
         for row in sorted(self.model.unsure):
             self.source.look_at(row)

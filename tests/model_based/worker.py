@@ -1,4 +1,4 @@
-"""Workers that carry a log into a read model, each of which may die, or wake up late, between any two steps."""
+"""Workers that write a log into a read model; each may die, or resume late, between any two steps."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from tests.model_based.seeded_choices import Choices
 from tests.model_based.sink_model import Step, Target
 
 EVERYTHING = 10_000
-"""More records than a log holds."""
+"""A count larger than the number of records in any log."""
 
 
 class Model:
-    """A read model, the worker in charge of it, and those that were replaced and still write.
+    """A read model, its current worker, and the replaced workers that still write.
 
     Args:
-        unsure: rows of which a record was parked, and that no repair has made up for yet.
-        taken: the snapshot rows that it was given.
+        unsure: rows with a parked record that no repair has replaced yet.
+        taken: the snapshot rows that were applied.
     """
 
     def __init__(self, target: Target, log: Log) -> None:
@@ -36,26 +36,26 @@ class Model:
         self.worker = Worker(self)
 
     def crash(self) -> None:
-        """The worker dies, and another begins at the stored progress."""
+        """Kill the worker, and start another at the stored progress."""
         self.worker = Worker(self)
 
     def replace(self) -> None:
-        """Another worker is put in charge; the one before does not know yet."""
+        """Start another worker; the previous one does not know yet."""
         self.zombies.append(self.worker)
         self.worker = Worker(self)
 
     def repair(self, record: Record) -> None:
-        """Write what was found in the source at a mark."""
+        """Write the row that was found in the source at a watermark."""
         self._write(Arrivals([record]))
 
     def sweep(self, end: SnapshotEnd) -> None:
-        """End a snapshot, once the model has taken in all of it."""
+        """End a snapshot, once the model has applied all its rows."""
         progress = self.target.progress()
         if all(progress.next_offset(topic_partition) >= offset for topic_partition, offset in end.ends.items()):
             self._write(Arrivals([], end.sweeps))
 
     def untold(self, connector: Connector) -> set[Row]:
-        """The rows of which the log tells too little: one was parked, or is of a snapshot given up and not swept."""
+        """Return the rows for which the log is incomplete: parked, or from an abandoned snapshot not swept yet."""
         range_tombstones = self.target.fences().known
         swept = {
             scope: (range_tombstone.epoch, range_tombstone.lsn)
@@ -74,7 +74,7 @@ class Model:
 
 
 class Worker:
-    """One consumer: it reads a batch, and writes it step by step. It begins where the model's progress says."""
+    """One consumer: it reads a batch, and writes it step by step. It begins at the model's progress."""
 
     def __init__(self, model: Model) -> None:
         self._model = model
@@ -82,42 +82,44 @@ class Worker:
         self._steps: deque[Step] = deque()
 
     def read(self, choices: Choices, *, is_parking: bool = False) -> None:
-        """Read a few records of some partitions, unless a batch is in hand; park the first of them if told to."""
+        """Read a few records of some partitions, unless a batch is pending; park the first record if `is_parking`."""
         if self._steps:
             return
         self._take({topic_partition: choices.below(6) for topic_partition in self._model.log.all_ends}, is_parking)
 
     def read_all(self) -> None:
-        """Read all that there is, unless a batch is in hand."""
+        """Read all available records, unless a batch is pending."""
         if not self._steps:
             self._take(dict.fromkeys(self._model.log.all_ends, EVERYTHING))
 
     def act(self, choices: Choices) -> None:
-        """Go on with the batch in hand, or read one."""
+        """Continue with the pending batch, or read one."""
         if self._steps:
             self.proceed()
         else:
             self.read(choices)
 
     def proceed(self) -> None:
-        """Do what comes next with the batch in hand."""
+        """Perform the next step of the pending batch."""
         if self._steps:
             self._steps.popleft()()
 
     def finish(self) -> None:
-        """Write the batch in hand whole."""
+        """Write the pending batch completely."""
         while self._steps:
             self.proceed()
 
     def rewind(self, choices: Choices) -> None:
-        """Read again from an earlier record, once the batch in hand is written."""
+        """Read again from an earlier record, once the pending batch is written."""
         for topic_partition, entries in self._model.log.topic_partitions.items():
             if entries:
                 offset = choices.of(entries).offset
                 self._positions[topic_partition] = min(self._positions.get(topic_partition, 0), offset)
 
     def _take(self, counts: Mapping[TopicPartition, int], is_parking: bool = False) -> None:
-        """Read so many records of every partition; where that is all, its end is reached also past empty topics."""
+        """Read the given number of records of every partition; if those are all, the end is reached also past empty
+        topics.
+        """
         begin: dict[TopicPartition, int] = {}
         end: dict[TopicPartition, int] = {}
         units: list[Record | RangeTombstone] = []

@@ -1,4 +1,4 @@
-"""An Elasticsearch that gives the answers it was told to, by the last part of a path, and keeps what it was asked."""
+"""Elasticsearch stub that returns prepared answers by the last part of the path and records its requests."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from urllib.parse import urlsplit
 
 
 class ClusterAnswers:
-    """Answers on a free port of this machine.
+    """HTTP server on a free local port that returns prepared answers.
 
     Attributes:
-        answers: the body by the last part of the path, such as `_search`.
-        statuses: by method and last part, such as `DELETE _pit`; 200 where nothing else is said.
+        answers: response body by the last part of the path, such as `_search`.
+        statuses: HTTP status by method and last part, such as `DELETE _pit`; 200 if not given.
         requests: path and body of each request.
     """
 
@@ -56,6 +56,6 @@ def _handler(cluster: ClusterAnswers) -> type[BaseHTTPRequestHandler]:
         do_GET = do_POST = do_PUT = do_DELETE = _answer  # noqa: N815
 
         def log_message(self, format: str, *args: object) -> None:
-            """Keep quiet."""
+            """Suppress the request log."""
 
     return Handler

@@ -1,4 +1,4 @@
-"""The command `readmodels` in a process of its own, forked from one that has imported it.
+"""The command `readmodels` in its own process, forked from a process that has already imported it.
 
 The tests run the command many hundred times, and its imports take a second of processor time each time.
 """
@@ -25,7 +25,7 @@ _processes.set_forkserver_preload(list(IMPORTED))
 
 
 def can_fork(environment: Mapping[str, str]) -> bool:
-    """Whether what is added to the environment is read by the command itself, not by the interpreter at its start."""
+    """Return whether the command itself reads the added environment variables, not the interpreter at its start."""
     return all(name.startswith(SETTINGS) for name in environment)
 
 
@@ -35,12 +35,12 @@ def run_forked(
     """Run the command to its end.
 
     Args:
-        words: what stands behind `readmodels`.
+        words: arguments after `readmodels`.
         environment: the whole environment of the process.
-        folder: where it is run.
+        folder: working directory.
 
     Raises:
-        subprocess.TimeoutExpired: it took longer; it was killed.
+        subprocess.TimeoutExpired: the command took longer and was killed.
     """
     with TemporaryDirectory() as outputs:
         output, errors = Path(outputs) / "output", Path(outputs) / "errors"

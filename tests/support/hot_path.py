@@ -1,4 +1,4 @@
-"""What the hot path is measured with: records as a connector writes them, and a count of Python's calls."""
+"""Measuring tools for the hot path: records as a connector writes them, and a count of Python calls."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ NOWHERE = "http://127.0.0.1:9"
 
 @cache
 def settings() -> Settings:
-    """The shipped description of the read models; no server is asked for anything."""
+    """Return the shipped definitions of the read models, without a request to any server."""
     service = {"url": NOWHERE}
     source = {"url": "postgresql://", "admin_url": "postgresql://", "replication_password": ""}
     defaults: dict[str, Any] = {
@@ -48,19 +48,19 @@ def settings() -> Settings:
 
 @cache
 def envelopes() -> Mapping[str, Envelopes]:
-    """What a connector wrote."""
+    """Return the recorded envelopes of a connector."""
     return recorded()
 
 
 @cache
 def told(count: int) -> History:
-    """A history of about so many records."""
+    """Return a history of about `count` records."""
     return history(count, {table: one.rows for table, one in envelopes().items()})
 
 
 @cache
 def messages(count: int) -> list[Message]:
-    """The records of that history, as a consumer polls them."""
+    """Return the records of that history, as a consumer polls them."""
     topics = {table: topic for topic, table in settings().definitions.topics.items()}
     next_offset: Counter[TopicPartition] = Counter()
     polled = []
@@ -82,7 +82,7 @@ def messages(count: int) -> list[Message]:
 
 
 class KnownSchemas:
-    """The recorded schemas by id, as a registry that was asked before."""
+    """The recorded schemas by id, as a registry whose answers are cached."""
 
     def schema(self, schema_id: int) -> Any:
         (table,) = (name for name, known in SCHEMA_IDS.items() if known == schema_id)
@@ -90,7 +90,7 @@ class KnownSchemas:
 
 
 class PolledBefore:
-    """A source whose records were polled already; they go through the real hand-over."""
+    """A source whose records were polled already and pass through the real hand-over."""
 
     def __init__(self, polled: list[Message]) -> None:
         self._polled = polled
@@ -115,7 +115,7 @@ class PolledBefore:
 
 
 def carry(count: int, sink: Sink, projection: Projection) -> None:
-    """Let a worker carry so many records into a sink, in one batch."""
+    """Let a worker write `count` records into a sink, in one batch."""
     definitions = settings().definitions
     tables = {
         topic: SourceTable(definitions.tables[name].source, definitions.tables[name].columns)
@@ -126,12 +126,12 @@ def carry(count: int, sink: Sink, projection: Projection) -> None:
 
 
 def calls(function: Callable[[], object]) -> Counter[str]:
-    """Run something, and count the calls of functions that are written in Python, by their names.
+    """Run `function` and count the calls of Python functions by name.
 
-    A generator that goes on counts as one, too.
+    A generator that resumes counts as a call, too.
     """
     counted: Counter[CodeType] = Counter()
-    # What earlier tests left behind is not finalized on this one's account.
+    # Collect garbage first, so that finalizers of earlier tests are not counted here.
     gc.collect()
 
     def count(frame: FrameType, event: str, _argument: object) -> None:
@@ -150,5 +150,5 @@ def calls(function: Callable[[], object]) -> Counter[str]:
 
 
 def grown(few: Counter[str], many: Counter[str], by: int) -> dict[str, int]:
-    """The functions whose calls grew by at least so many."""
+    """Return the functions whose call counts grew by at least `by`."""
     return {name: number - few[name] for name, number in many.items() if number - few[name] >= by}

@@ -1,4 +1,4 @@
-"""A server that gives one answer, byte by byte as told, to whatever it is asked."""
+"""HTTP server that sends the same prepared bytes in answer to every request."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def answering(answer: bytes) -> Iterator[str]:
-    """Answer every request with these bytes and close the connection; yields the URL."""
+    """Answer every request with these bytes and close the connection; yield the URL."""
 
     class Handler(socketserver.BaseRequestHandler):
         def handle(self) -> None:

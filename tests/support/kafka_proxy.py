@@ -1,4 +1,4 @@
-"""A relay in front of an HTTP server, which lets a test act at the moment a request goes by."""
+"""Relay in front of an HTTP server that lets a test act while a request passes."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ from urllib.parse import urlsplit
 
 
 class AnswerLost(Exception):
-    """Raised by a test in `after`: the client is to see no answer."""
+    """Raised by a test in `after` so that the client receives no answer."""
 
 
 class Interposed:
-    """Relays requests to `url` from a free port of this machine.
+    """Relay of requests to `url` from a free local port.
 
-    `before` is called with a request's path before the server sees it, and `after` once the server has answered, before
-    the client sees that. A request that one of them makes through the relay itself passes without a call.
+    `before` is called with a request's path before the server receives the request. `after` is called once the server
+    has
+    answered, before the client receives the answer. A request that a callback makes through the relay passes without a
+    call.
     """
 
     def __init__(self, url: str) -> None:
@@ -39,13 +41,13 @@ class Interposed:
         self._server.server_close()
 
     def call_before(self, path: str) -> None:
-        """Call `before`, if it is set; it stays unset for whatever it does itself."""
+        """Call `before`, if it is set; unset it while it runs."""
         act, self.before = self.before, None
         if act is not None:
             act(path)
 
     def call_after(self, path: str) -> None:
-        """Call `after`, in the same way."""
+        """Call `after`, if it is set; unset it while it runs."""
         act, self.after = self.after, None
         if act is not None:
             act(path)

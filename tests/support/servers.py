@@ -1,4 +1,4 @@
-"""The real servers that the tests run against, as fixtures."""
+"""Fixtures for the real servers that the tests run against."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ GIVEN = "READMODELS_TEST_ENDPOINTS"
 
 @pytest.fixture(scope="session")
 def endpoints(request: pytest.FixtureRequest) -> Endpoints:
-    """Where the servers are: those that the environment gives, else containers, else the local stack's."""
+    """Return the endpoints of the servers: from the environment if given, else containers, else the local stack."""
     if given := os.environ.get(GIVEN):
         return Endpoints.from_json(given)
     found: Endpoints = request.getfixturevalue("containers" if docker_answers() else "local_endpoints")
@@ -33,13 +33,15 @@ def endpoints(request: pytest.FixtureRequest) -> Endpoints:
 
 @pytest.fixture(scope="session")
 def local_endpoints(local_stack: LocalStack) -> Endpoints:
-    """Where the servers of the tests' own local stack are."""
+    """Return the endpoints of the tests' own local stack."""
     return local_stack.up()
 
 
 @pytest.fixture(scope="session")
 def local_stack() -> Iterator[LocalStack]:
-    """A running stack, empty at first, whose servers a test may stop and kill. It leaves them running."""
+    """Yield a running stack, empty at first, whose servers a test may stop and kill. The servers keep running
+    afterwards.
+    """
     with own_home() as home:
         stack = LocalStack(home)
         stack.down()
@@ -51,7 +53,9 @@ def local_stack() -> Iterator[LocalStack]:
 
 @pytest.fixture(scope="session")
 def containers() -> Iterator[Endpoints]:
-    """Where the servers of docker-compose.yml are, started for this run and removed with their data after it."""
+    """Yield the endpoints of the servers in docker-compose.yml, started for this run and removed with their data after
+    it.
+    """
     servers = ["postgres", "kafka", "registry", "connect", "elasticsearch", "redis"]
     settings = dict(
         line.split("=", 1) for line in (CHECKOUT / ".env").read_text().splitlines() if line and line[0] != "#"
@@ -73,7 +77,7 @@ def containers() -> Iterator[Endpoints]:
 
 
 def docker_answers() -> bool:
-    """Say whether a Docker engine answers on this machine."""
+    """Return whether a Docker engine answers on this machine."""
     if shutil.which("docker") is None:
         return False
     return subprocess.run(["docker", "info"], capture_output=True, check=False).returncode == 0
@@ -81,7 +85,7 @@ def docker_answers() -> bool:
 
 @contextmanager
 def own_home() -> Iterator[Path]:
-    """Hold the first folder for a stack that no other test run holds."""
+    """Lock the first stack folder that no other test run has locked."""
     for number in count(1):
         home = CHECKOUT / f".readmodels-test{'' if number == 1 else f'-{number}'}"
         home.mkdir(exist_ok=True)

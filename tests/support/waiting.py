@@ -1,4 +1,4 @@
-"""Waiting for what must come, within a bound."""
+"""Waiting for a condition, with a time limit."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ POLL_S = 0.1
 
 
 def wait_for(find: Callable[[], Found | None], within_s: float, otherwise: Callable[[], str]) -> Found:
-    """Return what `find` finds, once it is something true.
+    """Return the result of `find` once it is true.
 
     Args:
-        otherwise: says what is the case instead, when `within_s` has passed.
+        otherwise: describes the actual state for the error message if `within_s` passes first.
     """
     deadline = time.monotonic() + within_s
     while not (found := find()):

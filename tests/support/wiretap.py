@@ -1,4 +1,4 @@
-"""A relay between a client and a server, which remembers what the client said."""
+"""Relay between a client and a server that records the client's bytes."""
 
 import socket
 import threading
@@ -6,7 +6,7 @@ from typing import Self
 
 
 class Wiretap:
-    """Relays one connection to `server` from a free port of this machine."""
+    """Relay of one connection to `server` from a free local port."""
 
     def __init__(self, server: tuple[str, int]) -> None:
         self.heard = b""
