@@ -1,4 +1,4 @@
-"""The pipeline on its real servers while these are killed, stopped and cut off: `make chaos`.
+"""The pipeline on real servers that are killed, stopped and cut off: `make chaos`.
 
-A cycle is a shop that is open, one to three faults, and the question of what is left of them once they are healed.
+A cycle is an open shop, one to three faults, and a comparison once the faults are healed.
 """

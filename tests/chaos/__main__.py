@@ -1,4 +1,4 @@
-"""`make chaos`: cycles of faults on servers of their own, added to docs/reliability.jsonl."""
+"""`make chaos`: cycles of faults on separate servers, added to docs/reliability.jsonl."""
 
 from __future__ import annotations
 
@@ -32,10 +32,11 @@ def main(
     ),
     to: Annotated[Path, typer.Option(help="The record to which every cycle is added.")] = RECORD,
 ) -> None:
-    """Kill, stop and cut off workers and servers under load, and prove after each cycle that nothing diverged.
+    """Kill, stop and cut off workers and servers under load, and check after each cycle that nothing diverged.
 
-    Cycles of a seed go on behind the last one on record, so a run that ^C ended is simply started again. Ends with 1 at
-    the first cycle that differs, with what differs, the seed to have it again, and the folder of the logs.
+    Cycles of a seed continue after the last recorded one, so a run ended by ^C is simply started again. The command
+    exits with 1 at the first cycle with a difference, and prints the difference, the seed to repeat it, and the log
+    folder.
     """
     if again is not None or cycles:
         home = home.resolve()

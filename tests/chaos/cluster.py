@@ -1,4 +1,4 @@
-"""The servers, the relays before them, and two sets of workers; and how each of them is broken and healed."""
+"""Servers, their relays and two sets of workers, with the ways to break and heal each of them."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ from tests.support.relays import CLEAR, Relays
 
 CONNECTOR = "postgres-orders-cdc"
 SLOW_STARTS = 3
-"""How often a server may take longer to start than the stack waits for it: the machine may have much else to do."""
+"""Number of times that a server may exceed the stack's start timeout, because the machine may be busy."""
 RETRIES_AFTER_MS = "1000"
-"""How long the connector waits before it tries again what may pass; as shipped 10 s, here less, for shorter cycles."""
+"""The connector's retry delay for transient errors: 10 s as shipped, less here for shorter cycles."""
 
 Means = tuple[Callable[[], None], Callable[[], None]]
-"""How to break something, and how to heal it."""
+"""A function that breaks something, and one that heals it."""
 
 
 class Rig:
-    """Everything that is broken; made by `rigged`.
+    """All components that can be broken; made by `rigged`.
 
     Attributes:
-        operator_restarts: how often the connector had failed for good, and was restarted.
+        operator_restarts: number of restarts of a permanently failed connector.
     """
 
     def __init__(self, stack: LocalStack, endpoints: Endpoints, relays: Relays, environment: Mapping[str, str]) -> None:
@@ -56,11 +56,11 @@ class Rig:
 
     @property
     def logs(self) -> list[Path]:
-        """What the two runs say, and their predecessors said."""
+        """Return the log files of the two runs and of their predecessors."""
         return sorted(self._logs.glob("run-*.log"))
 
     def keep_running(self) -> None:
-        """Start each run that does not run."""
+        """Start each run that is not running."""
         for name in RUNS:
             if name not in self._runs or not self._runs[name].is_running:
                 log = self._logs / f"run-{next(self._numbers):04}-{name}.log"
@@ -73,15 +73,15 @@ class Rig:
                 run.end()
 
     def hung_calls(self) -> int:
-        """How many calls of a store the watchdog has ended so far, and their workers with them."""
+        """Return the number of store calls that the watchdog has ended so far, together with their workers."""
         return sum(log.read_text().count('event="store hangs"') for log in self.logs)
 
     def stopped_workers(self) -> list[str]:
-        """What workers said that stopped for good: whatever befell them passes, so none of them should."""
+        """Return the log lines of permanently stopped workers: all faults are transient, so there should be none."""
         return [f"{name}: {line}" for name, run in self._runs.items() for line in run.lines("event=stopped")]
 
     def inflict(self, faults: Sequence[Fault]) -> None:
-        """Let every fault happen at its time, and return when all are healed and every server answers."""
+        """Inflict every fault at its time, and return when all are healed and every server answers."""
         failures: list[BaseException] = []
 
         def happen(fault: Fault) -> None:
@@ -100,18 +100,18 @@ class Rig:
         self.bring_back()
 
     def bring_back(self) -> None:
-        """Start what does not run: servers, and runs."""
+        """Start the servers and runs that are not running."""
         _bring_up(self.stack)
         self.keep_acknowledged_writes()
         self.keep_running()
 
     def keep_acknowledged_writes(self) -> None:
-        """Let Redis come back with everything that it ever acknowledged, as Elasticsearch does with its translog."""
+        """Configure Redis to keep every acknowledged write, as Elasticsearch does with its translog."""
         with Redis.from_url(self.endpoints.redis, username=ADMIN) as client:
             client.config_set("appendfsync", "always")
 
     def restart_failed_connector(self) -> None:
-        """Do what an operator does with a task that has failed for good."""
+        """Restart a permanently failed connector task, as an operator does."""
         client = ConnectClient(self.endpoints.connect)
         with suppress(ConnectError):
             if client.status(CONNECTOR).has_failed:
@@ -152,7 +152,7 @@ class Rig:
 
     def _restart_connector(self) -> None:
         client = ConnectClient(self.endpoints.connect)
-        # Connect may be down itself just now.
+        # Connect itself may be down at the moment.
         with suppress(ConnectError):
             client.restart(CONNECTOR)
         client.close()
@@ -160,7 +160,7 @@ class Rig:
 
 def _signals(kind: Kind, process: psutil.Process | None, *, is_family: bool = False) -> Means:
     if process is None:
-        # A worker that waits to be started again, say, cannot be hit.
+        # The target cannot be hit; for example, a worker is waiting to be restarted.
         return lambda: None, lambda: None
 
     def send(number: signal.Signals) -> None:
@@ -175,7 +175,7 @@ def _signals(kind: Kind, process: psutil.Process | None, *, is_family: bool = Fa
 
 
 def _pass_s(seconds: float) -> None:
-    """Let time pass: when something breaks is what is tried out, and nothing is waited for."""
+    """Let time pass: the moment of a fault is the test input, so there is no condition to wait for."""
     threading.Event().wait(seconds)
 
 
@@ -183,7 +183,7 @@ def _pass_s(seconds: float) -> None:
 def rigged(home: Path) -> Iterator[Rig]:
     """Start the stack of a folder behind relays, set it up, and start two sets of workers; stop them at the end.
 
-    What was set up there before goes on where it was.
+    An existing setup in the folder continues from its state.
     """
     ports = _relay_ports(home)
     stack = LocalStack(home, relays={name: ports[name] for name in ("kafka", "postgres", "registry")})
@@ -212,13 +212,13 @@ def _bring_up(stack: LocalStack) -> Endpoints:
 
 
 def _stop_unrelayed(stack: LocalStack) -> None:
-    """Stop the servers whose way leads through relays from now on: they read where it leads when they start."""
+    """Stop the servers that will be reached through relays, because they read their addresses when they start."""
     for server in ("connect", "kafka"):
         stack.stop(server)
 
 
 def _environment(endpoints: Endpoints, ports: Mapping[str, int]) -> dict[str, str]:
-    """The settings of workers that reach their servers through the relays, and that group and watchdog give up soon."""
+    """Return settings that route workers through the relays and shorten the group's and the watchdog's timeouts."""
     return {
         "READMODELS_KAFKA__BOOTSTRAP_SERVERS": f"{LOOPBACK}:{ports['kafka']}",
         "READMODELS_SCHEMA_REGISTRY__URL": f"http://{LOOPBACK}:{ports['registry']}/apis/ccompat/v7",
@@ -232,7 +232,7 @@ def _environment(endpoints: Endpoints, ports: Mapping[str, int]) -> dict[str, st
 
 
 def _relay_ports(home: Path) -> dict[str, int]:
-    """The ports of the relays, chosen once and then kept: servers and clients know them."""
+    """Return the ports of the relays, chosen once and then kept because servers and clients have them configured."""
     kept = home / "relays.json"
     if not kept.exists():
         home.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Two sets of workers on the tests' own stack, behind relays; set up once, and taken down at the end."""
+"""Fixtures with two sets of workers on the tests' own stack, behind relays; set up once, and removed at the end."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from tests.chaos.cluster import Rig, rigged
 from tests.chaos.cycle import Cycles
 
 CHANGED = ("connect", "kafka", "redis")
-"""Servers that were started for the relays, or told to sync every write."""
+"""Servers that were started for the relays, or configured to sync every write."""
 
 
 @pytest.fixture(scope="package")
 def rig(local_stack: LocalStack) -> Iterator[Rig]:
-    """Workers that run; afterwards the stack is as it was."""
+    """Yield running workers; restore the stack afterwards."""
     with rigged(local_stack.home) as rig:
         yield rig
         rig.end()
@@ -29,5 +29,5 @@ def rig(local_stack: LocalStack) -> Iterator[Rig]:
 
 @pytest.fixture(scope="package")
 def cycles(rig: Rig) -> Cycles:
-    """Cycles that are told what goes wrong in them."""
+    """Return cycles whose faults the test chooses."""
     return Cycles(rig, "short", print)

@@ -1,4 +1,4 @@
-"""Once the faults are healed: how long the models take to hold everything, and whether they are what the log says."""
+"""Convergence after the faults: the time until the models hold everything, and a comparison with the log."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ from tests.chaos.log import Log
 
 CONVERGES_WITHIN_S = 240.0
 LOOKS_AFTER_S = 5.0
-"""How long a mark is waited for before the connector is looked at."""
+"""Time to wait for a watermark before the connector is checked."""
 TICK_S = 0.1
 
 Held = Mapping[int, Document | Row]
 
 
 class NotConverged(AssertionError):
-    """Everything is healed, and a model still lacks something."""
+    """Everything is healed, and a model is still incomplete."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Convergence:
-    """What a cycle left.
+    """The result of a cycle.
 
     Args:
-        took_s: from the last fault's end until the models held everything, per model; `log` is the log itself.
-        in_models: how models differ from fold(log).
-        in_log: how the log differs from PostgreSQL, where it did not before.
+        took_s: time from the last fault's end until the models held everything, per model; `log` is the log itself.
+        in_models: differences between the models and fold(log).
+        in_log: new differences between the log and PostgreSQL.
     """
 
     took_s: Mapping[str, float]
@@ -54,7 +54,7 @@ class Convergence:
 
 @dataclass
 class Judge:
-    """Compares source, log and models of a rig."""
+    """Comparison of a rig's source, log and models."""
 
     rig: Rig
     known_losses: set[str] = field(default_factory=set)
@@ -62,14 +62,14 @@ class Judge:
     def __post_init__(self) -> None:
         stack = self.rig.stack
         defaults = local_defaults(self.rig.endpoints, stack.home)
-        # That Kafka is down is no news here.
+        # Kafka is stopped on purpose, so its client's log is off.
         defaults["kafka"]["client"] = {"log_level": "0"}
         self._settings = load(self.rig.command.config, defaults)
         self._watermarks = Watermarks(self._settings.kafka, self._settings.connector, self._settings.connect.url)
         self.log = Log(self._settings)
 
     def judge(self) -> Convergence:
-        """Wait until the models hold everything that is committed now, and compare; nobody may write meanwhile.
+        """Wait until the models hold everything committed so far, and compare; no other session may write meanwhile.
 
         Raises:
             NotConverged: it takes too long.
@@ -109,7 +109,7 @@ class Judge:
         return took_s
 
     def _progress(self, model: str) -> Mapping[TopicPartition, int]:
-        """How far the live generation of a model has got, as its store says; nothing while it does not answer."""
+        """Return the progress of a model's live generation from its store; empty while the store does not answer."""
         try:
             if model == "duckdb":
                 generation = read_models.open_duckdb(self._settings).live()
@@ -141,6 +141,6 @@ def _differences(name: str, seen: Contents, expected: Contents) -> list[str]:
 
 
 def _differing(name: str, seen: Mapping[int, Any], expected: Mapping[int, Any]) -> list[str]:
-    """One line for each key whose value is not the same."""
+    """Return one line for each key whose values differ."""
     wrong = sorted(key for key in seen.keys() | expected.keys() if seen.get(key) != expected.get(key))
     return [f"{name} {key}: {seen.get(key)} instead of {expected.get(key)}" for key in wrong]

@@ -1,4 +1,4 @@
-"""One cycle: the shop opens, things go wrong and are healed, the shop closes, and everything is compared."""
+"""One cycle: the shop opens, faults happen and are healed, the shop closes, and everything is compared."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Report = Callable[[str], None]
 
 
 class Cycles:
-    """Cycles of one rig, one after the other.
+    """Successive cycles of one rig.
 
     Args:
-        seed: of all of them; with a cycle's number it says which faults there are.
+        seed: the seed of all cycles; with a cycle's number it determines the faults.
     """
 
     def __init__(self, rig: Rig, seed: str, report: Report) -> None:
@@ -30,7 +30,7 @@ class Cycles:
         self._judge = Judge(rig)
         self._readers = readers_of(rig.endpoints)
         self._places: Places = {}
-        # What a run left that was interrupted counts, too.
+        # Differences left by an interrupted run count, too.
         left = self._judge.judge().in_models
         assert not left, left
 
@@ -38,10 +38,10 @@ class Cycles:
         """Run one cycle.
 
         Args:
-            faults: those of the seed and the number, where none are given.
+            faults: by default, those of the seed and the number.
 
         Raises:
-            NotConverged: a model does not come to hold everything.
+            NotConverged: a model remains incomplete.
         """
         rig, log = self._rig, self._judge.log.fold
         faults = faults_of(f"{self._seed}/{number}") if faults is None else faults

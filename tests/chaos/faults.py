@@ -1,4 +1,4 @@
-"""What can go wrong, and what goes wrong in a cycle: drawn from a seed, so that it can be had again."""
+"""Kinds of faults, and the faults of a cycle, drawn from a seed so that they can be repeated."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ from tests.acceptance.cli_runner import MODELS
 from tests.support.relays import Disturbance
 
 RUNS = ("first", "second")
-"""The two `readmodels run`, each with a worker of every model; of DuckDB's, one writes and one stands by."""
+"""The two `readmodels run`, each with a worker of every model; one of the DuckDB workers writes, the other stands by.
+"""
 BEGINS_WITHIN_S = 1.5
 LASTS_S = (0.3, 3.0)
 SILENT_FOR_S = (0.5, 6.0)
-"""Now and then longer than the group's session of 3 seconds, so that a worker that was stopped wakes up as a zombie;
-and than the watchdog's budget, so that a store that was stopped ends its worker."""
+"""Range of the silence, sometimes longer than the group's session timeout of 3 seconds, so that a stopped worker
+resumes as a zombie, and longer than the watchdog's timeout, so that a stopped store ends its worker.
+"""
 
 
 class Kind(StrEnum):
-    """What is done."""
+    """The kind of a fault."""
 
     KILL = "kill -9"
     STOP = "SIGSTOP, SIGCONT"
@@ -34,13 +36,13 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """One thing that goes wrong.
+    """One fault.
 
     Args:
         target: a server of the stack; `worker MODEL RUN` or `run RUN`; `connector task`; or `way to SERVER`.
-        begins_s: after the beginning of its cycle.
-        lasts_s: until it is healed; a killed worker comes back when its supervisor thinks fit.
-        disturbance: what is done to a way.
+        begins_s: time after the beginning of its cycle.
+        lasts_s: time until the fault is healed; the supervisor decides when to restart a killed worker.
+        disturbance: the disturbance of a way.
     """
 
     kind: Kind
@@ -54,7 +56,7 @@ class Fault:
 
 
 WAYS = ("kafka", "registry", "postgres", "elasticsearch", "redis")
-"""Servers with a relay before them: before the first three for Connect, before all but PostgreSQL for the workers."""
+"""Servers behind a relay: the first three for Connect, all but PostgreSQL for the workers."""
 
 TARGETS: dict[str, int] = {
     **{f"worker {model} {run}": 4 for model in MODELS for run in RUNS},
@@ -63,11 +65,11 @@ TARGETS: dict[str, int] = {
     "connector task": 3,
     **{server: {"redis": 6, "postgres": 4}.get(server, 2) for server in SERVERS},
 }
-"""How often each is hit, compared with the others; what takes long to come back is hit less often."""
+"""Relative frequency of each target; targets that recover slowly are hit less often."""
 
 
 def faults_of(seed: str) -> list[Fault]:
-    """One to three faults, each of something else."""
+    """Return one to three faults with different targets."""
     chance = random.Random(seed)
     targets: list[str] = []
     for _ in range(chance.choice((1, 2, 2, 3))):
@@ -77,7 +79,7 @@ def faults_of(seed: str) -> list[Fault]:
 
 
 def fault_of(target: str, chance: random.Random) -> Fault:
-    """Something that can happen to a target."""
+    """Return a possible fault of a target."""
     disturbance = None
     if target.startswith("way to"):
         kind, disturbance = chance.choice(

@@ -1,7 +1,7 @@
-"""What the log says of every row, found without anything of production.
+"""Expected state of every row according to the log, computed without production code.
 
-What a row is in the end follows from the sequences of its changes: of all that was streamed, the one with the highest
-(last commit LSN, LSN). The shop begins on empty tables, so that the only snapshot emits nothing.
+The final state of a row follows from the sequences of its changes: the streamed change with the highest (last commit
+LSN, LSN). The shop begins with empty tables, so that the only snapshot emits nothing.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ Image = Row | None
 class History:
     """One row: its image at every sequence, None where it was deleted.
 
-    A change that was emitted again has the same sequence and the same image, and so stands once.
+    A repeated change has the same sequence and the same image, and is stored once.
     """
 
     images: dict[Sequence, Image] = field(default_factory=dict)
 
     @property
     def shown(self) -> Image:
-        """The image at the highest sequence."""
+        """Return the image at the highest sequence."""
         return self.images[max(self.images)]
 
     def in_order(self) -> list[Image]:
-        """All images, by sequence."""
+        """Return all images, by sequence."""
         return [self.images[sequence] for sequence in sorted(self.images)]
 
 
@@ -45,8 +45,8 @@ class Fold:
     """Histories of all rows.
 
     Attributes:
-        records: how many changes were added.
-        repeated: how many of them were emitted again.
+        records: number of changes that were added.
+        repeated: number of these that were emitted before.
         tables: the history of each row, by table and id.
     """
 
@@ -57,7 +57,7 @@ class Fold:
     )
 
     def add(self, table: str, change: Mapping[str, Any]) -> None:
-        """Add an envelope as it was decoded."""
+        """Add a decoded envelope."""
         assert change["op"] in {"c", "u", "d"}, f"the shop makes no {change['op']}"
         image = change["after"]
         images = self.tables[table][(image or change["before"])["id"]].images
@@ -67,11 +67,11 @@ class Fold:
         assert images.setdefault(sequence, image) == image, f"two images of one row at {sequence}"
 
     def images(self, table: str, row_id: int) -> list[Image]:
-        """What became of a row, one image after the other; nothing where it never was."""
+        """Return the successive images of a row; empty if it never existed."""
         return self.tables[table][row_id].in_order() if row_id in self.tables[table] else []
 
     def contents(self) -> Contents:
-        """What there is in the end, as documents and as rows."""
+        """Return the final contents, as documents and as rows."""
         orders, items = dict(self._shown("orders")), dict(self._shown("order_items"))
         lines = defaultdict(list)
         for item_id in sorted(items):

@@ -20,7 +20,7 @@ CHUNK = 2_000
 
 
 class Log:
-    """Everything that is in the topics of the contract, up to where it was read last."""
+    """All records in the topics of the definitions, up to the last read position."""
 
     def __init__(self, settings: Settings) -> None:
         self.fold = Fold()
@@ -29,7 +29,7 @@ class Log:
         self._position: dict[TopicPartition, int] = {}
 
     def read_to(self, ends: Mapping[TopicPartition, int]) -> None:
-        """Read on from where it was read last, at first from offset zero."""
+        """Read from the last position, initially offset zero, to `ends`."""
         consumer = Consumer(
             self._settings.kafka.with_client(
                 group_id="chaos.log",
@@ -60,7 +60,7 @@ class Log:
                 arrived.append(message)
                 self._position[topic_of(message), partition_of(message)] = offset_of(message) + 1
             elif error.code() == KafkaError._PARTITION_EOF:
-                # Only this leads past the records that end a transaction.
+                # Use the consumer's position: only it passes the control records that end a transaction.
                 self._position[topic_of(message), partition_of(message)] = offset_of(message)
         for records in by_topic(arrived) if arrived else ():
             decoded = self._decoder.decode(records)

@@ -1,4 +1,4 @@
-"""Whether what a reader saw, one thing after the other, is how the log says that it went."""
+"""Check that the versions seen by a reader are in the order of the log."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from tests.chaos.fold import Fold
 from tests.chaos.readers import Name, Reader
 
 Places = dict[tuple[str, Name], int]
-"""Per reader and name, how far in the history what was seen last stands."""
+"""By reader and name, the position in the history of the last seen version."""
 
 
 def versions_gone_back(readers: Sequence[Reader], fold: Fold, places: Places) -> list[str]:
-    """Say of every name whose values cannot have come in the order in which they were seen; `places` moves along.
+    """Return the names whose values were not seen in a possible order; advance `places`.
 
-    A reader may miss versions, and may see one for long; it may not see an earlier one, nor that a row is gone which
-    nobody had deleted.
+    A reader may miss versions, and may see one version for a long time. It must not see an earlier version, or miss a
+    row that was not deleted.
     """
     return [fault for reader in readers for fault in _faults(reader, fold, places)]
 
@@ -34,7 +34,7 @@ def _faults(reader: Reader, fold: Fold, places: Places) -> Iterator[str]:
 
 
 def _history(name: Name, fold: Fold) -> list[int | None]:
-    """The values that a name had, by the log, with None before its first and wherever it was gone."""
+    """Return the values of a name according to the log, with None before the first and after each deletion."""
     if name.item_id is None:
         return _changes(image["customer_id"] if image else None for image in fold.images("orders", name.order_id))
     return _changes(

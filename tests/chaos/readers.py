@@ -1,4 +1,4 @@
-"""Readers that never stop: one per store, each asking for the same few orders and keeping every answer that differs."""
+"""Continuous readers, one per store; each reads the same few orders and records every changed answer."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ from sinks.duckdb.serving import load_extensions
 from stack.endpoints import Endpoints
 
 PROBED = range(1, 7)
-"""Orders of the shop whose every answer is looked at."""
+"""Orders of the shop whose every answer is checked."""
 ANSWERS_WITHIN_S = 2.0
 TICK_S = 0.15
 SELECT_TICK_S = 0.5
-"""Between two questions; a SELECT costs more."""
+"""Time between two queries; a SELECT costs more."""
 COPY_TICK_S = 2.0
 
 
 class Name(NamedTuple):
-    """What has versions of its own: the row of an order, or an item as a part of an order."""
+    """The name of a versioned item: the row of an order, or an item as a part of an order."""
 
     order_id: int
     item_id: int | None = None
 
 
 Versions = dict[Name, int]
-"""The value of everything that an answer shows."""
+"""The value of every name in an answer."""
 
 
 class Answer(NamedTuple):
-    """Values, and the orders whose items it tells of: a document that is not there says nothing of its parts."""
+    """Values, and the orders whose items the answer covers: a missing document says nothing about its parts."""
 
     shown: Versions
     whole: frozenset[int]
@@ -51,11 +51,11 @@ Ask = Callable[[], Answer]
 
 
 class Reader:
-    """One store, asked over and over.
+    """A loop that queries one store.
 
     Attributes:
-        seen: per name, the values that were seen one after the other; None where it was not there.
-        answers, failures: how many questions had an answer, and how many had none.
+        seen: per name, the successive values; None while the name was missing.
+        answers, failures: number of queries that succeeded and that failed.
     """
 
     def __init__(self, name: str, ask: Ask, tick_s: float) -> None:
@@ -67,7 +67,7 @@ class Reader:
         self._tick_s = tick_s
 
     def read(self, until: threading.Event) -> None:
-        """Ask until `until` is set; a store that does not answer is asked again."""
+        """Query until `until` is set; retry while the store does not answer."""
         while not until.is_set():
             try:
                 self.note(self._ask())
@@ -77,7 +77,7 @@ class Reader:
             until.wait(self._tick_s)
 
     def note(self, answer: Answer) -> None:
-        """Keep what is new in an answer."""
+        """Record the new values of an answer."""
         parts = {name for name in self.seen if name.item_id is not None and name.order_id in answer.whole}
         for name in {*map(Name, PROBED), *parts, *answer.shown}:
             value = answer.shown.get(name)
@@ -85,7 +85,7 @@ class Reader:
                 self.seen[name].append(value)
 
     def forget(self) -> None:
-        """Keep only what was seen last: the rest has been judged."""
+        """Keep only the last values, because the earlier ones have been checked."""
         for name, values in list(self.seen.items()):
             del values[:-1]
             if name.item_id is not None and values == [None]:
@@ -94,7 +94,7 @@ class Reader:
 
 @contextmanager
 def reading(readers: Sequence[Reader]) -> Iterator[None]:
-    """Let readers read while the block runs."""
+    """Run the readers during the block."""
     until = threading.Event()
     threads = [threading.Thread(target=reader.read, args=(until,), name=reader.name) for reader in readers]
     for thread in threads:
@@ -108,7 +108,7 @@ def reading(readers: Sequence[Reader]) -> Iterator[None]:
 
 
 def readers_of(endpoints: Endpoints) -> list[Reader]:
-    """A reader of every store, and one of DuckDB's published copy."""
+    """Return a reader for every store, and one for DuckDB's published copy."""
     copy = Path(endpoints.duckdb_copy)
     return [
         Reader("elasticsearch", _found(endpoints.elasticsearch), TICK_S),

@@ -1,4 +1,4 @@
-"""What was seen of each cycle, as a file of JSON lines to which every run adds."""
+"""Results of each cycle, as a file of JSON lines to which every run appends."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ class Seen:
     """One cycle.
 
     Args:
-        seed, number: name the cycle; with the same names, the same faults come again.
-        at: when it began, as ISO 8601.
+        seed, number: identify the cycle; the same values give the same faults.
+        at: time at which the cycle began, as ISO 8601.
         faults: per fault, `TARGET: KIND`.
-        records: changes that the connector wrote meanwhile, and `repeated` of them again.
-        answers, failures: questions of readers that were answered, and that met nobody.
-        took_s: from the end of the last fault until the log, and each model, held everything.
-        in_models, in_log, gone_back: what differs, see `tests.chaos.convergence`, and `tests.chaos.monotonic_reads`.
-        stopped: workers that stopped for good.
+        records: changes that the connector wrote during the cycle; `repeated` is the number emitted again.
+        answers, failures: readers' queries that succeeded and that failed.
+        took_s: time from the end of the last fault until the log, and each model, held everything.
+        in_models, in_log, gone_back: differences, see `tests.chaos.convergence` and `tests.chaos.monotonic_reads`.
+        stopped: workers that stopped permanently.
         hung_calls: workers that the watchdog ended.
-        operator_restarts: how often a failed connector was restarted.
+        operator_restarts: number of restarts of a failed connector.
     """
 
     seed: str
@@ -45,17 +45,17 @@ class Seen:
 
     @property
     def is_right(self) -> bool:
-        """Whether the product kept its promises; what the log lacks is another's."""
+        """Whether the product kept its promises; records missing from the log are not its fault."""
         return not (self.in_models or self.gone_back or self.stopped)
 
 
 def read(file: Path) -> list[Seen]:
-    """Every cycle on record."""
+    """Return every recorded cycle."""
     lines = file.read_bytes().splitlines() if file.exists() else []
     return [msgspec.json.decode(line, type=Seen) for line in lines]
 
 
 def append(file: Path, seen: Seen) -> None:
-    """Add a cycle, in one write."""
+    """Append a cycle, in one write."""
     with file.open("ab") as record:
         record.write(orjson.dumps(seen, option=orjson.OPT_APPEND_NEWLINE))

@@ -1,4 +1,4 @@
-"""The record of all cycles as a page of the documentation."""
+"""Documentation page with the results of all cycles."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TEXT = Path(__file__).with_name("page.md")
 
 
 def page(cycles: Sequence[Seen]) -> str:
-    """Write the page: what is fixed about it, and the figures."""
+    """Return the page: its fixed text, and the figures."""
     return TEXT.read_text().replace("<!-- figures -->", "\n".join(_figures(cycles)))
 
 
@@ -85,7 +85,7 @@ def _faults(cycles: Sequence[Seen]) -> Iterator[str]:
 
 
 def _target(told: str) -> str:
-    """What was hit, without which of the two sets of workers it belongs to."""
+    """Return the target without the name of its set of workers."""
     words = told.split()
     return {"worker": f"worker of {words[1]}", "run": "`run` itself"}.get(words[0], told) if words[1:] else told
 

@@ -1,4 +1,4 @@
-"""A shop whose every written value occurs once: in the source, in the log and in a model, a value names its write."""
+"""Shop whose every written value is unique: in the source, the log and a model, a value identifies its write."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from psycopg import Connection
 from psycopg.types.json import Jsonb
 
 ORDER_IDS = range(1, 41)
-"""Few, so that orders are changed, deleted and placed again under the same keys all the time."""
+"""Few ids, so that orders are changed, deleted and placed again under the same keys all the time."""
 SESSIONS = 4
 RECONNECTS_AFTER_S = 0.2
 THINKS_S = 0.08
 BEGAN_AT = 1_767_225_600.0
-"""2026-01-01 in UTC: values begin at the milliseconds since then, so that those of a later run are higher."""
+"""2026-01-01 in UTC: values begin at the milliseconds since then, so that a later run has higher values."""
 
 ORDER = "INSERT INTO orders (id, customer_id, status, total, note, shipping_address, created_at, updated_at)"
 ITEM = "INSERT INTO order_items (id, order_id, sku, quantity, unit_price, attributes, created_at, updated_at)"
 
 
 class Shop:
-    """Sessions that write at the same time, in transactions that interleave.
+    """Concurrent sessions that write in interleaved transactions.
 
     Args:
-        url: of PostgreSQL; a session that loses its connection makes another one, and goes on.
-        seed: of what is written; the moments are the machine's.
+        url: of PostgreSQL; a session that loses its connection opens another one and continues.
+        seed: determines the values written; the timing depends on the machine.
     """
 
     def __init__(self, url: str, seed: str) -> None:
@@ -70,7 +70,7 @@ class Shop:
 
 
 class _Transaction:
-    """A few changes to a few orders, which nobody else changes meanwhile."""
+    """A few changes to a few orders that no other session changes meanwhile."""
 
     def __init__(self, connection: Connection[Any], chance: random.Random, values: Iterator[int]) -> None:
         self._connection = connection
@@ -167,14 +167,14 @@ class _Transaction:
 
 
 def order_of(value: int) -> list[Any]:
-    """The columns of an order behind its id, all of which tell its value."""
+    """Return the columns of an order after its id, all of which derive from its value."""
     status = ("pending", "paid", "shipped", "cancelled")[value % 4]
     moment = datetime.fromtimestamp(BEGAN_AT + value / 1000, UTC)
     return [value, status, _amount(value), f"order of {value}", Jsonb({"value": value}), moment, moment]
 
 
 def item_of(value: int) -> list[Any]:
-    """The columns of an item behind its id and its order's."""
+    """Return the columns of an item after its id and its order's id."""
     moment = datetime.fromtimestamp(BEGAN_AT + value / 1000, UTC)
     return [f"SKU-{value}", value % 2**31, _amount(value), Jsonb({"value": value}), moment, moment]
 

@@ -1,4 +1,4 @@
-"""A few cycles of what `make chaos` does for hours, chosen so that everything is hit once."""
+"""Tests of a few cycles of `make chaos`, chosen so that every target is hit once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.support.relays import Disturbance
 
 
 def hit(target: str, kind: Kind, lasts_s: float = 1.0, **disturbance: object) -> Fault:
-    """A fault that begins soon."""
+    """Return a fault that begins soon."""
     way = Disturbance(**disturbance) if target.startswith("way") else None  # type: ignore[arg-type]
     return Fault(kind=kind, target=target, begins_s=0.5, lasts_s=lasts_s, disturbance=way)
 
@@ -42,7 +42,7 @@ CYCLES = {
 
 
 def require_right(seen: Seen) -> None:
-    """Fail with all that differs; what Debezium lost is no concern of these tests."""
+    """Fail with all differences; records that Debezium lost are not checked here."""
     assert (seen.in_models, seen.gone_back, seen.stopped) == ([], [], [])
     assert seen.records > 0
     assert seen.answers > 0

@@ -1,4 +1,4 @@
-"""`python -m tests.simulation`: runs many simulated histories, and names the seeds that end wrong."""
+"""`python -m tests.simulation`: runs many simulated histories, and prints the seeds that fail."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def main(
     first: Annotated[int, typer.Option(min=0, help="The first seed.")] = 0,
     trace: Annotated[bool, typer.Option(help="Tell what happens, with the virtual time.")] = False,
 ) -> None:
-    """Let production workers carry simulated histories into simulated stores, through faults that a seed decides.
+    """Run production workers on simulated histories and simulated stores, with faults determined by a seed.
 
-    Each seed is a history of the source, a log, and a storm of faults; after it, the model must equal the source. A
-    seed that ends wrong is named with the command that runs it again. Exit code 1 where one did.
+    Each seed is a history of the source, a log, and a series of faults; after it, the model must equal the source. A
+    failing seed is printed with the command that runs it again. The exit code is 1 if a seed fails.
     """
     failed = [failure for model in models or list(SIDES) for failure in _run(model, range(first, first + seeds), trace)]
     for failure in failed:
@@ -66,7 +66,8 @@ def _run(model: str, seeds: range, trace: bool) -> list[Failed]:
 
 if __name__ == "__main__":
     if os.environ.get("PYTHONHASHSEED") != "0":
-        # The order of sets of strings, which is else drawn anew for each process, would decide with the seed.
+        # Without this, the iteration order of sets of strings would differ between processes and change the result of a
+        # seed.
         os.execve(
             sys.executable,
             [sys.executable, "-m", "tests.simulation", *sys.argv[1:]],

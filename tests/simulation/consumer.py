@@ -1,4 +1,4 @@
-"""A consumer as the client library offers it to the source, on the simulated Kafka."""
+"""Simulated consumer with the client library's interface, on the simulated Kafka."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Consumer:
     """One member of the group.
 
     Args:
-        is_calm: whether Kafka makes no difficulties now.
+        is_calm: whether Kafka currently causes no faults.
     """
 
     def __init__(
@@ -91,12 +91,12 @@ class Consumer:
             self._ends_told.pop(topic_partition, None)
 
     def get_watermark_offsets(self, place: KafkaTopicPartition, *, cached: bool) -> tuple[int, int] | None:
-        """What the broker holds, as it comes with records."""
+        """Return the broker's low and high watermark, which the client learns with the records."""
         assert cached
         return 0, self._group.broker.ends[(place.topic, place.partition)]
 
     def commit(self, *, asynchronous: bool = True, **_: object) -> None:
-        """Nothing rests on the group's offsets."""
+        """Do nothing: progress does not depend on the group's offsets."""
         if not asynchronous and self._member is not None and self._member.is_expelled:
             raise KafkaException(KafkaError(KafkaError.UNKNOWN_MEMBER_ID))
 

@@ -1,4 +1,4 @@
-"""What the two models of documents have in common: the order and its items, their fences and their repairs."""
+"""Common part of the two document models: the order and its items, their range tombstones and repairs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SHAPES = CONTRACT.document_shapes()
 
 
 class Documents:
-    """The side of a read model of documents."""
+    """Simulated side of a document model."""
 
     processes = 2
     form = DOCUMENTS
@@ -46,7 +46,7 @@ class Documents:
 
 
 def visible_in(document: Mapping[str, Any]) -> dict[Name, int]:
-    """The values that readers see in one document."""
+    """Return the values that readers see in one document."""
     order = document["id"]
     items = {Name(Row("items", item["id"]), order): item["value"] for item in document["items"]}
     return {Name(Row("orders", order), order): document["value"], **items}

@@ -1,7 +1,7 @@
-"""The analytics model in real DuckDB files: what befalls its one process and its disk.
+"""Analytics model in real DuckDB files, with faults of its one process and its disk.
 
-A process that is killed leaves behind what its files hold at that moment, and is followed by one that opens a copy of
-them. A full disk is a real one: the operating system lets a file grow no further while a transaction is committed.
+A killed process leaves the files as they are at that moment; the next process opens a copy of them. A full disk is
+real: the operating system limits the file size while a transaction is committed.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ from tests.simulation.log import CONTRACT
 from tests.simulation.store_model import GENERATION, Hazard, Surroundings
 
 MEMORY = Path("/dev/shm")
-"""Files that are kept in memory, where the system has such: a disk would make thousands of commits wait."""
+"""Directory for files in memory, if the system has one: on a disk, thousands of commits would be slow."""
 
 _FULL_AFTER_BYTES = (0, 100, 2_000)
-"""How much of a commit still fits."""
+"""Bytes of a commit that still fit on the disk."""
 
 
 class DuckdbSide:
-    """A directory, and the process that holds it."""
+    """A directory, and the process that has its files open."""
 
     processes = 1
     form = ROWS
@@ -65,7 +65,7 @@ class DuckdbSide:
 
     @property
     def directory(self) -> Path:
-        """Where the files are in this life."""
+        """The directory of the files of the current process."""
         return Path(self._directories.name) / f"life-{self._epoch_history}"
 
     @contextmanager
@@ -78,13 +78,13 @@ class DuckdbSide:
     @contextmanager
     def opened(self) -> Iterator[Store]:
         with closing(_Store(self, self.directory)) as store:
-            # What is asked here is tiny, and threads would only make it slower.
+            # Queries are tiny here, and threads would only slow them down.
             store.instance().execute("SET threads = 1")
             self._store, self._is_changed = store, True
             yield store
 
     def begun(self) -> None:
-        """Whatever was committed is durable."""
+        """Do nothing: everything committed is durable."""
 
     def held(self) -> Held:
         if self._is_changed and self._store is not None and self._store.is_open:
@@ -114,17 +114,17 @@ class DuckdbSide:
         return row_batch(Arrivals([record]))
 
     def step(self) -> None:
-        """Let others run between two statements."""
+        """Let other tasks run between two statements."""
         self._around.scheduler.pause(0.01)
 
     def committed(self) -> None:
-        """Something was committed."""
+        """Check the store after a commit."""
         self._is_changed = True
         self._around.look()
 
     @contextmanager
     def disk(self) -> Iterator[None]:
-        """Let a transaction be committed to a disk that may be full."""
+        """Commit a transaction to a disk that may be full."""
         if not (self._is_disk_full or self._around.weather.strikes("commit meets a full disk", 0.03)):
             yield
             return
@@ -160,7 +160,7 @@ class DuckdbSide:
 
 
 class _Store(DuckdbStore):
-    """The production store, in whose transactions others may run, and whose disk may be full."""
+    """The production store with a disk that may be full; other tasks may run within its transactions."""
 
     def __init__(self, side: DuckdbSide, directory: Path) -> None:
         super().__init__(directory, CONTRACT.row_shapes())
@@ -168,19 +168,19 @@ class _Store(DuckdbStore):
 
     @property
     def is_open(self) -> bool:
-        """Whether it can be looked at."""
+        """Whether the store can be read."""
         return self._instance is not None
 
     def connection(self, generation: int) -> duckdb.DuckDBPyConnection:
         return cast("duckdb.DuckDBPyConnection", _Connection(self._side, super().connection(generation)))
 
     def reading(self) -> duckdb.DuckDBPyConnection:
-        """A connection to look through."""
+        """A connection for reading."""
         return super().connection(GENERATION)
 
 
 class _Connection:
-    """One connection, which takes its time for every statement."""
+    """One connection; other tasks may run before every statement."""
 
     def __init__(self, side: DuckdbSide, connection: duckdb.DuckDBPyConnection) -> None:
         self._side = side

@@ -1,7 +1,7 @@
-"""Elasticsearch as the sink's requests meet it: documents with sequence numbers, real-time reads by id, stale searches.
+"""Simulated Elasticsearch for the sink's requests: sequence numbers, real-time reads by id, stale searches.
 
-A node that restarts begins another primary term. One that was restored goes on counting from where the copy ended, so
-that sequence numbers come again. The version of a deleted document is forgotten after `index.gc_deletes`.
+A restarted node begins a new primary term. A restored node continues the sequence numbers of the copy, so that sequence
+numbers repeat. The version of a deleted document is forgotten after `index.gc_deletes`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Document(NamedTuple):
 
 
 class Forgotten(NamedTuple):
-    """What is still known of a deleted document."""
+    """The remaining metadata of a deleted document."""
 
     seq_no: int
     term: int
@@ -57,7 +57,7 @@ class Answer(NamedTuple):
 
 
 class Refused(Exception):
-    """A request, or an item of one, that is refused."""
+    """Raised to refuse a request or an item of a request."""
 
     def __init__(self, status: int, kind: str, reason: str = "") -> None:
         super().__init__(kind)
@@ -66,16 +66,16 @@ class Refused(Exception):
         self.reason = reason or kind
 
     def to_error(self) -> dict[str, Any]:
-        """As an item of a bulk answer has it."""
+        """Return the error as an item of a bulk answer."""
         return {"type": self.kind, "reason": self.reason}
 
 
 class Cluster:
-    """Indices, and the requests that are made of them.
+    """Indices, and the handling of requests to them.
 
     Args:
-        now_s: the time.
-        refuse_item: raises `Refused` where an item of a bulk request is to fail.
+        now_s: returns the time.
+        refuse_item: raises `Refused` if an item of a bulk request is to fail.
     """
 
     def __init__(self, now_s: Callable[[], float], refuse_item: Callable[[], None]) -> None:
@@ -85,18 +85,18 @@ class Cluster:
         self._searches: dict[str, dict[str, Document]] = {}
 
     def copied(self) -> dict[str, Index]:
-        """A copy of everything that is durable."""
+        """Return a copy of everything durable."""
         return copy.deepcopy(self.indices)
 
     def restart(self, indices: dict[str, Index]) -> None:
-        """Begin anew with what is given; searches that were open are gone."""
+        """Restart with the given indices; open searches are lost."""
         self.indices = indices
         self._searches.clear()
         for index in indices.values():
             index.term += 1
 
     def handle(self, method: str, target: str, body: bytes | None) -> Answer:
-        """Carry a request out at once."""
+        """Execute a request immediately."""
         parts = urlsplit(target).path.strip("/").split("/")
         try:
             return Answer(200, msgspec.json.encode(self._route(method, parts, body or b"")))

@@ -1,4 +1,4 @@
-"""The search model over a simulated cluster: what befalls requests, nodes and disks."""
+"""Search model over a simulated cluster, with faults of requests, nodes and disks."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ BUSY = (
     "rejected execution of primary operation [coordinating_and_primary_bytes=51000224, replica_bytes=0, "
     "all_bytes=51000224, primary_operation_bytes=900000, max_primary_bytes=51897958]"
 )
-"""As a real cluster refuses what it has no memory for at the moment."""
+"""The answer of a real cluster that is short of memory."""
 
 
 class ElasticsearchSide(Documents):
@@ -80,7 +80,7 @@ class ElasticsearchSide(Documents):
         return Held(registers, visible, parse_progress(ledger).offsets)
 
     def begun(self) -> None:
-        """Whatever was acknowledged is durable."""
+        """Do nothing: everything acknowledged is durable."""
 
     def hazards(self) -> Mapping[str, Hazard]:
         return {
@@ -92,7 +92,7 @@ class ElasticsearchSide(Documents):
         }
 
     def killed(self) -> None:
-        """The cluster has a life of its own."""
+        """Do nothing: the cluster does not depend on the worker process."""
 
     def heal(self) -> None:
         self._is_disk_full = False

@@ -1,4 +1,4 @@
-"""How bad things are at the moment, and what has befallen the simulated world so far."""
+"""Current rate of faults, and the faults of the simulation so far."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from random import Random
 
 @dataclass
 class Weather:
-    """Whether faults happen, and how often.
+    """Switch and rate of the faults.
 
     Args:
-        lots: draws them.
-        severity: by what their usual frequency is multiplied.
+        lots: the random generator.
+        severity: factor for the usual frequency of faults.
     """
 
     lots: Random
@@ -22,7 +22,7 @@ class Weather:
     struck: Counter[str] = field(default_factory=Counter)
 
     def strikes(self, fault: str, probability: float) -> bool:
-        """Whether a fault happens here and now."""
+        """Return whether a fault happens now."""
         if not self.is_stormy or self.lots.random() >= probability * self.severity:
             return False
         self.struck[fault] += 1

@@ -1,4 +1,4 @@
-"""Looks at what a store holds, every time that it may have changed, and at what it must show in the end."""
+"""Checks of a store's contents after every possible change, and of the expected final contents."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from tests.simulation.log import Story
 
 
 class Wrong(AssertionError):
-    """A promise was broken."""
+    """An invariant was violated."""
 
 
 @dataclass(frozen=True)
 class Held:
-    """What a store holds at a moment.
+    """The contents of a store at one moment.
 
     Args:
-        registers: by what they are kept of, without their images.
+        registers: registers by name, without images.
         visible: the values that readers see.
-        progress: the next offset of every shard.
+        progress: the next offset of every topic partition.
     """
 
     registers: Mapping[Name, Register] = field(default_factory=dict)
@@ -35,7 +35,7 @@ class Held:
 
 
 class Witness:
-    """Remembers what readers and registers showed last, and which records the stored progress has passed."""
+    """A checker that remembers the last visible values and registers, and the records below the stored progress."""
 
     def __init__(self, story: Story, form: Projection) -> None:
         self._story = story
@@ -54,11 +54,12 @@ class Witness:
         self.looks = 0
 
     def saw(self, held: Held) -> None:
-        """Compare with what was seen before.
+        """Compare with the previous contents.
 
         Raises:
-            Wrong: a version went back, a register was lost, readers see something else than the registers say, or
-                progress is ahead of what is held.
+            Wrong: a version went back, a register was lost, the visible values differ from the registers, or progress
+                is
+                ahead of the contents.
         """
         self.looks += 1
         _require_covered(self._last.registers.items(), held.registers, "a register went back")
@@ -68,15 +69,15 @@ class Witness:
         self._last = held
 
     def forget(self) -> None:
-        """The store itself went back to an earlier state, which readers may see; from there on, nothing goes back."""
+        """Reset after the store went back to an earlier state, which readers may see; from there on, nothing goes back."""
         self._last = Held()
         self._ages = {}
 
     def require_equal(self, held: Held) -> None:
-        """Compare with the source, once everything was taken in.
+        """Compare with the source, once everything was applied.
 
         Raises:
-            Wrong: a reader sees something else than the source holds.
+            Wrong: the visible values differ from the source.
         """
         self.saw(held)
         expected = {name: image.value for name, image in self._form.of(self._story.rows).items()}
@@ -127,7 +128,7 @@ def _orders(register: Register) -> tuple[object, ...]:
 
 
 def without_images(register: Register) -> Register:
-    """The register as witnesses compare it."""
+    """Return the register without images, for comparison."""
     return Register(*(change and change._replace(image=None) for change in register))
 
 
@@ -141,15 +142,15 @@ def _name(name: Name) -> str:
 
 
 PART_OFFSET = 2**63
-"""What the production projection adds to a child's key, so that it sorts as text."""
+"""Added to a child's key by the production projection, so that the key sorts as text."""
 
 
 def name_of(key: str, part: str) -> Name:
-    """A document's part as `tests.model_based` calls it."""
+    """Return the name that `tests.model_based` gives a document's part."""
     row = Row("items", int(part.partition("/")[2]) - PART_OFFSET) if part else Row("orders", int(key))
     return Name(row, int(key))
 
 
 def part_of(name: Name) -> str:
-    """How the production projection calls that part."""
+    """Return the production projection's name of that part."""
     return f"items/{name.row.key + PART_OFFSET:020d}" if name.row.table == "items" else ""

@@ -1,7 +1,7 @@
-"""Kafka as its consumers see it: partitions that grow by transactions, and the members of one group.
+"""Simulated Kafka as its consumers see it: partitions that grow by transactions, and the members of one group.
 
-Partitions are handed over as the cooperative protocol does it: whoever has to give one up is told first, and only once
-it has let go is the next one told. A member that is silent for a session loses all, and learns of it when it polls.
+Partitions move as in the cooperative protocol: a member first revokes a partition, and only then is it assigned to
+another member. A member that is silent for a session timeout loses all partitions, and learns of it when it polls.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Broker:
     """The topics.
 
     Args:
-        topic_partitions: every partition that there is.
+        topic_partitions: every existing partition.
     """
 
     topic_partitions: Sequence[TopicPartition]
@@ -34,19 +34,19 @@ class Broker:
         self.ends = dict.fromkeys(self.topic_partitions, 0)
 
     def commit(self, transaction: Iterable[Entry], ends: Iterable[tuple[TopicPartition, int]]) -> None:
-        """Let consumers see a transaction, and the control records that end it."""
+        """Make a transaction and its control records visible to consumers."""
         for entry in transaction:
             self.logs[entry.topic_partition][entry.offset] = entry
         self.ends.update(ends)
 
     def next(self, topic_partition: TopicPartition, offset: int) -> Entry | None:
-        """The first record at or after an offset; None where only control records are left."""
+        """Return the first record at or after an offset, or None if only control records are left."""
         log = self.logs[topic_partition]
         return next((log[place] for place in range(offset, self.ends[topic_partition]) if place in log), None)
 
 
 class What(Enum):
-    """What a member is told when it polls."""
+    """The kind of a group event that a member receives when it polls."""
 
     ASSIGNED = "assigned"
     REVOKED = "revoked"
@@ -55,7 +55,7 @@ class What(Enum):
 
 @dataclass(eq=False)
 class Member:
-    """One consumer of the group, and what it has still to be told."""
+    """One consumer of the group, with its pending group events."""
 
     process: Process
     owned: list[TopicPartition] = field(default_factory=list)
@@ -76,20 +76,20 @@ class Group:
         self.rebalances = 0
 
     def join(self, process: Process) -> Member:
-        """A new member; what it owns it is told later."""
+        """Add a new member, which receives its assignment later."""
         member = Member(process)
         self._members.append(member)
         self._rebalance()
         return member
 
     def leave(self, member: Member) -> None:
-        """A member goes, and others take what it owned."""
+        """Remove a member; other members get its partitions."""
         if member in self._members:
             self._members.remove(member)
             self.released(member, list(member.owned))
 
     def released(self, member: Member, topic_partitions: Iterable[TopicPartition]) -> None:
-        """A member has let go of shards."""
+        """Record that a member has released topic partitions."""
         for topic_partition in topic_partitions:
             if topic_partition in member.owned:
                 member.owned.remove(topic_partition)
@@ -99,7 +99,7 @@ class Group:
         self._rebalance()
 
     def look(self) -> None:
-        """Expel the members that were silent for a session: those of processes that are dead or stalled."""
+        """Expel the members that were silent for a session timeout: their processes are dead or stalled."""
         for member in list(self._members):
             is_silent = not member.process.is_alive or member.process.stalled_until_s > self._scheduler.now_s
             if not is_silent:
@@ -116,7 +116,7 @@ class Group:
         self.leave(member)
 
     def _rebalance(self) -> None:
-        """Share evenly, and let everybody keep as much as possible."""
+        """Assign the partitions evenly, and move as few as possible."""
         if not self._members:
             return
         self.rebalances += 1

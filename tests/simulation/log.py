@@ -1,9 +1,10 @@
-"""A history of `tests.model_based` as Debezium and Kafka would hand it on: envelopes as bytes, in partitions with gaps.
+"""History of `tests.model_based` as Debezium and Kafka deliver it: envelopes as bytes, in partitions with gaps.
 
-What the connector streams comes in transactions, each of which ends with a control record in every partition that it
-touched. A truncate is a record without a key, anywhere among the others. Sweeps and repairs are not in the log.
+The connector writes its streamed changes in transactions. Each transaction ends with a control record in every
+partition that it wrote to. A truncate is a record without a key, anywhere among the others. Sweeps and repairs are not
+in the log.
 
-Only histories are taken that stay within one epoch and in the same topics: a worker stops at the end of either.
+Only histories with one epoch and unchanged topics are used, because a worker stops at the end of either.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ SHARDS = [(topic, partition) for topic in CONTRACT.topics for partition in range
 
 @dataclass(frozen=True)
 class Entry:
-    """A record of the log; `told` is the change or the truncate that it is, and None of a tombstone."""
+    """A record of the log; `told` is its change or truncate, or None for a tombstone."""
 
     topic_partition: TopicPartition
     offset: int
@@ -54,7 +55,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Transaction:
-    """Records that become visible together, and where their partitions end then."""
+    """Records that become visible together, and the partitions' ends after them."""
 
     entries: tuple[Entry, ...]
     ends: Mapping[TopicPartition, int]
@@ -62,13 +63,13 @@ class Transaction:
 
 @dataclass(frozen=True)
 class Story:
-    """What happened, and how it is told.
+    """A history and its log.
 
     Args:
-        sweeps: what ended each snapshot.
-        repairs: rows as a second look past a mark saw them.
-        rows: what the source holds in the end.
-        ages: per row and value, the moments at which the source began to hold it, in their order.
+        sweeps: the sweep of each snapshot.
+        repairs: rows as a second read after a watermark found them.
+        rows: the source's final rows.
+        ages: by row and value, the moments at which the source began to hold the value, in order.
     """
 
     transactions: tuple[Transaction, ...]
@@ -79,7 +80,7 @@ class Story:
 
     @property
     def ends(self) -> dict[TopicPartition, int]:
-        """Where the partitions end in the end."""
+        """The final ends of the partitions."""
         ends = dict.fromkeys(SHARDS, 0)
         for transaction in self.transactions:
             ends.update(transaction.ends)
@@ -87,7 +88,7 @@ class Story:
 
 
 def decoder() -> Decoder:
-    """The production decoder of these envelopes."""
+    """Return the production decoder of these envelopes."""
     tables = {
         topic: SourceTable(f"public.{name}", COLUMNS, ValueEncoding.JSON) for topic, name in CONTRACT.topics.items()
     }
@@ -95,7 +96,7 @@ def decoder() -> Decoder:
 
 
 def story(lots: Random) -> Story:
-    """Draw a history, and tell it."""
+    """Draw a history and write its log."""
     while True:
         source = Source()
         source.run(lots.randbytes(PROGRAM_BYTES))
@@ -136,7 +137,7 @@ def _ages(source: Source) -> dict[tuple[Row, int], list[int]]:
 
 
 class _Telling:
-    """Gives every record its place among control records, and remembers which it had in a log without them."""
+    """A mapping of records to offsets among control records, from the offsets in a log without them."""
 
     def __init__(self, lots: Random) -> None:
         self._lots = lots
@@ -144,12 +145,12 @@ class _Telling:
         self._places: defaultdict[TopicPartition, dict[int, int]] = defaultdict(dict)
 
     def transactions(self, told: Sequence[Record | RangeTombstone]) -> Iterator[Transaction]:
-        """Cut what is told into transactions."""
+        """Cut the records into transactions."""
         begin = 0
         while begin < len(told):
             end = begin + self._lots.choice((1, 1, 2, 4, 8))
             entries = [entry for one in told[begin:end] for entry in self._entries(one)]
-            # A control record ends each of them, and an aborted transaction may have left more behind.
+            # A control record ends each of them, and an aborted transaction may have left more before it.
             for topic_partition in {entry.topic_partition for entry in entries}:
                 self._next[topic_partition] += self._lots.choice((1, 1, 3))
             yield Transaction(
@@ -158,7 +159,7 @@ class _Telling:
             begin = end
 
     def placed(self, sweep: RangeTombstone) -> RangeTombstone:
-        """The sweep, with the places where its snapshot began in the log with control records."""
+        """Return the sweep with the start offsets of its snapshot in the log with control records."""
         topic = CONTRACT.topic(sweep.scope)
         begun = {
             partition: 1 + max((new for old, new in self._places[topic, partition].items() if old < offset), default=-1)
@@ -190,11 +191,12 @@ class _Telling:
 
 
 def _kind(record: Record) -> tuple[str, str]:
-    """Debezium's `op` and `snapshot`."""
+    """Return Debezium's `op` and `snapshot`."""
     if record.is_snapshot:
         return "r", "true"
     if record.before is None:
-        # A row of an incremental snapshot has no image before, and neither has an insert: nothing depends on which.
+        # A row of an incremental snapshot has no `before`, and neither has an insert: nothing depends on the
+        # difference.
         return "c", "false"
     return ("d" if record.after is None else "u"), "false"
 
@@ -224,7 +226,7 @@ def _us(moment: datetime | None) -> int | None:
 
 
 class _NoSchemas:
-    """JSON needs no registry."""
+    """Placeholder for the registry; JSON needs none."""
 
     def schema(self, schema_id: int) -> Any:
         raise AssertionError(f"nobody needs schema {schema_id}")

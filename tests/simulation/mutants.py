@@ -1,4 +1,4 @@
-"""Production code with one thing wrong in it: what the simulation must be able to see."""
+"""Production code with one deliberate fault each, which the simulation must detect."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from sinks.redis.store import RedisSink
 
 
 class Broken(NamedTuple):
-    """One wrong piece, and a model in which that shows."""
+    """One faulty piece of code, and a model in which the fault shows."""
 
     name: str
     model: str

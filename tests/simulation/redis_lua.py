@@ -1,4 +1,4 @@
-"""The production scripts of Redis, run by an embedded Lua 5.1.
+"""Interpreter of the production Redis scripts: an embedded Lua 5.1.
 
 Source: https://redis.io/docs/latest/develop/programmability/lua-api/
 """
@@ -11,11 +11,11 @@ from typing import Any
 from lupa.lua51 import LuaRuntime
 
 Reply = Any
-"""As Python has it: bytes, an int, None, a list of replies, `Status`, or `Failure`."""
+"""A reply as a Python value: bytes, an int, None, a list of replies, `Status`, or `Failure`."""
 
 
 class Status(bytes):
-    """A simple string."""
+    """A simple string reply."""
 
 
 class Failure(Exception):
@@ -26,7 +26,7 @@ Execute = Callable[[list[bytes]], Reply]
 
 
 class Lua:
-    """An interpreter; the source of every script is compiled once."""
+    """A Lua interpreter that compiles the source of every script once."""
 
     def __init__(self) -> None:
         self._runtime = LuaRuntime(encoding=None)
@@ -37,10 +37,10 @@ class Lua:
         self._runtime.globals()[b"redis"] = self._runtime.table_from(names)
 
     def run(self, text: bytes, keys: Sequence[bytes], arguments: Sequence[bytes], execute: Execute) -> Reply:
-        """Run a script to its end, or to its first error; what it wrote before that stays.
+        """Run a script to its end, or to its first error; earlier writes remain.
 
         Args:
-            execute: carries out a command of the script.
+            execute: executes a command of the script.
         """
         if text not in self._compiled:
             self._compiled[text] = self._compile(text)
@@ -73,7 +73,7 @@ def _texts(command: Sequence[bytes | int]) -> list[bytes]:
 
 
 def _reply(value: Any) -> Reply:
-    """What a script returns, as the protocol has it."""
+    """Convert a script's return value to a reply."""
     if value is None or value is False:
         return None
     if value is True:

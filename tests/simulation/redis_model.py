@@ -1,4 +1,4 @@
-"""The cache model over a simulated Redis: what befalls connections, the server and its memory."""
+"""Cache model over a simulated Redis, with faults of connections, the server and its memory."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class RedisSide(Documents):
         }
 
     def killed(self) -> None:
-        """The server has a life of its own."""
+        """Do nothing: the server does not depend on the worker process."""
 
     def heal(self) -> None:
         self.server.is_out_of_memory = False

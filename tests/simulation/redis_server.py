@@ -1,7 +1,8 @@
-"""Redis as the sink's scripts meet it: commands over dictionaries, most of them from within scripts.
+"""Simulated Redis for the sink's scripts: commands over dictionaries, most of them called by scripts.
 
-Its append-only file is synced once a second. A server that is killed comes back with what the file had, and without
-the scripts that it knew. Out of memory, a script is refused its first write, and after that none, as in Redis.
+Its append-only file is synced once a second. A killed server restarts with the contents of the file, and without the
+scripts that it had loaded. Out of memory, the server refuses a script's first write, and does not refuse later writes
+of a script that has written, as in Redis.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from tests.simulation.redis_lua import Failure, Lua, Reply, Status
 DATABASES = 16
 SYNC_EVERY_S = 1.0
 _PAGE = 3
-"""Keys of a page of SCAN: few, so that much is written between two pages."""
+"""Keys per page of SCAN: few, so that many writes fall between two pages."""
 _NEEDS_MEMORY = frozenset({"SET", "HSET"})
 
 Value = bytes | dict[bytes, bytes]
@@ -30,7 +31,7 @@ class Server:
     """One server.
 
     Args:
-        now_s: the time.
+        now_s: returns the time.
     """
 
     def __init__(self, now_s: Callable[[], float]) -> None:
@@ -45,37 +46,37 @@ class Server:
         self._lua = Lua()
 
     def copied(self) -> list[Database]:
-        """A copy of all that is held."""
+        """Return a copy of all data."""
         return copy.deepcopy(self._databases)
 
     @property
     def live(self) -> Database:
-        """What readers see."""
+        """The database that readers see."""
         return self._databases[0]
 
     def sync(self) -> None:
-        """Make durable what is held."""
+        """Make the current data durable."""
         self._synced, self._synced_at_s = self.copied(), self._now_s()
 
     def kill(self) -> bool:
-        """Lose what was not synced, and say whether that was anything."""
+        """Discard unsynced data, and return whether there was any."""
         is_lost = self._written_at_s > self._synced_at_s and self._now_s() - self._written_at_s < SYNC_EVERY_S
         self.restart(self._synced if is_lost else self._databases)
         return is_lost
 
     def restart(self, databases: list[Database]) -> None:
-        """Begin anew with what is given."""
+        """Restart with the given databases."""
         self._databases = copy.deepcopy(databases)
         self._synced = copy.deepcopy(databases)
         self._synced_at_s = self._now_s()
         self._scripts.clear()
 
     def evict(self, key: bytes) -> None:
-        """Forget a key, as a cache would."""
+        """Evict a key, as a cache does."""
         self.live.pop(key, None)
 
     def answer(self, command: Sequence[bytes]) -> Reply:
-        """Carry a command out at once."""
+        """Execute a command immediately."""
         name = command[0].upper()
         try:
             if name == b"EVALSHA":
@@ -105,7 +106,7 @@ class Server:
         return self._lua.run(text, command[3 : 3 + keys], command[3 + keys :], partial(self._execute, _Call()))
 
     def _execute(self, call: _Call, command: Sequence[bytes]) -> Reply:
-        """Carry out a command of a script."""
+        """Execute a command of a script."""
         name = command[0].decode()
         if name in _NEEDS_MEMORY and self.is_out_of_memory and not call.has_written:
             raise Failure("OOM command not allowed when used memory > 'maxmemory'.")
@@ -153,7 +154,7 @@ class Server:
 
     def _scan(self, call: _Call, cursor: bytes, *options: bytes) -> Reply:
         wanted = dict(zip(options[::2], options[1::2], strict=True))
-        # By a digest of the key, so that a cursor means the same whatever is written in between.
+        # Sort by a digest of the key, so that a cursor stays valid whatever is written in between.
         ahead = sorted((1 + crc32(key), key) for key in self._in(call) if crc32(key) >= int(cursor))
         page = [key for _, key in ahead[:_PAGE]]
         next_ = ahead[_PAGE - 1][0] if len(ahead) > _PAGE else 0
@@ -167,7 +168,7 @@ class Server:
 
 
 class _Call:
-    """One run of a script: the database that it is in, and whether it has changed anything."""
+    """One run of a script: its database, and whether it has changed anything."""
 
     def __init__(self) -> None:
         self.database = 0

@@ -1,4 +1,4 @@
-"""The wire between the client library and the simulated Redis: its protocol, and what can befall a connection."""
+"""Connection between the client library and the simulated Redis: the protocol, and faults of a connection."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from tests.simulation.redis_lua import Failure, Reply, Status
 
 
 class Line(Protocol):
-    """The way to the server, and what it does with a command."""
+    """The transport to the server."""
 
     @property
     def life(self) -> int:
-        """Which life of the server this is: a connection ends with it."""
+        """The number of the server's current run; a connection ends with its run."""
 
     def carry(self, command: list[bytes]) -> Reply:
-        """Take a command to the server and its reply back.
+        """Send a command to the server and return its reply.
 
         Raises:
-            OSError: the connection broke, or nothing came in time; the command may have been carried out.
+            OSError: the connection broke, or the reply timed out; the command may have been executed.
         """
 
 
 class Socket:
-    """A connection to one life of a server."""
+    """A connection to one run of a server."""
 
     def __init__(self, line: Line) -> None:
         self._line = line
         self._life = line.life
         self._sent = bytearray()
         self._received = bytearray()
-        # For whoever polls the descriptor: it is readable once the other end is closed.
+        # For clients that poll the descriptor: it becomes readable once the other end is closed.
         self._here, self._there = socket.socketpair()
 
     def fileno(self) -> int:
@@ -39,7 +39,7 @@ class Socket:
         return self._here.fileno()
 
     def settimeout(self, timeout: float | None) -> None:
-        """Times out on virtual time."""
+        """Set the timeout, in virtual time."""
 
     def sendall(self, data: bytes | memoryview) -> None:
         self._end_with_the_server()
@@ -79,7 +79,7 @@ class Socket:
 
 
 def _commands(sent: bytes) -> list[list[bytes]]:
-    """The commands in what was sent: arrays of bulk strings."""
+    """Return the commands in the sent bytes: arrays of bulk strings."""
     commands, at = [], 0
     while at < len(sent):
         count, at = _number(sent, at)

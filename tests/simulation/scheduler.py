@@ -1,7 +1,7 @@
-"""Virtual time, and the tasks that share it: one runs at a time, and a seed says which is next.
+"""Virtual time, and tasks that share it: one runs at a time, and a seed determines the next one.
 
-Tasks are greenlets, so that the production code, which blocks and knows nothing of all this, can be left in the middle
-of a call. A task gives way only where it waits, so that a seed decides every interleaving.
+Tasks are greenlets, so that the blocking production code can be suspended in the middle of a call without changes. A
+task yields only where it waits, so that a seed determines every interleaving.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from greenlet import GreenletExit, getcurrent, greenlet
 
 @dataclass(eq=False)
 class Process:
-    """What lives and dies together: the tasks of one simulated process.
+    """The tasks of one simulated process, which end together.
 
     Args:
-        stalled_until_s: it does not run before, as after SIGSTOP.
+        stalled_until_s: the process does not run before this time, as after SIGSTOP.
     """
 
     name: str
@@ -29,7 +29,7 @@ class Process:
 
 @dataclass(eq=False)
 class Task:
-    """One thread of a process. Its turn counts how often it has waited, so that a late wake-up wakes nobody else."""
+    """One thread of a process. `turn` counts its waits, so that a late wake-up does not end a later wait."""
 
     process: Process
     thread: greenlet
@@ -37,7 +37,7 @@ class Task:
 
     @property
     def is_over(self) -> bool:
-        """Whether it has run to its end, or was killed."""
+        """Whether the task has returned, or was killed."""
         return self.thread.dead or not self.process.is_alive
 
 
@@ -51,14 +51,14 @@ class _WakeUp:
 
 
 class Stuck(AssertionError):
-    """Nothing is left that could ever happen, or too much happens."""
+    """The simulation has no runnable task left, or exceeds its steps."""
 
 
 class Scheduler:
-    """Runs tasks until a condition holds.
+    """Runner of tasks until a condition holds.
 
     Args:
-        lots: draws which of several tasks goes first.
+        lots: the random generator that chooses the next task.
     """
 
     def __init__(self, lots: Random) -> None:
@@ -78,21 +78,21 @@ class Scheduler:
         return task
 
     def process(self) -> Process:
-        """The process that runs now."""
+        """The running process."""
         return self.current().process
 
     def name_of_process(self) -> str:
-        """Who runs now."""
+        """The name of the running process."""
         task = self._tasks.get(getcurrent())
         return task.process.name if task is not None else "nobody"
 
     def pause(self, longest_s: float) -> None:
-        """Take up to so long, and let others run meanwhile; outside of tasks, nothing waits."""
+        """Let other tasks run for up to `longest_s`; outside of tasks, return immediately."""
         if getcurrent() in self._tasks:
             self.wait(self._lots.uniform(0, longest_s))
 
     def wait(self, timeout_s: float | None) -> bool:
-        """Let others run until `wake` is called for this task; False where the time was over first."""
+        """Let other tasks run until `wake` is called for this task; return False if the timeout passed first."""
         task = self.current()
         if self.is_over:
             raise GreenletExit
@@ -101,24 +101,24 @@ class Scheduler:
         return bool(self._hub.switch())
 
     def current(self) -> Task:
-        """The task that runs now."""
+        """The running task."""
         return self._tasks[getcurrent()]
 
     def wake(self, task: Task, turn: int) -> None:
-        """Let a task go on, where it still waits as it did in this turn."""
+        """Resume a task, if it is still in the wait of this turn."""
         self._push(task, 0.0, is_signal=True, turn=turn)
 
     def kill(self, process: Process) -> None:
-        """End a process wherever it is; nothing of it runs again, not even what it would do at its end."""
+        """End a process at any point; none of its code runs again, not even its cleanup."""
         process.is_alive = False
         if getcurrent() is not self._hub and process is self.current().process:
             self._hub.switch()
 
     def run(self, until: Callable[[], bool], at_most_steps: int) -> None:
-        """Let things happen until the condition holds.
+        """Run tasks until the condition holds.
 
         Raises:
-            Stuck: it never will, or not within so many steps.
+            Stuck: the condition can never hold, or does not hold within `at_most_steps`.
         """
         while not until():
             if not self._queue or self.steps > at_most_steps:
@@ -137,7 +137,7 @@ class Scheduler:
             task.thread.switch(next_.is_signal)
 
     def close(self) -> None:
-        """Unwind whatever is left; it can do nothing any more."""
+        """Unwind the remaining tasks without effects."""
         self.is_over = True
         for task in list(self._tasks.values()):
             if not task.thread.dead:

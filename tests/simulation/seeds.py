@@ -1,4 +1,4 @@
-"""Seeds that ended wrong once, and what was wrong then. They are run again by every check."""
+"""Seeds that failed once, with the fault that they found. Every check runs them again."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 
 class Seed(NamedTuple):
-    """A seed that met a fault of ours.
+    """A seed that found a fault in this project.
 
     Args:
-        met: what it met, before it was mended.
+        met: the fault, before it was fixed.
     """
 
     model: str

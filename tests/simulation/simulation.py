@@ -1,4 +1,4 @@
-"""Runs a seed against a model, and says how to run it again."""
+"""Runner of a seed against a model, with the command that runs it again."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SIDES: dict[str, MakeSide] = {"elasticsearch": ElasticsearchSide, "redis": Redis
 
 
 class Failed(AssertionError):
-    """A simulated history ended wrong."""
+    """A simulated history failed."""
 
     def __init__(self, model: str, seed: int, reason: BaseException) -> None:
         super().__init__(
@@ -26,11 +26,11 @@ def simulate(model: str, seed: int, trace: Callable[[str], None] | None = None) 
     """Run one simulated history.
 
     Args:
-        seed: decides everything, where the hashes of strings are not drawn anew for each process.
-        trace: is told what happens, line by line.
+        seed: determines everything, if the hashes of strings are the same in each process.
+        trace: called with each line of the simulation's log.
 
     Raises:
-        Failed: a promise was broken, a worker stopped, or it came to no end.
+        Failed: an invariant was violated, a worker stopped, or the simulation did not end.
     """
     try:
         return World(seed, SIDES[model], trace).run()

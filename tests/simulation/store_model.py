@@ -1,4 +1,4 @@
-"""The store side of a simulation: what differs from one read model to the other."""
+"""Store side of a simulation: the differences between the read models."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ from tests.simulation.scheduler import Scheduler
 GENERATION = 1
 
 Hazard = Callable[[], None]
-"""Something bad that befalls a store."""
+"""A fault of a store."""
 
 
 class Surroundings(Protocol):
-    """What a side is given."""
+    """The simulation, as a store side uses it."""
 
     scheduler: Scheduler
     weather: Weather
 
     def look(self) -> None:
-        """The store has changed."""
+        """Check the store after a change."""
 
     def kill_all(self) -> None:
         """Kill every worker process."""
 
     def went_back(self) -> None:
-        """The store holds an earlier state again."""
+        """Record that the store is at an earlier state again."""
 
 
 class Side(Protocol):
     """One kind of store, simulated.
 
     Args:
-        processes: how many workers share the partitions.
-        form: what `tests.model_based` expects of it.
+        processes: the number of workers that share the partitions.
+        form: the form of read model in `tests.model_based`.
     """
 
     processes: int
@@ -53,28 +53,28 @@ class Side(Protocol):
     shapes: Sequence[Shape]
 
     def installed(self) -> AbstractContextManager[None]:
-        """Let the client library, or the store's own library, reach the simulation."""
+        """Connect the client library, or the store's own library, to the simulation."""
 
     def opened(self) -> AbstractContextManager[Store]:
-        """The store as a process opens it."""
+        """Return the store as a process opens it."""
 
     def held(self) -> Held:
-        """What the store holds now, looked at from outside of the simulation."""
+        """Return the store's current contents, read from outside of the simulation."""
 
     def begun(self) -> None:
-        """The generation is there; no fault takes that back."""
+        """Make the new generation durable; no fault removes it afterwards."""
 
     def hazards(self) -> Mapping[str, Hazard]:
-        """What can befall the store, by name."""
+        """Return the faults of the store, by name."""
 
     def killed(self) -> None:
-        """The process that had it open was killed."""
+        """Handle the death of the process that had the store open."""
 
     def heal(self) -> None:
-        """Whatever had befallen it is over."""
+        """End all faults of the store."""
 
     def sweep(self, range_tombstone: RangeTombstone) -> RangeTombstone:
-        """A table's fence, as this form of read model calls its scope."""
+        """Return a table's range tombstone with the scope that this form of read model uses."""
 
     def repair(self, record: Record) -> Batch:
-        """What a repair writes."""
+        """Return the batch of a repair."""

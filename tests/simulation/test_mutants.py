@@ -1,4 +1,4 @@
-"""The simulation can see: whatever is broken in the production code ends in a history that goes wrong."""
+"""Tests that the simulation detects every deliberate fault in the production code."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SEEDS = range(240)
 
 
 def first_failure(model: str) -> Failed | None:
-    """What the first seed met that ended wrong."""
+    """Return the failure of the first failing seed."""
     for seed in SEEDS:
         try:
             simulate(model, seed)
@@ -37,7 +37,7 @@ def test_what_is_broken_goes_wrong_with_some_seed(broken: Broken) -> None:
 
 
 class Evicting(RedisSide):
-    """A Redis that forgets registers when its memory is short."""
+    """A Redis that evicts registers when its memory is short."""
 
     def __init__(self, world: World) -> None:
         super().__init__(world)

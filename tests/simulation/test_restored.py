@@ -1,4 +1,4 @@
-"""A cluster that goes back to a copy in the middle of a batch."""
+"""Tests of a cluster that is restored to a copy in the middle of a batch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever befalls workers and stores, a read model equals its source once it is over."""
+"""Tests that a read model equals its source after any faults of workers and stores."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import pytest
 from tests.simulation.seeds import KEPT, Seed
 
 SEEDS = {"elasticsearch": 60, "redis": 60, "duckdb": 8}
-"""How many histories a check can afford."""
+"""The number of histories that a check runs."""
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run seeds in a process of their own, in which hashes are not drawn anew."""
+    """Run seeds in a new process with fixed string hashes."""
     command = [sys.executable, "-m", "tests.simulation", *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 

@@ -1,6 +1,7 @@
-"""What the production modules import of the standard library, on virtual time.
+"""Virtual-time versions of the standard library names that the production modules import.
 
-Their modules keep saying `time.sleep` and `threading.Condition`; for the length of a simulation, these names lead here.
+The production modules keep using `time.sleep` and `threading.Condition`; during a simulation, these names refer to this
+module.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ EXECUTORS = ("sinks.elasticsearch.bulk",)
 
 @contextmanager
 def on_virtual_time(scheduler: Scheduler) -> Iterator[None]:
-    """Let the production modules wait for each other, and for time to pass, in the simulation."""
+    """Replace the waiting and sleeping of the production modules by the simulation's."""
     clock = SimpleNamespace(
         monotonic=lambda: scheduler.now_s, perf_counter=lambda: scheduler.now_s, sleep=scheduler.wait
     )
@@ -53,7 +54,7 @@ def on_virtual_time(scheduler: Scheduler) -> Iterator[None]:
 
 
 class Event(threading.Event):
-    """An event for which only tasks wait."""
+    """An event that only tasks wait for."""
 
     def __init__(self, scheduler: Scheduler) -> None:
         super().__init__()
@@ -68,28 +69,28 @@ class Event(threading.Event):
 
 
 class Condition:
-    """A condition variable whose lock is always free: a task gives way only where it waits."""
+    """A condition variable whose lock is always free, because a task yields only where it waits."""
 
     def __init__(self, scheduler: Scheduler) -> None:
         self._scheduler = scheduler
         self._waiting: list[tuple[Task, int]] = []
 
     def __enter__(self) -> None:
-        """The lock is free."""
+        """Do nothing: the lock is free."""
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Nothing was locked."""
+        """Do nothing: nothing was locked."""
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until somebody notifies; False where the time was over first."""
+        """Wait for a notification; return False if the timeout passed first."""
         task = self._scheduler.current()
         self._waiting.append((task, task.turn))
         return self._scheduler.wait(timeout)
 
     def wait_for(self, predicate: Callable[[], bool], timeout: float | None = None) -> bool:
-        """Wait until the predicate holds; False where the time was over first."""
+        """Wait until the predicate holds; return False if the timeout passed first."""
         ends_s = None if timeout is None else self._scheduler.now_s + timeout
         while not predicate() and not self._scheduler.is_over:
             left_s = None if ends_s is None else ends_s - self._scheduler.now_s
@@ -99,14 +100,14 @@ class Condition:
         return predicate()
 
     def notify_all(self) -> None:
-        """Let everybody go on who waits."""
+        """Wake all waiting tasks."""
         waiting, self._waiting = self._waiting, []
         for task, turn in waiting:
             self._scheduler.wake(task, turn)
 
 
 class Lock:
-    """A lock; the task that holds it may take it again."""
+    """A reentrant lock."""
 
     def __init__(self, scheduler: Scheduler) -> None:
         self._scheduler = scheduler
@@ -129,7 +130,7 @@ class Lock:
 
 
 class Thread:
-    """A task of the process that makes it."""
+    """A task of the process that creates it."""
 
     def __init__(self, scheduler: Scheduler, target: Callable[[], object], **_: object) -> None:
         self._scheduler = scheduler
@@ -137,11 +138,11 @@ class Thread:
         self._ended = Event(scheduler)
 
     def start(self) -> None:
-        """Let it run beside whoever starts it."""
+        """Start the task beside its creator."""
         self._scheduler.start(self._scheduler.process(), self._run)
 
     def join(self) -> None:
-        """Wait for its end."""
+        """Wait until the task ends."""
         self._ended.wait()
 
     def _run(self) -> None:
@@ -152,7 +153,7 @@ class Thread:
 
 
 class Executor:
-    """Carries out what is submitted in a task of its own."""
+    """An executor that runs submitted calls in its own task."""
 
     def __init__(self, scheduler: Scheduler) -> None:
         self._scheduler = scheduler
@@ -168,14 +169,14 @@ class Executor:
             future.thread.join()
 
     def submit(self, function: Callable[..., object], *arguments: object) -> Future:
-        """Begin with a call, after those that were submitted before."""
+        """Queue a call after those submitted before."""
         before = self._futures[-1] if self._futures else None
         self._futures.append(Future(self._scheduler, function, arguments, before))
         return self._futures[-1]
 
 
 class Future:
-    """A call that is under way."""
+    """A submitted call."""
 
     def __init__(
         self, scheduler: Scheduler, function: Callable[..., object], arguments: tuple[object, ...], after: Future | None
@@ -188,7 +189,7 @@ class Future:
         self.thread.start()
 
     def result(self) -> Any:
-        """Wait for what it answers, or raises."""
+        """Wait for the call; return its result, or raise its error."""
         self.thread.join()
         if self._error is not None:
             raise self._error

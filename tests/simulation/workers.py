@@ -1,4 +1,4 @@
-"""The processes of a read model: each runs the production worker, dies, and is started again."""
+"""Processes of a read model: each runs the production worker, dies, and is restarted."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ERRANDS_EVERY_S = 0.5
 
 @dataclass
 class Errand:
-    """What an operator's command has to write, from a moment on."""
+    """A write of an operator's command, due from a given moment on."""
 
     batch: Batch
     due_s: float
@@ -38,7 +38,7 @@ class Errand:
 
 
 class Employer(Protocol):
-    """What workers are given."""
+    """The simulation, as workers use it."""
 
     scheduler: Scheduler
     weather: Weather
@@ -49,12 +49,12 @@ class Employer(Protocol):
     restored: int
 
     def fail(self, error: BaseException) -> None:
-        """A worker has met what it stops at."""
+        """Record the error that stopped a worker."""
 
 
 @dataclass
 class Place:
-    """A process to keep running, as the supervisor does."""
+    """A process that is kept running, as the supervisor does."""
 
     employer: Employer
     number: int
@@ -65,16 +65,16 @@ class Place:
         self._start()
 
     def kill(self) -> None:
-        """End it wherever it is."""
+        """Kill the process at any point."""
         self.employer.scheduler.kill(self.process)
         self.employer.side.killed()
 
     def stall(self, for_s: float) -> None:
-        """Let it do nothing for so long."""
+        """Stall the process for this long."""
         self.process.stalled_until_s = self.employer.scheduler.now_s + for_s
 
     def look_after(self) -> None:
-        """Start it again where it is dead."""
+        """Restart the process if it is dead."""
         if not self.process.is_alive:
             self._start()
 
@@ -131,7 +131,7 @@ class Place:
             sink = patience("find the generation", lambda: store.sink(GENERATION))
             restored = self.employer.restored
             patience("run an errand", lambda: sink.write(errand.batch))
-            # What was written before the store went back has to be written again.
+            # Writes from before the store went back must be repeated.
             errand.is_done = restored == self.employer.restored
         except Exception as error:  # noqa: BLE001 - the policy says what follows
             if action_for(error) is RecoveryAction.STOP and not isinstance(error, StopRequested):

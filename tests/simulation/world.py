@@ -1,4 +1,4 @@
-"""One simulated history: a log that grows, workers that carry it into a store, a storm, and what must hold after it."""
+"""One simulated history: a growing log, workers that write it to a store, faults, and the final checks."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ MakeSide = Callable[["World"], Side]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a simulated history came to.
+    """Result of a simulated history.
 
     Args:
-        simulated_s: how much virtual time it took.
-        struck: the faults, and how often each.
-        looks: how often the store was looked at.
+        simulated_s: the virtual duration.
+        struck: the faults, and the count of each.
+        looks: the number of checks of the store.
     """
 
     simulated_s: float
@@ -45,12 +45,12 @@ class Outcome:
 
 
 class World:
-    """Everything that there is in one simulation.
+    """All components of one simulation.
 
     Args:
-        seed: decides everything.
-        make_side: the store side.
-        trace: is told what happens.
+        seed: determines everything.
+        make_side: creates the store side.
+        trace: called with each line of the simulation's log.
     """
 
     def __init__(self, seed: int, make_side: MakeSide, trace: Callable[[str], None] | None = None) -> None:
@@ -71,14 +71,14 @@ class World:
         self._seed = seed
 
     def run(self) -> Outcome:
-        """Let it all happen.
+        """Run the simulation.
 
         Raises:
-            Wrong: a promise was broken.
-            Stuck: it does not come to an end.
-            Exception: what a worker stopped at.
+            Wrong: an invariant was violated.
+            Stuck: the simulation does not end.
+            Exception: the error that stopped a worker.
         """
-        # The pauses of retries are drawn from the common source of chance.
+        # The retry pauses use the global random generator.
         random.seed(self._seed)
         with on_virtual_time(self.scheduler), self.side.installed(), self._traced():
             try:
@@ -91,7 +91,7 @@ class World:
         return Outcome(self.scheduler.now_s, dict(self.weather.struck), self.witness.looks)
 
     def look(self) -> None:
-        """The store may have changed."""
+        """Check the store, which may have changed."""
         if self._places and self.failure is None:
             try:
                 self.witness.saw(self.side.held())
@@ -104,7 +104,7 @@ class World:
             place.kill()
 
     def went_back(self) -> None:
-        """The store holds an earlier state again, and whoever gave a command before has to give it again."""
+        """Record that the store went back to an earlier state; operators' commands given before must be repeated."""
         self.witness.forget()
         self.restored += 1
         for errand in self.errands:
@@ -116,7 +116,7 @@ class World:
         self.say("failed", reason=f"{type(error).__name__}: {error}")
 
     def say(self, what: str, **details: object) -> None:
-        """Tell whoever follows."""
+        """Write a line to the trace."""
         if self._trace is not None:
             told = " ".join(f"{name}={value}" for name, value in details.items())
             self._trace(f"{self.scheduler.now_s:9.3f}  {what}  {told}")
@@ -133,7 +133,7 @@ class World:
             self.scheduler.start(outside, task)
 
     def _grow(self) -> None:
-        """Let the log grow while the storm lasts, and a little faster than that."""
+        """Append to the log during the faults, finishing a little before they end."""
         pause_s = 2 * self.storm_ends_s / max(1, len(self.story.transactions))
         for transaction in self.story.transactions:
             self.scheduler.pause(self.lots.choice((0.0, pause_s)))
@@ -203,7 +203,7 @@ class World:
 
     @contextmanager
     def _traced(self) -> Iterator[None]:
-        """Take the production code's log lines, with the virtual time."""
+        """Add the production code's log lines to the trace, with the virtual time."""
         before = structlog.get_config()
 
         def take(_: object, __: str, event: Any) -> NoReturn:
