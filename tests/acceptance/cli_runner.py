@@ -1,4 +1,4 @@
-"""The command `readmodels`, run as processes of its own."""
+"""The command `readmodels`, run in its own processes."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ MODELS = ("elasticsearch", "redis", "duckdb")
 STARTS_WITHIN_S = 90.0
 ENDS_WITHIN_S = 90.0
 ENDS_BY_ITSELF_WITHIN_S = 900.0
-"""The longest verb is a replay of all models, on a machine that has much else to do."""
+"""Time limit of a command; the longest is a replay of all models on a busy machine."""
 
 
 @dataclass(frozen=True)
 class Command:
-    """The command with the options that come before a verb.
+    """The command with the options that precede a verb.
 
     Args:
-        environment: what is added to the environment, such as settings.
-        folder: where it is run.
+        environment: variables added to the environment, such as settings.
+        folder: working directory.
     """
 
     home: Path
@@ -54,7 +54,7 @@ class Command:
         )
 
     def start(self, log: Path, *words: str) -> Run:
-        """Run a verb that does not end by itself; what it says goes to `log`."""
+        """Run a verb that does not end by itself; its output goes to `log`."""
         with log.open("ab") as output:
             process = subprocess.Popen(
                 self._line(words),
@@ -77,27 +77,27 @@ class Command:
 
 @dataclass(frozen=True)
 class Run:
-    """A running `readmodels run`: the process that was started, and its children, one per model."""
+    """A running `readmodels run`: the started process, and its children, one per model."""
 
     process: subprocess.Popen[bytes]
     log: Path
 
     @property
     def is_running(self) -> bool:
-        """Whether the process that was started has not ended."""
+        """Whether the started process has not ended."""
         return self.process.poll() is None
 
     @property
     def said(self) -> str:
-        """Everything that it and its children have said so far."""
+        """The output of the process and its children so far."""
         return self.log.read_text()
 
     def lines(self, *words: str) -> list[str]:
-        """The lines said so far that hold all of these words."""
+        """Return the output lines that contain all of these words."""
         return [line for line in self.said.splitlines() if all(word in line for word in words)]
 
     def says(self, *words: str, within_s: float = STARTS_WITHIN_S, times: int = 1) -> list[str]:
-        """Wait until as many lines hold all of these words."""
+        """Wait until `times` lines contain all of these words."""
 
         def said_often() -> list[str] | None:
             lines = self.lines(*words)
@@ -106,7 +106,7 @@ class Run:
         return wait_for(said_often, within_s, lambda: f"{times} lines with {words}; it said\n{self.end_of_log()}")
 
     def workers(self) -> dict[str, psutil.Process]:
-        """The children that run now, by model."""
+        """Return the running children, by model."""
         found = {}
         for child in psutil.Process(self.process.pid).children() if self.is_running else []:
             try:
@@ -118,7 +118,7 @@ class Run:
         return found
 
     def worker(self, model: str) -> psutil.Process:
-        """The child of one model, as soon as there is one."""
+        """Wait for the child of one model, and return it."""
         return wait_for(lambda: self.workers().get(model), STARTS_WITHIN_S, self.end_of_log)
 
     def is_working(self, *models: str) -> None:
@@ -127,23 +127,23 @@ class Run:
             self.says("event=working", f"model={model}")
 
     def interrupt(self) -> None:
-        """Send what ^C sends."""
+        """Send the signal of ^C."""
         self.process.send_signal(signal.SIGINT)
 
     def end(self) -> int:
-        """End it as an operator does, and return its exit code."""
+        """End the process as an operator does, and return its exit code."""
         self.process.terminate()
         return self.process.wait(ENDS_WITHIN_S)
 
     def kill(self) -> list[psutil.Process]:
-        """End the process that was started at once, and return the children that it leaves behind."""
+        """Kill the started process, and return the children that it leaves behind."""
         children = list(self.workers().values())
         self.process.kill()
         self.process.wait()
         return children
 
     def kill_all(self) -> None:
-        """End it and all of its children at once."""
+        """Kill the process and all of its children."""
         children = self.kill()
         for child in children:
             if child.is_running():
@@ -151,5 +151,5 @@ class Run:
         psutil.wait_procs(children, ENDS_WITHIN_S)
 
     def end_of_log(self) -> str:
-        """The last lines that it said."""
+        """Return the last lines of the output."""
         return "\n".join(self.said.splitlines()[-40:])

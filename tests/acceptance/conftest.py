@@ -1,4 +1,4 @@
-"""A pipeline on the local stack, whose servers the tests stop and kill: set up once, run, and taken down at the end."""
+"""Fixtures with a pipeline on the local stack, whose servers the tests stop and kill; set up and torn down once."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from tests.acceptance.pipeline_fixture import Pipeline
 from tests.acceptance.shop import place
 
 OLD_ORDERS = (900_000_000, 900_000_100, 900_000_200)
-"""Orders that were there before the connector, and so before its first snapshot."""
+"""Orders older than the connector, and so than its first snapshot."""
 
 _ids = count(1_000_000_000, 1000)
 
 
 @pytest.fixture(scope="package")
 def deployed(local_stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
-    """Set up, with orders that are older than the connector; whether workers run is the test's business."""
+    """Yield a set-up pipeline with orders older than the connector; each test starts the workers if it needs them."""
     pipeline = Pipeline(local_stack, tmp_path_factory.mktemp("logs"))
     database.create_schema(pipeline.source)
     for order_id in OLD_ORDERS:
@@ -39,14 +39,14 @@ def deployed(local_stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest.fixture
 def pipeline(deployed: Pipeline) -> Pipeline:
-    """A pipeline whose three workers run."""
+    """Return a pipeline whose three workers run."""
     deployed.keep_running()
     return deployed
 
 
 @pytest.fixture
 def rebuilt(pipeline: Pipeline) -> Iterator[Pipeline]:
-    """A pipeline whose models have one generation each, before and after the test."""
+    """Yield a pipeline whose models have one generation each, before and after the test."""
     yield pipeline
     succeeds(pipeline.command("prune", "--keep", "0", "--execute"))
     for model in MODELS:
@@ -57,5 +57,5 @@ def rebuilt(pipeline: Pipeline) -> Iterator[Pipeline]:
 
 @pytest.fixture
 def order_id() -> int:
-    """An id that no other test uses, nor any of the thousand behind it."""
+    """Return an id that no other test uses, like the thousand ids after it."""
     return next(_ids)

@@ -1,4 +1,4 @@
-"""What the read models must hold, written down from PostgreSQL without any code of the pipeline."""
+"""Expected contents of the read models, computed from PostgreSQL without code of the pipeline."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Contents:
 
 
 def contents(connection: Connection[Any]) -> Contents:
-    """Everything that is in the source's tables at one moment."""
+    """Return the contents of the source's tables at one moment."""
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         orders, items = _rows(connection, "orders", ORDERS), _rows(connection, "order_items", ITEMS)
@@ -56,12 +56,12 @@ def contents(connection: Connection[Any]) -> Contents:
 
 
 def exactly(text: str | bytes) -> Any:
-    """JSON with every number as exact as it is written."""
+    """Parse JSON with exact numbers."""
     return json.loads(text, parse_float=Decimal)
 
 
 def stored_json(text: str | None) -> list[Any] | None:
-    """A JSON column of a row: in a list, so that the JSON value null is not taken for NULL."""
+    """Return a JSON column of a row, in a list so that the JSON value null differs from NULL."""
     return None if text is None else [exactly(text)]
 
 
@@ -81,7 +81,9 @@ def _in_document(row: Row, columns: tuple[str, ...]) -> Row:
 
 
 def _in_table(row: Row, columns: tuple[str, ...]) -> Row:
-    """Moments in microseconds; a DECIMAL has no NaN, which is kept beside the row, as its history shows."""
+    """Return a row as DuckDB stores it: times in microseconds, and no NaN in a DECIMAL, which the history keeps
+    separately.
+    """
     kept = {}
     for name in columns:
         value = row[f"{name}_us"] if name in MOMENTS else row[name]

@@ -1,4 +1,4 @@
-"""How the generations of the models stand, by what their stores say."""
+"""States of the models' generations, as reported by their stores."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def succeeds(done: subprocess.CompletedProcess[str]) -> str:
 
 
 def states(pipeline: Pipeline, model: str) -> dict[int, GenerationState]:
-    """How the generations of a model stand, as its store says."""
+    """Return the states of a model's generations, as reported by its store."""
     with read_models.STORES[model](pipeline.settings) as store:
         live = store.live()
         return {number: record.state(is_live=number == live) for number, record in store.generations().items()}

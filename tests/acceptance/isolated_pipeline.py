@@ -1,4 +1,4 @@
-"""A whole pipeline of a test's own on the shared servers: database, connector, topics and read models; to be broken."""
+"""A separate pipeline for one test on the shared servers, to be broken: database, connector, topics, read models."""
 
 from __future__ import annotations
 
@@ -30,17 +30,18 @@ from tests.support.waiting import wait_for
 
 STOPS_WITHIN_S = 60.0
 SLOWLY = "SELECT * FROM public.orders WHERE pg_sleep(0.008) IS NOT NULL"
-"""A snapshot of some thousand orders lasts long enough to be met in its midst."""
+"""Query for a snapshot of some thousand orders that is slow enough to be interrupted."""
 
 
 class OwnPipeline:
     """Read models called `name` of a database of that name, by a connector of that name.
 
     Args:
-        pipeline: whose servers are used, but for Redis; its workers rest, for both have the same groups.
-        source: a connection to the database, whose tables are there.
-        folder: where its description, DuckDB's files and the logs are.
-        more: what its description has beside that of the orders; it begins among the settings of the connector.
+        pipeline: the pipeline whose servers are used, except Redis; its workers are stopped, because both use the same
+            consumer groups.
+        source: a connection to the database, whose tables exist.
+        folder: directory of the definitions, DuckDB's files and the logs.
+        more: additional definitions after those of the orders; the text begins within the settings of the connector.
     """
 
     def __init__(
@@ -76,7 +77,7 @@ class OwnPipeline:
         self._watermarks = Watermarks(self.settings.kafka, self.settings.connector, self.settings.connect.url)
 
     def succeeds(self, *words: str) -> str:
-        """Run a verb, which ends well, and return what it said."""
+        """Run a verb that must succeed, and return its output."""
         done = self.command(*words)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
@@ -87,12 +88,12 @@ class OwnPipeline:
         return self._runs[-1]
 
     def set_up_all_but_connector(self) -> None:
-        """Set up the rest, and the models."""
+        """Set up everything except the connector, and the models."""
         *before, _ = init_steps(deployment_of(self.settings))
         run_steps([*before, *first_generation_steps(self.settings)], lambda *_: None)
 
     def set_up_connector(self) -> None:
-        """Have the connector begin."""
+        """Create the connector."""
         run_steps([connector_step(deployment_of(self.settings))], lambda *_: None)
 
     def stop_connector(self) -> None:
@@ -101,15 +102,15 @@ class OwnPipeline:
         self.connect.wait_until_stopped(self.name, STOPS_WITHIN_S)
 
     def resume_connector(self) -> None:
-        """Let it go on; whether it can is another matter."""
+        """Resume the connector, which may fail."""
         self.connect.resume(self.name)
 
     def sql(self, query: str, *values: object) -> None:
-        """Change the source."""
+        """Execute a statement in the source."""
         self.source.execute(query, values or None)
 
     def progress(self, model: str) -> Mapping[TopicPartition, int]:
-        """How far the live generation of a model has got, in the log's offsets; nothing while its store is held."""
+        """Return the progress of a model's live generation, in the log's offsets; empty while its store is locked."""
         try:
             with read_models.STORES[model](self.settings) as store:
                 return open_sink(store, store.live() or 1).progress().offsets
@@ -123,11 +124,11 @@ class OwnPipeline:
         self.command.config.write_text(described.replace(f'{column} = "{before}"', f'{column} = "{now}"'))
 
     def ends(self) -> Mapping[TopicPartition, int]:
-        """The ends of the log once everything that is committed now is in it."""
+        """Return the ends of the log once everything committed so far is in it."""
         return self._watermarks.wait_for(self._watermarks.set(self.source), SETTLES_WITHIN_S).end_offsets
 
     def settle(self, run: Run) -> None:
-        """Wait until all workers are at work, and the models hold everything that is committed now."""
+        """Wait until all workers are running, and the models hold everything committed so far."""
         run.is_working()
         ends = self.ends()
 
@@ -137,14 +138,14 @@ class OwnPipeline:
         wait_for(lambda: not lacking(), SETTLES_WITHIN_S, lambda: f"{lacking()}\n{run.end_of_log()}")
 
     def stopped(self, run: Run, *words: str) -> None:
-        """Wait until all workers have stopped, and said these words and a remedy."""
+        """Wait until all workers have stopped, and have logged these words and a remedy."""
         for model in MODELS:
             [said, *_] = run.says("event=stopped", f"model={model}", *words)
             assert "remedy=" in said
         assert run.process.wait(STOPS_WITHIN_S) == 1
 
     def end_equal(self, run: Run) -> None:
-        """End the workers once they hold everything, and prove that every model equals the source, value by value."""
+        """End the workers once they hold everything, and check that every model equals the source, value by value."""
         self.settle(run)
         assert run.end() == 0
         expected = contents(self.source)
@@ -155,14 +156,14 @@ class OwnPipeline:
         require_equal("DuckDB's order_items", items, expected.items)
 
     def remove(self) -> None:
-        """Remove connector, slot, topics and models; the database and the Redis server are their owners'."""
+        """Remove connector, slot, topics and models; the database and the Redis server are removed by their owners."""
         for run in self._runs:
             if run.is_running:
                 run.kill_all()
         for model in MODELS:
             with read_models.STORES[model](self.settings) as store:
                 store.drop_all()
-        # The topic of requests is the other pipeline's too, and so is the role.
+        # The other pipeline uses the control topic and the role, too.
         steps = teardown_steps(replace(deployment_of(self.settings), worker_topics=()))
         run_steps([step for step in steps if step.name != "replication role"], lambda *_: None)
         self.connect.close()
@@ -170,7 +171,7 @@ class OwnPipeline:
 
 @contextmanager
 def own_pipeline(pipeline: Pipeline, name: str, folder: Path, more: str = "") -> Iterator[OwnPipeline]:
-    """A pipeline whose database has the tables; nothing else is set up, and everything is removed."""
+    """Yield a pipeline whose database has the tables; nothing else is set up, and everything is removed."""
     redis = OwnServer().start()
     try:
         with (
@@ -192,7 +193,7 @@ def _at(url: str, database: str) -> str:
 
 
 def _described(text: str, name: str) -> str:
-    """The description of the read models under another name, with a connector that can be met in mid-snapshot."""
+    """Return the definitions under another name, with a connector slow enough to be interrupted in its snapshot."""
     connector = {
         "name": name,
         "database.dbname": name,

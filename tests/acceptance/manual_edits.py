@@ -1,4 +1,4 @@
-"""Read models changed by hand, by the stores' own protocols."""
+"""Manual edits of read models, through the stores' own protocols."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ class StoreByHand(ABC):
 
     @abstractmethod
     def get(self, order_id: int) -> bytes | None:
-        """What the store keeps under this id."""
+        """Return the stored content of this id."""
 
     @abstractmethod
     def put(self, order_id: int, content: bytes) -> None:
-        """Keep something else."""
+        """Replace the stored content."""
 
     @abstractmethod
     def delete(self, order_id: int) -> None:
-        """Keep nothing."""
+        """Delete the document."""
 
     def change(self, order_id: int, change: Callable[[Document], object]) -> None:
         """Change a document's content."""
@@ -40,7 +40,7 @@ class StoreByHand(ABC):
         self.put(order_id, orjson.dumps(document))
 
     def copy(self, order_id: int, other_id: int) -> None:
-        """Keep a document under another id as well."""
+        """Copy a document to another id."""
         content = self.get(order_id)
         assert content is not None
         self.put(other_id, content)
@@ -66,7 +66,7 @@ class RedisByHand(StoreByHand):
         self._client.delete(f"orders:{order_id}")
 
     def forget(self, order_id: int) -> None:
-        """Take away what is known of the versions of a document and its items, too."""
+        """Delete the document together with the versions of the document and its items."""
         self._client.delete(f"orders:{order_id}", f"{{orders:{order_id}}}:r")
 
 
@@ -96,7 +96,7 @@ BY_HAND: dict[str, Callable[[Pipeline, int], StoreByHand]] = {
 
 
 def damage_duckdb(pipeline: Pipeline, generation: int, *statements: str) -> None:
-    """Change the file of one generation; each statement changes one row, and no worker may hold the file."""
+    """Change the file of one generation; each statement changes one row, and no worker may have the file open."""
     with closing(read_models.open_duckdb(pipeline.settings)) as store, store.connection(generation) as connection:
         for statement in statements:
             assert connection.execute(statement).fetchall() == [(1,)], statement

@@ -1,4 +1,4 @@
-"""What the three read models show, each asked by the protocol that its readers use."""
+"""Contents of the three read models, read by the protocols that their readers use."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PAGE = 1000
 
 
 def found_in_elasticsearch(endpoints: Endpoints, index: str = "orders") -> dict[int, Document]:
-    """Every document that a search through the readers' alias finds."""
+    """Return every document that a search through the readers' alias finds."""
     HTTP.request("POST", f"{endpoints.elasticsearch}/{index}/_refresh")
     found: dict[int, Document] = {}
     after: dict[str, Any] = {}
@@ -36,7 +36,7 @@ def found_in_elasticsearch(endpoints: Endpoints, index: str = "orders") -> dict[
 
 
 def got_from_redis(url: str, name: str = "orders") -> dict[int, Document]:
-    """Every document that a GET returns."""
+    """Return every document that a GET returns."""
     with Redis.from_url(url) as client:
         keys = list(client.scan_iter(f"{name}:*", PAGE))
         values = [client.get(key) for key in keys]
@@ -44,7 +44,7 @@ def got_from_redis(url: str, name: str = "orders") -> dict[int, Document]:
 
 
 def selected_from_duckdb(settings: Settings) -> tuple[dict[int, Row], dict[int, Row]]:
-    """Every row of orders and of order_items."""
+    """Return every row of orders and of order_items."""
     return _selected(settings, "orders", ORDERS), _selected(settings, "order_items", ITEMS)
 
 

@@ -1,4 +1,4 @@
-"""The pipeline as its users run it, and the question that every acceptance test ends with: is everything equal?"""
+"""The pipeline as its users run it, with the final check of every acceptance test that all models are equal."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ SHOWN_DIFFERENCES = 5
 
 
 class Pipeline:
-    """The read models of one stack, and the workers that keep them.
+    """The read models of one stack, and their workers.
 
     Args:
-        folder: where the workers' logs go.
+        folder: directory of the workers' logs.
     """
 
     def __init__(self, stack: LocalStack, folder: Path) -> None:
@@ -54,11 +54,11 @@ class Pipeline:
 
     @property
     def workers(self) -> Run:
-        """What runs all three models, or did last."""
+        """The current or last run of all three models."""
         return self.runs[0]
 
     def keep_running(self) -> None:
-        """Start what runs all three models, unless it and all of its workers run."""
+        """Start a run of all three models, unless one with all of its workers is running."""
         if self.runs and (not self.workers.is_running or len(self.workers.workers()) < len(MODELS)):
             self.end()
         if not self.runs:
@@ -80,11 +80,11 @@ class Pipeline:
                 run.end()
 
     def sql(self, query: str, *values: object) -> None:
-        """Change the source."""
+        """Execute a statement in the source."""
         self.source.execute(query, values)
 
     def progress(self, model: str) -> Mapping[TopicPartition, int]:
-        """How far the live generation of a model has got, as its store says; nothing while it does not answer."""
+        """Return the progress of a model's live generation from its store; empty while the store does not answer."""
         try:
             if model == "duckdb":
                 return self._progress_of_duckdb()
@@ -95,23 +95,23 @@ class Pipeline:
             return {}
 
     def logged(self) -> Contents:
-        """Wait until everything that is committed now is in the log, and return it."""
+        """Wait until everything committed so far is in the log, and return it."""
         self._ends()
         return contents(self.source)
 
     def settle(self, *models: str) -> None:
-        """Wait until these models hold everything that is committed now; all of them where none is named."""
+        """Wait until these models, by default all, hold everything committed so far."""
         ends = self._ends()
         for model in models or MODELS:
             self._await(model, ends)
 
     def settled(self) -> Contents:
-        """Wait until the models hold everything, and prove that each of them equals the source, value by value."""
+        """Wait until the models hold everything, and check that each equals the source, value by value."""
         self.settle()
         return self.equal()
 
     def equal(self) -> Contents:
-        """Prove that every model equals the source now, value by value."""
+        """Check that every model equals the source now, value by value."""
         expected = contents(self.source)
         orders, items = selected_from_duckdb(self.settings)
         require_equal("Elasticsearch", found_in_elasticsearch(self.endpoints), expected.documents)
@@ -122,7 +122,7 @@ class Pipeline:
 
     @contextmanager
     def load(self, orders_per_s: float = 6.0) -> Iterator[None]:
-        """Keep a shop open, with everything that it does to orders, while the block runs."""
+        """Run the order generator, with every kind of change, while the block runs."""
         until = threading.Event()
         generator = OrderGenerator(
             open_engine(self.endpoints.postgres), Traffic(orders_per_s=orders_per_s, moves=0.4, deletions=0.3)
@@ -150,18 +150,18 @@ class Pipeline:
         return Redis.from_url(self.endpoints.redis)
 
     def live(self, model: str) -> int:
-        """The generation that readers see: a test that came before may have built it."""
+        """Return the generation that readers see; an earlier test may have built it."""
         with read_models.STORES[model](self.settings) as store:
             live = store.live()
         assert live is not None
         return live
 
     def group(self, model: str) -> str:
-        """The consumer group of that generation."""
+        """Return the consumer group of that generation."""
         return read_models.consumer_group(model, self.live(model))
 
     def mirrored(self, model: str) -> dict[TopicPartition, int]:
-        """The offsets that a model's group has committed, but zero, which no progress names."""
+        """Return the offsets that a model's group has committed, except zero, which no progress contains."""
         group = self.group(model)
         admin = self.settings.kafka.admin()
         asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])[group].result()
@@ -174,14 +174,14 @@ class Pipeline:
             forgotten.result()
 
     def history(self, table: str, row_id: int) -> list[dict[str, Any]]:
-        """Every change of a row that DuckDB keeps, in the log's order."""
+        """Return every change of a row that DuckDB stores, in the log's order."""
         kept = f"generation_{self.live('duckdb'):06}.versions.{table}"
         query = f"SELECT * FROM {kept} WHERE id = {row_id} ORDER BY _partition, _offset"
         versions: list[dict[str, Any]] = run_query(self.settings, query).to_pylist()
         return versions
 
     def _ends(self) -> Mapping[TopicPartition, int]:
-        """The ends of the log once everything that is committed now is in it."""
+        """Return the ends of the log once everything committed so far is in it."""
         return self._watermarks.wait_for(self._watermarks.set(self.source), SETTLES_WITHIN_S).end_offsets
 
     def _await(self, model: str, ends: Mapping[TopicPartition, int]) -> None:
@@ -204,7 +204,7 @@ class Pipeline:
 
 
 def missing(progress: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
-    """The shards that progress has not taken in to their ends, and how many records each lacks."""
+    """Return the topic partitions whose ends progress has not reached, with the number of missing records."""
     return {
         topic_partition: end - progress.get(topic_partition, 0)
         for topic_partition, end in ends.items()
@@ -213,7 +213,7 @@ def missing(progress: Mapping[TopicPartition, int], ends: Mapping[TopicPartition
 
 
 def require_equal(name: str, seen: Mapping[int, Document | Row], expected: Mapping[int, Document | Row]) -> None:
-    """Fail, with some of the differences, where not every value is the same."""
+    """Fail, with some of the differences, unless all values are the same."""
     wrong = [key for key in seen.keys() | expected.keys() if seen.get(key) != expected.get(key)]
     shown = "\n".join(
         f"  {key}: {seen.get(key)!r}\n  not {expected.get(key)!r}" for key in sorted(wrong)[:SHOWN_DIFFERENCES]

@@ -1,4 +1,4 @@
-"""Readers that never stop: each asks its store for the same few orders again and again, and writes down what it saw."""
+"""Continuous readers: each queries its store for the same few orders and records the answers."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from tests.acceptance.pipeline_fixture import Pipeline
 from tests.support.waiting import wait_for
 
 TICK_S = 0.2
-"""Between two questions, and between two writes: what asks more often takes the processor from what is asked."""
+"""Time between two queries, and between two writes; shorter intervals would slow down the stores."""
 SELECT_TICK_S = 1.0
-"""The same for a SELECT, which costs more."""
+"""Time between two SELECTs, which cost more."""
 MARKED_FIELD = "currency"
-"""The column of orders by which the documents of two generations are told apart."""
+"""Column of orders that distinguishes the documents of two generations."""
 MARKED_ITEM_FIELD = "attributes"
-"""That of their items."""
+"""Column of their items that does the same."""
 
 Ask = Callable[[], Sequence[Mapping[str, Any]]]
 
 
 @dataclass(frozen=True)
 class Look:
-    """One answer: when it came, which total the probe had, how many orders there were, and of which generations."""
+    """One answer: its time, the probe's total, the number of orders, and their generations."""
 
     at: float
     total: int
@@ -46,7 +46,7 @@ class Look:
 
 @dataclass
 class Reader:
-    """One store, asked over and over."""
+    """A loop that queries one store."""
 
     name: str
     ask: Ask
@@ -56,7 +56,7 @@ class Reader:
     errors: list[str] = field(default_factory=list)
 
     def read(self, stop: threading.Event) -> None:
-        """Ask until `stop` is set; an error is written down, and the next question asked."""
+        """Query until `stop` is set; record an error and continue."""
         while not stop.is_set():
             try:
                 orders = self.ask()
@@ -69,7 +69,7 @@ class Reader:
             time.sleep(self.tick_s)
 
     def worst_regress_s(self, committed: Mapping[int, float]) -> float:
-        """By how much an answer was older than one before it, in seconds of commits."""
+        """Return the largest age of an answer relative to an earlier one, in seconds of commits."""
         worst, newest = 0.0, -1
         for look in self.looks:
             if look.total < newest:
@@ -86,13 +86,13 @@ def _marks(order: Mapping[str, Any]) -> Iterator[bool]:
 
 @dataclass
 class Shop:
-    """Readers of every store, and a writer who raises the probe's total with each commit."""
+    """Readers of every store, and a writer that raises the probe's total with each commit."""
 
     readers: list[Reader]
     committed: dict[int, float]
 
     def sees(self, *, is_marked: bool) -> None:
-        """Wait until each reader's last answer is of the generation that has the marked columns, or has not."""
+        """Wait until each reader's last answer is of the generation with (or without) the marked columns."""
         for reader in self.readers:
             wait_for(
                 lambda reader=reader: reader.looks and reader.looks[-1].is_marked == {is_marked},  # type: ignore[misc]
@@ -103,7 +103,7 @@ class Shop:
 
 @contextmanager
 def open_shop(pipeline: Pipeline, probe: int, others: Sequence[int]) -> Iterator[Shop]:
-    """Let readers of all stores read, and the probe be written, while the block runs."""
+    """Run readers of all stores, and write the probe, while the block runs."""
     until = threading.Event()
     ids = [probe, *others]
     readers = [
@@ -113,7 +113,7 @@ def open_shop(pipeline: Pipeline, probe: int, others: Sequence[int]) -> Iterator
         Reader("published copy", lambda: _published(Path(pipeline.endpoints.duckdb_copy), ids), probe, SELECT_TICK_S),
     ]
     for reader in readers:
-        # A search and a copy lag; from here on, whatever is missing is missed.
+        # A search and a published copy lag. From here on, a missing order is an error.
         wait_for(partial(_is_found, reader, len(ids)), 60, lambda: "not every order is found")
     shop = Shop(readers, {})
     threads = [threading.Thread(target=reader.read, args=(until,), name=reader.name) for reader in readers]
@@ -171,7 +171,7 @@ def _published(path: Path, ids: Sequence[int]) -> list[dict[str, Any]]:
 
 
 def _joined(ids: Sequence[int]) -> str:
-    """A question about both tables, so that an answer tells of which generation each of them is."""
+    """Return a query of both tables, so that an answer shows the generation of each of them."""
     chosen = ", ".join(map(str, ids))
     return (
         "SELECT to_json(o)::VARCHAR, to_json(list(i))::VARCHAR FROM orders AS o JOIN order_items AS i"

@@ -1,4 +1,4 @@
-"""A second set of read models in stores of its own, fed from topics into which a test writes what it likes."""
+"""A second set of read models in separate stores, filled from topics into which a test writes arbitrary records."""
 
 from __future__ import annotations
 
@@ -30,8 +30,9 @@ class SidePipeline:
     """Read models called `name` instead of `orders`, of the topics `NAME.public.orders` and `NAME.public.order_items`.
 
     Args:
-        pipeline: whose servers are used, but for Redis; its workers rest, for both have the same groups.
-        folder: where its description, DuckDB's files and the log are.
+        pipeline: the pipeline whose servers are used, except Redis; its workers are stopped, because both use the same
+            consumer groups.
+        folder: directory of the definitions, DuckDB's files and the log.
     """
 
     def __init__(self, pipeline: Pipeline, name: str, redis: OwnServer, folder: Path) -> None:
@@ -59,7 +60,7 @@ class SidePipeline:
         self._create()
 
     def copy_log(self) -> None:
-        """Copy every record that the connector has written so far, each to where it was."""
+        """Copy every record that the connector has written so far, each to the same partition."""
         for topic, original in self._topics.items():
             for _, partition, key, value in self._records(original):
                 self._producer.produce(topic, value, key, partition)
@@ -76,7 +77,7 @@ class SidePipeline:
         return offsets[0]
 
     def record_of(self, order_id: int) -> tuple[int, bytes, bytes]:
-        """Partition, key and value of the last record of an order that the connector wrote."""
+        """Return partition, key and value of the connector's last record of an order."""
         topic = next(topic for topic in self._topics.values() if topic.endswith(".orders"))
         key = f'{{"id":{order_id}}}'.encode()
         found = [(partition, key, value) for _, partition, one, value in self._records(topic) if one == key and value]
@@ -97,12 +98,12 @@ class SidePipeline:
         wait_for(have_reached, CATCHES_UP_WITHIN_S, run.end_of_log)
 
     def progress(self, model: str) -> Mapping[TopicPartition, int]:
-        """How far a model has got."""
+        """Return a model's progress."""
         with read_models.STORES[model](self.settings) as store:
             return store.sink(1).progress().offsets
 
     def require_equal(self, expected: Contents) -> None:
-        """Prove, after the workers have ended, that every model holds exactly these contents."""
+        """Check, after the workers have ended, that every model holds exactly these contents."""
         orders, items = selected_from_duckdb(self.settings)
         found = found_in_elasticsearch(self._pipeline.endpoints, self._name)
         require_equal("Elasticsearch", found, expected.documents)
@@ -111,7 +112,7 @@ class SidePipeline:
         require_equal("DuckDB's order_items", items, expected.items)
 
     def remove(self) -> None:
-        """Remove topics and models; the Redis server is its owner's."""
+        """Remove topics and models; the Redis server is removed by its owner."""
         for model in MODELS:
             with read_models.STORES[model](self.settings) as store:
                 store.drop_all()
@@ -127,7 +128,7 @@ class SidePipeline:
         run_steps(first_generation_steps(self.settings), lambda *_: None)
 
     def _records(self, topic: str) -> list[tuple[int, int, bytes | None, bytes | None]]:
-        """Offset, partition, key and value of every committed record."""
+        """Return offset, partition, key and value of every committed record."""
         ends = end_offsets(self._admin, [topic])
         behind = {topic_partition for topic_partition, end in ends.items() if end}
         consumer = Consumer(self._kafka.with_client(group_id="acceptance", enable_auto_commit=False))

@@ -1,4 +1,4 @@
-"""Orders by plain SQL."""
+"""Orders written by plain SQL."""
 
 from __future__ import annotations
 

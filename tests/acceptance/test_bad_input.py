@@ -1,4 +1,4 @@
-"""Records that nobody can read, written into the log by a foreign producer, and a registry that does not help."""
+"""Tests of unreadable records, written into the log by a foreign producer, and of an unavailable registry."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SPOILED: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "truncated": (lambda value: value[:-20], "the body ends before its schema does"),
     "json": (lambda _: b'{"op": "c", "after": {"id": 1}}', "is JSON, but this topic is declared to hold Avro"),
 }
-"""Replacements of a good value, and the reason that is given for each; `test_decode_avro.py` has the other kinds."""
+"""Replacements of a good value, and the reported reason for each; `test_decode_avro.py` has the other kinds."""
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def redis() -> Iterator[OwnServer]:
 def side(
     deployed: Pipeline, redis: OwnServer, tmp_path: Path, request: pytest.FixtureRequest
 ) -> Iterator[SidePipeline]:
-    """Read models of their own; the workers of the others rest."""
+    """Yield a second set of read models; the workers of the others are stopped."""
     name = f"side-{request.param}"
     made = SidePipeline(deployed, name, redis, tmp_path)
     yield made

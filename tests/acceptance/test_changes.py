@@ -1,4 +1,4 @@
-"""Every kind of change, written by SQL and seen in all three read models by their own protocols."""
+"""Tests of every kind of change, written by SQL and read from all three read models by their own protocols."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.acceptance.shop import place
 from tests.support.waiting import wait_for
 
 LONG_NOTE = "".join(chr(0x4E00 + number * 7919 % 20_000) for number in range(4_000))
-"""More than 9 KB that do not compress well, so that PostgreSQL keeps them out of the row (TOAST)."""
+"""A text of more than 9 KB that does not compress well, so that PostgreSQL stores it out of line (TOAST)."""
 
 
 def items_of(document: dict[str, Any]) -> list[int]:
@@ -136,7 +136,7 @@ def test_values_outside_the_row_survive_an_update_of_another_column(pipeline: Pi
 
 
 def test_a_row_that_was_logged_before_the_deletion_that_let_it_in_is_there(pipeline: Pipeline, order_id: int) -> None:
-    """An insert that waits for another transaction has a lower LSN than the deletion that comes before it."""
+    """Check an insert that waits for another transaction: its LSN is lower than that of the deletion before it."""
     waited_for, inverted = order_id, order_id + 100
     place(pipeline.source, waited_for)
     place(pipeline.source, inverted)

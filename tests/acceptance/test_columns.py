@@ -1,4 +1,4 @@
-"""Columns that are added, dropped and renamed at the source: every model is rebuilt from the log, and equal."""
+"""Tests of columns added, dropped and renamed at the source: every model is rebuilt from the log, and equal."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NAME = "own_columns"
 
 @pytest.fixture(scope="module")
 def own(deployed: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnPipeline]:
-    """A pipeline whose log has orders that are older than any change of columns."""
+    """Yield a pipeline whose log has orders that are older than any change of columns."""
     with own_pipeline(deployed, NAME, tmp_path_factory.mktemp("own")) as made:
         made.succeeds("init")
         made.sql("INSERT INTO orders (customer_id) SELECT generate_series(1, 20)")
@@ -34,7 +34,7 @@ def write(own: OwnPipeline) -> None:
 
 
 def describe(own: OwnPipeline, before: str, now: str) -> None:
-    """Change the description of the columns."""
+    """Replace a text in the definitions of the columns."""
     described = own.command.config.read_text()
     assert described.count(before) == 1
     own.command.config.write_text(described.replace(before, now))

@@ -1,4 +1,4 @@
-"""What an operator types, and what comes back."""
+"""Tests of the operator's commands and their output."""
 
 from __future__ import annotations
 

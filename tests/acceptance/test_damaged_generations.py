@@ -1,4 +1,4 @@
-"""A live generation that is damaged or gone: its worker names the replay that mends it, and that needs no worker."""
+"""Tests of a damaged or missing live generation: its worker names the replay that repairs it without a worker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Logs that end: a connector killed in its snapshot, a slot that is gone, topics that are others, segments deleted."""
+"""Tests of logs that end: connector killed in its snapshot, slot lost, topics recreated, segments deleted."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ WITHIN_S = 60.0
 
 @pytest.fixture(scope="module")
 def own(deployed: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnPipeline]:
-    """A pipeline whose connector was killed in its first snapshot, with everything that made that dangerous.
+    """Yield a pipeline whose connector was killed in its first snapshot, under the most dangerous conditions.
 
-    Rows that it had sent were deleted before it took another snapshot, and a transaction was open meanwhile.
+    Rows that the connector had sent were deleted before it took another snapshot, and a transaction was open meanwhile.
     """
     with own_pipeline(deployed, NAME, tmp_path_factory.mktemp("own")) as made:
         made.sql("INSERT INTO orders (customer_id) SELECT generate_series(1, %s)", ROWS)
@@ -55,7 +55,7 @@ def own(deployed: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 def remake(own: OwnPipeline, topic: str) -> None:
-    """Delete a topic and make another of its name."""
+    """Delete a topic and create another with its name."""
     partitions = len(end_offsets(own.admin, [topic]))
     own.admin.delete_topics([topic])[topic].result()
 
@@ -66,7 +66,7 @@ def remake(own: OwnPipeline, topic: str) -> None:
 
 
 def slot_problem(own: OwnPipeline, words: str) -> Problem | None:
-    """The problem of the slot that is told with these words."""
+    """Return the problem of the slot whose text has these words."""
     return next((one for one in collect(own.settings, []).problems if words in one.problem), None)
 
 
@@ -118,7 +118,7 @@ def test_a_topic_that_is_made_anew_stops_the_workers_before_its_first_record(own
     before = {model: own.progress(model) for model in MODELS}
     remake(own, ORDERS)
     own.resume_connector()
-    # More than there was, so that every offset that a worker could ask for is there again.
+    # Write more records than before, so that every offset that a worker could request exists again.
     own.sql("UPDATE orders SET note = 'in the new topic'")
     own.sql("UPDATE orders SET note = 'in the new topic, again'")
     own.stopped(run, "topic made anew", "epoch open --continue")
@@ -149,7 +149,7 @@ def test_a_log_that_lost_what_was_not_read_yet_stops_the_workers_and_a_snapshot_
     own.sql("UPDATE orders SET status = 'paid' WHERE id % 2 = 0")
     own.sql("DELETE FROM orders WHERE id % 11 = 0")
     ends = own.ends()
-    # A client of its own: that of the other tests has not seen yet how many partitions there are.
+    # Use a new client: that of the other tests has stale metadata of the number of partitions.
     admin = own.settings.kafka.admin()
     for deleted in admin.delete_records(
         [TopicPartition(*topic_partition, end) for topic_partition, end in ends.items()]
@@ -178,7 +178,7 @@ def test_a_column_that_was_widened_stops_the_workers_and_its_remedy_rebuilds_the
     assert FindingReason.CONTRACT_BROKEN.remedy in plan(own)
     own.declare("quantity", "integer", "bigint")
     damage_log(own)
-    # Without the log's beginning, the first command says that the second is the way.
+    # Without the log's beginning, the first command recommends the second.
     rebuild, rebuild_without_the_log, *_ = commands(TypeWidened.remedy)
     said = plan(own)
     for reason in (*DAMAGED, FindingReason.CONTRACT_BROKEN):
@@ -201,19 +201,19 @@ DAMAGED = (
 
 
 def damage_log(own: OwnPipeline) -> None:
-    """Take the beginning of the orders' log away, let it be compacted, and write what nobody can read into it."""
+    """Delete the beginning of the orders' log, let it be compacted, and write an unreadable record."""
     producer = Producer(own.settings.kafka.with_client(acks="all"))
     for value in (b"nonsense", b"\x00" + (999_999).to_bytes(4, "big") + b"of an unknown schema"):
         producer.produce(ORDERS, value, b"", 0)
     producer.flush()
-    # A client of its own: that of the other tests may not know yet how many partitions there are.
+    # Use a new client: that of the other tests may have stale metadata of the number of partitions.
     admin, first = own.settings.kafka.admin(), TopicPartition(ORDERS, 0, 1)
     admin.delete_records([first])[first].result()
     configure(own, "`cleanup.policy=compact`")
 
 
 def configure(own: OwnPipeline, text: str) -> None:
-    """Give the orders' topic the settings that a text names."""
+    """Set the orders' topic settings that a text names."""
     wanted = [
         ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
         for name, value in re.findall(r"`([a-z.]+)=([a-z0-9-]+)`", text)
@@ -225,5 +225,5 @@ def configure(own: OwnPipeline, text: str) -> None:
 
 
 def plan(own: OwnPipeline) -> str:
-    """What a replay of the whole log says that it would do, in one line."""
+    """Return the plan of a replay of the whole log, in one line."""
     return " ".join(own.command("replay", "redis").stdout.split())

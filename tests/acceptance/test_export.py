@@ -1,4 +1,4 @@
-"""`readmodels export` while everything runs: what it lists is what PostgreSQL held, and what DuckDB holds."""
+"""Tests of `readmodels export` while everything runs: the export equals PostgreSQL's and DuckDB's contents."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ HELD = """
 
 
 def opened(folder: Path, name: str) -> duckdb.DuckDBPyConnection:
-    """A DuckDB that knows an exported history, and nothing else."""
+    """Return a DuckDB connection with an exported history, and nothing else."""
     connection = duckdb.connect()
     connection.execute(f"SET VARIABLE export = '{folder / name}'")
     connection.execute((folder / name / "history.sql").read_text())
@@ -32,7 +32,7 @@ def opened(folder: Path, name: str) -> duckdb.DuckDBPyConnection:
 
 
 def require_held(folder: Path, seen: Look) -> None:
-    """Prove that an export holds what PostgreSQL held at a moment before its mark."""
+    """Check that an export holds what PostgreSQL held at a moment before its watermark."""
     assert (
         seen.moment.isoformat() < json.loads((folder / "orders_history/manifest.json").read_bytes())["mark"]["set_at"]
     )

@@ -1,4 +1,4 @@
-"""A stranger's tables of every type, with its extreme values, from `init` to a rebuild: always equal to PostgreSQL."""
+"""Tests with tables of every type and its extreme values, from `init` to a rebuild: always equal to PostgreSQL."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ UNSENDABLE = {
     "hours": ("interval", "2147483648 hours"),
     "reform": ("date", "1582-10-10"),
 }
-"""Columns that `init` refuses, each with its type and a value in it; the connector fails at that of `hours`."""
+"""Columns that `init` refuses, each with its type and a value; the connector fails at that of `hours`."""
 
 TYPED = ", ".join(f"{name} {text}" for name, text in COLUMNS.items())
 CREATE = f"""
@@ -72,12 +72,12 @@ CHANGES = (
     f"UPDATE {PARTS} SET whole = whole + 1 WHERE id % 3 = 0",
     f"DELETE FROM {TABLE} WHERE id = 7",
 )
-"""The first gives each of the first rows the values of another row."""
+"""Changes of the rows. The first gives each of the first rows the values of another row."""
 
 
 @pytest.fixture
 def own(deployed: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnPipeline]:
-    """A pipeline of a database that has the tables."""
+    """Yield a pipeline of a database that has the tables."""
     with own_pipeline(deployed, NAME, tmp_path_factory.mktemp("own"), MORE) as made:
         made.sql(SCHEMA)
         made.source.execute(sql.SQL(CREATE).format(role=sql.Identifier(made.settings.source.replication_role)))
@@ -93,7 +93,7 @@ def own(deployed: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 def carry_out(own: OwnPipeline, told: str) -> list[str]:
-    """Carry out the remedies of refused columns, and return the names of those that were left out."""
+    """Carry out the remedies of refused columns, and return the names of the excluded columns."""
     said = " ".join(told.split())
     assert f"Change or delete these rows, or take {TABLE} out of `readmodels.toml`" in said
     own.sql(f"UPDATE {TABLE} SET hours = '2147483647 hours'")

@@ -1,4 +1,4 @@
-"""`status --check`, the one definition of health: what it names, and whether its remedies work, word by word."""
+"""Tests of `status --check`, the one definition of health: the problems that it names, and their remedies verbatim."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ def becomes_healthy(pipeline: Pipeline) -> None:
 
 
 def commands(remedy: str) -> Iterator[list[str]]:
-    """The commands that a remedy tells people to type."""
+    """Yield the commands in a remedy."""
     for quoted in re.findall(r"`readmodels ([^`]+)`", remedy):
         yield shlex.split(quoted)
 
 
 def follow(pipeline: Pipeline, remedy: str) -> None:
-    """Do what a remedy says, command by command; one that runs workers is left running."""
+    """Carry out a remedy, command by command; a command that runs workers is left running."""
     for words in commands(remedy):
         if words[0] == "run":
             pipeline.start(*words[1:])
@@ -60,7 +60,7 @@ def follow(pipeline: Pipeline, remedy: str) -> None:
 
 
 def probe(model: str) -> list[str]:
-    """The words of docker compose's health check of a worker."""
+    """Return the words of docker compose's health check of a worker."""
     return [str(word) for word in COMPOSE[f"worker-{model}"]["healthcheck"]["test"][2:]]
 
 
@@ -139,14 +139,14 @@ def test_workers_whose_live_generation_is_gone_stop_with_a_remedy_that_works(
 
 
 def remove_data(pipeline: Pipeline) -> None:
-    """Remove the live generations, as somebody does who takes them for rubbish."""
+    """Remove the live generations, as an operator might by mistake."""
     index = f"{pipeline.endpoints.elasticsearch}/orders-{pipeline.live('elasticsearch'):06}"
     assert HTTP.request("DELETE", index).status == 200
     pipeline.redis().flushall()
 
 
 def remove_names(pipeline: Pipeline) -> None:
-    """Leave the data, and take away that which says where readers find it."""
+    """Keep the data, and remove the names by which readers find it."""
     alias = f"{pipeline.endpoints.elasticsearch}/_all/_alias/orders"
     assert HTTP.request("DELETE", alias).status == 200
     # Redis has no names: readers are in database 0.

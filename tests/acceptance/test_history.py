@@ -1,4 +1,4 @@
-"""What DuckDB says of the past is what PostgreSQL held then."""
+"""Tests that DuckDB's history equals PostgreSQL's earlier contents."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ QUESTION = """
 
 
 class Look(NamedTuple):
-    """A moment, and what PostgreSQL held then: counts and sums."""
+    """A moment, and PostgreSQL's contents at that moment: counts and sums."""
 
     moment: datetime
     held: dict[str, Any]
 
 
 def look(source: psycopg.Connection[Any]) -> Look:
-    """Look while nobody can commit: everything that is seen was committed before the moment, the rest comes after."""
+    """Read while no session can commit: all visible rows were committed before the moment, all others come later."""
     return wait_for(lambda: _look(source), 60, lambda: "the tables were written all the time")
 
 
 def _look(source: psycopg.Connection[Any]) -> Look | None:
-    # Two tables are locked one after the other: to wait for the second one is a deadlock with whoever has it.
+    # The two tables are locked one after the other: waiting for the second could deadlock with its owner.
     with suppress(psycopg.errors.LockNotAvailable), source.transaction():
         cursor = source.cursor(row_factory=psycopg.rows.dict_row)
         cursor.execute("LOCK TABLE orders, order_items IN SHARE MODE NOWAIT")
@@ -48,7 +48,7 @@ def _look(source: psycopg.Connection[Any]) -> Look | None:
 
 
 def another_look(pipeline: Pipeline, last: Look) -> Look | None:
-    """A look that differs from the last one, as soon as something was written."""
+    """Return a look that differs from the last one, if the source has changed."""
     time.sleep(0.5)
     seen = look(pipeline.source)
     return seen if seen.held["total"] != last.held["total"] else None

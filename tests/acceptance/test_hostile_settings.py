@@ -1,6 +1,6 @@
-"""A database whose own settings change how values are written, how statements are read, and how long they may take.
+"""Tests of a database whose settings change the output of values, the parsing of statements, and the timeouts.
 
-Its rows have JSON that no parser of ours reads whole.
+Its rows have JSON that none of our parsers can read completely.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ JSON = (
     f"[-0, 1e400, {'9' * 5_000}, 0.{'0' * 5_000}1]",
     *('{"a":[' * depth + "1.0" + "]}" * depth for depth in (250, 3_000)),
 )
-"""Values that a parser would round, refuse, or run out of stack over; the first is none of `jsonb`."""
+"""Values that a parser would round, refuse, or overflow its stack on; the first is not valid for `jsonb`."""
 
 
 def insert(own: OwnPipeline, device: str, note: str) -> None:
@@ -89,7 +89,7 @@ def insert(own: OwnPipeline, device: str, note: str) -> None:
 
 @pytest.fixture(scope="module")
 def own(deployed: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnPipeline]:
-    """A pipeline of a database that got all of these settings before anything was set up, and has rows by then."""
+    """Yield a pipeline of a database that has all of these settings and some rows before anything is set up."""
     with own_pipeline(deployed, NAME, tmp_path_factory.mktemp("own"), MORE) as made:
         role = sql.Identifier(made.settings.source.replication_role)
         made.source.execute(sql.SQL(TABLE).format(role=role))

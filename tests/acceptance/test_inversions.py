@@ -1,4 +1,4 @@
-"""An insert that is logged before the delete which lets it through, forced with two sessions on a real PostgreSQL."""
+"""Tests of an insert that is logged before the delete that makes it possible, forced by two PostgreSQL sessions."""
 
 from __future__ import annotations
 

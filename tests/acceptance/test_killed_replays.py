@@ -1,4 +1,4 @@
-"""Replays that are killed with -9 at random moments, while the shop is open."""
+"""Tests of replays that are killed with -9 at random moments, while orders are written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Workers that are killed with -9 at random moments, while the shop is open."""
+"""Tests of workers that are killed with -9 at random moments, while orders are written."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ SHARED_MOMENTS = 6
 
 
 def random_moment(longest_s: float) -> None:
-    """Let the workers work for a random time: here the moment is what is tried out, and nothing is waited for."""
+    """Let the workers run for a random time: the moment is the test input, so there is no condition to wait for."""
     threading.Event().wait(random.uniform(0, longest_s))
 
 
 def kill_a_worker(run: Run) -> None:
-    """Kill one child at random; its supervisor starts it again."""
+    """Kill one child at random; its supervisor restarts it."""
     model = random.choice(MODELS)
     worker = run.worker(model)
     worker.kill()

@@ -1,4 +1,4 @@
-"""Stores that stop, restart, or come back without what they had acknowledged."""
+"""Tests of stores that stop, restart, or come back without data that they had acknowledged."""
 
 from __future__ import annotations
 

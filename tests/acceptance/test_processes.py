@@ -1,4 +1,4 @@
-"""How `readmodels run` ends, and who takes over."""
+"""Tests of the end of `readmodels run`, and of the takeover by another run."""
 
 from __future__ import annotations
 

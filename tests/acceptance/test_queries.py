@@ -1,4 +1,4 @@
-"""`readmodels sql`: DuckDB answers while a worker writes it, and takes no change."""
+"""Tests of `readmodels sql`: DuckDB answers while a worker writes, and rejects changes."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_whatever_is_not_one_select_is_refused(pipeline: Pipeline) -> None:
 
 
 def test_the_worker_itself_refuses_readers_that_would_write(pipeline: Pipeline) -> None:
-    """A holder of the token need not use our command."""
+    """Check without `readmodels sql`, because a client with the token need not use it."""
     served = pipeline.settings.duckdb
     with duckdb.connect() as reader:
         load_extensions(reader)

@@ -1,4 +1,4 @@
-"""Readers of DuckDB while orders come in: they meet no error, and no answer is older than what is said of it."""
+"""Tests of DuckDB's readers under load: they meet no error, and no answer is older than its reported position."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ TICK_S = 0.2
 
 @dataclass(frozen=True)
 class Answered:
-    """What one answer through the worker held, and what was said of its place: versions by table and partition."""
+    """The contents and reported position of one answer through the worker: versions by table and partition."""
 
     at: float
     total: int
@@ -44,7 +44,7 @@ class Answered:
 
 @dataclass(frozen=True)
 class Opened:
-    """What a published copy held: the probe's total, and when the copy was put in place."""
+    """The contents of a published copy: the probe's total, and the time of its publication."""
 
     published_at: float
     total: int
@@ -52,7 +52,7 @@ class Opened:
 
 @contextmanager
 def repeated(*acts: Callable[[], object]) -> Iterator[list[str]]:
-    """Do each act again and again on a thread of its own while the block runs; yields the errors that they meet."""
+    """Repeat each act on its own thread while the block runs; yield the errors."""
     until, errors = threading.Event(), list[str]()
 
     def go_on(act: Callable[[], object]) -> None:
@@ -74,7 +74,7 @@ def repeated(*acts: Callable[[], object]) -> Iterator[list[str]]:
 
 
 def question(pipeline: Pipeline, probe: int) -> str:
-    """What the live generation holds, and the probe's total, of one moment."""
+    """Return a query for the contents of the live generation and the probe's total, as of one moment."""
     versions = " UNION ALL ".join(
         f"SELECT '{table}' AS name, _partition AS partition, count(*) AS held, max(_committed_at) AS newest"
         f" FROM {live(pipeline)}.versions.{table} GROUP BY ALL"
@@ -107,7 +107,7 @@ def opened(copy: Path, probe: int) -> Opened:
 
 
 def offsets(pipeline: Pipeline) -> dict[tuple[str, int], npt.NDArray[np.int64]]:
-    """Where every version lies that the model holds, ascending, by table and partition."""
+    """Return the ascending offsets of all versions in the model, by table and partition."""
     found: dict[tuple[str, int], npt.NDArray[np.int64]] = {}
     for table in pipeline.settings.tables:
         rows = run_query(pipeline.settings, f"SELECT _partition, _offset FROM {live(pipeline)}.versions.{table}")
@@ -119,7 +119,7 @@ def offsets(pipeline: Pipeline) -> dict[tuple[str, int], npt.NDArray[np.int64]]:
 
 
 def is_as_new_as_said(one: Answered, topics: dict[str, str], known: dict[Any, npt.NDArray[np.int64]]) -> bool:
-    """Whether an answer holds every version below the offsets that were said, and the newest commit."""
+    """Return whether an answer holds every version below its reported offsets, and the newest commit."""
     assert one.place is not None
     said = {(topics[topic], partition): offset for (topic, partition), offset in one.place.offsets.items()}
     below = {
@@ -160,18 +160,18 @@ def test_no_answer_is_older_than_is_said_of_it(pipeline: Pipeline, order_id: int
     for earlier, later in pairwise(copies):
         assert earlier.total <= later.total
         if earlier.published_at < later.published_at:
-            # A copy is begun once the one before it is in place.
+            # A copy is begun only after the previous one has been published.
             seen = [one.total for one in answers if one.at < earlier.published_at]
             assert max(seen, default=0) <= later.total
 
 
 def placed(answers: list[Answered]) -> list[Answered]:
-    """The answers whose place in the log could be said."""
+    """Return the answers whose position in the log is known."""
     return [one for one in answers if one.place is not None]
 
 
 def has_enough(answers: list[Answered], copies: list[Opened]) -> bool:
-    """Whether both kinds of reader saw the probe change, and a copy took another's place."""
+    """Return whether both kinds of reader saw the probe change, and one copy replaced another."""
     return (
         len(placed(answers)) >= ANSWERS
         and all(reader and reader[0].total < reader[-1].total for reader in (answers, copies))

@@ -1,4 +1,4 @@
-"""Models that are rebuilt while everybody reads and writes: nobody notices, and it can be taken back."""
+"""Tests of a rebuild under load: readers see no disturbance, and it can be rolled back."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from tests.support.checkout import CHECKOUT
 from tests.support.waiting import wait_for
 
 LONGEST_LAG_S = 5.0
-"""How much older than before an answer may be at a change of generations: the models' own lag on a busy machine."""
+"""Allowed increase of an answer's age at a cutover: the models' own lag on a busy machine."""
 
 
 @pytest.fixture
 def slimmer(pipeline: Pipeline, tmp_path: Path) -> Command:
-    """The command under another description of the models: a column less in orders, and one less in their items."""
+    """Return the command with other definitions: orders and items have one column less each."""
     described = pipeline.command.config.read_text()
     for name in (MARKED_FIELD, MARKED_ITEM_FIELD):
         (line,) = [line for line in described.splitlines(keepends=True) if line.startswith(f"{name} = ")]
@@ -73,7 +73,7 @@ def test_nobody_notices_a_replay_a_cutover_a_rollback_and_a_cutover_again(
 
 
 def nobody_noticed(shop: Shop, orders: int) -> None:
-    """From the readers' own records: no error, nothing empty, no mixture, nothing taken back."""
+    """Check the readers' records: no error, no missing orders, no mixture of generations, no version going back."""
     for reader in shop.readers:
         assert len(reader.looks) > 50, f"{reader.name} read too little to tell: {reader.errors[:3]}"
         assert reader.errors == [], f"{reader.name} met {len(reader.errors)} errors"
@@ -109,7 +109,7 @@ def wrong(self, document, table, changes):
 
 pipeline.ingest.projection.DocumentProjection._roots = wrong
 """
-"""A projection that forgets every second order."""
+"""A projection that omits every second order."""
 
 
 def test_a_wrong_projection_is_found_and_never_shown(rebuilt: Pipeline, order_id: int, tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_the_cutover_waits_for_a_partition_that_is_held_back(rebuilt: Pipeline, 
     joined = threading.Event()
 
     def hold() -> None:
-        # It is a member of the group, has its share of the partitions, and passes nothing on.
+        # The consumer is a member of the group with assigned partitions, and discards its records.
         while not until.is_set():
             holder.poll(0.1)
             if holder.assignment():
@@ -229,7 +229,7 @@ def test_a_model_is_rebuilt_from_a_snapshot_of_postgresql_while_it_is_written(re
 
 @pytest.fixture
 def shortened_log(rebuilt: Pipeline) -> Iterator[Command]:
-    """The command over topics that have lost their first record."""
+    """Yield the command over topics without their first record."""
     admin = rebuilt.settings.kafka.admin()
     topics = {f"gone.{topic.partition('.')[2]}": topic for topic in rebuilt.settings.definitions.topics}
     for made in admin.create_topics([NewTopic(topic, 1, 1) for topic in topics]).values():
@@ -303,7 +303,7 @@ def test_scripts_are_told_events_and_a_cutover_is_repeated_once_the_workers_go_o
 
 
 def cut_over_once_its_workers_go_on(pipeline: Pipeline, order_id: int) -> None:
-    """Cut over to a generation that is behind, as the remedy has it."""
+    """Cut over to a generation that lags, as its remedy says."""
     succeeds(pipeline.command("pause", "redis"))
     pipeline.workers.says("event=paused", "model=redis")
     place(pipeline.source, order_id)

@@ -1,4 +1,4 @@
-"""Changes of the source under running workers: what loses changes stops them, and is not forgotten."""
+"""Tests of source changes under running workers: a change that loses records stops them permanently."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ UNREAD = "public.unread"
 
 @pytest.fixture(scope="module")
 def own(deployed: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnPipeline]:
-    """A pipeline whose connector captures a table that no model describes."""
+    """Yield a pipeline whose connector captures a table without a read model."""
     with own_pipeline(deployed, NAME, tmp_path_factory.mktemp("own")) as made:
         made.command("init")
         made.sql(f"CREATE TABLE {UNREAD} (id int PRIMARY KEY)")

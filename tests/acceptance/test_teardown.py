@@ -1,4 +1,4 @@
-"""Everything undone, and done again."""
+"""Tests of a complete teardown and a new set-up."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_teardown_removes_what_exists_whatever_is_described_and_init_builds_ever
 
 
 def described_otherwise(pipeline: Pipeline, folder: Path) -> Command:
-    """The command with a description in which everything has another name than when it was set up."""
+    """Return the command with definitions in which every name has changed since the set-up."""
     described = pipeline.command.config.read_text()
     for before, now in (
         ('topic_prefix = "cdc"', 'topic_prefix = "renamed"'),
@@ -74,7 +74,7 @@ def described_otherwise(pipeline: Pipeline, folder: Path) -> Command:
 
 
 def remains(pipeline: Pipeline) -> list[str]:
-    """Names of what a teardown should have removed, and has not."""
+    """Return the names of what a teardown should have removed, and has not."""
     names = """
         SELECT slot_name FROM pg_replication_slots
         UNION ALL SELECT pubname FROM pg_publication

@@ -1,4 +1,4 @@
-"""Every value that PostgreSQL takes, equal in all three read models. `settled` compares each value of each row."""
+"""Tests that every value of PostgreSQL is equal in all three read models. `settled` compares each value of each row."""
 
 from __future__ import annotations
 

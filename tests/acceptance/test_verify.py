@@ -1,4 +1,4 @@
-"""`readmodels verify`: equal models are found equal; damage done by hand is named, and mended, exactly."""
+"""Tests of `readmodels verify`: equal models are found equal; manual damage is named and repaired exactly."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ RUNS = 2
 
 
 def verified(pipeline: Pipeline, *words: str) -> tuple[int, dict[str, Any]]:
-    """The exit code, and the one JSON object on standard output."""
+    """Return the exit code, and the one JSON object on standard output."""
     done = pipeline.command("verify", *words, "--json")
     assert done.returncode in (0, 3), done.stderr
     return done.returncode, json.loads(done.stdout)
 
 
 def named(answer: dict[str, Any]) -> Named:
-    """Kind, key, part and column of everything that was found."""
+    """Return kind, key, part and column of every finding."""
     return {(one["kind"], int(one["key"]), one["part"], one["column"]) for one in answer["differences"]}
 
 
 def repaired(answer: dict[str, Any]) -> dict[int, tuple[int, int]]:
-    """Rows written and deleted, by key of what was, or would be, repaired."""
+    """Return rows written and deleted, by key of the actual or planned repair."""
     return {int(one["key"]): (one["writes"], one["deletes"]) for one in answer["repairs"]}
 
 
@@ -119,7 +119,7 @@ def test_damaged_documents_are_named_and_mended_exactly_while_writes_go_on(
 
 
 def backwards(value: Document) -> Document:
-    """The same JSON object, with its keys in another order."""
+    """Return the same JSON object, with its keys in reverse order."""
     return dict(reversed(value.items()))
 
 
@@ -148,7 +148,7 @@ def test_changes_of_damaged_documents_stop_nothing_and_a_repair_brings_back_the_
 
 @pytest.fixture
 def damaged_rows(pipeline: Pipeline, order_id: int) -> Iterator[tuple[Pipeline, Named]]:
-    """Rows that were damaged while no worker ran, and what of them differs."""
+    """Yield rows that were damaged while no worker ran, with the expected findings."""
     ids = range(order_id, order_id + 60, 10)
     for one in ids:
         place(pipeline.source, one, items=1)

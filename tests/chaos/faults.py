@@ -11,8 +11,7 @@ from tests.acceptance.cli_runner import MODELS
 from tests.support.relays import Disturbance
 
 RUNS = ("first", "second")
-"""The two `readmodels run`, each with a worker of every model; one of the DuckDB workers writes, the other stands by.
-"""
+"""The two `readmodels run`, each with a worker of every model; one DuckDB worker writes, the other stands by."""
 BEGINS_WITHIN_S = 1.5
 LASTS_S = (0.3, 3.0)
 SILENT_FOR_S = (0.5, 6.0)

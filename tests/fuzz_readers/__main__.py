@@ -1,4 +1,4 @@
-"""Run the fuzz for a time: `python -m tests.fuzz_readers --minutes 60 --seed 1`."""
+"""Command that runs the fuzz test for a time: `python -m tests.fuzz_readers --minutes 60 --seed 1`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.fuzz_readers.fuzz import fuzz
 
 
 def main(minutes: Annotated[float, typer.Option()] = 60.0, seed: Annotated[int, typer.Option()] = 1) -> None:
-    """Send queries for some minutes, and say what came of them."""
+    """Send queries for some minutes, and print the results."""
     ends_at = time.monotonic() + minutes * 60
     with TemporaryDirectory(prefix="fuzz-readers-") as folder:
         found = fuzz(Path(folder) / "fuzz", seed, lambda _: time.monotonic() > ends_at)

@@ -1,4 +1,4 @@
-"""The fuzz itself: sends queries on the wire, and holds the server to what readers may not do."""
+"""Fuzz runner that sends queries to the server, and checks that readers cannot exceed their rights."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ _CONNECT_END = b"\x04\x00\x01\x05\x00\x01\xff\xff"
 
 
 class ReaderGotFurther(AssertionError):
-    """The server did what no reader may make it do; the message has the queries."""
+    """The server did something forbidden to readers; the message has the queries."""
 
 
 @dataclass
 class Found:
-    """What a run has seen."""
+    """Results of a run."""
 
     outcomes: Counter[str] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
@@ -99,7 +99,7 @@ def _served(directory: Path) -> Iterator[_Server]:
 
 
 def fuzz(folder: Path, seed: int, until: Callable[[int], bool]) -> Found:
-    """Send queries until `until` says so of their number.
+    """Send queries until `until`, given their number, returns true.
 
     Raises:
         ReaderGotFurther: a forbidden query was answered, a secret was seen, or the server or its files changed.

@@ -49,14 +49,14 @@ _FUNCTIONS = """
 
 @dataclass(frozen=True)
 class Query:
-    """A query, and whether it calls something that readers may not call."""
+    """A query, and whether it calls a function forbidden to readers."""
 
     text: str
     is_forbidden: bool
 
 
 class Grammar:
-    """Makes queries, the same ones for the same seed.
+    """Generator of queries, the same ones for the same seed.
 
     Args:
         paths: files whose content must never be seen.
@@ -72,7 +72,7 @@ class Grammar:
         self._functions = [(name, kind.startswith("table"), count) for name, kind, count in found]
 
     def __iter__(self) -> Iterator[Query]:
-        """Every function once in both positions, then anything."""
+        """Yield every function once in both positions, then random queries."""
         for name, _, count in self._functions:
             yield Query(f"SELECT {self._call(name, count)} FROM orders", name in expression_functions().refused)
             yield Query(f"FROM {self._call(name, count)}", name in table_functions().refused)

@@ -1,4 +1,4 @@
-"""The server that is fuzzed, as a process: a store with one order, which tells of itself on its standard output."""
+"""The fuzzed server as a process: a store with one order, which reports its state on standard output."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LOOKS = (
 
 
 def state(store: DuckdbStore, directory: Path) -> dict[str, object]:
-    """Everything that no reader may change."""
+    """Return everything that no reader may change."""
     with store.instance().cursor() as connection:
         seen = {query: [str(row) for row in connection.execute(query).fetchall()] for query in LOOKS}
     files = {path.name: path.stat().st_ino for path in sorted(directory.iterdir()) if path.name != "spill"}
@@ -41,7 +41,7 @@ def state(store: DuckdbStore, directory: Path) -> dict[str, object]:
 
 
 def main(directory: Path, address: str) -> None:
-    """Serve until standard input ends; every line of it is answered with the state."""
+    """Serve until standard input ends; answer every input line with the state."""
     with closing(DuckdbStore(directory, SHAPES, MEMORY_LIMIT)) as store:
         store.sink(1).prepare()
         store.sink(1).cutover()

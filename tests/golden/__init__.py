@@ -1,1 +1,1 @@
-"""Change records as a real connector wrote them, and what they must be read as, in PostgreSQL's own words."""
+"""Change records as a real connector wrote them, and their expected decoded values according to PostgreSQL."""

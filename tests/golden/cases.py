@@ -1,6 +1,6 @@
-"""What a connector says in every case of the change log that its readers must know, each on a table of its own.
+"""A connector's records in every case of the change log that readers must know, each on its own table.
 
-What comes before the snapshot is in `SCHEMA`; `ACTS` are carried out in turn once it is over.
+`SCHEMA` runs before the snapshot; `ACTS` run in turn after it.
 """
 
 import threading
@@ -87,17 +87,17 @@ FORMATS: Mapping[str, Mapping[str, str]] = {
 }
 
 _WIDE = "(SELECT string_agg(md5(n::text), '') FROM generate_series(1, 300) n)"
-"""So long, and so irregular, that PostgreSQL keeps it outside the row."""
+"""A text so long and irregular that PostgreSQL stores it out of line."""
 _WAITS_WITHIN_S = 30.0
 
 
 @dataclass(frozen=True)
 class Source:
-    """The database while it is recorded.
+    """The database during the recording.
 
     Args:
-        url: of a role that may do anything in it.
-        seen: waits until the topic of a table has so many records with a value.
+        url: of a role with all rights in the database.
+        seen: waits until the topic of a table has this many records with a value.
     """
 
     connection: psycopg.Connection[Any]
@@ -105,13 +105,13 @@ class Source:
     seen: Callable[[str, int], object]
 
     def __call__(self, *statements: str) -> None:
-        """Carry out statements, a transaction each."""
+        """Execute statements, a transaction each."""
         for statement in statements:
             self.connection.execute(statement.encode())
 
 
 def prepare(connection: psycopg.Connection[Any], publication: str, role: str) -> None:
-    """Make the tables, and publish them."""
+    """Create the tables, and publish them."""
     connection.execute(SCHEMA)
     for table in set(TABLES) - set(_WITHOUT_OLD_ROW):
         connection.execute(f"ALTER TABLE {table} REPLICA IDENTITY FULL".encode())
@@ -124,7 +124,7 @@ def prepare(connection: psycopg.Connection[Any], publication: str, role: str) ->
 
 
 def without_old_rows(source: Source) -> None:
-    """D2, D3, D9: insert, update, move to another key and delete where the WAL holds the key only."""
+    """Record D2, D3, D9: insert, update, key change and delete if the WAL holds only the key."""
     source(
         f"""INSERT INTO defaulted SELECT 1, 77, 'A', 3, 12.30, '2026-01-02 03:04:05+00', wide, to_json(wide),
             to_jsonb(wide), decode(wide, 'hex'), hstore('a', wide), ARRAY[wide],
@@ -140,7 +140,7 @@ def without_old_rows(source: Source) -> None:
 
 
 def other_keys(source: Source) -> None:
-    """D5: a row moves to another key of its record, and goes, with and without the whole old row."""
+    """Record D5: a row changes its record key, and is deleted, with and without the whole old row."""
     for table in ("keyed", "keyed_defaulted"):
         source(
             f"INSERT INTO {table} VALUES (1, 77, 'A'), (2, 77, 'B'), (3, 77, 'C')",
@@ -150,7 +150,7 @@ def other_keys(source: Source) -> None:
 
 
 def moves(source: Source) -> None:
-    """D1, D4, D6, D39: other parents, another key, and a key that comes back after its tombstone."""
+    """Record D1, D4, D6, D39: other parents, another key, and a key that returns after its tombstone."""
     source(
         "INSERT INTO moved VALUES (1, 77, 'first')",
         "UPDATE moved SET order_id = 78 WHERE id = 1",
@@ -162,7 +162,7 @@ def moves(source: Source) -> None:
 
 
 def messages(source: Source) -> None:
-    """D8: within a transaction, and without one."""
+    """Record D8: messages within a transaction, and without one."""
     source(
         "SELECT pg_logical_emit_message(true, 'golden', 'within a transaction ☺')",
         "SELECT pg_logical_emit_message(false, 'golden', 'without one')",
@@ -173,7 +173,7 @@ MESSAGES = 2
 
 
 def odd_columns(source: Source) -> None:
-    """D18, D19, D20."""
+    """Record D18, D19, D20."""
     source(
         "INSERT INTO composites VALUES (1, ROW('Straße 1', 'Köln'), 'kept')",
         "UPDATE generated SET quantity = 3",
@@ -183,7 +183,7 @@ def odd_columns(source: Source) -> None:
 
 
 def at_once(source: Source) -> None:
-    """D7, D22: rows of one statement, of one COPY, and a truncate of two tables."""
+    """Record D7, D22: rows of one statement, of one COPY, and a truncate of two tables."""
     source("INSERT INTO together VALUES (1, 'one'), (2, 'two')")
     _copy(source.connection, "together", [3, 4])
     with source.connection.transaction():
@@ -192,7 +192,7 @@ def at_once(source: Source) -> None:
 
 
 def inversion(source: Source) -> None:
-    """D23: a row that was written before the deletion that lets it in."""
+    """Record D23: a row written before the deletion that makes it possible."""
     source("INSERT INTO inverted VALUES (1, 'old'), (2, 'old')")
     with psycopg.connect(source.url) as first, psycopg.connect(source.url) as second:
         first.execute("DELETE FROM inverted WHERE id = 1")
@@ -206,7 +206,7 @@ def inversion(source: Source) -> None:
 
 
 def snapshots(source: Source) -> None:
-    """D26, D27: an incremental snapshot, and one for which streaming is interrupted."""
+    """Record D26, D27: an incremental snapshot, and one that interrupts streaming."""
     for kind in ("incremental", "blocking"):
         asked = f'{{"data-collections": ["public.{kind}"], "type": "{kind}"}}'
         source(f"INSERT INTO signal VALUES ('golden-{kind}', 'execute-snapshot', '{asked}')")
@@ -214,7 +214,7 @@ def snapshots(source: Source) -> None:
 
 
 def other_schemas(source: Source) -> None:
-    """D32: a column is added, renamed and dropped between changes."""
+    """Record D32: a column is added, renamed and dropped between changes."""
     source(
         "INSERT INTO changing VALUES (1, 'a', 'b')",
         "ALTER TABLE changing ADD third text NOT NULL DEFAULT 'c'",
@@ -227,7 +227,7 @@ def other_schemas(source: Source) -> None:
 
 
 def partitions(source: Source) -> None:
-    """D38: a row moves between the partitions of its table."""
+    """Record D38: a row moves between the partitions of its table."""
     source("INSERT INTO parted VALUES (1, 1, 'one')", "UPDATE parted SET part = 2", "DELETE FROM parted")
 
 

@@ -1,4 +1,4 @@
-"""A table with a column of every type that can be kept, and the values that are hard to keep."""
+"""A table with a column of every type that can be stored, and values that are hard to store."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -279,11 +279,11 @@ _NEGATIVELY_INFINITE = {
 
 @dataclass(frozen=True)
 class Variant:
-    """One way to configure the connector.
+    """One configuration of the connector.
 
     Attributes:
-        settings: what differs from the connector's own configuration.
-        left_out: values that the connector cannot send in this way, by column.
+        settings: differences from the connector's own configuration.
+        left_out: values that this variant cannot send, by column.
     """
 
     settings: Mapping[str, str] = field(default_factory=dict)
@@ -291,7 +291,7 @@ class Variant:
 
     @property
     def rows(self) -> list[Mapping[str, str]]:
-        """The rows, as SQL expressions by column; a column that is not named is null."""
+        """Return the rows, as SQL expressions by column; a missing column is null."""
         special = [
             {column: value for column, value in row.items() if column not in self.left_out}
             for row in (_FAR, _ANCIENT, _INFINITE, _NEGATIVELY_INFINITE)

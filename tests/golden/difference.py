@@ -1,7 +1,7 @@
-"""How what a connector writes now differs from what it wrote when it was recorded.
+"""Differences between a connector's current output and its recorded output.
 
-Places in the WAL, times and ids are new at every recording. Of LSNs is compared what they say: which are equal, and in
-which order they stand; of sequences, which halves there are.
+LSNs, times and ids are new at every recording. LSNs are compared only by equality and order, and sequences by which
+halves they have.
 """
 
 import base64
@@ -13,24 +13,24 @@ from typing import Any
 from tests.golden.recording import Record, plain
 
 _VARYING = {"ts_ms", "ts_us", "ts_ns", "txId", "xmin", "version"}
-"""Fields of an envelope or of its source; a version is told once for all."""
+"""Fields of an envelope or of its source that always vary; the version is reported once."""
 _SHOWN_CHARACTERS = 60
 
 Flat = dict[str, Any]
 
 
 def differences(kept: str, now: str) -> list[str]:
-    """What differs between two recordings, a line each: where, what was kept, what is now."""
+    """Return the differences between two recordings, a line each: location, recorded value, current value."""
     return list(_differences(_Told(kept), _Told(now)))
 
 
 def version(text: str) -> str:
-    """The version of the connector that a recording is of."""
+    """Return the connector's version in a recording."""
     return _Told(text).version
 
 
 class _Told:
-    """A recording, taken apart into topics, records and fields."""
+    """A recording, split into topics, records and fields."""
 
     def __init__(self, text: str) -> None:
         head, *lines = [json.loads(line) for line in text.splitlines()]
@@ -44,12 +44,12 @@ class _Told:
         self.version: str = next(found for value in values if (found := _source_of(value).get("version")))
 
     def schemas(self, topic: str) -> list[Flat]:
-        """The schemas of a topic's values, in the order of their use."""
+        """Return the schemas of a topic's values, in the order of their use."""
         used = [int.from_bytes(one.value[1:5], "big") for one in self.topics[topic] if one.value and one.value[0] == 0]
         return [_fields(self._schemas[schema_id]) for schema_id in dict.fromkeys(used)]
 
     def records(self, topic: str) -> list[Flat]:
-        """The records of a topic, without what varies."""
+        """Return the records of a topic, without the varying fields."""
         values = [plain(record.value, self._schemas) for record in self.topics[topic]]
         lsns = {lsn for value in values if (lsn := _source_of(value).get("lsn")) is not None}
         ranks = {lsn: rank for rank, lsn in enumerate(sorted(lsns))}
@@ -94,7 +94,7 @@ def _of_fields(what: str, kept: Flat, now: Flat) -> Iterator[str]:
             yield f"{what}: {path} is new, {_shown(now[path])}"
         elif path not in now:
             yield f"{what}: {path} is gone, was {_shown(kept[path])}"
-        # A NaN is equal to none, and looks like any.
+        # A NaN equals nothing, but all have the same `repr`.
         elif repr(kept[path]) != repr(now[path]):
             yield f"{what}: {path}: {_shown(kept[path])} → {_shown(now[path])}"
 
@@ -106,7 +106,7 @@ def _source_of(value: Any) -> Mapping[str, Any]:
 
 
 def _steady(value: Any, ranks: Mapping[int, int]) -> Any:
-    """An envelope without what varies."""
+    """Return an envelope without the varying fields."""
     if not isinstance(value, dict):
         return value
     if "payload" in value and "schema" in value:
@@ -121,7 +121,7 @@ def _steady(value: Any, ranks: Mapping[int, int]) -> Any:
 
 
 def _fields(schema: Any, path: str = "") -> Flat:
-    """The fields of an Avro or Connect schema by their paths, each with all that is said of it."""
+    """Return the fields of an Avro or Connect schema by path, each with all its attributes."""
     if isinstance(schema, list):
         found: Flat = {path: [part if isinstance(part, str) else part.get("type") for part in schema]}
         for part in schema:
@@ -145,7 +145,7 @@ def _fields(schema: Any, path: str = "") -> Flat:
 
 
 def _flat(value: Any, path: str = "") -> Flat:
-    """Every leaf by its path."""
+    """Return every leaf by its path."""
     if isinstance(value, dict) and value:
         return {key: leaf for name, part in value.items() for key, leaf in _flat(part, f"{path}.{name}").items()}
     return {path.lstrip("."): value}

@@ -1,4 +1,4 @@
-"""What a row must be read as, asked of PostgreSQL in SQL: a way that shares no code with the decoder."""
+"""Expected decoded values of a row, computed by PostgreSQL in SQL without any code of the decoder."""
 
 from tests.golden.catalogue import COLUMNS, TABLE
 
@@ -7,7 +7,7 @@ _ISO_INTERVAL = """concat('P', extract(year FROM {c}), 'Y', extract(month FROM {
 
 
 def _expression(kind: str, column: str) -> str:
-    """Return SQL that makes of a value what the decoder must make of it, as JSON can hold it exactly."""
+    """Return SQL that converts a value to the decoder's expected result, as exact JSON."""
     base = kind.partition("(")[0] + kind.partition(")")[2]
     if kind.endswith("[]"):
         item = _expression(kind.removesuffix("[]"), "u")

@@ -1,10 +1,10 @@
-"""Records the golden change records again, and shows how they differ from those that are kept.
+"""Recorder of the golden change records, with a comparison with the stored ones.
 
     python -m tests.golden.record [--debezium VERSION] [--only NAME] [--execute]
 
-A stack of the recording's own is started below `.readmodels-golden/` and stopped again. With another version of
-Debezium, its connector and what it needs come from Maven into the same cache as everything else. Exit code 3 says that
-something differs; `--execute` puts the new recordings in the place of the kept ones.
+A separate stack is started below `.readmodels-golden/` and stopped again. With another version of Debezium, its
+connector and dependencies come from Maven into the same cache as everything else. Exit code 3 says that something
+differs; `--execute` replaces the stored recordings by the new ones.
 """
 
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ CATALOGUE_TOPIC = f"{PREFIX}.{TABLE}"
 MESSAGE_TOPIC = f"{PREFIX}.message"
 END = "SELECT pg_logical_emit_message(true, 'golden-end', '')"
 SHOWN_DIFFERENCES = 40
-"""Of one recording; a field that is new comes with every record."""
+"""Limit per recording, because a new field appears in every record."""
 
 NAMES = (*VARIANTS, *cases.FORMATS)
 Change = tuple[str, Image, Image]
@@ -50,7 +50,7 @@ def main(
     only: Annotated[list[str] | None, typer.Option(help=f"One of {', '.join(NAMES)}; repeatable.")] = None,
     execute: Annotated[bool, typer.Option("--execute", help="Replace the kept recordings.")] = False,
 ) -> None:
-    """Record from a real connector, and compare with what is kept."""
+    """Record from a real connector, and compare with the stored recording."""
     try:
         with _servers(debezium) as recorder:
             found = [_differs(name, _recorded(recorder, name), execute) for name in only or NAMES]
@@ -69,7 +69,7 @@ def _servers(debezium: str | None) -> Iterator[Recorder]:
             lock = Path(folder) / "artifacts.lock"
             write(with_debezium(debezium, default_cache() / "resolving"), lock)
         stack = LocalStack(HOME, lock=lock)
-        # What an aborted recording left running may be of another version.
+        # An aborted recording may have left servers of another version running.
         stack.down(report)
         try:
             yield Recorder(stack.up(report, SERVERS))
@@ -83,7 +83,7 @@ def _recorded(recorder: Recorder, name: str) -> str:
 
 
 def _differs(name: str, now: str, execute: bool) -> bool:
-    """Show how a recording differs from the kept one; where there is none, it does."""
+    """Print the differences from the stored recording, and return whether it differs or is missing."""
     file = GOLDEN / f"{name}.jsonl"
     kept = file.read_text() if file.exists() else None
     found = differences(kept, now) if kept is not None else ["there is no recording yet"]
@@ -99,7 +99,7 @@ def _differs(name: str, now: str, execute: bool) -> bool:
 
 
 def _catalogue(recorder: Recorder, variant: Variant) -> str:
-    """Every type in one variant: a line about it, one per record, one per change that they must be read as."""
+    """Return the recording of every type in one variant: a line about it, one per record, one per expected change."""
     settings = {"table.include.list": TABLE, **variant.settings}
     with recorder.database() as connection, recorder.topics([CATALOGUE_TOPIC]):
         _prepare_catalogue(connection)
@@ -145,7 +145,7 @@ def _insert(connection: psycopg.Connection[Any], variant: Variant, first_id: int
 
 
 def _change(connection: psycopg.Connection[Any], variant: Variant) -> list[Change]:
-    """Insert, update, delete, move to another key and truncate, and say which changes must be read."""
+    """Insert, update, delete, change the key and truncate; return the expected changes."""
     first_id = 11
     inserted = _insert(connection, variant, first_id)
     changes: list[Change] = [("c", None, image) for image in inserted]
@@ -175,13 +175,13 @@ def _expected(connection: psycopg.Connection[Any], row_id: int) -> Image:
 
 
 def _cases(recorder: Recorder, name: str) -> str:
-    """Every case in one format: a line with the schemas, and one per record, topic by topic."""
+    """Return the recording of every case in one format: a line with the schemas, and one per record, topic by topic."""
     topics = [f"{PREFIX}.public.{table}" for table in cases.TABLES]
     heartbeats = f"__debezium-heartbeat.{PREFIX}"
     own = [*topics, MESSAGE_TOPIC, heartbeats, f"{PREFIX}.public.signal"]
     with recorder.database() as connection, recorder.topics(own):
         cases.prepare(connection, PREFIX, ROLE)
-        # The slot is there before the snapshot, or its creation would wait for the transaction that is in flight.
+        # Create the slot before the snapshot; later, its creation would wait for the open transaction.
         connection.execute(f"SELECT pg_create_logical_replication_slot('{PREFIX}', 'pgoutput', failover => true)")
         with psycopg.connect(recorder.url) as in_flight:
             in_flight.execute("UPDATE in_flight SET note = 'in flight'")

@@ -1,4 +1,4 @@
-"""A connector of the recording's own, on a running stack: database, slot, topics; its schemas stay in the registry."""
+"""Separate connector for the recording on a running stack: database, slot, topics; its schemas stay in the registry."""
 
 import base64
 import json
@@ -30,7 +30,7 @@ _ABSENT = ("heartbeat.", "signal.", "notification.", "message.prefix.")
 
 
 class Recorder:
-    """What there is to record with, on one stack."""
+    """The tools for a recording on one stack."""
 
     def __init__(self, endpoints: Endpoints) -> None:
         self._endpoints = endpoints
@@ -38,12 +38,12 @@ class Recorder:
 
     @property
     def url(self) -> str:
-        """The recording's database, as a role that may do anything in it."""
+        """The URL of the recording's database, with a role that has all rights in it."""
         return make_conninfo(self._endpoints.postgres_admin, dbname=PREFIX)
 
     @contextmanager
     def database(self) -> Iterator[psycopg.Connection[Any]]:
-        """An empty database, and the role as which the connector reads it."""
+        """Yield an empty database, and the role with which the connector reads it."""
         ends = self._endpoints
         create_role(
             SourceSettings(
@@ -68,7 +68,7 @@ class Recorder:
 
     @contextmanager
     def topics(self, names: Iterable[str]) -> Iterator[None]:
-        """Empty topics of one partition."""
+        """Create empty topics of one partition."""
         wanted = [NewTopic(name, num_partitions=1, replication_factor=1) for name in names]
         for created in self._admin.create_topics(wanted).values():
             created.result()
@@ -80,7 +80,7 @@ class Recorder:
 
     @contextmanager
     def connector(self, settings: Mapping[str, str]) -> Iterator[None]:
-        """The shipped connector with other settings; it runs."""
+        """Run the shipped connector with other settings."""
         shipped = default_configuration().settings
         kept = {key: value for key, value in shipped.items() if not key.startswith(_ABSENT)}
         own = {"topic.prefix": PREFIX, "database.dbname": PREFIX, "slot.name": PREFIX, "publication.name": PREFIX}
@@ -132,7 +132,7 @@ class Recorder:
         return records
 
     def schemas(self, values: Iterable[bytes | None]) -> dict[str, Any]:
-        """The Avro schemas that values name, by id."""
+        """Return the Avro schemas that values refer to, by id."""
         registry = SchemaRegistryClient({"url": self._endpoints.schema_registry})
         ids = {int.from_bytes(value[1:5], "big") for value in values if value and value[:1] == b"\0"}
         return {str(key): json.loads(registry.get_schema(key).schema_str or "null") for key in sorted(ids)}
@@ -154,10 +154,10 @@ class Recorder:
 
 
 def base64_of(octets: bytes) -> str:
-    """Bytes as JSON can hold them."""
+    """Return bytes as Base64 text, for JSON."""
     return base64.b64encode(octets).decode()
 
 
 def lines_of(*objects: Any) -> str:
-    """JSON, a line for each object."""
+    """Return JSON text with a line for each object."""
     return "".join(json.dumps(one, ensure_ascii=False, separators=(",", ":")) + "\n" for one in objects)

@@ -1,4 +1,4 @@
-"""The golden recordings, and how what was decoded compares with them."""
+"""Golden recordings, and their comparison with decoded values."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _HEADER_BYTES = 5
 
 @dataclass(frozen=True)
 class Record:
-    """One record as it lay in its topic."""
+    """One record of a topic."""
 
     topic: str
     key: str | None
@@ -36,7 +36,7 @@ class Record:
 
     @classmethod
     def of(cls, message: Message) -> Record:
-        """Take over what was consumed."""
+        """Convert a consumed message."""
         key, headers = message.key(), dict(message.headers() or ())
         return cls(
             message.topic() or "",
@@ -46,13 +46,13 @@ class Record:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """What `from_json` reads back."""
+        """Return the JSON form that `from_json` reads."""
         value = None if self.value is None else base64.b64encode(self.value).decode()
         return {"topic": self.topic, "key": self.key, "headers": dict(self.headers), "value": value}
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Record:
-        """Read what `to_json` wrote."""
+        """Read the JSON form that `to_json` wrote."""
         value = content["value"]
         decoded = None if value is None else base64.b64decode(value)
         return cls(content["topic"], content["key"], content["headers"], decoded)
@@ -63,18 +63,18 @@ class Cases:
     """Topics as a connector wrote them, one after the other.
 
     Attributes:
-        schemas: the Avro schemas that the values name.
+        schemas: the Avro schemas that the values refer to.
     """
 
     records: list[Record]
     schemas: Mapping[int, Any]
 
     def of(self, table: str) -> list[Record]:
-        """The records of one table's topic, in their order."""
+        """Return the records of one table's topic, in order."""
         return [record for record in self.records if record.topic.endswith(f".{table}")]
 
     def envelopes(self, table: str) -> list[Image]:
-        """The values of one table's topic; a tombstone is None."""
+        """Return the values of one table's topic; a tombstone is None."""
         return [plain(record.value, self.schemas) for record in self.of(table)]
 
 
@@ -83,10 +83,10 @@ class Recording:
     """One topic as a connector wrote it.
 
     Attributes:
-        table: what is declared of the table.
+        table: the table's declaration.
         records: all records of the topic.
-        schemas: the Avro schemas that they name.
-        changes: what they must be read as: `op`, `before` and `after`, in order.
+        schemas: the Avro schemas that they refer to.
+        changes: expected decoded changes: `op`, `before` and `after`, in order.
     """
 
     table: SourceTable
@@ -124,7 +124,7 @@ def cases(name: str) -> Cases:
 
 
 def plain(value: bytes | None, schemas: Mapping[int, Any]) -> Any:
-    """What a value holds, in JSON's types as far as they go: neither decimals nor times are made of it."""
+    """Return a value in JSON's types as far as possible: decimals and times are not converted."""
     if value is None:
         return None
     if value[:1] != b"\0":
@@ -134,14 +134,14 @@ def plain(value: bytes | None, schemas: Mapping[int, Any]) -> Any:
 
 
 def without_meaning(schema: Any) -> Any:
-    """An Avro schema whose numbers are numbers, and not dates that Python cannot hold."""
+    """Return an Avro schema with plain numbers for dates, which could exceed Python's range."""
     if isinstance(schema, dict):
         return {name: without_meaning(part) for name, part in schema.items() if name != "logicalType"}
     return [without_meaning(part) for part in schema] if isinstance(schema, list) else schema
 
 
 def comparable(image: pa.StructScalar, expected: Image) -> Image:
-    """Say of a decoded image what PostgreSQL says of the row: times as counts, bytes as hexadecimal digits."""
+    """Convert a decoded image to PostgreSQL's form of the row: times as counts, bytes as hexadecimal digits."""
     if not image.is_valid:
         return None
     return {name: _comparable(value, (expected or {}).get(name)) for name, value in image.items() if name != NESTED}
@@ -159,6 +159,6 @@ def _comparable(value: pa.Scalar, expected: Any) -> Any:
         return value.as_py().hex()
     if isinstance(value, pa.FloatScalar | pa.DoubleScalar):
         kind = np.float32 if isinstance(value, pa.FloatScalar) else np.float64
-        # A text of PostgreSQL's that means the same float is as good as ours.
+        # Accept a different PostgreSQL text of the same float.
         return expected if expected is not None and str(kind(expected)) == str(kind(value.as_py())) else value.as_py()
     return value.as_py()

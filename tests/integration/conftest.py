@@ -1,4 +1,4 @@
-"""The database of the catalogue, and both ways in which its rows are known: as held, and as a connector sent them."""
+"""Fixtures with the database of the type catalogue, and its rows both as stored and as sent by a connector."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ from tests.support.redis_server import shared_server
 
 @pytest.fixture(scope="module")
 def url(endpoints: Endpoints, request: pytest.FixtureRequest) -> Iterator[str]:
-    """The owner's URL of a database that the module names as `NAME`."""
+    """Yield the owner's URL of a database that the module names as `NAME`."""
     with catalogue_database(endpoints, request.module.NAME) as made:
         yield made
 
 
 @pytest.fixture
 def source(url: str) -> Iterator[SourceReader]:
-    """The database as `verify` reads it."""
+    """Yield the database as `verify` reads it."""
     with open_source_reader(url) as side:
         yield side
 
 
 @pytest.fixture
 def writer(url: str) -> Iterator[Connection]:
-    """Who changes the database meanwhile."""
+    """Yield a connection that changes the database during the test."""
     with connect(url) as connection:
         yield connection
 
 
 @pytest.fixture(scope="module")
 def envelopes() -> pa.Table:
-    """The rows of the catalogue as a real connector sent them in its first snapshot."""
+    """Return the rows of the catalogue as a real connector sent them in its first snapshot."""
     recorded = recording("avro")
     (found,) = Decoder({recorded.records.topic: recorded.table}, recorded).decode(recorded.records).envelopes
     return found.filter(pc.equal(found["op"], "r"))
@@ -49,7 +49,7 @@ def envelopes() -> pa.Table:
 
 @pytest.fixture
 def redis() -> Iterator[Redis]:
-    """An empty server, as its readers reach it."""
+    """Yield an empty server, as its readers reach it."""
     with shared_server().client() as reader:
         reader.flushall()
         yield reader

@@ -1,4 +1,4 @@
-"""Settings that change how values are written, how statements are read, and how long they may take."""
+"""Database settings that change the output of values, the parsing of statements, and the timeouts."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ HOSTILE: Mapping[str, str] = {
 
 
 def make_hostile(admin: Connection, database: str, role: str) -> None:
-    """Give a database all of these settings, and a role in it as well, which has the last word."""
+    """Apply all of these settings to a database, and to a role in it, whose settings take precedence."""
     for whom in (sql.SQL("DATABASE {database}"), sql.SQL("ROLE {role} IN DATABASE {database}")):
         who = whom.format(database=sql.Identifier(database), role=sql.Identifier(role))
         for name, value in HOSTILE.items():

@@ -1,6 +1,6 @@
-"""The questions of `sql/analytics` once more, as somebody would ask PostgreSQL who knows nothing of ours.
+"""The views of `sql/analytics`, written again as queries of PostgreSQL without any code of the project.
 
-What the log tells DuckDB of the past, triggers write down here; when a transaction was committed, PostgreSQL says.
+Triggers record here the history that DuckDB reads from the log; PostgreSQL supplies the commit times.
 """
 
 from collections.abc import Mapping
@@ -89,4 +89,4 @@ QUESTIONS: Mapping[str, str] = {
         SELECT order_id, shipped_at, at, what, id, change
         FROM changes JOIN shipped USING (order_id) WHERE at > shipped_at""",
 }
-"""By view; columns in the view's order."""
+"""The query of each view; columns in the view's order."""

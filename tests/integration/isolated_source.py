@@ -1,4 +1,4 @@
-"""A database, a role and a connector of a test's own, so that no other test meets them."""
+"""A separate database, role and connector for one test."""
 
 import secrets
 from collections.abc import Iterator
@@ -55,7 +55,7 @@ def own_shop(endpoints: Endpoints, name: str) -> Iterator[SourceSettings]:
 
 
 def own_connector(name: str, source: SourceSettings) -> ConnectorConfiguration:
-    """The shipped connector, but for another database and under names of its own."""
+    """Return the shipped connector's configuration, for another database and with separate names."""
     shipped = default_configuration()
     settings = {
         **shipped.settings,
@@ -72,7 +72,7 @@ def own_connector(name: str, source: SourceSettings) -> ConnectorConfiguration:
 def own_deployment(
     endpoints: Endpoints, name: str, source: SourceSettings, worker_topics: tuple[TopicSpec, ...] = ()
 ) -> Deployment:
-    """Everything from that database to topics of its own."""
+    """Return a deployment from that database to separate topics."""
     return Deployment(
         source=source,
         kafka=KafkaSettings(bootstrap_servers=endpoints.kafka),
@@ -84,7 +84,7 @@ def own_deployment(
 
 
 def teardown_steps(deployment: Deployment) -> list[SetupStep]:
-    """Look for what exists between source and log, and return the steps that remove it; there are no read models."""
+    """Find what exists between source and log, and return the steps that remove it; there are no read models."""
     described = Traces(prefixes=frozenset({deployment.connector.prefix}))
     connectors = find_connectors(deployment, described, Traces())
     traces = described | connectors.traces

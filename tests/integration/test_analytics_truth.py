@@ -1,4 +1,4 @@
-"""Every view, at a mark, against the same question asked of PostgreSQL in other words."""
+"""Tests of every view, at a watermark, against an independently written query of PostgreSQL."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ Answers = dict[str, list[tuple[Any, ...]]]
 
 @pytest.fixture(scope="module")
 def answers(local_endpoints: Endpoints, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Answers, Answers]]:
-    """What DuckDB and PostgreSQL answer, by view, once the model holds all that was committed."""
+    """Yield the answers of DuckDB and PostgreSQL, by view, once the model holds everything committed."""
     folder = tmp_path_factory.mktemp("analytics")
     with own_database(local_endpoints, NAME) as source:
         made = own_deployment(local_endpoints, NAME, source)
@@ -59,7 +59,7 @@ def answers(local_endpoints: Endpoints, tmp_path_factory: pytest.TempPathFactory
 
 
 def take_in(settings: Settings, ends: Mapping[TopicPartition, int]) -> None:
-    """Carry the log up to these ends into a new model."""
+    """Apply the log up to these ends to a new model."""
     with closing(read_models.open_duckdb(settings)) as store:
         store.create(1, read_models.new_metadata("duckdb", settings))
         sink = store.sink(1)

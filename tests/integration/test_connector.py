@@ -1,4 +1,4 @@
-"""The connector on real servers, with values as JSON: what each kind of change becomes in Kafka."""
+"""Tests of the connector on real servers, with values as JSON: the Kafka records of each kind of change."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -47,7 +47,7 @@ class Record:
 
 
 class Log:
-    """Everything that the connector writes from now on."""
+    """The connector's records from now on."""
 
     def __init__(self, deployment: Deployment) -> None:
         self._watermarks = Watermarks(deployment.kafka, deployment.connector, deployment.connect_url)
@@ -60,7 +60,7 @@ class Log:
         self._consumer.assign([TopicPartition(*place, offset) for place, offset in self._starts.items()])
 
     def read_until(self, is_last: Callable[[Record], bool]) -> list[Record]:
-        """Read up to and with the first record that matches."""
+        """Read up to and including the first record that matches."""
         records: list[Record] = []
         for _ in range(POLLS):
             if record := self._poll():
@@ -70,7 +70,7 @@ class Log:
         pytest.fail(f"the awaited record did not come; these did: {[record.topic for record in records]}")
 
     def read_to_now(self, connection: Connection, table: str) -> list[Record]:
-        """Read what became of every change to `table` that is committed by now."""
+        """Read the records of every change to `table` committed so far."""
         topic = f"{NAME}.public.{table}"
         ends = self._watermarks.wait_for(self._watermarks.set(connection), timeout_s=60).end_offsets
         behind = {place for place, end in ends.items() if place[0] == topic and end > self._starts[place]}

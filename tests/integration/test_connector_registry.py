@@ -1,4 +1,4 @@
-"""The connector while the schema registry is down, on servers that the test may stop."""
+"""Tests of the connector while the schema registry is down, on servers that the test may stop."""
 
 from dataclasses import replace
 
@@ -16,7 +16,7 @@ def test_a_registry_that_is_down_stops_no_change_of_a_known_schema(local_stack: 
     endpoints = local_stack.up()
     with own_database(endpoints, NAME) as source, database.connect(source.url) as connection:
         made = own_deployment(endpoints, NAME, source)
-        # Every record now asks the registry again; by default, one does after 30 s.
+        # Every record now queries the registry; by default, the connector queries it again after 30 s.
         always_ask = {"value.converter.apicurio.registry.check-period-ms": "1"}
         deployment = replace(made, connector=made.connector.with_settings(always_ask))
         watermarks = Watermarks(deployment.kafka, deployment.connector, deployment.connect_url)

@@ -1,4 +1,4 @@
-"""What init does with a connector that rests, has failed, or has lost a part of the log."""
+"""Tests of `init` with a connector that is stopped, has failed, or has lost a part of the log."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -33,7 +33,7 @@ def init(deployment: Deployment) -> str:
 
 
 def seen(deployment: Deployment, known: Fingerprint | None = None) -> list[MismatchReason]:
-    """What workers see that begin to look now, and know a log by this."""
+    """Return the mismatches that a newly started worker finds, given the known fingerprint."""
     return [one.reason for one in SourceMonitor(deployment, known or {}).check()]
 
 
@@ -49,7 +49,7 @@ def run_for_ever(client: ConnectClient) -> None:
 
 @pytest.fixture
 def stopped(endpoints: Endpoints) -> Iterator[Deployment]:
-    """A deployment whose connector has streamed a change, and then was stopped."""
+    """Yield a deployment whose connector has streamed a change, and was then stopped."""
     with own_database(endpoints, NAME) as source:
         deployment = own_deployment(endpoints, NAME, source)
         init(deployment)
@@ -170,7 +170,7 @@ def test_a_connector_that_was_deleted_and_comes_back_to_another_slot_is_refused(
 def test_a_connector_that_fails_tells_why_and_init_restarts_it(stopped: Deployment) -> None:
     client = ConnectClient(stopped.connect_url)
     role = stopped.source.replication_role
-    # By itself, Debezium tries for ever and says that it runs.
+    # By default, Debezium retries for ever and reports that it runs.
     impatient = replace(stopped, connector=stopped.connector.with_settings({"errors.max.retries": "0"}))
     init(impatient)
     with database.connect(stopped.source.admin_url) as admin:

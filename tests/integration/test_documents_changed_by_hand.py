@@ -1,4 +1,4 @@
-"""Documents that somebody changed by hand: no change stops at them, and writing all of their parts anew mends them."""
+"""Tests of documents changed by hand: they block no change, and rewriting all of their parts repairs them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def order(status: str = "pending") -> Row:
 
 
 def stored_log(log: Log) -> None:
-    """An order with two items, and a third that was deleted."""
+    """Write an order with two items, and a third that was deleted."""
     log.streamed(SHOP.root, (10, 11), after=order())
     for number, pen in enumerate(PENS):
         log.streamed(SHOP.child, (10, 12 + number), after=pen)

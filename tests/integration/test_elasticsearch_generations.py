@@ -1,4 +1,4 @@
-"""Generations side by side, the cutover between them, and indices that operators remove or restore."""
+"""Tests of concurrent generations, the cutover between them, and indices that operators remove or restore."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SHAPES = SHOP.shapes(Form.DOCUMENTS)
 
 @pytest.fixture
 def subject(endpoints: Endpoints) -> Iterator[ElasticsearchSubject]:
-    """Indices of the test's own."""
+    """Yield indices of the test's own."""
     made = ElasticsearchSubject(endpoints.elasticsearch)
     yield made
     made.close()
@@ -300,7 +300,7 @@ def test_a_first_generation_whose_completion_was_killed_half_way_is_completed_by
 
 
 def first_fill(subject: ElasticsearchSubject) -> ElasticsearchSink:
-    """A first generation as set-up makes it."""
+    """Return the sink of a first generation, as set-up makes it."""
     store = subject.store(SHAPES)
     store.create(1, GenerationMetadata(shapes=tuple(SHAPES), is_complete=False))
     sink = store.sink(1)
@@ -309,12 +309,12 @@ def first_fill(subject: ElasticsearchSubject) -> ElasticsearchSink:
 
 
 def found(subject: ElasticsearchSubject) -> int:
-    """How many orders a reader's search finds, who asks for no refresh."""
+    """Return the number of orders that a reader's search finds without a refresh."""
     return int(subject.http("GET", "orders/_count")["count"])
 
 
 def settings(subject: ElasticsearchSubject) -> dict[str, str]:
-    """Those of the first generation's index that a fill changes, where they are no defaults."""
+    """Return the settings of the first generation's index that a fill changes, except defaults."""
     index: dict[str, Any] = subject.http("GET", "orders-000001/_settings")[f"{subject.prefix}orders-000001"]
     named = ("refresh_interval", "number_of_replicas", "auto_expand_replicas")
     return {name: value for name, value in index["settings"]["index"].items() if name in named}

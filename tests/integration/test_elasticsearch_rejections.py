@@ -1,4 +1,4 @@
-"""A document that Elasticsearch refuses for what it is holds up no other, is named, and comes back with a change."""
+"""Tests of documents that Elasticsearch rejects: they block no other, are named, and return with a later change."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from tests.contract.elasticsearch_harness import ElasticsearchSubject
 from tests.integration.test_elasticsearch_values import SHAPE, inserts, live_sink
 
 LARGE = json.dumps("word " * 3_000_000)
-"""15 MB, above what a node with a heap of 512 MB takes as one document."""
+"""15 MB, more than a node with a heap of 512 MB accepts as one document."""
 
 
 @pytest.fixture
 def subject(endpoints: Endpoints) -> Iterator[ElasticsearchSubject]:
-    """Indices of the test's own."""
+    """Yield indices of the test's own."""
     made = ElasticsearchSubject(endpoints.elasticsearch)
     yield made
     made.close()
@@ -38,7 +38,7 @@ def rejected(store: ElasticsearchStore) -> dict[str, str]:
 
 
 def again(subject: ElasticsearchSubject) -> ElasticsearchSink:
-    """A worker that remembers nothing."""
+    """Return the sink of a new worker without memory of earlier writes."""
     return subject.store([SHAPE]).sink(1)
 
 
@@ -48,7 +48,7 @@ REFUSED = [
     ("yes", '"perhaps"', "field 'yes'"),
     ("small", '"secret"', "field 'small'"),
 ]
-"""Column, value, and what is said of it: a size, a mapping that another type had, and values out of range."""
+"""Column, value and reported reason: a size, a mapping that another type had, and values out of range."""
 
 
 @pytest.mark.parametrize(("column", "value", "reason"), REFUSED)
@@ -165,7 +165,7 @@ def test_a_block_of_the_index_is_waited_for_and_never_the_documents_fault(
     with pytest.raises(StoreBlocked) as blocked:
         sink.write(inserts({("1", ""): '{"id":1}'}))
     assert remedy in blocked.value.remedy
-    # The remedy, word by word.
+    # Carry out the remedy verbatim.
     if "`PUT /" in blocked.value.remedy:
         _, path, text = blocked.value.remedy.split("`")
         subject.http("PUT", path.removeprefix(f"PUT /{subject.prefix}"), json.loads(text[text.index("{") : -1]))

@@ -1,4 +1,4 @@
-"""Remedies of Elasticsearch, carried out word by word on a real node: the problem, what is printed, and its end."""
+"""Tests of the remedies of Elasticsearch, carried out verbatim on a real node: problem, printed text, solution."""
 
 from __future__ import annotations
 

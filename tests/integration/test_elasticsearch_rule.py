@@ -1,4 +1,4 @@
-"""The rule of order as Elasticsearch keeps it: the table of cases, before, around and after their fences."""
+"""Tests of the ordering rule in Elasticsearch: the table of cases, before, around and after their range tombstones."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ GROUPS = [
 
 @pytest.fixture(scope="module")
 def subject(endpoints: Endpoints) -> Iterator[ElasticsearchSubject]:
-    """Indices of this module's own; each test has a generation."""
+    """Yield indices of this module's own; each test has a generation."""
     made = ElasticsearchSubject(endpoints.elasticsearch)
     yield made
     made.close()
@@ -77,7 +77,7 @@ def placed(rows: Iterable[tuple[str, Sided]]) -> Iterator[PartChange]:
 
 
 def registers(subject: ElasticsearchSubject, generation: int) -> dict[str, str]:
-    """What is kept of every row, as text."""
+    """Return the register of every row, as text."""
     found = subject.http("POST", f"orders-{generation:06d}/_search?size=1000")["hits"]["hits"]
     return {hit["_id"]: dict(hit["_source"]["readmodels"].get("registers", [])).get(ROOT, "") for hit in found}
 

@@ -1,4 +1,4 @@
-"""Every value that PostgreSQL accepts is kept to the last digit, and what can be searched is found."""
+"""Tests that every PostgreSQL value is stored to the last digit, and that searchable values are found."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ VALUES: dict[str, list[str]] = {
     "facts_many": ['[1,"a",null,{"b":[]}]'],
     "pairs": ['{"a":null,"b":"1"}', '"\\"a\\"=>\\"1\\""'],
 }
-"""Per column, values as they stand in an image."""
+"""Values by column, in the form used in an image."""
 
 SHELTERED: list[tuple[str, str]] = [
     ("facts", "1" * 1001),
@@ -91,7 +91,7 @@ SHELTERED: list[tuple[str, str]] = [
 
 @pytest.fixture
 def subject(endpoints: Endpoints) -> Iterator[ElasticsearchSubject]:
-    """Indices of the test's own."""
+    """Yield indices of the test's own."""
     made = ElasticsearchSubject(endpoints.elasticsearch)
     yield made
     made.close()
@@ -105,7 +105,7 @@ def live_sink(subject: ElasticsearchSubject, shape: DocumentShape = SHAPE) -> El
 
 
 def inserts(images: Mapping[tuple[str, str], str], shape: DocumentShape = SHAPE, lsn: int = 10) -> Batch:
-    """Images by key and part, as streamed changes."""
+    """Return a batch of images, by key and part, as streamed changes."""
     place = dict.fromkeys(ORDER_COLUMNS.names, 0) | {"_is_snapshot": False, "_deleted": False}
     rows = [
         {**place, "_lsn": lsn, "_commit_lsn": lsn, "_offset": offset, "key": key, "part": part, "image": image}
@@ -123,7 +123,7 @@ def exact(text: str) -> Any:
 def test_no_value_is_refused_rounded_or_changed(subject: ElasticsearchSubject) -> None:
     rows = {f"{name} {n}": (name, value) for name, values in VALUES.items() for n, value in enumerate(values)}
     live_sink(subject).write(inserts({(key, ""): f'{{"{name}":{value}}}' for key, (name, value) in rows.items()}))
-    # A worker that remembers nothing reads every document, adds an item, and writes it again.
+    # A new worker without memory reads every document, adds an item, and writes it again.
     subject.store([SHAPE]).sink(1).write(inserts({(key, "items/1"): '{"id":1}' for key in rows}, lsn=20))
     kept = subject.read([SHAPE])["things"]
     for key, (name, value) in rows.items():

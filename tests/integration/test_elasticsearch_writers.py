@@ -1,4 +1,4 @@
-"""Several workers on one index: none loses what another wrote, whenever they meet."""
+"""Tests of several workers on one index: none overwrites another's changes, whatever the timing."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SHAPES = SHOP.shapes(Form.DOCUMENTS)
 
 @pytest.fixture
 def subject(endpoints: Endpoints) -> Iterator[ElasticsearchSubject]:
-    """Indices of the test's own."""
+    """Yield indices of the test's own."""
     made = ElasticsearchSubject(endpoints.elasticsearch)
     yield made
     made.close()
@@ -31,7 +31,7 @@ def subject(endpoints: Endpoints) -> Iterator[ElasticsearchSubject]:
 
 @pytest.fixture
 def relay(subject: ElasticsearchSubject) -> Iterator[Interposed]:
-    """A way to the same cluster on which a test can act."""
+    """Yield a relay to the same cluster on which a test can act."""
     with Interposed(subject.url) as made:
         yield made
 
@@ -61,7 +61,7 @@ def whole(events: list[Event]) -> Batch:
 
 
 def in_memory(*batches: Batch) -> Contents:
-    """What a store without any competition shows after these batches."""
+    """Return the contents of a store without concurrent writers after these batches."""
     subject = MemorySubject(Form.DOCUMENTS)
     sink = subject.store(SHAPES).sink(1)
     sink.prepare()
@@ -72,7 +72,7 @@ def in_memory(*batches: Batch) -> Contents:
 
 
 def on_a_write_of_documents(act: Callable[[], None], relay: Interposed) -> Callable[[str], None]:
-    """Act on the first bulk request, and let everything before it pass."""
+    """Return a callback that acts on the first bulk request, and ignores all requests before it."""
 
     def on_request(path: str) -> None:
         if "_bulk" in path:
@@ -214,7 +214,7 @@ def test_workers_that_write_the_same_documents_at_once_end_as_one_would(
 
 
 def history() -> Log:
-    """Three orders and their items, changed, moved, truncated and deleted many times."""
+    """Return a log of three orders and their items, changed, moved, truncated and deleted many times."""
     log, chance = Log(SHOP), random.Random(7)
     orders: dict[int, Row] = {}
     items: dict[int, Row] = {}
@@ -236,7 +236,7 @@ def history() -> Log:
 
 
 def shuffled(log: Log, chance: random.Random) -> list[Batch]:
-    """Every event, in batches of one to eight, in any order."""
+    """Return every event, in batches of one to eight, in any order."""
     events = [*log.events]
     chance.shuffle(events)
     batches = []
@@ -257,7 +257,7 @@ def test_a_replay_writes_nothing(subject: ElasticsearchSubject) -> None:
 
 
 def versions(subject: ElasticsearchSubject) -> dict[str, int]:
-    """The sequence number of every document, also those that readers do not see."""
+    """Return the sequence number of every document, including those hidden from readers."""
     subject.http("POST", "orders-000001/_refresh")
     hits = subject.http("POST", "orders-000001/_search?size=1000&seq_no_primary_term=true")["hits"]["hits"]
     return {hit["_id"]: hit["_seq_no"] for hit in hits}

@@ -1,4 +1,4 @@
-"""The order generator on a real PostgreSQL."""
+"""Tests of the order generator on a real PostgreSQL."""
 
 import time
 from collections.abc import Iterator

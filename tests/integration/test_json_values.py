@@ -1,4 +1,4 @@
-"""JSON that PostgreSQL accepts, whatever it looks like, is read and shown by every store as PostgreSQL has it."""
+"""Tests that every store shows any JSON that PostgreSQL accepts as PostgreSQL prints it."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ CONTRACT = ModelDefinitions(
 
 @pytest.fixture(scope="module")
 def source(endpoints: Endpoints) -> Iterator[Connection]:
-    """A database whose table has every text in each column that takes it."""
+    """Yield a database whose table has every text in each column that accepts it."""
     with own_database(endpoints, "json_values") as database, connect(database.url) as connection:
         connection.execute("CREATE TABLE orders (id bigint PRIMARY KEY, plain json, packed jsonb)")
         connection.execute(
@@ -62,7 +62,7 @@ def source(endpoints: Endpoints) -> Iterator[Connection]:
 
 @pytest.fixture(scope="module")
 def envelopes(source: Connection) -> pa.Table:
-    """The rows as a connector sends them: JSON as the text that PostgreSQL prints."""
+    """Return the rows as a connector sends them: JSON as the text that PostgreSQL prints."""
     rows = source.execute("SELECT id, plain::text, packed::text FROM orders ORDER BY id").fetchall()
     values = [bare(change("c", after=dict(zip(COLUMNS, row, strict=True)))) for row in rows]
     decoded = decode(values, SourceTable("public.orders", COLUMNS, ValueEncoding.JSON), {})

@@ -1,4 +1,4 @@
-"""Remedies that concern topics and consumer groups, followed on real brokers."""
+"""Tests of the remedies for topics and consumer groups, carried out on real brokers."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def settings(endpoints: Endpoints, tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def deployment(endpoints: Endpoints, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
-    """A deployment whose topics, that of requests among them, do not exist."""
+    """Yield a deployment whose topics, including the control topic, do not exist."""
     monkeypatch.setattr(control_topic, "TOPIC", f"{NAME}.control")
     source = SourceSettings(url=endpoints.postgres, admin_url=endpoints.postgres_admin, replication_password="")
     made = own_deployment(endpoints, NAME, source, worker_topics=(control_topic.wanted_topic(None),))
@@ -85,7 +85,7 @@ def test_requests_are_read_once_init_has_created_their_topic(deployment: Deploym
         read_control(deployment.kafka)
     assert commands(missing.value.remedy) == [["init"]]
     run_steps([step for step in init_steps(deployment) if step.name == "topics"], lambda *_: None)
-    # Brokers learn of a topic some time after it was created.
+    # Brokers learn of a topic some time after its creation.
     for attempt in stamina.retry_context(
         on=(ControlTopicMissing, KafkaUnavailable), attempts=None, timeout=60, wait_max=0.1
     ):
@@ -116,7 +116,7 @@ def test_a_topic_that_is_gone_is_made_by_init_and_is_another_one(deployment: Dep
 
 
 def raised(gate: EpochGuard) -> Exception | None:
-    """What a look at the topics raises."""
+    """Return the error that a check of the topics raises."""
     try:
         gate.check_topics()
     except (TopicNotFound, EpochMismatch) as error:

@@ -1,4 +1,4 @@
-"""Columns that may be keys, and those that are refused by name: every type of PostgreSQL that has an order."""
+"""Tests of columns that may be keys, and of those that are refused by name: every PostgreSQL type with an order."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def table(of: str, key: str, /, **columns: str) -> TableDefinition:
 
 
 def broken(database: Connection, described: ModelDefinitions | TableDefinition) -> list[tuple[str, str]]:
-    """The problems, and their remedies."""
+    """Return the problems, and their remedies."""
     if isinstance(described, TableDefinition):
         described = ModelDefinitions(topic_prefix="cdc", tables={"one": described}, documents={})
     return [(problem, remedy) for is_broken, problem, remedy in key_rules(database, described) if is_broken]
@@ -149,7 +149,7 @@ def test_a_reference_has_a_type_whose_texts_are_those_of_the_key(database: Conne
     _, _, statement = remedy.partition("run: ")
     with database.transaction(force_rollback=True):
         database.execute(statement.encode())
-        # The declaration is the next that is named.
+        # The missing declaration is the next reported problem.
         [(_, declare)] = broken(database, with_items("day", id="bigint"))
         assert declare == 'Write day = "bigint" under [tables.items.columns] in `readmodels.toml`.'
         described = with_items("day", id="bigint")

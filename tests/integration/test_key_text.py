@@ -1,4 +1,4 @@
-"""The text of keys, as PostgreSQL, Arrow and DuckDB write it, and what PostgreSQL's own equality says of it."""
+"""Tests of the text of keys, as PostgreSQL, Arrow and DuckDB write it, against PostgreSQL's own equality."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ NOT_IN_DUCKDB = {
     "294247-01-10 04:00:54.775807",
     "294276-12-31 23:59:59.999999+00",
 }
-"""Keys that its sink refuses."""
+"""Keys that the DuckDB sink refuses."""
 
 SCHEMA = "CREATE TYPE mood AS ENUM ('sad', 'happy ☺', 'a:b')"
 
@@ -108,7 +108,7 @@ def database(endpoints: Endpoints) -> Iterator[Connection]:
 
 
 def documented() -> list[tuple[str, str, str]]:
-    """Type, value and text of every line of the table of keys in the documents."""
+    """Return type, value and text of every line of the table of keys in the documents."""
     lines = re.findall(r"^\| (`.*) \| `(.*)` \| `(.*)` \|$", PAGE.read_text(), re.MULTILINE)
     return [(name, value, text) for names, value, text in lines for name in re.findall(r"`(\w+)`", names)]
 

@@ -1,4 +1,4 @@
-"""What readers get from Redis, byte for byte."""
+"""Tests of the bytes that readers get from Redis."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.support.redis_server import shared_server
 
 @pytest.fixture
 def store(redis: Redis) -> Iterator[RedisStore]:
-    """Its orders, in a first generation."""
+    """Yield a store with orders in a first generation."""
     made = RedisStore(shared_server().url, [ORDERS])
     made.sink(1).prepare()
     yield made
@@ -101,7 +101,7 @@ def test_an_order_may_have_more_items_than_a_script_hands_over_at_once(store: Re
 
 
 def history(random: Random) -> list[PartChange]:
-    """Changes of 20 orders, each order and item changed and deleted several times, around a snapshot."""
+    """Return changes of 20 orders; each order and item is changed and deleted several times, around a snapshot."""
     changes = []
     for key in range(20):
         for part in ("", "items/1", "items/2", "items/3"):

@@ -1,4 +1,4 @@
-"""A Redis server that is killed, full, read-only, silent or unfit, and what the sink makes of it."""
+"""Tests of the sink with a Redis server that is killed, full, read-only, silent or unsuitable."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SHARD = ("orders", 0)
 
 @pytest.fixture
 def server() -> Iterator[OwnServer]:
-    """A server that has written down what it has answered, and may be killed."""
+    """Yield a server that syncs every acknowledged write, and may be killed."""
     started = OwnServer({"appendonly": "yes", "appendfsync": "always"}).start()
     yield started
     started.stop()
@@ -38,7 +38,7 @@ def server() -> Iterator[OwnServer]:
 
 @pytest.fixture
 def store(server: OwnServer) -> Iterator[RedisStore]:
-    """Its orders, in a first generation."""
+    """Yield a store with orders in a first generation."""
     made = RedisStore(server.url, [ORDERS])
     made.sink(1).prepare()
     yield made
@@ -46,13 +46,13 @@ def store(server: OwnServer) -> Iterator[RedisStore]:
 
 
 def numbered(begin: int, end: int) -> Batch:
-    """The changes of one partition from one offset to another: each updates one of three orders."""
+    """Return the changes of one partition from one offset to another: each updates one of three orders."""
     changes = [streamed(str(at % 3), 10 + at, f'{{"at":{at}}}') for at in range(begin, end)]
     return batch(*changes, begin={SHARD: begin}, end={SHARD: end})
 
 
 def assert_is_at(server: OwnServer, store: RedisStore, end: int) -> None:
-    """Everything below an offset is shown, and no more is said to be."""
+    """Check that everything below an offset is visible, and that progress is not beyond the offset."""
     with server.client() as client:
         shown = sorted(client.mget(["orders:0", "orders:1", "orders:2"]))
     assert shown == sorted(f'{{"at":{at},"items":[]}}'.encode() for at in range(end - 3, end))
@@ -70,7 +70,7 @@ def put_back(server: OwnServer, older: Path) -> None:
 
 @pytest.fixture
 def older(tmp_path: Path, server: OwnServer) -> Callable[[], Path]:
-    """Copies the server's files as they are now."""
+    """Return a function that copies the server's current files."""
 
     def copy() -> Path:
         ignored = shutil.ignore_patterns("socket")
@@ -80,7 +80,7 @@ def older(tmp_path: Path, server: OwnServer) -> Callable[[], Path]:
 
 
 def carry_out(client: Redis, remedy: str) -> None:
-    """Give a server the commands of `redis-cli` in a remedy."""
+    """Execute the `redis-cli` commands of a remedy on a server."""
     given = re.findall(r"`redis-cli ([^`]+)`", remedy)
     assert given, remedy
     for command in given:
@@ -88,7 +88,7 @@ def carry_out(client: Redis, remedy: str) -> None:
 
 
 def in_place_of_progress(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object]) -> None:
-    """Let something happen once, after the last merge and before progress is moved."""
+    """Call `happens` once, after the last merge and before progress is stored."""
     move = RedisGeneration.move_progress
 
     def interrupted(generation: RedisGeneration, span: OffsetRange) -> None:
@@ -224,7 +224,7 @@ def test_a_server_that_could_not_save_takes_the_batch_once_its_disk_has_room(
 ) -> None:
     with server.client() as client:
         client.config_set("dbfilename", "full.rdb")
-        # A folder in the place of the file: what was saved cannot be renamed, as on a full disk it cannot be written.
+        # A directory at the file's path makes the final rename fail, as a full disk makes the write fail.
         (server.folder / "full.rdb").mkdir()
         (server.folder / "full.rdb" / "something").touch()
         client.config_set("save", "1 1")

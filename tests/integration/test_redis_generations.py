@@ -1,4 +1,4 @@
-"""Generations in the databases of one Redis server, and the cutover between them."""
+"""Tests of generations in the databases of one Redis server, and the cutover between them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SHARD = ("orders", 0)
 
 @pytest.fixture
 def store(redis: Redis) -> Iterator[RedisStore]:
-    """A store that holds nothing yet."""
+    """Yield an empty store."""
     made = RedisStore(shared_server().url, [ORDERS])
     yield made
     made.close()
@@ -77,7 +77,7 @@ def test_a_sink_writes_on_into_its_own_generation_across_cutovers(store: RedisSt
 
 @pytest.fixture
 def settings(monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """Settings of this server, and of others that do not answer."""
+    """Return settings of this server, and of other servers that do not answer."""
     for name, value in SETTINGS.items():
         monkeypatch.setenv(f"READMODELS_{name}", value)
     return load(SHIPPED, {}, {"redis": {"url": shared_server().url}})
@@ -225,7 +225,7 @@ def test_clearing_leaves_the_keys_of_others(store: RedisStore, redis: Redis) -> 
 
 
 def test_clearing_beside_many_keys_of_others_ends_well(store: RedisStore, redis: Redis) -> None:
-    """A scan has many pages then, and the marker, without which nobody finds the generation, is on one of them."""
+    """Check a scan of many pages: the marker by which the generation is found may be on any of them."""
     store.sink(1).prepare()
     redis.mset({f"sessions:{number}": "kept" for number in range(20_000)})
     store.drop_all()

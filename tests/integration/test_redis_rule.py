@@ -1,4 +1,4 @@
-"""The rule of order inside Redis: its scripts against the table of cases, and against the Python that states it."""
+"""Tests of the ordering rule in the Redis scripts, against the table of cases and the Python reference."""
 
 from __future__ import annotations
 
@@ -42,26 +42,26 @@ LETTERS = {Side.STREAMED: b"s", Side.SNAPSHOT: b"r"}
 
 @dataclass(frozen=True)
 class Server:
-    """An empty generation, and a client that looks at what becomes of it."""
+    """An empty generation, and a client that reads its contents."""
 
     store: RedisStore
     client: Redis
 
     def empty_sink(self) -> Sink:
-        """The sink of a generation that has just been made."""
+        """Return the sink of a new generation."""
         self.client.flushall()
         sink = self.store.sink(1)
         sink.prepare()
         return sink
 
     def registers(self, key: str) -> dict[bytes, bytes]:
-        """What is kept of a document, part by part."""
+        """Return the registers of a document, part by part."""
         return cast("dict[bytes, bytes]", self.client.hgetall(f"{{orders:{key}}}:r"))
 
 
 @pytest.fixture(params=["by the server's locale", "byte by byte"])
 def server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Server]:
-    """A server whose locale compares bytes, and scripts that find so, or find that it does not."""
+    """Yield a server whose locale compares bytes, with scripts that detect that it does or does not."""
     if request.param == "byte by byte":
         find_a_strange_locale(monkeypatch, tmp_path)
     store = RedisStore(shared_server().url, [ORDERS])
@@ -112,9 +112,9 @@ PARTS = st.sampled_from([ROOT, "items/1", "items/10", "items/9", "items/é", "it
 
 @st.composite
 def part_changes(draw: st.DrawFn) -> PartChange:
-    """A change as any log may hold it: what stands at one place is always the same, and no commit is passed over.
+    """Draw a change that any log may hold: the content of an offset is fixed, and no commit is skipped.
 
-    A change lies before the commit that follows the last one, or it would have been streamed after that.
+    A change precedes the commit that follows the last one; otherwise it would have been streamed after that commit.
     """
     part, is_snapshot = draw(PARTS), draw(st.booleans())
     epoch, last_commit = draw(st.integers(0, 1)), draw(st.integers(0, len(LSNS) - 1))
@@ -173,7 +173,7 @@ def test_any_batches_leave_the_registers_and_the_document_that_python_says(
 
 
 def text(register: Register) -> bytes:
-    """A register as Redis keeps it."""
+    """Return a register in Redis' format."""
     sides = zip(LETTERS.values(), register, strict=True)
     return b"\0".join(
         letter + encode_version(change).encode() + str(change.image or "").encode()

@@ -1,4 +1,4 @@
-"""Schemas of a real registry, asked for as records name them."""
+"""Tests of schemas requested from a real registry by the ids in records."""
 
 import json
 import uuid

@@ -1,4 +1,4 @@
-"""A worker that is refused memory: it ends, its supervisor starts it again, and `status` says why."""
+"""Tests of a worker whose memory allocation fails: it exits, is restarted, and `status` gives the reason."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ except MemoryExhausted:
 
 @pytest.fixture
 def kafka(endpoints: Endpoints) -> KafkaSettings:
-    """Brokers that have the control topic."""
+    """Return brokers that have the control topic."""
     settings = KafkaSettings(bootstrap_servers=endpoints.kafka)
     create_missing(settings.admin(), [wanted_topic(1)])
     return settings

@@ -1,4 +1,4 @@
-"""Set-up and teardown on real servers: repeatable, complete, and clear about what is wrong."""
+"""Tests of set-up and teardown on real servers: repeatable, complete, and with clear errors."""
 
 import re
 from collections.abc import Iterator
@@ -135,7 +135,7 @@ def test_a_topic_that_differs_is_taken_once_the_topic_or_its_settings_are_altere
 
 
 def alter(kafka: KafkaSettings, topic: str, setting: str, value: str) -> None:
-    """Give a topic a setting, as kafka-configs does."""
+    """Set a topic's configuration, as kafka-configs does."""
     entry = ConfigEntry(setting, value, incremental_operation=AlterConfigOpType.SET)
     resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
     admin = kafka.admin()

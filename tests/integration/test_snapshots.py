@@ -1,4 +1,4 @@
-"""Tables that no snapshot has read, on a real connector: they are named, and `init` has them read."""
+"""Tests of tables that no snapshot has read, on a real connector: they are named, and `init` snapshots them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ columns = {{ id = "integer" }}
 
 
 class Shop:
-    """A connector to two tables with a row each, of which it captures at first one; nothing has been set up."""
+    """A connector to two tables with a row each, which captures only one at first; nothing has been set up."""
 
     def __init__(self, deployment: Deployment, settings: Settings, source: Connection) -> None:
         self.deployment = deployment
@@ -60,7 +60,7 @@ class Shop:
         run_steps(init_steps(self.deployment), lambda *_: None)
 
     def keep_only_the_offset_of_its_beginning(self) -> None:
-        """Leave the connector with the offset that it has stored if it fails at once; later ones come with luck."""
+        """Reset the connector to the offset stored at its start; later offsets are stored only by chance."""
         client = ConnectClient(self.deployment.connect_url)
         client.stop(NAME)
         client.wait_until_stopped(NAME, TIMEOUT_S)
@@ -139,6 +139,6 @@ def test_a_table_that_is_captured_later_is_read_then(shop: Shop) -> None:
     assert both.problems() == []
     found = scan_log(both.settings, Watched())
     assert (found.never_read, assess(found, both.described(), ["early", "late"]).findings) == ((), ())
-    # Connect runs it still: what was taken is not asked for again after a restart.
+    # Connect still runs the snapshot: a request that was taken is not repeated after a restart.
     ConnectClient(shop.deployment.connect_url).restart(NAME)
     assert complete_snapshots(both.settings, lambda _: None) == UNCHANGED

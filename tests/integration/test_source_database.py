@@ -1,4 +1,4 @@
-"""The source's SQL on a real PostgreSQL: what it makes, who may do what, and what is found wrong with it."""
+"""Tests of the source's SQL on a real PostgreSQL: created objects, permissions, and detected problems."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -39,7 +39,7 @@ def source(endpoints: Endpoints) -> Iterator[SourceSettings]:
 
 @pytest.fixture
 def connection(source: SourceSettings) -> Iterator[Connection]:
-    """A connection of the owner, in a transaction that is rolled back."""
+    """Yield a connection of the owner, in a transaction that is rolled back."""
     with database.connect(source.url) as opened, opened.transaction(force_rollback=True):
         yield opened
 

@@ -1,4 +1,4 @@
-"""Remedies of the source, carried out word by word on a real PostgreSQL: the problem, what is printed, and its end."""
+"""Tests of the remedies of the source, carried out verbatim on a real PostgreSQL: problem, printed text, solution."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def source(endpoints: Endpoints) -> Iterator[SourceSettings]:
 
 @pytest.fixture
 def admin(source: SourceSettings) -> Iterator[Connection]:
-    """A connection of a superuser, in a transaction that is rolled back."""
+    """Yield a connection of a superuser, in a transaction that is rolled back."""
     with database.connect(source.admin_url) as opened, opened.transaction(force_rollback=True):
         yield opened
 
@@ -162,7 +162,7 @@ def test_a_slot_is_dropped_once_the_session_that_reads_it_is_ended(source: Sourc
 
 
 def reading(slot: str, url: str) -> closing[psycopg.Connection[tuple[object, ...]]]:
-    """A session that streams from a slot until it is closed."""
+    """Return a session that streams from a slot until it is closed."""
     connection = psycopg.connect(make_conninfo(url, replication="database"), autocommit=True)
     streaming = f"START_REPLICATION SLOT {slot} LOGICAL 0/0 (proto_version '1', publication_names 'readmodels')"
     connection.pgconn.send_query(streaming.encode())

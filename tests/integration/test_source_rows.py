@@ -1,4 +1,4 @@
-"""Conditions on the rows of a source table, as a real PostgreSQL takes them."""
+"""Tests of row filters of a source table on a real PostgreSQL."""
 
 from __future__ import annotations
 

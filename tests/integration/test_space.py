@@ -1,4 +1,4 @@
-"""How much room each store says that it has, and how much a generation takes."""
+"""Tests of the free space that each store reports, and of the size of a generation."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NAME = "space_test"
 
 @pytest.fixture
 def settings(endpoints: Endpoints, tmp_path: Path) -> Iterator[Settings]:
-    """Stores that hold nothing of these models yet."""
+    """Yield stores that do not contain these models yet."""
     described = (CHECKOUT / "readmodels.toml").read_text().replace("[documents.orders", f"[documents.{NAME}")
     (tmp_path / "readmodels.toml").write_text(described)
     with shared_server().client() as client:

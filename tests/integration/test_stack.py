@@ -1,4 +1,4 @@
-"""The local stack on its real servers. Every test leaves all of them running."""
+"""Tests of the local stack on its real servers. Every test leaves all of them running."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ WARM_START_WITHIN_S = 60
 
 @dataclass(frozen=True)
 class Restart:
-    """What was seen of one stop and one start, with two starts in between that were killed half-way."""
+    """Results of one stop and one start, with two starts in between that were killed half-way."""
 
     before: Endpoints
     written: dict[str, str]
@@ -46,7 +46,7 @@ class Restart:
 
 @pytest.fixture(scope="module")
 def restart(local_stack: LocalStack) -> Iterator[Restart]:
-    """Write to every server, stop all, kill a start, stop what it left, kill another start, and finish that one."""
+    """Write to every server, stop all, kill a start, stop its remains, kill another start, and finish that one."""
     before = local_stack.up()
     written = {name: write(before) for name, (write, _) in STORES.items()}
     local_stack.down()
@@ -61,7 +61,7 @@ def restart(local_stack: LocalStack) -> Iterator[Restart]:
     processor_s = sum(times.user + times.system for times in spent)
     yield Restart(before, written, left_by_stops, begun, after, pids(local_stack), processor_s)
     with Redis.from_url(local_stack.up().redis) as client:
-        # A read model takes no Redis that holds keys of somebody else.
+        # A read model rejects a Redis database with foreign keys.
         client.delete("survivor")
 
 
@@ -81,7 +81,7 @@ def test_a_start_finishes_what_a_killed_one_began(restart: Restart) -> None:
 
 
 def test_a_warm_start_takes_less_than_a_minute_of_one_processor(restart: Restart) -> None:
-    # Processor time does not depend on what else the machine is doing.
+    # Processor time does not depend on other processes of the machine.
     assert restart.processor_s < WARM_START_WITHIN_S
 
 
@@ -116,7 +116,7 @@ def test_servers_run_without_rights_in_sessions_of_their_own_on_loopback_only(lo
 
 
 def test_all_servers_together_stay_within_their_memory(local_stack: LocalStack) -> None:
-    # Proportional, so that what PostgreSQL's processes share counts once.
+    # Proportional set size, so that memory shared by PostgreSQL's processes counts once.
     assert sum(process.memory_full_info().pss for process in servers(local_stack)) < MOST_MEMORY_BYTES
 
 
@@ -126,7 +126,7 @@ def test_addresses_and_secrets_are_for_their_owner_only(local_stack: LocalStack)
     password = psycopg.conninfo.conninfo_to_dict(local_stack.up().postgres)["password"]
     assert str(password) not in repr(local_stack.up())
     for process in servers(local_stack):
-        # A connection's process may end while it is looked at.
+        # A connection's process may end during the check.
         with suppress(psutil.NoSuchProcess):
             assert str(password) not in " ".join(process.cmdline())
 
@@ -156,7 +156,7 @@ def test_a_server_that_dies_at_boot_is_reported_with_the_end_of_its_log(local_st
 
 
 def begin_and_kill(stack: LocalStack) -> None:
-    """Run `up` in a process of its own and kill it when it has begun to start Elasticsearch."""
+    """Run `up` in a separate process and kill it when it has begun to start Elasticsearch."""
     program = (
         "import sys; from pathlib import Path; from stack.local import LocalStack; LocalStack(Path(sys.argv[1])).up()"
     )

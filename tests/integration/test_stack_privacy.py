@@ -1,4 +1,4 @@
-"""The local stack beside other users of the machine: loopback is shared by all of them, files and rights are not."""
+"""Tests of the local stack beside other users of the machine: loopback is shared, files and permissions are not."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_no_server_keeps_a_right_of_root(local_stack: LocalStack) -> None:
 
 
 def everything_in(home: Path) -> Iterator[Path]:
-    """A stack's folder and everything below it, also where links lead."""
+    """Yield a stack's folder and everything below it, including the targets of links."""
     yield home
     for folder, names, files in os.walk(home, followlinks=True):
         for name in (*names, *files):

@@ -1,4 +1,4 @@
-"""Remedies of a local stack whose only server is Redis, typed as they are printed."""
+"""Tests of the remedies of a local stack whose only server is Redis, carried out as printed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LISTEN = "import socket, sys; s = socket.create_server(('127.0.0.1', int(sys.arg
 
 @pytest.fixture
 def home() -> Iterator[Path]:
-    """A folder that the servers' user may enter, also if root runs the tests."""
+    """Yield a folder that the servers' user may enter, even if root runs the tests."""
     with tempfile.TemporaryDirectory(prefix="readmodels-") as folder:
         Path(folder).chmod(0o755)
         yield Path(folder) / "home"
@@ -35,7 +35,7 @@ def home() -> Iterator[Path]:
 
 @pytest.fixture
 def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], home: Path) -> Iterator[Shell]:
-    """The command line of a stack that has never been started."""
+    """Yield the command line of a stack that has never been started."""
     servers = dict(SERVERS)
     for name in servers.keys() - {"redis"}:
         del SERVERS[name]
@@ -44,13 +44,13 @@ def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], h
         yield Shell(monkeypatch, capsys, "--home", str(home))
         LocalStack(home).down()
     finally:
-        # In their order, in which each stands after those that it needs.
+        # Keep the order: each server follows those that it depends on.
         SERVERS.clear()
         SERVERS.update(servers)
 
 
 def failed(ended: Ended, *words: str) -> str:
-    """The remedy of a command that failed with these words."""
+    """Return the remedy of a command that failed with these words."""
     assert ended.code == 1
     for word in words:
         assert word in ended.complained
@@ -59,7 +59,7 @@ def failed(ended: Ended, *words: str) -> str:
 
 @pytest.fixture
 def taken(shell: Shell, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[int, str]]:
-    """The process that listens at the port of Redis, and the remedy of the start that met it."""
+    """Yield the process that listens at the port of Redis, and the remedy of the start that failed because of it."""
     monkeypatch.setattr(preconditions, "_PORT_FREE_WITHIN_S", 0)
     shell.follow("`readmodels up`, `readmodels down`")
     port = json.loads((home / "ports.json").read_text())["redis"]

@@ -1,4 +1,4 @@
-"""Surveys of real topics: what a log holds, what was taken out of it, and whether it can be rebuilt from."""
+"""Tests of surveys of real topics: the log's contents, deleted records, and whether a rebuild is possible."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ KEEP = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1
 
 @dataclass
 class Watched:
-    """What a survey told."""
+    """The reports of a survey."""
 
     seen: list[tuple[Offsets, Offsets]] = field(default_factory=list)
 
@@ -59,7 +59,7 @@ class Watched:
 
 
 class Log:
-    """A topic of orders, into which a test writes what a connector would."""
+    """A topic of orders, into which a test writes a connector's records."""
 
     def __init__(self, settings: Settings, schema_id: int) -> None:
         self.settings = settings
@@ -83,14 +83,14 @@ class Log:
         producer.flush(30)
 
     def change(self, op: str, order_id: int, lsn: int, commit_lsn: int | None = None, schema_id: int = 0) -> bytes:
-        """The value of a streamed change."""
+        """Return the value of a streamed change."""
         row = {**ROW, "id": order_id}
         before, after = (row if op in "ud" else None), (row if op in "uc" else None)
         sequence = f'["{commit_lsn or lsn}","{lsn}"]'
         return framed(change(op, before, after, lsn=lsn, sequence=sequence), schema_id=schema_id or self.schema_id)
 
     def row(self, order_id: int, lsn: int, snapshot: str = "true") -> bytes:
-        """The value of a snapshot's row."""
+        """Return the value of a snapshot row."""
         place: dict[str, Any] = {"snapshot": snapshot, "lsn": lsn, "sequence": f'[null,"{lsn}"]'}
         return framed(change("r", after={**ROW, "id": order_id}, **place), schema_id=self.schema_id)
 
@@ -102,7 +102,7 @@ class Log:
         return assess(surveyed, described, scopes_of(self.settings.definitions.row_shapes()), recorded or [])
 
     def rebuilt(self, range_tombstones: tuple[RangeTombstone, ...]) -> set[object]:
-        """The ids of the orders that a new generation shows."""
+        """Return the ids of the orders that a new generation shows."""
         return rebuilt(self.settings, range_tombstones)
 
     def _opened(self) -> Producer:
@@ -112,7 +112,9 @@ class Log:
 
 
 def rebuilt(settings: Settings, range_tombstones: tuple[RangeTombstone, ...]) -> set[object]:
-    """The ids of the orders in a new generation in memory, from the whole log and with these fences at birth."""
+    """Return the ids of the orders in a new in-memory generation, from the whole log with these initial range
+    tombstones.
+    """
     store = MemoryStore(settings.definitions.row_shapes())
     sink = store.sink(1)
     sink.prepare()
@@ -129,7 +131,7 @@ def rebuilt(settings: Settings, range_tombstones: tuple[RangeTombstone, ...]) ->
 
 
 def described(folder: Path, prefix: str) -> Path:
-    """A contract with the table of the change records only."""
+    """Write definitions with only the table of the change records."""
     columns = "\n".join(f'{name} = "{kind}"' for name, kind in ORDERS.columns.items())
     file = folder / "readmodels.toml"
     file.write_text(
@@ -221,7 +223,7 @@ def test_a_transaction_that_hangs_is_an_error_and_not_a_survey_that_never_ends(l
 def test_a_log_whose_first_segment_was_deleted_is_refused(log: Log) -> None:
     log.write(log.row(1, FIRST, "last"))
     log.write(log.change("u", 1, 3000))
-    # A client of its own: the other one was told a moment ago that there is no such topic, and remembers.
+    # Use a new client: the other one has cached that the topic does not exist.
     admin = log.settings.kafka.admin()
     admin.delete_records([KafkaTopicPartition(log.topic, 0, 2)])[KafkaTopicPartition(log.topic, 0)].result()
     found = log.survey()
@@ -247,7 +249,7 @@ def test_a_compacted_log_that_lost_deletes_is_refused(compacted: Log) -> None:
     compacted.write(compacted.change("c", 42, 3000), compacted.change("d", 42, 3010, 3000), None)
 
     def is_compacted() -> bool:
-        # Only what follows closes a segment, and only closed ones are compacted.
+        # Later records close a segment, and only closed segments are compacted.
         compacted.write(compacted.change("c", 42, 4000))
         return (
             compacted.survey().partitions[compacted.topic, 0].streamed != before.partitions[compacted.topic, 0].streamed

@@ -1,4 +1,4 @@
-"""A first snapshot that was stopped in its midst, on a real connector: what it leaves, and what is told of it."""
+"""Tests of an interrupted first snapshot, on a real connector: its remains in the log, and their assessment."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ NAME = "survey_test"
 TIMEOUT_S = 60.0
 ORDERS, ITEMS, DELETED = 4000, 5, 1000
 SLOWLY = {"max.batch.size": "20", "max.queue.size": "40", "snapshot.fetch.size": "50"}
-"""So that a snapshot of some thousand rows can be met in its midst."""
+"""Settings that make a snapshot of some thousand rows slow enough to be interrupted."""
 
 
 class Stopped:
-    """A connector that has sent a part of its first snapshot, and was stopped; some orders were deleted since."""
+    """A connector stopped during its first snapshot; some orders were deleted since."""
 
     def __init__(self, deployment: Deployment, settings: Settings, connection: Connection) -> None:
         self._deployment = deployment
@@ -48,7 +48,7 @@ class Stopped:
         self.settings = settings
 
     def told(self) -> SnapshotStatus | None:
-        """What the connector tells of it."""
+        """Return the connector's status of the snapshot."""
         return read_snapshot_status(self.settings, self._admin, NegativeCache(read_models.registry(self.settings)))
 
     def go_on(self) -> None:
@@ -62,16 +62,16 @@ class Stopped:
         watermarks.wait_for(watermarks.set(self._connection), TIMEOUT_S)
 
     def survey(self) -> LogScan:
-        """What is in the log."""
+        """Return a scan of the log."""
         return scan_log(self.settings, Watched())
 
     def judge(self, surveyed: LogScan) -> Assessment:
-        """What follows from it."""
+        """Return the assessment of the scan."""
         definitions = self.settings.definitions
         return assess(surveyed, topics.describe(self._admin, definitions.topics), scopes_of(definitions.row_shapes()))
 
     def order_ids(self) -> set[object]:
-        """The orders that are in PostgreSQL."""
+        """Return the ids of the orders in PostgreSQL."""
         return {row[0] for row in self._connection.execute("SELECT id FROM orders")}
 
     def _has_ended(self) -> bool:
@@ -113,7 +113,7 @@ def stopped(endpoints: Endpoints, folder: Path, *, deleted: str, is_json: bool) 
 
 
 def require_named_with_init(settings: Settings) -> None:
-    """Require that topics that are not there are named, as is a snapshot that nothing tells of, and `init` with it."""
+    """Require that missing topics and an unknown snapshot are reported, with `init` as the remedy."""
     contract = settings.definitions
     admin = settings.kafka.admin()
 
@@ -122,7 +122,7 @@ def require_named_with_init(settings: Settings) -> None:
         judgement = assess(scan_log(settings, Watched()), described, scopes_of(contract.row_shapes()))
         return {one.reason: one.remedy for one in judgement.findings}
 
-    # Brokers may know topics of an earlier test for a while.
+    # Brokers may report topics of an earlier test for a while.
     wait_for(lambda: found().keys() == {FindingReason.TOPIC_MISSING}, TIMEOUT_S, lambda: f"{found()}")
     [untold] = snapshot_findings(read_snapshots(settings), settings)
     for remedy in (*found().values(), untold.remedy):

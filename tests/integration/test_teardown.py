@@ -1,4 +1,4 @@
-"""Parts of a deployment on real servers: own ones are found whatever is configured, those of others are left alone."""
+"""Tests of the parts of a deployment on real servers: its own are found in any configuration, others are left alone."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ NOBODY = Connectors(Area("connector"))
 
 @pytest.fixture(scope="module")
 def deployed(endpoints: Endpoints) -> Iterator[Deployment]:
-    """A deployment without read models; tests only look at it."""
+    """Yield a deployment without read models; tests only read it."""
     with own_database(endpoints, NAME) as source:
         made = own_deployment(endpoints, NAME, source)
         run_steps(init_steps(made), lambda *_: None)
@@ -44,7 +44,7 @@ def deployed(endpoints: Endpoints) -> Iterator[Deployment]:
 
 
 def described_otherwise(deployment: Deployment) -> Deployment:
-    """The deployment under a description that was changed after it was set up."""
+    """Return the deployment with definitions that were changed after the set-up."""
     other = f"{NAME}_other"
     changed = {"name": other, "topic.prefix": other, "slot.name": other, "publication.name": other}
     return replace(deployment, connector=deployment.connector.with_settings(changed))
@@ -107,7 +107,7 @@ def test_a_slot_that_nothing_reads_is_named_and_its_remedy_drops_it(deployed: De
 
 @pytest.fixture
 def prepared(endpoints: Endpoints) -> Iterator[Deployment]:
-    """A deployment of which only the source is prepared."""
+    """Yield a deployment of which only the source is prepared."""
     with own_shop(endpoints, PREPARED) as source:
         yield own_deployment(endpoints, PREPARED, source)
 

@@ -1,4 +1,4 @@
-"""Types and values that the connector cannot send are refused before the log begins, by table, column and type."""
+"""Tests that types and values unsupported by the connector are refused before the log begins, by table and column."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def connection(endpoints: Endpoints) -> Iterator[Connection]:
 
 
 def described(columns: dict[str, str]) -> ModelDefinitions:
-    """A contract of one table with these columns."""
+    """Return definitions of one table with these columns."""
     return ModelDefinitions(
         topic_prefix="cdc",
         tables={"held": TableDefinition(source="public.held", key=("id",), columns={"id": "bigint"} | columns)},
@@ -40,7 +40,7 @@ def described(columns: dict[str, str]) -> ModelDefinitions:
 
 
 def refused(connection: Connection, type_name: str, *values: str) -> list[str]:
-    """What is found of a table with a column `v` of a type, and rows with these values of it."""
+    """Return the problems of a table with a column `v` of a type, and rows with these values."""
     connection.execute("DROP TABLE IF EXISTS held")
     connection.execute(f"CREATE TABLE held (id bigint PRIMARY KEY, v {type_name})".encode())
     for number, value in enumerate(values):

@@ -1,4 +1,4 @@
-"""Every type with its extreme values, from a real connector into the three real stores."""
+"""Tests of every type with its extreme values, from a real connector into the three real stores."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ MODELS = ("elasticsearch", "redis", "duckdb")
 
 @dataclass(frozen=True)
 class Shown:
-    """What each store shows of every row, and what PostgreSQL says that it must, by key.
+    """The value of every row in each store, and the value expected by PostgreSQL, by key.
 
     Attributes:
         printed: every value as PostgreSQL prints it.
-        special: what DuckDB names beside a row.
+        special: values that DuckDB stores beside a row.
     """
 
     log: Logged

@@ -1,4 +1,4 @@
-"""What `verify --repair` writes, compared with what the pipeline makes of the connector's own changes."""
+"""Tests that `verify --repair` writes the same as the pipeline does from the connector's own changes."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_rows_are_written_value_for_value_as_the_connectors_changes_would_be(
     expected = sent.changes.sort_by("id")
     assert written.schema == expected.schema
     for name in subject.root.columns:
-        # As text, for a NaN equals nothing.
+        # Compare as text, because a NaN equals nothing.
         assert written[name].to_string() == expected[name].to_string(), name
     assert written["_op"].unique().to_pylist() == ["repair"]
     assert written["_committed_at"].unique().to_pylist() == [MARK.set_at]

@@ -1,4 +1,4 @@
-"""What PostgreSQL writes of its rows for `verify`, compared with what the pipeline makes of the same rows."""
+"""Tests that PostgreSQL's rows for `verify` equal the pipeline's result for the same rows."""
 
 from __future__ import annotations
 
@@ -140,6 +140,6 @@ def test_every_type_is_read_as_the_connector_sends_it(source: SourceReader, enve
     assert images[""].rows.type == sent.type
     assert held.keys() == found.keys() == set(keys)
     for key, row in zip(keys, sent, strict=True):
-        # A NaN equals nothing, but is written as one.
+        # A NaN equals nothing, but its text is comparable.
         wrong = [name for name in COLUMNS if not found[key][name].equals(row[name]) and str(found[key][name]) != "nan"]
         assert {name: str(found[key][name]) for name in wrong} == {name: str(row[name]) for name in wrong}

@@ -1,4 +1,4 @@
-"""Marks on real servers: what was committed before a mark lies before the ends that it freezes."""
+"""Tests of watermarks on real servers: changes committed before a watermark lie below the ends that it freezes."""
 
 from collections.abc import Iterator
 
@@ -39,7 +39,7 @@ def connection(deployment: Deployment) -> Iterator[Connection]:
 
 
 def keys_before(reached: WatermarkReached, deployment: Deployment, topic: str) -> set[bytes]:
-    """Read one topic from its start to the frozen ends, as a worker does."""
+    """Return the keys of one topic from its start to the frozen ends, as a worker reads it."""
     consumer = Consumer(
         deployment.kafka.with_client(group_id="marks_test", enable_auto_commit=False, enable_partition_eof=True)
     )

@@ -1,4 +1,4 @@
-"""A source that holds a value of every type, and rows whose keys have several columns."""
+"""A source database with a value of every type, and rows whose keys have several columns."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ INSERT INTO fleet.cargo VALUES (10, 'b', 'P:A', 7, 1.5), (9, 'Z', 'P:A', 7, NULL
 
 @contextmanager
 def catalogue_database(endpoints: Endpoints, name: str) -> Iterator[str]:
-    """A database of this name with the catalogue and the fleet; removed afterwards."""
+    """Yield a database of this name with the catalogue and the fleet; remove it afterwards."""
     with own_database(endpoints, name) as source:
         with connect(source.admin_url) as admin:
             admin.execute(SCHEMA)

@@ -1,4 +1,4 @@
-"""Write docs/remedies.md."""
+"""Command that writes docs/remedies.md."""
 
 from tests.remedies.page import PAGE, written
 

@@ -1,4 +1,4 @@
-"""The commands, settings and statements that stand in a remedy, and whether the product has them."""
+"""Commands, settings and statements in a remedy, with a check that the product has them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _VARIABLE = re.compile(r"READMODELS_([A-Z_]+)__([A-Z_]+)")
 _STATEMENT = re.compile(r"\b(?:ALTER|CREATE|DROP|GRANT|REASSIGN|REVOKE)\s[^;]+;")
 
 _EXAMPLES = {**dict.fromkeys(("model", "one.model", "self.model", "self.wanted.model"), "redis"), "table": "orders"}
-"""What stands in a command for a value that is known only when the remedy is printed."""
+"""Example values for placeholders whose value is known only when the remedy is printed."""
 
 
 class NoSuchCommand(Exception):
@@ -30,10 +30,10 @@ class NoSuchCommand(Exception):
 
 
 def commands(text: str) -> list[list[str]]:
-    """The `readmodels` commands in a remedy, as arguments.
+    """Return the `readmodels` commands in a remedy, as arguments.
 
     Raises:
-        NoSuchCommand: an option stands alone, and nobody can tell which command it belongs to.
+        NoSuchCommand: an option stands alone, so that its command is unknown.
     """
     found = [shlex.split(_PLACEHOLDER.sub(_example, quoted)) for quoted in _QUOTED.findall(text)]
     for words in found:
@@ -46,7 +46,7 @@ def parse(words: list[str]) -> None:
     """Parse a command as the product does, without running it.
 
     Raises:
-        NoSuchCommand: with the parser's words.
+        NoSuchCommand: with the parser's message.
     """
     command: Any = typer.main.get_command(app)
     context = typer.Context(command, info_name="readmodels")
@@ -60,13 +60,13 @@ def parse(words: list[str]) -> None:
 
 
 def settings(text: str) -> list[tuple[str, str]]:
-    """The settings in a remedy, as section and name."""
+    """Return the settings in a remedy, as section and name."""
     named = [(one, two) for one, two in _SETTING.findall(text) if one in Settings.model_fields]
     return [*named, *((one.lower(), two.lower()) for one, two in _VARIABLE.findall(text))]
 
 
 def require_setting(section: str, name: str) -> None:
-    """Look a setting up.
+    """Check that a setting exists.
 
     Raises:
         NoSuchCommand: there is none of this name.
@@ -78,7 +78,7 @@ def require_setting(section: str, name: str) -> None:
 
 
 def statements(text: str) -> list[str]:
-    """The SQL statements in a remedy, with their placeholders."""
+    """Return the SQL statements in a remedy, with their placeholders."""
     return _STATEMENT.findall(text)
 
 

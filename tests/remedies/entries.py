@@ -1,9 +1,9 @@
 """Register of remedies.
 
-Keys are owners, as `sinks.errors:StoreNeedsRestart`; where an owner gives several remedies, ` | ` and the words follow
-with which only that one begins or ends.
+Keys are owners, such as `sinks.errors:StoreNeedsRestart`. If an owner has several remedies, ` | ` follows, with the
+words that begin or end only that remedy.
 
-Move an entry to `CARRIED_OUT` when a test does what the remedy says, word by word, and sees the problem gone.
+Move an entry to `CARRIED_OUT` when a test carries out the remedy verbatim, and checks that the problem is gone.
 """
 
 from __future__ import annotations

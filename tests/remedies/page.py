@@ -1,4 +1,4 @@
-"""docs/remedies.md: problem, remedy and proof, as the code and the register have them."""
+"""The page docs/remedies.md: problem, remedy and proof, from the code and the register."""
 
 from __future__ import annotations
 

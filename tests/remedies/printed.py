@@ -1,9 +1,9 @@
 """Remedies that the product can print, read from its source code.
 
-A remedy is found wherever the code gives one: as an attribute, a variable, a keyword, a key or a parameter whose name
-has "remedy" in it, and as the last member of a `Rule` of the preconditions. A remedy that is passed on, such as
-`error.remedy`, is read where it was made. An expression that cannot be read as text is refused, so that no remedy
-escapes.
+A remedy is found wherever the code gives one: as an attribute, a variable, a keyword, a key or a parameter with
+"remedy" in its name, and as the last member of a `Rule` of the preconditions. A remedy that is only passed on, such as
+`error.remedy`, is read where it was created. An expression that cannot be read as text is refused, so that no remedy is
+missed.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ _Scope = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 @dataclass(frozen=True)
 class Remedy:
-    """A remedy as the code writes it.
+    """A remedy in the source code.
 
     Args:
-        owner: the module and the class or function that gives it, as `sinks.errors:StoreNeedsRestart`.
-        text: its words; `{name}` stands for a value that is known only when it is printed.
+        owner: the module and the class or function that gives it, such as `sinks.errors:StoreNeedsRestart`.
+        text: its words; `{name}` is a placeholder for a value known only when the remedy is printed.
         problem: the first line of the owner's docstring.
     """
 
@@ -37,12 +37,12 @@ class Remedy:
 
 
 class Unreadable(Exception):
-    """An expression that gives a remedy is no text."""
+    """An expression that gives a remedy is not a text."""
 
 
 @cache
 def printed() -> tuple[Remedy, ...]:
-    """Every remedy of the product, once, in the order of the files."""
+    """Return every remedy of the product, once, in the order of the files."""
     paths = [path for package in PACKAGES for path in sorted((CHECKOUT / package).rglob("*.py"))]
     modules = {_name(path): ast.parse(path.read_text()) for path in paths}
     takers = {(name, taker): at for name, tree in modules.items() for taker, at in _takers(tree)}
@@ -55,7 +55,7 @@ def _name(path: Path) -> str:
 
 
 def _takers(tree: ast.Module) -> Iterator[tuple[str, int]]:
-    """The classes and functions that take a remedy as an argument by position, and at which."""
+    """Yield the classes and functions with a remedy as a positional argument, and the argument's position."""
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef):
             fields = [one.target.id for one in node.body if _is_field(one)]  # type: ignore[attr-defined]
@@ -74,7 +74,7 @@ def _is_field(node: ast.stmt) -> bool:
 
 
 class _Reader(ast.NodeVisitor):
-    """Reads the remedies of one module."""
+    """A visitor that reads the remedies of one module."""
 
     def __init__(self, module: str, tree: ast.Module, takers: Mapping[tuple[str, str], int]) -> None:
         self._module = module
@@ -178,12 +178,14 @@ class _Reader(ast.NodeVisitor):
                 raise Unreadable(f"{self._module}, line {expression.lineno}: {ast.unparse(expression)}")
 
     def _named(self, name: str) -> Iterator[str]:
-        """The texts of a constant or local variable; a parameter or loop variable was read where it was made."""
+        """Yield the texts of a constant or local variable; parameters and loop variables are read where they are
+        created.
+        """
         for value in self._values(name):
             yield from self._texts(value)
 
     def _values(self, name: str) -> list[ast.expr]:
-        """What a name is given in the innermost scope that gives it anything."""
+        """Return the values of a name in the innermost scope that assigns it."""
         for scope in (*reversed(self._scopes), self._tree):
             nodes = ast.walk(scope) if isinstance(scope, ast.FunctionDef) else iter(scope.body)
             given = [
@@ -222,7 +224,7 @@ def _is_remedy(name: str) -> bool:
 
 
 def _passes_on(expression: ast.expr) -> bool:
-    """Whether an expression only hands on remedies that were made elsewhere."""
+    """Return whether an expression only passes on remedies that were created elsewhere."""
     match expression:
         case ast.Subscript(value=ast.Name()):
             return True
@@ -231,7 +233,7 @@ def _passes_on(expression: ast.expr) -> bool:
         case ast.Call(func=ast.Name(id="getattr"), args=[_, ast.Constant(value="remedy"), *_]):
             return True
         case ast.Call(func=ast.Name(id=name)) if _is_remedy(name):
-            # A function that gives remedies; they are read there.
+            # The function creates the remedies; they are read there.
             return True
         case ast.Call(func=ast.Name(id="str"), args=[inner]):
             return _passes_on(inner)

@@ -1,8 +1,7 @@
-"""How each remedy is proved: by a test that carries it out, by a check of its commands, or not at all where there is
-nothing to do.
+"""Register of the proof of each remedy: a test that carries it out, a check of its commands, or nothing to do.
 
-An entry names the owner of a remedy as `printed.py` finds it. Where an owner has several, `says` holds the
-words with which only this one begins or ends.
+An entry names the owner of a remedy as `printed.py` finds it. If an owner has several remedies, `says` holds the words
+that begin or end only this one.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from tests.remedies.printed import Remedy
 
 
 class Proof(StrEnum):
-    """How a remedy is proved."""
+    """The kind of proof of a remedy."""
 
     CARRIED_OUT = "carried out"
     CHECKED = "commands checked"
@@ -28,9 +27,9 @@ class Entry:
     """The proof of one remedy.
 
     Args:
-        owner: who gives it, as `sinks.errors:StoreNeedsRestart`.
-        says: the words with which it begins or ends, and no other of the owner's; empty where there is only one.
-        tests: the tests that carry it out, as `tests/unit/test_x.py::test_y`.
+        owner: the owner of the remedy, such as `sinks.errors:StoreNeedsRestart`.
+        says: the words that begin or end this remedy, and no other of the owner's; empty if there is only one.
+        tests: the tests that carry it out, such as `tests/unit/test_x.py::test_y`.
         reason: why no test carries it out.
     """
 
@@ -41,13 +40,13 @@ class Entry:
     reason: str = ""
 
     def is_about(self, remedy: Remedy) -> bool:
-        """Whether this is the entry of a remedy."""
+        """Return whether this is the entry of a remedy."""
         is_said = remedy.text.startswith(self.says) or remedy.text.endswith(self.says)
         return remedy.owner == self.owner and is_said
 
 
 def entries() -> list[Entry]:
-    """Every entry of the register."""
+    """Return every entry of the register."""
     carried_out = [
         Entry(*_key(key), Proof.CARRIED_OUT, (tests,) if isinstance(tests, str) else tests)
         for key, tests in CARRIED_OUT.items()

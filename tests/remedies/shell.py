@@ -1,4 +1,4 @@
-"""Command line in this process: it types commands, and follows the remedies that they print."""
+"""In-process command line that runs commands, and carries out the remedies that they print."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ SETTINGS: Mapping[str, str] = {
     "REDIS__URL": "redis://:hidden@127.0.0.1:1/0",
     "DUCKDB__TOKEN": "hidden",
 }
-"""Settings that are complete, of servers that do not answer."""
+"""Complete settings, of servers that do not answer."""
 
 
 def show_nothing(directory: Path) -> None:
-    """Make a generation of DuckDB live that holds nothing yet."""
+    """Make an empty generation of DuckDB live."""
     with closing(DuckdbStore(directory, load(SHIPPED, {}).definitions.row_shapes())) as store:
         sink = store.sink(1)
         sink.prepare()
@@ -41,7 +41,7 @@ def show_nothing(directory: Path) -> None:
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended, and what it said."""
+    """Exit code and output of a command."""
 
     code: int
     said: str
@@ -49,17 +49,17 @@ class Ended:
 
     @property
     def remedy(self) -> str:
-        """The remedy that it printed."""
+        """The printed remedy."""
         _, is_printed, remedy = self.complained.rpartition("remedy: ")
         assert is_printed, self.complained
         return remedy.strip()
 
 
 class Shell:
-    """The command line in a directory without anything.
+    """The command line in an empty directory.
 
     Args:
-        options: stand before every verb.
+        options: options before every verb.
     """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *options: str) -> None:
@@ -77,7 +77,7 @@ class Shell:
         return Ended(code if isinstance(code, int) else 0, said.out, said.err)
 
     def follow(self, remedy: str) -> None:
-        """Run the commands in backquotes of a remedy, each of which ends well."""
+        """Run the commands in backquotes of a remedy, each of which must succeed."""
         typed = commands(remedy)
         assert typed, remedy
         for words in typed:

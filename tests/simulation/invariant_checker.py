@@ -69,7 +69,10 @@ class Witness:
         self._last = held
 
     def forget(self) -> None:
-        """Reset after the store went back to an earlier state, which readers may see; from there on, nothing goes back."""
+        """Reset after the store went back to an earlier state, which readers may see.
+
+        From there on, nothing may go back.
+        """
         self._last = Held()
         self._ages = {}
 

@@ -133,7 +133,7 @@ class World:
             self.scheduler.start(outside, task)
 
     def _grow(self) -> None:
-        """Append to the log during the faults, finishing a little before they end."""
+        """Append the transactions at random intervals, on average over the whole period of faults."""
         pause_s = 2 * self.storm_ends_s / max(1, len(self.story.transactions))
         for transaction in self.story.transactions:
             self.scheduler.pause(self.lots.choice((0.0, pause_s)))

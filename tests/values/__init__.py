@@ -1,1 +1,1 @@
-"""Every type of PostgreSQL with its extreme values, and how each store shows them."""
+"""Every PostgreSQL type with its extreme values, and their representation in each store."""

@@ -1,4 +1,4 @@
-"""The extreme values of every type that a model can hold, as PostgreSQL reads them."""
+"""Extreme values of every type that a model can hold, as PostgreSQL input."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -143,11 +143,11 @@ EXTREMES: Mapping[str, Sequence[str]] = {
 }
 
 COLUMNS: Mapping[str, str] = {"id": "bigint", **{f"c{number}": text for number, text in enumerate(EXTREMES)}}
-"""The columns of one table of all types, each named after its place."""
+"""The columns of one table of all types, each named after its position."""
 
 
 def rows() -> Iterator[dict[str, str]]:
-    """The rows of the table: the first extreme value of every type, then the second, as far as there are any."""
+    """Yield the rows of the table: the first extreme value of every type, then the second, as far as there are any."""
     values = dict(zip([name for name in COLUMNS if name != "id"], EXTREMES.values(), strict=True))
     for number in range(max(map(len, EXTREMES.values()))):
         yield {name: extremes[number] for name, extremes in values.items() if number < len(extremes)}

@@ -1,4 +1,4 @@
-"""Texts that may be JSON, drawn by a seed: PostgreSQL has the word on each."""
+"""Seeded random texts that may be JSON; PostgreSQL decides which are."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _DEEP = (500, 1_200)
 
 
 def json_texts(seed: int, count: int) -> list[str]:
-    """Draw some texts; most are JSON, some only for `json`, some for neither type."""
+    """Draw `count` texts; most are JSON, some only for `json`, some for neither type."""
     random = Random(seed)
     deep = ["[" * depth + '{"a":' * depth + "1" + "}" * depth + "]" * depth for depth in _DEEP]
     return [*_SCALARS, *_WRONG, *deep, *(_value(random, depth=3) for _ in range(count))]

@@ -31,10 +31,10 @@ CONTRACT = ModelDefinitions(
 
 @dataclass(frozen=True)
 class Logged:
-    """What came of the table.
+    """The connector's records of the table.
 
     Attributes:
-        url: of its database, which is there until the block ends.
+        url: of the table's database, which exists until the block ends.
         snapshot, streamed: the envelopes of all rows in a snapshot, and of an update of each, in order of id.
     """
 
@@ -53,7 +53,7 @@ class _Schemas:
 
 @contextmanager
 def logged(endpoints: Endpoints) -> Iterator[Logged]:
-    """Fill the table, and have a connector of its own send every row twice."""
+    """Fill the table, and have a separate connector send every row twice."""
     recorder = Recorder(endpoints)
     with recorder.database() as connection, recorder.topics([TOPIC]):
         count = _fill(connection)

@@ -1,4 +1,4 @@
-"""The page of the documentation that shows every type with its extreme values, made of what the stores show."""
+"""Documentation page with the extreme values of every type, made of the stores' contents."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def page(
     found: Mapping[str, Mapping[str, str]],
     special: Mapping[str, Mapping[str, Any]],
 ) -> str:
-    """Write the page: the part above the mark as it is, and below it a line for every value."""
+    """Return the page: the part above the marker unchanged, and below it a line for every value."""
     above = PAGE.read_text().partition(_MARK)[0] if PAGE.exists() else ""
     rows = {model: {key: parsed(text) for key, text in texts.items()} for model, texts in found.items()}
     lines = [_MARK, "", "| Type | In PostgreSQL | Elasticsearch | Redis | DuckDB |", "| --- | --- | --- | --- | --- |"]
