@@ -1,4 +1,4 @@
-"""The Debezium converter that ships as a jar."""
+"""Tests of the Debezium converter that ships as a jar."""
 
 import zipfile
 

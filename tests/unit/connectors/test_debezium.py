@@ -1,4 +1,4 @@
-"""The connector's configuration: the shipped one is safe, and an unsafe one is refused by name."""
+"""Tests of the connector's configuration: the shipped one is safe, and an unsafe one is refused by name."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Requests to Kafka while a partition has no leader."""
+"""Tests of requests to Kafka while a partition has no leader."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a connector's status says at a glance."""
+"""Tests of the summary of a connector's status."""
 
 import socket
 

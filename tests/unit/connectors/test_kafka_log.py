@@ -1,4 +1,4 @@
-"""What the Kafka client says of itself goes into the log, in few words."""
+"""Tests that the Kafka client's own messages are logged briefly."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from stack.paths import LOOPBACK, free_ports
 
 
 def test_clients_without_a_broker_say_so_once_and_how_to_go_on(capfd: pytest.CaptureFixture[str]) -> None:
-    """Not the client's own twenty lines a second."""
+    """Check that one message replaces the client's own twenty lines a second."""
     servers = f"{LOOPBACK}:{free_ports(1)[0]}"
     kafka = KafkaSettings(bootstrap_servers=servers)
     consumers = [Consumer(kafka.with_client(group_id="words")) for _ in range(2)]

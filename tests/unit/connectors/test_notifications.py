@@ -1,4 +1,4 @@
-"""What a connector tells of its first snapshot, in the words of Debezium 3.6.1."""
+"""Tests of the connector's notifications of its first snapshot, as Debezium 3.6.1 writes them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ SCHEMA = {
 
 
 def told(*steps: str | tuple[str, int]) -> SnapshotStatus | None:
-    """What follows from notifications: their types, or a table and how many rows of it were read."""
+    """Return the status that follows from notifications, given as types, or as a table with its number of rows."""
     return snapshot_status(
         Notification("Initial Snapshot", step)
         if isinstance(step, str)

@@ -1,4 +1,4 @@
-"""Which topics are wanted, and how a topic that differs is told."""
+"""Tests of the required topics, and of the report of a topic that differs."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Where settings come from, which are refused, and what is shown of those that are secret."""
+"""Tests of the sources of settings, of refused settings, and of the display of secret ones."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ LOCAL: dict[str, Any] = {
 
 @pytest.fixture(autouse=True)
 def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing of the machine that the tests run on."""
+    """Remove the settings of the machine that runs the tests."""
     for name in list(os.environ):
         if name.startswith("READMODELS_"):
             monkeypatch.delenv(name)
 
 
 def written(directory: Path, more: str) -> Path:
-    """The shipped description, with more at its beginning."""
+    """Write the shipped definitions, with `more` at the beginning."""
     file = directory / "readmodels.toml"
     file.write_text(SHIPPED.read_text() + "\n" + more)
     return file

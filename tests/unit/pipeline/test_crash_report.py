@@ -1,4 +1,4 @@
-"""An exception that nobody expected ends a command in the product's words, with a file to send and no row values."""
+"""Tests that an unexpected exception ends a command with a clear message, and a report file without row values."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ Fail = Callable[[str, Exception], tuple[int, str, Path]]
 
 @pytest.fixture
 def fail(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Fail:
-    """Runs a verb in which an exception is raised; tells its exit code, its words and the file that they name."""
+    """Return a function that runs a failing verb; it returns the exit code, the output and the report file."""
     home = tmp_path / "home"
     home.mkdir()
 

@@ -1,4 +1,4 @@
-"""What `readmodels.toml` may say of the read models, and what it is refused for."""
+"""Tests of valid and refused definitions in `readmodels.toml`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bound of a worker's memory, in a process of its own."""
+"""Tests of a worker's memory limit, in a separate process."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_a_process_near_its_bound_warns_until_the_bound_is_raised(monkeypatch: p
 
 
 def warnings(limit_bytes: int) -> list[MutableMapping[str, Any]]:
-    """What the watch over a bound logs in its first looks."""
+    """Return the log lines of the first checks against a limit."""
     looks = iter([False, True])
 
     class Looks(threading.Event):
@@ -127,7 +127,7 @@ def test_a_worker_that_is_refused_memory_is_started_again(error: Exception) -> N
 
 
 def exhausted(*words: str) -> tuple[int, bool, str, str]:
-    """Let a process of its own come to its bound; what it says of it."""
+    """Let a separate process reach its limit; return its exit and output."""
     done = subprocess.run([sys.executable, "-c", _EXHAUSTED, *words], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     limit_bytes, is_lifted, problem, remedy = json.loads(done.stdout.splitlines()[-1])

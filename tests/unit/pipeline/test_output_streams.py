@@ -1,4 +1,4 @@
-"""Output reaches files, pipes and poor terminals whole, and nothing in it commands a terminal."""
+"""Tests that output reaches files, pipes and limited terminals completely, without terminal control sequences."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docker-compose.yml and the images: valid, at the local stack's versions, open to this machine only."""
+"""Tests of docker-compose.yml and the images: valid, at the local stack's versions, open to this machine only."""
 
 import json
 import re
@@ -34,7 +34,7 @@ def complaints(composed: dict[str, Any]) -> list[str]:
 
 
 def waits() -> Iterator[tuple[str, str, str]]:
-    """Yield every service, whom it waits for, and for what."""
+    """Yield every service, the service that it waits for, and the condition."""
     for name, service in SERVICES.items():
         for awaited, dependency in service.get("depends_on", {}).items():
             yield name, awaited, dependency["condition"]
@@ -145,7 +145,7 @@ def test_every_read_model_has_a_worker() -> None:
 
 
 def test_a_worker_is_healthy_while_its_own_model_is() -> None:
-    """`tests/acceptance/test_health.py` runs these commands, where they hold and where they fail."""
+    """Check the health commands; `tests/acceptance/test_health.py` runs them in both outcomes."""
     for name in ("elasticsearch", "redis", "duckdb"):
         probe = SERVICES[f"worker-{name}"]["healthcheck"]
         assert probe["test"] == ["CMD", "readmodels", "status", name, "--check", "--max-staleness", "300"]

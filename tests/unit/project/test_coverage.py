@@ -1,4 +1,4 @@
-"""docs/coverage.md is true: it has every hazard once, and the tests that it names exist."""
+"""Tests that docs/coverage.md has every hazard once, and names only existing tests."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TEST = re.compile(r"`([\w/]+\.py)::(\w+)`")
 
 
 def names_in(path: Path) -> set[str]:
-    """The names of a module's tests."""
+    """Return the names of a module's tests."""
     return {
         node.name
         for node in ast.parse(path.read_text()).body
@@ -35,7 +35,7 @@ def names_in(path: Path) -> set[str]:
 
 
 def named_tests() -> list[tuple[str, str]]:
-    """Path and name of every test on the page."""
+    """Return path and name of every test on the page."""
     return sorted(set(TEST.findall(PAGE)))
 
 

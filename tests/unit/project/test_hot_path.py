@@ -1,4 +1,4 @@
-"""No Python runs per record between poll and bulk write: not to DuckDB, and not to the bytes that Redis is sent."""
+"""Tests that no Python runs per record between poll and bulk write: to DuckDB, and to the bytes sent to Redis."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from tests.support.hot_path import PARTITIONS, KnownSchemas, calls, carry, grown
 
 FEW, MANY = 1_000, 10_000
 NOT_PER_RECORD = (MANY - FEW) // 100
-"""Calls that may be added by 9,000 records without being one per record: larger arrays come in more pieces."""
+"""Calls that 9,000 records may add without being one per record: larger arrays come in more chunks."""
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _prepared(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """The records are there, and what is imported at the first use is no cost of a record."""
+    """Prepare the records and the imports, whose cost is not per record."""
     for count in (FEW, MANY):
         assert len(messages(count)) >= count
     _into_duckdb(FEW, tmp_path_factory.mktemp("first"))
@@ -36,13 +36,13 @@ def _prepared(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @pytest.fixture(autouse=True)
 def _never_looks_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    """How often a worker reads the store's progress depends on the time that a carry takes, not on its records."""
+    """Disable reads of the store's progress: their number depends on time, not on records."""
     monkeypatch.setattr("pipeline.ingest.worker.PROGRESS_CHECK_INTERVAL_S", math.inf)
 
 
 @dataclass
 class Encoded:
-    """Takes batches as far as the bytes that Redis is sent, and keeps nothing."""
+    """A sink that encodes batches for Redis, and discards the bytes."""
 
     document_count: int = field(default=0)
 

@@ -1,4 +1,4 @@
-"""Images by digest: the tags of `.env`, and what a registry says of them."""
+"""Tests of pinning images by digest: the tags of `.env`, and a registry's answers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DIGEST = f"sha256:{'ab' * 32}"
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """The files of this checkout that name images."""
+    """Return a copy of the files of this checkout that name images."""
     (tmp_path / "deploy").mkdir()
     for name in ("docker-compose.yml", ".env", "deploy/Dockerfile", "deploy/connect.Dockerfile"):
         shutil.copy(CHECKOUT / name, tmp_path / name)
@@ -23,7 +23,7 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def answering(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put a `docker` before all others that answers as the script says."""
+    """Put a `docker` that runs the script first on the PATH."""
     (folder / "bin").mkdir()
     (folder / "bin/docker").write_text(f"#!/bin/sh\n{script}\n")
     (folder / "bin/docker").chmod(0o755)

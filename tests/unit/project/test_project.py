@@ -1,4 +1,4 @@
-"""The frame of the project: locks, packaging, layers' sizes, and what must not be in any file."""
+"""Tests of the project's frame: locks, packaging, sizes of layers, and forbidden content of files."""
 
 import re
 import subprocess
@@ -20,13 +20,13 @@ MAX_MODULE_LINES = 400
 
 
 def tracked() -> list[str]:
-    """Return the path of every file that git knows."""
+    """Return the path of every file in git."""
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=CHECKOUT, capture_output=True, text=True, check=True)
     return [path for path in listed.stdout.split("\0") if path and (CHECKOUT / path).is_file()]
 
 
 def pinned(lock: Path) -> dict[str, set[str]]:
-    """Return the versions that a lock names, by package."""
+    """Return the versions in a lock, by package."""
     versions: dict[str, set[str]] = {}
     for name, version in re.findall(r"^([a-z0-9.-]+)==([^ ]+)", lock.read_text(), re.MULTILINE):
         versions.setdefault(name, set()).add(version)
@@ -61,7 +61,7 @@ def test_the_installer_is_the_one_that_the_lock_names() -> None:
 
 
 def test_no_file_names_a_package_registry_or_a_place_on_the_authors_machine() -> None:
-    # Written in two parts, so that this file does not name them either.
+    # Written in two parts, so that this file does not contain the names either.
     names = [
         ("pypi", ".org"),
         ("pythonhosted", ".org"),

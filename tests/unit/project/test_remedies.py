@@ -1,4 +1,4 @@
-"""Every remedy that the product can print is registered, and what it tells people to type exists."""
+"""Tests that every remedy of the product is registered, and that its commands exist."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ GIVES_ITS_OWN = {
     "pipeline.teardown.found:NotRemoved",
     "sinks.redis.errors:UnsupportedServer",
 }
-"""Exceptions that are given their remedies by what was found, and kinds of exceptions, each of which has its own."""
+"""Exceptions whose remedy depends on the finding, and base classes whose subclasses have their own."""
 
 NEVER_SHOWN = {
     "connectors.types.vectorized:_SlowPathNeeded",
@@ -36,18 +36,18 @@ NEVER_SHOWN = {
     "sinks.duckdb.quack.messages:MalformedMessage",
     "pipeline.verify.json_value:Malformed",
 }
-"""Exceptions that are caught where they are known, and become one with a remedy or none at all."""
+"""Exceptions that are always caught, and are converted to one with a remedy or to none."""
 
 
 def is_test(name: str) -> bool:
-    """Whether a module has a test of this name."""
+    """Return whether a module has a test of this name."""
     path, _, function = name.partition("::")
     body = ast.parse((CHECKOUT / path).read_text()).body
     return function in {node.name for node in body if isinstance(node, ast.FunctionDef)}
 
 
 def exception_types() -> Iterator[tuple[str, type[Exception]]]:
-    """Every exception type that the product defines."""
+    """Yield every exception type that the product defines."""
     for package in PACKAGES:
         for path in sorted((CHECKOUT / package).rglob("*.py")):
             if path.stem == "__main__":

@@ -1,1 +1,1 @@
-"""Remedies that need no server: each test provokes a problem, follows the printed words, and tries again."""
+"""Tests of remedies that need no server: each provokes a problem, carries out the printed remedy, and tries again."""

@@ -1,4 +1,4 @@
-"""The command line of the tests that follow its remedies."""
+"""Fixtures with the command line for tests that carry out remedies."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.remedies.shell import SETTINGS, SHIPPED, Shell, show_nothing
 
 @pytest.fixture
 def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Iterator[Shell]:
-    """The command line in a directory without anything."""
+    """Yield the command line in an empty directory."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setenv("NO_COLOR", "1")
@@ -26,7 +26,7 @@ def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], t
 
 @pytest.fixture
 def described(shell: Shell, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Shell:
-    """The same, with the shipped description, and settings in the environment."""
+    """Return the same, with the shipped definitions, and settings in the environment."""
     (tmp_path / "readmodels.toml").write_text(SHIPPED.read_text())
     for name, value in SETTINGS.items():
         monkeypatch.setenv(f"READMODELS_{name}", value)
@@ -36,6 +36,6 @@ def described(shell: Shell, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
 
 @pytest.fixture
 def analytics(described: Shell, tmp_path: Path) -> Shell:
-    """The same, with a live generation of DuckDB that holds nothing yet."""
+    """Return the same, with an empty live generation of DuckDB."""
     show_nothing(tmp_path / "duckdb")
     return described

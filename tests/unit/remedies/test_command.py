@@ -1,4 +1,4 @@
-"""Remedies of the command line, typed as they are printed."""
+"""Tests of the remedies of the command line, carried out as printed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NOBODY = 65534
 
 
 def failed(ended: Ended, words: str) -> str:
-    """The remedy of a command that failed with these words."""
+    """Return the remedy of a command that failed with these words."""
     assert ended.code == 1, ended
     assert words in ended.complained
     return ended.remedy
@@ -30,7 +30,7 @@ def failed(ended: Ended, words: str) -> str:
 
 @contextmanager
 def as_somebody(folder: Path) -> Iterator[None]:
-    """Be a user without rights, also if root runs the tests; DuckDB's files below a folder are open to this user."""
+    """Run as a user without privileges, even if root runs the tests; open DuckDB's files below a folder to this user."""
     was = os.geteuid()
     above = [path for path in folder.parents if Path(tempfile.gettempdir()) in path.parents]
     for path in (*above, folder, folder / "duckdb", *(folder / "duckdb").rglob("*")):
@@ -61,7 +61,7 @@ def test_an_answer_is_written_once_another_file_is_named(analytics: Shell, tmp_p
 def test_a_file_is_written_once_the_user_may(analytics: Shell, tmp_path: Path) -> None:
     file = tmp_path / "answer.txt"
     file.touch(mode=0o400)
-    # The modules are loaded, so that this user needs none of them.
+    # Load the modules first, because this user may not read them.
     assert analytics("sql", "SELECT 1", "--output", str(tmp_path / "before")).code == 0
     with as_somebody(tmp_path):
         remedy = failed(analytics("sql", "SELECT 1", "--output", str(file)), "Permission denied")
@@ -136,7 +136,7 @@ def test_a_fault_is_written_once_there_is_room_for_its_file(
     monkeypatch.setattr("pipeline.cli.context.gettempdir", lambda: str(tmp_path / "full"))
     monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path / "full"))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "full"))
-    # A file at the place of the folder leaves no room for anything below it.
+    # A file in place of the folder makes every path below it invalid.
     (tmp_path / "full").touch()
     remedy = failed(shell("status"), "unexpected KeyError")
     Path(re.findall(r"Free disk space below (\S+),", remedy)[0]).unlink()

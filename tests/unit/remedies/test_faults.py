@@ -1,4 +1,4 @@
-"""Faults of readmodels: the message that an operator is asked to send can be sent."""
+"""Tests of faults of readmodels: the report that an operator is asked to send is safe to send."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Remedies of questions and exports, carried out word by word: the problem, what is printed, and its end."""
+"""Tests of the remedies of queries and exports, carried out verbatim: problem, printed text, solution."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
 
 @pytest.fixture
 def idle(shop: Shop) -> Settings:
-    """Settings for a model that no worker holds."""
+    """Return settings for a model whose files no worker has open."""
     shop.close()
     return shop.settings
 
 
 def quoted(remedy: str) -> list[str]:
-    """The words that a remedy has in backquotes."""
+    """Return the words in backquotes of a remedy."""
     return re.findall(r"`([^`]+)`", remedy)
 
 

@@ -1,4 +1,4 @@
-"""Remedies of records that do not fit the description: once the description is changed, the same log can be read."""
+"""Tests of the remedies of records that do not match the definitions: with new definitions, the same log is readable."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ IN_DOUBLES = {**COLUMNS, "total": "double"}
 
 
 def describe(**columns: str) -> None:
-    """Write a description of the orders that are sent, with some columns more or with another type."""
+    """Write definitions of the orders in the log, with additional columns or other types."""
     lines = "\n".join(f'{name} = "{kind}"' for name, kind in {**ORDERS.columns, **columns}.items())
     table = f'[tables.orders]\nsource = "public.orders"\nkey = ["id"]\n[tables.orders.columns]\n{lines}\n'
     DESCRIPTION.write_text(f'topic_prefix = "cdc"\n{table}')
 
 
 def take_out(column: str) -> None:
-    """Take a column out of the description."""
+    """Remove a column from the definitions."""
     kept = [line for line in DESCRIPTION.read_text().splitlines() if not line.startswith(f"{column} = ")]
     DESCRIPTION.write_text("\n".join(kept))
 
@@ -49,7 +49,7 @@ def read(columns: Any = COLUMNS, **values: Any) -> int:
 
 
 def remedy_of(kind: type[SourceContractViolation], *asked: Any, **values: Any) -> str:
-    """The remedy of a log that cannot be read."""
+    """Return the remedy of a log that cannot be read."""
     with pytest.raises(kind) as refused:
         read(*asked, **values)
     return refused.value.remedy

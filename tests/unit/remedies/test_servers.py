@@ -1,4 +1,4 @@
-"""Remedies of servers that do not answer, or not as they should: followed against small servers of the tests' own."""
+"""Tests of the remedies of unavailable or faulty servers, with small servers of the tests' own."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Answer = Callable[[BaseHTTPRequestHandler], tuple[int, Any]]
 
 @contextmanager
 def serving(answer: Answer, port: int = 0) -> Iterator[str]:
-    """Serve JSON over HTTP; yields the address."""
+    """Serve JSON over HTTP; yield the address."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -41,7 +41,7 @@ def serving(answer: Answer, port: int = 0) -> Iterator[str]:
             self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
-            """Stay silent."""
+            """Suppress the request log."""
 
     with ThreadingHTTPServer(("127.0.0.1", port), Handler) as server:
         thread = Thread(target=server.serve_forever, args=(0.01,), daemon=True)
@@ -52,7 +52,7 @@ def serving(answer: Answer, port: int = 0) -> Iterator[str]:
 
 
 def corrected(remedy: str, value: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """The settings once the first that the remedy names has this value."""
+    """Return the settings after the first setting in the remedy is set to this value."""
     section, name = settings(remedy)[0]
     monkeypatch.setenv(f"READMODELS_{section}__{name}".upper(), value)
     return load(SHIPPED, {})

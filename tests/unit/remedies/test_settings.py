@@ -1,4 +1,4 @@
-"""Remedies of settings and of descriptions of the read models, followed by the names that they give."""
+"""Tests of the remedies of settings and definitions, carried out by the names that they give."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ CONTRADICTIONS = {
     "cannot be the name of a collection": ("collections.items]", "collections.note]"),
     "does not hold the key of orders": ('parent = ["order_id"]', 'parent = ["order"]'),
 }
-"""By what the message says, a part of the shipped description and what it is replaced by."""
+"""By words of the message: a part of the shipped definitions, and its replacement."""
 
 
 @pytest.mark.parametrize("message", CONTRADICTIONS)

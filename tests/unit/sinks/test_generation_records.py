@@ -1,4 +1,4 @@
-"""What is kept of a generation, and what follows from it."""
+"""Tests of the metadata of a generation, and of the states derived from it."""
 
 from __future__ import annotations
 

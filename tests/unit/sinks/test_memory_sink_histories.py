@@ -1,4 +1,4 @@
-"""The sink that is the contract converges too: whole batches, through Arrow, as rows and as documents."""
+"""Tests that `MemorySink` converges, too: whole batches, through Arrow, as rows and as documents."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_replaying_into_memory_changes_nothing(scenario: Scenario) -> None:
 def written_by(
     deliveries: Iterable[Arrivals], batch: Callable[[Arrivals], Batch], shapes: Iterable[Shape]
 ) -> MemoryGeneration:
-    """What a generation holds when every batch is written."""
+    """Return a generation after every batch is written."""
     store = MemoryStore(shapes)
     sink = store.sink(GENERATION)
     sink.prepare()
@@ -68,7 +68,7 @@ def written_by(
 
 
 def parts_by_key(generation: MemoryGeneration) -> dict[str, Parts]:
-    """The parts of every document."""
+    """Return the parts of every document."""
     documents: dict[str, Parts] = {}
     for (_, key, part), register in generation.registers.items():
         documents.setdefault(str(key), {})[str(part)] = register
@@ -76,7 +76,7 @@ def parts_by_key(generation: MemoryGeneration) -> dict[str, Parts]:
 
 
 def documents_of(source: Mapping[Row, Image]) -> dict[str, dict[str, object]]:
-    """The documents that the source's rows make: every order, with the items that name it."""
+    """Return the documents of the source's rows: every order, with the items that refer to it."""
     rows = sorted(source.items())
     return {
         str(order.key): {

@@ -1,4 +1,4 @@
-"""An artifact of a few bytes, as the lock names one."""
+"""An artifact of a few bytes, with its lock entry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The lock of the servers' files, and what is done when a file is not the one that it names."""
+"""Tests of the lock of the servers' files, and of a file that does not match it."""
 
 from __future__ import annotations
 

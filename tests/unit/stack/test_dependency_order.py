@@ -1,4 +1,4 @@
-"""Servers start after those that they need, and stop before them."""
+"""Tests that servers start after those that they need, and stop before them."""
 
 from __future__ import annotations
 

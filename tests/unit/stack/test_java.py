@@ -1,4 +1,4 @@
-"""Which Java runs the servers. The JDKs here are real: this machine's own, and one trimmed from it."""
+"""Tests of the Java runtime for the servers, with real JDKs: this machine's own, and one trimmed from it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from stack.progress import NullReport
 
 @pytest.fixture(scope="module")
 def trimmed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A runtime of the newest version that lacks what Elasticsearch needs."""
+    """Return a runtime of the newest version that lacks what Elasticsearch needs."""
     home = tmp_path_factory.mktemp("java") / "trimmed"
     jlink = find_java(NullReport()) / "bin/jlink"
     subprocess.run([jlink, "--add-modules", "java.base", "--output", home], check=True)
@@ -23,7 +23,7 @@ def trimmed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def no_java(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No Java by name, none on the PATH, and no way to download one: nothing listens on port 9."""
+    """Remove Java from the settings and the PATH, and block its download: nothing listens on port 9."""
     monkeypatch.delenv("JAVA_HOME", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("CJDK_CACHE_DIR", str(tmp_path / "cjdk"))

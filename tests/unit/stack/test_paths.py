@@ -1,4 +1,4 @@
-"""What a stack's folder keeps from one start to the next."""
+"""Tests of the files that a stack's folder keeps from one start to the next."""
 
 from __future__ import annotations
 

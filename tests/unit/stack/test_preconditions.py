@@ -1,4 +1,4 @@
-"""A server starts only where its ports are free and the disk has room."""
+"""Tests that a server starts only if its ports are free and the disk has room."""
 
 from __future__ import annotations
 

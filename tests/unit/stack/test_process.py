@@ -1,4 +1,4 @@
-"""Processes that outlive their starter."""
+"""Tests of processes that outlive their starter."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PARENT = (
 
 @pytest.fixture
 def launched(tmp_path: Path) -> Iterator[list[Running]]:
-    """What a test started; ended after it, whatever came of it."""
+    """Yield a list of the processes that a test starts, and end them after it."""
     started: list[Running] = []
     yield started
     for running in started:

@@ -1,4 +1,4 @@
-"""Programs of packages that the servers' user may not read: copied to where it may, and whole there."""
+"""Tests of programs in packages that the servers' user may not read: they are copied, completely."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where root's servers keep their data: in folders that they own, to which the closed home has links."""
+"""Tests of the data folders of root's servers: owned by the servers' user, and linked from the closed home."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from stack.server_user import ServerUser
 
 @dataclass(frozen=True)
 class Reaching(ServerUser):
-    """An account of this user's that reaches only some folders."""
+    """An account of this user that can access only some folders."""
 
     closed: tuple[Path, ...] = ()
 

@@ -1,4 +1,4 @@
-"""What `make chaos` finds, if it is there: its fold, its look at what readers saw, and its page."""
+"""Tests of the checks of `make chaos`: its fold, its check of readers' answers, and its page."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def change(place: tuple[int, int], before: dict[str, Any] | None, after: dict[st
 
 @pytest.fixture
 def fold() -> Fold:
-    """Order 1 with values 10, 11, deleted, 12; item 5 moves from order 1 to order 2."""
+    """Return order 1 with values 10, 11, deleted, 12; item 5 moves from order 1 to order 2."""
     fold = Fold()
     fold.add("orders", change((9, 12), order(1, 10), order(1, 11)))
     fold.add("orders", change((5, 30), None, order(1, 10)))

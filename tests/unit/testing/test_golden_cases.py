@@ -1,4 +1,4 @@
-"""What a real connector says in the cases that its readers must know, as it was recorded in either format."""
+"""Tests of a real connector's records in the cases that its readers must know, as recorded in either format."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ def recorded(request: pytest.FixtureRequest) -> Cases:
 
 
 def changes(recorded: Cases, table: str) -> list[Envelope]:
-    """The envelopes of a table, without tombstones."""
+    """Return the envelopes of a table, without tombstones."""
     return [envelope for envelope in recorded.envelopes(table) if envelope is not None]
 
 
 def ops(recorded: Cases, table: str) -> str:
-    """What happened to a table, a letter each; a tombstone is a dash."""
+    """Return the operations on a table, a letter each; a tombstone is a dash."""
     return "".join("-" if envelope is None else envelope["op"] for envelope in recorded.envelopes(table))
 
 
 def sequence(envelope: Envelope) -> tuple[int | None, int]:
-    """The halves of a sequence: the last commit, and the change's own place."""
+    """Return the halves of a sequence: the last commit LSN, and the change's own LSN."""
     last, own = (part.strip('" ') for part in envelope["source"]["sequence"].strip("[]").split(","))
     return None if last == "null" else int(last), int(own)
 
@@ -82,7 +82,7 @@ def test_a_row_that_moves_to_another_parent_tells_both(recorded: Cases) -> None:
 def test_a_key_that_is_not_the_rows_is_told_right_by_the_whole_old_row_only(recorded: Cases) -> None:
     assert ops(recorded, "keyed") == "cccd-cd-"
     assert keys(recorded, "keyed")[3:] == ['{"order_id":77}'] * 2 + ['{"order_id":78}'] + ['{"order_id":77}'] * 2
-    # The move leaves a row behind under 77, and the deletion goes to an order that never was.
+    # The move leaves a row behind under 77, and the deletion has the key of an order that never existed.
     assert ops(recorded, "keyed_defaulted") == "cccud-"
     assert keys(recorded, "keyed_defaulted")[3:] == ['{"order_id":78}'] + ['{"order_id":0}'] * 2
 
@@ -159,7 +159,7 @@ def test_columns_come_go_and_change_their_names_with_the_next_change(recorded: C
 
 def test_the_rows_of_all_partitions_come_in_their_tables_topic(recorded: Cases) -> None:
     assert ops(recorded, "parted") == "cd-cd-"
-    # The table's own REPLICA IDENTITY FULL is not its partitions'.
+    # REPLICA IDENTITY FULL of the table does not apply to its partitions.
     assert [one["before"]["note"] for one in changes(recorded, "parted") if one["op"] == "d"] == [None, None]
 
 

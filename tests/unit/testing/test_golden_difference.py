@@ -1,4 +1,4 @@
-"""What is told of two recordings, and what is not, because it is new each time."""
+"""Tests of the comparison of two recordings, which ignores what is new in each."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def recorded(name: str) -> str:
 
 
 def rewritten(change: Callable[[dict[str, Any]], object], topic: str = "golden.public.moved") -> str:
-    """The JSON cases, with a change to the envelopes of one table."""
+    """Return the JSON cases, with a change to the envelopes of one table."""
     head, *lines = [json.loads(line) for line in recorded("cases-json").splitlines()]
     for line in lines:
         if line["topic"] == topic and line["value"] is not None:

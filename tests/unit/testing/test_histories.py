@@ -1,4 +1,4 @@
-"""The generator of histories reaches every hazard that the rule of order is made for."""
+"""Tests that the generator of histories reaches every hazard that the ordering rule handles."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from tests.model_based.scenario import scenarios
 
 
 def streamed(history: History) -> list[Record]:
-    """The changes that the connector streamed."""
+    """Return the changes that the connector streamed."""
     return [record for record in history.records if not record.is_snapshot and not record.is_repair]
 
 
 def pairs_of_one_row(history: History) -> Iterator[tuple[Record, Record]]:
-    """Two streamed changes of one row in one epoch, in either order."""
+    """Yield pairs of streamed changes of one row in one epoch, in either order."""
     pairs = permutations(streamed(history), 2)
     return ((one, other) for one, other in pairs if (one.row, one.epoch) == (other.row, other.epoch))
 

@@ -1,4 +1,4 @@
-"""Whatever interleaves between a source and its read models, they converge, and never go back on the way."""
+"""Tests that read models converge with any interleaving of events, and never go back on the way."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SIMPLER = (
     "a batch is folded to the last change of every row",
     "records are folded before they fan out to documents",
 )
-"""The rules that would be simpler, were they right; `test_register_wrong_rules.py` has more that are wrong."""
+"""Rules that would be simpler, but are wrong; `test_register_wrong_rules.py` has more."""
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckdbStore]:
 
 
 def run(open_target: Callable[[], Target], how: settings) -> None:
-    """Let everything interleave, in as many examples as the settings say."""
+    """Run the state machine, with as many examples as the settings say."""
     how = settings(how, stateful_step_count=STEPS, suppress_health_check=[HealthCheck.too_slow])
 
     class Machine(Convergence):

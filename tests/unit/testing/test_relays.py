@@ -1,4 +1,4 @@
-"""Relays, and what they do to connections."""
+"""Tests of relays and their disturbances of connections."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SILENT_FOR_S = 0.3
 
 
 class Echo:
-    """A server that answers each line with the same line, and keeps what it was asked."""
+    """A server that answers each line with the same line, and records the lines."""
 
     def __init__(self) -> None:
         self.asked: list[bytes] = []
@@ -70,7 +70,7 @@ def connect(port: int) -> socket.socket:
 
 
 def ask(client: socket.socket, line: bytes) -> bytes:
-    """What comes back before the connection ends or the line does."""
+    """Return the answer up to the end of the line or of the connection."""
     client.sendall(line)
     answer = b""
     while not answer.endswith(b"\n"):

@@ -1,4 +1,4 @@
-"""Change records for tests: written by fastavro, after schemas as Debezium and the Avro converter make them."""
+"""Change records for tests, written by fastavro with schemas as Debezium and the Avro converter make them."""
 
 import io
 import struct
@@ -47,7 +47,7 @@ ROW: Mapping[str, Any] = {
 
 @dataclass
 class MemorySchemas:
-    """Schemas by id, and how often each was asked for."""
+    """Schemas by id, with a count of the requests for each."""
 
     schemas: Mapping[int, Any]
     asked: list[int] = field(default_factory=list)
@@ -112,7 +112,7 @@ def _fields(types: Mapping[str, Any]) -> list[dict[str, Any]]:
 def change(
     op: str, before: Mapping[str, Any] | None = None, after: Mapping[str, Any] | None = None, **source: Any
 ) -> dict[str, Any]:
-    """Return an envelope; `source` overrides fields of the block that says where it comes from."""
+    """Return an envelope; `source` overrides fields of its `source` block."""
     place = {
         "version": "3.6.1.Final",
         "connector": "postgresql",
@@ -159,7 +159,7 @@ def batch(values: Sequence[bytes | None], topic: str = TOPIC) -> RecordBatch:
 def decode(
     values: Sequence[bytes | None], table: SourceTable = ORDERS, schemas: Mapping[int, Any] | None = None
 ) -> DecodedBatch:
-    """Decode values whose schema 7 is the usual one, unless told otherwise."""
+    """Decode values; schema 7 is the usual one by default."""
     known = MemorySchemas({7: envelope_schema()} if schemas is None else schemas)
     return Decoder({TOPIC: table}, known).decode(batch(values))
 
@@ -176,5 +176,5 @@ def offsets(decoded: DecodedBatch) -> list[int]:
 
 
 def reasons(decoded: DecodedBatch) -> dict[int, str]:
-    """Return why records were rejected, by their offset."""
+    """Return the reasons of rejected records, by offset."""
     return {rejected.offset: rejected.reason for rejected in decoded.rejected}

@@ -1,4 +1,4 @@
-"""Avro change records: what becomes of good ones and of bad ones."""
+"""Tests of decoding good and bad Avro change records."""
 
 import datetime
 import json
@@ -329,7 +329,7 @@ def test_arrays_of_any_length_and_in_several_blocks_are_read_in_order() -> None:
         assert [row["after"]["codes"] for row in rows(decode(values, table, {7: schema}))] == batch_of
     one_block = b"\x04\x02\x02\x02\x04\x00"
     assert one_block in framed(change("c", after={**ROW, "codes": [1, 2]}), schema)
-    # A block of one item, then one that says its size in bytes, then the end.
+    # A block of one item, then one that gives its size in bytes, then the end.
     two_blocks = b"\x02\x02\x02\x01\x04\x02\x04\x00"
     value = framed(change("c", after={**ROW, "codes": [1, 2]}), schema).replace(one_block, two_blocks)
     assert rows(decode([value], table, {7: schema}))[0]["after"]["codes"] == [1, 2]

@@ -1,4 +1,4 @@
-"""Records that are older than a column, or than its type: they read as the value that was noted for them."""
+"""Tests of records older than a column or than its type: they decode to the value recorded for them."""
 
 from __future__ import annotations
 

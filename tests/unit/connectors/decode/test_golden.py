@@ -1,4 +1,4 @@
-"""What a real connector wrote, read as PostgreSQL itself reads the rows."""
+"""Tests that the records of a real connector decode to the rows as PostgreSQL reads them."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -21,7 +21,7 @@ def decoded(recorded: Recording, decimals: DecimalPolicy = DecimalPolicy.EXACT) 
 
 
 def without_times_of_day(variant: str) -> Recording:
-    """Read a recording as if its times of day were not declared."""
+    """Return a recording whose times of day are not declared."""
     recorded = recording(variant)
     times = [name for name, kind in recorded.table.columns.items() if kind.startswith("time") and "without" in kind]
     times = [name for name in times if not recorded.table.columns[name].startswith("timestamp")]
@@ -47,7 +47,7 @@ def changes(batch: DecodedBatch, recorded: Recording) -> list[tuple[Any, ...]]:
 
 
 def with_numbers(image: dict[str, Any] | None, number: Any) -> dict[str, Any] | None:
-    """Make numbers of an image's numerics, so that 1.1 and 1.10 are the same; NaN, which is never, stays text."""
+    """Convert an image's numerics to numbers, so that 1.1 equals 1.10; NaN stays text, because it equals nothing."""
     if image is None:
         return None
 
@@ -114,7 +114,7 @@ def test_streamed_changes_follow_each_other_in_the_wal_and_snapshot_rows_share_a
     assert places[0][0] == places[0][1]
     streamed = places[rows:]
     assert streamed == sorted(streamed)
-    # The two halves of a change of key are one entry of the WAL.
+    # The two halves of a key change are one entry of the WAL.
     assert len(set(streamed)) == len(streamed) - 1
 
 

@@ -1,4 +1,4 @@
-"""Old rows that Debezium invented, told from whole ones."""
+"""Tests that old rows with values invented by Debezium are distinguished from complete ones."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ SENT: Mapping[str, tuple[str, Any, Any]] = {
     "null_list": ("integer[]", None, [1]),
     "filled": ("integer", 7, 7),
 }
-"""By column: its type, what Debezium 3.6.1 sent of a row that was not logged, and of one that was."""
+"""By column: its type, and the values of Debezium 3.6.1 for a row that was not logged and for one that was."""
 
 COLUMNS = {name: kind for name, (kind, _, _) in SENT.items()}
 INVENTED = {name: invented for name, (_, invented, _) in SENT.items()}

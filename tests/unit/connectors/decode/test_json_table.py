@@ -1,4 +1,4 @@
-"""JSON change records: what becomes of good ones and of bad ones."""
+"""Tests of decoding good and bad JSON change records."""
 
 import json
 from collections.abc import Mapping

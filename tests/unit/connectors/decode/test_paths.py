@@ -1,4 +1,4 @@
-"""The reading in columns against the reading one by one: they must agree on every row and on every bad record."""
+"""Tests that columnar decoding and record-by-record decoding agree on every row and on every bad record."""
 
 import base64
 from datetime import UTC, date, datetime, timedelta
@@ -40,7 +40,7 @@ times_us = st.integers(0, 86_400_000_000)
 
 
 def of_type(kind: str) -> st.SearchStrategy[Any]:
-    """Return values of a PostgreSQL type as they lie in the Avro record."""
+    """Return values of a PostgreSQL type in their Avro form."""
     if kind.endswith("[]"):
         return st.lists(st.none() | of_type(kind.removesuffix("[]")), max_size=4)
     plain: dict[str, st.SearchStrategy[Any]] = {
@@ -107,7 +107,7 @@ def read_both_ways(values: list[bytes]) -> tuple[list[pa.Table], list[dict[int, 
 
 
 def same(left: pa.Table, right: pa.Table) -> bool:
-    """Compare bit by bit, for NaN is not equal to itself."""
+    """Compare bit by bit, because NaN is not equal to itself."""
     return left.schema == right.schema and _bytes(left) == _bytes(right)
 
 
@@ -152,7 +152,7 @@ def test_both_readings_agree_on_what_is_damaged(data: st.DataObject) -> None:
                 damaged.insert(at, data.draw(st.integers(0, 255)))
     tables, faults = read_both_ways([good, bytes(damaged), good])
     if not faults[0] and "UnicodeDecodeError" in faults[1].get(1, ""):
-        # The damage is in a text that is stepped over: what is read is as it was.
+        # The damage is in a text that is skipped: the decoded values are unchanged.
         undamaged, _ = read_both_ways([good] * 3)
         assert same(tables[0], undamaged[0])
     else:

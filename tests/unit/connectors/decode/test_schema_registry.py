@@ -1,4 +1,4 @@
-"""Schemas from a registry: a small HTTP server gives the answers that a registry may give."""
+"""Tests of schemas from a registry: a small HTTP server returns the possible answers of a registry."""
 
 import json
 import socket
@@ -58,7 +58,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Stay silent."""
+        """Suppress the request log."""
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The text of `source.sequence`, read in whole columns or one by one."""
+"""Tests of parsing `source.sequence`, in whole columns or one by one."""
 
 import pyarrow as pa
 import pytest

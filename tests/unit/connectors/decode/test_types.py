@@ -1,4 +1,4 @@
-"""Declared types, and the forms that may or may not carry them."""
+"""Tests of declared types, and of the wire forms that are accepted or refused for them."""
 
 from decimal import Decimal
 from typing import Any

@@ -1,4 +1,4 @@
-"""Arrays as PostgreSQL prints them, and what is made of each item."""
+"""Tests of parsing arrays as PostgreSQL prints them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NESTED = st.recursive(
 
 
 def printed(items: Any) -> str:
-    """An array as PostgreSQL prints it, with every item in quotes."""
+    """Return an array as PostgreSQL prints it, with every item in quotes."""
     if isinstance(items, list):
         return "{" + ",".join(map(printed, items)) + "}"
     return "NULL" if items is None else '"' + items.replace("\\", "\\\\").replace('"', '\\"') + '"'

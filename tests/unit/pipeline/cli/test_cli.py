@@ -1,4 +1,4 @@
-"""What an operator types, where no server is needed: help, wrong usage, settings, and questions to DuckDB."""
+"""Tests of the command line without servers: help, wrong usage, settings, and queries of DuckDB."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Command = Callable[..., Ended]
 
 @pytest.fixture
 def bare(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Iterator[Command]:
-    """The command in a directory without anything."""
+    """Yield the command in an empty directory."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setenv("NO_COLOR", "1")
@@ -47,7 +47,7 @@ def bare(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tm
 
 @pytest.fixture
 def command(bare: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Command:
-    """The command with the shipped description, settings in the environment, and servers that do not answer."""
+    """Return the command with the shipped definitions, settings in the environment, and servers that do not answer."""
     for name, value in SETTINGS.items():
         monkeypatch.setenv(f"READMODELS_{name}", value)
     monkeypatch.setenv("READMODELS_DUCKDB__DIRECTORY", str(tmp_path / "duckdb"))
@@ -56,7 +56,7 @@ def command(bare: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> C
 
 @pytest.fixture
 def analytics(command: Command, tmp_path: Path) -> Command:
-    """The same, with a live generation of DuckDB that holds nothing yet."""
+    """Return the same command, with an empty live generation of DuckDB."""
     show_nothing(tmp_path / "duckdb")
     return command
 
@@ -224,7 +224,7 @@ def test_a_question_to_a_worker_that_serves_nobody_names_what_to_do(analytics: C
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
-    # Its end of the pipe closes with this block, and with it the process.
+    # Its end of the pipe closes with this block, which ends the process.
     with holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"open\n"

@@ -1,4 +1,4 @@
-"""`readmodels sql` where no server is needed: its forms, moments, how fresh an answer is, and the shell."""
+"""Tests of `readmodels sql` without servers: output forms, moments, freshness of an answer, and the shell."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ ROW = {"customer_id": 7, "currency": "EUR", "total": "12.30", "created_at": 0, "
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
-    """Settings for the command, and a generation that knows two versions of an order."""
+    """Return settings for the command, and create a generation with two versions of an order."""
     with closing(DuckdbStore(tmp_path / "duckdb", shapes())) as store:
         sink = store.sink(1)
         sink.prepare()
@@ -52,7 +52,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 
 def command(folder: Path, *words: str) -> list[str]:
-    """The command line of a process of its own."""
+    """Return the command line of a separate process."""
     program = [sys.executable, "-m", "pipeline.cli", "--config", str(SHIPPED), "--home", str(folder / "home")]
     return [*program, "sql", *words]
 
@@ -135,7 +135,7 @@ def test_a_question_that_has_no_past_is_refused(environment: dict[str, str], tmp
 
 
 class Terminal:
-    """A shell on a terminal of its own, and what it showed."""
+    """A shell on its own terminal, with the text that it showed."""
 
     def __init__(self, environment: dict[str, str], folder: Path) -> None:
         self._ours, theirs = pty.openpty()
@@ -146,11 +146,11 @@ class Terminal:
         self.shown = ""
 
     def type(self, text: str) -> None:
-        """Press keys."""
+        """Send keystrokes."""
         os.write(self._ours, text.encode())
 
     def wait_for(self, text: str, within_s: float = 60) -> None:
-        """Wait until a text was shown, and forget what came before it."""
+        """Wait until a text is shown, and discard the output before it."""
         deadline = time.monotonic() + within_s
         while text not in self.shown:
             assert time.monotonic() < deadline, f"{text!r} was not shown: {self.shown!r}"

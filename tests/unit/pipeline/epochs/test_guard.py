@@ -1,4 +1,4 @@
-"""A gate between brokers that say what is there and a store that must not be given it."""
+"""Tests of the epoch guard between brokers and a store."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Described:
 
 @dataclass
 class Brokers:
-    """An admin client of brokers that hold one topic, or say what is wrong."""
+    """An admin client of brokers with one topic, or with an error."""
 
     topic_id: str = "first"
     partitions: int = 6
@@ -63,7 +63,7 @@ class Brokers:
 
 
 class Decoder:
-    """While it decodes, a topic may be made anew."""
+    """A decoder during whose work a topic may be recreated."""
 
     def __init__(self, brokers: Brokers) -> None:
         self.decoded = 0

@@ -1,4 +1,4 @@
-"""What the records of a log tell of another history, by themselves."""
+"""Tests that records of another history are recognized by their content."""
 
 from __future__ import annotations
 

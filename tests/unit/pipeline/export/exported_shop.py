@@ -1,4 +1,4 @@
-"""A shop whose history goes on, and what an export of it holds."""
+"""A shop whose history grows, and the contents of its exports."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Rows = list[tuple[Any, ...]]
 
 
 def settings_of(directory: Path, time_zone: str = "UTC") -> Settings:
-    """Settings of the shipped contract, with DuckDB in a directory; no server is where they say."""
+    """Return settings of the shipped definitions, with DuckDB in a directory; the servers do not exist."""
     given: dict[str, Any] = {}
     for name, value in SETTINGS.items():
         section, _, setting = name.lower().partition("__")
@@ -40,10 +40,10 @@ def settings_of(directory: Path, time_zone: str = "UTC") -> Settings:
 
 @dataclass
 class Shop:
-    """Orders in two generations of DuckDB, of which the first is live, and the other holds the same log.
+    """Orders in two generations of DuckDB from the same log; the first is live.
 
     Args:
-        directory: where DuckDB's files are.
+        directory: directory of DuckDB's files.
     """
 
     directory: Path
@@ -62,29 +62,29 @@ class Shop:
         self.cutover(1)
 
     def close(self) -> None:
-        """Give up the files."""
+        """Close the files."""
         self.store.close()
 
     def go_on(self, count: int = 12) -> None:
-        """Orders come, change, go, are told again, and now and then all of them are truncated."""
+        """Write more changes: orders are inserted, updated, deleted, repeated, and sometimes all truncated."""
         changes = [self._change() for _ in range(count)]
         range_tombstones = [truncate("orders", self._later(), self._lsn + 1)] if self.chance.random() < 0.15 else []
         self._write(changes, range_tombstones, GENERATIONS)
 
     def repair(self, **row: Any) -> None:
-        """Write what `verify --repair` writes: into the live generation, and into no log."""
+        """Write a repair as `verify --repair` does: into the live generation, and into no log."""
         self._write([repaired(self._later(), **{**BORN, **row})], [], [1])
 
     def cutover(self, generation: int) -> None:
-        """Show readers a generation."""
+        """Cut over to a generation."""
         self.store.sink(generation).cutover()
 
     def held(self, query: str = "FROM orders_history ORDER BY ALL") -> Rows:
-        """What the model's own readers get."""
+        """Return the model's contents as its readers see them."""
         return list(self.store.instance().cursor().execute(query).fetchall())
 
     def export(self, to: OpenTarget, *names: str) -> list[ExportResult]:
-        """Export what there is, without a mark."""
+        """Export the current contents, without a watermark."""
         with self.store.instance().cursor() as cursor:
             shown = DuckdbReader((), self.store, None, cursor.execute)
             asked = names or ("orders_history",)
@@ -113,7 +113,7 @@ class Shop:
         return change
 
     def _later(self) -> int:
-        """A place in the WAL that is a time too, as all places here."""
+        """Return the next LSN, which also serves as a time here."""
         self._lsn += self.chance.randrange(2, HALF_DAY_US)
         return self._lsn
 
@@ -123,7 +123,7 @@ class Shop:
 
 
 def shown(folder: Path, name: str = "orders_history") -> Rows:
-    """What the manifest of an exported history lists, as its own script shows it."""
+    """Return the rows listed in an exported history's manifest, as the export's own script shows them."""
     with _reader().cursor() as connection:
         connection.execute(f"SET VARIABLE export = '{folder / name}'")
         connection.execute((folder / name / "history.sql").read_text())
@@ -132,5 +132,5 @@ def shown(folder: Path, name: str = "orders_history") -> Rows:
 
 @functools.cache
 def _reader() -> duckdb.DuckDBPyConnection:
-    """A DuckDB of its own that is not ours: making one takes longer than reading."""
+    """Return a plain DuckDB connection, cached because creating one takes longer than reading."""
     return duckdb.connect()

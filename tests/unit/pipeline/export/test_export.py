@@ -1,4 +1,4 @@
-"""`readmodels export`: what the manifest lists is what the model holds, whenever a run was stopped."""
+"""Tests of `readmodels export`: the manifest always lists the model's contents, whenever a run was stopped."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ def to(folder: Path) -> OpenTarget:
 
 
 class Stopped(BaseException):
-    """The process ends here, as by kill -9: nobody may catch this."""
+    """Simulates kill -9; no code may catch it."""
 
 
 @dataclass
 class Stopping:
-    """A place whose user ends at one of its steps: before it is done, or just after."""
+    """An export target that stops its user at one step: before the step, or just after it."""
 
     place: ExportTarget
     steps_left: float
@@ -83,18 +83,18 @@ class Stopping:
 
 @contextmanager
 def stopping(folder: Path, steps: int, name: str) -> Iterator[ExportTarget]:
-    """The place of a name, whose user ends after so many steps."""
+    """Yield the export target of a name, which stops its user after this many steps."""
     with open_target(str(folder), name) as place:
         yield Stopping(place, steps)
 
 
 def listed(folder: Path, name: str = "orders_history") -> set[str]:
-    """The files of a manifest."""
+    """Return the files of a manifest."""
     return {file["name"] for file in json.loads((folder / name / "manifest.json").read_bytes())["files"]}
 
 
 def there(folder: Path, name: str = "orders_history") -> set[str]:
-    """The Parquet files that lie beside a manifest, whether or not it lists them."""
+    """Return the Parquet files beside a manifest, listed or not."""
     return {f"{path.parent.name}/{path.name}" for path in (folder / name).rglob("*.parquet")}
 
 

@@ -1,4 +1,4 @@
-"""An export on S3: a server that speaks its protocol, in this process."""
+"""Tests of an export to S3, with a server of its protocol in this process."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def endpoint() -> Iterator[str]:
 
 @pytest.fixture
 def client(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A client of an empty bucket, and the variables that lead everybody there."""
+    """Return a client of an empty bucket, and set the environment variables that point to it."""
     for name, value in {
         "AWS_ENDPOINT_URL": f"http://{endpoint}",
         "AWS_ACCESS_KEY_ID": "readmodels",
@@ -70,7 +70,7 @@ def to() -> OpenTarget:
 
 
 def read_there(endpoint: str) -> list[tuple[Any, ...]]:
-    """The history as DuckDB reads it where it lies."""
+    """Return the history as DuckDB reads it from the bucket."""
     with duckdb.connect() as connection:
         load_extensions(connection)
         connection.execute(
@@ -86,7 +86,7 @@ def read_there(endpoint: str) -> list[tuple[Any, ...]]:
 
 
 def keys(client: Any) -> set[str]:
-    """Everything that lies in the bucket."""
+    """Return all keys in the bucket."""
     return {one["Key"] for one in client.list_objects_v2(Bucket="lake").get("Contents", ())}
 
 

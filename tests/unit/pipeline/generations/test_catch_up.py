@@ -1,4 +1,4 @@
-"""Waiting for a generation, also while its store has more to do than it can."""
+"""Tests of waiting for a generation to catch up, even if its store is overloaded."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def looks(*answers: int | Exception) -> Callable[[], Progress]:
-    """What a store answers, one after the other; the last one for ever."""
+    """Return a function with these successive answers of a store; the last one repeats."""
     each: Iterator[int | Exception] = iter(answers)
 
     def progress() -> Progress:

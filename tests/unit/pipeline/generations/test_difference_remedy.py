@@ -1,4 +1,4 @@
-"""The remedy for a rebuilt generation that differs from PostgreSQL."""
+"""Tests of the remedy for a rebuilt generation that differs from PostgreSQL."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The list of checks: each problem has a subject and a remedy, and a check that could not look is a problem."""
+"""Tests of the list of checks: each problem has a subject and a remedy, and a failed check is a problem."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def heartbeat(state: WorkerState = WorkerState.WORKING, pid: int = 7, **said: An
 
 
 def control(*heartbeats: Heartbeat, silent_s: float = 1.0, is_paused: bool = False) -> ControlState:
-    """A control topic that holds these heartbeats, the first of them for `silent_s` already."""
+    """Return a control topic with these heartbeats; the first has been silent for `silent_s`."""
     kept = {one.key: StoredControl(one.to_json(), at(1)) for one in heartbeats}
     if heartbeats:
         kept[heartbeats[0].key] = StoredControl(heartbeats[0].to_json(), at(silent_s))
@@ -51,7 +51,7 @@ def control(*heartbeats: Heartbeat, silent_s: float = 1.0, is_paused: bool = Fal
 
 
 class Looked:
-    """An observation whose facts are given; an error is what kept one from being read."""
+    """An observation with given facts; an error stands for a fact that could not be read."""
 
     def __init__(self, **facts: Any) -> None:
         self.settings = SimpleNamespace(
@@ -80,7 +80,7 @@ def known(fact: object) -> Future[Any]:
 
 @pytest.fixture(autouse=True)
 def only_given_facts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave out checks that look for themselves."""
+    """Disable checks that observe for themselves."""
     given = tuple(check for check in checks.DEPLOYMENT_CHECKS if check[0] in {"connector", "slot"})
     monkeypatch.setattr(checks, "DEPLOYMENT_CHECKS", given)
 

@@ -1,4 +1,4 @@
-"""Batches that are joined before they are written."""
+"""Tests of batches that are merged before they are written."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ROW = RowShape("orders", ("id",), {"id": "bigint"})
 
 
 def parts(first: int, count: int, keys: int) -> Batch:
-    """As many changes of as many documents, at these offsets, each newer than those before."""
+    """Return `count` changes of `keys` documents at successive offsets, each newer than those before."""
     offsets = range(first, first + count)
     place = {
         "_epoch": [0] * count,

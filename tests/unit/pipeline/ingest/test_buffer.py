@@ -1,4 +1,4 @@
-"""What the polling thread fills and the worker empties."""
+"""Tests of the buffer that the polling thread fills and the worker empties."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def message(topic_partition: TopicPartition, offset: int) -> Message:
 
 
 def begun(*topic_partitions: TopicPartition, max_records: int = 100) -> RecordBuffer:
-    """A handover in which these shards have been assigned, placed at zero and sought."""
+    """Return a buffer in which these topic partitions have been assigned, positioned at zero and sought."""
     buffer = RecordBuffer(max_records)
     buffer.assigned(topic_partitions)
     buffer.assign_offsets(dict.fromkeys(topic_partitions, 0))

@@ -1,4 +1,4 @@
-"""Where records stand among the epochs of a generation, and how far it has got in the log's own offsets."""
+"""Tests of records' positions among the epochs of a generation, and of progress in the log's own offsets."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ LIVES = EpochHistory((FIRST, CONTINUED, RESNAPSHOT))
 
 
 def placed(epoch_history: EpochHistory, *places: tuple[int, int]) -> list[tuple[int, int, int]]:
-    """Of partitions and offsets: the leading epoch, by how many epochs the offset is lifted, and the offset."""
+    """Return, for partitions and offsets, the leading epoch, the number of epochs added to the offset, and the offset."""
     partitions, offsets = (np.array(column, np.int64) for column in zip(*places, strict=True))
     leading, stored = epoch_history.order_keys(TOPIC, partitions, offsets)
     return [

@@ -1,4 +1,4 @@
-"""Every type's JSON text says exactly what the column holds."""
+"""Tests that every type's JSON text is exactly the column's value."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DAY_US = 24 * HOUR_US
 
 
 def text_of(value: object, text: str) -> str | None:
-    """One value of a PostgreSQL type as JSON text."""
+    """Return one value of a PostgreSQL type as JSON text."""
     (written,) = values_to_json(pa.array([value], parse_column_type(text).arrow), text).to_pylist()
     return None if written is None else str(written)
 
@@ -163,7 +163,7 @@ def test_any_timestamp_of_a_four_digit_year_is_what_python_writes(known: list[da
 
 @given(days=st.lists(st.integers(-719_162, 2_932_896), max_size=8), leap=st.integers(1, 14_000))
 def test_any_date_beyond_four_digits_repeats_the_calendar_of_400_years_before(days: list[int], leap: int) -> None:
-    """The calendar's cycle is 400 years, of 146,097 days: what Python knows of one cycle holds for every other."""
+    """Check by the calendar's cycle of 400 years, or 146,097 days: Python's result for one cycle holds for all others."""
     plain = values_to_json(pa.array(days, pa.date32()), "date").to_pylist()
     assert plain == [f'"{date.fromordinal(719_163 + day).isoformat()}"' for day in days]
     cycles = 25 + leap

@@ -1,4 +1,4 @@
-"""Keys of several columns and of types whose equal values can be written in several ways, in documents."""
+"""Tests of document keys of several columns, and of types whose equal values have several texts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pipeline.ingest.projection import DocumentProjection
 
 
 def contract(root: str, child: str) -> ModelDefinitions:
-    """A root and a child whose keys have these types."""
+    """Return definitions of a root and a child whose keys have these types."""
     return ModelDefinitions(
         topic_prefix="cdc",
         tables={
@@ -31,7 +31,7 @@ def contract(root: str, child: str) -> ModelDefinitions:
 
 
 def keys(described: ModelDefinitions, table: str, row: dict[str, Any]) -> list[str]:
-    """The documents that the insertion of a row changes."""
+    """Return the documents that the insertion of a row changes."""
     place = {"partition": 0, "offset": 0, "op": "c", "snapshot": False, "commit_lsn": 10, "lsn": 11, "committed_at": 0}
     shape = described.tables[table]
     schema = envelope_schema(SourceTable(shape.source, shape.columns))
@@ -81,7 +81,7 @@ def test_a_key_that_is_updated_to_an_equal_one_stays_alive(table: str) -> None:
 
 
 def replace_key(described: ModelDefinitions) -> ModelDefinitions:
-    """The same, but for items whose own key is a numeric, too."""
+    """Return the definitions with items whose own key is a numeric, too."""
     items = replace(described.tables["items"], columns={"id": "numeric", "root": "numeric"})
     return replace(described, tables={**described.tables, "items": items})
 

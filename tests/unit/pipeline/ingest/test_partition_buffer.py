@@ -1,4 +1,4 @@
-"""What waits between the polling thread and the worker, and the spans that it is handed over with."""
+"""Tests of records that wait between the polling thread and the worker, and of their spans."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_what_is_left_begins_the_next_span() -> None:
     records, span = polled.take(2)
     assert sum(len(one) for one in records) == 2
     assert span.end[ORDERS] == 2
-    # Nothing of the items was taken: their span may end no further than at the first that is left.
+    # No items were taken: their span may end no further than at the first remaining record.
     assert span.end.get(ITEMS, 0) <= 3
     _, rest = polled.take(2)
     assert (rest.begin[ORDERS], rest.end) == (2, {ORDERS: 3, ITEMS: 4})

@@ -1,4 +1,4 @@
-"""From envelopes to mutations."""
+"""Tests of the projection from envelopes to mutations."""
 
 from __future__ import annotations
 

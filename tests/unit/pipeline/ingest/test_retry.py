@@ -1,4 +1,4 @@
-"""What follows from an error."""
+"""Tests of the policy for errors: retry, dead-letter or stop."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_every_error_has_one_verdict(error: Exception, expected: RecoveryAction)
 
 
 class Immediate(threading.Event):
-    """An event on which nobody really waits."""
+    """An event whose waits return at once."""
 
     def wait(self, timeout: float | None = None) -> bool:  # noqa: ARG002
         return self.is_set()

@@ -1,4 +1,4 @@
-"""The worker between a source that says what came and a sink in memory."""
+"""Tests of the worker between a scripted source and a sink in memory."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SHARD = (TOPIC, 0)
 
 
 class ScriptedSource:
-    """Hands over given batches, and remembers what it is told."""
+    """A source that delivers given batches, and records the calls of the worker."""
 
     def __init__(self, *batches: PolledBatch) -> None:
         self._batches = batches
@@ -63,7 +63,7 @@ class ScriptedSource:
 
 
 class ScriptedDecoder:
-    """Every value is the id of an order; `bad` cannot be read."""
+    """A decoder for values that are ids of orders; `bad` cannot be decoded."""
 
     def decode(self, records: RecordBatch) -> DecodedBatch:
         rows, rejected = [], []
@@ -159,7 +159,7 @@ def test_nothing_of_a_batch_with_a_bad_record_is_written() -> None:
 
 
 class Refusing(MemorySink):
-    """A sink that refuses to write, with an error of its own or one that nobody expects."""
+    """A sink that refuses to write, with a sink error or an unexpected one."""
 
     error: Exception
 

@@ -1,4 +1,4 @@
-"""Whether a log can be rebuilt from: every reason to refuse it, and the sweeps that a new generation is given."""
+"""Tests of the assessment whether a log supports a rebuild: every refusal, and the initial sweeps of a generation."""
 
 from __future__ import annotations
 
@@ -214,7 +214,7 @@ UNPLACED = replace(
         ),
     },
 )
-"""A change below the last snapshot's LSN, in a partition without a row of it: it may be of before, or was in flight."""
+"""A change below the last snapshot's LSN, in a partition without a snapshot row: earlier, or in flight."""
 
 
 def test_a_change_that_cannot_be_placed_is_refused() -> None:

@@ -1,4 +1,4 @@
-"""What the connector is asked for by a signal, and what it tells of it in the words of Debezium 3.6.1."""
+"""Tests of the signals for incremental snapshots, and of the notifications, as Debezium 3.6.1 writes them."""
 
 from __future__ import annotations
 

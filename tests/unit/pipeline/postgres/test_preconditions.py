@@ -1,4 +1,4 @@
-"""Each thing that can be wrong with the source is found alone, with its remedy."""
+"""Tests that each problem of the source is found alone, with its remedy."""
 
 from dataclasses import replace
 

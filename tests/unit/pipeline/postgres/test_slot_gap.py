@@ -1,4 +1,4 @@
-"""A gap between the slot and the connector is noticed, and work in progress is not mistaken for one."""
+"""Tests that a gap between the slot and the connector is detected, and normal operation is not reported as one."""
 
 from dataclasses import replace
 from typing import Any

@@ -1,4 +1,4 @@
-"""Gaps of a log: what lasts, what left traces in the catalog, and what is remembered."""
+"""Tests of gaps in a log: lasting conditions, traces in the catalog, and stored observations."""
 
 from __future__ import annotations
 

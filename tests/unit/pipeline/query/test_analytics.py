@@ -1,4 +1,4 @@
-"""The shipped views, on orders that are known: what each answers, row by row."""
+"""Tests of the shipped views on known orders, row by row."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Rows = list[tuple[Any, ...]]
 
 
 def shapes() -> list[RowShape]:
-    """The tables that `readmodels.toml` names."""
+    """Return the shapes of the tables that `readmodels.toml` names."""
     tables = {name: TableDefinition(**table) for name, table in tomllib.loads(SHIPPED.read_text())["tables"].items()}
     return [RowShape(name, tuple(table.key), table.columns) for name, table in tables.items()]
 
@@ -39,34 +39,34 @@ ORDERS, ITEMS = shapes()
 
 
 def at(second: int, offset: int = 0) -> tuple[int, int]:
-    """The place of a change that was committed in that second of 1970."""
+    """Return the position of a change that was committed in that second of 1970."""
     return second * 1_000_000, second * 1_000_000 + 1 + offset
 
 
 def moment(text: str) -> int:
-    """A time as the connector hands it over."""
+    """Return a time as the connector sends it."""
     return int(datetime.fromisoformat(text).timestamp()) * 1_000_000
 
 
 class Orders:
-    """A log of orders, written change by change; offsets follow each other."""
+    """A log of orders, written change by change, with successive offsets."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, int], dict[str, Any]] = {}
         self.changes: dict[str, list[Change]] = {ORDERS.table: [], ITEMS.table: []}
 
     def order(self, second: int, key: int, **columns: Any) -> None:
-        """An order as it is from that second on; columns that are not given stay as they were."""
+        """Write an order as it is from that second on; omitted columns keep their values."""
         born = {"customer_id": 7, "status": "pending", "currency": "EUR", "total": "10.00", "created_at": 0}
         self._append(ORDERS, second, key, born, columns)
 
     def item(self, second: int, key: int, **columns: Any) -> None:
-        """An item, in the same way."""
+        """Write an item, in the same way."""
         born = {"order_id": 1, "sku": "A", "quantity": 1, "unit_price": "10.00", "created_at": 0}
         self._append(ITEMS, second, key, born, columns)
 
     def delete(self, shape: RowShape, second: int, key: int) -> None:
-        """A row is gone."""
+        """Delete a row."""
         offset = len(self.changes[shape.table])
         self.changes[shape.table].append(deleted(at(second, offset), offset, id=key))
 
@@ -79,18 +79,18 @@ class Orders:
 
 
 class Answers:
-    """A store with the views, and what readers get."""
+    """A store with the views, and its readers' answers."""
 
     def __init__(self, store: DuckdbStore) -> None:
         self.store = store
 
     def write(self, told: Orders) -> None:
-        """Write everything that a log tells."""
+        """Write all changes of a log."""
         for shape in (ORDERS, ITEMS):
             self.store.sink(1).write(batch(shape, told.changes[shape.table]))
 
     def ask(self, query: str) -> Rows:
-        """The rows of an answer; the query must be one that readers may send."""
+        """Return the rows of an answer; the query must be one that readers may send."""
         require_reads(query, LiveCatalog(self.store.instance()))
         return list(self.store.instance().cursor().execute(query).fetchall())
 

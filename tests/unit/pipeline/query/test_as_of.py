@@ -1,4 +1,4 @@
-"""A question about now, asked of a moment that has passed."""
+"""Tests of a current query evaluated as of an earlier moment."""
 
 from __future__ import annotations
 

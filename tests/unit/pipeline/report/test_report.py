@@ -1,4 +1,4 @@
-"""`readmodels report`: a page that is whole in itself, exact, and honest about what is not there."""
+"""Tests of `readmodels report`: a self-contained, exact page that marks missing data."""
 
 from __future__ import annotations
 
@@ -36,24 +36,24 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def answers(rows: Mapping[str, Any], ends: Mapping[Any, int] | None = None) -> QueryResults:
-    """Answers as of three seconds before a report is written."""
+    """Return answers as of three seconds before a report is written."""
     return QueryResults(rows, ReadPosition(NOW - timedelta(seconds=3), {SHARD: 40}), NOW, "Europe/Berlin", ends)
 
 
 def parsed(text: str) -> Element:
-    """A page by the rules of browsers; whatever is not quite right is an error."""
+    """Parse a page by the rules of browsers; every parse error fails."""
     tree: Element = html5lib.HTMLParser(strict=True).parse(text)
     return tree
 
 
 def texts(tree: Element, tag: str) -> list[str]:
-    """What stands in all elements of a kind."""
+    """Return the texts of all elements with a tag."""
     return ["".join(found.itertext()) for found in tree.iter(tag)]
 
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
-    """Settings for the command, and a small shop in DuckDB."""
+    """Return settings for the command, and create a small shop in DuckDB."""
     told = Orders()
     told.order(1, 1, status="pending", total="0.10", created_at=moment("2026-01-01T22:30:00Z"))
     told.order(3, 1, status="paid")

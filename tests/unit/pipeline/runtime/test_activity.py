@@ -1,4 +1,4 @@
-"""A worker process's activity, as its heartbeat tells it."""
+"""Tests of a worker process's activity, as its heartbeat reports it."""
 
 from __future__ import annotations
 

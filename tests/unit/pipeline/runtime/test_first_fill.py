@@ -1,4 +1,4 @@
-"""The first fill of a generation: how long it lasts, and what ends it."""
+"""Tests of the first fill of a generation: its duration and its end."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FIRST = (min(SETTINGS.definitions.topics), 0)
 
 @dataclass
 class ScriptedLog:
-    """A log that ends where it is told to."""
+    """A log with ends that the test chooses."""
 
     is_over: bool = False
     end: int = 0
@@ -57,7 +57,7 @@ class Fill:
         self.store.sink(1).write(Batch(span=OffsetRange({FIRST: 0}, {FIRST: end})))
 
     def is_held_back(self) -> bool:
-        """Whether a worker that has caught up writes nothing yet."""
+        """Return whether a worker that has caught up writes nothing yet."""
         return not self.accumulator.should_flush(1, 0)
 
     def state(self) -> GenerationState:

@@ -1,4 +1,4 @@
-"""Processes that are started, started again, and ended together."""
+"""Tests of processes that are started, restarted, and ended together."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ Supervisor(lambda model: [sys.executable, "-c", sys.argv[1]], Path(sys.argv[2]))
 
 
 class Running:
-    """A supervisor on a thread, and what its children say."""
+    """A supervisor on a thread, with its children's output."""
 
     def __init__(
         self, log: Path, programs: dict[str, str], grace_s: float = 60.0, live: Callable[[], int | None] | None = None
@@ -71,17 +71,17 @@ class Running:
         self._codes.append(self.supervisor.run(self._models, self.until))
 
     def lines(self, count: int) -> list[str]:
-        """Wait until the children have said as many lines."""
+        """Wait until the children have written `count` lines."""
         wait_for(lambda: self.log.exists() and len(self.log.read_text().splitlines()) >= count)
         return self.log.read_text().splitlines()
 
     def end(self) -> int:
-        """Ask it to end, and return its exit code."""
+        """End the supervisor, and return its exit code."""
         self.until.set()
         return self.code()
 
     def code(self) -> int:
-        """Its exit code, once it has one."""
+        """Wait for the supervisor's exit code."""
         self._thread.join()
         return self._codes[0]
 

@@ -1,4 +1,4 @@
-"""Calls of a store that take longer than they may."""
+"""Tests of store calls that exceed their time limit."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SHORT_S = 0.05
 
 
 class HangingSink:
-    """A sink that never comes back, until it is let go."""
+    """A sink that blocks until it is released."""
 
     def __init__(self, let_go: threading.Event) -> None:
         self._let_go = let_go

@@ -1,4 +1,4 @@
-"""The workers of one model in one process, as generations come and go."""
+"""Tests of the workers of one model in one process, as generations come and go."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BUILDING = GenerationMetadata(is_complete=False)
 
 @dataclass
 class ScriptedWorker:
-    """Works until it is told to end, or fails."""
+    """A worker that runs until it is stopped, or fails."""
 
     generation: int
     is_working: threading.Event = field(default_factory=threading.Event)
@@ -43,7 +43,7 @@ class ScriptedWorker:
 
 
 class Office:
-    """Hires scripted workers, and remembers whom."""
+    """A factory of scripted workers, which records them."""
 
     def __init__(self, store: MemoryStore) -> None:
         self.store = store

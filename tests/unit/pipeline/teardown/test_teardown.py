@@ -1,4 +1,4 @@
-"""Parts of a deployment are recognized by what they hold, and files that somebody else made are left alone."""
+"""Tests that parts of a deployment are recognized by their content, and foreign files are left alone."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ OURS = {"topic cdc.public.orders": "ours, 6 partitions", "source system": "7"}
 def record(
     fingerprint: Mapping[str, str] | None = None, prefix: str = "cdc", table: str = "orders"
 ) -> GenerationMetadata:
-    """A generation of one document, that is fed from a log of this fingerprint, or was never fed."""
+    """Return metadata of a generation of one document model, with a log of this fingerprint or without one."""
     made_of = TableDefinition(source=f"public.{table}", key=("id",), columns={"id": "bigint"})
     definitions = ModelDefinitions(
         topic_prefix=prefix, tables={table: made_of}, documents={table: DocumentDefinition(root=table)}

@@ -1,4 +1,4 @@
-"""What counts as a difference between PostgreSQL's JSON text and a read model's."""
+"""Tests of the comparison between PostgreSQL's JSON text and a read model's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keys that verify asks a worker for: as many queries as the length of their text asks for."""
+"""Tests of the number of queries by which `verify` requests keys from a worker, given the length of their text."""
 
 from __future__ import annotations
 

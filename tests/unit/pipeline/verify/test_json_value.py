@@ -1,4 +1,4 @@
-"""JSON values as PostgreSQL compares them, beyond what a parser of Python can count or nest."""
+"""Tests of JSON values as PostgreSQL compares them, beyond the number range and nesting of Python's parser."""
 
 from __future__ import annotations
 

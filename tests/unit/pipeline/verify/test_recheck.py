@@ -1,4 +1,4 @@
-"""Rows that are written during every look: decided by watching both sides, and never excused."""
+"""Tests of rows that are written during every read: decided by watching both sides, never ignored."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def thing(n: int) -> str:
 
 
 class Written:
-    """PostgreSQL, where somebody writes the row between any two looks at it."""
+    """A PostgreSQL in which a session writes the row between any two reads."""
 
     def __init__(self) -> None:
         self.n = 0
@@ -38,7 +38,7 @@ class Written:
 
 
 class Showing:
-    """A model that shows what it is told to, given what PostgreSQL holds."""
+    """A model with scripted contents, given PostgreSQL's."""
 
     subjects = (THINGS,)
     refused: Mapping[str, str] = {}
@@ -100,7 +100,7 @@ def test_a_model_that_does_not_follow_it_is_never_excused(show: Callable[[int], 
 
 
 class Resting(Written):
-    """PostgreSQL, where nobody writes the row."""
+    """A PostgreSQL in which no session writes the row."""
 
     def some(self, _subject: ComparisonSet, keys: Sequence[str]) -> dict[str, SourceRow]:
         return {key: SourceRow(key, thing(1), "1", 1) for key in keys}

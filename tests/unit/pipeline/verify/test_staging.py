@@ -1,4 +1,4 @@
-"""Two sides in different orders, joined by key."""
+"""Tests of joining two sides in different orders by key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A store that is served through Quack, and those who read it."""
+"""A store that is served through Quack, with its readers."""
 
 from __future__ import annotations
 
@@ -41,20 +41,20 @@ with duckdb.connect() as connection:
 
 @dataclass(frozen=True)
 class Reader:
-    """A holder of the token."""
+    """A client with the token."""
 
     connection: duckdb.DuckDBPyConnection
     address: str
 
     def ask(self, query: str) -> Rows:
-        """Have the store answer a query."""
+        """Return the store's answer to a query."""
         asked = "FROM quack_query(?, ?, token := ?)"
         return list(self.connection.execute(asked, [self.address, query, TOKEN]).fetchall())
 
     def elsewhere(self, *statements: str) -> list[list[str] | str]:
-        """Carry out statements in another process, where the store is a catalog `live`: rows as text, or the error.
+        """Run statements in another process, with the store as catalog `live`; return rows as text, or the error.
 
-        In this process, whoever looks into the catalog would wait for the store with Python's lock in hand.
+        In this process, a reader of the catalog would wait for the store while it has Python's interpreter lock.
         """
         line = [sys.executable, "-c", _ELSEWHERE, self.address, TOKEN, *statements]
         done = subprocess.run(line, capture_output=True, text=True, check=True)
@@ -63,7 +63,7 @@ class Reader:
 
 @contextmanager
 def reader_of(store: DuckdbStore, directory: Path) -> Iterator[Reader]:
-    """Serve a store, which stays so."""
+    """Serve a store, which remains served, and yield a reader."""
     address = free_address()
     with (
         closing(serve(store.instance(), ServingSettings(address, TOKEN, files_of(directory)))),
@@ -74,5 +74,5 @@ def reader_of(store: DuckdbStore, directory: Path) -> Iterator[Reader]:
 
 
 def free_address() -> str:
-    """An address of this machine that nobody serves."""
+    """Return an unused address of this machine."""
     return f"quack:{LOOPBACK}:{free_ports(1)[0]}"

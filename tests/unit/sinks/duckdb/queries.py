@@ -1,4 +1,4 @@
-"""Queries that readers of DuckDB may send, and queries that they may not."""
+"""Allowed and forbidden queries of DuckDB's readers."""
 
 from __future__ import annotations
 

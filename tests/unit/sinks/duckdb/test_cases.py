@@ -1,4 +1,4 @@
-"""The table of cases against DuckDB, change by change and all at once."""
+"""Tests of DuckDB against the table of cases, change by change and all at once."""
 
 from __future__ import annotations
 
@@ -18,14 +18,16 @@ SCHEMA = pa.schema([*ORDER_COLUMNS, *HISTORY_COLUMNS, ("id", pa.int64()), ("imag
 
 
 class Shelf:
-    """One store, in which every attempt gets a generation of its own."""
+    """One store, in which every attempt gets its own generation."""
 
     def __init__(self, store: DuckdbStore) -> None:
         self._store = store
         self._generation = 0
 
     def holding(self, batches: Sequence[Batch]) -> tuple[list[str], list[bool]]:
-        """The images that a generation shows after these batches, and of what is kept, whether it is a snapshot's."""
+        """Return the images that a generation shows after these batches, and for each stored row, whether it is a
+        snapshot's.
+        """
         self._generation += 1
         sink = self._store.sink(self._generation)
         sink.prepare()
@@ -57,7 +59,7 @@ def test_a_row_in_duckdb_is_what_its_case_says(shelf: Shelf, case: Case) -> None
 
 
 def changes_of(several: Sequence[Sided]) -> Mutations:
-    """Changes of the one row, as DuckDB is handed them."""
+    """Return changes of the one row, in the form that DuckDB receives."""
     rows = [
         {
             **{f"_{name}": value for name, value in change._asdict().items() if name != "image"},

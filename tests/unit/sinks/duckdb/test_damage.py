@@ -1,4 +1,4 @@
-"""Files of the DuckDB model that are damaged or gone: named with the remedy, and no obstacle to another generation."""
+"""Tests of damaged or missing DuckDB files: named with the remedy, and no obstacle to another generation."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ REMEDY = "readmodels replay duckdb --execute"
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
-    """One live generation, which nobody holds."""
+    """Return the directory of one live generation, which no process has open."""
     with closing(DuckdbStore(tmp_path, SHAPES)) as store:
         store.create(1, GenerationMetadata(shapes=tuple(SHAPES)))
         store.sink(1).cutover()

@@ -1,4 +1,4 @@
-"""What DuckDB's errors are called: it has one exception for a full disk, a held file and much else."""
+"""Tests of the translation of DuckDB's errors: it has one exception for a full disk, a locked file and much else."""
 
 from __future__ import annotations
 

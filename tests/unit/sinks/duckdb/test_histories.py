@@ -1,4 +1,4 @@
-"""DuckDB's history is the source's: at every moment of which the log tells all, for any history, fault and delivery."""
+"""Tests that DuckDB's history is the source's whenever the log is complete, for any history, fault and delivery."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ class Version(NamedTuple):
 
 
 class Told(NamedTuple):
-    """What readers find of all tables."""
+    """The history of all tables that readers see."""
 
     history: list[Version]
     rows: Mapping[Row, Image]
 
     def at(self, moment: datetime) -> dict[Row, Image]:
-        """The rows that are valid at a moment."""
+        """Return the rows that are valid at a moment."""
         valid = [
             version
             for version in self.history
@@ -46,14 +46,14 @@ class Told(NamedTuple):
 
 
 class Shelf:
-    """One store, in which every delivery gets a generation of its own, so that examples are cheap."""
+    """One store, in which every delivery gets its own generation, so that examples are cheap."""
 
     def __init__(self, store: DuckdbStore) -> None:
         self._store = store
         self._generation = 0
 
     def told(self, batches: Iterable[Batch]) -> Told:
-        """What a generation tells that was given these batches."""
+        """Return the history of a new generation after these batches."""
         self._generation += 1
         sink = self._store.sink(self._generation)
         sink.prepare()
@@ -85,7 +85,7 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shelf]:
 
 
 def without(rows: Mapping[Row, Image], unknown: set[Row]) -> dict[Row, Image]:
-    """The rows of which the log told everything."""
+    """Return the rows for which the log was complete."""
     return {row: image for row, image in rows.items() if row not in unknown}
 
 

@@ -1,4 +1,4 @@
-"""What readers find of the past in DuckDB: every version of a row, when it began and ended, and rows as of a moment."""
+"""Tests of DuckDB's history: every version of a row, its beginning and end, and rows as of a moment."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ def orders(tmp_path: Path) -> Iterator[Model]:
 
 
 def history(orders: Model) -> list[Line]:
-    """Every version: its key, its status, the microseconds between which it was valid, and what began it."""
+    """Return every version: key, status, validity in microseconds, and the operation that began it."""
     query = "SELECT id, status, epoch_us(valid_from), epoch_us(valid_to), op FROM orders_history ORDER BY ALL"
     return orders.ask(query)
 
 
 def at(range_tombstone: RangeTombstone, microsecond: int) -> RangeTombstone:
-    """A fence with the time of its commit."""
+    """Return a range tombstone with the time of its commit."""
     return replace(range_tombstone, committed_at=EPOCH + timedelta(microseconds=microsecond))
 
 
@@ -138,7 +138,7 @@ def test_a_version_that_nobody_could_see_is_told_and_is_valid_at_no_moment(order
 
 
 def as_of(orders: Model, microsecond: int) -> list[Line]:
-    """The rows as of a moment."""
+    """Return the rows as of a moment."""
     return orders.ask(f"FROM orders_as_of(make_timestamptz({microsecond})) ORDER BY ALL")
 
 

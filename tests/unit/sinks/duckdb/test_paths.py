@@ -1,4 +1,4 @@
-"""The short way past what is new beyond doubt, and the long way: both end in the same tables."""
+"""Tests of the append path for certainly new changes, and of the merge path: both give the same tables."""
 
 from __future__ import annotations
 
@@ -39,14 +39,16 @@ Contents = dict[str, list[tuple[Any, ...]]]
 
 
 class Shelf:
-    """One store, in which every delivery gets a generation of its own, so that examples are cheap."""
+    """One store, in which every delivery gets its own generation, so that examples are cheap."""
 
     def __init__(self, store: DuckdbStore) -> None:
         self._store = store
         self._generation = 0
 
     def contents(self, batches: Iterable[Batch]) -> Contents:
-        """The tables that these batches leave, without offsets: a sweep has that of the row's partition."""
+        """Return the tables after these batches, without offsets, because a sweep has the offset of the row's
+        partition.
+        """
         self._generation += 1
         sink = self._store.sink(self._generation)
         sink.prepare()
@@ -78,14 +80,14 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shelf]:
 
 
 def in_order(history: History, size: int) -> list[Batch]:
-    """The log as a worker reads it, cut into batches; fences travel with the first."""
+    """Return the log as a worker reads it, cut into batches; range tombstones come with the first."""
     records = history.records
     cuts = [list(records[begin : begin + size]) for begin in range(0, len(records), size)] or [[]]
     return [row_batch(Arrivals(cut, list(history.range_tombstones) if not at else [])) for at, cut in enumerate(cuts)]
 
 
 def every_version(history: History) -> dict[str, list[tuple[Any, ...]]]:
-    """What must be kept: each version of each row once, however often it was emitted, at its first emission."""
+    """Return the expected versions: each version of each row once, at its first emission."""
     told: dict[tuple[Any, ...], int] = {}
     for change in row_changes(history.records):
         place = change.change
@@ -119,7 +121,7 @@ def test_both_ways_and_any_cut_end_in_the_same_tables(shelf: Shelf, scenario: Sc
 
 
 def waters(*changes: Change) -> HighWaterMarks:
-    """The high waters of one batch."""
+    """Return the high-water marks of one batch."""
     return HighWaterMarks().advance(mutations(ORDERS, changes).changes)
 
 

@@ -1,4 +1,4 @@
-"""Types as PostgreSQL prints them, taken apart."""
+"""Tests of parsing types as PostgreSQL prints them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The front of DuckDB's server, by requests as any program can send them."""
+"""Tests of the proxy of DuckDB's server, with requests that any program can send."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def head(length: int, *lines: str) -> bytes:
 
 
 class ServedStore:
-    """A store that is served, and its front."""
+    """A store that is served, with its proxy."""
 
     def __init__(self, store: DuckdbStore, address: str, front: QuackProxy) -> None:
         self.store, self.address, self.front = store, address, front
@@ -48,7 +48,7 @@ class ServedStore:
         return connection
 
     def answer(self, request: bytes) -> bytes:
-        """Send bytes, and return all that comes back."""
+        """Send bytes, and return the complete answer."""
         with self.dial() as connection:
             connection.sendall(request)
             return b"".join(iter(lambda: connection.recv(65_536), b""))
@@ -61,7 +61,7 @@ class ServedStore:
         return parse_header(self.body_of(connect_message(TOKEN))).session
 
     def says(self, message: bytes) -> str:
-        """Send a message, and return the words of the error that it is answered with."""
+        """Send a message, and return the text of the error in the answer."""
         body = self.body_of(message)
         found = parse_header(body)
         assert found.kind == MessageKind.ERROR

@@ -1,4 +1,4 @@
-"""The check of a reader's query, against the functions, types and views of the installed DuckDB."""
+"""Tests of the check of readers' queries, against the functions, types and views of the installed DuckDB."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.unit.sinks.duckdb.queries import CALLS, READS, WRITES
 
 
 class NoName:
-    """A catalog without anything in it."""
+    """An empty catalog."""
 
     def has_macro(self, name: str) -> bool:  # noqa: ARG002
         return False
@@ -36,7 +36,7 @@ class NoName:
 
 @pytest.fixture(scope="module")
 def installed() -> Iterator[duckdb.DuckDBPyConnection]:
-    """The pinned DuckDB, with what readers are served by."""
+    """Yield the pinned DuckDB, with the extensions that serve readers."""
     with duckdb.connect() as connection:
         load_extensions(connection)
         yield connection
@@ -64,7 +64,7 @@ def test_a_query_that_does_more_than_read_is_refused(query: str) -> None:
 
 def test_every_function_of_this_duckdb_is_allowed_or_refused_by_name(installed: duckdb.DuckDBPyConnection) -> None:
     listed = "SELECT DISTINCT function_name FROM duckdb_functions() WHERE function_type"
-    # UNNEST is a table function that DuckDB also takes in an expression.
+    # UNNEST is a table function that DuckDB also accepts in an expression.
     assert known(expression_functions()) == named(installed, f"{listed} IN ('scalar', 'aggregate', 'macro')") | {
         "unnest"
     }

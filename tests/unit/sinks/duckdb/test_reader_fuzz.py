@@ -1,4 +1,4 @@
-"""Short runs of the fuzz of readers' queries; `tests.fuzz_readers` runs it for longer."""
+"""Short runs of the fuzz test of readers' queries; `tests.fuzz_readers` runs it for longer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What other processes ask of the one that holds DuckDB's files; the contract proves that it acts as the store does."""
+"""Tests of requests to the process that has DuckDB's files open; the contract suite checks their effects."""
 
 from __future__ import annotations
 

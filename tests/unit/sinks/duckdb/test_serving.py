@@ -1,4 +1,4 @@
-"""What readers of DuckDB may ask for while it is written, and what they are refused."""
+"""Tests of permitted and refused queries of DuckDB's readers during writes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def row(number: int, status: str = "pending") -> Row:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[DuckdbStore]:
-    """A store with one order in its live generation."""
+    """Yield a store with one order in its live generation."""
     with closing(DuckdbStore(tmp_path / "duckdb", SHAPES)) as opened:
         sink = opened.sink(1)
         sink.prepare()
@@ -52,14 +52,14 @@ def write(store: DuckdbStore, *changes: Callable[[Log], Event]) -> None:
 
 @pytest.fixture
 def reader(store: DuckdbStore, tmp_path: Path) -> Iterator[Reader]:
-    """A holder of the token, who reads the served store."""
+    """Yield a client with the token, which reads the served store."""
     with reader_of(store, tmp_path / "duckdb") as opened:
         yield opened
 
 
 @pytest.fixture
 def ask(reader: Reader) -> Callable[[str], Rows]:
-    """Send a query to the served store."""
+    """Return a function that sends a query to the served store."""
     return reader.ask
 
 
@@ -130,7 +130,7 @@ def test_a_reader_reads_no_file(ask: Callable[[str], Rows], tmp_path: Path, name
 
 
 def locks_on(file: Path) -> set[str]:
-    """The POSIX locks that this process holds on a file."""
+    """Return the POSIX locks that this process holds on a file."""
     ours = (line.split() for line in Path("/proc/locks").read_text().splitlines())
     return {kind for _, _, _, kind, pid, where, *_ in ours if where.endswith(f":{file.stat().st_ino}")}
 
@@ -195,7 +195,7 @@ def test_the_writer_goes_on_while_its_instance_is_locked_down(
 
 
 def read_elsewhere(file: Path) -> str:
-    """The orders of a published copy, read by a process that knows nothing of us."""
+    """Return the orders of a published copy, read by a process without code of the project."""
     program = f"""
 import duckdb
 with duckdb.connect({str(file)!r}, read_only=True) as copy:
@@ -235,7 +235,7 @@ def test_a_reader_who_lists_all_tables_meanwhile_keeps_nobody_from_the_copy(stor
     with store.instance().cursor() as reader:
 
         class WhileCopied:
-            """Analytics are made while the copy is attached."""
+            """Analytics views that are created while the copy is attached."""
 
             def create_statements(self, _tables: object) -> list[str]:
                 reader.execute("BEGIN")

@@ -1,4 +1,4 @@
-"""What DuckDB holds of the changes that it was handed: exact values, registers, and every version once."""
+"""Tests of DuckDB's contents after writes: exact values, registers, and every version once."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.unit.sinks.ordering.row_changes import Change, Model, deleted, model,
 
 ORDERS = RowShape("orders", ("id",), {"id": "bigint", "status": "text"})
 Turns = list[tuple[tuple[Change, ...], list[RangeTombstone]]]
-"""The changes and fences of every batch."""
+"""The changes and range tombstones of every batch."""
 
 YEAR_12000_US = 316_516_809_600_000_000
 VALUES = {

@@ -1,4 +1,4 @@
-"""The files of the DuckDB model: who may write them, what a crash leaves, and what readers see of them."""
+"""Tests of the files of the DuckDB model: exclusive writing, state after a crash, and the readers' view."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ sys.stdin.read()
 
 @contextmanager
 def process(program: str, path: Path) -> Iterator[subprocess.Popen[str]]:
-    """A Python process that works on a path; killed in the end, whatever came of it."""
+    """Yield a Python process that works on a path, and kill it at the end."""
     command = [sys.executable, "-c", program, str(path)]
     started = subprocess.Popen(command, cwd=CHECKOUT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     with started:
@@ -58,7 +58,7 @@ def process(program: str, path: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 def line(started: subprocess.Popen[str]) -> str:
-    """The next line that it says."""
+    """Return the next line of its output."""
     assert started.stdout is not None
     return started.stdout.readline()
 
@@ -112,7 +112,7 @@ def test_what_is_emitted_again_costs_no_space(tmp_path: Path) -> None:
     with model(tmp_path, ORDERS) as orders:
 
         def emit(begin: int) -> int:
-            """Every row once, at offsets that go on from there; says how large the files are then."""
+            """Write every row once, at offsets from `begin` on; return the size of the files afterwards."""
             orders.write(*(streamed((10, id_), begin + id_, id=id_, status=f"{id_:060}") for id_ in range(ROWS)))
             return orders.store.size_bytes(1)
 
@@ -203,7 +203,7 @@ def test_a_file_that_was_restored_from_an_older_copy_says_how_far_it_is(tmp_path
 
 
 def write_until_killed(directory: Path, said: Connection) -> None:
-    """Write row after row, and say after each batch how far that is."""
+    """Write row after row, and report the position after each batch."""
     with model(directory, ORDERS) as orders:
         at = orders.store.sink(1).progress().next_offset(SHARD)
         while True:

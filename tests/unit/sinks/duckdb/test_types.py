@@ -1,4 +1,4 @@
-"""What becomes of PostgreSQL's types in DuckDB."""
+"""Tests of the mapping from PostgreSQL's types to DuckDB's."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_a_decimal_is_stored_to_its_last_digit() -> None:
 
 
 def cast_to(text: str, value: str) -> str | None:
-    """A value as DuckDB holds it, as text."""
+    """Return a value as DuckDB stores it, as text."""
     with duckdb.connect() as connection:
         connection.register("incoming", pa.table({"it": [value]}))
         [(kept,)] = connection.execute(

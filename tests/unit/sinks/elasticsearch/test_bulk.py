@@ -1,4 +1,4 @@
-"""One write that a cluster refuses for what it is, told from a cluster that has no memory for anybody."""
+"""Tests that one rejected write is distinguished from a cluster that is out of memory for all."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sinks.elasticsearch.client import EsClient, Response
 from sinks.errors import StoreUnavailable
 
 Refuse = Callable[[list[str], int], str | None]
-"""From the ids of a request and its length, why the cluster has no memory for all of it, or None."""
+"""Given the ids of a request and its length: the reason why memory is short for all of it, or None."""
 
 SIZES = "rejected execution of primary operation [all_bytes=0, primary_operation_bytes={}, max_primary_bytes={}]"
 BREAKER = "[parent] Data too large, data for [<http_request>] would be larger than the limit"

@@ -1,4 +1,4 @@
-"""What Elasticsearch says of a failure becomes an error of the sink, which never quotes a document."""
+"""Tests that failures of Elasticsearch become errors of the sink, which never quote a document."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_every_request_goes_below_the_base_path_of_the_address() -> None:
             self.wfile.write(b"{}")
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Suppress the request log."""
 
     with HTTPServer(("127.0.0.1", 0), Proxy) as server:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()

@@ -1,4 +1,4 @@
-"""What Elasticsearch keeps of a document is what the next merge needs, to the last digit."""
+"""Tests that Elasticsearch stores of a document what the next merge needs, to the last digit."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ images = st.builds(
 
 @st.composite
 def changes(draw: st.DrawFn) -> Change:
-    """A change anywhere in any epoch, with an image or without."""
+    """Draw a change anywhere in any epoch, with an image or without."""
     lsn = st.integers(0, 2**63 - 1)
     image = draw(st.none() | images)
     place = (draw(st.integers(0, 9)), draw(lsn), draw(lsn), draw(st.integers(0, 1)), draw(st.integers(-1, 2**63 - 1)))
@@ -67,7 +67,7 @@ def test_a_document_is_one_line_of_json_with_all_its_numbers(parts: Parts) -> No
 
 
 def _without_json(content: dict[str, Any]) -> dict[str, Any]:
-    """The columns that are never turned into text: deep JSON is, in any column of its type."""
+    """Return the columns never converted to text; deep JSON is, in any column of its type."""
     items = [{name: value for name, value in item.items() if name != "facts"} for item in content.get("items", [])]
     return {**content, "items": items, "address": None}
 
@@ -84,7 +84,7 @@ def test_a_document_of_an_earlier_version_is_read_which_named_members_after_part
 
 @given(documents)
 def test_no_member_is_named_after_a_part(parts: Parts) -> None:
-    """Elasticsearch's parser keeps every name that it meets."""
+    """Check this because Elasticsearch's parser caches every name that it meets."""
     kept = json.loads(FORMAT.encode(parts))["readmodels"]
     assert kept.keys() <= {"kind", "registers", "images"}
     assert kept.get("images", {}).keys() <= {"streamed", "snapshot"}

@@ -1,4 +1,4 @@
-"""What is remembered of documents stays within its limit, and goes by age of last sight."""
+"""Tests that the document cache stays within its limit, and evicts the least recently used entries."""
 
 from __future__ import annotations
 

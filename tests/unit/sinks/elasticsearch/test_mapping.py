@@ -1,4 +1,4 @@
-"""An index is searchable by its columns' types, and refuses what it does not know."""
+"""Tests that an index is searchable by its columns' types, and refuses unknown fields."""
 
 from __future__ import annotations
 

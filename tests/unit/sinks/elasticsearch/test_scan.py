@@ -1,4 +1,4 @@
-"""A search that lacks a shard is an error: what that shard holds must not be taken for missing."""
+"""Tests that a search without one shard is an error: that shard's documents must not count as missing."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Query = Callable[[EsClient, str], object]
 
 @pytest.fixture
 def answers() -> Iterator[ClusterAnswers]:
-    """A cluster of which every shard answers: the index holds one document."""
+    """Yield a cluster in which every shard answers; the index holds one document."""
     with ClusterAnswers() as made:
         made.answers |= {
             "_refresh": {"_shards": WELL},
@@ -59,7 +59,7 @@ QUERIES: dict[str, Query] = {
 
 
 def compared(cluster: EsClient) -> ElasticsearchReader:
-    """The live generation, as `verify` reads it."""
+    """Return the live generation, as `verify` reads it."""
     return ElasticsearchReader((ORDERS,), cluster, UNASKED, None)
 
 

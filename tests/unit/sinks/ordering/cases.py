@@ -1,8 +1,8 @@
-"""The rule of order as a table: what becomes of one row, whatever the order in which its changes are joined.
+"""Table of cases of the ordering rule: the result for one row, whatever the order in which its changes are merged.
 
 Every form of the rule is run against this table: Python, Arrow, and the scripts and statements of the stores. All
-changes of a case are of one row in partition 0, but for repairs, which lie in none; a store names the scope of the
-fences as its own shapes do.
+changes of a case are of one row in partition 0, except repairs, which have no partition; a store names the scope of the
+range tombstones as its own shapes do.
 """
 
 from __future__ import annotations
@@ -15,28 +15,28 @@ from sinks.ordering.register import NO_OFFSET, NO_PARTITION, REPAIR_TIEBREAK, SN
 
 
 class Side(Enum):
-    """Which of a register's two changes is meant."""
+    """One of a register's two changes."""
 
     STREAMED = "streamed"
     SNAPSHOT = "snapshot"
 
 
 SCOPE = "orders"
-"""The scope of every fence in the table."""
+"""The scope of every range tombstone in the table."""
 
 Sided = tuple[Side, Change]
 
 
 @dataclass(frozen=True)
 class Case:
-    """What goes in, and what must be left.
+    """Input and expected result.
 
     Args:
         name: a sentence about the row.
-        changes: one or more changes, to be joined in any order, any grouping, and any number of times.
-        shown: the image that readers see, or None where they see no row.
-        kept: the sides that are still needed once all is joined.
-        range_tombstones: to be joined before, between or after the changes.
+        changes: one or more changes, to be merged in any order, any grouping, and any number of times.
+        shown: the image that readers see, or None if they see no row.
+        kept: the sides that are still needed once all is merged.
+        range_tombstones: to be merged before, between or after the changes.
     """
 
     name: str
@@ -50,23 +50,23 @@ BOTH = (Side.STREAMED, Side.SNAPSHOT)
 
 
 def streamed(commit_lsn: int, lsn: int, offset: int, image: str | None, *, epoch: int = 0, tie: int = 0) -> Sided:
-    """A change from the WAL, or from an incremental snapshot; without an image, a deletion."""
+    """Return a change from the WAL, or from an incremental snapshot; without an image, a deletion."""
     partition = NO_PARTITION if tie == REPAIR_TIEBREAK else 0
     return Side.STREAMED, Change(epoch, commit_lsn, lsn, tie, offset, partition, image is None, image)
 
 
 def snapshot(lsn: int, offset: int, image: str, *, epoch: int = 0) -> Sided:
-    """A row that a snapshot read."""
+    """Return a snapshot row."""
     return Side.SNAPSHOT, Change(epoch, lsn, lsn, SNAPSHOT_ROW_TIEBREAK, offset, 0, False, image)
 
 
 def truncate(commit_lsn: int, lsn: int) -> RangeTombstone:
-    """A truncate of the row's table."""
+    """Return a truncate of the row's table."""
     return RangeTombstone(scope=SCOPE, kind=TombstoneKind.TRUNCATE, epoch=0, commit_lsn=commit_lsn, lsn=lsn)
 
 
 def sweep(lsn: int, started_at: int = 0, *, epoch: int = 0) -> RangeTombstone:
-    """The end of a snapshot whose command was given when partition 0 ended at this offset."""
+    """Return the end of a snapshot that was requested when partition 0 ended at this offset."""
     return RangeTombstone(
         scope=SCOPE, kind=TombstoneKind.SNAPSHOT_END, epoch=epoch, commit_lsn=lsn, lsn=lsn, started_at={0: started_at}
     )

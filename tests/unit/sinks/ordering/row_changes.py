@@ -1,4 +1,4 @@
-"""Changes of rows of any shape, as a row model is handed them, and what its DuckDB file then holds."""
+"""Changes of rows of any shape, in the form that a row model receives, and the resulting DuckDB contents."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from sinks.shape import RowShape
 
 @dataclass(frozen=True)
 class Change:
-    """One change of one row; of a deletion, `row` holds the key only."""
+    """One change of one row; `row` of a deletion has only the key."""
 
     at: tuple[int, int]
     row: dict[str, Any] = field(default_factory=dict)
@@ -32,32 +32,32 @@ class Change:
 
 
 def streamed(at: tuple[int, int], offset: int = 0, **row: Any) -> Change:
-    """A change at (last commit LSN, LSN)."""
+    """Return a change at (last commit LSN, LSN)."""
     return Change(at, row, "u", offset)
 
 
 def deleted(at: tuple[int, int], offset: int = 0, **key: Any) -> Change:
-    """A deletion at (last commit LSN, LSN)."""
+    """Return a deletion at (last commit LSN, LSN)."""
     return Change(at, key, "d", offset)
 
 
 def snapshot(lsn: int, offset: int = 0, **row: Any) -> Change:
-    """A row that a snapshot read."""
+    """Return a snapshot row."""
     return Change((lsn, lsn), row, "r", offset)
 
 
 def repaired(lsn: int, **row: Any) -> Change:
-    """A row as it was found in the source at a mark."""
+    """Return a row as it was found in the source at a watermark."""
     return Change((lsn, lsn), row, "repair", NO_OFFSET, NO_PARTITION)
 
 
 def truncate(table: str, commit_lsn: int, lsn: int) -> RangeTombstone:
-    """A truncate of a table."""
+    """Return a truncate of a table."""
     return RangeTombstone(scope=table, kind=TombstoneKind.TRUNCATE, epoch=0, commit_lsn=commit_lsn, lsn=lsn)
 
 
 def sweep(table: str, lsn: int, started_at: int = 0) -> RangeTombstone:
-    """The end of a snapshot, begun where partition 0 ended."""
+    """Return the end of a snapshot, which began when partition 0 ended at `started_at`."""
     first = {0: started_at}
     return RangeTombstone(
         scope=table, kind=TombstoneKind.SNAPSHOT_END, epoch=0, commit_lsn=lsn, lsn=lsn, started_at=first
@@ -65,7 +65,7 @@ def sweep(table: str, lsn: int, started_at: int = 0) -> RangeTombstone:
 
 
 def mutations(shape: RowShape, changes: Sequence[Change]) -> Mutations:
-    """The changes of one table, in the types in which the source's decoder hands them over."""
+    """Return the changes of one table, in the types that the source's decoder returns."""
     columns = [pa.field(name, parse_column_type(text).arrow) for name, text in shape.columns.items()]
     rows = [{**_place(change), **_facts(change), **change.row} for change in changes]
     return Mutations(
@@ -74,7 +74,7 @@ def mutations(shape: RowShape, changes: Sequence[Change]) -> Mutations:
 
 
 def batch(shape: RowShape, changes: Sequence[Change], range_tombstones: Sequence[RangeTombstone] = ()) -> Batch:
-    """The changes of one table as a batch; its span begins at zero and ends after the last of them."""
+    """Return the changes of one table as a batch; its span begins at zero and ends after the last change."""
     end: dict[tuple[str, int], int] = {}
     for change in changes:
         topic_partition = (shape.table, change.partition)
@@ -114,18 +114,18 @@ class Model:
         self.store.sink(1).write(batch(self.shape, changes, range_tombstones))
 
     def ask(self, query: str) -> list[tuple[Any, ...]]:
-        """The rows of an answer, as readers get it."""
+        """Return the rows of an answer, as readers get it."""
         return list(self.store.instance().cursor().execute(query).fetchall())
 
     def versions(self, columns: str) -> list[tuple[Any, ...]]:
-        """What the live generation keeps of every change, in the order of the log."""
+        """Return the stored versions of the live generation, in the order of the log."""
         with self.store.connection(1) as connection:
             return list(
                 connection.execute(f"SELECT {columns} FROM versions.{self.shape.table} ORDER BY _offset").fetchall()
             )
 
     def registers(self) -> list[tuple[Any, ...]]:
-        """What the live generation keeps, shown or not."""
+        """Return the registers of the live generation, visible or not."""
         with self.store.connection(1) as connection:
             places = "_is_snapshot, _commit_lsn, _lsn, _deleted, _shown"
             return list(
@@ -135,7 +135,7 @@ class Model:
 
 @contextmanager
 def model(directory: Path, shape: RowShape, analytics: AnalyticsViews = NO_VIEWS) -> Iterator[Model]:
-    """Open a store of one table, empty where the directory is."""
+    """Open a store of one table; it is empty if the directory is."""
     with closing(DuckdbStore(directory, [shape], analytics=analytics)) as store:
         sink = store.sink(1)
         sink.prepare()

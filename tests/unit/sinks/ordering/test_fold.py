@@ -1,4 +1,4 @@
-"""The rule over Arrow tables leaves what joining one change at a time leaves."""
+"""Tests that the rule over Arrow tables gives the same as merging one change at a time."""
 
 from __future__ import annotations
 
@@ -61,12 +61,12 @@ def test_every_change_of_a_document_is_on_one_page_of_few_documents(scenario: Sc
 
 
 def registers_in(table: pa.Table) -> Named:
-    """The changes of a table, as registers."""
+    """Return the changes of a table, as registers."""
     return dict(iter_registers(table, DOCUMENT.register_key, ["image"]))
 
 
 def joined(changes: Sequence[Sided]) -> Named:
-    """The same, joined one by one."""
+    """Return the same, merged one by one."""
     told: dict[tuple[object, ...], list[Register]] = defaultdict(list)
     for change in changes:
         written: Change = change.change._replace(image=image(change))

@@ -1,4 +1,4 @@
-"""A sweep meets rows whose place in the log is known, and rows that were repaired."""
+"""Tests of a sweep over rows with a known offset, and over repaired rows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BEFORE_THE_SWEEP = Register(Change(0, 1230, 1160, 0, 6, 1, deleted=False, image=
 
 
 def fenced(register: Register) -> Register:
-    """The register, joined with the sweep of its partition."""
+    """Return the register, merged with the sweep of its partition."""
     change = register.streamed or register.snapshot
     assert change is not None
     return merge_registers(register, RangeTombstones().merge([SWEEP]).for_row("items", change.partition))

@@ -1,4 +1,4 @@
-"""The table of cases against the rule's Python and Arrow forms, and against the sink that is its contract."""
+"""Tests of the rule's Python and Arrow forms, and of `MemorySink`, against the table of cases."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_a_sink_keeps_what_its_case_says_in_any_order_of_batches(case: Case) -> 
 
 
 def with_fences(case: Case) -> list[Sided]:
-    """The changes of a case, and its fences as the changes that they are for the row's partition."""
+    """Return the changes of a case, and its range tombstones as changes of the row's partition."""
     return [
         *case.changes,
         *(
@@ -85,24 +85,24 @@ def with_fences(case: Case) -> list[Sided]:
 
 
 def register_of(sided: Sided) -> Register:
-    """A change as the register that knows nothing else."""
+    """Return a register that holds only this change."""
     side, change = sided
     return Register(streamed=change) if side is Side.STREAMED else Register(snapshot=change)
 
 
 def sides_of(register: Register) -> tuple[Side, ...]:
-    """The sides that a register holds."""
+    """Return the sides that a register holds."""
     return tuple(side for side, change in zip(Side, register, strict=True) if change is not None)
 
 
 def image_shown(register: Register) -> object:
-    """What readers see of a row, or None."""
+    """Return the visible image of a row, or None."""
     assert register != EMPTY_REGISTER
     return register.visible.image if register.visible else None
 
 
 def table_of(changes: Iterable[Sided]) -> pa.Table:
-    """Changes of the one row as a table of mutations."""
+    """Return changes of the one row as a table of mutations."""
     rows = [
         {
             **{f"_{name}": value for name, value in change._asdict().items() if name != "image"},

@@ -1,7 +1,7 @@
-"""The property that the rule of order stands for: whatever happens on the way, read models equal the source.
+"""Property tests of the ordering rule: whatever the faults, read models equal the source.
 
 Each example is a history of transactions, snapshots, repairs and epochs, with any mix of faults at the connector, and
-one way in which its log reaches two workers: in any order, repeatedly, cut into any batches.
+one delivery of its log to two workers: in any order, repeatedly, cut into any batches.
 """
 
 from __future__ import annotations

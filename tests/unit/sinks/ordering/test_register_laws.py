@@ -1,4 +1,4 @@
-"""Joining is commutative, associative and idempotent."""
+"""Tests that merging is commutative, associative and idempotent."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.support.profiles import times
 
 
 def version(*order: int) -> Change:
-    """The one version of a row that there can be at a place."""
+    """Return the only possible version of a row at a position."""
     epoch, commit_lsn, lsn, tie, offset = order
     deleted = (commit_lsn + lsn + offset) % 3 == 0
     return Change(epoch, commit_lsn, lsn, tie, offset, 0, deleted, None if deleted else str(order))
@@ -32,7 +32,7 @@ def version(*order: int) -> Change:
 
 @st.composite
 def streamed_changes(draw: st.DrawFn) -> Change:
-    """Any change that a source can emit: it lies before its own commit, which is the next after its last commit."""
+    """Draw any change that a source can emit: it precedes its own commit, which is the next after its last commit."""
     commits = draw(st.integers(0, 3))
     lsn = draw(st.integers(1, 10 * commits + 9))
     tie = draw(st.sampled_from([0, REPAIR_TIEBREAK]))
@@ -41,7 +41,7 @@ def streamed_changes(draw: st.DrawFn) -> Change:
 
 @st.composite
 def snapshot_changes(draw: st.DrawFn) -> Change:
-    """Any row of a snapshot, or what the snapshot's sweep says of a row."""
+    """Draw any snapshot row, or the effect of the snapshot's sweep on a row."""
     lsn = draw(st.integers(0, 40))
     tie = draw(st.sampled_from([0, SNAPSHOT_ROW_TIEBREAK]))
     return version(draw(st.integers(0, 1)), lsn, lsn, tie, draw(st.integers(NO_OFFSET, 3)))
@@ -104,7 +104,7 @@ def test_of_two_streamed_changes_of_a_row_the_newer_never_proves_less(scenario: 
 
 
 def in_threes(scenario: Scenario, grouping: bytes) -> dict[Name, list[Register]]:
-    """Per name three registers, each joined from some of its changes."""
+    """Return three registers per name, each merged from some of its changes."""
     groups: dict[Name, list[Register]] = defaultdict(lambda: [EMPTY_REGISTER] * 3)
     for index, change in enumerate(part_changes(scenario.history.records)):
         group = groups[change.name]

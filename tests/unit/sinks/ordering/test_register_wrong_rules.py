@@ -1,4 +1,4 @@
-"""The property tests can see: every wrong rule meets a history that it gets wrong."""
+"""Tests that the property tests detect every wrong rule: each has a history with a wrong result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A change's place as text compares as the change does, and reads back as it."""
+"""Tests that a change's position as text compares as the change does, and can be parsed back."""
 
 from __future__ import annotations
 

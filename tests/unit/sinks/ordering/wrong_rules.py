@@ -1,4 +1,4 @@
-"""Rules of order that are wrong, each in one piece: what the property tests must be able to see."""
+"""Wrong ordering rules, each with one fault, which the property tests must detect."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tests.model_based.readmodel import Rule
 
 Order = Callable[[Change], Any]
 Comparison = Callable[[Change, Change], bool]
-"""Of a streamed change and a snapshot row: whether the first wins."""
+"""Return type of a comparison: whether a streamed change wins over a snapshot row."""
 
 
 @dataclass(frozen=True)
 class Wrong:
-    """A wrong rule, and the form of read model in which that shows."""
+    """A wrong rule, and the form of read model in which its fault shows."""
 
     name: str
     rule: Rule
@@ -27,7 +27,7 @@ class Wrong:
 
 
 def one_side(order: Order) -> Rule:
-    """A register of one change, whatever it is: the highest in some order."""
+    """Return the rule of a register of one change, the highest in some order."""
 
     def join_one(*registers: Register) -> Register:
         return Register(streamed=_highest((change for register in registers for change in register), order))
@@ -41,7 +41,7 @@ def two_sides(
     proves: Comparison = supersedes,
     shows: Comparison = wins_over,
 ) -> Rule:
-    """The rule as it is, but for the pieces that are given."""
+    """Return the real rule, except for the given pieces."""
 
     def join_two(*registers: Register) -> Register:
         joined = Register(

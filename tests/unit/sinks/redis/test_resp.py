@@ -1,4 +1,4 @@
-"""What is sent to Redis is what one would write by hand, a change at a time."""
+"""Tests that the bytes sent to Redis equal a simple encoding, change by change."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CHANGES = st.builds(
 
 
 def words(sent: EncodedArgs) -> list[bytes]:
-    """Read arguments back, by the lengths that precede them."""
+    """Parse arguments by the lengths that precede them."""
     data, found, at = bytes(sent.data), [], 0
     while at < len(data):
         end = data.index(b"\r\n", at)
@@ -66,7 +66,7 @@ def test_changes_are_grouped_by_document() -> None:
 
 
 def text(part: PartChange) -> bytes:
-    """A change as a register keeps it."""
+    """Return a change in a register's format."""
     side = "r" if part.is_snapshot else "s"
     return (side + encode_version(part.change) + str(part.change.image or "")).encode()
 
