@@ -84,7 +84,7 @@ class Run:
 
     @property
     def is_running(self) -> bool:
-        """Whether the started process has not ended."""
+        """True until the started process ends."""
         return self.process.poll() is None
 
     @property

@@ -146,7 +146,7 @@ class Pipeline:
         assert not failures, failures
 
     def redis(self) -> Redis:
-        """A client of logical database 0."""
+        """Return a client of logical database 0."""
         return Redis.from_url(self.endpoints.redis)
 
     def live(self, model: str) -> int:

@@ -56,7 +56,7 @@ class Rig:
 
     @property
     def logs(self) -> list[Path]:
-        """Return the log files of the two runs and of their predecessors."""
+        """The log files of the two runs and of their predecessors."""
         return sorted(self._logs.glob("run-*.log"))
 
     def keep_running(self) -> None:

@@ -32,7 +32,7 @@ class History:
 
     @property
     def shown(self) -> Image:
-        """Return the image at the highest sequence."""
+        """The image at the highest sequence."""
         return self.images[max(self.images)]
 
     def in_order(self) -> list[Image]:

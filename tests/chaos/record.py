@@ -45,7 +45,7 @@ class Seen:
 
     @property
     def is_right(self) -> bool:
-        """Whether the product kept its promises; records missing from the log are not its fault."""
+        """True if the product kept its promises; records missing from the log are not its fault."""
         return not (self.in_models or self.gone_back or self.stopped)
 
 

@@ -291,7 +291,7 @@ class Variant:
 
     @property
     def rows(self) -> list[Mapping[str, str]]:
-        """Return the rows, as SQL expressions by column; a missing column is null."""
+        """The rows, as SQL expressions by column; a missing column is null."""
         special = [
             {column: value for column, value in row.items() if column not in self.left_out}
             for row in (_FAR, _ANCIENT, _INFINITE, _NEGATIVELY_INFINITE)

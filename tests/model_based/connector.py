@@ -53,7 +53,7 @@ class Record(NamedTuple):
 
     @property
     def is_repair(self) -> bool:
-        """Whether a repair, not the connector, wrote the record."""
+        """True if a repair, not the connector, wrote the record."""
         return not self.is_snapshot and self.tie == REPAIR_TIEBREAK
 
 
@@ -116,7 +116,7 @@ class Log:
 
     @property
     def all_ends(self) -> dict[TopicPartition, int]:
-        """Return the next offset of every partition."""
+        """The next offset of every partition."""
         return {(table, partition): end for table in TABLES for partition, end in self.ends(table).items()}
 
     def _place(self, unit: Record | RangeTombstone, topic_partition: TopicPartition) -> None:

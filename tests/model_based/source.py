@@ -82,7 +82,7 @@ class Source:
 
     @property
     def is_streaming(self) -> bool:
-        """Whether the connector has finished its snapshot."""
+        """True if the connector has finished its snapshot."""
         return self._capture is Capture.STREAMING
 
     def settle(self) -> None:

@@ -168,14 +168,14 @@ class _Store(DuckdbStore):
 
     @property
     def is_open(self) -> bool:
-        """Whether the store can be read."""
+        """True if the store can be read."""
         return self._instance is not None
 
     def connection(self, generation: int) -> duckdb.DuckDBPyConnection:
         return cast("duckdb.DuckDBPyConnection", _Connection(self._side, super().connection(generation)))
 
     def reading(self) -> duckdb.DuckDBPyConnection:
-        """A connection for reading."""
+        """Return a connection for reading."""
         return super().connection(GENERATION)
 
 

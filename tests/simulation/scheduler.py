@@ -37,7 +37,7 @@ class Task:
 
     @property
     def is_over(self) -> bool:
-        """Whether the task has returned, or was killed."""
+        """True if the task has returned, or was killed."""
         return self.thread.dead or not self.process.is_alive
 
 
@@ -78,11 +78,11 @@ class Scheduler:
         return task
 
     def process(self) -> Process:
-        """The running process."""
+        """Return the running process."""
         return self.current().process
 
     def name_of_process(self) -> str:
-        """The name of the running process."""
+        """Return the name of the running process."""
         task = self._tasks.get(getcurrent())
         return task.process.name if task is not None else "nobody"
 
@@ -101,7 +101,7 @@ class Scheduler:
         return bool(self._hub.switch())
 
     def current(self) -> Task:
-        """The running task."""
+        """Return the running task."""
         return self._tasks[getcurrent()]
 
     def wake(self, task: Task, turn: int) -> None:

@@ -40,7 +40,7 @@ def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def written(directory: Path, more: str) -> Path:
-    """Write the shipped definitions, with `more` at the beginning."""
+    """Write the shipped definitions, with `more` at the end."""
     file = directory / "readmodels.toml"
     file.write_text(SHIPPED.read_text() + "\n" + more)
     return file

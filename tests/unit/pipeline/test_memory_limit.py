@@ -127,7 +127,7 @@ def test_a_worker_that_is_refused_memory_is_started_again(error: Exception) -> N
 
 
 def exhausted(*words: str) -> tuple[int, bool, str, str]:
-    """Let a separate process reach its limit; return its exit and output."""
+    """Let a separate process reach its limit; return the limit, whether it was lifted, the problem and the remedy."""
     done = subprocess.run([sys.executable, "-c", _EXHAUSTED, *words], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     limit_bytes, is_lifted, problem, remedy = json.loads(done.stdout.splitlines()[-1])

@@ -30,7 +30,7 @@ def failed(ended: Ended, words: str) -> str:
 
 @contextmanager
 def as_somebody(folder: Path) -> Iterator[None]:
-    """Run as a user without privileges, even if root runs the tests; open DuckDB's files below a folder to this user."""
+    """Run as an unprivileged user, even if root runs the tests; open DuckDB's files below a folder to this user."""
     was = os.geteuid()
     above = [path for path in folder.parents if Path(tempfile.gettempdir()) in path.parents]
     for path in (*above, folder, folder / "duckdb", *(folder / "duckdb").rglob("*")):

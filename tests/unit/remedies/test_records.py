@@ -1,4 +1,4 @@
-"""Tests of the remedies of records that do not match the definitions: with new definitions, the same log is readable."""
+"""Tests of the remedies of records that do not match the definitions: new definitions make the log readable."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ class Brokers:
 
 
 class Decoder:
-    """A decoder during whose work a topic may be recreated."""
+    """A decoder that counts records, and requires that the brokers were asked before."""
 
     def __init__(self, brokers: Brokers) -> None:
         self.decoded = 0

@@ -80,7 +80,7 @@ class Shop:
         self.store.sink(generation).cutover()
 
     def held(self, query: str = "FROM orders_history ORDER BY ALL") -> Rows:
-        """Return the model's contents as its readers see them."""
+        """Return the answer to a query, as the model's own readers get it."""
         return list(self.store.instance().cursor().execute(query).fetchall())
 
     def export(self, to: OpenTarget, *names: str) -> list[ExportResult]:
@@ -113,7 +113,7 @@ class Shop:
         return change
 
     def _later(self) -> int:
-        """Return the next LSN, which also serves as a time here."""
+        """Return the next LSN, which also serves as the commit time here."""
         self._lsn += self.chance.randrange(2, HALF_DAY_US)
         return self._lsn
 

@@ -41,7 +41,7 @@ def endpoint() -> Iterator[str]:
 
 @pytest.fixture
 def client(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Return a client of an empty bucket, and set the environment variables that point to it."""
+    """Yield a client of an empty bucket, and set the environment variables that point to it."""
     for name, value in {
         "AWS_ENDPOINT_URL": f"http://{endpoint}",
         "AWS_ACCESS_KEY_ID": "readmodels",

@@ -30,7 +30,7 @@ LIVES = EpochHistory((FIRST, CONTINUED, RESNAPSHOT))
 
 
 def placed(epoch_history: EpochHistory, *places: tuple[int, int]) -> list[tuple[int, int, int]]:
-    """Return, for partitions and offsets, the leading epoch, the number of epochs added to the offset, and the offset."""
+    """Return for each partition and offset: the leading epoch, the number of epochs added, and the offset."""
     partitions, offsets = (np.array(column, np.int64) for column in zip(*places, strict=True))
     leading, stored = epoch_history.order_keys(TOPIC, partitions, offsets)
     return [

@@ -163,7 +163,7 @@ def test_any_timestamp_of_a_four_digit_year_is_what_python_writes(known: list[da
 
 @given(days=st.lists(st.integers(-719_162, 2_932_896), max_size=8), leap=st.integers(1, 14_000))
 def test_any_date_beyond_four_digits_repeats_the_calendar_of_400_years_before(days: list[int], leap: int) -> None:
-    """Check by the calendar's cycle of 400 years, or 146,097 days: Python's result for one cycle holds for all others."""
+    """Check against Python's result for one calendar cycle (400 years, 146,097 days), which holds for all others."""
     plain = values_to_json(pa.array(days, pa.date32()), "date").to_pylist()
     assert plain == [f'"{date.fromordinal(719_163 + day).isoformat()}"' for day in days]
     cycles = 25 + leap

@@ -235,7 +235,7 @@ def test_a_reader_who_lists_all_tables_meanwhile_keeps_nobody_from_the_copy(stor
     with store.instance().cursor() as reader:
 
         class WhileCopied:
-            """Analytics views that are created while the copy is attached."""
+            """Analytics views whose creation reads the catalog while the copy is attached."""
 
             def create_statements(self, _tables: object) -> list[str]:
                 reader.execute("BEGIN")

@@ -14,7 +14,7 @@ from tests.model_based.readmodel import Rule
 
 Order = Callable[[Change], Any]
 Comparison = Callable[[Change, Change], bool]
-"""Return type of a comparison: whether a streamed change wins over a snapshot row."""
+"""A comparison of a streamed change and a snapshot row: true if the streamed change wins."""
 
 
 @dataclass(frozen=True)
