@@ -81,8 +81,9 @@ def _in_document(row: Row, columns: tuple[str, ...]) -> Row:
 
 
 def _in_table(row: Row, columns: tuple[str, ...]) -> Row:
-    """Return a row as DuckDB stores it: times in microseconds, and no NaN in a DECIMAL, which the history keeps
-    separately.
+    """Return a row as DuckDB stores it: times in microseconds, and no NaN in a DECIMAL.
+
+    DuckDB stores the NaN beside the row, as its history shows.
     """
     kept = {}
     for name in columns:

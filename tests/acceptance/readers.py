@@ -69,7 +69,7 @@ class Reader:
             time.sleep(self.tick_s)
 
     def worst_regress_s(self, committed: Mapping[int, float]) -> float:
-        """Return the largest age of an answer relative to an earlier one, in seconds of commits."""
+        """Return the largest step back from one answer to a later one, in seconds of commits."""
         worst, newest = 0.0, -1
         for look in self.looks:
             if look.total < newest:

@@ -201,7 +201,7 @@ DAMAGED = (
 
 
 def damage_log(own: OwnPipeline) -> None:
-    """Delete the beginning of the orders' log, let it be compacted, and write an unreadable record."""
+    """Write unreadable records to the orders' log, delete its beginning, and have it compacted."""
     producer = Producer(own.settings.kafka.with_client(acks="all"))
     for value in (b"nonsense", b"\x00" + (999_999).to_bytes(4, "big") + b"of an unknown schema"):
         producer.produce(ORDERS, value, b"", 0)

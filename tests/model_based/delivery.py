@@ -51,6 +51,6 @@ def deliver(history: History, choices: Choices) -> Delivery:
 
 
 def _delay(choices: Choices, furthest: int) -> int:
-    """Return no delay for the first third of all bytes, and up to the end of the log for the others."""
+    """Return a delay: zero for the first third of all bytes, up to the length of the log for the others."""
     drawn = choices.below(256)
     return max(0, drawn - 85) * furthest // 170

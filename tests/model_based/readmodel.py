@@ -103,8 +103,9 @@ def register_of(told: Sided) -> Register:
 
 
 def versions(registers: Mapping[Kept, Register]) -> dict[Kept, tuple[object, ...]]:
-    """Return the stored versions of every name, visible or not; without offsets, because a sweep has its row's
-    partition's.
+    """Return the stored versions of every name, visible or not.
+
+    Offsets are left out, because a sweep has the offset of the row's partition.
     """
     return {
         name: tuple(change and (*change.order[:4], change.image) for change in register)

@@ -117,8 +117,9 @@ class Worker:
                 self._positions[topic_partition] = min(self._positions.get(topic_partition, 0), offset)
 
     def _take(self, counts: Mapping[TopicPartition, int], is_parking: bool = False) -> None:
-        """Read the given number of records of every partition; if those are all, the end is reached also past empty
-        topics.
+        """Read the given number of records of every partition.
+
+        If those are all, the end of the partition is reached, also past empty topics.
         """
         begin: dict[TopicPartition, int] = {}
         end: dict[TopicPartition, int] = {}

@@ -87,7 +87,7 @@ class Scheduler:
         return task.process.name if task is not None else "nobody"
 
     def pause(self, longest_s: float) -> None:
-        """Let other tasks run for up to `longest_s`; outside of tasks, return immediately."""
+        """Wait a random time up to `longest_s` while other tasks run; outside of tasks, return immediately."""
         if getcurrent() in self._tasks:
             self.wait(self._lots.uniform(0, longest_s))
 

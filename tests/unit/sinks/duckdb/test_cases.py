@@ -25,8 +25,9 @@ class Shelf:
         self._generation = 0
 
     def holding(self, batches: Sequence[Batch]) -> tuple[list[str], list[bool]]:
-        """Return the images that a generation shows after these batches, and for each stored row, whether it is a
-        snapshot's.
+        """Return the images that a generation shows after these batches.
+
+        The second list says of each stored row whether it is from a snapshot.
         """
         self._generation += 1
         sink = self._store.sink(self._generation)
