@@ -60,7 +60,10 @@ class Shop:
         run_steps(init_steps(self.deployment), lambda *_: None)
 
     def keep_only_the_offset_of_its_beginning(self) -> None:
-        """Reset the connector to the offset that it stores if it fails at once; later ones are stored only by chance."""
+        """Reset the connector to the offset that it stores if it fails at once.
+
+        Later offsets are stored only by chance.
+        """
         client = ConnectClient(self.deployment.connect_url)
         client.stop(NAME)
         client.wait_until_stopped(NAME, TIMEOUT_S)

@@ -178,9 +178,7 @@ class _Reader(ast.NodeVisitor):
                 raise Unreadable(f"{self._module}, line {expression.lineno}: {ast.unparse(expression)}")
 
     def _named(self, name: str) -> Iterator[str]:
-        """Yield the texts of a constant or local variable; parameters and loop variables are read where they are
-        created.
-        """
+        """Yield the texts of a constant or local variable; parameters and loop variables are read at their origin."""
         for value in self._values(name):
             yield from self._texts(value)
 

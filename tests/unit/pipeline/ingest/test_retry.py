@@ -1,4 +1,4 @@
-"""Tests of the policy for errors: retry, dead-letter or stop."""
+"""Tests of the policy for errors, such as retry, rewind, restart or stop."""
 
 from __future__ import annotations
 
