@@ -15,8 +15,10 @@ RUNS = ("first", "second")
 BEGINS_WITHIN_S = 1.5
 LASTS_S = (0.3, 3.0)
 SILENT_FOR_S = (0.5, 6.0)
-"""Range of the silence, sometimes longer than the group's session timeout of 3 seconds, so that a stopped worker
-resumes as a zombie, and longer than the watchdog's timeout, so that a stopped store ends its worker.
+"""Range of the silence of a stopped target.
+
+The silence sometimes exceeds the group's session timeout of 3 seconds, so that a stopped worker resumes as a zombie. It
+sometimes exceeds the watchdog's timeout, so that a stopped store ends its worker.
 """
 
 

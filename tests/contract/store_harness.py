@@ -10,8 +10,9 @@ from sinks.shape import Shape
 from sinks.sink import Store
 
 Contents = dict[str, dict[str, Any]]
-"""Content visible to readers: by document model or table, then by key as text; a parsed document, or a row as
-PostgreSQL's text.
+"""Content visible to readers: by document model or table, then by key as text.
+
+A value is a parsed document, or a row as PostgreSQL's text.
 """
 
 

@@ -112,8 +112,9 @@ class Log:
 
 
 def rebuilt(settings: Settings, range_tombstones: tuple[RangeTombstone, ...]) -> set[object]:
-    """Return the ids of the orders in a new in-memory generation, from the whole log with these initial range
-    tombstones.
+    """Return the ids of the orders in a new in-memory generation that begins with these range tombstones.
+
+    The generation reads the whole log.
     """
     store = MemoryStore(settings.definitions.row_shapes())
     sink = store.sink(1)

@@ -39,8 +39,9 @@ def local_endpoints(local_stack: LocalStack) -> Endpoints:
 
 @pytest.fixture(scope="session")
 def local_stack() -> Iterator[LocalStack]:
-    """Yield a running stack, empty at first, whose servers a test may stop and kill. The servers keep running
-    afterwards.
+    """Yield a running stack, empty at first, whose servers a test may stop and kill.
+
+    The servers keep running afterwards.
     """
     with own_home() as home:
         stack = LocalStack(home)
@@ -53,8 +54,9 @@ def local_stack() -> Iterator[LocalStack]:
 
 @pytest.fixture(scope="session")
 def containers() -> Iterator[Endpoints]:
-    """Yield the endpoints of the servers in docker-compose.yml, started for this run and removed with their data after
-    it.
+    """Yield the endpoints of the servers in docker-compose.yml.
+
+    The servers are started for this run and removed with their data after it.
     """
     servers = ["postgres", "kafka", "registry", "connect", "elasticsearch", "redis"]
     settings = dict(

@@ -46,8 +46,9 @@ class Shelf:
         self._generation = 0
 
     def contents(self, batches: Iterable[Batch]) -> Contents:
-        """Return the tables after these batches, without offsets, because a sweep has the offset of the row's
-        partition.
+        """Return the tables after these batches.
+
+        Offsets are left out, because a sweep has the offset of the row's partition.
         """
         self._generation += 1
         sink = self._store.sink(self._generation)
