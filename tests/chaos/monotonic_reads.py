@@ -1,4 +1,4 @@
-"""Check that the versions seen by a reader are in the order of the log."""
+"""Comparison of the versions that a reader saw with the order of the log."""
 
 from __future__ import annotations
 
