@@ -1,1 +1,1 @@
-"""Source side: Debezium, Kafka Connect, topics, and decoding of change records. It imports no other package of ours."""
+"""Source side: Debezium, Kafka Connect, topics, and decoding of change records. Imports no other package of ours."""

@@ -1,1 +1,1 @@
-"""Store side: one package per store, over the rule of order. It imports no other package of ours, and no Kafka."""
+"""Store side: one package per store, and `sinks.ordering`. Imports no other package of ours and no Kafka client."""

@@ -1,4 +1,4 @@
-"""Small files that other processes read while they are replaced."""
+"""Atomic replacement of small files that other processes read."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from pathlib import Path
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Replace the file in one step: a reader finds the old text or the new one, never a part."""
+    """Replace the file in one step. A reader sees the old text or the new text, never a part."""
     pending = pending_of(path)
     pending.write_text(text)
     pending.replace(path)
 
 
 def pending_of(path: Path) -> Path:
-    """The file beside it that holds the new text until then."""
+    """Return the path of the file that receives the new text before it replaces `path`."""
     return path.with_name(f"{path.name}.new")

@@ -1,4 +1,4 @@
-"""What a sink is asked to do: join changes and fences, and remember how far the log has been taken in."""
+"""Batches that sinks write: row changes, range tombstones, and the offsets that they cover."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TopicPartition = tuple[str, int]
 """A topic and one of its partitions."""
 
 OffsetRows = Sequence[Sequence[Any]]
-"""Offsets as JSON holds them: rows of topic, partition and offset."""
+"""Offsets in JSON form: rows of topic, partition and offset."""
 
 ORDER_COLUMNS = pa.schema(
     [
@@ -29,9 +29,9 @@ ORDER_COLUMNS = pa.schema(
         pa.field("_deleted", pa.bool_(), nullable=False),
     ]
 )
-"""The columns that place a change in the order of its row: those of `sinks.ordering.register.Change`, and its side.
+"""Columns that order the changes of a row: the fields of `sinks.ordering.register.Change`, and its side.
 
-The underscore keeps them apart from a source's own columns, of which a soft `deleted` is common.
+The underscore separates them from columns of the source, which often has a soft-delete column `deleted`.
 """
 
 PART_COLUMNS = pa.schema(
@@ -41,24 +41,24 @@ PART_COLUMNS = pa.schema(
         pa.field("image", pa.string()),
     ]
 )
-"""The columns of a change to a document: its key, the part of it, and the part's image as a JSON object."""
+"""Columns of a document change: the document key, the part, and the image of the part as a JSON object."""
 
 
 HISTORY_COLUMNS = pa.schema([pa.field("_op", pa.string()), pa.field("_committed_at", pa.timestamp("us", tz="UTC"))])
-"""What a row's history says of a change: Debezium's `op`, and when the source committed it."""
+"""Columns that a row's history adds to a change: Debezium's `op`, and the commit time in the source."""
 
 SPECIAL_COLUMNS = "_special"
-"""A column that rows may have: a JSON object of the values that no column of the row can hold, by column, or null."""
+"""Optional column of row changes: a JSON object, by column, of the values that no column can store; or null."""
 
 
 @dataclass(frozen=True)
 class Mutations:
-    """Changes of one target in the order of the log, not yet folded.
+    """Changes of one target in log order, not folded yet.
 
     Args:
         target: a table of a row model, or a document of a document model.
-        changes: the columns of PLACE, and either those of PART or, for rows, those of FACTS and the columns of the
-            table, of which a deletion fills only the key, and SPECIAL where one of these is an array.
+        changes: `ORDER_COLUMNS` and either `PART_COLUMNS` or, for rows, `HISTORY_COLUMNS` and the columns of the table.
+            A deletion fills only the key. `SPECIAL_COLUMNS` is present if a column is an array.
     """
 
     target: str
@@ -67,7 +67,7 @@ class Mutations:
 
 @dataclass(frozen=True)
 class OffsetRange:
-    """The part of the log that a batch covers: per shard its first offset, and the next offset after it."""
+    """Offset range that a batch covers: per topic partition its first offset, and the offset after its last."""
 
     begin: Mapping[TopicPartition, int]
     end: Mapping[TopicPartition, int]
@@ -75,14 +75,14 @@ class OffsetRange:
 
 @dataclass(frozen=True)
 class Batch:
-    """Mutations and fences, and the span of the log that they are the whole content of."""
+    """Mutations and range tombstones, which are the whole content of the offset range `span`."""
 
     mutations: tuple[Mutations, ...] = ()
     range_tombstones: tuple[RangeTombstone, ...] = ()
     span: OffsetRange = field(default_factory=lambda: OffsetRange({}, {}))
 
     def part_changes(self, document: str) -> pa.Table:
-        """The changes of all parts of a document as one table: what was changed together is written together."""
+        """Return the changes of all parts of a document as one table, so that they are written together."""
         parts = pa.schema([*ORDER_COLUMNS, *PART_COLUMNS])
         found = [one.changes.select(parts.names) for one in self.mutations if one.target == document]
         return pa.concat_tables(found) if found else parts.empty_table()
@@ -90,16 +90,16 @@ class Batch:
 
 @dataclass(frozen=True)
 class Progress:
-    """The next offset of every shard that a generation has not yet taken in; zero where it has taken in nothing."""
+    """Progress of a generation: the next offset to apply, per topic partition. A missing topic partition is at zero."""
 
     offsets: Mapping[TopicPartition, int] = field(default_factory=dict)
 
     def next_offset(self, topic_partition: TopicPartition) -> int:
-        """The next offset of one shard."""
+        """Return the next offset of one topic partition."""
         return self.offsets.get(topic_partition, 0)
 
     def lag(self, ends: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
-        """Return how many offsets are missing up to these ends, for every shard that has not reached its end."""
+        """Return the number of missing offsets of every topic partition that has not reached its end."""
         return {
             topic_partition: end - self.next_offset(topic_partition)
             for topic_partition, end in ends.items()
@@ -107,10 +107,10 @@ class Progress:
         }
 
     def require_contiguous(self, span: OffsetRange) -> None:
-        """Refuse a span that begins beyond this progress: what lies between would be lost.
+        """Reject a span that begins after this progress, because the offsets between them would be lost.
 
         Raises:
-            OffsetGap: a shard of the span begins beyond the stored offset.
+            OffsetGap: the span begins after the stored offset of a topic partition.
         """
         lost = {
             topic_partition: self.next_offset(topic_partition)
@@ -121,7 +121,7 @@ class Progress:
             raise OffsetGap(lost)
 
     def advance(self, end: Mapping[TopicPartition, int]) -> Progress:
-        """Merge per shard, never downward: another worker may be further."""
+        """Return the maximum per topic partition. It never decreases, because another worker may have advanced it."""
         return Progress(
             {
                 **self.offsets,

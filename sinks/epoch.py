@@ -1,6 +1,6 @@
-"""The lives of the log that a generation has been fed from: each ends where the log was found to be no longer the same.
+"""Epochs of a generation: periods in which topics, slot and source stayed the same. A detected change starts a new one.
 
-Stores keep them with the generation, and do not read them.
+Stores keep epochs in the generation metadata and do not interpret them.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from sinks.ordering.range_tombstone import RangeTombstone
 
 
 class EpochKind(StrEnum):
-    """How an epoch came about.
+    """Kinds of epochs.
 
     Attributes:
-        FIRST: the generation was made in it.
-        CONTINUED: the log is another one, of the same history: offsets begin anew, and nothing else does.
-        RESNAPSHOT: the history is another one, which begins with a snapshot of its own.
+        FIRST: the epoch in which the generation was created.
+        CONTINUED: a new log of the same history: only offsets start again.
+        RESNAPSHOT: a new history, which begins with its own snapshot.
     """
 
     FIRST = "first"
@@ -31,19 +31,21 @@ class EpochKind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Epoch:
-    """One life of the log.
+    """One epoch of the log.
 
     Args:
-        number: its place among those of the generation, from 0 on.
-        fingerprint: by what it is known, in the words of whoever looks.
-        opened_at: when it was noted.
-        reason: what had been seen of the log before that; empty for the first.
-        begins_at: where it begins, per shard; those that are not named begin in it.
-        resumes_at: from where the generation reads on, per shard; from zero where not named.
-        is_settled: whether the snapshot that it begins with has ended, and what it left is swept. One that was
-            continued is as settled as the one before it.
-        snapshot_lsn: that of the snapshot once it is settled; zero where it found no rows, or none was looked for.
-        range_tombstones: the sweeps that settled it.
+        number: its index among the epochs of the generation, from 0.
+        fingerprint: the properties that identify the epoch's log, opaque to stores.
+        opened_at: the time at which it was recorded.
+        reason: the detected change that started it; empty for the first.
+        begins_at: its first offset, per topic partition; topic partitions not named begin in it.
+        resumes_at: the offset from which the generation consumes, per topic partition; zero if not named.
+        is_settled: its initial snapshot has ended, and rows that the snapshot did not contain are deleted. A continued
+            epoch has the value of the epoch before it.
+        snapshot_lsn: the LSN of the snapshot once the epoch is settled; zero if the snapshot had no rows, or if there
+            was
+            none.
+        fences: the range tombstones of the end of its snapshot.
     """
 
     number: int
@@ -58,11 +60,11 @@ class Epoch:
     fences: tuple[RangeTombstone, ...] = ()
 
     def with_snapshot_complete(self, snapshot_lsn: int, range_tombstones: tuple[RangeTombstone, ...]) -> Epoch:
-        """This epoch once its snapshot has ended."""
+        """Return this epoch with its snapshot complete."""
         return replace(self, is_settled=True, snapshot_lsn=snapshot_lsn, fences=range_tombstones)
 
     def merge(self, other: Epoch) -> Epoch:
-        """What is known of one epoch, by two who noted it: how it began stands, and that it is settled."""
+        """Merge two records of one epoch. Its start comes from this record, and it is settled if either record is."""
         known = {**other.fingerprint, **self.fingerprint}
         settled = self if self.is_settled else other
         return replace(
@@ -72,7 +74,7 @@ class Epoch:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """An object of JSON, but for times, that `parse_epoch` reads back."""
+        """Return a dict that `parse_epoch` can read. Its values are JSON, except for times."""
         return {
             **asdict(self),
             "begins_at": offsets_to_json(self.begins_at),
@@ -82,7 +84,7 @@ class Epoch:
 
 
 def upsert(epochs: tuple[Epoch, ...], epoch: Epoch) -> tuple[Epoch, ...]:
-    """These epochs and one more, or more of one that is known; one that skips a number is left out."""
+    """Return the epochs with `epoch` added or merged. An epoch that skips a number is ignored."""
     if epoch.number > len(epochs):
         return epochs
     if epoch.number == len(epochs):
@@ -91,7 +93,7 @@ def upsert(epochs: tuple[Epoch, ...], epoch: Epoch) -> tuple[Epoch, ...]:
 
 
 def parse_epoch(plain: Mapping[str, Any]) -> Epoch:
-    """Read what `to_json` wrote."""
+    """Read the output of `to_json`."""
     read = {
         "kind": EpochKind(plain["kind"]),
         "opened_at": datetime.fromisoformat(plain["opened_at"]),

@@ -1,4 +1,4 @@
-"""What can go wrong with a store, as types. Each says what happened and holds the operator's remedy."""
+"""Errors of stores, as types. Each has a message and the operator's remedy."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 
 class SinkError(Exception):
-    """A store did not do what it was asked to do."""
+    """A store failed an operation."""
 
     remedy = (
         "This is a fault of readmodels. Send this message, which holds no row values, to the maintainers of readmodels."
@@ -14,7 +14,7 @@ class SinkError(Exception):
 
 
 class StoreUnavailable(SinkError):
-    """The store did not answer, or answered that it cannot serve now. Trying again later is right."""
+    """The store did not answer, or answered that it cannot serve now. A later retry may succeed."""
 
     remedy = (
         "Start the store, or correct its address, `elasticsearch.url` or `redis.url`; the worker goes on by itself "
@@ -23,11 +23,11 @@ class StoreUnavailable(SinkError):
 
 
 class StoreBlocked(StoreUnavailable):
-    """The store answers, and refuses every write until an operator changes something about it.
+    """The store answers, but refuses every write until an operator changes something.
 
     Args:
         problem: the store's reason.
-        remedy: what has to be changed; the worker goes on by itself then.
+        remedy: the required change; the worker then resumes by itself.
     """
 
     def __init__(self, problem: str, remedy: str) -> None:
@@ -36,7 +36,7 @@ class StoreBlocked(StoreUnavailable):
 
 
 class StoreNeedsRestart(SinkError):
-    """The store cannot go on in this process; what it holds on disk is whole, and a new process opens it again."""
+    """The store cannot continue in this process. Its data on disk is intact, and a new process can open it."""
 
     remedy = "The worker restarts by itself. If the error recurs, free space on the disk that `duckdb.directory` names."
 
@@ -46,10 +46,10 @@ class MemoryRefused(StoreNeedsRestart):
 
 
 class MutationRejected(SinkError):
-    """The store answered, and refused a mutation.
+    """The store answered, and rejected a mutation.
 
     Args:
-        model: the read model; `all` where the store does not know its name.
+        model: the read model; `all` if the store does not know its name.
     """
 
     def __init__(self, problem: str, model: str = "all") -> None:
@@ -62,19 +62,19 @@ class MutationRejected(SinkError):
 
 
 class GenerationMissing(SinkError):
-    """The generation that was to be written is not there, or readers' names do not lead where they should."""
+    """The generation to write is missing, or the readers' names do not point to the right generation."""
 
     remedy = "Run `readmodels init`: it makes a generation live again, a new one if none is left."
 
 
 class GenerationBroken(SinkError):
-    """A file, an index or the metadata of a generation is damaged or gone; other generations are not affected."""
+    """A file, an index or the metadata of a generation is damaged or missing. Other generations are not affected."""
 
     remedy = "Run `readmodels replay all --execute`: it builds a new generation from the log."
 
 
 class GenerationInUse(SinkError):
-    """The generation is the one that readers see, so it cannot be removed."""
+    """The generation is live, so it cannot be removed."""
 
     remedy = (
         "Cut over to another generation first with `readmodels cutover`, or remove all models with "
@@ -83,10 +83,10 @@ class GenerationInUse(SinkError):
 
 
 class OffsetGap(SinkError):
-    """The store's progress lies before the batch: it lost writes that it had acknowledged.
+    """The stored progress is before the batch: the store lost acknowledged writes.
 
     Args:
-        stored: per shard that was lost, the offset from which the store must be fed again.
+        stored: per affected topic partition, the offset from which the log must be replayed.
     """
 
     remedy = "Nothing to do: the worker reads the log again from the store's own progress."

@@ -1,4 +1,4 @@
-"""What is known of a generation beside what it holds: where it stands in its life, and what it was born with."""
+"""Generation metadata, stored with each generation: its state, its shapes and its epochs."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from sinks.shape import Shape, parse_shape
 
 
 class GenerationState(StrEnum):
-    """Where a generation stands.
+    """State of a generation.
 
     Attributes:
         BUILDING: it is being filled from the log. Readers have never seen it, unless it is the first generation.
-        READY: it holds the log and is kept current; readers have never seen it.
-        REJECTED: it holds the log, and was found to differ from the source; readers are not to see it.
-        LIVE: readers see it, and it has held the log.
-        KEPT: readers saw it before, and it is kept current, so that they can go back to it.
+        READY: it has applied the log and is kept current; readers have never seen it.
+        REJECTED: it has applied the log, but verification found differences from the source; readers must not see it.
+        LIVE: readers see it, and it has applied the log.
+        KEPT: readers saw it before, and it is kept current for a rollback.
     """
 
     BUILDING = "building"
@@ -35,21 +35,21 @@ class GenerationState(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class GenerationMetadata:
-    """What a store keeps of a generation, in the store.
+    """Metadata of a generation, kept in its store.
 
     Args:
-        created_at: when it was made; None where nobody noted it.
-        shapes: what it is made of; empty where nobody noted it.
-        contract: the same in the words of whoever feeds it; stores keep it and do not read it.
-        is_complete: whether it holds the log up to a mark that was set after it was made; from then on the model's
-            workers keep it current.
-        is_rejected: whether it was found to differ from the source.
-        filled_per_s: offsets of the log by the seconds that they took when it was filled; zero where nobody timed it.
-        shown_at: when readers last began to see it; None where they never did.
-        seed_offsets: where its log begins, per shard that does not begin at zero.
-        range_tombstones: those that its log does not tell.
-        epochs: the lives of its log; empty where nobody has fed it yet.
-        is_unreadable: whether the store's metadata cannot be read; then nothing else here is known.
+        created_at: the time of its creation; None if not recorded.
+        shapes: its tables or documents; empty if not recorded.
+        contract: the definitions that it was built from; stores keep this text and do not interpret it.
+        is_complete: it has applied the log up to a watermark that was written after its creation. From then on the
+            model's workers keep it current.
+        is_rejected: it was found to differ from the source.
+        filled_per_s: offsets per second while it was filled; zero if not measured.
+        shown_at: the time at which it last went live; None if never.
+        seed_offsets: its first offset, per topic partition that does not begin at zero.
+        fences: range tombstones that its log does not contain.
+        epochs: the epochs of its log; empty before the first record is applied.
+        is_unreadable: the stored metadata cannot be read; all other fields are then unknown.
     """
 
     created_at: datetime | None = None
@@ -65,7 +65,7 @@ class GenerationMetadata:
     is_unreadable: bool = False
 
     def state(self, *, is_live: bool) -> GenerationState:
-        """Where the generation stands, given whether readers see it."""
+        """Return the state of the generation, given whether it is live."""
         if not self.is_complete and (is_live or not self.shown_at):
             return GenerationState.BUILDING
         if is_live:
@@ -75,11 +75,11 @@ class GenerationMetadata:
         return GenerationState.KEPT if self.shown_at else GenerationState.READY
 
     def as_complete(self, filled_per_s: float) -> GenerationMetadata:
-        """This record, of a generation that is complete; how fast it was stands where nothing new is known of it."""
+        """Return this metadata for a complete generation. A measured speed is kept if no new one is given."""
         return replace(self, is_complete=True, filled_per_s=filled_per_s or self.filled_per_s)
 
     def with_epoch(self, epoch: Epoch) -> GenerationMetadata:
-        """This record, with what is known of one epoch."""
+        """Return this metadata with one epoch added or merged."""
         return replace(self, epochs=upsert(self.epochs, epoch))
 
     @property
@@ -89,11 +89,11 @@ class GenerationMetadata:
 
     @property
     def initial_batch(self) -> Batch:
-        """What a generation is given before anything of the log; it may be given again."""
+        """The batch that a generation gets before any record of the log. It may be written again."""
         return Batch(range_tombstones=self.fences, span=OffsetRange({}, self.seed_offsets))
 
     def to_json(self) -> str:
-        """A JSON object that `from_json` reads back."""
+        """Return a JSON object that `from_json` can read."""
         plain = {
             **asdict(self),
             "shapes": [asdict(shape) for shape in self.shapes],
@@ -105,7 +105,7 @@ class GenerationMetadata:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> GenerationMetadata:
-        """Read what `to_json` wrote."""
+        """Read the output of `to_json`."""
         plain: dict[str, Any] = json.loads(text)
         read = {name: _READERS[name](value) for name, value in plain.items() if name in _READERS}
         return cls(**read)
@@ -127,18 +127,18 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
     "fences": lambda range_tombstones: tuple(map(RangeTombstone.from_json, range_tombstones)),
     "epochs": lambda epochs: tuple(map(parse_epoch, epochs)),
 }
-"""How the fields of a record are read; one that another version of this program wrote beside them is left alone."""
+"""Readers of the metadata fields. A field that another version of this program wrote is ignored."""
 
 
 NO_METADATA = GenerationMetadata()
-"""The record of a generation of which nothing was noted: one that was prepared, and filled, without ceremony."""
+"""Default metadata, for a generation created without any."""
 
 UNREADABLE_METADATA = GenerationMetadata(is_unreadable=True, is_rejected=True)
-"""The record of a generation whose metadata is damaged; as a rejected one, no cutover shows it."""
+"""Metadata of a generation whose stored metadata is damaged. It counts as rejected, so no cutover shows it."""
 
 
 def readable(text: str | bytes) -> GenerationMetadata:
-    """Read a record as a store keeps it; `UNREADABLE_METADATA` where it is damaged."""
+    """Read stored metadata; `UNREADABLE_METADATA` if it is damaged."""
     try:
         return GenerationMetadata.from_json(text)
     except (ValueError, TypeError, KeyError, AttributeError):
@@ -146,12 +146,12 @@ def readable(text: str | bytes) -> GenerationMetadata:
 
 
 def utc_now() -> datetime:
-    """This moment, as records have it."""
+    """Return the current time in UTC, as metadata stores it."""
     return datetime.now(UTC)
 
 
 def rollback_candidates(generations: Mapping[int, GenerationMetadata], live: int | None) -> list[int]:
-    """The generations that readers saw before the live one, the last of them first."""
+    """Return the generations that readers saw before the live one, latest first."""
     seen = {
         number: record.shown_at
         for number, record in generations.items()

@@ -1,4 +1,4 @@
-"""The contract of a sink at its shortest: a dictionary of registers per generation."""
+"""In-memory store, the shortest implementation of the sink interface: a dictionary of registers per generation."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from sinks.rejection import NO_REJECTIONS, Rejections
 from sinks.shape import DocumentShape, Shape, collection_of, tombstone_scope
 
 Name = tuple[object, ...]
-"""A target, and the values of its identity."""
+"""A target, and the values of a register key."""
 
 
 @dataclass
 class MemoryGeneration:
-    """What a generation holds."""
+    """Content of one generation."""
 
     registers: dict[Name, Register] = field(default_factory=dict)
     range_tombstones: RangeTombstones = field(default_factory=RangeTombstones)
@@ -75,7 +75,7 @@ class MemoryStore:
 
 
 class MemorySink:
-    """A dictionary of registers."""
+    """Sink over a dictionary of registers."""
 
     def __init__(self, store: MemoryStore, generation: int) -> None:
         self._store = store
@@ -129,7 +129,7 @@ class MemorySink:
 
 
 def image_columns(mutations: Mutations) -> list[str]:
-    """The columns of mutations that make up an image."""
+    """Return the columns of mutations that make up an image."""
     if "image" in mutations.changes.column_names:
         return ["image"]
     without = {*ORDER_COLUMNS.names, *HISTORY_COLUMNS.names, SPECIAL_COLUMNS}

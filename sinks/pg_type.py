@@ -1,4 +1,4 @@
-"""A PostgreSQL column type, taken apart: `character varying(20)[]` is an array of `varchar` with the argument 20."""
+"""PostgreSQL column types, parsed: `character varying(20)[]` is an array of `varchar` with the argument 20."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ _TYPE = re.compile(r"^(?P<head>[^(]*)(?:\((?P<arguments>[\d\s,-]*)\))?(?P<tail>[
 
 @dataclass(frozen=True)
 class PgType:
-    """One type.
+    """One parsed type.
 
     Args:
         name: PostgreSQL's usual name without alias, in lower case.
         arguments: length, precision or scale, as declared.
-        is_array: whether the column holds an array of it.
+        is_array: the column is an array of this type.
     """
 
     name: str
@@ -45,7 +45,7 @@ class PgType:
 
 
 def parse_pg_type(text: str) -> PgType:
-    """Take a type apart as `format_type` prints it; what does not look like one keeps its text as the name."""
+    """Parse a type as `format_type` prints it. A text of another form becomes the name."""
     item, brackets, _ = text.lower().partition("[")
     found = _TYPE.match(item)
     if found is None:

@@ -1,11 +1,11 @@
-"""Documents that a store refused for what they are: it holds their place, and readers do not find them."""
+"""Rejected documents: a store refused their content, replaced them, and hides the replacement from readers."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 MAX_NAMED = 20
-"""Rejected documents that a store names; more are counted only."""
+"""Maximum number of rejected documents that a store lists. Further ones are only counted."""
 
 REMEDY = (
     "Make the document smaller or its value one that the store takes, in PostgreSQL: the next change of it is written. "
@@ -15,12 +15,12 @@ REMEDY = (
 
 @dataclass(frozen=True)
 class Rejection:
-    """One document that was refused.
+    """One rejected document.
 
     Args:
-        document: the name of its kind, such as `orders`.
-        reason: the store's, without any value of the document.
-        at: when it was refused first since it was last accepted, in ISO 8601.
+        document: the name of its type, such as `orders`.
+        reason: the store's reason, without any value of the document.
+        at: the time of the first rejection since it was last accepted, in ISO 8601.
     """
 
     document: str
@@ -31,11 +31,11 @@ class Rejection:
 
 @dataclass(frozen=True)
 class Rejections:
-    """The rejected documents of a generation: how many, and the first of them."""
+    """Rejected documents of a generation: their number, and the first of them."""
 
     count: int = 0
     first: tuple[Rejection, ...] = ()
 
 
 NO_REJECTIONS = Rejections()
-"""Of a store that accepts every document or stops the worker."""
+"""Result of a store that either accepts every document or stops the worker."""

@@ -1,4 +1,4 @@
-"""What a read model is made of, as data: the engine knows rows and parts, never orders."""
+"""Shapes of a read model, as data: tables and documents. Nothing here knows the tables of a particular application."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 ROOT = ""
-"""The part of a document that is its root row; the parts of a collection are `collection/key`, in order of key."""
+"""Part of a document that is its root row. Parts of a collection are `collection/key`, in order of key."""
 
 
 @dataclass(frozen=True)
 class RowShape:
-    """A table of a row model.
+    """Table of a row model.
 
     Args:
         table: its name.
         key: the columns of its primary key.
-        columns: name and PostgreSQL type of every column, as `{"id": "bigint", "total": "numeric(12,2)"}`.
+        columns: name and PostgreSQL type of every column, such as `{"id": "bigint", "total": "numeric(12,2)"}`.
     """
 
     table: str
@@ -26,23 +26,23 @@ class RowShape:
 
     @property
     def target(self) -> str:
-        """What mutations of this shape are addressed to."""
+        """The target name of this shape's mutations."""
         return self.table
 
     @property
     def register_key(self) -> tuple[str, ...]:
-        """The columns of its mutations that say which register a change belongs to."""
+        """The columns that identify the register of a change."""
         return self.key
 
 
 @dataclass(frozen=True)
 class DocumentShape:
-    """A document: a root row's columns as fields, and child rows in collections.
+    """Document type: the columns of a root row as fields, and child rows in collections.
 
     Args:
         name: the document's name; a sink names its index or keys after it.
         columns: name and PostgreSQL type of every column of the root.
-        collections: per collection, the same of its rows.
+        collections: per collection, the columns of its rows in the same form.
     """
 
     name: str
@@ -51,12 +51,12 @@ class DocumentShape:
 
     @property
     def target(self) -> str:
-        """What mutations of this shape are addressed to."""
+        """The target name of this shape's mutations."""
         return self.name
 
     @property
     def register_key(self) -> tuple[str, ...]:
-        """The columns of its mutations that say which register a change belongs to."""
+        """The columns that identify the register of a change."""
         return ("key", "part")
 
 
@@ -64,15 +64,15 @@ Shape = RowShape | DocumentShape
 
 
 def parse_shape(plain: Mapping[str, Any]) -> Shape:
-    """A shape out of its fields, as `dataclasses.asdict` gives them and JSON keeps them."""
+    """Build a shape from its fields, in the form of `dataclasses.asdict` or of its JSON."""
     return RowShape(**{**plain, "key": tuple(plain["key"])}) if "table" in plain else DocumentShape(**plain)
 
 
 def collection_of(part: str) -> str:
-    """The collection that a part belongs to; the root's is ROOT."""
+    """Return the collection of a part; the root's collection is ROOT."""
     return part.partition("/")[0]
 
 
 def tombstone_scope(document: str, collection: str) -> str:
-    """The name under which fences of one collection of a document are kept."""
+    """Return the scope name of range tombstones for one collection of a document."""
     return f"{document}/{collection}"

@@ -1,7 +1,7 @@
-"""Avro's arrays, over all records at once.
+"""Avro arrays, read over all records at once.
 
-An array is a series of blocks, each with the number of its items before them, and an empty one at the end. A negative
-number is followed by the block's size in bytes.
+An array is a series of blocks, each preceded by its item count, with an empty block at the end. A negative count is
+followed by the block's size in bytes.
 """
 
 from collections.abc import Callable
@@ -14,19 +14,19 @@ from connectors.avro.cursor import SCHEMA_MISMATCH, Column, Cursor, FieldReader,
 from connectors.avro.primitives import Ints
 
 MAX_ITEMS = 1_000
-"""Beyond so many items it is quicker to read the records one by one."""
+"""Maximum item count. Beyond it, reading the records one by one is faster."""
 
 _Item = TypeVar("_Item")
 
 
 class ArrayReader:
-    """Reads the first items of all arrays at once, then the second ones, and so on."""
+    """Reader of the first items of all arrays at once, then of the second ones, and so on."""
 
     def __init__(self, item: FieldReader) -> None:
         self._item = item
 
     def read(self, cursor: Cursor) -> Column:
-        """Read all items, and put them in the order of the records."""
+        """Read all items, and sort them by record."""
         counts, items, owners = self._walk(cursor, self._item.read)
         if not items:
             nothing = self._item.read(cursor.select(np.zeros(0, np.int64)))
@@ -37,7 +37,7 @@ class ArrayReader:
         return ListColumn(counts, ordered)
 
     def skip(self, cursor: Cursor) -> None:
-        """Step over all items."""
+        """Skip all items."""
         self._walk(cursor, self._item.skip)
 
     def _walk(self, cursor: Cursor, step: Callable[[Cursor], _Item]) -> tuple[Ints, list[_Item], list[Ints]]:
@@ -64,7 +64,7 @@ class ArrayReader:
 
     @staticmethod
     def _block(cursor: Cursor, heads: Ints) -> Ints:
-        """Return how many items the next block of each of these arrays has; none after the last block."""
+        """Return the item count of the next block of each of these arrays; zero after the last block."""
         part = cursor.select(heads)
         lengths = part.longs()
         sized = np.flatnonzero(lengths < 0)

@@ -1,8 +1,9 @@
-"""Many Avro bodies of one schema, read column by column.
+"""Cursor over many Avro bodies of one schema, read column by column.
 
-Avro has no index: where a field begins is known only when the field before it has been read. So one cursor per record
-moves over the same field of all records at once. Every record is held to its own bounds, which finds exactly those that
-are cut short, too long, or not of this schema.
+Avro has no index: the start of a field is known only after the field before it has been read. So one cursor per record
+moves over the same field of all records at once. Every record is checked against its own bounds, which finds exactly
+the
+records that are cut short, too long, or not of this schema.
 """
 
 from collections.abc import Mapping
@@ -20,18 +21,18 @@ SCHEMA_MISMATCH = "the body does not follow its schema"
 
 
 class NotColumnar(ValueError):
-    """Something cannot be read in columns, or not sensibly."""
+    """A schema or value that cannot be read in columns, or not efficiently."""
 
 
 class Cursor:
-    """Where some of the records are being read.
+    """Read positions within some of the records.
 
     Attributes:
         data: all bodies.
         at: the next byte of each record.
-        end: the byte after its last.
-        rows: which of all records each is.
-        faults: what was first found wrong, by row of all records.
+        end: the byte after the last byte of each record.
+        rows: the index of each record among all records.
+        faults: the first fault of each failed record, by its index among all records.
     """
 
     def __init__(self, data: AvroBuffer, at: Ints, end: Ints, rows: Ints, faults: dict[int, str]) -> None:
@@ -41,14 +42,14 @@ class Cursor:
         return len(self.at)
 
     def select(self, chosen: Ints) -> "Cursor":
-        """Return a cursor over some of these records; `rejoin` brings it back."""
+        """Return a cursor over some of these records; `merge` copies its positions back."""
         return Cursor(self.data, self.at[chosen], self.end[chosen], self.rows[chosen], self.faults)
 
     def merge(self, part: "Cursor", chosen: Ints) -> None:
         self.at[chosen] = part.at
 
     def require(self, lengths: Ints | int) -> None:
-        """Hold every record to its bounds: fail those with fewer than `lengths` bytes left."""
+        """Check the bounds of every record: fail those with fewer than `lengths` bytes left."""
         outside = self.at + lengths > self.end
         if outside.any():
             self.fail(outside, TRUNCATED)
@@ -59,7 +60,7 @@ class Cursor:
         return values
 
     def byte_ranges(self) -> tuple[Ints, Ints]:
-        """Step over a byte string, and return where it starts and how long it is."""
+        """Skip a byte string, and return its start and its length."""
         lengths = self.longs()
         outside = (lengths < 0) | (lengths > self.end - self.at)
         if outside.any():
@@ -70,7 +71,7 @@ class Cursor:
         return starts, lengths
 
     def fail(self, where: Mask, reason: str) -> None:
-        """Give up the records at `where`; they are read on as if empty, and must be left out of the result."""
+        """Mark the records at `where` as failed. They are then read as if empty, and must be left out of the result."""
         for row in self.rows[where].tolist():
             self.faults.setdefault(row, reason)
         self.at = np.where(where, self.end, self.at)
@@ -84,7 +85,7 @@ def _spread_mask(valid: Mask | None, chosen: Ints, count: int) -> Mask:
 
 @dataclass(frozen=True)
 class NumberColumn:
-    """Integers, floats or booleans."""
+    """Column of integers, floats or booleans."""
 
     values: Any
     kind: pa.DataType
@@ -101,7 +102,7 @@ class NumberColumn:
 
 @dataclass(frozen=True)
 class TextColumn:
-    """Strings of characters or bytes, still where they were sent."""
+    """Column of texts or byte strings that still reference the original buffer."""
 
     data: AvroBuffer
     starts: Ints
@@ -115,17 +116,17 @@ class TextColumn:
         return TextColumn(self.data, starts, lengths, self.kind, _spread_mask(self.valid, chosen, count))
 
     def arrow(self) -> pa.Array:
-        """Copy the strings out.
+        """Copy the texts to an Arrow array.
 
         Raises:
-            pa.ArrowInvalid: one that should be text is not UTF-8.
+            pa.ArrowInvalid: a text is not UTF-8.
         """
         return self.data.texts(self.starts, self.lengths, self.valid).cast(self.kind)
 
 
 @dataclass(frozen=True)
 class RecordColumn:
-    """Records, or as many of their fields as are wanted."""
+    """Column of records, with those of their fields that are needed."""
 
     columns: Mapping[str, "Column"]
     count: int
@@ -143,7 +144,7 @@ class RecordColumn:
 
 @dataclass(frozen=True)
 class ListColumn:
-    """Arrays: how many items each has, and all items in order."""
+    """Column of arrays: the item count of each, and all items in order."""
 
     counts: Ints
     items: pa.Array
@@ -162,20 +163,21 @@ class ListColumn:
 
 
 Column = NumberColumn | TextColumn | RecordColumn | ListColumn
-"""What was read of one field, one entry per record of the cursor.
+"""Values of one field, one entry per record of the cursor.
 
-Each can `spread` into more entries, itself at the chosen ones and null elsewhere, and become an `arrow` array.
+Each column has a method `scatter`, which puts its entries at the chosen indices with null elsewhere, and a method
+`arrow`, which returns an Arrow array.
 """
 
 
 class FieldReader(Protocol):
-    """Reads one field, or steps over it."""
+    """Reader that reads one field or skips it."""
 
     def read(self, cursor: Cursor, /) -> Column:
-        """Move the cursor past the field and return what was there.
+        """Move the cursor past the field, and return its values.
 
         Raises:
-            NotColumnar: there is no column for such a field.
+            NotColumnar: the field has no column type.
         """
 
     def skip(self, cursor: Cursor, /) -> None:

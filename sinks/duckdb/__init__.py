@@ -1,1 +1,1 @@
-"""DuckDB store: tables, histories, live views, and serving of readers."""
+"""DuckDB store: tables, histories, live views, and the server for readers."""

@@ -1,4 +1,4 @@
-"""Views that answer questions about the live tables, made beside them wherever the tables that they need exist."""
+"""Analytics views over the live tables. A view is created if the tables that it needs exist."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Columns = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True)
 class View:
-    """A view's name, and the SELECT that it is."""
+    """Name and SELECT of one view."""
 
     name: str
     query: str
@@ -25,20 +25,20 @@ class View:
 
 @dataclass(frozen=True)
 class AnalyticsViews:
-    """What readers find beside the tables.
+    """Views and macros that readers find beside the tables.
 
     Args:
-        views: each may use the tables, their histories and the macro `local_day`, and none of the others.
-        time_zone: where a day begins at midnight, as `Europe/Berlin`.
+        views: each may use the tables, their histories and the macro `local_day`, but no other view.
+        time_zone: the time zone in which a day begins at midnight, such as `Europe/Berlin`.
     """
 
     views: tuple[View, ...] = ()
     time_zone: str = "UTC"
 
     def create_statements(self, tables: Iterable[tuple[str, Columns]]) -> list[str]:
-        """What makes them beside these tables, in whatever database and schema is the default.
+        """Return the statements that create the macro and the views in the default database and schema.
 
-        A view whose tables or columns are not there is left out, and so is one that has a table's name.
+        A view is skipped if a table or column that it needs is missing, or if a table has its name.
         """
         views = _applicable(self, tuple(sorted(tables)))
         return [
@@ -56,7 +56,10 @@ NO_VIEWS = AnalyticsViews()
 
 @functools.cache
 def _applicable(analytics: AnalyticsViews, tables: tuple[tuple[str, Columns], ...]) -> tuple[View, ...]:
-    """The views that these tables allow: found out apart, for a refusal would end the transaction of those who ask."""
+    """Return the views that these tables allow.
+
+    A separate database tests them, because a failure would end the transaction of the caller.
+    """
     with duckdb.connect() as staging:
         for name, columns in tables:
             described = ", ".join(f"{quote_identifier(column)} {kind}" for column, kind in columns)
@@ -75,10 +78,10 @@ def _binds(staging: duckdb.DuckDBPyConnection, view: View) -> bool:
 
 
 def shipped_views(time_zone: str) -> AnalyticsViews:
-    """Return the views of `sql/analytics`, one file each, named as the view is.
+    """Return the views of `sql/analytics`: one file per view, named after the view.
 
     Args:
-        time_zone: where the days of the views begin at midnight, as `Europe/Berlin`.
+        time_zone: the time zone in which the days of the views begin at midnight, such as `Europe/Berlin`.
     """
     found = {file.name: file.read_text() for file in files("sql").joinpath("analytics").iterdir()}
     views = (View(name.removesuffix(".sql"), query) for name, query in sorted(found.items()))

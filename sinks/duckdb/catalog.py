@@ -1,4 +1,4 @@
-"""The small file beside DuckDB's that says which generation is live, and what is known of each; anybody can read it."""
+"""Catalog of the DuckDB generations: a JSON file with the live generation and all metadata, for any process to read."""
 
 from __future__ import annotations
 
@@ -17,46 +17,46 @@ NAME = "generations.json"
 
 @dataclass(frozen=True)
 class GenerationCatalog:
-    """What the file says.
+    """Content of the catalog file.
 
     Args:
-        live: the generation that readers see, or None where there is none.
-        records: those that were noted, by the generation's number.
+        live: the generation that readers see, or None.
+        records: the stored generation metadata, by generation number.
     """
 
     live: int | None = None
     records: Mapping[int, GenerationMetadata] = field(default_factory=dict)
 
     def get(self, generation: int) -> GenerationMetadata:
-        """The record of one generation."""
+        """Return the metadata of one generation."""
         return self.records.get(generation, NO_METADATA)
 
     def with_metadata(self, generation: int, record: GenerationMetadata) -> GenerationCatalog:
-        """This ledger, with another record of one generation."""
+        """Return this catalog with new metadata for one generation."""
         return GenerationCatalog(self.live, {**self.records, generation: record})
 
     def with_live(self, generation: int, since: datetime) -> GenerationCatalog:
-        """This ledger, with another live generation."""
+        """Return this catalog with another live generation."""
         shown = self.with_metadata(generation, replace(self.get(generation), shown_at=since))
         return replace(shown, live=generation)
 
     def without(self, generation: int) -> GenerationCatalog:
-        """This ledger, without what was noted of one generation."""
+        """Return this catalog without the metadata of one generation."""
         return GenerationCatalog(
             self.live, {number: record for number, record in self.records.items() if number != generation}
         )
 
     def write(self, directory: Path) -> None:
-        """Put it in place in one step."""
+        """Replace the catalog file in one step."""
         content = {"live": self.live, "records": {number: one.to_json() for number, one in self.records.items()}}
         write_whole(directory / NAME, json.dumps(content, indent=2))
 
 
 def read_catalog(directory: Path) -> GenerationCatalog:
-    """What the file in a directory says; where there is none, nothing is noted.
+    """Read the catalog of a directory. A missing file is an empty catalog.
 
     Raises:
-        DuckdbBroken: it is damaged.
+        DuckdbBroken: the file is damaged.
     """
     try:
         content = json.loads((directory / NAME).read_text())
@@ -69,7 +69,7 @@ def read_catalog(directory: Path) -> GenerationCatalog:
 
 
 def restore_catalog(directory: Path) -> None:
-    """Replace a damaged ledger by one that shows nothing; no cutover will show the files that are there."""
+    """Replace a damaged catalog with one that has no live generation. The existing files can no longer be made live."""
     try:
         read_catalog(directory)
     except DuckdbBroken:
@@ -77,15 +77,15 @@ def restore_catalog(directory: Path) -> None:
 
 
 def generation_path(directory: Path, generation: int) -> Path:
-    """The DuckDB file of one generation."""
+    """Return the path of one generation's DuckDB file."""
     return directory / f"{generation:06}.duckdb"
 
 
 def generations_in(directory: Path) -> dict[int, GenerationMetadata]:
-    """The generations whose files are in a directory, and the live one, by ascending number.
+    """Return the generations whose files are in a directory, and the live one, in ascending order.
 
     Raises:
-        DuckdbBroken: the ledger is damaged.
+        DuckdbBroken: the catalog is damaged.
     """
     ledger = read_catalog(directory)
     shown = [] if ledger.live is None else [ledger.live]
@@ -97,6 +97,6 @@ def _files_in(directory: Path) -> list[int]:
 
 
 def size_bytes(directory: Path, generation: int) -> int:
-    """The size of a generation's files; zero where there are none."""
+    """Return the size of a generation's files, or zero if there are none."""
     path = generation_path(directory, generation)
     return sum(one.stat().st_size for one in (path, path.with_name(f"{path.name}.wal")) if one.exists())

@@ -1,4 +1,4 @@
-"""DuckDB's errors in this package's words."""
+"""Translation of DuckDB's exceptions into errors of this package."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ _DAMAGE = (
     "Failure while replaying WAL file",
     "Could not read enough bytes",
 )
-"""DuckDB's words for a file that no retry makes readable; it has no exception of its own for them."""
+"""DuckDB's messages for a damaged file, which no retry can read. DuckDB has no exception type for this case."""
 
 
 _HOLDER = re.compile(r"Conflicting lock is held in (.+? \(PID \d+\))")
 _REFUSED_BY_KERNEL = "bad allocation"
-"""DuckDB's words where an allocation below its own `memory_limit` failed."""
+"""DuckDB's message if an allocation below its own `memory_limit` failed."""
 _NO_ROOM = ("No space left on device", "Disk quota exceeded")
 
 
 class DuckdbBroken(GenerationBroken):
-    """A file of the DuckDB model is damaged or gone."""
+    """A file of the DuckDB model is damaged or missing."""
 
     remedy = (
         "Run `readmodels replay duckdb --execute`: it builds a new generation from the log and shows it to readers."
@@ -43,25 +43,28 @@ class DuckdbBroken(GenerationBroken):
 
 
 class StoreDiskFull(StoreUnavailable):
-    """The disk that holds DuckDB's files has no room left."""
+    """The disk with DuckDB's files is full."""
 
     remedy = "Free space on the disk that `duckdb.directory` names; the worker tries again by itself."
 
 
 class MemoryShort(StoreUnavailable):
-    """DuckDB has no memory left for a batch: it is at its own limit, or the process is at its bound."""
+    """DuckDB has no memory for a batch: it reached its own limit, or the process reached its bound."""
 
     remedy = "The worker tries again. If it does not succeed, set `duckdb.memory_limit` to more and restart the worker."
 
 
 class FileHeld(StoreUnavailable):
-    """Another process holds a DuckDB file."""
+    """Another process has locked a DuckDB file."""
 
     remedy = "End the process that the message names; the worker goes on by itself."
 
 
 def unavailable(subject: str, error: duckdb.Error) -> StoreUnavailable:
-    """What keeps DuckDB from serving now, as far as its words tell it: it has no exceptions of its own for these."""
+    """Return the error for a DuckDB failure that may pass.
+
+    The message decides, because DuckDB has no exception types for these cases.
+    """
     text = str(error)
     if holder := _HOLDER.search(text):
         return FileHeld(f"another process holds the file of {subject}: {holder.group(1)}")
@@ -74,7 +77,7 @@ def unavailable(subject: str, error: duckdb.Error) -> StoreUnavailable:
 
 @contextlib.contextmanager
 def translate_errors(subject: str) -> Iterator[None]:
-    """Say in this package's errors what DuckDB says; its own words may hold values, and are left to the cause."""
+    """Translate DuckDB's exceptions. Its messages may contain values, so they appear only in the cause."""
     try:
         yield
     except SinkError:

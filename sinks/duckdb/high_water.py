@@ -1,11 +1,12 @@
-"""Which changes are new beyond doubt, so that they need not be compared with what the table holds.
+"""High-water marks that show when a batch can be appended without merging.
 
-Per partition a generation remembers the highest streamed change and the latest snapshot that it has taken in. Every
-register of the partition lies at or below them; what is above both, and above the table's fences and repairs, wins
-every join. A repair itself is always in doubt: it lies in no partition, and the row's next change may be there already.
+A generation stores, per partition, the highest streamed change and the latest snapshot row that it has applied. No
+register of the partition is above them. A change that is above both, and above the table's range tombstones and
+repairs, wins every merge. A repair must always be merged: it belongs to no partition, and the row's next change may be
+stored already.
 
-A row keeps its partition only for as long as its topic keeps their number. Once it has gone to another, older changes
-of it may still be waiting in the partition that it left, above all that came from there.
+A row keeps its partition only while its topic keeps the same partition count. After a row moves to another partition,
+its older changes may still be waiting in the previous one.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ _Numbers = npt.NDArray[np.int64]
 
 
 class WriteMode(Enum):
-    """What the high waters prove of changes."""
+    """Write modes that the high-water marks allow."""
 
     MERGE = "a register may hold what beats them"
     APPEND_IF_KEYS_STAYED = "they beat what registers of their own partitions hold"
@@ -39,24 +40,24 @@ class WriteMode(Enum):
 
 @dataclass(frozen=True)
 class HighWaterMark:
-    """The highest change of each side that a partition of a table has seen."""
+    """Highest change of each side that was applied from one partition of a table."""
 
     streamed: Order = _LOWEST
     snapshot: Order = _LOWEST
 
     def max_with(self, other: HighWaterMark) -> HighWaterMark:
-        """The higher of two, side by side."""
+        """Return the maximum of each side."""
         return HighWaterMark(max(self.streamed, other.streamed), max(self.snapshot, other.snapshot))
 
 
 @dataclass(frozen=True)
 class HighWaterMarks:
-    """The high water of every partition of one table."""
+    """High-water marks of all partitions of one table."""
 
     watermarks: Mapping[int, HighWaterMark] = field(default_factory=dict)
 
     def advance(self, changes: pa.Table) -> HighWaterMarks:
-        """These marks, raised by changes."""
+        """Return these high-water marks, raised to include `changes`."""
         watermarks = dict(self.watermarks)
         orders, partitions = _orders(changes), changes["_partition"].to_numpy()
         is_snapshot = changes["_is_snapshot"].to_numpy()
@@ -67,7 +68,7 @@ class HighWaterMarks:
         return HighWaterMarks(watermarks)
 
     def classify(self, changes: pa.Table, range_tombstones: RangeTombstones, scope: str) -> WriteMode:
-        """Say what changes of one table are proved to beat; NONE where any of them is a snapshot row or a repair."""
+        """Return how changes of one table can be written. `MERGE` if any change is a snapshot row or a repair."""
         partitions = changes["_partition"].to_numpy()
         if changes["_is_snapshot"].to_numpy().any() or (partitions == NO_PARTITION).any():
             return WriteMode.MERGE

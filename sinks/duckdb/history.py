@@ -1,13 +1,13 @@
-"""What became of every row: one line per version, from the source's commit that began it to the one that ended it.
+"""History of every row: one line per version, from the source commit that created it to the one that ended it.
 
-The versions of a row follow each other by the rule of `sinks.ordering.register`, never by time or offset alone. A
-streamed change comes after every snapshot that it is proved to outlive, and after every snapshot row that was emitted
-before it. A snapshot never comes after a later one. What is left over is the order of either side. So the last version
-of a row is the one that its register shows, and the same changes end in the same history, in whatever order they came
-in.
+Versions of a row are ordered by the rule of `sinks.ordering.register`, never by time or offset alone. A streamed change
+follows every snapshot that it provably outlives, and every snapshot row that was emitted before it. A snapshot row
+never
+follows a later one. Otherwise each side keeps its own order. So the last version of a row is the one that its register
+shows, and the same changes yield the same history in any order of arrival.
 
-Deletions, truncates and the sweep of a snapshot end a version, and are none. A version's time is the source's commit
-time, except where clocks went back: then it begins where the one before it began.
+Deletions, truncates and the end of a snapshot end a version; they are not versions. The time of a version is the commit
+time in the source. If the source's clock went back, a version begins at the time of the version before it.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ CREATE_RANGE_TOMBSTONES = """
         scope VARCHAR NOT NULL, kind VARCHAR NOT NULL, epoch INTEGER NOT NULL, commit_lsn BIGINT NOT NULL,
         lsn BIGINT NOT NULL, started_at MAP(INTEGER, BIGINT) NOT NULL, committed_at TIMESTAMPTZ);
 """
-"""Every fence that came in: the books keep the highest only, which is enough for what is shown now."""
+"""All applied range tombstones. The sink metadata keeps only the highest ones, which suffice for the current rows."""
 
 HISTORY_COLUMNS = ("valid_from", "valid_to", "op")
 
 
 def insert_range_tombstones(connection: duckdb.DuckDBPyConnection, range_tombstones: Iterable[RangeTombstone]) -> None:
-    """Remember fences, each once."""
+    """Store range tombstones, each once."""
     for range_tombstone in range_tombstones:
         place = [
             range_tombstone.scope,
@@ -55,32 +55,32 @@ def insert_range_tombstones(connection: duckdb.DuckDBPyConnection, range_tombsto
 
 
 def history_name(table: str) -> str:
-    """The view of what became of a table's rows."""
+    """Return the name of a table's history view."""
     return f"{table}_history"
 
 
 def as_of_name(table: str) -> str:
-    """The macro that answers with a table's rows at a moment."""
+    """Return the name of the macro that returns a table's rows at a point in time."""
     return f"{table}_as_of"
 
 
 def history_column(shape: RowShape, fact: str) -> str:
-    """How a fact of ours, as `valid_from`, is called beside the table's own columns, which may have such a name."""
+    """Return the name of a history column such as `valid_from`, with an underscore if the table has such a column."""
     taken = {name.lower() for name in shape.columns}
     return f"_{fact}" if fact in taken else fact
 
 
 def history_view(shape: RowShape) -> str:
-    """Create the view of a table's history, in the file that holds its versions."""
+    """Return the statement that creates a table's history view in the file with its versions."""
     query = history_query(shape, f"versions.{quote_identifier(shape.table)}", "readmodels.fences")
     return f"CREATE OR REPLACE VIEW {quote_identifier(history_name(shape.table))} AS {query};"
 
 
 def history_query(shape: RowShape, versions: str, range_tombstones: str) -> str:
-    """The SELECT that tells a table's history.
+    """Return the SELECT of a table's history.
 
     Args:
-        versions, fences: what follows FROM, to read the table's versions, and the fences of all tables.
+        versions, range_tombstones: FROM clauses of the table's versions, and of the range tombstones of all tables.
     """
     key, columns = identifier_list(shape.key), identifier_list(shape.columns)
     same_row = " AND ".join(f"earlier.{quote_identifier(name)} = later.{quote_identifier(name)}" for name in shape.key)
@@ -146,10 +146,10 @@ def history_query(shape: RowShape, versions: str, range_tombstones: str) -> str:
 
 
 def as_of_macro(table: str, columns: Columns, history: Columns) -> str:
-    """Create the macro that answers with the rows of a table as the source held them at a moment.
+    """Return the statement for the macro that returns the rows of a table as of a point in time.
 
     Args:
-        columns, history: those of the table and of its history, both under their live names.
+        columns, history: the columns of the table and of its history, both under their live names.
     """
     valid_from, valid_to = (quote_identifier(name) for name, _ in history[len(columns) + 1 :][:2])
     moment = "CAST(_moment AS TIMESTAMPTZ)"

@@ -1,4 +1,4 @@
-"""The names under which readers know DuckDB's tables: views over the live generation's file, changed all at once."""
+"""Live views: the names of DuckDB's tables for readers, all switched to another generation's file at once."""
 
 from __future__ import annotations
 
@@ -20,11 +20,10 @@ _MACROS = (
 
 
 def publish_live_views(catalog: str | None, instance: duckdb.DuckDBPyConnection, analytics: AnalyticsViews) -> None:
-    """Let the live names lead to the tables of one generation's file, or to nothing, and make beside them what answers
-    questions about these tables.
+    """Point the live views at one generation's file, or at nothing, and create the analytics views beside them.
 
     Args:
-        catalog: the name under which the file is attached.
+        catalog: the name under which the file is attached; None removes all views.
     """
     with instance.cursor() as connection:
         connection.execute("BEGIN")
@@ -41,13 +40,13 @@ def publish_live_views(catalog: str | None, instance: duckdb.DuckDBPyConnection,
 
 
 def list_tables(connection: duckdb.DuckDBPyConnection, catalog: str) -> dict[str, Columns]:
-    """The tables and views of a database, and their columns."""
+    """Return the tables and views of a database, with their columns."""
     found = connection.execute(_COLUMNS, [catalog]).fetchall()
     return {name: tuple(map(tuple, columns)) for name, columns in sorted(found)}
 
 
 def _forget(connection: duckdb.DuckDBPyConnection, made: Mapping[str, Columns]) -> None:
-    """Drop the live names that are not among those, and whatever was made beside them."""
+    """Drop the live views that are not in `made`, and their macros."""
     for name in sorted(list_tables(connection, "memory").keys() - made.keys()):
         connection.execute(f"DROP VIEW memory.main.{quote_identifier(name)}")
     known = {name for (name,) in connection.execute(_MACROS).fetchall()}

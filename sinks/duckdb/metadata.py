@@ -1,7 +1,8 @@
-"""What a generation's file keeps beside its rows: progress, fences and high waters.
+"""Sink metadata in a generation's file: progress, range tombstones and high-water marks.
 
-They stand in one row that is read and written whole. A statement costs about as much for a few rows as for a thousand,
-and an insertion several times what an update does, so tables of their own would be most of the cost of a small batch.
+All of it is one row that is read and written as a whole. A statement costs about as much for a few rows as for a
+thousand,
+and an INSERT costs several times as much as an UPDATE. Separate tables would be most of the cost of a small batch.
 """
 
 from __future__ import annotations
@@ -29,14 +30,14 @@ CREATE_METADATA = """
 
 @dataclass(frozen=True)
 class SinkMetadata:
-    """The books of one generation; the high waters are by table."""
+    """Metadata of one generation. The high-water marks are by table."""
 
     progress: Progress = field(default_factory=Progress)
     fences: RangeTombstones = field(default_factory=RangeTombstones)
     high_waters: Mapping[str, HighWaterMarks] = field(default_factory=dict)
 
     def to_json(self) -> str:
-        """A JSON object that `from_json` reads back."""
+        """Return a JSON object that `from_json` can read."""
         content = {
             "progress": [
                 {"topic": topic, "partition": partition, "next_offset": offset}
@@ -53,7 +54,7 @@ class SinkMetadata:
 
     @classmethod
     def from_json(cls, text: str) -> SinkMetadata:
-        """Read what `to_json` wrote."""
+        """Read the output of `to_json`."""
         content = json.loads(text)
         watermarks: dict[str, dict[int, HighWaterMark]] = {}
         for watermark in content["high_waters"]:
@@ -72,11 +73,11 @@ class SinkMetadata:
 
 
 def read_metadata(connection: duckdb.DuckDBPyConnection) -> SinkMetadata:
-    """The books as this transaction sees them."""
+    """Read the metadata that this transaction sees."""
     [(text,)] = connection.execute("SELECT content FROM readmodels.books").fetchall()
     return SinkMetadata.from_json(text)
 
 
 def write_metadata(connection: duckdb.DuckDBPyConnection, books: SinkMetadata) -> None:
-    """Replace the books."""
+    """Replace the metadata."""
     connection.execute("UPDATE readmodels.books SET content = ?", [books.to_json()])

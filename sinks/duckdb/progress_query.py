@@ -1,4 +1,4 @@
-"""How far a generation of DuckDB has got, asked in SQL by those who read it."""
+"""Progress of a DuckDB generation, queried in SQL by its readers."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from sinks.duckdb.sql_text import quote_identifier
 
 @dataclass(frozen=True)
 class ReadPosition:
-    """How far a generation has got: the newest commit that it has taken in, and its progress."""
+    """Read position of a generation: the commit time of its newest applied change, and its progress."""
 
     newest: datetime | None
     offsets: Mapping[TopicPartition, int]
 
     def lag_records(self, ends: Mapping[TopicPartition, int]) -> int:
-        """How many offsets of a log that ends there it has not taken in."""
+        """Return the number of offsets not applied yet, given the end offsets of the log."""
         return sum(max(0, end - self.offsets.get(topic_partition, 0)) for topic_partition, end in ends.items())
 
 
 def position_query(catalog: str, tables: Iterable[str]) -> str:
-    """The SELECT that tells the place of the generation in a catalog."""
+    """Return the SELECT for the read position of the generation in a catalog."""
     newest = " UNION ALL ".join(
         f"SELECT max(_committed_at) AS newest FROM {catalog}.versions.{quote_identifier(table)}" for table in tables
     )
@@ -34,12 +34,12 @@ def position_query(catalog: str, tables: Iterable[str]) -> str:
 
 
 def parse_position(answer: duckdb.DuckDBPyConnection) -> ReadPosition:
-    """Read the answer to `position_query`."""
+    """Read the result of `position_query`."""
     [(newest_us, progress)] = answer.fetchall()
     return read_position(newest_us, progress)
 
 
 def read_position(newest_us: int | None, progress: list[tuple[str, str, str]] | None) -> ReadPosition:
-    """Read the two columns of `position_query`."""
+    """Convert the two columns of `position_query` to a read position."""
     newest = None if newest_us is None else datetime.fromtimestamp(newest_us / 1e6, UTC)
     return ReadPosition(newest, {(topic, int(partition)): int(offset) for topic, partition, offset in progress or []})

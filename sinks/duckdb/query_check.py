@@ -1,7 +1,7 @@
-"""Check of a reader's query: one SELECT, made of nothing but the allowed functions, types and tables.
+"""Check of a reader's query: one SELECT that uses only allowed functions, types and tables.
 
-The parse tree decides. It may have only parts that are listed in `allowed_functions.toml`; a part, function or type
-that is not listed there is refused, so that a new version of DuckDB opens nothing by itself.
+The check uses the parse tree, which may contain only nodes, functions and types listed in `allowed_functions.toml`. All
+others are refused, so that a new version of DuckDB allows nothing by itself.
 
 Source: https://duckdb.org/docs/current/data/json/sql_to_and_from_json
 """
@@ -23,30 +23,30 @@ from sinks.duckdb.reader_limits import DEFAULT_LIMITS
 
 PARSER_MEMORY = "512MB"
 MAX_NESTING = 1024
-"""Levels of JSON that orjson reads; a level of SQL is about four of them."""
+"""Levels of JSON that orjson reads. One level of SQL is about four of them."""
 
 _EXPLAIN = re.compile(r"\s*EXPLAIN\s+(?:ANALYZE\s+)?(?=\S)", re.IGNORECASE)
 _SHOWN = {"", '"databases"', '"schemas"', '"tables"', "__show_tables_expanded"}
 
 
 class QueryRefused(ValueError):
-    """A reader's query does more than read tables, or is beyond a bound."""
+    """A reader's query does more than read tables, or exceeds a limit."""
 
     remedy = "Ask with one SELECT statement of the functions that docs/security.md allows to readers."
 
 
 class QueryCatalog(Protocol):
-    """The names that a query may use beside DuckDB's own."""
+    """Names that a query may use in addition to DuckDB's own."""
 
     def has_macro(self, name: str) -> bool:
-        """Return whether a macro of that name was made beside the tables."""
+        """Return whether a macro of that name was created beside the tables."""
 
     def has_relation(self, path: tuple[str, str, str]) -> bool:
-        """Return whether that catalog, schema and name is a table or view; the first two may be empty."""
+        """Return whether a table or view has this catalog, schema and name. Catalog and schema may be empty."""
 
 
 class AnyName:
-    """A catalog of which nothing is known: whoever answers the query checks its names."""
+    """Catalog that accepts every name. The server that runs the query checks the names."""
 
     def has_macro(self, name: str) -> bool:  # noqa: ARG002
         return True
@@ -60,11 +60,11 @@ def require_reads(query: str, catalog: QueryCatalog, max_bytes: int = DEFAULT_LI
 
     Args:
         query: one SELECT, or an EXPLAIN of one.
-        catalog: the macros, tables and views of the instance that is asked.
-        max_bytes: the length of the query's text.
+        catalog: the macros, tables and views of the queried instance.
+        max_bytes: the maximum length of the query's text.
 
     Raises:
-        QueryRefused: it does something else; the message names the part that does.
+        QueryRefused: the query does something else. The message names the part.
     """
     for part, is_called in _parts(select_of(query[_explained(query) :], max_bytes)):
         _require_allowed(part, is_called, catalog)
@@ -74,7 +74,7 @@ def select_of(query: str, max_bytes: int = DEFAULT_LIMITS.max_query_bytes) -> di
     """Parse a text that is exactly one SELECT.
 
     Raises:
-        QueryRefused: it is not.
+        QueryRefused: it is not one SELECT, or exceeds a limit.
     """
     try:
         size_bytes = len(query.encode())
@@ -100,26 +100,26 @@ def _without_serialization(message: str) -> str:
 
 
 def _explained(query: str) -> int:
-    """Where the statement begins that is explained; 0 where none is."""
+    """Return the index of the statement after EXPLAIN, or 0 without EXPLAIN."""
     found = _EXPLAIN.match(query)
     return found.end() if found else 0
 
 
 @functools.cache
 def _parser() -> duckdb.DuckDBPyConnection:
-    """An empty database that only parses: making one takes longer than most queries."""
+    """Return an empty database for parsing. Creating one takes longer than most queries."""
     return duckdb.connect(config={"memory_limit": PARSER_MEMORY, "threads": 1})
 
 
 def parse_query(query: str) -> dict[str, Any]:
-    """Parse SELECT statements into a tree; it has a flag `error`, and then `error_message`."""
+    """Parse SELECT statements into a tree. The tree has a flag `error`, and `error_message` if it is set."""
     with _parser().cursor() as parser:
         tree: dict[str, Any] = orjson.loads(parser.execute("SELECT json_serialize_sql(?)", [query]).fetchall()[0][0])
     return tree
 
 
 def render_query(tree: Mapping[str, Any]) -> str:
-    """Write the SELECT that a tree stands for."""
+    """Return the SELECT text of a tree."""
     with _parser().cursor() as parser:
         return str(
             parser.execute("SELECT json_deserialize_sql(?::JSON)", [orjson.dumps(tree).decode()]).fetchall()[0][0]
@@ -128,7 +128,7 @@ def render_query(tree: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class Names:
-    """One kind of name: those that are allowed, and the reasons for which others are refused."""
+    """Names of one kind: the allowed ones, and the refused ones with their reasons."""
 
     kind: str
     allowed: frozenset[str]
@@ -138,7 +138,7 @@ class Names:
         """Check that a name is allowed.
 
         Raises:
-            QueryRefused: it is not; the message has the reason.
+            QueryRefused: the name is not allowed. The message has the reason.
         """
         if name.lower() not in self.allowed:
             reason = self.refused.get(name.lower(), "is not known as harmless")
@@ -158,32 +158,32 @@ def _names(kind: str, reasons: str, *lists: str) -> Names:
 
 
 def nodes() -> Names:
-    """List the parts of a parse tree."""
+    """Return the allowed nodes of a parse tree."""
     return _names("the clause", "node", "node")
 
 
 def expression_functions() -> Names:
-    """List the functions that an expression may call."""
+    """Return the functions that an expression may call."""
     return _names("the function", "expression", "scalar", "aggregate", "macro")
 
 
 def table_functions() -> Names:
-    """List the functions that may stand in a FROM clause."""
+    """Return the functions that a FROM clause may call."""
     return _names("the table function", "table", "table")
 
 
 def types() -> Names:
-    """List the types of casts."""
+    """Return the allowed types of casts."""
     return _names("the type", "type", "type")
 
 
 def views() -> Names:
-    """List the views of DuckDB's own catalog."""
+    """Return the allowed views of DuckDB's own catalog."""
     return _names("the view", "view", "view")
 
 
 def own_views() -> frozenset[str]:
-    """List the views that DuckDB brings along."""
+    """Return the names of all views that are built into DuckDB."""
     with _parser().cursor() as parser:
         found = parser.execute("SELECT view_name FROM duckdb_views() WHERE internal").fetchall()
     return frozenset(name for (name,) in found)
@@ -195,8 +195,8 @@ def _closed_views() -> frozenset[str]:
 
 
 def _parts(tree: object) -> Iterator[tuple[dict[str, Any], bool]]:
-    """Walk through all objects of a tree, and say of each if it is the call of a table function."""
-    # Without recursion, which a nested query could exhaust.
+    """Yield all objects of a tree, each with a flag that is set if it is the call of a table function."""
+    # The loop avoids recursion, because a deeply nested query could exhaust the stack.
     waiting: list[tuple[Any, bool]] = [(tree, False)]
     while waiting:
         one, is_called = waiting.pop()
@@ -241,7 +241,7 @@ def _require_relation(table: Mapping[str, Any], catalog: QueryCatalog) -> None:
     if name.lower() in _closed_views():
         views().require(name)
     path = (table["catalog_name"], table["schema_name"], name)
-    # DuckDB takes a name that it does not find for that of a file, if there is a dot in it.
+    # DuckDB reads an unknown table name that contains a dot as a file name.
     if "." in ".".join(filter(None, path)) and not catalog.has_relation(path):
         raise QueryRefused(f"there is no table {'.'.join(filter(None, path))}, and files are not read")
     if table["at_clause"] is not None:

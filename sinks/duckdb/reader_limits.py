@@ -1,4 +1,4 @@
-"""Bounds of what readers of DuckDB take from the process that writes it."""
+"""Limits for readers of DuckDB, who share the process of the writer."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ class ReaderLimits:
     """Limits of readers' queries.
 
     Args:
-        max_query_bytes: the length of a query's text. Parsing one of this length takes a second of one core at most.
-        max_result_bytes: what one query may send.
-        max_readers: the requests that are carried out at a time; more of them wait.
-        memory_headroom: the memory that the worker's process may take beyond DuckDB's own limit, as `2GB`; a query
+        max_query_bytes: the length of a query's text. Parsing one of this length takes at most one second of one core.
+        max_result_bytes: the size of one query's result.
+        max_readers: the number of concurrent requests; further ones wait.
+        memory_headroom: the memory that the worker's process may use beyond DuckDB's own limit, such as `2GB`; a query
             that needs more fails.
-        max_spill: the disk that all queries together take for what memory does not hold, as `4GB`.
+        max_spill: the disk space that all queries together may use for data that exceeds memory, such as `4GB`.
     """
 
     max_query_bytes: int = 200_000

@@ -1,4 +1,4 @@
-"""Files that DuckDB's worker keeps in its directory, and their removal."""
+"""Files of DuckDB's worker in its directory, and their removal."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from sinks.generation import GenerationMetadata
 
 COPIES = "copies.json"
 SPILL = "spill"
-"""The folder into which DuckDB writes what does not fit into memory."""
+"""Folder for data that exceeds DuckDB's memory."""
 _GENERATION = re.compile(r"\d{6,}\.duckdb(\.wal)?")
 _RELEASED_WITHIN_S = 20.0
-"""How long a worker may take to end once its generations are gone."""
+"""Time that a worker may take to end after its generations are removed."""
 
 
 class DirectoryInUse(StoreUnavailable):
-    """A worker still holds DuckDB's directory, although its generations are gone."""
+    """A worker still has DuckDB's directory locked, although its generations are removed."""
 
     remedy = "End the worker (`readmodels run`), then repeat the command."
 
 
 def records_in(directory: Path) -> list[GenerationMetadata]:
-    """Read the records of the generations in a directory; none where the file that keeps them is damaged."""
+    """Return the generation metadata of a directory, or an empty list if the catalog is damaged."""
     try:
         return [*generations_in(directory).values()]
     except DuckdbBroken:
@@ -42,7 +42,7 @@ def records_in(directory: Path) -> list[GenerationMetadata]:
 
 
 def files_in(directory: Path) -> list[Path]:
-    """List the files and folders in a directory that DuckDB's worker made there, by name."""
+    """Return the files and folders that DuckDB's worker created in a directory, by name."""
     if not directory.is_dir():
         return []
     replaced = {directory / NAME, directory / COPIES}
@@ -51,33 +51,33 @@ def files_in(directory: Path) -> list[Path]:
 
 
 def remove_files(directory: Path) -> None:
-    """Remove what DuckDB's worker made in a directory, and the directory itself if nothing else is in it.
+    """Remove the files of DuckDB's worker from a directory, and the directory itself if it is empty then.
 
     Raises:
-        DirectoryInUse: a worker holds it, and does not end although its generations are gone.
-        StoreUnavailable: the worker that holds it does not answer.
+        DirectoryInUse: a worker still has it locked after its generations were removed.
+        StoreUnavailable: the worker that has it locked does not answer.
     """
     if is_writer_running(directory):
         RemoteDuckdbStore(directory).drop_all()
     with _held(directory):
         for path in files_in(directory):
-            # Last, so that nobody else holds the directory while a part of the files is there.
+            # The lock is removed last, so that no other process takes the directory while files remain.
             if path.name != LOCK:
                 _remove(path)
         (directory / LOCK).unlink()
     with contextlib.suppress(OSError):
-        # Something of somebody else is in it.
+        # The directory contains other files.
         directory.rmdir()
 
 
 def record_copy(directory: Path, target: Path) -> None:
-    """Note a file that is going to be published, so that it can be removed when no setting names it any more."""
+    """Record a file before it is published, so that it can be removed after the setting no longer names it."""
     noted = {*recorded_copies(directory), target.absolute()}
     write_whole(directory / COPIES, json.dumps(sorted(map(str, noted))))
 
 
 def recorded_copies(directory: Path) -> list[Path]:
-    """List the files that were published from a directory."""
+    """Return the files that were published from a directory."""
     try:
         return [Path(path) for path in json.loads((directory / COPIES).read_text())]
     except FileNotFoundError:

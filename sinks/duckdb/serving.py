@@ -1,7 +1,7 @@
-"""What readers of DuckDB get while one process writes: Quack, and a published copy of the live tables.
+"""Access for DuckDB's readers while one process writes: a Quack server, and a published copy of the live tables.
 
-Quack is DuckDB's client-server protocol. A reader shows the token, and may send one SELECT at a time: everything else
-is refused before it runs. The published copy is a file that is replaced as a whole, for tools that embed DuckDB.
+Quack is DuckDB's client-server protocol. A reader sends the token and may run one SELECT at a time. Everything else is
+refused before it runs. The published copy is a file that is replaced as a whole, for tools that embed DuckDB.
 
 Source: https://duckdb.org/docs/current/quack/overview
 """
@@ -36,17 +36,17 @@ LOOPBACK = "127.0.0.1"
 DEFAULT_PORT = 9494
 MIN_TOKEN_LENGTH = 16
 NEW_GENERATIONS = 1000
-"""Rebuilds for which a worker can open the files before it has to be started again."""
+"""New generations whose files a worker can open before it must restart."""
 
 _SUFFIXES = ("", ".wal", ".wal.checkpoint", ".wal.recovery")
-"""Files that DuckDB makes for a database."""
+"""Suffixes of the files that DuckDB creates for a database."""
 
 
 _ADDRESS = re.compile(r"quack:(//)?(?P<host>\[[0-9a-fA-F:.]+\]|[^:/\[\]]+)(:(?P<port>\d{1,5}))?/?")
 
 
 class ReadersRefused(SinkError):
-    """DuckDB cannot be served under the given address."""
+    """DuckDB cannot be served at the configured address."""
 
     remedy = (
         "Set `duckdb.serve` to a free address of this machine, as `quack:127.0.0.1:9494`, and `duckdb.token` to at "
@@ -56,7 +56,7 @@ class ReadersRefused(SinkError):
 
 
 def load_extensions(connection: duckdb.DuckDBPyConnection) -> None:
-    """Load what Quack needs from the installed packages; nothing is downloaded.
+    """Load the extensions for Quack from the installed packages; nothing is downloaded.
 
     Raises:
         ReadersRefused: a package is missing.
@@ -71,7 +71,7 @@ def load_extensions(connection: duckdb.DuckDBPyConnection) -> None:
 
 @dataclass(frozen=True)
 class LiveCatalog:
-    """The names that an instance knows at the moment at which it is asked."""
+    """Names in an instance at the time of the call."""
 
     instance: duckdb.DuckDBPyConnection
 
@@ -106,9 +106,9 @@ _RELATION = """
 
 
 def files_of(directory: Path, copy_to: str = "") -> list[Path]:
-    """List the files that an instance may open while it serves readers: generations, the published copy, their logs.
+    """Return the files that an instance may open while it serves readers: generations, the published copy, their logs.
 
-    Nothing can be added to them later, so that the generations that may still come are among them.
+    The list cannot be extended later, so it includes the files of future generations.
     """
     last = max(generations_in(directory), default=0)
     databases = [generation_path(directory, number) for number in range(1, last + NEW_GENERATIONS + 1)]
@@ -119,13 +119,13 @@ def files_of(directory: Path, copy_to: str = "") -> list[Path]:
 
 @dataclass(frozen=True)
 class ServingSettings:
-    """How readers are served.
+    """Settings of the server for readers.
 
     Args:
-        address: as `quack:127.0.0.1:9494`.
+        address: such as `quack:127.0.0.1:9494`.
         token: the password of all readers.
-        files: the only ones that the instance may open from now on.
-        is_insecure: whether an address that other machines reach is served without TLS.
+        files: the only files that the instance may open from then on.
+        is_insecure: serve without TLS even at an address that other machines can reach.
     """
 
     address: str
@@ -136,10 +136,10 @@ class ServingSettings:
 
 
 def serve(instance: duckdb.DuckDBPyConnection, served: ServingSettings) -> QuackProxy:
-    """Let readers in until the front is closed; the instance's configuration cannot be changed any more.
+    """Serve readers until the returned proxy is closed. This locks the instance's configuration.
 
     Raises:
-        ReadersRefused: the address is taken, malformed or not private, or the token is too short.
+        ReadersRefused: the address is in use, malformed or not private, or the token is too short.
     """
     host, port = _host_and_port(served.address)
     if len(served.token) < MIN_TOKEN_LENGTH:
@@ -181,7 +181,7 @@ def serve(instance: duckdb.DuckDBPyConnection, served: ServingSettings) -> Quack
 
 
 def memory_bytes(instance: duckdb.DuckDBPyConnection, headroom: str) -> tuple[int, int]:
-    """Convert an instance's memory limit, and a size as `2GB`, to bytes."""
+    """Return an instance's memory limit, and a size such as `2GB`, in bytes."""
     query = "SELECT parse_formatted_bytes(current_setting('memory_limit')), parse_formatted_bytes(?)"
     with instance.cursor() as connection:
         [(limit_bytes, headroom_bytes)] = connection.execute(query, [headroom]).fetchall()
@@ -209,18 +209,18 @@ def _free_port() -> int:
 
 
 def pending_path(target: Path) -> Path:
-    """Name the file in which a copy is made before it takes its place."""
+    """Return the path at which a copy is written before it replaces `target`."""
     return target.with_name(target.name + ".new")
 
 
 class PublishedCopy:
-    """Publishes the live tables as a file, as often as it is due and at a bounded cost.
+    """Publisher that copies the live tables to a file, at an interval and a bounded cost.
 
     Args:
-        target: the file that readers open; replaced as a whole, so that one who has it open keeps what he has.
-        analytics: what is made beside the tables; it costs nothing until it is asked.
-        every_s: the shortest time between two copies; a copy that takes long makes the next wait longer.
-        mode: of the file.
+        target: the file that readers open. It is replaced as a whole, so that a reader keeps the copy that it has open.
+        analytics: the views beside the tables; they cost nothing until they are queried.
+        every_s: the minimum interval between two copies. After a copy that takes long, the interval is longer.
+        mode: the permissions of the file.
     """
 
     _SHARE_OF_TIME = 0.05
@@ -241,10 +241,10 @@ class PublishedCopy:
         self._due_at = 0.0
 
     def publish_if_due(self, instance: duckdb.DuckDBPyConnection) -> bool:
-        """Publish if the time has come; says whether it did.
+        """Publish a copy if it is due, and return whether it was.
 
         Raises:
-            StoreUnavailable: the copy cannot be written now; it is due again after the usual time.
+            StoreUnavailable: the copy cannot be written now. The next attempt follows after the usual interval.
         """
         if time.monotonic() < self._due_at:
             return False
@@ -260,19 +260,20 @@ class PublishedCopy:
         return True
 
     def publish(self, instance: duckdb.DuckDBPyConnection) -> None:
-        """Write all tables as of one moment, and put them in place in one step."""
+        """Write all tables as of one point in time, and replace the target in one step."""
         pending = pending_path(self._target)
         pending.parent.mkdir(parents=True, exist_ok=True)
         pending.unlink(missing_ok=True)
         with instance.cursor() as connection:
-            # Hidden, since a reader who lists all tables meanwhile would keep the file attached, and so locked, for as
-            # long as he reads.
+            # The database is hidden: a reader that lists all tables in the meantime would otherwise keep the file
+            # attached, and so locked, as long as its query runs.
             connection.execute(f"ATTACH {quote_literal(str(pending))} AS published (HIDDEN)")
             try:
                 connection.execute("BEGIN")
-                # Their columns are those of the live names: a hidden database lists none.
+                # The columns come from the live views, because a hidden database lists none.
                 named = list_tables(connection, "memory")
-                # One snapshot for all tables; a transaction writes one file only, and this is the one.
+                # One transaction gives one snapshot of all tables. A transaction writes to one file only, which is this
+                # copy.
                 for table in self._tables:
                     source = f"memory.main.{quote_identifier(table)}"
                     connection.execute(

@@ -1,4 +1,4 @@
-"""One generation of the DuckDB model. Rows, their history and the progress change in one transaction."""
+"""Sink of one DuckDB generation. Rows, their history and the progress change in one transaction."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ KEYS_PER_TOMBSTONE_STEP = 200_000
 
 
 class GenerationFiles(Protocol):
-    """The files of all generations, in the one process that holds them."""
+    """Files of all generations, in the one process that has them open."""
 
     def attach(self, generation: int) -> None:
-        """Hold a generation's file, which is created where it is missing."""
+        """Attach a generation's file, which is created if it is missing."""
 
     def connection(self, generation: int) -> duckdb.DuckDBPyConnection:
-        """A connection of its own to one generation."""
+        """Return a new connection to one generation."""
 
     def write_lock(self, generation: int) -> threading.Lock:
-        """The lock of whoever writes a generation."""
+        """Return the lock for writes to a generation."""
 
     def refresh_if_live(self, generation: int) -> None:
-        """All tables of a generation are there."""
+        """Show readers all tables of a generation if it is live."""
 
     def set_live(self, generation: int) -> None:
         """Make a generation live."""
 
 
 class DuckdbSink:
-    """A file of tables; see `sinks.duckdb.tables` for what is in it."""
+    """Sink of one generation's file; `sinks.duckdb.tables` describes the tables."""
 
     def __init__(self, store: GenerationFiles, generation: int, shapes: Sequence[RowShape]) -> None:
         self._store = store
@@ -89,7 +89,7 @@ class DuckdbSink:
     def _apply_tombstones(
         self, connection: duckdb.DuckDBPyConnection, range_tombstones: RangeTombstones, tables: Collection[str]
     ) -> None:
-        """Join fences into the registers that these tables have already."""
+        """Merge range tombstones into the existing registers of these tables."""
         for table in tables:
             statements = self._statements[table]
             keys = connection.execute(statements.keys()).to_arrow_table()
@@ -106,7 +106,7 @@ class DuckdbSink:
                 yield connection
                 connection.execute("COMMIT")
             except BaseException:
-                # A failed COMMIT has ended the transaction already; after a fatal error or a close there is none.
+                # A failed COMMIT has already ended the transaction. After a fatal error or a close there is none.
                 with contextlib.suppress(
                     duckdb.TransactionException, duckdb.FatalException, duckdb.ConnectionException
                 ):
@@ -115,7 +115,7 @@ class DuckdbSink:
 
 
 class _TableMerge:
-    """The changes of one table, joined into it within a transaction."""
+    """Merge of changes into one table, within a transaction."""
 
     def __init__(
         self, connection: duckdb.DuckDBPyConnection, statements: TableStatements, range_tombstones: RangeTombstones
@@ -126,7 +126,7 @@ class _TableMerge:
         self._shape = statements.shape
 
     def apply(self, mutations: Mutations, known: HighWaterMarks) -> HighWaterMarks:
-        """Join changes, keep the versions that are new, and return the raised high waters."""
+        """Merge changes, store the new versions, and return the raised high-water marks."""
         changes = with_special(mutations.changes, self._shape.columns, self._shape.key)
         versions = compact(changes, [*self._shape.key, *VERSION])
         folded = compact(versions, self._shape.key)
@@ -144,7 +144,7 @@ class _TableMerge:
         return known.advance(versions)
 
     def _are_new(self, versions: pa.Table, known: HighWaterMarks) -> bool:
-        """Whether versions beat whatever their registers hold, and none of them is kept yet."""
+        """Return whether the versions win against all their registers, and none of them is stored yet."""
         newness = known.classify(versions, self._range_tombstones, self._shape.table)
         if newness is not WriteMode.APPEND_IF_KEYS_STAYED:
             return newness is WriteMode.APPEND
@@ -152,14 +152,14 @@ class _TableMerge:
         return not self._connection.execute(self._statements.select_moved_keys()).fetchall()
 
     def join(self, keys: pa.Table, incoming: pa.Table | None) -> None:
-        """Join incoming changes, the table's fences and what the table holds of these keys."""
+        """Merge the incoming changes, the table's range tombstones and the stored registers of these keys."""
         self._incoming(keys)
         held = self._connection.execute(self._statements.select_registers()).to_arrow_table()
         new = _concatenated([incoming, *self._tombstone_changes(keys)])
         if "_special" not in new.column_names:
             new = new.append_column("_special", pa.nulls(new.num_rows, pa.string()))
         new = new.append_column("_row", pa.array(np.arange(new.num_rows)))
-        # Keys come back in DuckDB's types, and are compared in those in which they came.
+        # DuckDB returns keys in its own types. The comparison needs the types of the incoming keys.
         held = _with_types_of(keys, held)
         candidates = _concatenated([held, new.select([*ORDER_COLUMNS.names, *self._shape.key, "_row"])])
         kept = resolve(compact(candidates, self._shape.key), self._shape.key)
@@ -169,7 +169,7 @@ class _TableMerge:
             self._insert(new.take(arrived["_row"]).append_column("_shown", arrived["_shown"]))
 
     def _append_new_versions(self, versions: pa.Table) -> None:
-        """Keep the versions that are not kept yet, and of those that are, the place of the first emission."""
+        """Store the versions that are new. For known versions, keep the position of the first emission."""
         numbered = versions.append_column("_row", pa.array(np.arange(versions.num_rows)))
         self._incoming(numbered)
         known = self._connection.execute(self._statements.known_versions()).to_arrow_table()
@@ -183,7 +183,7 @@ class _TableMerge:
             self._connection.execute(self._statements.append_versions())
 
     def _delete_superseded(self, held: pa.Table, kept: pa.Table) -> None:
-        """Remove held registers that lost, and correct which of the others are shown."""
+        """Delete stored registers that lost, and update which of the others are shown."""
         stays = kept.filter(kept["_held"].is_valid())
         beaten = np.setdiff1d(held["_held"].to_numpy(), stays["_held"].to_numpy())
         changed = stays.filter(pa.array(stays["_shown"].to_numpy() != stays["_was_shown"].to_numpy()))
@@ -200,7 +200,7 @@ class _TableMerge:
                 self._connection.execute(statement)
 
     def _tombstone_changes(self, keys: pa.Table) -> Iterator[pa.Table]:
-        """The table's fences as changes of every one of these keys."""
+        """Yield the table's range tombstones as changes of each of these keys."""
         unique = keys.group_by([*self._shape.key, "_partition"]).aggregate([])
         partitions = np.unique(unique["_partition"].to_numpy()).tolist()
         for partition in partitions if self._range_tombstones else ():
@@ -219,7 +219,7 @@ class _TableMerge:
 
 
 def _repeated(change: Change, is_snapshot: bool, keys: pa.Table) -> pa.Table:
-    """One change, for every one of these keys."""
+    """Return one change, repeated for each of these keys."""
     values = (
         change.epoch,
         is_snapshot,
@@ -238,7 +238,7 @@ def _repeated(change: Change, is_snapshot: bool, keys: pa.Table) -> pa.Table:
 
 
 def _with_types_of(keys: pa.Table, held: pa.Table) -> pa.Table:
-    """The held rows, with their key columns cast to the types of `keys`."""
+    """Return the stored rows with their key columns cast to the types of `keys`."""
     for name in set(keys.column_names) - set(ORDER_COLUMNS.names):
         held = held.set_column(held.column_names.index(name), name, held[name].cast(keys[name].type))
     return held

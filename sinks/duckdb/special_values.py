@@ -1,7 +1,9 @@
-"""Values that no DuckDB type of their column holds: named beside the row, never lost silently.
+"""Special values: values that DuckDB's column types cannot store, kept in a JSON column beside the row.
 
-PostgreSQL's numeric knows NaN and infinities, a DECIMAL does not. Its timestamps end with the year 294276, DuckDB's in
-January 294247. The column itself is NULL there; in an array the item is, and the whole array is named.
+PostgreSQL's numeric has NaN and infinities; DECIMAL does not. PostgreSQL's timestamps end in the year 294276, DuckDB's
+in
+January 294247. The column itself is NULL in that case. In an array the item is NULL, and the JSON column has the whole
+array.
 """
 
 from __future__ import annotations
@@ -22,24 +24,24 @@ _NOT_DECIMAL = pa.array(["NaN", "Infinity", "-Infinity"])
 
 _TURN_US = 2**64 - 1_000_000
 FAR_US = (2**63 - 1 - _TURN_US, 9_224_318_015_999_999_999 - _TURN_US)
-"""The lowest and the highest number of microseconds that stands for a timestamp beyond 64 bits.
+"""Lowest and highest number of microseconds that encodes a timestamp beyond 64 bits.
 
-Such a timestamp comes `_TURN_US` lower than it is, where PostgreSQL has no other.
+Such a timestamp arrives `_TURN_US` lower than its value, in a range that PostgreSQL does not use.
 """
 
 _DAY_US = 86_400_000_000
 
 
 def with_special(rows: pa.Table, columns: Mapping[str, str], key: Collection[str] = ()) -> pa.Table:
-    """Return the rows as DuckDB can hold them, with a column `SPECIAL_COLUMNS` that names what it cannot.
+    """Return the rows as DuckDB can store them, with a column `SPECIAL_COLUMNS` for the values that it cannot.
 
     Args:
-        rows: with a column `SPECIAL_COLUMNS` already where somebody before found values that no column holds.
+        rows: may have a column `SPECIAL_COLUMNS` already, with the special values found by an earlier step.
         columns: the PostgreSQL type of every column.
-        key: the columns by which rows are told apart.
+        key: the columns that identify a row.
 
     Raises:
-        MutationRejected: a column of the key holds a timestamp that DuckDB has not.
+        MutationRejected: a key column has a timestamp that DuckDB cannot store.
     """
     found: dict[int, dict[str, Any]] = {}
     for name, text in columns.items():
@@ -75,7 +77,7 @@ def with_special(rows: pa.Table, columns: Mapping[str, str], key: Collection[str
 
 
 def _owners(values: pa.ChunkedArray, is_special: Any) -> list[int]:
-    """The rows whose value, or an item of it, is special."""
+    """Return the indices of the rows whose value, or an item of it, is special."""
     if pa.types.is_list(values.type):
         owners, items = pc.list_parent_indices(values), pc.list_flatten(values)
         found = owners.filter(is_special(items)).to_numpy()
@@ -106,7 +108,7 @@ def _list_without_far(lists: pa.ListArray) -> pa.ListArray:
     if not pc.any(is_far).as_py():
         return lists
     kept = pc.if_else(is_far, pa.scalar(None, items.type), items)
-    # The offsets of a slice begin behind zero, and those of `values` do not.
+    # The offsets of a slice may begin after zero, but `values` is not sliced.
     mask = pc.is_null(lists) if lists.null_count else None
     return pa.ListArray.from_arrays(lists.offsets, kept, mask=mask)
 

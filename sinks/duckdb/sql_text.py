@@ -1,4 +1,4 @@
-"""Names of tables and columns in SQL: they are data, and may hold anything."""
+"""Quoting of table and column names in SQL. Names are data and may contain any character."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections.abc import Iterable
 
 
 def quote_identifier(name: str) -> str:
-    """An identifier."""
+    """Quote an identifier."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def identifier_list(names: Iterable[str]) -> str:
-    """Identifiers, separated by commas."""
+    """Quote identifiers and join them with commas."""
     return ", ".join(map(quote_identifier, names))
 
 
 def quote_literal(text: str) -> str:
-    """A text as SQL writes it."""
+    """Quote a text as an SQL literal."""
     return "'" + text.replace("'", "''") + "'"

@@ -1,7 +1,7 @@
-"""How much of a generation there was at one moment, so that many queries can be asked of that moment.
+"""Stable scan of a generation: the row counts at one point in time, so that many queries see the same rows.
 
-Versions and fences are only ever added, and one process adds them: what was there is what stands first. So nothing is
-held back while somebody reads for long, and whoever comes again later finds the same.
+The tables of versions and range tombstones are append-only and have one writer. The first N rows are therefore a stable
+snapshot, which needs no lock and can be read again later.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from sinks.shape import RowShape
 
 @dataclass(frozen=True)
 class StableScan:
-    """What there was at one moment.
+    """Row counts of a generation at one point in time.
 
     Args:
         catalog: the name under which the generation's file is attached.
-        place: how far it had got.
-        versions: how many versions each table had.
-        placed: how many of them lie in the log; the others are repairs.
-        range_tombstones: how many fences there were, of all tables.
-        time_zone: where a day begins at midnight.
+        position: the read position.
+        versions: the number of versions per table.
+        logged_versions: the number of versions per table that are in the log; the others are repairs.
+        range_tombstones: the number of range tombstones of all tables.
+        time_zone: the time zone in which a day begins at midnight.
     """
 
     catalog: str
@@ -40,19 +40,19 @@ class StableScan:
     time_zone: str
 
     def versions_since(self, shape: RowShape, begin: Mapping[int, int]) -> str:
-        """The SELECT of the versions that lie in the log from an offset on, given for each of its partitions.
+        """Return the SELECT of the versions from an offset on, given per partition.
 
-        A column `day_name(shape)` says on which day each was committed.
+        The column `day_name(shape)` is the day of each version's commit.
         """
         lies_there = (f"(_partition = {partition} AND _offset >= {offset})" for partition, offset in begin.items())
         return self._select(shape, " OR ".join(lies_there) or "false")
 
     def repairs(self, shape: RowShape) -> str:
-        """The SELECT of the versions that lie in no log, in the same form."""
+        """Return the SELECT of the versions that are in no log, with the same columns."""
         return self._select(shape, f"_partition = {NO_PARTITION}")
 
     def rows(self, shape: RowShape) -> str:
-        """The SELECT of the rows that were shown, by the day on which each was committed as it is."""
+        """Return the SELECT of the rows that were shown, sorted by the day of their last commit."""
         valid_from, valid_to, _ = (quote_identifier(history_column(shape, fact)) for fact in HISTORY_COLUMNS)
         range_tombstones = f"(SELECT * FROM {self.catalog}.readmodels.fences WHERE rowid < {self.range_tombstones})"
         history = history_query(shape, f"(SELECT * FROM {self._versions(shape)})", range_tombstones)
@@ -63,7 +63,7 @@ class StableScan:
         """
 
     def range_tombstones_of(self, shape: RowShape) -> str:
-        """The SELECT of a table's fences, as one JSON text."""
+        """Return the SELECT of a table's range tombstones, as one JSON text."""
         return f"""
             SELECT coalesce(to_json(list(fence)), '[]') FROM (
                 SELECT * FROM {self.catalog}.readmodels.fences
@@ -85,7 +85,7 @@ class StableScan:
 
 
 def scan_query(catalog: str, tables: Sequence[str]) -> str:
-    """The SELECT that tells the extent of the generation in a catalog."""
+    """Return the SELECT for the row counts and the position of the generation in a catalog."""
     names = [f"{catalog}.versions.{quote_identifier(table)}" for table in tables]
     versions = ", ".join(f"(SELECT count(*) FROM {name})" for name in names)
     placed = ", ".join(f"(SELECT count(*) FROM {name} WHERE _partition <> {NO_PARTITION})" for name in names)
@@ -95,7 +95,7 @@ def scan_query(catalog: str, tables: Sequence[str]) -> str:
 
 
 def parse_scan(answer: duckdb.DuckDBPyConnection, catalog: str, tables: Sequence[str], time_zone: str) -> StableScan:
-    """Read the answer to `scan_query`."""
+    """Read the result of `scan_query`."""
     [(newest_us, progress, versions, placed, range_tombstones)] = answer.fetchall()
     return StableScan(
         catalog=catalog,
@@ -108,5 +108,5 @@ def parse_scan(answer: duckdb.DuckDBPyConnection, catalog: str, tables: Sequence
 
 
 def day_name(shape: RowShape) -> str:
-    """How the day is called beside the table's own columns, which may have such a name."""
+    """Return the name of the day column, with an underscore if the table has a column of that name."""
     return history_column(shape, "day")

@@ -1,8 +1,9 @@
-"""All generations of the DuckDB model: a file each in one directory, and the one process that may write them.
+"""DuckDB store: one file per generation in one directory, and the one process that may write them.
 
-A DuckDB file that is held cannot be opened by any other process. So one process holds the directory's lock and all
-files; which generation is live stands in a small file beside them, which anybody can read (`sinks.duckdb.catalog`), and
-what others want of it they ask it for (`sinks.duckdb.remote.server`).
+DuckDB locks an open file against all other processes. So one process has the directory's lock and all files open. A
+small
+file beside them says which generation is live, and any process can read it (`sinks.duckdb.catalog`). Other processes
+send their requests to the writer (`sinks.duckdb.remote.server`).
 """
 
 from __future__ import annotations
@@ -40,32 +41,32 @@ from sinks.rejection import NO_REJECTIONS, Rejections
 from sinks.shape import RowShape, Shape
 
 CHECKPOINT_THRESHOLD = "1GB"
-"""WAL size at which DuckDB checkpoints by itself; at its default of 16 MB, a small batch pays for one each time."""
+"""WAL size at which DuckDB checkpoints by itself. At its default of 16 MB, each small batch pays for a checkpoint."""
 
 
 log = structlog.get_logger()
 
 
 class WriterLockHeld(StoreUnavailable):
-    """Another process holds the directory; a store has one writer."""
+    """Another process has the directory locked. The store has one writer."""
 
     remedy = "Nothing to do: this worker stands by and takes over when the other ends. Its process is named above."
 
 
 class FileReplaced(StoreNeedsRestart):
-    """Another file took the place of a generation's, such as a backup; this process would write into the old one."""
+    """Another file, such as a backup, replaced a generation's file. This process would write to the old file."""
 
     remedy = "Nothing to do: the worker is started again, opens the new file and reads the log from where it stands."
 
 
 class DuckdbStore:
-    """A directory of generations; its methods may be called by several threads.
+    """Directory of generations. Its methods may be called from several threads.
 
     Args:
-        directory: where the files are; created where it is missing.
+        directory: the folder of the files; created if it is missing.
         shapes: the tables of a generation.
-        memory_limit: what DuckDB may take, as in "2GB".
-        analytics: what readers find beside the tables.
+        memory_limit: the memory that DuckDB may use, such as "2GB".
+        analytics: the views that readers find beside the tables.
     """
 
     def __init__(
@@ -82,7 +83,7 @@ class DuckdbStore:
         self._lock: IO[str] | None = None
         self._instance: duckdb.DuckDBPyConnection | None = None
         self._attached: dict[int, int] = {}
-        """The inode of every file that is held: a file of the same name may take its place."""
+        """Inode of every attached file, by generation. A file of the same name may replace it."""
         self._files = threading.RLock()
         self._writing: defaultdict[int, threading.Lock] = defaultdict(threading.Lock)
 
@@ -93,7 +94,7 @@ class DuckdbStore:
         return read_catalog(self._directory).live
 
     def path(self, generation: int) -> Path:
-        """The file of one generation."""
+        """Return the path of one generation's file."""
         return generation_path(self._directory, generation)
 
     def sink(self, generation: int) -> DuckdbSink:
@@ -102,7 +103,7 @@ class DuckdbStore:
 
     def create(self, generation: int, record: GenerationMetadata) -> None:
         if not self.path(generation).exists():
-            # Before the file: one that is there, and of which nothing is noted, would pass for complete.
+            # Write the metadata before the file: a file without metadata would count as complete.
             self._note(lambda ledger: ledger.with_metadata(generation, record))
             self._attach(generation)
         DuckdbSink(self, generation, rows_of(record.shapes) or self._shapes).prepare()
@@ -133,7 +134,7 @@ class DuckdbStore:
         return size_bytes(self._directory, generation)
 
     def mend(self) -> None:
-        """Hold the files also where the ledger is damaged: see `sinks.duckdb.catalog.restore_catalog`."""
+        """Open the files even if the catalog is damaged: see `sinks.duckdb.catalog.restore_catalog`."""
         self.open()
         with self._files:
             restore_catalog(self._directory)
@@ -142,7 +143,7 @@ class DuckdbStore:
         return NO_REJECTIONS
 
     def write_lock(self, generation: int) -> threading.Lock:
-        """The lock of whoever writes a generation: DuckDB would refuse the second of two transactions."""
+        """Return the lock for writes to a generation. DuckDB would reject the second of two concurrent transactions."""
         return self._writing[generation]
 
     def _note(self, change: Callable[[GenerationCatalog], GenerationCatalog]) -> None:
@@ -160,7 +161,7 @@ class DuckdbStore:
                 self.path(generation).with_name(self.path(generation).name + suffix).unlink(missing_ok=True)
 
     def open(self) -> None:
-        """Take the directory's lock, and show readers the live generation.
+        """Lock the directory, and show readers the live generation.
 
         Raises:
             WriterLockHeld: another process has the lock.
@@ -172,23 +173,23 @@ class DuckdbStore:
             try:
                 self._show_live()
             except BaseException:
-                # Opened by half, it would count as open, and readers would find no tables.
+                # A half-open store would count as open, and readers would find no tables.
                 self.close()
                 raise
 
     def instance(self) -> duckdb.DuckDBPyConnection:
-        """The connection that serves readers; a thread that uses it takes a cursor of its own."""
+        """Return the connection that serves readers. Each thread uses its own cursor of it."""
         self.open()
         assert self._instance is not None
         return self._instance
 
     def connection(self, generation: int) -> duckdb.DuckDBPyConnection:
-        """A connection of its own to one generation.
+        """Return a new connection to one generation.
 
         Raises:
-            GenerationMissing: it has no file.
-            FileReplaced: another file took the place of the one that this process holds.
-            DuckdbBroken: its file is damaged, or gone although readers should see it.
+            GenerationMissing: the generation has no file.
+            FileReplaced: another file replaced the one that this process has open.
+            DuckdbBroken: the file is damaged, or is missing although the catalog has the generation.
         """
         inode = self._inode(generation)
         if inode is None:
@@ -202,16 +203,16 @@ class DuckdbStore:
         return cursor
 
     def attach(self, generation: int) -> None:
-        """Hold a generation's file, which is created where it is missing and nothing is noted of it.
+        """Attach a generation's file. It is created if it is missing and the catalog does not have the generation.
 
         Raises:
-            DuckdbBroken: it is damaged, or gone.
+            DuckdbBroken: the file is damaged, or lost.
         """
         self._require_file(generation)
         self._attach(generation)
 
     def _require_file(self, generation: int) -> None:
-        """Refuse to make an empty file in the place of one that is lost: its readers would see nothing, or half."""
+        """Refuse to replace a lost file with an empty one, because its readers would see missing rows."""
         if generation in self.generations() and not self.path(generation).exists():
             raise DuckdbBroken(f"the file of generation {generation} is gone: {self.path(generation)}")
 
@@ -226,22 +227,22 @@ class DuckdbStore:
                 self._attached[generation] = self.path(generation).stat().st_ino
 
     def set_live(self, generation: int) -> None:
-        """Make a generation live: on disk, then for the readers who are connected."""
+        """Make a generation live: on disk first, then for connected readers."""
         self.connection(generation).close()
         moment = utc_now()
         self._note(lambda ledger: ledger.with_live(generation, moment))
         self._show(catalog_name(generation))
 
     def refresh_if_live(self, generation: int) -> None:
-        """Its tables are there now: where it is live, readers see them."""
+        """Show readers the tables of a generation if it is live."""
         if generation == self.live():
             self._show(catalog_name(generation))
 
     def close(self) -> None:
-        """Write everything into the files, and give up the lock; may be called again."""
+        """Checkpoint all files and release the lock. Repeated calls have no effect."""
         if self._instance is not None:
             for generation in sorted(self._attached):
-                # What cannot be checkpointed is in the WAL, which the next open replays.
+                # Data that cannot be checkpointed is in the WAL, which the next open replays.
                 with contextlib.suppress(duckdb.Error):
                     self._instance.execute(f"CHECKPOINT {catalog_name(generation)}")
             self._instance.close()
@@ -262,12 +263,12 @@ class DuckdbStore:
             config={"memory_limit": self._memory_limit, "temp_directory": str(self._directory / "spill")}
         )
         connection.execute(f"SET checkpoint_threshold = '{CHECKPOINT_THRESHOLD}'")
-        # A table's name in a query must never find a variable of this program.
+        # A table name in a query must never resolve to a Python variable.
         connection.execute("SET python_enable_replacements = false")
         return connection
 
     def _show_live(self) -> None:
-        """Show readers the live generation. Where it is broken they see nothing, and others can still be built."""
+        """Show readers the live generation. If it is damaged they see no tables; new generations can still be built."""
         try:
             live = self.live()
             if live is not None:
@@ -283,7 +284,7 @@ class DuckdbStore:
     def _locked(self) -> IO[str]:
         self._directory.mkdir(parents=True, exist_ok=True)
         if self._directory.stat().st_uid == os.geteuid():
-            # Its files hold the rows for which readers need a token.
+            # The files contain the rows for which readers need a token.
             self._directory.chmod(0o700)
         lock = (self._directory / "writer.lock").open("a+")
         try:
@@ -300,10 +301,10 @@ class DuckdbStore:
 
 
 def catalog_name(generation: int) -> str:
-    """The name under which a generation's file is attached."""
+    """Return the name under which a generation's file is attached."""
     return f"generation_{generation:06}"
 
 
 def rows_of(shapes: Iterable[Shape]) -> tuple[RowShape, ...]:
-    """The shapes that are tables."""
+    """Return the shapes that are tables."""
     return tuple(shape for shape in shapes if isinstance(shape, RowShape))

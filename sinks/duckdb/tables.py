@@ -1,8 +1,8 @@
-"""The tables of one generation's file, and the statements that change them.
+"""Tables of one generation's file, and the statements that change them.
 
-`registers.<table>` holds one row per register and side, nearly always one per key, also for keys that are dead;
-`versions.<table>` holds every change that the log told, once. Of readers are the views `<table>`, the rows, and
-`<table>_history`, what became of each (`sinks.duckdb.history`).
+`registers.<table>` has one row per register and side: nearly always one per key, also for deleted keys.
+`versions.<table>` has every change of the log once. Readers use the views `<table>`, which has the rows, and
+`<table>_history`, which has their versions (`sinks.duckdb.history`).
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ ORDER_COLUMN_NAMES = """
     _tie TINYINT NOT NULL, _offset BIGINT NOT NULL, _partition INTEGER NOT NULL, _deleted BOOLEAN NOT NULL"""
 ORDER_COLUMNS_SQL = "_epoch, _is_snapshot, _commit_lsn, _lsn, _tie, _offset, _partition, _deleted"
 VERSION = ("_epoch", "_commit_lsn", "_lsn", "_tie")
-"""What tells the versions of one side of a row apart; a version that was emitted twice has two offsets."""
+"""Columns that identify a version within one side of a row. A version that was emitted twice has two offsets."""
 
 CREATE_SCHEMAS = "CREATE SCHEMA IF NOT EXISTS registers; CREATE SCHEMA IF NOT EXISTS versions;"
 
 
 @dataclass(frozen=True)
 class TableStatements:
-    """The SQL of one row shape; incoming rows are in the view `incoming`, with their index in `_row`."""
+    """SQL statements of one row shape. Incoming rows are in the view `incoming`, with their index in `_row`."""
 
     shape: RowShape
 
@@ -39,11 +39,11 @@ class TableStatements:
 
     @property
     def versions(self) -> str:
-        """The table of versions, to which rows are only ever added."""
+        """The table of versions, which is append-only."""
         return f"versions.{quote_identifier(self.shape.table)}"
 
     def create(self) -> str:
-        """Create tables and views where they are missing."""
+        """Return the statements that create missing tables and views."""
         columns = ", ".join(
             f"{quote_identifier(name)} {duckdb_type(text)}" for name, text in self.shape.columns.items()
         )
@@ -58,11 +58,14 @@ class TableStatements:
         """
 
     def delete_incoming_keys(self) -> str:
-        """Remove the registers of all incoming keys."""
+        """Return the statement that deletes the registers of all incoming keys."""
         return f"DELETE FROM {self.registers} WHERE ({identifier_list(self.shape.key)}) IN ({self._incoming_keys()})"
 
     def select_moved_keys(self) -> str:
-        """One row where a register lies in another partition than a change of its key; a repair lies in none."""
+        """Return the SELECT that has a row if a register's partition differs from that of a change of its key.
+
+        A repair has no partition, so its register does not count.
+        """
         key = ", ".join(self._stored(name) for name in self.shape.key)
         return f"""
             SELECT 1 FROM {self.registers} AS held
@@ -72,7 +75,7 @@ class TableStatements:
         """
 
     def select_registers(self) -> str:
-        """The registers that incoming keys have already, without their images."""
+        """Return the SELECT of the registers of the incoming keys, without their images."""
         key = identifier_list(self.shape.key)
         return f"""
             SELECT {ORDER_COLUMNS_SQL}, {key}, rowid AS _held, _shown AS _was_shown
@@ -80,17 +83,20 @@ class TableStatements:
         """
 
     def insert_registers(self, present: Collection[str]) -> str:
-        """Store incoming rows as registers; columns that are not present are NULL, as in what a fence deletes."""
+        """Return the statement that inserts incoming rows as registers.
+
+        Columns not in `present` are NULL, as in rows that a range tombstone deletes.
+        """
         columns = self._incoming(present)
         return f"INSERT INTO {self.registers} BY NAME SELECT {columns}, _shown, {ORDER_COLUMNS_SQL} FROM incoming"
 
     def append_versions(self) -> str:
-        """Keep every incoming version."""
+        """Return the statement that stores every incoming version."""
         versions = f"{self._incoming(self.shape.columns)}, _op, _committed_at, {ORDER_COLUMNS_SQL}"
         return f"INSERT INTO {self.versions} BY NAME SELECT {versions} FROM incoming"
 
     def known_versions(self) -> str:
-        """The incoming versions that are kept already, and whether this is an earlier emission of one."""
+        """Return the SELECT of the incoming versions that are stored already, with a flag for an earlier emission."""
         version = identifier_list([*self.shape.key, "_is_snapshot", *VERSION])
         key = ", ".join(self._stored(name) for name in self.shape.key)
         return f"""
@@ -101,14 +107,14 @@ class TableStatements:
         """
 
     def update_first_emission(self) -> str:
-        """Place known versions at the earlier emission that came in."""
+        """Return the statement that moves known versions to the offset of the incoming earlier emission."""
         return f"""
             UPDATE {self.versions} SET _offset = incoming._offset, _partition = incoming._partition
             FROM incoming WHERE {self.versions}.rowid = _held
         """
 
     def keys(self) -> str:
-        """The key and partition of every register."""
+        """Return the SELECT of the key and partition of every register."""
         return f"SELECT DISTINCT {identifier_list(self.shape.key)}, _partition FROM {self.registers}"
 
     def _incoming_keys(self) -> str:

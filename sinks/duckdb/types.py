@@ -1,4 +1,4 @@
-"""How PostgreSQL's types are kept in DuckDB: exactly, or as text where DuckDB has no type that could."""
+"""DuckDB types of PostgreSQL's types: exact, or text if DuckDB has no exact type."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _SAME = {
     "uuid": "UUID",
     "jsonb": "JSON",
 }
-# Not `json`: PostgreSQL keeps its text as written, also with half a surrogate pair, which DuckDB's JSON refuses.
+# `json` is missing: PostgreSQL keeps its text as written, even half a surrogate pair, which DuckDB's JSON rejects.
 _WIDEST_DECIMAL = 38
 
 
 def duckdb_type(text: str) -> str:
-    """The DuckDB type of a column; a numeric without precision stays text, since no DECIMAL holds every one."""
+    """Return the DuckDB type of a column. A numeric without precision is text, because no DECIMAL holds every value."""
     kind = parse_pg_type(text)
     name = _decimal(kind) if kind.name == "numeric" else _SAME.get(kind.name, "VARCHAR")
     return f"{name}[]" if kind.is_array else name
@@ -36,7 +36,7 @@ def _decimal(kind: PgType) -> str:
 
 
 def cast_expression(column: str, text: str) -> str:
-    """The SQL expression that turns a quoted column of incoming rows into its DuckDB type."""
+    """Return the SQL expression that casts a quoted column of incoming rows to its DuckDB type."""
     kind = duckdb_type(text)
     if kind.startswith("DECIMAL"):
         return f"TRY_CAST({column} AS {kind})"

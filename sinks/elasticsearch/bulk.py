@@ -1,4 +1,4 @@
-"""Optimistic writes of many documents in one request: each says which version of its document it replaces."""
+"""Bulk writes with optimistic concurrency: each write names the version of the document that it replaces."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from sinks.errors import SinkError
 
 _REQUEST_BYTES = 8 * 2**20
 _REQUEST_WRITES = 2000
-"""Large enough to keep the cluster busy, and far below the 100 MB that it takes in one request."""
+"""Large enough to keep the cluster busy, and far below its limit of 100 MB per request."""
 
 _MAX_IN_FLIGHT = 3
-"""Requests that may wait for their answers while the next one is made: a shard serves each on one core."""
+"""Requests in flight while the next one is built. A shard handles each request on one core."""
 
 _ATTEMPTS_ALONE = 3
 _PAUSE_ALONE_S = 0.5
-"""How often, and how far apart, one write is sent with nothing else under way, where the cluster tells no sizes."""
+"""Attempts, and the pause between them, for a write that is sent alone, if the cluster reports no sizes."""
 
 _ANSWER = "items.*._seq_no,items.*._primary_term,items.*.status,items.*.error"
 _CONFLICT = 409
@@ -31,15 +31,15 @@ _TOO_LONG = 413
 _TOO_MANY = 429
 _REFUSED = frozenset({400, _TOO_LONG})
 _PROBE = b'{"delete":{"_id":"readmodels:probe"}}\n'
-"""The smallest write, of a document that is never there."""
+"""Smallest possible write: the deletion of a document that never exists."""
 
 
 @dataclass(frozen=True)
 class BulkWrite:
-    """The new source of one document.
+    """New source of one document.
 
     Args:
-        replaces: the version that the source was made from, or None where there was no document.
+        replaces: the version that the source was built from, or None if there was no document.
     """
 
     id: str
@@ -47,7 +47,7 @@ class BulkWrite:
     replaces: VersionedSource | None
 
     def to_ndjson(self) -> bytes:
-        """The two lines of a bulk request."""
+        """Return the two lines of a bulk request."""
         return self._action() + self.source + b"\n"
 
     def _action(self) -> bytes:
@@ -67,7 +67,7 @@ class _Item(msgspec.Struct, rename={"seq_no": "_seq_no", "primary_term": "_prima
 
 @dataclass(frozen=True)
 class BulkFailure:
-    """A write that was not carried out, and why."""
+    """A write that failed, with the reason."""
 
     write: BulkWrite
     status: int
@@ -75,28 +75,28 @@ class BulkFailure:
 
     @property
     def is_of_write(self) -> bool:
-        """Whether the write is refused for what it is, so that it is refused again."""
+        """Whether the write itself is rejected, so that a retry would be rejected as well."""
         if self.status == _TOO_MANY:
             return self.reason.is_of_memory and self.reason.can_ever_fit is False
         return self.status in _REFUSED and not self.reason.is_missing_index
 
     @property
     def is_of_size(self) -> bool:
-        """Whether another source of about the same length would be refused as well."""
+        """Whether another source of about the same length would be rejected as well."""
         return self.status in (_TOO_LONG, _TOO_MANY)
 
     def error(self, alias: str) -> SinkError:
-        """The sink's own error for it."""
+        """Return the sink error for this failure."""
         return to_sink_error(self.status, self.reason, f"{alias}, document {self.write.id!r}")
 
 
 @dataclass
 class BulkResult:
-    """What became of the writes of one bulk request.
+    """Result of bulk writes.
 
     Args:
-        done: what is now stored, by id.
-        conflicts: writes whose document somebody has changed meanwhile.
+        done: the stored documents, by id.
+        conflicts: writes whose document another writer has changed in the meantime.
         refused: writes that will never be accepted as they are.
         failed: writes that the cluster could not serve now, or that found no index.
     """
@@ -107,7 +107,7 @@ class BulkResult:
     failed: list[BulkFailure] = field(default_factory=list)
 
     def add(self, write: BulkWrite, item: _Item) -> None:
-        """Sort the answer to one write."""
+        """Add the answer to one write."""
         if item.status < 300:
             self.done[write.id] = VersionedSource(write.source, item.seq_no, item.primary_term)
             return
@@ -125,17 +125,19 @@ class _Answer(msgspec.Struct):
 
 
 def bulk_write(cluster: EsClient, alias: str, writes: Iterable[BulkWrite]) -> BulkResult:
-    """Send writes in as many bulk requests as their size asks for, and sort the answers.
+    """Send writes in bulk requests of limited size, and sort the answers.
 
-    While some requests are on their way, the writes of the next are made. No two may be of one document. Writes that
-    the cluster has no memory for are sent again with nothing else under way: one that is refused alone, while the
-    cluster takes others, is refused for what it is.
+    The next requests are built while earlier ones are in flight. No two writes may have the same document. Writes for
+    which
+    the cluster has no memory are sent again with no other request in flight. If such a write is rejected alone, while
+    the
+    cluster accepts others, the write itself is the reason.
 
     Args:
-        alias: a write alias. An index of that name would be made by the cluster where it is missing; an alias is not.
+        alias: a write alias. Elasticsearch would create a missing index of that name, but never an alias.
 
     Raises:
-        StoreUnavailable: no answer came to a request; its writes may have been carried out all the same.
+        StoreUnavailable: a request got no answer; its writes may have been applied.
     """
     outcomes = BulkResult()
     unfit: list[list[BulkWrite]] = []
@@ -167,7 +169,7 @@ def _requests(writes: Iterable[BulkWrite]) -> Iterator[list[BulkWrite]]:
 
 
 def _ask(cluster: EsClient, alias: str, writes: Sequence[BulkWrite]) -> _Answer | ErrorCause:
-    """Send one request; a reason is the answer where the cluster refused all of it for its size or want of memory."""
+    """Send one request. The result is an `ErrorCause` if the cluster rejected all of it for size or lack of memory."""
     return _sent(cluster, alias, b"".join([write.to_ndjson() for write in writes]))
 
 
@@ -186,7 +188,7 @@ def _sent(cluster: EsClient, alias: str, body: bytes) -> _Answer | ErrorCause:
 
 
 def _sort(writes: list[BulkWrite], answered: _Answer | ErrorCause, outcomes: BulkResult) -> list[list[BulkWrite]]:
-    """Sort the answer to a request, and return the writes that are to be sent again with nothing else under way."""
+    """Sort the answer to a request, and return the writes to send again with no other request in flight."""
     if isinstance(answered, ErrorCause) and len(writes) > 1:
         return _halves(writes) if answered.can_ever_fit is False else [writes]
     apart = []
@@ -211,9 +213,9 @@ def _items(writes: Sequence[BulkWrite], answered: _Answer | ErrorCause) -> list[
 
 
 def _can_fit(item: _Item) -> bool | None:
-    """Whether the cluster lacked memory for a write that it may take at another time; None where it does not say.
+    """Return whether a write that lacked memory may fit at another time; None if the cluster does not say.
 
-    False is a write that was carried out, was refused for another reason, or can never fit.
+    False is a write that succeeded, was rejected for another reason, or can never fit.
     """
     if item.error is None or not item.error.is_of_memory:
         return False
@@ -221,9 +223,9 @@ def _can_fit(item: _Item) -> bool | None:
 
 
 def _send_apart(cluster: EsClient, alias: str, writes: list[BulkWrite], outcomes: BulkResult) -> None:
-    """Send writes that the cluster had no memory for, in ever smaller parts, until it takes or refuses each alone."""
+    """Send writes that lacked memory in ever smaller parts, until each single write is accepted or rejected."""
     if outcomes.failed:
-        # It has no memory for others either. The batch is repeated, and these writes are made anew.
+        # The cluster lacks memory for other writes too. The batch is retried, and these writes are built again.
         return
     answered = _ask(cluster, alias, writes)
     if len(writes) == 1:
@@ -237,7 +239,7 @@ def _send_apart(cluster: EsClient, alias: str, writes: list[BulkWrite], outcomes
 def _settle_alone(
     cluster: EsClient, alias: str, alone: list[BulkWrite], answered: _Answer | ErrorCause, outcomes: BulkResult
 ) -> None:
-    """Decide whether one write, sent alone, is refused for what it is, or for what else the cluster has to do."""
+    """Determine whether a single write is rejected for itself, or for the current load of the cluster."""
     for attempt in range(1, _ATTEMPTS_ALONE + 1):
         [(write, item)] = _items(alone, answered)
         can_fit = _can_fit(item)
@@ -254,7 +256,7 @@ def _settle_alone(
 
 
 def _takes_others(cluster: EsClient, alias: str) -> bool:
-    """Whether the cluster has memory for the smallest write."""
+    """Return whether the cluster has memory for the smallest write."""
     answered = _sent(cluster, alias, _PROBE)
     return not isinstance(answered, ErrorCause) and not any(
         item.error is not None for named in answered.items for item in named.values()

@@ -1,6 +1,6 @@
-"""How the Elasticsearch sink talks to its cluster: bodies and answers as bytes, failures as the sink's own errors.
+"""HTTP client of the Elasticsearch sink: bodies and answers are bytes, failures are sink errors.
 
-Bytes, because a number such as 1e400 or 0.1000000000000000055 does not survive a parser that makes floats of numbers.
+Bytes preserve numbers such as 1e400 or 0.1000000000000000055, which a parser that produces floats changes.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ T = TypeVar("T")
 _JSON = "application/json"
 _TOO_MANY = 429
 _LONGEST_REQUEST_BYTES = 100 * 2**20
-"""Elasticsearch's own default, where the user may not ask the nodes for theirs."""
+"""Elasticsearch's default, used if the user may not read the setting of the nodes."""
 
 _NOT_THERE = "index_not_found_exception"
 _CLOSED = "index_closed_exception"
@@ -53,10 +53,11 @@ class _Unparsed(JsonSerializer):
 
 
 def connect(url: str, *, request_timeout_s: float) -> Elasticsearch:
-    """Configure a client for this sink; nothing is sent yet, and whoever calls this closes it.
+    """Configure a client for this sink. Nothing is sent yet; the caller closes it.
 
-    It hands answers through as bytes, and never repeats a request by itself: that would hide that an earlier attempt
-    may have been applied.
+    The client returns answers as bytes and never retries by itself, because a retry would hide that an earlier attempt
+    may
+    have been applied.
 
     Args:
         url: of any node; a user and password in it are sent as basic authentication.
@@ -71,7 +72,7 @@ def connect(url: str, *, request_timeout_s: float) -> Elasticsearch:
 
 
 class ErrorCause(msgspec.Struct):
-    """What Elasticsearch says of a failure. Its texts may quote a document, so only parts that cannot are passed on."""
+    """Elasticsearch's reason for a failure. Its texts may quote a document, so only safe parts are shown."""
 
     type: str
     reason: str | None = None
@@ -79,12 +80,12 @@ class ErrorCause(msgspec.Struct):
 
     @property
     def is_missing_index(self) -> bool:
-        """Whether the index is missing or closed, rather than the request wrong."""
+        """Whether the index is missing or closed, so that the request itself may be valid."""
         return self.type in (_NOT_THERE, _CLOSED)
 
     @property
     def is_of_definition(self) -> bool:
-        """Whether the index lacks a column, so that it was made of another definition."""
+        """Whether the index lacks a column, because it was created from another definition."""
         return self.type == "strict_dynamic_mapping_exception"
 
     @property
@@ -94,7 +95,7 @@ class ErrorCause(msgspec.Struct):
 
     @property
     def can_ever_fit(self) -> bool | None:
-        """Whether the cluster could take the request if it did nothing else; None where it does not say."""
+        """Whether the cluster could accept the request without other load; None if it does not say."""
         if self.type == TOO_LONG:
             return False
         sizes = _SIZES.search(self.reason or "")
@@ -115,11 +116,11 @@ class _Refusal(msgspec.Struct):
 
 
 def to_sink_error(status: int, reason: ErrorCause, subject: str) -> SinkError:
-    """The sink's own error for a request, or one item of a bulk request, that Elasticsearch refused.
+    """Return the sink error for a rejected request, or for one rejected item of a bulk request.
 
     Args:
         status: the HTTP status.
-        subject: what was asked for, such as the id of a document; never its content.
+        subject: the subject of the request, such as the id of a document; never its content.
     """
     words = f"{subject}: {status} {reason}"
     if reason.type == _CLOSED:
@@ -134,7 +135,7 @@ def to_sink_error(status: int, reason: ErrorCause, subject: str) -> SinkError:
 
 
 def _remedy_of_block(status: int, reason: ErrorCause) -> str | None:
-    """The remedy of a refusal that concerns the cluster, the index or the user; None where the request is at fault."""
+    """Return the remedy if the cluster, the index or the user is the reason; None if the request is."""
     text = reason.reason or ""
     if reason.type == "cluster_block_exception":
         if status == _TOO_MANY:
@@ -171,13 +172,13 @@ def _remedy_of_block(status: int, reason: ErrorCause) -> str | None:
 
 
 class UnreadableResponse(SinkError):
-    """A document holds JSON that Elasticsearch gives back, and that cannot be read: half a surrogate pair."""
+    """A stored document has JSON that Elasticsearch returns but that cannot be parsed: half a surrogate pair."""
 
     remedy = "Run `readmodels replay elasticsearch --execute`: the new generation keeps such a value as text."
 
 
 def _is_whole(body: bytes) -> bool:
-    """Whether an answer is an object that came to its end; Python's parser takes half a surrogate pair."""
+    """Return whether an answer is a complete JSON object. Python's parser accepts half a surrogate pair."""
     try:
         return isinstance(json.loads(body), dict)
     except (ValueError, RecursionError):
@@ -186,18 +187,19 @@ def _is_whole(body: bytes) -> bool:
 
 @dataclass(frozen=True)
 class Response:
-    """An HTTP status, and the body that came with it."""
+    """HTTP status and body of an answer."""
 
     status: int
     body: bytes
 
     def read(self, form: type[T], subject: str) -> T:
-        """What the body says.
+        """Parse the body.
 
         Raises:
-            UnreadableResponse: it is whole, but holds JSON that cannot be read; asking again would not help.
-            StoreUnavailable: it is not of that form. A connection that is cut within the headers of an answer, before
-                the length of the body was told, looks like a success without a body to the client.
+            UnreadableResponse: the body is complete, but has JSON that cannot be parsed. A retry would not help.
+            StoreUnavailable: the body has another form. If a connection breaks within the headers of an answer, before
+                the
+                length of the body, the client reports a success without a body.
         """
         try:
             return msgspec.json.decode(self.body, type=form)
@@ -210,7 +212,7 @@ class Response:
 
     @property
     def cause(self) -> ErrorCause:
-        """Why the request was refused."""
+        """The reason for which the request was rejected."""
         try:
             error = msgspec.json.decode(self.body, type=_Refusal).error
         except msgspec.MsgspecError:
@@ -244,7 +246,7 @@ class EsClient:
 
     @cached_property
     def max_request_bytes(self) -> int:
-        """The longest request that every node takes; a longer one would only see its connection cut."""
+        """The longest request that every node accepts. A node cuts the connection of a longer one without an answer."""
         answer = self.request_raw("GET", "/_nodes/http")
         if answer.status >= 300:
             return _LONGEST_REQUEST_BYTES
@@ -254,13 +256,13 @@ class EsClient:
     def request_raw(
         self, method: str, path: str, body: object = None, params: Mapping[str, object] | None = None
     ) -> Response:
-        """Send one request, and return the answer whatever its status.
+        """Send one request, and return the answer for any status.
 
         Args:
-            body: bytes as they are (for `_bulk`, lines), or an object to write as JSON.
+            body: bytes to send unchanged (for `_bulk`, lines), or an object to encode as JSON.
 
         Raises:
-            StoreUnavailable: no answer came; the request may have been carried out all the same.
+            StoreUnavailable: no answer arrived; the request may have been applied.
         """
         content = "application/x-ndjson" if path.endswith("/_bulk") else _JSON
         sent = body if body is None or isinstance(body, bytes) else msgspec.json.encode(body)
@@ -282,12 +284,12 @@ class EsClient:
         body: object = None,
         params: Mapping[str, object] | None = None,
     ) -> T:
-        """Send one request that must succeed, and read its answer.
+        """Send one request that must succeed, and parse its answer.
 
         Raises:
-            StoreUnavailable: no answer came, or the cluster cannot serve now.
-            GenerationMissing: the index is not there.
-            MutationRejected: the request was refused for good.
+            StoreUnavailable: no answer arrived, or the cluster cannot serve now.
+            GenerationMissing: the index is missing.
+            MutationRejected: the request was rejected permanently.
         """
         answered = self.request_raw(method, path, body, params)
         if answered.status >= 300:

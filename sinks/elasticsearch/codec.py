@@ -1,24 +1,27 @@
-"""A document as Elasticsearch keeps it: what readers see, and beside it what the next merge needs to know.
+"""Document format in Elasticsearch: the fields that readers see, and the metadata that the next merge needs.
 
     {"id": 42, "status": "paid", …, "items": [{"id": 7, …}],
      "readmodels": {"kind": "visible", "registers": [["", "…"], ["items/7", "…"]]}}
 
-The fields and the items *are* the images of the living parts, kept once. An image that readers do not see so (of a
-part without a root row, of the side of a register that is not shown, or with JSON that had to be sheltered) stands
-under `readmodels.images` as text, by side and then by part. A deletion stays as a register, for without it a repeated
-image would revive the row. Images pass through as text in both directions, so that no number is ever rounded.
+The fields and the items *are* the images of the living parts, stored once. Other images are in `readmodels.images` as
+text, by side and then by part: images of parts without a root row, of the hidden side of a register, or with JSON that
+had to be stored as text. A deletion stays as a register: without it, a repeated image would revive the row. Images are
+text when read and written, so that no number is ever rounded.
 
-What somebody changes by hand must not stop the model. Where a document does not hold what its registers say, the
-changes whose images cannot be told any more are not known any more: readers miss those parts from the next write on,
-until a change or a repair brings them again. Deletions need no image, and stay.
+Manual changes of a document must not stop the model. If a document does not match its registers, the changes whose
+images cannot be identified are dropped. The next write removes those parts for readers, until a change or a repair
+brings them back. Deletions need no image and stay.
 
-A document that the index refuses for what it is gives way to a small one of another kind, under the same id:
+If the index rejects a document for its content, a small document of another kind replaces it under the same id:
 
     {"readmodels": {"kind": "rejected", "rejection": {"key": "42", "reason": "…", "at": "…"}, "packed": ["…"]}}
 
-Readers do not find it, and so never the version before. All that is known is packed in it (compressed, as text), so
-that the next change makes the whole document, and the index is asked again. Where that is refused too, the longest
-images are left out, and the document stays rejected until changes or a repair have brought each of them again.
+Readers find neither this document nor the version before it. It contains all registers and images (compressed, as
+text).
+The next change builds the whole document from them and tries the index again. If the small document is rejected as
+well,
+the longest images are left out. The document then stays rejected until changes or a repair have brought all of them
+back.
 """
 
 from __future__ import annotations
@@ -54,27 +57,26 @@ from sinks.shape import ROOT, DocumentShape, collection_of
 VISIBLE = "visible"
 HIDDEN = "hidden"
 REJECTED = "rejected"
-"""The kinds of a document: one that readers find, one whose root row is dead or not yet known, and one that the index
-has refused."""
+"""Kinds of documents: one that readers find, one whose root row is deleted or unknown, and a rejected one."""
 
 DOCUMENTS = (VISIBLE, HIDDEN, REJECTED)
 
 RESERVED = f"{METADATA_FIELD}:"
-"""How the ids of what is not a document begin."""
+"""Prefix of the ids of metadata documents."""
 
 _REJECTED_SOURCE = b'{"%b":{"kind":"%b"' % (METADATA_FIELD.encode(), REJECTED.encode())
 
 _HASHED = f"{RESERVED}key:"
 
 _LONGEST_ID = 512
-"""Bytes that Elasticsearch takes as an id."""
+"""Maximum length of an Elasticsearch id, in bytes."""
 
 
 class RefusedDocument(msgspec.Struct, frozen=True):
-    """Why, and since when, the index refuses a document.
+    """Reason and time of a document's rejection by the index.
 
     Args:
-        at: in ISO 8601.
+        at: time in ISO 8601.
     """
 
     key: str
@@ -100,11 +102,11 @@ class _Packed(msgspec.Struct):
 
 
 class DecodedDocument(NamedTuple):
-    """What is known of a stored document.
+    """Decoded content of a stored document.
 
     Args:
-        is_damaged: whether somebody else has changed it, so that it does not hold all that its registers say.
-        refused: of a rejected document, whose changes may lack images.
+        is_damaged: the document was changed by another program, so that its content does not match its registers.
+        refused: the rejection of a rejected document, whose changes may lack images.
     """
 
     parts: Parts
@@ -122,13 +124,13 @@ _rejected = msgspec.json.Decoder(dict[str, _Rejected])
 _packed = msgspec.json.Decoder(_Packed)
 
 _PIECE = 2**20
-"""Characters; Elasticsearch's parser refuses a string of more than some ten million."""
+"""In characters. Elasticsearch's parser rejects a string longer than about ten million."""
 
 
 def document_id(key: str) -> str:
-    """The id of the document with this key: the key itself, so that a reader can ask for it.
+    """Return the id of the document with this key: the key itself, so that a reader can GET it.
 
-    A key that is empty, longer than an id may be, or begins as the sink's own ids do, is hashed.
+    A key is hashed if it is empty, is longer than an id may be, or begins like an id of the sink's own.
     """
     if key and not key.startswith(RESERVED) and len(key.encode()) <= _LONGEST_ID:
         return key
@@ -136,22 +138,22 @@ def document_id(key: str) -> str:
 
 
 def is_of_document(id_: str) -> bool:
-    """Whether an id is that of a document, and not of the sink's own ledger."""
+    """Return whether an id belongs to a document, and not to the sink's metadata."""
     return not id_.startswith(RESERVED) or id_.startswith(_HASHED)
 
 
 def is_rejected(source: bytes) -> bool:
-    """Whether a source stands in the place of a document that the index has refused."""
+    """Return whether a source is the replacement of a rejected document."""
     return source.startswith(_REJECTED_SOURCE)
 
 
 def refused_document(source: bytes) -> RefusedDocument:
-    """Read why a rejected document was refused, of a source that may be without the rest."""
+    """Read the rejection of a rejected document. The source may lack the other fields."""
     return _rejected.decode(source)[METADATA_FIELD].rejection
 
 
 class DocumentCodec:
-    """Documents of one shape, to and from their `_source`."""
+    """Codec between documents of one shape and their `_source`."""
 
     def __init__(self, shape: DocumentShape) -> None:
         self._shape = shape
@@ -159,22 +161,22 @@ class DocumentCodec:
         self._json = {name: _json_columns(columns) for name, columns in tables.items()}
 
     def encode(self, parts: Parts) -> bytes:
-        """Write what is known of a document as one line of JSON."""
+        """Return a document as one line of JSON."""
         content = render(parts, self._shape)
         if content is not None and is_unreadable(content):
             return self._write_sheltered(parts)
         return _line(content, parts, _shown(parts))
 
     def encode_json_as_text(self, source: bytes) -> bytes | None:
-        """Write a document again, with its JSON columns as text; None where that would change nothing."""
+        """Return a document with its JSON columns as text; None if that changes nothing."""
         written = self._write_sheltered(self.decode(source).parts)
         return None if written == source else written
 
     def encode_rejected(self, parts: Parts, refused: RefusedDocument, longest_bytes: int | None = None) -> bytes:
-        """Write what stands in the place of a document that the index refuses.
+        """Return the replacement for a document that the index rejects.
 
         Args:
-            longest_bytes: of all images together, above which the longest are left out; None for no limit.
+            longest_bytes: the limit for all images together, above which the longest are left out; None for no limit.
         """
         registers, images = _texts_of(parts), ImageTexts()
         left_bytes = longest_bytes
@@ -186,7 +188,7 @@ class DocumentCodec:
         return msgspec.json.encode({METADATA_FIELD: _Metadata(REJECTED, rejection=refused, packed=pieces)})
 
     def decode(self, source: bytes) -> DecodedDocument:
-        """Read what `write` or `encode_rejected` wrote, or what somebody else has made of it."""
+        """Read the output of `encode` or `encode_rejected`, which another program may have changed."""
         try:
             fields = _fields.decode(source)
             kept = _kept.decode(fields.pop(METADATA_FIELD))
@@ -207,7 +209,7 @@ class DocumentCodec:
         return _without_missing_images(known, is_damaged=len(aligned) < len(seen) or not expected.keys() <= seen.keys())
 
     def _images(self, fields: dict[str, msgspec.Raw]) -> dict[str, list[str]]:
-        """What readers see: the root's image, and per collection those of its living parts, in order of part."""
+        """Return the visible images: the root's, and per collection those of its living parts, in order of part."""
         items = {name: _texts(fields.pop(name, msgspec.Raw(b"[]"))) for name in self._shape.collections}
         root = ",".join([_name(name) + str(raw, "utf-8") for name, raw in fields.items()])
         return {ROOT: ["{" + root + "}"] if root else [], **items}
@@ -226,10 +228,10 @@ class DocumentCodec:
 
 
 def _line(content: str | None, parts: Parts, exact: Mapping[str, Change | None]) -> bytes:
-    """Put together what readers see and what is kept beside it.
+    """Join the visible content and the metadata into one line.
 
     Args:
-        exact: per part, the change whose image stands in the content as it is.
+        exact: per part, the change whose image is in the content unchanged.
     """
     seen = {} if content is None else exact
     streamed: list[tuple[str, str]] = []
@@ -242,7 +244,7 @@ def _line(content: str | None, parts: Parts, exact: Mapping[str, Change | None])
     kept = msgspec.json.encode(_Metadata(HIDDEN if content is None else VISIBLE, _texts_of(parts), images))
     if content is None:
         return b'{"%b":%b}' % (METADATA_FIELD.encode(), kept)
-    # A line break outside a string is only space in JSON, but would end the line in a bulk request.
+    # A line break outside a string is only whitespace in JSON, but it would end the line in a bulk request.
     line = content.replace("\n", " ") if "\n" in content else content
     return b'%b,"%b":%b}' % (line[:-1].encode(), METADATA_FIELD.encode(), kept)
 
@@ -256,7 +258,7 @@ def _shown(parts: Parts) -> dict[str, Change | None]:
 
 
 def _without_missing_images(known: Parts, *, is_damaged: bool) -> DecodedDocument:
-    """The registers, without the changes whose images are missing."""
+    """Return the registers without the changes whose images are missing."""
     if not is_damaged and all(map(has_images, known.values())):
         return DecodedDocument(known)
     rest = {

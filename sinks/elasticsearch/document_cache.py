@@ -1,17 +1,19 @@
-"""What a worker last saw of the documents that it writes, so that it need not read them again."""
+"""Cache of the documents that a worker writes, which saves reading them again."""
 
 from __future__ import annotations
 
 import msgspec
 
 _OVERHEAD_BYTES = 300
-"""What one entry takes beside its source: its objects, and its place in the dictionary."""
+"""Memory of one entry beside its source: its objects, and its slot in the dictionary."""
 
 
 class VersionedSource(msgspec.Struct, frozen=True, gc=False):
-    """A document's `_source`, and the pair by which Elasticsearch tells whether it has changed since.
+    """`_source` of a document, with the pair of numbers by which Elasticsearch detects changes.
 
-    Unseen by the garbage collector: with hundreds of thousands of them it took a fifth of the worker's time.
+    The class is exempt from garbage collection: with hundreds of thousands of instances, the collector took a fifth of
+    the
+    worker's time.
     """
 
     source: bytes
@@ -20,10 +22,10 @@ class VersionedSource(msgspec.Struct, frozen=True, gc=False):
 
 
 class DocumentCache:
-    """The documents seen last, up to a limit. Nothing rests on it: a stale entry only meets a conflict.
+    """Least-recently-used cache of documents. A stale entry is harmless: it only causes a conflict.
 
     Args:
-        limit_bytes: above it, what was seen longest ago is forgotten.
+        limit_bytes: the size above which the oldest entries are removed.
     """
 
     def __init__(self, limit_bytes: int) -> None:
@@ -32,11 +34,11 @@ class DocumentCache:
         self._held: dict[str, VersionedSource] = {}
 
     def get(self, id_: str) -> VersionedSource | None:
-        """What was last seen of a document."""
+        """Return the cached version of a document, or None."""
         return self._held.get(id_)
 
     def put(self, id_: str, stored: VersionedSource) -> None:
-        """Remember a document as the one seen last."""
+        """Store a document as the most recent entry."""
         self.forget(id_)
         self._held[id_] = stored
         self._size_bytes += len(stored.source) + _OVERHEAD_BYTES
@@ -44,12 +46,12 @@ class DocumentCache:
             self.forget(next(iter(self._held)))
 
     def forget(self, id_: str) -> None:
-        """Drop what is known of a document."""
+        """Remove a document."""
         stored = self._held.pop(id_, None)
         if stored is not None:
             self._size_bytes -= len(stored.source) + _OVERHEAD_BYTES
 
     def clear(self) -> None:
-        """Drop everything."""
+        """Remove all documents."""
         self._held.clear()
         self._size_bytes = 0

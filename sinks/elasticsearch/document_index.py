@@ -1,4 +1,4 @@
-"""One document's index in one generation: its documents, the fences over them, and how far the log is taken in."""
+"""Index of one document type in one generation: its documents, range tombstones and progress."""
 
 from __future__ import annotations
 
@@ -49,19 +49,19 @@ from sinks.rejection import MAX_NAMED, Rejection, Rejections
 from sinks.shape import DocumentShape
 
 _CHANGE = ("_epoch", "_commit_lsn", "_lsn", "_tie", "_offset", "_partition", "_deleted", "image")
-"""The columns of a mutation that make up a `Change`, in its order."""
+"""Columns of a mutation that make up a `Change`, in the order of its fields."""
 
 _REMEMBERED_BYTES = 64 * 2**20
 _IMAGES_LEFT_BYTES = 2**20
-"""Of a document that is refused even when it is packed."""
+"""Limit for the images of a document that is rejected even in packed form."""
 
 
 class DocumentIndex:
-    """The index of one document in one generation.
+    """Index of one document type in one generation.
 
     Args:
         name: the index; its write alias is `{name}-write`.
-        settings: for the index, where it is still to be made.
+        settings: used if the index is created.
     """
 
     def __init__(self, cluster: EsClient, name: str, shape: DocumentShape, settings: IndexSettings) -> None:
@@ -75,10 +75,10 @@ class DocumentIndex:
         self.index = VersionedIndex(cluster, name, f"{name}-write", memory, instead)
 
     def prepare(self, record: GenerationMetadata | None = None) -> None:
-        """Create the index and its write alias where they are missing.
+        """Create the index and its write alias if they are missing.
 
         Args:
-            record: of a generation that is created; None for one of which nothing is to be noted.
+            record: the metadata of a generation that is created; None to store no metadata.
         """
         name, alias = self.index.name, self.index.alias
         body = {
@@ -96,28 +96,28 @@ class DocumentIndex:
         if reason.type != "resource_already_exists_exception":
             raise to_sink_error(answer.status, reason, name)
         self._cluster.request("PUT", f"/{name}/_alias/{alias}", dict[str, Any])
-        # An index of an earlier version lacks those that were added since.
+        # An index created by an earlier version lacks the metadata fields that were added since.
         self._cluster.request("PUT", f"/{name}/_mapping", dict[str, Any], {"properties": OWN_FIELDS})
 
     def record_metadata(self, change: Callable[[GenerationMetadata], GenerationMetadata]) -> None:
-        """Change the record of the generation."""
+        """Change the metadata of the generation."""
         name = self.index.name
         [known] = read_generations(self._cluster, name).values()
         self._cluster.request("PUT", f"/{name}/_mapping", dict[str, Any], to_meta(change(known)))
 
     def refresh_at_intervals(self) -> None:
-        """Have an index that is still filled refreshed now and again: readers are about to search it."""
+        """Set a refresh interval for an index that is still being filled, because readers are about to search it."""
         name = self.index.name
         [known] = read_generations(self._cluster, name).values()
         if not known.is_complete:
             self._cluster.request("PUT", f"/{name}/_settings", dict[str, Any], {"index": SERVED_BULK_LOAD_SETTINGS})
 
     def refresh(self) -> None:
-        """Let searches find everything that was acknowledged."""
+        """Make all acknowledged writes visible to searches."""
         refresh(self._cluster, self.index.name)
 
     def rejections(self) -> Rejections:
-        """The documents that the index refuses."""
+        """Return the documents that the index rejects."""
         refresh(self._cluster, self.index.name)
         held = kind_query(REJECTED)
         total = count(self._cluster, self.index.name, held)
@@ -126,19 +126,22 @@ class DocumentIndex:
         return Rejections(total, tuple(Rejection(self.shape.name, one.key, one.reason, one.at) for one in refused))
 
     def progress(self) -> Progress:
-        """What the index itself says of the log."""
+        """Return the progress that the index itself stores."""
         named = self.index.load([SHARDS_ID]).get(SHARDS_ID)
         ids = [progress_id(topic_partition) for topic_partition in parse_partitions(named.source if named else None)]
-        # By id: a search would have to refresh the index first, which costs it a segment each time.
+        # The documents are read by id: a search would need a refresh first, which adds a segment each time.
         return parse_progress([one.source for one in self.index.load(ids).values()])
 
     def write(self, batch: Batch) -> None:
-        """Join what a batch holds of this document, as `sinks.sink.Sink.write` says.
+        """Write the changes of this document in a batch, as `sinks.sink.Sink.write` requires.
 
-        The order makes it whole. Whoever writes a document has read the fences before, and reads them again after its
-        write was acknowledged; whoever declares a fence stores it before it looks at the documents. So either the
-        sweep finds what was written without the fence, or the writer finds the fence and joins it itself; and where a
-        writer dies in between, its progress has not moved, and the batch is written again.
+        The order of the steps makes it complete. A writer reads the range tombstones before it writes documents, and
+        again
+        after its writes are acknowledged. A writer that declares a range tombstone stores it before it scans the
+        documents. So
+        either the scan finds a document that was written without the tombstone, or that document's writer finds the
+        tombstone
+        and applies it. If a writer fails in between, its progress has not advanced, and the batch is written again.
         """
         known, named = self._begin(batch.span)
         new = [
@@ -158,17 +161,17 @@ class DocumentIndex:
         self._advance(batch.span)
 
     def _begin(self, span: OffsetRange) -> tuple[TombstoneState, set[TopicPartition]]:
-        """Read what the store itself knows, its fences and of which shards it has progress.
+        """Read the range tombstones and the stored topic partitions.
 
         Raises:
-            OffsetGap: the span begins beyond what the store has taken in.
+            OffsetGap: the span begins after the stored progress.
         """
         stored = self.index.load([FENCES_ID, SHARDS_ID, *map(progress_id, span.begin)])
         range_tombstones, named = stored.pop(FENCES_ID, None), stored.pop(SHARDS_ID, None)
         try:
             parse_progress([one.source for one in stored.values()]).require_contiguous(span)
         except OffsetGap:
-            # The store's history was rewound, and what is remembered may belong to the one that is gone.
+            # The store was restored to an earlier state, so the cached documents may not exist any more.
             self.index.forget()
             raise
         return TombstoneState.from_source(range_tombstones.source if range_tombstones else None), parse_partitions(
@@ -206,7 +209,7 @@ class DocumentIndex:
         return None if refusal.is_of_size else self._format.encode_json_as_text(refusal.write.source)
 
     def _rejected(self, refusal: BulkFailure, longest_bytes: int | None = None) -> bytes | None:
-        """What stands in the place of a document that the index refuses; None of what is no document."""
+        """Return the replacement for a rejected document; None for a metadata document."""
         id_, replaces = refusal.write.id, refusal.write.replaces
         if not is_of_document(id_):
             return None
@@ -229,23 +232,23 @@ class DocumentIndex:
         self.index.update([FENCES_ID], revise)
 
     def _store_tombstones(self, new: Iterable[RangeTombstone]) -> RangeTombstones:
-        """Store fences durably, and say what is declared now."""
+        """Store range tombstones durably, and return all declared ones."""
         self._change_fences(lambda known: replace(known, declared=known.declared.merge(new)))
         return self._fences().declared
 
     def _apply_to_all(self, range_tombstones: RangeTombstones) -> None:
-        """Join fences into every document, also those that readers do not see, and note that it was done."""
+        """Apply range tombstones to every document, including hidden ones, and record that it was done."""
         for hits in scan(self._cluster, self.index.name, kind_query(*DOCUMENTS)):
             page = {hit.id: hit.stored for hit in hits}
-            # What was remembered may lack a part that another worker had added before the fence was declared.
+            # A cached document may lack a part that another worker added before the tombstone was declared.
             self._merge({id_: {} for id_ in page}, range_tombstones, page)
         self._change_fences(lambda known: replace(known, applied=known.applied.merge(range_tombstones)))
 
     def _advance(self, span: OffsetRange) -> None:
-        """Move progress, last of all, and never back: another worker may be further.
+        """Advance the progress as the last step. It never decreases, because another worker may have advanced it.
 
         Raises:
-            OffsetGap: the store went back while the batch was written.
+            OffsetGap: the store lost progress while the batch was written.
         """
         end = {progress_id(topic_partition): (topic_partition, offset) for topic_partition, offset in span.end.items()}
 
@@ -265,7 +268,7 @@ class DocumentIndex:
     def _register_partitions(
         self, topic_partitions: Collection[TopicPartition], named: Collection[TopicPartition]
     ) -> None:
-        """Note of which shards there is progress, before there is any."""
+        """Record the topic partitions of the progress documents, before these are written."""
         if {*named} >= {*topic_partitions}:
             return
 
@@ -277,7 +280,7 @@ class DocumentIndex:
 
 
 def _by_key(folded: pa.Table) -> dict[str, Parts]:
-    """The registers of folded changes, per document."""
+    """Return the registers of folded changes, by document."""
     documents: defaultdict[str, Parts] = defaultdict(dict)
     names = (folded[name].to_pylist() for name in ("key", "part", "_is_snapshot"))
     changes = map(Change._make, zip(*(folded[name].to_pylist() for name in _CHANGE), strict=True))

@@ -1,4 +1,4 @@
-"""Errors of Elasticsearch beyond those of every store."""
+"""Errors that only the Elasticsearch store has."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from sinks.errors import GenerationBroken
 
 
 class IndexClosed(GenerationBroken):
-    """An index is closed: Elasticsearch keeps its documents, and neither reads nor writes them.
+    """An index is closed: Elasticsearch keeps its documents, but neither reads nor writes them.
 
     Args:
         index: its name.

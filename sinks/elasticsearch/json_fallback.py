@@ -1,10 +1,11 @@
-"""JSON that PostgreSQL keeps and Elasticsearch cannot read, turned into text that it can.
+"""Fallback for JSON that PostgreSQL accepts and Elasticsearch cannot parse: it is stored as text.
 
-Elasticsearch's parser refuses more than 1,000 levels of nesting, numbers of more than 1,000 digits, names of more than
-50,000 characters, and a name given twice in one object (which `jsonb` cannot hold, but `json` can), even where nothing
-of the value is indexed. It takes half a surrogate pair, such as "\\ud800", but the parsers of its answers do not, and
-one such document would make the answer about many unreadable. Readers of such a document see the value of its JSON
-columns as a string.
+Elasticsearch's parser rejects more than 1,000 levels of nesting, numbers of more than 1,000 digits, names of more than
+50,000 characters, and duplicate names in one object (possible in `json`, not in `jsonb`), even if nothing of the value
+is
+indexed. It accepts half a surrogate pair, such as "\\ud800", but the parsers of its answers do not. One such document
+would make an answer with many documents unreadable. Readers of such a document see the values of its JSON columns as
+strings.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import re
 from collections.abc import Collection, Iterator
 
 _DEEPEST = 500
-"""Levels of nesting; well below Elasticsearch's limit, and below that of the parser that reads documents back."""
+"""Levels of nesting: well below the limits of Elasticsearch and of the parser that reads documents back."""
 
 _STRING = r'"[^"\\]*(?:\\.[^"\\]*)*"'
 _TOKEN = re.compile(rf"({_STRING})|([\[{{])|([\]}}])|([,:])")
@@ -28,15 +29,15 @@ _LOW = range(0xDC00, 0xE000)
 
 
 def is_unreadable(image: str) -> bool:
-    """Whether a parser on the way of this JSON text would refuse it."""
+    """Return whether one of the parsers that process this JSON text would reject it."""
     return exceeds_nesting_limit(image) or has_half_pair(image)
 
 
 def has_half_pair(image: str) -> bool:
-    """Whether an escape in JSON text is half a surrogate pair."""
+    """Return whether an escape in JSON text is half a surrogate pair."""
     if "\\ud" not in image and "\\uD" not in image:
         return False
-    # Where the escape after a high half ends up, if it follows at once.
+    # The position at which the low half must follow a high half; -1 if none is expected.
     awaited = -1
     for escape in _ESCAPE.finditer(image):
         code = int(escape[1], 16) if escape[1] else 0
@@ -52,7 +53,7 @@ def has_half_pair(image: str) -> bool:
 
 
 def exceeds_nesting_limit(image: str) -> bool:
-    """Whether JSON text is nested too deeply for the parsers on its way."""
+    """Return whether JSON text is nested too deeply for the parsers that process it."""
     if image.count("[") + image.count("{") <= _DEEPEST:
         return False
     depth = deepest = 0
@@ -63,11 +64,11 @@ def exceeds_nesting_limit(image: str) -> bool:
 
 
 def stringify_columns(image: str, columns: Collection[str]) -> str:
-    """Write the values of some columns as strings that hold their JSON text.
+    """Replace the values of some columns with strings of their JSON text.
 
     Args:
         image: a row as a JSON object.
-        columns: the names whose values to write so; null stays null, and a string that parsers read stays itself.
+        columns: the names of the columns. Null stays null, and a string that parsers accept stays unchanged.
     """
     members = [
         f"{name}:{_as_string(value) if json.loads(name) in columns else value}"
@@ -82,7 +83,7 @@ def _as_string(value: str) -> str:
 
 
 def _object_members(image: str) -> Iterator[tuple[str, str]]:
-    """Take a JSON object apart into the texts of its names and values, however deep and strange the values are."""
+    """Yield names and values of a JSON object as texts. The values may be of any depth and may not parse."""
     depth, start, name = 0, 0, ""
     for token in _TOKEN.finditer(image):
         _, opening, closing, watermark = token.groups()

@@ -1,8 +1,10 @@
-"""The index of a document: which Elasticsearch type each PostgreSQL type is searched by, and the index's settings.
+"""Elasticsearch mapping and settings of a document's index.
 
-Elasticsearch keeps a document's `_source` as it was sent, so a mapping decides only what is searchable, never what is
-kept. No value that PostgreSQL accepts may be refused by it: what cannot be indexed (NaN as a number, infinity as a
-date, a text too long for one term) is kept and shown, and only not found by that field.
+Elasticsearch stores `_source` unchanged, so the mapping decides only which fields are searchable. The mapping must
+accept
+every value that PostgreSQL accepts. A value that cannot be indexed (NaN as a number, infinity as a date, a text too
+long
+for one term) is stored and returned, but a search by that field does not find it.
 
 Source: https://www.elastic.co/docs/reference/elasticsearch/mapping-reference
 """
@@ -18,15 +20,15 @@ from sinks.pg_type import parse_pg_type
 from sinks.shape import DocumentShape
 
 METADATA_FIELD = "readmodels"
-"""The field that holds what the sink keeps of a document beside its content."""
+"""Field for the sink's metadata in every document."""
 
 Properties = dict[str, dict[str, Any]]
 
 _LONGEST_TERM = 8191
-"""Characters: Lucene refuses a term above 32,766 bytes, and a character takes up to four."""
+"""In characters. Lucene rejects a term above 32,766 bytes, and a character has up to four."""
 
 _KEPT_ONLY: dict[str, Any] = {"type": "object", "enabled": False}
-"""Takes any JSON value, not only objects, and indexes nothing of it."""
+"""Accepts any JSON value, not only objects, and indexes nothing."""
 
 _KEPT_OF_OURS = ("registers", "images", "rejection", "packed", "progress", "shards", "fences", "applied")
 
@@ -36,7 +38,7 @@ OWN_FIELDS: Properties = {
         "properties": {"kind": {"type": "keyword"}, **dict.fromkeys(_KEPT_OF_OURS, _KEPT_ONLY)},
     }
 }
-"""The fields that the sink keeps beside a document's own."""
+"""Metadata fields that the sink adds to the fields of a document."""
 
 _DECIMAL: dict[str, Any] = {"type": "double", "ignore_malformed": True}
 _INSTANT: dict[str, Any] = {"type": "date", "ignore_malformed": True}
@@ -62,7 +64,7 @@ _METADATA = frozenset(
 
 
 class InvalidMapping(SinkError):
-    """An index cannot hold a document of this shape."""
+    """A document of this shape cannot be mapped to an index."""
 
     remedy = (
         "Rename the column in PostgreSQL, or rename the document, or leave the column out of [tables.….columns] in "
@@ -72,13 +74,13 @@ class InvalidMapping(SinkError):
 
 @dataclass(frozen=True, kw_only=True)
 class IndexSettings:
-    """What an operator decides about every index.
+    """Settings of every index, chosen by the operator.
 
     Args:
-        prefix: how the names of all indices and aliases begin, where several installations share a cluster.
-        topic_partitions: primary shards; fixed for the life of an index.
-        replicas: copies of every shard, or None for one as soon as a second node can hold it. A write is acknowledged
-            by the primary, and reaches the copies before the answer.
+        prefix: the prefix of all index and alias names, for several installations in one cluster.
+        topic_partitions: the number of primary shards; fixed when an index is created.
+        replicas: the number of copies of every shard, or None for one copy as soon as a second node exists. The primary
+            acknowledges a write after the copies have it.
     """
 
     prefix: str = ""
@@ -86,7 +88,7 @@ class IndexSettings:
     replicas: int | None = None
 
     def serving_settings(self) -> dict[str, Any]:
-        """The settings of an index that is searched, as Elasticsearch takes them; None is its own default."""
+        """Return the settings of an index that is searched. The value None restores Elasticsearch's default."""
         if self.replicas is None:
             return {"auto_expand_replicas": "0-1", "refresh_interval": None}
         return {"auto_expand_replicas": "false", "number_of_replicas": self.replicas, "refresh_interval": None}
@@ -97,20 +99,20 @@ BULK_LOAD_SETTINGS: Mapping[str, Any] = {
     "number_of_replicas": 0,
     "refresh_interval": "-1",
 }
-"""Settings of an index that is filled and not searched. `IndexSettings.serving_settings` takes each of them back."""
+"""Settings of an index that is filled and not searched. `IndexSettings.serving_settings` reverts each of them."""
 
 SERVED_BULK_LOAD_SETTINGS: Mapping[str, Any] = {"refresh_interval": "5s"}
-"""What changes where readers search it all the same: how soon they find what was written."""
+"""Changed settings if readers search the index while it is filled: the interval after which they find new writes."""
 
 
 def index_body(shape: DocumentShape, settings: IndexSettings, *, is_complete: bool = True) -> dict[str, Any]:
-    """Settings and mappings of an index for documents of one shape.
+    """Return the settings and mappings of an index for documents of one shape.
 
     Args:
-        is_complete: whether it is searched, or only filled for now.
+        is_complete: the index is searched; otherwise it is only filled for now.
 
     Raises:
-        InvalidMapping: a name of the shape cannot be the name of a field.
+        InvalidMapping: a name of the shape cannot be a field name.
     """
     fields = 3 * (len(shape.columns) + sum(2 * len(columns) + 1 for columns in shape.collections.values()))
     return {
@@ -118,7 +120,7 @@ def index_body(shape: DocumentShape, settings: IndexSettings, *, is_complete: bo
             "index": {
                 "number_of_shards": settings.topic_partitions,
                 **(settings.serving_settings() if is_complete else BULK_LOAD_SETTINGS),
-                # An acknowledged write must survive a crash: progress rests on it.
+                # An acknowledged write must survive a crash, because progress depends on it.
                 "translog": {"durability": "request"},
                 # A table may have up to 1,600 columns, and an order more than the default of 10,000 items.
                 "mapping": {"total_fields.limit": 1000 + fields, "nested_objects.limit": 1_000_000},
@@ -140,8 +142,8 @@ def _document(shape: DocumentShape) -> Properties:
 
 
 def _collection(columns: Mapping[str, str], document: str) -> dict[str, Any]:
-    # Nested, so that conditions on two fields can be asked of one and the same item; in the root as well, so that a
-    # plain condition on `items.sku` finds the document without a nested query.
+    # Nested fields allow conditions on two fields of the same item. The root also includes them, so that a plain
+    # condition on `items.sku` finds the document without a nested query.
     properties = _columns(columns, document)
     return {"type": "nested", "include_in_root": True, "dynamic": "strict", "properties": properties}
 

@@ -1,4 +1,4 @@
-"""The record of a generation, kept in the `_meta` of its indices' mappings: what belongs to an index goes with it.
+"""Generation metadata in the `_meta` of the index mappings, so that it is created, restored and deleted with the index.
 
 Source: https://www.elastic.co/docs/reference/elasticsearch/mapping-reference/mapping-meta-field
 """
@@ -19,24 +19,24 @@ class _Mappings(msgspec.Struct, rename={"meta": "_meta"}):
 
 
 class IndexWithMetadata(msgspec.Struct):
-    """What an index answers of its mapping: the metadata only."""
+    """Part of an index's mapping response: only the metadata."""
 
     mappings: _Mappings
 
 
 def to_meta(record: GenerationMetadata) -> dict[str, Any]:
-    """What a mapping has of a record."""
+    """Return the mapping entry for generation metadata."""
     return {"_meta": {METADATA_FIELD: record.to_json()}}
 
 
 def read_generations(cluster: EsClient, pattern: str) -> dict[str, GenerationMetadata]:
-    """The records of the indices of a pattern, by the name of the index."""
+    """Return the generation metadata of all indices that match a pattern, by index name."""
     params = {"expand_wildcards": "all"}
     found = cluster.request("GET", f"/{pattern}/_mapping", dict[str, IndexWithMetadata], params=params)
     return {name: read_generation_metadata(index) for name, index in found.items()}
 
 
 def read_generation_metadata(index: IndexWithMetadata) -> GenerationMetadata:
-    """The record in the metadata of an index; `NO_METADATA` where it has none."""
+    """Return the generation metadata in an index's mapping, or `NO_METADATA` if it has none."""
     held = index.mappings.meta
     return readable(held[METADATA_FIELD]) if METADATA_FIELD in held else NO_METADATA

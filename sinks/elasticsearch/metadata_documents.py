@@ -1,7 +1,7 @@
-"""What an index keeps beside its documents: how far the log is taken in, and the fences over its documents.
+"""Metadata documents of an index: progress and range tombstones.
 
-Both are documents of that same index, which the readers' alias does not show, so that whatever is lost or restored
-goes back together.
+They are documents of the same index, hidden by the readers' alias, so that a loss or a restore affects all of it
+together.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from sinks.ordering.range_tombstone import RangeTombstone, RangeTombstones
 PROGRESS = "progress"
 SHARDS = "shards"
 FENCES = "fences"
-"""The kinds of these documents."""
+"""Kinds of metadata documents."""
 
 FENCES_ID = f"{RESERVED}{FENCES}"
 SHARDS_ID = f"{RESERVED}{SHARDS}"
@@ -45,13 +45,13 @@ _entries = msgspec.json.Decoder(dict[str, _Entry])
 
 @dataclass(frozen=True)
 class TombstoneState:
-    """The fences of an index: all that were declared, and those that every document is known to have met."""
+    """Range tombstones of an index: all declared ones, and those already applied to every document."""
 
     declared: RangeTombstones = field(default_factory=RangeTombstones)
     applied: RangeTombstones = field(default_factory=RangeTombstones)
 
     def to_source(self) -> bytes:
-        """Write the document."""
+        """Return the source of the metadata document."""
         declared, applied = (
             [range_tombstone.to_json() for range_tombstone in range_tombstones]
             for range_tombstones in (self.declared, self.applied)
@@ -60,7 +60,7 @@ class TombstoneState:
 
     @classmethod
     def from_source(cls, source: bytes | None) -> TombstoneState:
-        """Read what `to_source` wrote; None is an index without fences."""
+        """Read the output of `to_source`; None is an index without range tombstones."""
         if source is None:
             return cls()
         entry = _entries.decode(source)[METADATA_FIELD]
@@ -68,28 +68,28 @@ class TombstoneState:
 
 
 def progress_id(topic_partition: TopicPartition) -> str:
-    """The id of the document that holds the progress of one shard."""
+    """Return the id of the document with the progress of one topic partition."""
     topic, partition = topic_partition
     return f"{RESERVED}{PROGRESS}:{topic}:{partition}"
 
 
 def encode_progress(topic_partition: TopicPartition, offset: int) -> bytes:
-    """The document that holds the progress of one shard."""
+    """Return the source of the document with the progress of one topic partition."""
     return _source(_Entry(PROGRESS, progress=_Offset(*topic_partition, offset)))
 
 
 def encode_partitions(topic_partitions: Iterable[TopicPartition]) -> bytes:
-    """The document that names the shards of which there is progress: found by its id, where a search would lag."""
+    """Return the source of the document that lists the topic partitions with progress, because a search would lag."""
     return _source(_Entry(SHARDS, shards=sorted(topic_partitions)))
 
 
 def parse_partitions(source: bytes | None) -> set[TopicPartition]:
-    """Read what `encode_partitions` wrote; None is an index that was given nothing yet."""
+    """Read the output of `encode_partitions`; None is an index without progress."""
     return set() if source is None else set(_entries.decode(source)[METADATA_FIELD].shards)
 
 
 def parse_progress(sources: list[bytes]) -> Progress:
-    """Read what `encode_progress` wrote, for any number of shards."""
+    """Read the output of `encode_progress` for any number of topic partitions."""
     offsets = [_entries.decode(source)[METADATA_FIELD].progress for source in sources]
     return Progress({(one.topic, one.partition): one.offset for one in offsets if one is not None})
 

@@ -1,7 +1,6 @@
-"""Searches that answer for every shard, or fail: the scan of an index at a point in time, and documents by id.
+"""Searches that include every shard or fail: point-in-time scan of an index, search by id, and count.
 
-By default a search leaves out the shards that do not answer, and those that do not answer in time. What they hold would
-look like documents that are missing.
+By default a search skips shards that fail or time out. Their documents would look as if they were missing.
 """
 
 from __future__ import annotations
@@ -21,10 +20,10 @@ from sinks.errors import SinkError, StoreUnavailable
 log = structlog.get_logger()
 
 MAX_HITS = 5_000
-"""Documents of one answer; an index refuses searches for more than 10,000 (`index.max_result_window`)."""
+"""Documents of one answer. An index rejects searches for more than 10,000 (`index.max_result_window`)."""
 
 REJECTION = f"{METADATA_FIELD}.rejection"
-"""The field that says why a document was refused."""
+"""Field with the reason for a document's rejection."""
 
 _FIRST_HITS = 200
 _ANSWER_BYTES = 16 * 2**20
@@ -33,7 +32,7 @@ _WHOLE = {"allow_partial_search_results": "false"}
 
 
 class Hit(msgspec.Struct, rename={"id": "_id", "seq_no": "_seq_no", "term": "_primary_term", "source": "_source"}):
-    """One document that a search found, with its `_source` as it was sent."""
+    """One document of a search result, with its unchanged `_source`."""
 
     id: str
     source: msgspec.Raw
@@ -43,7 +42,7 @@ class Hit(msgspec.Struct, rename={"id": "_id", "seq_no": "_seq_no", "term": "_pr
 
     @property
     def stored(self) -> VersionedSource:
-        """The document as the sink remembers it."""
+        """The document in the form that the sink caches."""
         return VersionedSource(bytes(self.source), self.seq_no, self.term)
 
 
@@ -86,31 +85,31 @@ ScanResponse = TypeVar("ScanResponse", bound=_Sharded)
 
 @dataclass
 class AnswerSize:
-    """The number of documents to ask for, so that an answer stays near `_ANSWER_BYTES` whatever their size."""
+    """Number of documents to request, so that an answer stays near `_ANSWER_BYTES` at any document size."""
 
     documents: int = _FIRST_HITS
 
     def record(self, documents: int, size_bytes: int) -> None:
-        """Learn from an answer."""
+        """Adjust the number of documents after an answer."""
         affordable = _ANSWER_BYTES * documents // max(size_bytes, 1)
         self.documents = max(1, min(affordable, 4 * self.documents, MAX_HITS))
 
 
 def kind_query(*kinds: str) -> dict[str, Any]:
-    """A query for some kinds of documents (`visible`, `hidden`, `progress`, `fences`)."""
+    """Return a query for some kinds of documents (`visible`, `hidden`, `progress`, `fences`)."""
     return {"terms": {f"{METADATA_FIELD}.kind": kinds}}
 
 
 def scan(cluster: EsClient, index: str, query: dict[str, Any] | None = None) -> Iterator[list[Hit]]:
-    """Find everything that was acknowledged before the call, in pages of one point in time.
+    """Yield all documents acknowledged before the call, in pages of one point in time.
 
     Args:
         index: an index or an alias, whose filter applies.
-        query: None for everything.
+        query: None for all documents.
 
     Raises:
         StoreUnavailable: a shard cannot serve now.
-        GenerationMissing: the index is not there.
+        GenerationMissing: the index is missing.
     """
     refresh(cluster, index)
     kept = {"keep_alive": _SCAN_KEPT_FOR}
@@ -145,16 +144,16 @@ def by_id(
     query: dict[str, Any] | None = None,
     fields: Sequence[str] = (),
 ) -> Iterator[Hit]:
-    """Find documents as a search finds them, after a refresh; those that it does not find are left out.
+    """Yield documents by id, as a search finds them after a refresh. Documents that it does not find are left out.
 
     Args:
         index: an index or an alias, whose filter applies.
-        query: what they must match beside.
-        fields: what to return of each; everything where none is named, since a filter would round numbers.
+        query: an additional condition.
+        fields: the fields to return; empty for the whole source, because a filter would round numbers.
 
     Raises:
         StoreUnavailable: a shard cannot serve now.
-        GenerationMissing: the index is not there.
+        GenerationMissing: the index is missing.
     """
     refresh(cluster, index)
     size, first = AnswerSize(), 0
@@ -171,32 +170,32 @@ def by_id(
 
 
 def first(cluster: EsClient, index: str, query: dict[str, Any], fields: Sequence[str], limit: int) -> list[Hit]:
-    """Find some documents, with these fields of each.
+    """Return up to `limit` documents, with these fields of each.
 
     Raises:
         StoreUnavailable: a shard cannot serve now.
-        GenerationMissing: the index is not there.
+        GenerationMissing: the index is missing.
     """
     search = {"size": limit, "query": query, "track_total_hits": False, "_source": list(fields)}
     return _searched(cluster, f"/{index}/_search", search, index).hits.hits
 
 
 def count(cluster: EsClient, index: str, query: dict[str, Any]) -> int:
-    """Count what a search would find.
+    """Count the documents that a search would find.
 
     Raises:
         StoreUnavailable: a shard cannot serve now.
-        GenerationMissing: the index is not there.
+        GenerationMissing: the index is missing.
     """
     return _require_all_shards(cluster.request("POST", f"/{index}/_count", _Counted, {"query": query}), index).count
 
 
 def refresh(cluster: EsClient, index: str) -> None:
-    """Make everything that was acknowledged visible to searches.
+    """Make all acknowledged writes visible to searches.
 
     Raises:
         StoreUnavailable: a shard does not answer.
-        GenerationMissing: the index is not there.
+        GenerationMissing: the index is missing.
     """
     _require_all_shards(cluster.request("POST", f"/{index}/_refresh", _Refreshed), index)
 
@@ -209,14 +208,17 @@ def _searched(cluster: EsClient, path: str, search: dict[str, Any], index: str) 
 
 
 def _require_all_shards(answer: ScanResponse, index: str) -> ScanResponse:
-    """The answer, if every shard took part in it."""
+    """Return the answer if no shard failed."""
     if answer.shards.failed:
         raise StoreUnavailable(f"{index}: {answer.shards.failed} shards failed")
     return answer
 
 
 def _close(cluster: EsClient, moment: str) -> None:
-    """End a point in time. Where that fails, it ends by itself, and what the scan met is not hidden by it."""
+    """Close a point in time. A failure is only logged.
+
+    The point in time expires by itself, and an error of the scan must stay visible.
+    """
     try:
         answer = cluster.request_raw("DELETE", "/_pit", {"id": moment})
     except SinkError as error:

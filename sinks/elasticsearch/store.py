@@ -1,11 +1,12 @@
-"""The Elasticsearch sink: one search document per root row, one index per document and generation.
+"""Elasticsearch store: one search document per root row, one index per document type and generation.
 
-    orders-000007         the index: documents, and beside them progress and fences
-    orders-000007-write   its write alias: a write can never bring an index into being that was deleted
-    orders                the readers' alias, to the index of the live generation; it shows living documents only
+    orders-000007         the index: documents, and their progress and range tombstones
+    orders-000007-write   its write alias: a write can never create an index again that was deleted
+    orders                the readers' alias of the live generation's index; it shows living documents only
 
-A GET by id through the readers' alias does not apply its filter, and finds a dead document too, without content: ask
-by search, or look at `readmodels.kind`.
+A GET by id through the readers' alias ignores its filter and also finds a deleted document, without content. Use a
+search
+instead, or check `readmodels.kind`.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ class _Stats(msgspec.Struct, rename={"all": "_all"}):
 
 
 class AliasesAstray(GenerationMissing):
-    """A readers' alias leads to an index that is not of the newest generation that is shown.
+    """A readers' alias points to an index that does not belong to the newest generation shown.
 
     Args:
         astray: each such index, with its alias.
@@ -90,10 +91,10 @@ class ElasticsearchStore:
     Args:
         client: from `connect`.
         shapes: the documents.
-        settings: for every index made from now on.
+        settings: used for every index that is created.
 
     Raises:
-        InvalidMapping: a document's name cannot be the name of an index.
+        InvalidMapping: a document's name cannot be an index name.
     """
 
     def __init__(
@@ -125,7 +126,7 @@ class ElasticsearchStore:
         if others := [index for index, number in numbers.items() if number is None or number != newest]:
             raise AliasesAstray([(index, alias) for alias in shown for index in shown[alias] if index in others])
         hidden = [alias for alias, indices in shown.items() if newest is not None and not indices]
-        # An alias without an index is of a document that was described after this generation was made.
+        # An alias without an index belongs to a document that was defined after this generation was created.
         return None if any(self._is_there(index_name(alias, newest or 0)) for alias in hidden) else newest
 
     def sink(self, generation: int) -> ElasticsearchSink:
@@ -186,10 +187,10 @@ class ElasticsearchStore:
 
 
 class ElasticsearchSink:
-    """One generation: an index for each document, each with a progress of its own.
+    """Sink of one generation: an index for each document type, each with its own progress.
 
     Args:
-        indices: by the alias under which readers know the document.
+        indices: by the readers' alias of the document type.
     """
 
     def __init__(self, cluster: EsClient, indices: Mapping[str, DocumentIndex]) -> None:
@@ -198,7 +199,7 @@ class ElasticsearchSink:
 
     @property
     def stats(self) -> dict[str, WriteStats]:
-        """Per index, what was written, left as it was, and met by another writer."""
+        """Write statistics by index name."""
         return {one.index.name: one.index.tally for one in self._indices.values()}
 
     def prepare(self, record: GenerationMetadata | None = None) -> None:
@@ -220,16 +221,16 @@ class ElasticsearchSink:
             index.write(batch)
 
     def rejections(self) -> list[Rejections]:
-        """The documents that each index refuses."""
+        """Return the rejected documents of each index."""
         return [index.rejections() for index in self._indices.values()]
 
     def record_metadata(self, change: Callable[[GenerationMetadata], GenerationMetadata]) -> None:
-        """Change the record of this generation."""
+        """Change the metadata of this generation."""
         for index in self._indices.values():
             index.record_metadata(change)
 
     def complete(self, filled_per_s: float) -> None:
-        """Let readers find everything, then note that this generation is complete."""
+        """Refresh all indices, then record that this generation is complete."""
         for index in self._indices.values():
             index.refresh()
         self.record_metadata(lambda record: record.as_complete(filled_per_s))
@@ -240,7 +241,7 @@ class ElasticsearchSink:
             index.refresh()
         actions: list[dict[str, Any]] = []
         for alias, index in self._indices.items():
-            # By name besides: the pattern does not find an index that is closed.
+            # The pattern does not match a closed index, so the current indices are also named.
             for name in (f"{alias}-*", *indices_shown(self._cluster, alias)):
                 actions.append({"remove": {"index": name, "alias": alias, "must_exist": False}})
             shown = {"index": index.index.name, "alias": alias, "filter": kind_query(VISIBLE), "is_write_index": False}
@@ -256,7 +257,7 @@ class ElasticsearchSink:
 
 
 def indices_shown(cluster: EsClient, alias: str) -> list[str]:
-    """The indices to which a readers' alias leads."""
+    """Return the indices to which a readers' alias points."""
     path = f"/_alias/{alias}"
     answer = cluster.request_raw("GET", path)
     if answer.status == _NOT_FOUND:
@@ -267,7 +268,7 @@ def indices_shown(cluster: EsClient, alias: str) -> list[str]:
 
 
 def index_name(alias: str, generation: int) -> str:
-    """The index of the documents that readers know by this alias, in one generation."""
+    """Return the index name of a readers' alias in one generation."""
     return f"{alias}-{generation:06d}"
 
 
@@ -277,7 +278,7 @@ def _generation_of(index: str, alias: str) -> int | None:
 
 
 def _of_all(records: Sequence[GenerationMetadata]) -> GenerationMetadata:
-    """The record of a generation out of those of its indices, which are written one after the other."""
+    """Combine the metadata of a generation's indices, which are updated one after the other."""
     return replace(
         records[0],
         is_complete=all(record.is_complete for record in records),

@@ -1,4 +1,4 @@
-"""The documents of one index, as bytes: read by id, and changed only on top of the version that was read."""
+"""Versioned documents of one index, as bytes: read by id, and updated only on top of the version that was read."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from sinks.rejection import REMEDY
 log = structlog.get_logger()
 
 Update = Callable[[str, bytes | None], bytes | None]
-"""From a document's id and its source, or None where it is missing, its new source, or None to leave it."""
+"""Function from a document's id and source (None if missing) to its new source, or None to leave it unchanged."""
 
 Fallback = Callable[[BulkFailure], bytes | None]
-"""From a refusal, another source to write instead, or None where there is no other."""
+"""Function from a failed write to another source for it, or None if there is no other."""
 
 _MAX_REJECTED = 100
-"""Documents that may be refused at once for what they are, where they are most of a batch."""
+"""Documents that may be rejected at once, if they are most of a batch."""
 
 _ATTEMPTS = 12
 _FIRST_PAUSE_S = 0.005
@@ -50,11 +50,11 @@ class _Documents(msgspec.Struct):
 
 @dataclass
 class WriteStats:
-    """What has been asked of an index since it was opened, in documents.
+    """Write statistics of an index since it was opened, in documents.
 
     Args:
-        rejected: those that the index refused for what they are, and whose place it holds.
-        damaged: those that were found changed by somebody else, each time that they were read.
+        rejected: documents that the index rejected, and that were replaced.
+        damaged: documents that another program had changed, counted each time they were read.
     """
 
     written: int = 0
@@ -65,12 +65,12 @@ class WriteStats:
 
 
 class VersionedIndex:
-    """One index.
+    """One index, with a cache of its documents.
 
     Args:
-        name: the index, which is read.
+        name: the index, used to read.
         alias: its write alias.
-        instead: make other sources of one that the index refused for what it is; each is tried after the one before.
+        instead: functions that return other sources for a rejected document, tried in this order.
     """
 
     def __init__(
@@ -85,18 +85,19 @@ class VersionedIndex:
         self._answer_size = AnswerSize()
 
     def load(self, ids: Sequence[str]) -> dict[str, VersionedSource]:
-        """Read documents from the store, the latest acknowledged version of each; missing ones are left out.
+        """Read the latest acknowledged version of documents by id. Missing documents are left out.
 
         Raises:
             StoreUnavailable: the store cannot serve now.
-            GenerationMissing: the index is not there.
+            GenerationMissing: the index is missing.
         """
         stored: dict[str, VersionedSource] = {}
         first = 0
         while first < len(ids):
             some = ids[first : first + self._answer_size.documents]
             first += len(some)
-            # By id, because a search lags behind. And whole: a filter would write numbers anew, and round them.
+            # The documents are read by id, because a search lags, and whole, because a filter would format numbers
+            # again and round them.
             answer = self._cluster.request("POST", f"/{self.name}/_mget", _Documents, {"ids": list(some)})
             self._answer_size.record(len(some), sum(len(bytes(one.source)) for one in answer.docs))
             for document in answer.docs:
@@ -109,22 +110,22 @@ class VersionedIndex:
         return stored
 
     def remember(self, stored: Mapping[str, VersionedSource]) -> None:
-        """Take these for the latest versions, until a write tells otherwise."""
+        """Cache these as the latest versions."""
         for id_, one in stored.items():
             self._memory.put(id_, one)
 
     def update(self, ids: Iterable[str], revise: Update, found: Mapping[str, VersionedSource] | None = None) -> None:
-        """Change documents, each on top of its latest version, whoever else is changing it.
+        """Update documents, each on top of its latest version, even with concurrent writers.
 
-        Where another writer was first, the document is read and revised again: its change is never lost.
+        If another writer was first, the document is read and revised again, so its change is never lost.
 
         Args:
-            found: what was just read of them, where it was.
+            found: versions of these documents that were just read, if any.
 
         Raises:
-            StoreUnavailable: the store cannot serve now, or others were first too often.
-            GenerationMissing: the index is not there.
-            MutationRejected: the index refuses a source, and everything that could be written instead.
+            StoreUnavailable: the store cannot serve now, or other writers were first too often.
+            GenerationMissing: the index is missing.
+            MutationRejected: the index rejects a source and all its alternatives.
         """
         pending, read = list(ids), found or {}
         for attempt in range(_ATTEMPTS):
@@ -135,11 +136,11 @@ class VersionedIndex:
         raise StoreUnavailable(f"{self.name}: {len(pending)} documents changed at every attempt")
 
     def forget(self) -> None:
-        """Drop what is remembered of the documents."""
+        """Clear the cache."""
         self._memory.clear()
 
     def _attempt(self, ids: Sequence[str], revise: Update, read: Mapping[str, VersionedSource]) -> list[str]:
-        """Try once, and return the ids where another writer was first."""
+        """Try once, and return the ids for which another writer was first."""
         outcomes = self._cache_result(bulk_write(self._cluster, self.alias, self._writes(ids, revise, read)))
         conflicts = list(outcomes.conflicts)
         refused = {refusal.write.id: refusal for refusal in outcomes.refused}
@@ -157,10 +158,10 @@ class VersionedIndex:
         return [write.id for write in conflicts]
 
     def _require_at_fault(self, outcomes: BulkResult) -> None:
-        """Look whether it is the documents that are refused, and not all of them for what the index is.
+        """Check that single documents are rejected, and not all of them for the state of the index.
 
         Raises:
-            MutationRejected: the index lacks a column, or refuses most of what it is given.
+            MutationRejected: the index lacks a column, or rejects most documents.
         """
         first = outcomes.refused[0]
         is_of_definition = any(refusal.reason.is_of_definition for refusal in outcomes.refused)
@@ -191,7 +192,8 @@ class VersionedIndex:
                     unsure.append(id_)
                 else:
                     yield write
-            # Also those that memory would leave as they are: a store that went back does not hold what it held.
+            # A document that the cached version would leave unchanged is read as well, because a restored store may
+            # lack it.
             known = {**read, **self.load([id_ for id_ in unsure if id_ not in read])}
             for id_ in unsure:
                 write = _write(id_, known.get(id_), revise)

@@ -1,1 +1,1 @@
-"""Rule of order: registers, range tombstones, and the folding of changes by them."""
+"""Ordering of changes: registers, range tombstones, and folding."""

@@ -1,6 +1,6 @@
-"""Documents without joins: a document is a map from part to register, and merging two maps joins them part by part.
+"""Documents without joins: a document maps parts to registers, and two documents merge part by part.
 
-Events of a root row and of its children may arrive in any order, repeatedly, or through several workers; the document
+Changes of a root row and of its children may arrive in any order, repeatedly, or through several workers; the document
 converges. It is visible only while its root part is alive.
 """
 
@@ -13,13 +13,13 @@ from sinks.ordering.register import EMPTY_REGISTER, Register, merge_registers
 from sinks.shape import ROOT, DocumentShape, collection_of, tombstone_scope
 
 Parts = dict[str, Register]
-"""What is known of a document: per part its register, whose images are JSON objects as text."""
+"""Parts of a document: a register per part, with images as JSON text."""
 
 
 def merge(
     known: Mapping[str, Register], incoming: Mapping[str, Register], range_tombstones: RangeTombstones, document: str
 ) -> Parts:
-    """Join two maps of parts, and the fences of the document into every part."""
+    """Merge two maps of parts, and apply the document's range tombstones to every part."""
     merged = {**known}
     for part, register in incoming.items():
         merged[part] = merge_registers(merged.get(part, EMPTY_REGISTER), register)
@@ -38,15 +38,16 @@ def _tombstoned(register: Register, part: str, range_tombstones: RangeTombstones
 
 
 def is_visible(parts: Mapping[str, Register]) -> bool:
-    """Whether readers see the document: its root row is alive."""
+    """Return whether readers see the document, which requires a living root row."""
     return parts.get(ROOT, EMPTY_REGISTER).is_alive
 
 
 def render(parts: Mapping[str, Register], shape: DocumentShape) -> str | None:
-    """Write the document as readers see it, or None where it is not visible.
+    """Render the document as readers see it, or None if it is not visible.
 
-    The root's image, then every collection as an array of its living parts' images, in order of part. Images go
-    through as text, so that no number is ever rounded.
+    The result is the root's image, then every collection as an array of its living parts' images, in order of part.
+    Images
+    are copied as text, so that no number is ever rounded.
     """
     root = parts.get(ROOT, EMPTY_REGISTER).visible
     if root is None or root.deleted:

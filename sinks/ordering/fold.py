@@ -1,4 +1,4 @@
-"""The rule of order over Arrow tables: many changes become at most two per register, those that a join would keep."""
+"""Folding of changes in Arrow tables: at most two changes per register remain, the ones that a merge would keep."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ DOCUMENTS_PER_PAGE = 20_000
 
 
 def compact(changes: pa.Table, identity: Sequence[str]) -> pa.Table:
-    """Keep the highest change of every register and side, in the order of the log.
+    """Keep the highest change of every register and side, in log order.
 
-    A plain "last per key" is wrong where a batch holds a repeat: a re-emitted older change would win.
+    A plain "last per key" is wrong if a batch has a repetition: an older change that was emitted again would win.
     """
     if changes.num_rows < 2:
         return changes
@@ -34,7 +34,7 @@ def compact(changes: pa.Table, identity: Sequence[str]) -> pa.Table:
     )
     sides = [*identity, "_is_snapshot"]
     ranked = changes.select(sides).take(ascending).append_column("_index", pa.array(ascending))
-    # Threads would lose the order that `last` depends on.
+    # With threads, the order that `last` depends on would be lost.
     last = ranked.group_by(sides, use_threads=False).aggregate([("_index", "last")])["_index_last"].to_numpy()
     if len(last) == changes.num_rows:
         return changes
@@ -42,13 +42,13 @@ def compact(changes: pa.Table, identity: Sequence[str]) -> pa.Table:
 
 
 def document_pages(folded: pa.Table, count: int) -> Iterator[pa.Table]:
-    """All changes of some documents, then all of the next.
+    """Yield pages of whole documents: all changes of some documents, then all of the next.
 
-    What a store is sent takes several times the memory of a change in Arrow; so only that of a page does.
+    A change in a store's request takes several times its memory in Arrow. With pages, only one page takes it.
 
     Args:
         folded: changes of documents (`sinks.batch.PART_COLUMNS`).
-        count: the most documents of a page.
+        count: the maximum number of documents in a page.
     """
     if not folded.num_rows:
         return
@@ -63,13 +63,13 @@ def document_pages(folded: pa.Table, count: int) -> Iterator[pa.Table]:
 
 
 def resolve(folded: pa.Table, identity: Sequence[str]) -> pa.Table:
-    """Decide between the sides of every register, and drop what is decided against for good.
+    """Decide between the two sides of every register, and drop the changes that lost for good.
 
     Args:
-        folded: the answer of `fold`: at most one change per register and side.
+        folded: the result of `compact`: at most one change per register and side.
 
     Returns:
-        The changes that remain, with a column `_shown`: the version that readers see.
+        The remaining changes, with a column `_shown` for the version that readers see.
     """
     side = folded["_is_snapshot"].to_numpy()
     rows = pa.array(np.arange(folded.num_rows))
@@ -99,7 +99,7 @@ def iter_registers(
     """Fold changes and yield every register, one Python object at a time.
 
     Args:
-        image: the columns that make up a change's image: one column's value, or a dictionary of several.
+        image: the columns of a change's image: the value of one column, or a dictionary of several.
     """
     folded = compact(changes, identity)
     known: dict[tuple[object, ...], Register] = {}
@@ -135,7 +135,7 @@ def _integers(changes: pa.Table, column: str) -> Integers:
 def _decide(
     folded: pa.Table, streamed: Integers, snapshot: Integers
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    """For pairs of rows: does the streamed one outlive, is it shown, is its epoch earlier (see `register.py`)."""
+    """Return for pairs of rows if the streamed row outlives, is shown, and has an earlier epoch (see `register.py`)."""
     epoch, lsn, offset = (_integers(folded, column) for column in ("_epoch", "_lsn", "_offset"))
     newest = np.maximum(_integers(folded, "_commit_lsn"), lsn)
     same = epoch[streamed] == epoch[snapshot]

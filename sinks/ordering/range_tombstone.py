@@ -1,8 +1,9 @@
-"""Changes to all rows of a table at once: a truncate, and the sweep that ends a snapshot.
+"""Range tombstones: deletions of all rows of a table, by a truncate or by the end of a snapshot.
 
-A fence is joined into every register of its scope, also into those that come later. A truncate is a streamed deletion;
-it lies on a partition of its own, so that only LSNs place it. A sweep is what the snapshot says of every row that it
-did not emit: that there is none. It loses to any row of the same snapshot, and to what was streamed since.
+A range tombstone is merged into every register of its scope, including registers that are created later. A truncate is
+a
+streamed deletion. Its record is on a partition of its own, so only LSNs order it. The end of a snapshot says that rows
+that the snapshot did not emit do not exist. It loses to any row of the same snapshot and to later streamed changes.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from sinks.ordering.register import EMPTY_REGISTER, NO_OFFSET, NO_PARTITION, Cha
 
 
 class TombstoneKind(StrEnum):
-    """Which side of a register a fence is joined into."""
+    """Kind of a range tombstone, which determines the side of a register that it is merged into."""
 
     TRUNCATE = "truncate"
     SNAPSHOT_END = "sweep"
@@ -25,15 +26,17 @@ class TombstoneKind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class RangeTombstone:
-    """One truncate or sweep.
+    """One range tombstone: a truncate or the end of a snapshot.
 
     Args:
-        scope: the table of a row model, or `document` and collection of a document model; see
+        scope: the table of a row model, or the document and collection of a document model; see
             `sinks.shape.tombstone_scope`.
-        commit_lsn, lsn: a truncate's sequence; for a sweep, the snapshot's LSN in both.
-        started_at: a sweep's first offset per partition, recorded before its snapshot began; zero where not named.
-        committed_at: when the source committed the truncate, or took the snapshot; None where nobody said. It orders
-            nothing.
+        commit_lsn, lsn: the sequence of a truncate; for the end of a snapshot, the snapshot's LSN in both.
+        started_at: for the end of a snapshot, the first offset per partition, recorded before the snapshot began; zero
+            if
+            not named.
+        committed_at: the time of the truncate's commit or of the snapshot, in the source; None if unknown. It does not
+            affect the order.
     """
 
     scope: str
@@ -45,19 +48,19 @@ class RangeTombstone:
     committed_at: datetime | None = None
 
     def to_deletion(self, partition: int) -> Change:
-        """The deletion that this fence is for a row of one partition."""
+        """Return this range tombstone as the deletion of a row in one partition."""
         return Change(self.epoch, self.commit_lsn, self.lsn, 0, self._offset(partition), partition, deleted=True)
 
     def _offset(self, partition: int) -> int:
         if self.kind is TombstoneKind.TRUNCATE:
             return NO_OFFSET
         if partition == NO_PARTITION:
-            # A repair does not say which partition its row is in: whatever the log says of the row knows better.
+            # A repair has no partition. Any record of the row in the log must win over it.
             return max(self.started_at.values(), default=0) - 1
         return self.started_at.get(partition, 0) - 1
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON object that `from_json` reads back."""
+        """Return a JSON object that `from_json` can read."""
         return {
             "scope": self.scope,
             "kind": self.kind.value,
@@ -70,7 +73,7 @@ class RangeTombstone:
 
     @classmethod
     def from_json(cls, text: Mapping[str, Any]) -> RangeTombstone:
-        """Read what `to_json` wrote."""
+        """Read the output of `to_json`."""
         started_at = {int(partition): int(offset) for partition, offset in text["started_at"].items()}
         committed_at = datetime.fromisoformat(text["committed_at"]) if text.get("committed_at") else None
         return cls(
@@ -80,7 +83,7 @@ class RangeTombstone:
 
 @dataclass(frozen=True)
 class RangeTombstones:
-    """The highest truncate and the latest sweep of every scope."""
+    """Highest truncate and latest snapshot end of every scope."""
 
     known: Mapping[tuple[str, TombstoneKind], RangeTombstone] = field(default_factory=dict)
 
@@ -91,7 +94,7 @@ class RangeTombstones:
         return bool(self.known)
 
     def merge(self, range_tombstones: Iterable[RangeTombstone]) -> RangeTombstones:
-        """These and the given ones; of each scope and kind, the highest."""
+        """Return the highest range tombstone of each scope and kind, out of these and the given ones."""
         known = dict(self.known)
         for range_tombstone in range_tombstones:
             place = (range_tombstone.scope, range_tombstone.kind)
@@ -100,7 +103,7 @@ class RangeTombstones:
         return RangeTombstones(known)
 
     def for_row(self, scope: str, partition: int) -> Register:
-        """What the fences say of a row of this scope that lies in this partition."""
+        """Return the range tombstones of a row of this scope and partition, as a register."""
         truncate = self.known.get((scope, TombstoneKind.TRUNCATE))
         sweep = self.known.get((scope, TombstoneKind.SNAPSHOT_END))
         if truncate is None and sweep is None:

@@ -1,4 +1,4 @@
-"""Talking to Redis: one connection for a whole undertaking, scripts by their digest, and its errors as ours."""
+"""Redis connection: one connection per operation, scripts by digest, and translation of errors."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NOT_NOW = {
     *("BUSY", "CLUSTERDOWN", "DENIED", "LOADING", "MASTERDOWN", "MISCONF", "NOAUTH", "NOPERM", "NOREPLICAS"),
     *("OOM", "READONLY", "TRYAGAIN", "WRONGPASS"),
 }
-"""Codes of errors that are about the server, or the user's rights, and not about what was asked."""
+"""Error codes that concern the server or the user's rights, and not the command."""
 _USER = (
     "Correct the user and the password in READMODELS_REDIS__URL, and let the user do everything that the sink does: "
     "`redis-cli ACL SETUSER readmodels on ~* &* +@all`, with the name of the user."
@@ -44,14 +44,14 @@ _REMEDIES = {
     "NOPERM": _USER,
     "WRONGPASS": _USER,
 }
-"""What an operator has to change, by code; a server with another one comes back by itself."""
+"""Remedies by error code. For any other code, the server recovers by itself."""
 _CODE = re.compile(r"(?:^|: -)([A-Z]{2,})\b")
-"""The code at the beginning of an error; up to Redis 6.2, that of an error inside a script follows `: -`."""
+"""Code at the beginning of an error. Up to Redis 6.2, the code of an error inside a script follows `: -`."""
 
 
 @dataclass(frozen=True)
 class Script:
-    """A Lua script, put together from constant files of `sinks/redis/lua`; its last file is what it does."""
+    """Lua script, concatenated from constant files of `sinks/redis/lua`. The last file is the main part."""
 
     names: tuple[str, ...]
 
@@ -63,15 +63,15 @@ class Script:
 
     @cached_property
     def digest(self) -> str:
-        """The name by which the server knows the script once it is loaded."""
+        """The digest by which the server identifies the script after it is loaded."""
         return hashlib.sha1(self.text, usedforsecurity=False).hexdigest()
 
 
 def connection_pool(url: str) -> ConnectionPool:
-    """Connections that report every failure instead of trying again by themselves.
+    """Return a pool of connections that report every failure and never retry by themselves.
 
     Args:
-        url: as `redis://user:password@host:port/0`, `rediss://…` for TLS, or `unix:///path`.
+        url: such as `redis://user:password@host:port/0`, `rediss://…` for TLS, or `unix:///path`.
     """
     return ConnectionPool.from_url(
         url,
@@ -83,21 +83,22 @@ def connection_pool(url: str) -> ConnectionPool:
 
 
 class Session:
-    """One connection, never renewed.
+    """One connection that never reconnects.
 
-    A server that is killed may come back without its last second of writes. Where the connection has outlived a whole
-    batch, the server has, too, so progress cannot be moved over writes that were lost in between.
+    A server that was killed may restart without its last second of writes. If the connection has survived a whole
+    batch, so
+    has the server. So progress cannot advance over writes that were lost in between.
     """
 
     def __init__(self, connection: AbstractConnection) -> None:
         self._connection = connection
 
     def call(self, script: Script, keys: Sequence[EncodedArgs], arguments: Sequence[EncodedArgs]) -> Any:
-        """Run a script, and load it first where the server does not know it.
+        """Run a script. Load it first if the server does not have it.
 
         Raises:
             StoreUnavailable: the server does not answer, or cannot serve now.
-            MutationRejected: the server refused the script.
+            MutationRejected: the server rejected the script.
         """
         names = sum(key.count for key in keys)
         count = 3 + names + sum(argument.count for argument in arguments)
@@ -119,7 +120,7 @@ class Session:
 
 @contextmanager
 def session(connections: ConnectionPool) -> Iterator[Session]:
-    """Take a connection for one undertaking, and give it back."""
+    """Yield a connection for one operation, and return it to the pool afterwards."""
     with translate_errors():
         connection = connections.get_connection()
     try:
@@ -130,11 +131,11 @@ def session(connections: ConnectionPool) -> Iterator[Session]:
 
 @contextmanager
 def translate_errors() -> Iterator[None]:
-    """Turn the client's errors into the sink's, without the server's words where they could quote a value."""
+    """Translate the client's errors to sink errors, without the server's message if it could quote a value."""
     try:
         yield
     except AuthenticationError as error:
-        # To the client it is a connection error; its words hold no password.
+        # The client counts this as a connection error. The message contains no password.
         raise StoreBlocked(f"Redis refuses the login: {error}", _USER) from error
     except (ConnectionError, TimeoutError) as error:
         raise StoreUnavailable(f"Redis does not answer: {error}") from error

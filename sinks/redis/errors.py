@@ -1,4 +1,4 @@
-"""What can be wrong with a Redis server itself."""
+"""Errors of the Redis server itself."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from sinks.errors import SinkError
 
 
 class UnsupportedServer(SinkError):
-    """The server answers, but cannot hold the read model as it is set up.
+    """The server answers, but its setup does not suit the read model.
 
     Args:
-        problem: what is wrong with it.
-        remedy: what an operator has to change.
+        problem: the unsuitable property.
+        remedy: the change that an operator must make.
     """
 
     def __init__(self, problem: str, remedy: str) -> None:

@@ -1,4 +1,4 @@
-"""One generation in Redis, asked over one connection. Every script enters the database that holds it first."""
+"""One generation in Redis, over one connection. Every script first selects the generation's database."""
 
 from __future__ import annotations
 
@@ -46,18 +46,18 @@ _MAX_BYTES = 512 * 1024
 
 @dataclass
 class AdaptiveBatchSize:
-    """How many documents go into one call, so that it holds up other clients for about 5 ms.
+    """Number of documents per call, so that a call blocks other clients for about 5 ms.
 
-    Larger calls than 200 documents are slower for each: their strings no longer fit the processor's cache.
+    Calls of more than 200 documents cost more per document, because their strings exceed the processor's cache.
     """
 
     documents: int = 100
     last_cost_s: float = _HELD_UP_S
 
     def record(self, documents: int, elapsed_s: float) -> None:
-        """Learn from a call: how many documents, and how long the server was busy with them."""
+        """Adjust the number after a call of `documents` that kept the server busy for `elapsed_s`."""
         cost_s = max(elapsed_s, 1e-6) / documents
-        # One slow call may be the machine's doing; two in a row are the documents'.
+        # One slow call may be caused by the machine; two in a row are caused by the documents.
         affordable = int(_HELD_UP_S / min(cost_s, self.last_cost_s))
         self.documents = max(_MIN_DOCUMENTS, min(affordable, 2 * self.documents, _MAX_DOCUMENTS))
         self.last_cost_s = cost_s
@@ -65,12 +65,12 @@ class AdaptiveBatchSize:
 
 @dataclass(frozen=True)
 class RedisGeneration:
-    """A generation that was found, and cannot be mistaken for a later one of the same number.
+    """Generation that was located, and cannot be confused with a later one of the same number.
 
     Args:
         marker: the text of its marker.
-        progress, record: as they were when the generation was found.
-        round_trip_s: how long a question takes that costs the server next to nothing.
+        progress, record: as they were when the generation was located.
+        round_trip_s: the time of a call that costs the server almost nothing.
     """
 
     link: Session
@@ -80,10 +80,10 @@ class RedisGeneration:
     round_trip_s: float
 
     def merge(self, shape: DocumentShape, changes: pa.Table, pace: AdaptiveBatchSize) -> list[str]:
-        """Join changes into documents.
+        """Merge changes into documents.
 
         Returns:
-            The keys that hold something else than registers. Their documents were left alone.
+            The keys with a value other than registers. Their documents were not changed.
         """
         rejected: list[str] = []
         for page in document_pages(compact(changes, shape.register_key), DOCUMENTS_PER_PAGE):
@@ -107,7 +107,7 @@ class RedisGeneration:
         return rejected
 
     def store_tombstone(self, range_tombstone: RangeTombstone) -> None:
-        """Keep a fence: every register that is written from now on meets it."""
+        """Store a range tombstone, which applies to every register that is written from now on."""
         unnamed = replace(range_tombstone, started_at={}).to_deletion(partition=0)
         named = [
             range_tombstone.to_deletion(partition) for partition in sorted({*range_tombstone.started_at, NO_PARTITION})
@@ -118,41 +118,41 @@ class RedisGeneration:
         self._call(RAISE_FENCE, [encode_args(MARKER, FENCES)], [encode_args(self.marker, field, deletions)])
 
     def apply_tombstones(self, shape: DocumentShape) -> None:
-        """Join the fences into the registers that are there."""
+        """Apply the range tombstones to the existing registers."""
         self._scan(JOIN_FENCES, _registers_of(shape.name), *_described(shape))
 
     def move_progress(self, span: OffsetRange) -> None:
-        """Move progress to the end of a span, never downward."""
+        """Advance progress to the end of a span. It never decreases."""
         fields = [text for (topic, partition), end in span.end.items() for text in (f"{topic}/{partition}", end)]
         self._call(MOVE_PROGRESS, [encode_args(MARKER, PROGRESS)], [encode_args(self.marker, *fields)])
 
     def record_metadata(self, record: GenerationMetadata) -> None:
-        """Replace what is kept of this generation."""
+        """Replace the metadata of this generation."""
         self._call(REPLACE_RECORD, [encode_args(MARKER, RECORD)], [encode_args(self.marker, record.to_json())])
 
     def swap_live(self) -> None:
-        """Let readers see this generation."""
+        """Make this generation live."""
         self._call(SWAP, [encode_args(MARKER, RECORD)], [encode_args(self.marker)])
 
     def size_bytes(self) -> int:
-        """About how many bytes it takes, by some of its keys."""
+        """Estimate the size of this generation from some of its keys."""
         return int(self._call(SIZE, [encode_args(MARKER)], [encode_args(self.marker, _KEYS_MEASURED)]))
 
     def flush_database(self) -> None:
         """Remove this generation at once, with everything in its database.
 
         Raises:
-            GenerationMissing: it is the one that readers see.
+            GenerationMissing: it is live.
         """
         self._call(FLUSH, [encode_args(MARKER)], [encode_args(self.marker)])
 
     def remove_keys(self, documents: Iterable[str]) -> None:
-        """Remove this generation key by key, in pages that hold the server up for a moment only.
+        """Remove this generation key by key, in pages that block the server only briefly.
 
         Args:
-            documents: the names of the documents that it may hold.
+            documents: the names of the documents that it may have.
         """
-        # Progress first and the marker last: what is half removed must not be taken for whole.
+        # Progress is removed first and the marker last: a partly removed generation must not look complete.
         self._forget(PROGRESS)
         for name in documents:
             self._scan(UNLINK, f"{name}:*")
@@ -180,10 +180,10 @@ class RedisGeneration:
 
 
 def locate(link: Session, number: int) -> RedisGeneration:
-    """Find a generation, in whichever database it is.
+    """Find a generation in any database.
 
     Raises:
-        GenerationMissing: no database holds it.
+        GenerationMissing: no database has it.
     """
     started = time.perf_counter()
     answer = link.call(OPEN, [encode_args(MARKER, PROGRESS, RECORD)], [encode_args(number)])
@@ -196,7 +196,7 @@ def locate(link: Session, number: int) -> RedisGeneration:
 
 
 def record_of(text: bytes) -> GenerationMetadata:
-    """A record as the scripts answer it. Every generation is created with one: where it is gone, it was lost."""
+    """Decode metadata from a script's answer. Every generation is created with metadata, so none means a loss."""
     return readable(text)
 
 

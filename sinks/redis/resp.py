@@ -1,4 +1,4 @@
-"""A batch in Redis' own protocol, built a column at a time: no Python runs per change.
+"""Batches in the Redis protocol, built by column: no Python code runs per change.
 
 Source: https://redis.io/docs/latest/develop/reference/protocol-spec/
 """
@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from sinks.errors import MutationRejected
 
 Ends = npt.NDArray[np.int64]
-"""Where each of many pieces ends, after a leading zero."""
+"""End of each of many pieces, after a leading zero."""
 
 VERSION_LENGTH = 66
 _HIGHEST_OFFSET = np.uint64(2**63 - 1)
@@ -26,7 +26,7 @@ _BINARY = pa.large_binary()
 
 @dataclass(frozen=True)
 class EncodedArgs:
-    """Arguments of a command as they are sent: how many they are, and their bytes."""
+    """Encoded arguments of a command: their count and their bytes."""
 
     count: int
     data: bytes | memoryview
@@ -52,16 +52,16 @@ class EncodedDocuments:
         return len(self.keys_end) - 1
 
     def keys_of(self, first: int, end: int) -> EncodedArgs:
-        """The keys of a run of documents: two of each."""
+        """Return the keys of a range of documents: two per document."""
         return EncodedArgs(2 * (end - first), self.keys[self.keys_end[first] : self.keys_end[end]])
 
     def changes_of(self, first: int, end: int) -> EncodedArgs:
-        """The arguments of a run of documents."""
+        """Return the arguments of a range of documents."""
         count = int(self.arguments_end[end] - self.arguments_end[first])
         return EncodedArgs(count, self.changes[self.changes_end[first] : self.changes_end[end]])
 
     def chunk_end(self, first: int, most: int, most_bytes: int) -> int:
-        """Where a run from `first` ends that keeps to both limits, and holds at least one document."""
+        """Return the end of a range from `first` that meets both limits, but has at least one document."""
         by_size = int(np.searchsorted(self.changes_end, self.changes_end[first] + most_bytes, side="right")) - 1
         return max(first + 1, min(first + most, by_size, len(self)))
 
@@ -70,11 +70,11 @@ def encode_documents(name: str, changes: pa.Table) -> EncodedDocuments:
     """Encode folded changes of a document's parts.
 
     Args:
-        name: the document's name, which its keys begin with.
+        name: the document's name, the prefix of its keys.
         changes: the columns of `sinks.batch.ORDER_COLUMNS` and `PART_COLUMNS`.
 
     Raises:
-        MutationRejected: a change that is no deletion has no image.
+        MutationRejected: a change that is not a deletion has no image.
     """
     of = pc.dictionary_encode(changes["key"].combine_chunks())
     code = of.indices.to_numpy()
@@ -90,7 +90,7 @@ def encode_documents(name: str, changes: pa.Table) -> EncodedDocuments:
 
 
 def encode_versions(changes: pa.Table) -> pa.Array:
-    """The place of every change, as `sinks.ordering.version_text.encode_version` writes that of one."""
+    """Encode the order of every change, as `sinks.ordering.version_text.encode_version` does for one."""
     text = np.empty((changes.num_rows, VERSION_LENGTH), dtype=np.uint8)
     text[:, 0:8] = _hexadecimal(changes["_epoch"], ">u4")
     text[:, 8:24] = _hexadecimal(changes["_commit_lsn"], ">u8")
@@ -103,14 +103,14 @@ def encode_versions(changes: pa.Table) -> pa.Array:
 
 
 def _registers(changes: pa.Table) -> pa.Array:
-    """Every change as the register that holds only it (`lua/register.lua`)."""
+    """Encode every change as a register with only this change (`lua/register.lua`)."""
     side = pc.if_else(changes["_is_snapshot"].combine_chunks(), b"r", b"s").cast(_BINARY)
     image = pc.if_else(_column(changes, "_deleted"), pa.scalar(b"", _BINARY), _column(changes, "image"))
     return _text(side, encode_versions(changes).cast(_BINARY), image)
 
 
 def _counts_before(changes_end: Ends, counts: npt.NDArray[np.int64]) -> pa.Array:
-    """The number of its changes as an argument before the first of a document; before the others, nothing."""
+    """Return the change count of a document as an argument before its first change, and nothing before the others."""
     lines = pa.concat_arrays([_text(*_bulk(_digits(counts))), pa.array([b""], _BINARY)])
     place = np.full(changes_end[-1], len(counts))
     place[changes_end[:-1]] = np.arange(len(counts))
@@ -118,7 +118,7 @@ def _counts_before(changes_end: Ends, counts: npt.NDArray[np.int64]) -> pa.Array
 
 
 def _bulk(texts: pa.Array) -> tuple[str | pa.Array, ...]:
-    """What an argument is on the wire: its length in bytes, and itself."""
+    """Return the pieces of an argument in the protocol: its length in bytes, and its text."""
     return "$", _digits(pc.binary_length(texts)), "\r\n", texts, "\r\n"
 
 
@@ -138,7 +138,7 @@ def _column(changes: pa.Table, name: str) -> pa.Array:
 
 
 def _hexadecimal(numbers: Any, width: str) -> npt.NDArray[np.uint8]:
-    """Digits of unsigned numbers, the highest first."""
+    """Return the hexadecimal digits of unsigned numbers, the highest digit first."""
     octets = np.ascontiguousarray(np.asarray(numbers).astype(width)).view(np.uint8)
     return _HEXADECIMAL[octets.reshape(len(numbers), np.dtype(width).itemsize)].view(np.uint8)
 
@@ -148,7 +148,7 @@ def _ends(counts: npt.NDArray[np.int64]) -> Ends:
 
 
 def _bytes_of(texts: pa.Array) -> tuple[memoryview, Ends]:
-    """All texts as one run of bytes, and where each ends."""
+    """Return all texts as one buffer, and the end of each."""
     if texts.null_count:
         raise MutationRejected("a change that is no deletion has no image")
     _, offsets, data = texts.buffers()

@@ -1,4 +1,4 @@
-"""What a Redis server must be like to hold a read model, and what to do where it is not."""
+"""Requirements for a Redis server, with a remedy for each that is not met."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _OLDEST = (6, 2)
 
 @dataclass(frozen=True)
 class ServerFinding:
-    """Something about a server that an operator should change.
+    """Property of a server that an operator should change.
 
     Args:
-        problem: what is so.
-        remedy: what to do about it.
-        is_fatal: True where the read model would be wrong, or could not be written.
+        problem: the property.
+        remedy: the required change.
+        is_fatal: the read model would be wrong, or could not be written.
     """
 
     problem: str
@@ -27,10 +27,10 @@ class ServerFinding:
 
 
 def check_server(client: Redis) -> list[ServerFinding]:
-    """Find what is wrong with a server; an empty list is a clean bill.
+    """Check a server, and return the findings; an empty list means that it is suitable.
 
     Raises:
-        StoreUnavailable: the server does not answer, or does not let this user ask (`INFO`).
+        StoreUnavailable: the server does not answer, or does not allow this user to run `INFO`.
     """
     with translate_errors():
         told = client.info()

@@ -1,7 +1,7 @@
-"""Documents in Redis: `GET orders:42` is a document as one JSON string; `{orders:42}:r` holds the registers behind it.
+"""Redis store: `GET orders:42` is a document as one JSON string; `{orders:42}:r` has its registers.
 
-Readers use logical database 0. Another generation is built in another database and takes its place by SWAPDB. Each
-script looks for its generation first, so that after a cutover nobody writes into the wrong one.
+Readers use logical database 0. A rebuild fills another database, and the cutover swaps the two with SWAPDB. Each script
+locates its generation first, so that no write reaches the wrong one after a cutover.
 """
 
 from __future__ import annotations
@@ -41,11 +41,12 @@ _CANNOT_CREATE = {
 
 
 class RedisStore:
-    """The generations of documents in one Redis server.
+    """Generations of documents in one Redis server.
 
     Args:
-        url: as `redis://user:password@host:port/0`, `rediss://…` for TLS, or `unix:///path`. The live generation is in
-            database 0, whichever this names.
+        url: such as `redis://user:password@host:port/0`, `rediss://…` for TLS, or `unix:///path`. The live generation
+            is
+            in database 0, whatever the URL names.
         shapes: the documents of the read model.
     """
 
@@ -89,22 +90,22 @@ class RedisStore:
             self.remove(generation)
 
     def remove(self, generation: int, documents: Collection[str] = ()) -> None:
-        """Remove a generation, also the live one, and leave every key that is not its own.
+        """Remove a generation, even the live one. Keys that are not its own stay.
 
         Args:
-            documents: names of documents that it may hold beside those that its record names.
+            documents: names of documents that it may have in addition to those in its metadata.
         """
         record = self.generations().get(generation)
         if record is None:
             return
-        # By what it was made of: the description may have other documents by now.
+        # The definitions may have changed, so the metadata's own shapes are included.
         made_of = {shape.name for shape in record.shapes if isinstance(shape, DocumentShape)}
         described = {shape.name for shape in self._shapes}
         with session(self._connections) as server:
             locate(server, generation).remove_keys(sorted({*documents, *described, *made_of}))
 
     def close(self) -> None:
-        """Close all connections, also those of its sinks."""
+        """Close all connections, including those of its sinks."""
         self._connections.disconnect()
 
     def size_bytes(self, generation: int) -> int:
@@ -115,10 +116,10 @@ class RedisStore:
         return NO_REJECTIONS
 
     def database(self, generation: int) -> int:
-        """The logical database in which a generation is now; a cutover moves it.
+        """Return the current logical database of a generation; a cutover changes it.
 
         Raises:
-            GenerationMissing: no database holds it.
+            GenerationMissing: no database has the generation.
         """
         for number, found in enumerate(self._databases()):
             if found is not None and found[0] == generation:
@@ -126,7 +127,7 @@ class RedisStore:
         raise GenerationMissing(f"generation {generation} is not in Redis")
 
     def _databases(self) -> list[tuple[int, GenerationMetadata] | None]:
-        """What every database holds: the number and the record of a generation, or None."""
+        """Return the number and metadata of the generation in every database, or None."""
         with session(self._connections) as server:
             answer = server.call(LIST, [encode_args(MARKER, RECORD)], [])
         return [
@@ -136,7 +137,7 @@ class RedisStore:
 
 
 class RedisSink:
-    """One generation of documents in Redis."""
+    """Sink of one generation of documents in Redis."""
 
     def __init__(self, connections: ConnectionPool, shapes: Sequence[Shape], generation: int) -> None:
         self._connections = connections
@@ -169,7 +170,7 @@ class RedisSink:
             generation.move_progress(batch.span)
 
     def record_metadata(self, change: Callable[[GenerationMetadata], GenerationMetadata]) -> None:
-        """Change the record of this generation."""
+        """Change the metadata of this generation."""
         with session(self._connections) as server:
             generation = locate(server, self._number)
             generation.record_metadata(change(generation.record))

@@ -1,6 +1,7 @@
-"""Messages of Quack's protocol, as far as the front of the server has to know them.
+"""Messages of the Quack protocol, as far as the proxy needs them.
 
-A message is a header and a payload in DuckDB's binary serialization: fields with a number of two bytes, and 0xFFFF.
+A message is a header and a payload in DuckDB's binary serialization: numbered fields of two bytes each, ended by
+0xFFFF.
 
 Source: https://github.com/duckdb/duckdb-quack, version 1.5
 """
@@ -16,11 +17,11 @@ _ERROR = b"\x01\x00\x64\x03\x00" + _NO_QUERY + b"\xff\xff\x01\x00"
 
 
 class MalformedMessage(ValueError):
-    """Bytes that are no message of Quack's; the reader is told so in the answer."""
+    """Bytes that are no Quack message. The reader gets the reason as the answer."""
 
 
 class MessageKind(enum.IntEnum):
-    """The messages that readers send, and the answers that the front looks into."""
+    """Kinds of messages that readers send, and of the answers that the proxy parses."""
 
     CONNECT = 1
     CONNECTED = 2
@@ -35,12 +36,12 @@ FROM_READERS = {MessageKind.CONNECT, MessageKind.PREPARE, MessageKind.FETCH, Mes
 
 @dataclass(frozen=True)
 class MessageHeader:
-    """The beginning of a message.
+    """Header of a message.
 
     Args:
-        kind: a number of `Kind`, or another one.
-        session: empty before it has begun.
-        ends_at: where the payload begins.
+        kind: a number of `MessageKind`, or another one.
+        session: the session id; empty before the session begins.
+        ends_at: the index of the payload.
     """
 
     kind: int
@@ -49,10 +50,10 @@ class MessageHeader:
 
 
 def parse_header(message: bytes) -> MessageHeader:
-    """Read the header of a message, which may be cut off behind it.
+    """Read the header of a message, which may be cut off after it.
 
     Raises:
-        MalformedMessage: it has none.
+        MalformedMessage: the bytes have no valid header.
     """
     kind, session, at = 0, "", 0
     while True:
@@ -70,10 +71,10 @@ def parse_header(message: bytes) -> MessageHeader:
 
 
 def query_text(message: bytes, header: MessageHeader) -> bytes:
-    """Read the first field of a payload: the token of CONNECT, the query of PREPARE, the words of ERROR.
+    """Read the first field of a payload: the token of CONNECT, the query of PREPARE, the message of ERROR.
 
     Raises:
-        MalformedMessage: it has none.
+        MalformedMessage: the payload has no such field.
     """
     if message[header.ends_at : header.ends_at + 2] != b"\x01\x00":
         raise MalformedMessage("a payload begins with field 1")
@@ -81,14 +82,14 @@ def query_text(message: bytes, header: MessageHeader) -> bytes:
 
 
 def with_query_text(message: bytes, header: MessageHeader, text: bytes) -> bytes:
-    """Write a message with another first field."""
+    """Return a message with another first field."""
     begin = header.ends_at + 2
     _, end = _text(message, begin)
     return message[:begin] + _written(len(text)) + text + message[end:]
 
 
 def error(words: str) -> bytes:
-    """Write the answer that a client shows as an error."""
+    """Return the message that a client shows as an error."""
     text = words.encode()
     return _ERROR + _written(len(text)) + text + b"\xff\xff"
 

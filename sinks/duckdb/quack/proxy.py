@@ -1,8 +1,8 @@
-"""Front of DuckDB's server: nothing reaches the server before its sender has shown the token.
+"""Proxy for DuckDB's Quack server, which forwards only requests of authenticated readers.
 
-Quack's server gives a thread to every connection and buffers a body before it looks at the token. The front reads
-heads and bodies with bounds and timeouts, checks the token or the session, and only then passes a request on. A
-connection carries one request, as DuckDB's client sends them.
+Quack's server uses one thread per connection and buffers a body before it checks the token. The proxy reads heads and
+bodies with limits and timeouts, checks the token or the session, and only then forwards the request. A connection
+carries one request, as DuckDB's client sends them.
 """
 
 from __future__ import annotations
@@ -26,26 +26,26 @@ from sinks.duckdb.reader_limits import ReaderLimits
 MAX_HEAD_BYTES = 16_384
 MAX_CONNECT_BYTES = 4_096
 MAX_OVERHEAD_BYTES = 1_024
-"""What a message has beside the text of its query."""
+"""Bytes of a message beside the text of its query."""
 
 MAX_UNPROVEN = 256
-"""Connections that have not shown token or session yet; one more closes the oldest of them."""
+"""Connections that have not authenticated yet. One more closes the oldest of them."""
 
 UNPROVEN_TIMEOUT_S = 10.0
 IDLE_TIMEOUT_S = 60.0
 CHUNK_BYTES = 65_536
 NOT_AUTHORIZED = b"Authorization failed"
 REFUSED = "query refused: "
-"""How the answer to a query begins that readers may not send."""
+"""Prefix of the answer to a query that readers may not send."""
 
 log = structlog.get_logger()
 
 
 class RequestRefused(Exception):
-    """A request that is not passed on; its sender reads why in the answer.
+    """A request that is not forwarded. Its sender gets the reason as the answer.
 
     Args:
-        status: of HTTP; 200 where the answer is a message of Quack's, which the client shows as an error.
+        status: the HTTP status; 200 if the answer is a Quack message, which the client shows as an error.
     """
 
     def __init__(self, words: str, status: int = 200) -> None:
@@ -60,12 +60,13 @@ class _Request:
 
 
 class QuackProxy:
-    """Server of readers' connections, on a thread of its own.
+    """Server for readers' connections, on its own thread.
 
     Args:
         upstream: host and port of Quack's server, which only this process should know.
-        token, private_token: what readers show here, and what is shown to Quack's server instead.
-        reason: takes the reason for which a session's last query was refused.
+        token: the token that readers send.
+        private_token: the token for Quack's server, sent in its place.
+        reason: returns why the last query of a session was refused.
     """
 
     def __init__(
@@ -91,14 +92,14 @@ class QuackProxy:
 
     @property
     def wrong_tokens(self) -> int:
-        """How many connections have shown a wrong token."""
+        """The number of connections with a wrong token."""
         return self._wrong_tokens.count
 
     def open(self, host: str, port: int) -> None:
-        """Answer readers who connect to an address.
+        """Accept readers' connections at an address.
 
         Raises:
-            OSError: the address is taken, or is none of this machine.
+            OSError: the address is in use, or does not belong to this machine.
         """
         self._thread.start()
         self._busy = asyncio.Semaphore(self._bounds.max_readers)
@@ -106,7 +107,7 @@ class QuackProxy:
         self._server = asyncio.run_coroutine_threadsafe(starting, self._loop).result()
 
     def close(self) -> None:
-        """Cut off all readers."""
+        """Close all readers' connections."""
         asyncio.run_coroutine_threadsafe(self._end(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
@@ -134,7 +135,7 @@ class QuackProxy:
             words = f"this is no message of Quack's, as a client of DuckDB 1.5 sends them: {error}"
             writer.write(_response(messages.error(words), 400))
         except (OSError, TimeoutError, h11.RemoteProtocolError, asyncio.IncompleteReadError):
-            # The peer has gone, sends no HTTP or does not read: nobody is there to be told.
+            # The peer has disconnected, sends no HTTP or does not read, so there is no answer.
             writer.transport.abort()
         finally:
             self._connections.discard(writer)
@@ -142,7 +143,7 @@ class QuackProxy:
 
     @contextmanager
     def _counted(self, writer: asyncio.StreamWriter) -> Iterator[None]:
-        """Hold the place of a connection among those that have proved nothing; the oldest loses it to a new one."""
+        """Count a connection as unauthenticated; above the limit, close the oldest one."""
         self._unproven[writer] = None
         if len(self._unproven) > MAX_UNPROVEN:
             self._unproven.popitem(last=False)[0].transport.abort()
@@ -152,7 +153,7 @@ class QuackProxy:
             self._unproven.pop(writer, None)
 
     async def _proven(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> _Request:
-        """Read a request of which the first bytes show the token or a session."""
+        """Read a request and check the token or the session in its first bytes."""
         incoming = _Incoming(reader, writer)
         length = await incoming.head()
         if length > self._bounds.max_query_bytes + MAX_OVERHEAD_BYTES:
@@ -187,7 +188,7 @@ class QuackProxy:
         self._connections.add(server)
         try:
             server.write(_request(request.body))
-            # One that is as small as the answers that matter is looked into; a result goes through as it comes.
+            # Only a short answer is parsed, because the relevant answers are short. A result is streamed as it arrives.
             begin = await _at_most(source, MAX_CONNECT_BYTES)
             writer.write(self._looked_into(request.header, begin))
             self._sessions.send(session, len(begin))
@@ -201,7 +202,7 @@ class QuackProxy:
             server.close()
 
     def _looked_into(self, asked: MessageHeader, response: bytes) -> bytes:
-        """Note a session that begins, and say why a query is refused where Quack only says that it is."""
+        """Register a new session. If Quack only says that a query is refused, return an answer with the reason."""
         body = response.partition(b"\r\n\r\n")[2]
         if len(response) >= MAX_CONNECT_BYTES or not body:
             return response
@@ -214,7 +215,7 @@ class QuackProxy:
 
 
 class _Incoming:
-    """One HTTP request as it arrives."""
+    """One HTTP request while it arrives."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -223,7 +224,7 @@ class _Incoming:
         self._body = bytearray()
 
     async def head(self) -> int:
-        """Read the head, and return the length of the body."""
+        """Read the head and return the length of the body."""
         request = await self._next()
         if not isinstance(request, h11.Request) or request.method != b"POST" or request.target != b"/quack":
             raise RequestRefused("only POST /quack is answered", 404)
@@ -235,7 +236,7 @@ class _Incoming:
         return int(lengths[0])
 
     async def body(self, length: int) -> bytes:
-        """Read the body until it has a length."""
+        """Read the body up to a length."""
         while len(self._body) < length:
             event = await self._next()
             if not isinstance(event, h11.Data):

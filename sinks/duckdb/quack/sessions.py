@@ -1,4 +1,4 @@
-"""Sessions of DuckDB's readers, and attempts to begin one with a wrong token, as the front of the server knows them."""
+"""Sessions of DuckDB's readers, and the delay after attempts with a wrong token."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ log = structlog.get_logger()
 
 
 class Sessions:
-    """Sessions that the server has begun, and how many bytes each was sent of its last result."""
+    """Open sessions, and the bytes sent of each session's last result."""
 
     def __init__(self) -> None:
         self._sent: OrderedDict[str, int] = OrderedDict()
@@ -40,14 +40,14 @@ class Sessions:
             self._sent[session] += sent_bytes
 
     def forget(self, session: str) -> None:
-        """Begin a new result."""
+        """Reset the count, because a new result begins."""
         if session in self._sent:
             self._sent[session] = 0
             self._sent.move_to_end(session)
 
 
 class WrongTokens:
-    """Counts attempts with a wrong token, and holds up the answers to each peer."""
+    """Counter of attempts with a wrong token, which delays the answers to each peer."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -55,7 +55,7 @@ class WrongTokens:
         self._told_at = 0.0
 
     async def answer_late(self, peer: str) -> None:
-        """Wait until the peer may hear of its attempt: one a second, and none for more than a few seconds."""
+        """Wait until the peer may get its answer: one per second, and at most `MAX_WRONG_TOKEN_DELAY_S`."""
         self.count += 1
         now = time.monotonic()
         if now > self._told_at + WRONG_TOKEN_DELAY_S:

@@ -1,1 +1,1 @@
-"""DuckDB store for processes other than the one that holds its files."""
+"""DuckDB store for processes other than the writer."""

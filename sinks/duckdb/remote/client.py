@@ -1,4 +1,4 @@
-"""The DuckDB model seen from a process that does not hold its files: it looks itself, and has the writer act."""
+"""DuckDB store for processes other than the writer. Reads the catalog itself, sends writes to the writer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sinks.rejection import NO_REJECTIONS, Rejections
 
 
 class RemoteDuckdbStore:
-    """All generations, in a directory whose files another process holds."""
+    """All generations in a directory whose files another process has open."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -56,7 +56,7 @@ class RemoteDuckdbStore:
 
 
 class RemoteDuckdbSink:
-    """One generation, written by the process that holds it."""
+    """Sink of one generation that sends its writes to the writer process."""
 
     def __init__(self, directory: Path, generation: int) -> None:
         self._directory = directory

@@ -1,7 +1,8 @@
-"""What one process asks of the one that holds DuckDB's files, and what it is told, as files.
+"""Requests to the process that writes DuckDB, and its replies, as files.
 
-A request is a JSON object behind its length, followed by the changes of its batch as streams of Arrow's own format, a
-table each. It is written under another name and renamed, so that whoever finds it finds it whole.
+A request is a length, a JSON object, and the changes of the batch as one Arrow IPC stream per table. It is written
+under
+a temporary name and renamed, so that the writer never sees a part of it.
 
 Source: https://arrow.apache.org/docs/format/Columnar.html#ipc-streaming-format
 """
@@ -28,11 +29,11 @@ FILE_MODE = 0o600
 MAX_GENERATION = 999_999
 _LENGTH_BYTES = 8
 _ALIGNED_BYTES = 64
-"""Where Arrow's buffers begin: what is mapped from elsewhere it reads slowly, and complains."""
+"""Alignment of Arrow's buffers. Arrow reads unaligned mapped buffers slowly, and warns."""
 
 
 class Operation(StrEnum):
-    """What can be asked: the methods of `sinks.sink.Sink`, and those of `sinks.sink.Store` that change something."""
+    """Operations of a request: the methods of `sinks.sink.Sink`, and the changing ones of `sinks.sink.Store`."""
 
     PREPARE = "prepare"
     PROGRESS = "progress"
@@ -47,7 +48,7 @@ class Operation(StrEnum):
 
 
 class MalformedRequest(SinkError):
-    """A file among the requests that no process of this version wrote; only the file's writer is told."""
+    """A request file that no process of this version wrote. Only the sender of the file gets this error."""
 
 
 Natural = Annotated[int, msgspec.Meta(ge=0)]
@@ -56,7 +57,7 @@ Place = tuple[str, Natural, Natural]
 
 
 class _Head(msgspec.Struct, forbid_unknown_fields=True):
-    """The JSON object of a request: nothing in it is used before its type is checked."""
+    """JSON object of a request. Types are checked before any value is used."""
 
     verb: Operation
     generation: Annotated[int, msgspec.Meta(ge=0, le=MAX_GENERATION)]
@@ -69,8 +70,12 @@ class _Head(msgspec.Struct, forbid_unknown_fields=True):
 
 @dataclass(frozen=True)
 class Request:
-    """One question; `batch` belongs to a write, `record` to a creation, for its speed to a completion, and for
-    its one epoch to a note."""
+    """One request to the writer.
+
+    `batch` is set for a write and `record` for a creation. A completion uses only the speed in `record`, and recording
+    an
+    epoch uses only its single epoch.
+    """
 
     verb: Operation
     generation: int = 0
@@ -78,7 +83,7 @@ class Request:
     batch: Batch = field(default_factory=Batch)
 
     def write(self, path: Path) -> None:
-        """Put the request in place in one step."""
+        """Write the request file in one step."""
         head = {
             "verb": self.verb,
             "generation": self.generation,
@@ -101,10 +106,10 @@ class Request:
 
     @classmethod
     def read(cls, path: Path) -> Request:
-        """Read what `write` wrote; the tables stand in the file, which is mapped into memory.
+        """Read the output of `write`. The tables stay in the file, which is mapped into memory.
 
         Raises:
-            MalformedRequest: it is not what `write` writes.
+            MalformedRequest: the file is not a valid request.
         """
         file = pa.memory_map(str(path))
         head_bytes = int.from_bytes(file.read(_LENGTH_BYTES), "big")
@@ -122,13 +127,13 @@ class Request:
 
 @dataclass(frozen=True)
 class Reply:
-    """What came of a request: progress where it was asked for, or the error that it ended with."""
+    """Result of a request: the progress if it was requested, or the error."""
 
     progress: Progress = field(default_factory=Progress)
     error: SinkError | None = None
 
     def write(self, path: Path) -> None:
-        """Put the reply in place in one step."""
+        """Write the reply file in one step."""
         plain: dict[str, Any] = {"progress": offsets_to_json(self.progress.offsets)}
         if self.error is not None:
             lost = self.error.stored if isinstance(self.error, OffsetGap) else {}
@@ -145,7 +150,7 @@ class Reply:
 
     @classmethod
     def read(cls, path: Path) -> Reply:
-        """Read what `write` wrote."""
+        """Read the output of `write`."""
         plain = json.loads(path.read_text())
         progress = Progress(offsets_from_json(plain["progress"]))
         if "error" not in plain:
@@ -162,5 +167,5 @@ _ERRORS: Mapping[str, type[SinkError]] = {
 
 
 def _known_name(error: SinkError) -> str:
-    """The name of the nearest kind of error that every process knows."""
+    """Return the name of the most specific error class that every process knows."""
     return next((kind.__name__ for kind in type(error).__mro__ if kind.__name__ in _ERRORS), StoreUnavailable.__name__)

@@ -1,4 +1,4 @@
-"""The folder beside DuckDB's files into which other processes put what they want of the one that holds them."""
+"""Inbox folder beside DuckDB's files, in which other processes put requests for the writer."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ LOCK = "writer.lock"
 POLL_INTERVAL_S = 0.02
 IS_HELD_EVERY_S = 1.0
 TAKEN_OVER_WITHIN_S = 15.0
-"""How long a process that stands by may take to hold the files of one that has ended, and to open them."""
+"""Time in which a standby process takes over and opens the files after the writer has ended."""
 ANSWERED_WITHIN_S = 600.0
-"""After this long a writer that holds the files and says nothing counts as gone; the largest batch takes a fraction."""
+"""Time after which a writer that does not answer counts as failed; the largest batch takes a fraction of it."""
 
 log = structlog.get_logger()
 
 
 class WriterNotRunning(StoreUnavailable):
-    """No process holds DuckDB's files, or the one that held them has ended."""
+    """No process has DuckDB's files open, or the writer has ended."""
 
     remedy = "Run `readmodels run duckdb`; the command that waits for it goes on by itself."
 
 
 class WriterServer:
-    """The side of the process that holds the files.
+    """Server side of the inbox, in the writer process.
 
     Args:
-        directory: where the files are; this process holds its lock.
+        directory: the folder of the files; this process has its lock.
     """
 
     def __init__(self, directory: Path, store: Store) -> None:
@@ -50,14 +50,15 @@ class WriterServer:
         self._folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
         self._folder.chmod(FOLDER_MODE)
         self._store = store
-        # What is there was asked of a process that is gone: whoever waits for it asks again, others are gone too.
+        # These requests were sent to a previous writer. A sender that still waits sends its request again; the others
+        # have ended.
         for stale in self._folder.iterdir():
             if stale.is_file():
                 stale.unlink(missing_ok=True)
 
     @contextlib.contextmanager
     def serve_in_background(self) -> Iterator[None]:
-        """Answer requests on a thread of its own while the block runs; the request in hand is finished."""
+        """Answer requests on a separate thread while the block runs. The current request is finished at the end."""
         stop = threading.Event()
         thread = threading.Thread(target=self._follow, args=(stop,), name="inbox", daemon=True)
         thread.start()
@@ -68,13 +69,13 @@ class WriterServer:
             thread.join()
 
     def handle_pending(self, stop: threading.Event | None = None) -> int:
-        """Answer requests in the order in which they came, until `stop` is set, and return their number."""
+        """Answer requests in order of arrival until `stop` is set, and return their number."""
         found = (path for path in self._folder.glob("*.request") if path.is_file())
         requests = sorted(found, key=lambda path: path.name)
         for path in requests:
             if stop is not None and stop.is_set():
                 break
-            # Whoever has given up takes the request away.
+            # A sender that has given up deletes its request.
             with contextlib.suppress(FileNotFoundError):
                 self._answered(path).write(path.with_suffix(".reply"))
             path.unlink(missing_ok=True)
@@ -99,7 +100,7 @@ class WriterServer:
         except SinkError as error:
             return Reply(error=error)
         except Exception as error:  # noqa: BLE001 - a request that nobody can carry out must not silence the others
-            # Not its words: they may quote a row.
+            # The exception's message is left out, because it may quote a row.
             place = traceback.extract_tb(error.__traceback__)[-1]
             reason = f"{type(error).__name__} at {Path(place.filename).name}:{place.lineno}"
             log.error("request not carried out", reason=reason)
@@ -123,13 +124,13 @@ class WriterServer:
 
 
 def call_writer(directory: Path, request: Request, taken_over_within_s: float = TAKEN_OVER_WITHIN_S) -> Progress:
-    """Ask the process that holds the files in a directory, and wait for as long as there is one.
+    """Send a request to the process that has the files of a directory open, and wait while there is one.
 
-    Every request may be carried out twice: one whose writer has ended is sent again to the process that takes over.
+    Every request may run twice: if the writer ends, the request is sent again to the process that takes over.
 
     Raises:
-        WriterNotRunning: there is none, and no process has taken over in time.
-        SinkError: what the request ended with there.
+        WriterNotRunning: no process has the files open, and none has taken over in time.
+        SinkError: the error with which the request ended in the writer.
     """
     deadline = time.monotonic() + taken_over_within_s
     while True:
@@ -143,7 +144,7 @@ def call_writer(directory: Path, request: Request, taken_over_within_s: float = 
 
 def _asked_once(directory: Path, request: Request) -> Progress:
     folder = directory / FOLDER
-    # By time, so that they are answered in the order in which they came.
+    # The name begins with the time, so that requests are answered in order of arrival.
     path = folder / f"{time.time_ns():020}-{uuid4().hex}.request"
     reply = path.with_suffix(".reply")
     if not is_writer_running(directory):
@@ -162,7 +163,7 @@ def _asked_once(directory: Path, request: Request) -> Progress:
 
 
 def is_writer_running(directory: Path) -> bool:
-    """Whether a process holds the files of a directory."""
+    """Return whether a process has the files of a directory open."""
     try:
         with (directory / LOCK).open() as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -174,7 +175,7 @@ def is_writer_running(directory: Path) -> bool:
 
 
 def _await(reply: Path, path: Path, directory: Path) -> None:
-    """Return once the reply is there: it comes before the request goes."""
+    """Wait for the reply. It is written before the request is deleted."""
     began = looked_at = time.monotonic()
     while not reply.exists():
         if not path.exists() and not reply.exists():

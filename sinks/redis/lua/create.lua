@@ -1,9 +1,9 @@
--- Create a generation: the first in database 0, where readers are, the next in an empty one. A generation whose marker is
--- gone still has its record, and stays in database 0 until another one is shown.
+-- Create a generation. The first one is in database 0, which readers use; later ones are in an empty database. A
+-- generation whose marker is lost still has its metadata, and stays in database 0 until another one is shown.
 --
--- KEYS: the marker, the record.
--- ARGV: the generation, and the marker's text and the record if it is created now.
--- Answers 'there', or why it cannot be: 'occupied' where database 0 holds keys of somebody else, 'full' where no
+-- KEYS: the marker, the metadata.
+-- ARGV: the generation, and the marker's text and the metadata if it is created now.
+-- Returns 'there', or the reason for a failure: 'occupied' if database 0 has keys of another program, 'full' if no
 -- database is empty.
 
 if first_of_databases(KEYS[1], function(_, marker) return is_of(ARGV[1], marker) end) then return 'there' end

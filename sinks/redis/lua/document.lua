@@ -1,10 +1,11 @@
--- Documents, as in sinks/ordering/document.py: a hash from part to register, and beside it the document as readers see it.
+-- Documents, as in sinks/ordering/document.py: a hash from part to register, and the rendered document for readers.
 
 local concat, gmatch, match, sort = table.concat, string.gmatch, string.match, table.sort
 
 local function collection_of(part) return match(part, '^[^/]*') end
 
--- A register begins with its streamed change, or else with its snapshot row: that is the change whose partition counts.
+-- A register begins with its streamed change, or with its snapshot row if it has no streamed change. The partition of
+-- this first change counts.
 local function fenced(register, part, fences, document)
   local fence = register_of(fences, document .. '/' .. collection_of(part), partition(register))
   return fence and join(register, fence) or register
@@ -16,7 +17,7 @@ local function collections_of(names)
   return collections
 end
 
--- What a hash holds, as HGETALL answers it: the parts' names, and the register of each.
+-- Convert the reply of HGETALL to the names of the parts, and the register of each.
 local function parts_of(flat)
   local names, registers = {}, {}
   for at = 1, #flat, 2 do
@@ -52,11 +53,11 @@ local function render(names, registers, collections)
   return concat(fields, ',') .. '}'
 end
 
--- Write a document, or none, and then the registers that changed: part, register, part, register. In this order: a
--- document whose registers are behind it is merged and written again; one that is behind its registers would stay so.
+-- Write or delete a document, then write the changed registers: part, register, part, register. The order matters: a
+-- document that is newer than its registers is merged and written again, but one that is older would stay outdated.
 local function store(key, document, registers_key, changed)
   if document then redis.call('SET', key, document) else redis.call('DEL', key) end
-  -- Lua hands over at most about 8000 values at once.
+  -- Lua passes at most about 8000 values at once.
   for at = 1, #changed, 2000 do
     redis.call('HSET', registers_key, unpack(changed, at, math.min(at + 1999, #changed)))
   end

@@ -1,5 +1,6 @@
--- Fences, as in sinks/ordering/range_tombstone.py: field "truncate orders/items" or "sweep orders/items" of a hash, holding a deletion for
--- the partitions that the fence does not name, and then one for each that it names.
+-- Range tombstones, as in sinks/ordering/range_tombstone.py: field "truncate orders/items" or "sweep orders/items" of a
+-- hash. The value is a deletion for the partitions that the tombstone does not name, and then one for each that it
+-- names.
 
 local DELETION = 67
 
@@ -17,7 +18,7 @@ local function load_fences(key)
   return #flat > 0 and { known = known, registers = {} } or nil
 end
 
--- What the fences say of a row of this scope that lies in this partition; false where they say nothing.
+-- Return the range tombstones of a row of this scope and partition as a register, or false if there are none.
 local function register_of(fences, scope, row_partition)
   local place = scope .. ' ' .. row_partition
   local register = fences.registers[place]

@@ -1,8 +1,8 @@
--- Empty the database of a generation that readers do not see.
+-- Delete all keys in the database of a generation that is not live.
 --
 -- KEYS: the marker.
 -- ARGV: the marker's text.
--- Answers 1, or nil where no database but 0 holds the generation.
+-- Returns 1, or nil if no database except 0 has the generation.
 
 return first_of_databases(KEYS[1], function(database, marker)
   if database == 0 or marker ~= ARGV[1] then return nil end

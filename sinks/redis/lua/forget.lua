@@ -2,7 +2,7 @@
 --
 -- KEYS: the marker, the key.
 -- ARGV: the marker's text.
--- Answers 1, or nil where no database holds the generation.
+-- Returns 1, or nil if no database has the generation.
 
 if not enter_generation(KEYS[1], ARGV[1]) then return nil end
 

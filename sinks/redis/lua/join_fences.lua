@@ -1,10 +1,10 @@
--- Join the fences into one page of the documents. A scan returns every key that is there from its beginning to its
--- end; what is written in the meantime meets the fences in the merge.
+-- Apply the range tombstones to one page of the documents. A scan returns every key that exists from its beginning to
+-- its end; concurrent writes apply the tombstones in the merge.
 --
--- KEYS: the marker, the fences.
--- ARGV: the marker's text, the document's name, its collections as "a/b", the page's cursor, the pattern of the keys
---       of registers.
--- Answers the cursor of the next page, "0" after the last, or nil where no database holds the generation.
+-- KEYS: the marker, the range tombstones.
+-- ARGV: the marker's text, the document's name, its collections as "a/b", the page's cursor, the pattern of the
+--       register keys.
+-- Returns the cursor of the next page, "0" after the last, or nil if no database has the generation.
 
 if not enter_generation(KEYS[1], ARGV[1]) then return nil end
 

@@ -1,6 +1,6 @@
--- KEYS: the marker, the record.
--- Answers, in the order of databases, the marker and the record of every generation; '' twice for a database that holds
--- none, and once where a generation has no record.
+-- KEYS: the marker, the metadata.
+-- Returns the marker and the metadata of every generation, in the order of databases; '' twice for a database without a
+-- generation, and once for a generation without metadata.
 
 local found = {}
 first_of_databases(KEYS[1], function(_, marker)

@@ -1,10 +1,9 @@
 -- Merge many documents, each with the changes of its parts.
 --
--- KEYS: the marker, the fences, then per document its key and that of its registers.
+-- KEYS: the marker, the range tombstones, then per document its key and the key of its registers.
 -- ARGV: the marker's text, the document's name, its collections as "a/b", then per document the number of its changes,
---       and per change its part and the register that holds only it.
--- Answers the keys that hold something else than registers and were left alone, or nil where no database holds the
--- generation.
+--       and per change its part and a register with only this change.
+-- Returns the keys with a value other than registers, which were not changed, or nil if no database has the generation.
 
 if not enter_generation(KEYS[1], ARGV[1]) then return nil end
 

@@ -1,12 +1,12 @@
--- Move progress to the end of a batch, never downward.
+-- Advance progress to the end of a batch. It never decreases.
 --
 -- KEYS: the marker, the progress.
--- ARGV: the marker's text, then per partition of a topic its field and its next offset.
--- Answers 1, or nil where no database holds the generation.
+-- ARGV: the marker's text, then per topic partition its field and its next offset.
+-- Returns 1, or nil if no database has the generation.
 
 if not enter_generation(KEYS[1], ARGV[1]) then return nil end
 
--- As text: Lua's numbers are exact only up to 2^53.
+-- Offsets are compared as text, because Lua's numbers are exact only up to 2^53.
 local function is_lower(offset, other)
   if #offset ~= #other then return #offset < #other end
   return offset < other

@@ -1,8 +1,9 @@
--- Keep a fence, unless one of its kind and scope stands as high. Every register written from now on meets it.
+-- Store a range tombstone, unless one of its kind and scope is as high. It applies to every register written from now
+-- on.
 --
--- KEYS: the marker, the fences.
--- ARGV: the marker's text, the fence's field and its deletions.
--- Answers 1, or nil where no database holds the generation.
+-- KEYS: the marker, the range tombstones.
+-- ARGV: the marker's text, the tombstone's field and its deletions.
+-- Returns 1, or nil if no database has the generation.
 
 if not enter_generation(KEYS[1], ARGV[1]) then return nil end
 

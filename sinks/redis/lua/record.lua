@@ -1,8 +1,8 @@
--- Replace the record of a generation.
+-- Replace the metadata of a generation.
 --
--- KEYS: the marker, the record.
--- ARGV: the marker's text, the record.
--- Answers 1, or nil where no database holds the generation.
+-- KEYS: the marker, the metadata.
+-- ARGV: the marker's text, the metadata.
+-- Returns 1, or nil if no database has the generation.
 
 if not enter_generation(KEYS[1], ARGV[1]) then return nil end
 

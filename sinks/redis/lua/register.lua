@@ -1,8 +1,9 @@
--- The rule of order, as in sinks/ordering/register.py, over text.
+-- Ordering rule of sinks/ordering/register.py, over text.
 --
--- A change is 's' where it was streamed or 'r' where a snapshot read the row, then its version (sinks/ordering/version_text.py), then
--- its image. A register is one change, or the streamed one, a NUL byte and the snapshot's; JSON has no NUL. Versions are
--- compared as text: Lua's numbers confuse neighbouring LSNs.
+-- A change is 's' if it was streamed or 'r' if a snapshot read the row, then its version
+-- (sinks/ordering/version_text.py), then its image. A register is one change, or the streamed one, a NUL byte and the
+-- snapshot's; JSON contains no NUL. Versions are compared as text, because Lua's numbers cannot distinguish
+-- neighbouring LSNs.
 
 local byte, find, sub = string.byte, string.find, string.sub
 

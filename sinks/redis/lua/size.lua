@@ -1,6 +1,6 @@
 -- KEYS: the marker.
--- ARGV: the marker's text, how many keys to look at.
--- Answers about how many bytes the database of the generation takes, by some of its keys; nil where no database holds it.
+-- ARGV: the marker's text, the number of keys to sample.
+-- Returns the estimated size in bytes of the generation's database; nil if no database has the generation.
 
 if not enter_generation(KEYS[1], ARGV[1]) then return nil end
 

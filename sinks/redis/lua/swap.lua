@@ -1,9 +1,9 @@
--- Show a generation: its database and database 0 change places, with all that they hold. If what readers saw has lost its
--- marker, nobody can find it any more, and it is removed.
+-- Make a generation live: its database and database 0 are swapped, with all their keys. If the previous live generation
+-- has lost its marker, it can no longer be found, and is removed.
 --
--- KEYS: the marker, the record.
+-- KEYS: the marker, the metadata.
 -- ARGV: the marker's text.
--- Answers 1, or nil where no database holds the generation.
+-- Returns 1, or nil if no database has the generation.
 
 return first_of_databases(KEYS[1], function(database, marker)
   if marker ~= ARGV[1] then return nil end

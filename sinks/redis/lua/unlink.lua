@@ -1,8 +1,8 @@
 -- Remove one page of a generation's keys.
 --
--- KEYS: the marker, the fences.
+-- KEYS: the marker, the range tombstones.
 -- ARGV: the marker's text, the page's cursor, the pattern of the keys.
--- Answers the cursor of the next page, "0" after the last, or nil where no database holds the generation.
+-- Returns the cursor of the next page, "0" after the last, or nil if no database has the generation.
 
 if not enter_generation(KEYS[1], ARGV[1]) then return nil end
 
