@@ -1,4 +1,4 @@
-"""The Debezium connector's configuration: the one that is shipped, what it names, and what it must not become."""
+"""Configuration of the Debezium connector: the shipped settings, names derived from them, and required values."""
 
 import json
 import re
@@ -31,7 +31,7 @@ REQUIRED_SETTINGS: Mapping[str, tuple[str, str]] = {
     "key.converter": ("org.apache.kafka.connect.json.JsonConverter", "a key's bytes decide its partition"),
     "key.converter.schemas.enable": ("false", "a schema in the key would move rows to other partitions"),
 }
-"""The settings that correctness rests on, each with its only value and the reason."""
+"""Settings that correctness depends on, each with its only valid value and the reason."""
 
 FORBIDDEN_SETTINGS: Mapping[str, str] = {
     "message.key.columns": "a key that is not the primary key gives several rows one identity",
@@ -62,7 +62,7 @@ class ConfigurationRefused(SourceContractViolation):
 
 @dataclass(frozen=True)
 class ConnectorConfiguration:
-    """A connector's name and settings, and the names that follow from them."""
+    """Name and settings of a connector, and the names derived from them."""
 
     name: str
     settings: Mapping[str, str] = field(repr=False)
@@ -89,27 +89,27 @@ class ConnectorConfiguration:
 
     @property
     def signal_table(self) -> str:
-        """The table through which the connector is asked for snapshots, as `schema.table`."""
+        """The signal table, through which snapshots are requested, as `schema.table`."""
         return self.settings["signal.data.collection"]
 
     @property
     def table_topics(self) -> tuple[str, ...]:
-        """The topics of the captured tables, in the tables' order."""
+        """The topics of the captured tables, in the order of the tables."""
         return tuple(f"{self.prefix}.{table}" for table in self.tables)
 
     @property
     def message_topic(self) -> str:
-        """The topic of logical messages, which holds the marks."""
+        """The topic of logical messages, which contains the watermarks."""
         return f"{self.prefix}.message"
 
     @property
     def notification_topic(self) -> str:
-        """The topic in which the connector tells how its snapshots go on."""
+        """The topic in which the connector reports the progress of its snapshots."""
         return self.settings["notification.sink.topic.name"]
 
     @property
     def service_topics(self) -> tuple[str, ...]:
-        """The connector's other topics: marks, heartbeats, signals and notifications.
+        """The connector's other topics: watermarks, heartbeats, signals and notifications.
 
         Source: https://debezium.io/documentation/reference/3.6/connectors/postgresql.html
         """
@@ -123,22 +123,22 @@ class ConnectorConfiguration:
 
     @property
     def has_json_values(self) -> bool:
-        """Values travel as JSON without schemas, not as Avro."""
+        """True if values are JSON without schemas, not Avro."""
         return self.settings["value.converter"] == JSON_VALUES["value.converter"]
 
     def captures_column(self, table: str, column: str) -> bool:
-        """Whether a column of a captured table is in the envelopes; patterns match the whole `schema.table.column`."""
+        """Return whether a captured column is in the envelopes. Patterns match the whole `schema.table.column`."""
         excluded = self.settings.get("column.exclude.list", "").split(",")
         return not any(re.fullmatch(pattern.strip(), f"{table}.{column}", re.IGNORECASE) for pattern in excluded)
 
     def validate(self, *, is_double_accepted: bool = False) -> None:
-        """Refuse settings under which changes could be lost, reordered or rounded.
+        """Reject settings under which changes could be lost, reordered or rounded.
 
         Args:
-            is_double_accepted: take decimals as binary doubles, which lose cents beyond 2**53.
+            is_double_accepted: accept decimals as binary doubles, which lose cents beyond 2**53.
 
         Raises:
-            ConfigurationRefused: it names every setting that is wrong, and why.
+            ConfigurationRefused: the message names every wrong setting, with the reason.
         """
         refusals = [
             f"{key} must be {wanted!r}, not {self.settings.get(key)!r}: {reason}"
@@ -164,25 +164,25 @@ class ConnectorConfiguration:
             raise ConfigurationRefused(refusals)
 
     def for_server(self, version: int) -> "ConnectorConfiguration":
-        """Leave out of the session's options those that PostgreSQL of this major version, such as 16, does not know."""
+        """Return this configuration without session options unknown to PostgreSQL of this major version, such as 16."""
         return self.with_settings({"driver.options": startup_options(version)})
 
     def with_json_values(self) -> "ConnectorConfiguration":
-        """Write values as JSON without schemas instead of Avro; no schema registry is needed then."""
+        """Return this configuration with JSON values without schemas, not Avro, so that it needs no schema registry."""
         kept = {key: value for key, value in self.settings.items() if not key.startswith("value.converter")}
         return replace(self, settings={**kept, **JSON_VALUES})
 
     def with_prefix(self, prefix: str) -> "ConnectorConfiguration":
-        """Write to topics whose names begin with another prefix."""
+        """Return this configuration with another prefix of the topic names."""
         return self.with_settings({"topic.prefix": prefix, "notification.sink.topic.name": f"{prefix}.notification"})
 
     def with_settings(self, changes: Mapping[str, str]) -> "ConnectorConfiguration":
-        """Replace or add settings, such as limits that suit one installation; `name` is that of the connector."""
+        """Return this configuration with changed or added settings; `name` is the name of the connector."""
         kept = {key: value for key, value in changes.items() if key != "name"}
         return replace(self, name=changes.get("name", self.name), settings={**self.settings, **kept})
 
 
 def default_configuration() -> ConnectorConfiguration:
-    """Read the configuration that is shipped; it holds references to secrets, never secrets."""
+    """Read the shipped configuration. It contains references to secrets, never secrets."""
     document = json.loads(files("connectors").joinpath(SHIPPED).read_text(encoding="utf-8"))
     return ConnectorConfiguration(document["name"], document["config"])

@@ -1,4 +1,4 @@
-"""The Arrow table of decoded envelopes: what changed, and where the change stands in the log and in the WAL."""
+"""Envelope table in Arrow: the change, its offset in the log and its LSN in the WAL."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,23 +11,23 @@ from connectors.types.pg_types import TypeKind, parse_column_type
 
 
 class ValueEncoding(Enum):
-    """How the values of a topic are written; it is declared, never guessed."""
+    """Encoding of a topic's values. It is declared, never guessed."""
 
     AVRO = auto()
     """In Confluent's wire format, with the schema in a registry."""
 
     JSON = auto()
-    """As Connect's JSON converter writes them, with schemas or without."""
+    """As Connect's JSON converter writes them, with or without schemas."""
 
 
 @dataclass(frozen=True)
 class EarlierRecords:
-    """Records that were written before a column was added, or before it was given its type.
+    """Records that were written before a column was added, or before its type changed.
 
     Attributes:
-        values: by column, the value that such a record reads as, in the form of
+        values: by column, the value to read from such a record, in the form of
             `connectors.types.wire_types.default_json`.
-        end: by partition, the offset from which on every record has the columns; None for all of the log.
+        end: by partition, the offset from which all records have the columns; None for the whole log.
     """
 
     values: Mapping[str, Any]
@@ -36,13 +36,13 @@ class EarlierRecords:
 
 @dataclass(frozen=True)
 class SourceTable:
-    """What is declared of one source table.
+    """Declaration of one source table.
 
     Attributes:
         table: the table with its schema, such as "public.orders".
         columns: the PostgreSQL type of each column, such as "numeric(12,2)", in the order of the images.
-        format: how the topic's values are written.
-        earlier: the records that may lack columns; None where none may.
+        format: the encoding of the topic's values.
+        earlier: the records that may lack columns; None if all have them.
     """
 
     table: str
@@ -52,17 +52,17 @@ class SourceTable:
 
 
 NESTED = "_nested"
-"""The field of an image that holds arrays of several dimensions, for which Arrow has no one type."""
+"""Field of an image for arrays of several dimensions, for which Arrow has no single type."""
 
 
 def image_type(table: SourceTable) -> pa.StructType:
-    """Return the type of a row image: the declared columns, in their order, each in its one Arrow type.
+    """Return the type of a row image: the declared columns, in order, each in its one Arrow type.
 
-    Where a column is an array, `NESTED` follows: a JSON object with the text, as PostgreSQL prints it, of each array
-    that has several dimensions. The column itself is null there.
+    If a column is an array, `NESTED` follows: a JSON object with the PostgreSQL text of each array of several
+    dimensions. The column itself is null in that case.
 
     Raises:
-        UnsupportedType: a declared type cannot be kept exactly.
+        UnsupportedType: a declared type cannot be stored exactly.
     """
     types = {name: parse_column_type(text) for name, text in table.columns.items()}
     fields = [pa.field(name, kind.arrow) for name, kind in types.items()]
@@ -75,16 +75,16 @@ def envelope_schema(table: SourceTable) -> pa.Schema:
     """Return the schema of a table's decoded envelopes, one row per record.
 
     Columns:
-        partition, offset: where the record lies in its topic.
-        op: c, u, d, r (a row of a snapshot) or t (the table was truncated).
-        snapshot: whether the row belongs to a snapshot that is not incremental; those are streamed.
-        commit_lsn: the LSN of the last commit before this change; where there was none, the change's own.
-        lsn: the change's own place in the WAL.
-        committed_at: when its transaction was committed; of a snapshot row, when the snapshot was taken.
-        before, after: the row images; null where the change has none.
+        partition, offset: the position of the record in its topic.
+        op: c, u, d, r (a row of a snapshot) or t (a truncate of the table).
+        snapshot: the row belongs to a snapshot that is not incremental; incremental snapshots are streamed.
+        commit_lsn: the LSN of the last commit before this change; the change's own if there was none.
+        lsn: the change's own LSN in the WAL.
+        committed_at: the commit time of its transaction; for a snapshot row, the time of the snapshot.
+        before, after: the row images; null if the change has none.
 
     Raises:
-        UnsupportedType: a declared type cannot be kept exactly.
+        UnsupportedType: a declared type cannot be stored exactly.
 
     Source: https://debezium.io/documentation/reference/stable/connectors/postgresql.html#postgresql-events
     """

@@ -1,4 +1,4 @@
-"""Errors of change records, and of the services without which they cannot be read."""
+"""Errors of change records, and of the services that decoding needs."""
 
 from connectors.sql_names import table_in_sql
 
@@ -13,10 +13,10 @@ _BEGIN_BEHIND = (
 
 
 class OfRecord:
-    """A part of the errors that one record causes.
+    """Base of the errors that one record causes.
 
     Attributes:
-        place: the record's topic, partition and offset, as `cdc.public.orders/0 offset 7`; empty until it is known.
+        place: the record's topic, partition and offset, such as `cdc.public.orders/0 offset 7`; empty until known.
     """
 
     place = ""
@@ -27,13 +27,13 @@ class OfRecord:
 
 
 class SourceContractViolation(OfRecord, Exception):
-    """The source no longer sends what was agreed: going on would store something wrong. Each kind has its remedy."""
+    """The source no longer sends the declared columns, so that values would be wrong. Each kind has its remedy."""
 
     remedy: str
 
 
 class UnsupportedType(SourceContractViolation):
-    """A declared column has a type of which the connector does not send every value whole."""
+    """A declared column has a type of which the connector does not send every value completely."""
 
     remedy = (
         "Remove the column from `columns` of its table in readmodels.toml, or declare it there with another type, "
@@ -42,7 +42,7 @@ class UnsupportedType(SourceContractViolation):
 
 
 class MissingColumn(SourceContractViolation):
-    """A declared column is not in the records that the source sends."""
+    """A declared column is missing in the records of the source."""
 
     remedy = (
         f"If PostgreSQL has no such column, take it out of readmodels.toml; {_REBUILD} If PostgreSQL has it, only "
@@ -51,7 +51,7 @@ class MissingColumn(SourceContractViolation):
 
 
 class MissingBeforeImage(SourceContractViolation):
-    """An update or a deletion came without the row as it was before."""
+    """An update or a deletion has no image of the old row."""
 
     def __init__(self, message: str, table: str) -> None:
         super().__init__(message)
@@ -62,7 +62,7 @@ class MissingBeforeImage(SourceContractViolation):
 
 
 class WireTypeRefused(SourceContractViolation):
-    """A column travels in a form that does not carry its declared type exactly."""
+    """A column is sent in a form that cannot represent its declared type exactly."""
 
     remedy = (
         f"Declare the column in readmodels.toml with the type that it has in PostgreSQL now; {_REBUILD} If the type "
@@ -71,11 +71,11 @@ class WireTypeRefused(SourceContractViolation):
 
 
 class TypeWidened(WireTypeRefused):
-    """A column holds a value that its declared type has no room for: the type was widened at the source."""
+    """A value exceeds the declared type of its column, because the type was widened in the source."""
 
 
 class InexactDecimal(WireTypeRefused):
-    """A numeric column travels as a double, which cannot hold every amount."""
+    """A numeric column is sent as a double, which cannot represent every amount."""
 
     remedy = (
         "Remove decimal.handling.mode from [envelopes.connector] in readmodels.toml, then run `readmodels init` and "
@@ -84,17 +84,17 @@ class InexactDecimal(WireTypeRefused):
 
 
 class ScaleExceeded(WireTypeRefused):
-    """A numeric has more digits after its point than the contract file declares."""
+    """A numeric has more digits after its point than the definitions declare."""
 
 
 class DependencyUnavailable(Exception):
-    """Nothing is wrong with the records, but they cannot be read now. Each kind has its remedy."""
+    """The records are valid, but cannot be read now. Each kind has its remedy."""
 
     remedy: str
 
 
 class RegistryUnavailable(DependencyUnavailable):
-    """The schema registry gave no answer, or failed to answer."""
+    """The schema registry did not answer, or answered with a failure."""
 
     remedy = (
         "Start the schema registry; reading goes on by itself. If it runs, correct `schema_registry.url`, which holds "
@@ -103,7 +103,7 @@ class RegistryUnavailable(DependencyUnavailable):
 
 
 class UnknownSchema(OfRecord, DependencyUnavailable):
-    """The schema registry does not know the schema id that a record names."""
+    """The schema registry does not know the schema id of a record."""
 
     remedy = (
         "If the registry lost the schema, restore its storage: reading goes on by itself once it knows the schema. "
@@ -112,6 +112,6 @@ class UnknownSchema(OfRecord, DependencyUnavailable):
 
 
 class UnreadableRecord(Exception):
-    """One record cannot be read; its neighbours can. The message never holds row values."""
+    """One record cannot be read; its neighbours can. The message never contains row values."""
 
     remedy = _BEGIN_BEHIND

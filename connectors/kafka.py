@@ -1,4 +1,4 @@
-"""How to reach Kafka, and where its logs end."""
+"""Kafka settings, clients, and the offsets at both ends of a log."""
 
 import re
 import time
@@ -19,28 +19,28 @@ log = structlog.get_logger()
 ClientSetting = str | int | float | bool
 
 _SERVER = re.compile(r"(?:[A-Z_]+://)?(?:\[[0-9a-fA-F:.]+\]|[^\s:/,\[\]]+)(?::\d{1,5})?")
-"""A broker as `host:port`. librdkafka also takes `SASL_SSL://host:port`, and 9092 for a port that is not given."""
+"""Broker as `host:port`. librdkafka also accepts `SASL_SSL://host:port`, and uses port 9092 if none is given."""
 
 WARNINGS = 4
-"""How much the client library logs by itself, in syslog's numbers: what it calls information is left out."""
+"""Log level of the client library, in syslog's numbers. Informational messages are left out."""
 
 REQUEST_TIMEOUT_S = 10.0
 T = TypeVar("T")
 
 _ELECTING = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)
-"""Answers for a partition whose leader is not known yet, such as that of a new topic."""
+"""Errors for a partition whose leader is not known yet, such as that of a new topic."""
 _ELECTED_AFTER_S = 0.1
 
 
 class KafkaUnavailable(DependencyUnavailable):
-    """The brokers did not answer, or refused the request."""
+    """The brokers did not answer, or rejected the request."""
 
     remedy = "Start the brokers, or correct `kafka.bootstrap_servers` and the user and password in `kafka.client`."
 
 
 @dataclass(frozen=True, kw_only=True)
 class KafkaSettings:
-    """Where the brokers are, and the client settings (librdkafka's names) that reach them, such as TLS."""
+    """Addresses of the brokers, and client settings (librdkafka's names) such as TLS."""
 
     bootstrap_servers: str
     client: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -52,9 +52,9 @@ class KafkaSettings:
         object.__setattr__(self, "bootstrap_servers", ",".join(servers))
 
     def with_client(self, **settings: ClientSetting) -> dict[str, Any]:
-        """Settings for one librdkafka client; underscores in the names given here stand for dots.
+        """Return the settings of one librdkafka client. Underscores in the given names stand for dots.
 
-        What the client says of itself goes into our log.
+        The client's own log messages go to the log of this process.
         """
         named = {name.replace("_", "."): value for name, value in settings.items()}
         return {
@@ -67,12 +67,12 @@ class KafkaSettings:
         }
 
     def admin(self) -> AdminClient:
-        """Open an admin client; it connects when it is first asked something."""
+        """Return an admin client. It connects at its first request."""
         return AdminClient(self.with_client())
 
 
 class _ClientLog:
-    """The client's own log lines, in ours: while no broker is there it writes twenty a second."""
+    """Logger of the client's messages, at debug level. Without a broker, the client writes twenty lines a second."""
 
     def log(self, _level: int, words: str, *arguments: object) -> None:
         log.debug("kafka client", words=words % arguments if arguments else words)
@@ -82,9 +82,9 @@ class _ClientLog:
 
 
 class _OutageLog:
-    """Says that a cluster cannot be reached, once for all clients of this process that find it out together.
+    """Callback that logs an unreachable cluster, once for all clients of this process.
 
-    A client calls it where it is polled, and goes on trying by itself.
+    A client calls it while it is polled, and keeps retrying by itself.
     """
 
     AGAIN_AFTER_S = 30.0
@@ -95,7 +95,8 @@ class _OutageLog:
 
     def __call__(self, error: KafkaError) -> None:
         now = time.monotonic()
-        # That of one connection: the client tells of it at every attempt, and apart from it when no other is left.
+        # A transport error concerns one connection. The client reports it at every attempt, and reports separately that
+        # no other connection is left.
         is_detail = error.code() == KafkaError._TRANSPORT
         if is_detail or now - self._said_at.get(error.code(), -self.AGAIN_AFTER_S) < self.AGAIN_AFTER_S:
             return
@@ -109,18 +110,18 @@ class _OutageLog:
 
 
 _outage_log = cache(_OutageLog)
-"""One for each cluster."""
+"""One instance per cluster."""
 
 
 def error_text(error: KafkaException) -> str:
-    """What Kafka or its client said, in words."""
+    """Return the message of Kafka or its client."""
     return str(error.args[0].str())
 
 
 def end_offsets(admin: AdminClient, topics: Iterable[str]) -> dict[tuple[str, int], int]:
-    """Ask for the next offset of every partition of `topics`, whether transactions there are finished or not.
+    """Return the next offset of every partition of `topics`, including records of open transactions.
 
-    A reader of committed records still gets that far: it moves past commit markers and aborted records.
+    A consumer of committed records still reaches that offset: it moves past commit markers and aborted records.
 
     Raises:
         KafkaUnavailable: the brokers did not answer, or a topic does not exist.
@@ -129,7 +130,7 @@ def end_offsets(admin: AdminClient, topics: Iterable[str]) -> dict[tuple[str, in
 
 
 def earliest_offsets(admin: AdminClient, topics: Iterable[str]) -> dict[tuple[str, int], int]:
-    """Ask where the log of every partition of `topics` starts: above zero where its beginning was deleted.
+    """Return the first offset of every partition of `topics`. It is above zero if the beginning was deleted.
 
     Raises:
         KafkaUnavailable: the brokers did not answer, or a topic does not exist.
@@ -138,10 +139,10 @@ def earliest_offsets(admin: AdminClient, topics: Iterable[str]) -> dict[tuple[st
 
 
 def offsets_at(admin: AdminClient, topics: Iterable[str], moment: datetime) -> dict[tuple[str, int], int]:
-    """Ask for the first record of every partition of `topics` that was written at or after a moment.
+    """Return the offset of the first record of every partition of `topics` at or after a point in time.
 
     Returns:
-        The offsets of the partitions that hold such a record; the others are left out.
+        The offsets of the partitions that have such a record; the others are left out.
 
     Raises:
         KafkaUnavailable: the brokers did not answer, or a topic does not exist.
@@ -151,10 +152,10 @@ def offsets_at(admin: AdminClient, topics: Iterable[str], moment: datetime) -> d
 
 
 def retry_while_electing(request: Callable[[], T]) -> T:
-    """Repeat a request for `REQUEST_TIMEOUT_S` while a partition has no known leader, such as that of a new topic.
+    """Retry a request for `REQUEST_TIMEOUT_S` while a partition has no known leader, such as that of a new topic.
 
     Raises:
-        KafkaException: the request failed for another reason, or still has no leader.
+        KafkaException: the request failed for another reason, or there is still no leader.
     """
     deadline = time.monotonic() + REQUEST_TIMEOUT_S
     while True:

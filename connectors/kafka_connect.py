@@ -1,4 +1,4 @@
-"""A client for Kafka Connect's REST API: configure a connector, watch it, stop it."""
+"""Client for Kafka Connect's REST API, which configures, monitors and stops a connector."""
 
 import json
 import time
@@ -18,9 +18,9 @@ RESTART_SHOWS_WITHIN_S = 5.0
 
 
 class ConnectError(Exception):
-    """Kafka Connect did not do what it was asked.
+    """Kafka Connect failed a request.
 
-    The answer is none of its API's: it is of a proxy before it, or of another server.
+    The answer does not belong to its API: it came from a proxy in front of it, or from another server.
     """
 
     remedy = (
@@ -36,7 +36,7 @@ class ConnectUnavailable(ConnectError):
 
 
 class ConfigRejected(ConnectError):
-    """Kafka Connect refused a connector's configuration."""
+    """Kafka Connect rejected a connector's configuration."""
 
     remedy = (
         "Correct the settings that the message names in [envelopes.connector] of readmodels.toml, then run `readmodels "
@@ -57,7 +57,7 @@ class ConnectorFailed(ConnectError):
 
 
 class ConnectorNotReady(ConnectError):
-    """The connector did not reach a state in the time it was given."""
+    """The connector did not reach a state within the timeout."""
 
     remedy = (
         "Run `readmodels init`: it resumes a connector that rests, restarts one that has failed, and names the cause "
@@ -66,13 +66,13 @@ class ConnectorNotReady(ConnectError):
 
 
 class ConnectClient:
-    """One Connect cluster. Every method raises `ConnectUnavailable` if it does not answer.
+    """Client of one Connect cluster. Every method raises `ConnectUnavailable` if it does not answer.
 
     Source: https://kafka.apache.org/documentation/#connect_rest
     """
 
     def __init__(self, url: str) -> None:
-        """Bind to the REST address, which may carry credentials as `http://user:password@host:port`."""
+        """Set the REST address, which may contain credentials: `http://user:password@host:port`."""
         parsed = parse_url(url)
         self._base = parsed._replace(auth=None).url.rstrip("/")
         self._headers = make_headers(basic_auth=parsed.auth) if parsed.auth else {}
@@ -83,26 +83,26 @@ class ConnectClient:
         self._http.clear()
 
     def version(self) -> str:
-        """Kafka's version in this Connect cluster."""
+        """Return the Kafka version of this Connect cluster."""
         return str(self._ask("GET", "/")["version"])
 
     def names(self) -> list[str]:
-        """The names of all connectors."""
+        """Return the names of all connectors."""
         return sorted(self._ask("GET", "/connectors"))
 
     def put_config(self, name: str, settings: Mapping[str, str]) -> None:
-        """Create the connector or change its settings; it is restarted if they changed.
+        """Create the connector or change its settings. Changed settings restart it.
 
         Raises:
             ConfigRejected: the connector found the settings wrong, or could not reach its database with them.
         """
-        # Asked apart, because Connect 4.3 answers a PUT with a null pointer where validation found
-        # something: https://issues.apache.org/jira/browse/KAFKA-20693
+        # Validation is a separate request, because Connect 4.3 answers a PUT with a null pointer if validation fails:
+        # https://issues.apache.org/jira/browse/KAFKA-20693
         self._validate({**settings, "name": name})
         self._ask("PUT", f"{_path(name)}/config", dict(settings))
 
     def create_stopped(self, name: str, settings: Mapping[str, str]) -> None:
-        """Create a connector that does nothing until it is resumed.
+        """Create a connector in state STOPPED, which does nothing until it is resumed.
 
         Raises:
             ConfigRejected: as for `put_config`.
@@ -111,7 +111,7 @@ class ConnectClient:
         self._ask("POST", "/connectors", {"name": name, "config": dict(settings), "initial_state": "STOPPED"})
 
     def config(self, name: str) -> dict[str, str]:
-        """The connector's settings as they were given: references to secrets are not resolved.
+        """Return the connector's settings as they were given. References to secrets are not resolved.
 
         Raises:
             ConnectorMissing: there is no such connector.
@@ -119,7 +119,7 @@ class ConnectClient:
         return dict(self._ask("GET", f"{_path(name)}/config"))
 
     def status(self, name: str) -> ConnectorStatus:
-        """The states of the connector and its tasks.
+        """Return the states of the connector and its tasks.
 
         Raises:
             ConnectorMissing: there is no such connector, or it has not been assigned yet.
@@ -129,7 +129,7 @@ class ConnectClient:
         return ConnectorStatus(name, found["connector"]["state"], found["connector"].get("trace", ""), tasks)
 
     def restart_failed(self, name: str) -> None:
-        """Restart the connector and its tasks where they have failed; what runs goes on undisturbed."""
+        """Restart the connector and those of its tasks that have failed. Running ones are not affected."""
         self._ask("POST", f"{_path(name)}/restart?includeTasks=true&onlyFailed=true")
         # The status shows the old failure until Connect has read its own record of the restart.
         deadline = time.monotonic() + RESTART_SHOWS_WITHIN_S
@@ -141,46 +141,46 @@ class ConnectClient:
         self._ask("POST", f"{_path(name)}/restart?includeTasks=true&onlyFailed=false")
 
     def pause(self, name: str) -> None:
-        """Pause the connector; its tasks keep their connections, and the slot keeps WAL."""
+        """Pause the connector. Its tasks keep their connections, and the slot keeps WAL."""
         self._ask("PUT", f"{_path(name)}/pause")
 
     def resume(self, name: str) -> None:
-        """Run a paused or stopped connector."""
+        """Resume a paused or stopped connector."""
         self._ask("PUT", f"{_path(name)}/resume")
 
     def stop(self, name: str) -> None:
-        """Stop the connector: its tasks end and release the slot; settings and offsets stay."""
+        """Stop the connector. Its tasks end and release the slot; settings and offsets stay."""
         self._ask("PUT", f"{_path(name)}/stop")
 
     def offsets(self, name: str) -> list[dict[str, Any]]:
-        """How far the connector has read, as it recorded it: a list of `partition` and `offset` objects."""
+        """Return the connector's recorded offsets: a list of `partition` and `offset` objects."""
         return list(self._ask("GET", f"{_path(name)}/offsets")["offsets"])
 
     def topics(self, name: str) -> list[str]:
-        """The topics to which the connector has written since it was created; none if they are not tracked.
+        """Return the topics that the connector has written to since it was created; empty if they are not tracked.
 
         Raises:
             ConnectorMissing: there is no such connector.
         """
         path = f"{_path(name)}/topics"
         response = self._request("GET", path, None)
-        # So it answers where `topic.tracking.enable` is false.
+        # Connect answers 403 if `topic.tracking.enable` is false.
         is_tracked = response.status != 403
         return sorted(_read(response, f"GET {path}")[name]["topics"]) if is_tracked else []
 
     def forget_offsets(self, name: str) -> None:
-        """Forget how far a stopped connector has read: it would begin with a snapshot."""
+        """Delete the offsets of a stopped connector, so that it would begin with a snapshot."""
         self._ask("DELETE", f"{_path(name)}/offsets")
 
     def delete(self, name: str) -> None:
-        """Remove the connector; its offsets stay in Connect's own topic unless they were forgotten before."""
+        """Remove the connector. Its offsets stay in Connect's own topic unless they were deleted before."""
         self._ask("DELETE", _path(name))
 
     def wait_until_running(self, name: str, timeout_s: float) -> None:
-        """Return once the connector and its tasks run.
+        """Wait until the connector and its tasks run.
 
         Raises:
-            ConnectorFailed: one of them failed; the message holds the cause.
+            ConnectorFailed: one of them failed; the message has the cause.
             ConnectorNotReady: nothing failed, but `timeout_s` passed.
         """
         for status in self._statuses(name, timeout_s):
@@ -190,7 +190,7 @@ class ConnectClient:
                 raise ConnectorFailed(str(status))
 
     def wait_until_stopped(self, name: str, timeout_s: float) -> None:
-        """Return once the connector is stopped and no task of it is left.
+        """Wait until the connector is stopped and has no tasks.
 
         Raises:
             ConnectorNotReady: `timeout_s` passed.
@@ -200,7 +200,7 @@ class ConnectClient:
                 return
 
     def _statuses(self, name: str, timeout_s: float) -> Iterator[ConnectorStatus]:
-        """Yield the status again and again; give up after `timeout_s`."""
+        """Yield the status repeatedly, until `timeout_s` has passed."""
         deadline = time.monotonic() + timeout_s
         while True:
             try:
@@ -225,7 +225,7 @@ class ConnectClient:
         deadline = time.monotonic() + REBALANCE_TIMEOUT_S
         while True:
             response = self._request(method, path, body)
-            # Connect refuses changes while its workers rebalance; it asks to be asked again.
+            # Connect rejects changes with 409 while its workers rebalance, and expects a retry.
             if response.status != 409 or time.monotonic() > deadline:
                 return _read(response, f"{method} {path}")
             time.sleep(POLL_INTERVAL_S)
@@ -246,7 +246,7 @@ def _read(response: urllib3.BaseHTTPResponse, asked: str) -> Any:
         try:
             return json.loads(response.data)
         except ValueError as error:
-            # To the client, an answer that was cut within its headers is a success without a body.
+            # The client reports an answer that was cut within its headers as a success without a body.
             raise ConnectUnavailable(f"{asked}: {response.status}, but the answer is cut") from error
     if response.status < 300:
         return None

@@ -1,11 +1,11 @@
-"""What Kafka Connect says of a connector."""
+"""Status of a connector in Kafka Connect."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class TaskStatus:
-    """One task: its state in Connect's words (`RUNNING`, `FAILED`, …) and, if it failed, its stack trace."""
+    """Status of one task: its state in Connect's terms (`RUNNING`, `FAILED`, …) and, if it failed, its stack trace."""
 
     task_id: int
     state: str
@@ -14,7 +14,7 @@ class TaskStatus:
 
 @dataclass(frozen=True)
 class ConnectorStatus:
-    """A connector's state and its tasks'."""
+    """Status of a connector and its tasks."""
 
     name: str
     state: str
@@ -23,22 +23,22 @@ class ConnectorStatus:
 
     @property
     def is_running(self) -> bool:
-        """The connector and all its tasks, at least one, are running."""
+        """True if the connector and all its tasks, at least one, are running."""
         return self.state == "RUNNING" and bool(self.tasks) and all(task.state == "RUNNING" for task in self.tasks)
 
     @property
     def is_stopped(self) -> bool:
-        """The connector is stopped, and so it has no tasks left that could write."""
+        """True if the connector is stopped, and so has no tasks that could write."""
         return self.state == "STOPPED" and not self.tasks
 
     @property
     def is_paused_or_stopped(self) -> bool:
-        """The connector was paused or stopped, and waits to be resumed."""
+        """True if the connector was paused or stopped, and waits to be resumed."""
         return self.state in {"PAUSED", "STOPPED"}
 
     @property
     def has_failed(self) -> bool:
-        """The connector or one of its tasks has failed."""
+        """True if the connector or one of its tasks has failed."""
         return "FAILED" in {self.state, *(task.state for task in self.tasks)}
 
     def __str__(self) -> str:

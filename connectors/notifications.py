@@ -1,10 +1,10 @@
-"""Notifications of the connector's snapshots: which tables it has read, and whether it is done.
+"""Notifications of the connector's snapshots: the tables that were read, and the end of a snapshot.
 
-An attempt that was interrupted ends without a notification: the next one only tells that it began. A snapshot whose
-worker dies after the last row is complete, and never tells that it ended: the next start tells SKIPPED. An attempt that
-failed before its first row is followed by SKIPPED too, because the notification that it began has stored an offset, and
-the connector takes that for the offset of a snapshot that has ended. So SKIPPED proves nothing: the tables that were
-read are what counts.
+An interrupted attempt ends without a notification; the next attempt only reports its own start. If a worker dies after
+the last row of a snapshot, the snapshot is complete, but its end is never reported: the next start reports SKIPPED. An
+attempt that failed before its first row is also followed by SKIPPED: the notification of its start stored an offset,
+which the connector takes for the offset of a completed snapshot. So SKIPPED proves nothing, and only the tables that
+were read count.
 
 Source: https://debezium.io/documentation/reference/3.6/configuration/notification.html
 """
@@ -27,17 +27,17 @@ from connectors.schema_lookup import SchemaLookup
 INITIAL_SNAPSHOT = "Initial Snapshot"
 INCREMENTAL_SNAPSHOT = "Incremental Snapshot"
 PARTIAL = "where-"
-"""Prefix of the id of a signal that asks for some rows of a table: no notification tells the condition."""
+"""Id prefix of a signal that requests some rows of a table, because no notification contains the condition."""
 
 READ = ("SUCCEEDED", "EMPTY")
-"""How the scan of a table ends that was read.
+"""Scan statuses of a table that was read completely.
 
 Source: https://debezium.io/documentation/reference/3.6/configuration/notification.html
 """
 
 
 class Notification(msgspec.Struct, frozen=True):
-    """One notification: what it is about, what happened, what else is told of it, and the signal that asked for it."""
+    """One notification: its subject, its event, additional data, and the id of the signal that requested it."""
 
     aggregate_type: str
     type: str
@@ -46,22 +46,22 @@ class Notification(msgspec.Struct, frozen=True):
 
     @property
     def table_read(self) -> str | None:
-        """The table, as `schema.table`, whose scan this notification completes; None if it tells of something else."""
+        """The table, as `schema.table`, whose scan this notification completes; None for any other notification."""
         is_read = self.type == "TABLE_SCAN_COMPLETED" and self.additional_data.get("status") in READ
         return self.additional_data.get("scanned_collection") if is_read else None
 
 
 @dataclass(frozen=True)
 class SnapshotStatus:
-    """The last attempt at an initial snapshot, and the attempts before it.
+    """Status of the last attempt at an initial snapshot, and of the attempts before it.
 
     Args:
-        has_ended: it reads no further, and changes are streamed; whether it has read everything, `lacks` tells.
-        is_first: no attempt before it came to its end, so that nothing can have been streamed before.
-        rows: how many rows of each table it has read, by `schema.table`; complete once it has ended.
-        attempts: how many attempts were begun, this one among them.
-        filled: the tables that incremental snapshots have read since, each with all of its rows.
-        failed_at: the table that an attempt could not read, and how its scan ended; empty if that was not told.
+        has_ended: it reads no further, and changes are streamed; `lacks` returns the tables that it did not read.
+        is_first: no attempt before it ended, so that nothing can have been streamed before.
+        rows: the number of rows read per table, by `schema.table`; complete once it has ended.
+        attempts: the number of attempts, including this one.
+        filled: the tables that later incremental snapshots have read with all of their rows.
+        failed_at: the table that an attempt could not read, and the status of its scan; empty if not reported.
     """
 
     has_ended: bool = False
@@ -72,16 +72,16 @@ class SnapshotStatus:
     failed_at: str = ""
 
     def lacks(self, tables: Iterable[str]) -> tuple[str, ...]:
-        """Select the tables, each as `schema.table`, that no snapshot has read from beginning to end."""
+        """Return the tables, each as `schema.table`, that no snapshot has read completely."""
         return tuple(table for table in tables if table not in self.rows and table not in self.filled)
 
 
 def read_notification(value: bytes, form: ValueEncoding, schemas: SchemaLookup) -> Notification:
-    """Read one value of the topic.
+    """Decode one value of the notification topic.
 
     Raises:
-        UnreadableRecord: it is no notification.
-        DependencyUnavailable: the schema registry cannot be asked, or does not know the schema.
+        UnreadableRecord: it is not a notification.
+        DependencyUnavailable: the schema registry does not answer, or does not know the schema.
     """
     try:
         if form is ValueEncoding.JSON:
@@ -92,7 +92,7 @@ def read_notification(value: bytes, form: ValueEncoding, schemas: SchemaLookup) 
 
 
 def snapshot_status(notifications: Iterable[Notification]) -> SnapshotStatus | None:
-    """Fold notifications, in their order; None if they tell of no initial snapshot."""
+    """Fold notifications in order; None if there is no initial snapshot among them."""
     known = None
     for one in notifications:
         if one.aggregate_type == INITIAL_SNAPSHOT and one.type == "STARTED":
@@ -127,5 +127,5 @@ def _read_avro(value: bytes, schemas: SchemaLookup) -> object:
     schema = fastavro.parse_schema(strip_logical_types(schemas.schema(int.from_bytes(value[1:HEADER_BYTES], "big"))))
     try:
         return fastavro.schemaless_reader(io.BytesIO(value[HEADER_BYTES:]), schema, None)
-    except Exception as error:  # fastavro raises whatever the bytes happen to lead it into
+    except Exception as error:  # fastavro raises any exception, depending on the bytes
         raise UnreadableRecord(f"the body does not follow its schema: {type(error).__name__}") from error

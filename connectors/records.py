@@ -1,4 +1,4 @@
-"""Kafka records as they were polled, in columns."""
+"""Kafka records in columns, as they were polled."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ import numpy.typing as npt
 class RecordBatch:
     """Records of one topic, in the order in which they were polled.
 
-    Several partitions may be interleaved; all five columns have one entry per record.
+    Several partitions may be interleaved. All four columns have one entry per record.
     """
 
     topic: str
@@ -23,11 +23,11 @@ class RecordBatch:
         return len(self.values)
 
     def place(self, row: int) -> str:
-        """A record's topic, partition and offset, for a message."""
+        """Return a record's topic, partition and offset, for a message."""
         return f"{self.topic}/{self.partitions[row]} offset {self.offsets[row]}"
 
     def first(self, count: int) -> "RecordBatch":
-        """So many records from the beginning."""
+        """Return the first `count` records."""
         return RecordBatch(
             self.topic, self.partitions[:count], self.offsets[:count], self.keys[:count], self.values[:count]
         )

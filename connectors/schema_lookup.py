@@ -1,4 +1,4 @@
-"""Where the decoder gets schemas from, whoever keeps them."""
+"""Interface for the lookup of Avro schemas, and a cache of unknown schema ids."""
 
 from typing import Any, Protocol
 
@@ -6,23 +6,23 @@ from connectors.errors import UnknownSchema
 
 
 class SchemaLookup(Protocol):
-    """Where schemas are looked up."""
+    """Lookup of schemas by id."""
 
     def schema(self, schema_id: int) -> Any:
-        """Return the Avro schema with this id as parsed JSON, with no type in it that is defined elsewhere.
+        """Return the Avro schema with this id as parsed JSON, without references to types defined elsewhere.
 
         Raises:
             RegistryUnavailable: there was no answer.
-            UnknownSchema: the answer is that there is no such schema.
-            UnresolvedSchema: it is not an Avro schema that can be read.
+            UnknownSchema: there is no such schema.
+            UnresolvedSchema: it is not a readable Avro schema.
         """
 
 
 class NegativeCache:
-    """Schemas of a registry, of which also those that it does not know are asked for only once.
+    """Schema lookup that also caches unknown ids, so that each is requested only once.
 
     Args:
-        schemas: whom to ask.
+        schemas: the lookup to ask.
     """
 
     def __init__(self, schemas: SchemaLookup) -> None:

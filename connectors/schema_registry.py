@@ -1,4 +1,4 @@
-"""Avro schemas by the id that a record carries."""
+"""Avro schemas from a schema registry, by the id in a record."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from connectors.errors import DependencyUnavailable, RegistryUnavailable, Unknow
 
 
 class SchemaRegistry:
-    """Schemas of a Confluent-compatible registry, each asked for once: what an id means never changes."""
+    """Schemas of a Confluent-compatible registry, cached without expiry because the meaning of an id never changes."""
 
     def __init__(self, client: SchemaRegistryClient) -> None:
         self._client = client
@@ -18,9 +18,9 @@ class SchemaRegistry:
 
     @classmethod
     def at(cls, url: str, timeout_s: float = 10.0) -> "SchemaRegistry":
-        """Ask the registry at `url`, such as "http://127.0.0.1:8081/apis/ccompat/v7".
+        """Return a lookup in the registry at `url`, such as "http://127.0.0.1:8081/apis/ccompat/v7".
 
-        It asks once for each schema, for the caller decides about retries.
+        It makes one attempt per schema, because the caller decides about retries.
         """
         return cls(SchemaRegistryClient({"url": url, "timeout": timeout_s, "max.retries": 0}))
 

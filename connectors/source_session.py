@@ -1,7 +1,7 @@
-"""The settings of every session at the source, ours and Debezium's, whatever the database or the role prescribes.
+"""Session settings at the source, for readmodels and Debezium, whatever the database or the role prescribes.
 
-They travel in the first message of a connection, so that they are in force before the first statement, and win over
-those of ALTER DATABASE and ALTER ROLE.
+They are part of the first message of a connection. So they apply before the first statement, and override the settings
+of ALTER DATABASE and ALTER ROLE.
 
 Source: https://www.postgresql.org/docs/current/runtime-config-client.html
 """
@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 SETTINGS: Mapping[str, str] = MappingProxyType(
     {
-        # The text of values.
+        # Text format of values.
         "datestyle": "ISO,MDY",
         "intervalstyle": "postgres",
         "timezone": "UTC",
@@ -21,15 +21,15 @@ SETTINGS: Mapping[str, str] = MappingProxyType(
         "extra_float_digits": "1",
         "lc_monetary": "C",
         "quote_all_identifiers": "off",
-        # The meaning of statements.
+        # Meaning of statements.
         "search_path": "public",
         "standard_conforming_strings": "on",
         "transform_null_equals": "off",
         "array_nulls": "on",
         "role": "none",
-        # A query that a policy would hide rows from fails.
+        # With this setting, a query fails if a policy would hide rows from it.
         "row_security": "off",
-        # Transactions, and how long they may take.
+        # Transactions and their timeouts.
         "default_transaction_isolation": "read committed",
         "default_transaction_read_only": "off",
         "default_transaction_deferrable": "off",
@@ -40,18 +40,18 @@ SETTINGS: Mapping[str, str] = MappingProxyType(
 )
 
 LATER_SETTINGS: Mapping[str, int] = MappingProxyType({"idle_session_timeout": 14, "transaction_timeout": 17})
-"""Settings that have to be zero, and the version of PostgreSQL that brought them: one before it refuses to connect."""
+"""Settings that must be zero, with the PostgreSQL version that added them. An earlier server rejects the connection."""
 
 
 def startup_options(version: int) -> str:
-    """The settings as the parameter `options` of a connection.
+    """Return the settings as the connection parameter `options`.
 
     Args:
-        version: the oldest that the server may be, such as 17.
+        version: the lowest possible version of the server, such as 17.
     """
     known = {name: "0" for name, since in LATER_SETTINGS.items() if since <= version}
     return " ".join(f"-c {name}={value.replace(' ', chr(92) + ' ')}" for name, value in {**SETTINGS, **known}.items())
 
 
 OPTIONS = tuple(startup_options(version) for version in (17, 14, 0))
-"""What a server is given: first what it knows if it is new."""
+"""Options by server version, newest first."""

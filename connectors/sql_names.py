@@ -1,4 +1,4 @@
-"""Names of tables, columns and roles as they stand in SQL that a person is told to run."""
+"""Quoting of table, column and role names in SQL that an operator is told to run."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ _RESERVED = frozenset(
         """,
     )
 )
-"""The words that PostgreSQL does not take for a table or column without quotation marks.
+"""Words that PostgreSQL accepts as a table or column name only in quotation marks.
 
 Source: https://www.postgresql.org/docs/current/sql-keywords-appendix.html
 """
 
 
 def in_sql(name: str) -> str:
-    """Return a name as SQL has it: in quotation marks where it needs them."""
+    """Return a name as SQL needs it, in quotation marks if necessary."""
     if _PLAIN.fullmatch(name) and name not in _RESERVED:
         return name
     return '"' + name.replace('"', '""') + '"'
 
 
 def table_in_sql(table: str) -> str:
-    """Return a table's name, given as `schema.table`."""
+    """Return the SQL form of a table's name, given as `schema.table`."""
     schema, _, name = table.partition(".")
     return f"{in_sql(schema)}.{in_sql(name)}" if name else in_sql(schema)

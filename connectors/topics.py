@@ -1,4 +1,4 @@
-"""The topics that the connector writes: made before it starts, verified ever after; only tuning is ever altered."""
+"""Topics of the connector: created before it starts, verified afterwards. Only tuning settings are ever altered."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ UNLIMITED = "-1"
 
 
 class TopicContractBroken(SourceContractViolation):
-    """A topic exists, and is not what a rebuild from offset zero needs."""
+    """A topic exists, but does not meet the requirements of a rebuild from offset zero."""
 
     remedy = (
         "Give the topics the settings that the message names, with kafka-configs, or give section [topics] of "
@@ -26,7 +26,7 @@ class TopicContractBroken(SourceContractViolation):
 
 
 class CleanupPolicy(Enum):
-    """What Kafka does with old records."""
+    """Kafka's treatment of old records."""
 
     DELETE = "delete"
     COMPACT = "compact"
@@ -34,10 +34,10 @@ class CleanupPolicy(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class TopicSettings:
-    """How the topics of the captured tables are made.
+    """Settings for the topics of the captured tables.
 
-    The defaults keep every record for ever, so that a read model can be rebuilt from offset zero. Where a number of
-    replicas is not given, the brokers' own default holds.
+    The defaults keep every record for ever, so that a read model can be rebuilt from offset zero. None for a replica
+    count means the brokers' default.
     """
 
     peak_consumers: int = 3
@@ -56,12 +56,12 @@ class TopicSettings:
 
     @property
     def partitions(self) -> int:
-        """Twice the expected peak of consumers, from 6 to 100: the count can never be changed later."""
+        """Twice the expected peak of consumers, from 6 to 100, because the count can never be changed later."""
         return min(max(2 * self.peak_consumers, FEWEST_PARTITIONS), MOST_PARTITIONS)
 
     @property
     def kafka_config(self) -> dict[str, str]:
-        """Kafka's own names and values for these settings."""
+        """Kafka's names and values for these settings."""
         config = {
             "cleanup.policy": self.cleanup_policy.value,
             "retention.ms": str(self.retention_ms),
@@ -75,11 +75,12 @@ class TopicSettings:
 
 @dataclass(frozen=True)
 class TopicSpec:
-    """One topic as it should be; `replication_factor` None is the brokers' default.
+    """Required state of one topic; `replication_factor` None is the brokers' default.
 
     Args:
-        config: settings that an existing topic must have: it is never altered, but refused if one differs.
-        tuning: settings that can be changed at any time without harm to what is in the topic.
+        config: settings that an existing topic must have. They are never altered: a topic with another value is
+            refused.
+        tuning: settings that can be changed at any time without harm to the records.
     """
 
     name: str
@@ -91,7 +92,7 @@ class TopicSpec:
 
 @dataclass(frozen=True)
 class TopicIdentity:
-    """By what a topic is known: its id changes when it is deleted and made again."""
+    """Identity of a topic. The id changes when the topic is deleted and recreated."""
 
     name: str
     topic_id: str
@@ -100,7 +101,7 @@ class TopicIdentity:
 
 @dataclass(frozen=True)
 class Topic:
-    """One topic as it is. Its id changes when it is deleted and made again, which ends an epoch."""
+    """Actual state of one topic. Its id changes when it is deleted and recreated, which ends an epoch."""
 
     name: str
     topic_id: str
@@ -110,7 +111,10 @@ class Topic:
 
 
 def topic_specs(configuration: ConnectorConfiguration, settings: TopicSettings) -> list[TopicSpec]:
-    """Every topic the connector writes to. All but the tables' have one partition: their order matters."""
+    """Return every topic that the connector writes to.
+
+    All but the topics of tables have one partition, because their order matters.
+    """
     config = settings.kafka_config
     service_config = config | {"cleanup.policy": CleanupPolicy.DELETE.value, "retention.ms": UNLIMITED}
     return [
@@ -119,7 +123,7 @@ def topic_specs(configuration: ConnectorConfiguration, settings: TopicSettings) 
 
 
 def describe(admin: AdminClient, names: Iterable[str]) -> dict[str, Topic]:
-    """Read the topics that exist among `names`.
+    """Return those of the topics that exist.
 
     Raises:
         KafkaUnavailable: the brokers did not answer.
@@ -147,14 +151,14 @@ def describe(admin: AdminClient, names: Iterable[str]) -> dict[str, Topic]:
 
 
 class TopicIdentityRequest:
-    """A question for the identities of topics that is on its way to the brokers."""
+    """Pending request for the identities of topics."""
 
     def __init__(self, admin: AdminClient, names: Iterable[str]) -> None:
         self.names = list(names)
         self._answers = admin.describe_topics(TopicCollection(self.names), request_timeout=REQUEST_TIMEOUT_S)
 
     def result(self) -> list[TopicIdentity]:
-        """Wait for the answer. Topics that are not there are left out.
+        """Wait for the answer. Missing topics are left out.
 
         Raises:
             KafkaUnavailable: the brokers did not answer.
@@ -178,7 +182,7 @@ def create_missing(admin: AdminClient, topics: Iterable[TopicSpec]) -> list[str]
 
     Raises:
         TopicContractBroken: an existing topic differs; nothing was created.
-        KafkaUnavailable: the brokers did not answer, or refused a topic.
+        KafkaUnavailable: the brokers did not answer, or rejected a topic.
     """
     wanted = {topic.name: topic for topic in topics}
     existing = describe(admin, wanted)
@@ -192,12 +196,12 @@ def create_missing(admin: AdminClient, topics: Iterable[TopicSpec]) -> list[str]
 
 
 def tune(admin: AdminClient, topics: Iterable[TopicSpec]) -> list[str]:
-    """Give existing topics the tuning that they lack.
+    """Apply the tuning settings that existing topics lack.
 
     Returns: the names of the changed topics.
 
     Raises:
-        KafkaUnavailable: the brokers did not answer, or refused a setting.
+        KafkaUnavailable: the brokers did not answer, or rejected a setting.
     """
     wanted = {topic.name: topic for topic in topics if topic.tuning}
     resources = []
@@ -220,7 +224,7 @@ def tune(admin: AdminClient, topics: Iterable[TopicSpec]) -> list[str]:
 
 
 def diff(wanted: TopicSpec, topic: Topic) -> list[str]:
-    """Say in what a topic differs from the one that is wanted, one line for each difference."""
+    """Return the differences between a topic and its required state, one line each."""
     differences = []
     if topic.partitions != wanted.partitions:
         differences.append(f"{topic.name} has {topic.partitions} partitions, not {wanted.partitions}")
@@ -235,12 +239,12 @@ def diff(wanted: TopicSpec, topic: Topic) -> list[str]:
 
 
 def delete(admin: AdminClient, names: Iterable[str]) -> list[str]:
-    """Delete those of the topics that exist, and everything in them.
+    """Delete those of the topics that exist, with all their records.
 
     Returns: the names of the deleted topics.
 
     Raises:
-        KafkaUnavailable: the brokers did not answer, or refused.
+        KafkaUnavailable: the brokers did not answer, or rejected the request.
     """
     deleted = []
     wanted = list(names)
@@ -260,7 +264,7 @@ def _create(admin: AdminClient, topics: list[TopicSpec]) -> None:
             NewTopic(
                 topic.name,
                 num_partitions=topic.partitions,
-                # -1 asks for the brokers' default: https://cwiki.apache.org/confluence/x/nRwRB (KIP-464)
+                # -1 means the brokers' default: https://cwiki.apache.org/confluence/x/nRwRB (KIP-464)
                 replication_factor=topic.replication_factor or -1,
                 config={**topic.config, **topic.tuning},
             )

@@ -1,4 +1,4 @@
-"""Compile the Debezium converter into the jar that ships with the stack: `python -m deploy.build_converter`."""
+"""Build of the Debezium converter, the jar that ships with the stack: `python -m deploy.build_converter`."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from stack.progress import NullReport
 
 SOURCE = Path(__file__).parent / "converter" / "readmodels" / "PostgresConverter.java"
 RELEASE = "17"
-"""The oldest Java that Kafka Connect 4 runs on."""
+"""Oldest Java that Kafka Connect 4 runs on."""
 
 _CLASS = "readmodels/PostgresConverter.class"
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 def manifest() -> str:
-    """Describe the jar: the digest of its source tells whether it has to be built again."""
+    """Return the jar's manifest. Its digest of the source shows whether the jar must be rebuilt."""
     digest = hashlib.sha256(SOURCE.read_bytes()).hexdigest()
     return f"Manifest-Version: 1.0\r\nSource-SHA-256: {digest[:32]}\r\n {digest[32:]}\r\n\r\n"
 

@@ -1,4 +1,4 @@
-"""Lay out Connect's plugins from the lock of the local stack: `python -m deploy.connect_plugins FOLDER`."""
+"""Layout of Connect's plugin folder, from the lock of the local stack: `python -m deploy.connect_plugins FOLDER`."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from stack.programs import CONVERTER
 from stack.progress import NullReport
 
 PROGRAMS = ("avro-converter", "debezium")
-"""The programs of the lock that are plugins; the rest of Connect comes with Kafka."""
+"""Programs of the lock that are plugins. The rest of Connect is part of Kafka."""
 
 
 def lay_out(folder: Path) -> None:
-    """Fetch and check the plugins' jars, and give each plugin a folder of its own below `folder`.
+    """Fetch and check the jars of the plugins, and put each plugin into its own folder below `folder`.
 
     Raises:
         ChecksumMismatch: a jar is not the one that the lock names.

@@ -1,7 +1,7 @@
-"""Pin every image of docker-compose.yml and of the Dockerfiles by digest: `TAG` in `.env` becomes `TAG@sha256:…`.
+"""Digest pinning for all images of docker-compose.yml and the Dockerfiles: `TAG` in `.env` becomes `TAG@sha256:…`.
 
-A tag may be moved to another image by whoever owns it; a digest names one image for good. Digests are read from the
-images' registries by Docker itself, so this needs Docker and a network.
+The owner of a tag may move it to another image; a digest names one image permanently. Docker reads the digests from the
+images' registries, so this needs Docker and a network.
 
 Source: https://docs.docker.com/reference/cli/docker/buildx/imagetools/inspect/
 """
@@ -19,13 +19,13 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 def images(root: Path) -> dict[str, str]:
-    """The image whose tag each variable of `.env` names."""
+    """Return the image of each tag variable of `.env`."""
     files = [root / "docker-compose.yml", *sorted((root / "deploy").glob("*Dockerfile"))]
     return {match["variable"]: match["name"] for file in files for match in _IMAGE.finditer(file.read_text())}
 
 
 def pinned(text: str, digests: Mapping[str, str]) -> str:
-    """The text of `.env` with a digest behind each tag; one that is there already is replaced.
+    """Return the text of `.env` with a digest after each tag. An existing digest is replaced.
 
     Args:
         digests: by the name of the variable.
@@ -36,16 +36,16 @@ def pinned(text: str, digests: Mapping[str, str]) -> str:
 
 
 def tags(text: str) -> dict[str, str]:
-    """The tags of `.env`, without digests."""
+    """Return the tags of `.env`, without digests."""
     found = re.finditer(r"^(\w+_TAG)=([^@\n]+)", text, re.MULTILINE)
     return {match[1]: match[2] for match in found}
 
 
 def digest_of(image: str) -> str:
-    """Ask an image's registry for its digest.
+    """Return the digest of an image from its registry.
 
     Raises:
-        SystemExit: Docker does not tell it.
+        SystemExit: Docker does not return a digest.
     """
     command = ["docker", "buildx", "imagetools", "inspect", "--format", "{{.Manifest.Digest}}", image]
     try:

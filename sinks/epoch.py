@@ -43,8 +43,7 @@ class Epoch:
         is_settled: its initial snapshot has ended, and rows that the snapshot did not contain are deleted. A continued
             epoch has the value of the epoch before it.
         snapshot_lsn: the LSN of the snapshot once the epoch is settled; zero if the snapshot had no rows, or if there
-            was
-            none.
+            was none.
         fences: the range tombstones of the end of its snapshot.
     """
 

@@ -84,7 +84,7 @@ class GenerationMetadata:
 
     @property
     def is_followed(self) -> bool:
-        """Whether the model's workers keep the generation current: it is complete, or readers have seen it."""
+        """True if the model's workers keep the generation current: it is complete, or readers have seen it."""
         return self.is_complete or self.shown_at is not None
 
     @property

@@ -1,1 +1,1 @@
-"""The local servers, as plain processes."""
+"""Local servers, as plain processes."""

@@ -1,4 +1,4 @@
-"""The Maven files that the servers are made of: named in a lock, fetched once, checked by SHA-256."""
+"""Maven files of the local servers: named in a lock, fetched once, and checked by SHA-256."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _PARALLEL_DOWNLOADS = 4
 _ATTEMPTS = 4
 _ANSWER_WITHIN_S = 60
 _NETWORK_ERRORS = (RequestException, RuntimeError)
-"""What the resolver raises: for a broken connection, and for an answer other than 200."""
+"""Exceptions of the resolver for a broken connection, and for an answer other than 200."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,10 +38,10 @@ class Artifact:
 
     Attributes:
         program: the program that it belongs to, such as `kafka`.
-        coordinate: group, artifact, packaging, classifier (where there is one) and version, joined by colons.
+        coordinate: group, artifact, packaging, classifier (if there is one) and version, joined by colons.
         file: the name of its file.
-        sha256: the sum of the file's bytes, in hexadecimal.
-        size_bytes: the file's length.
+        sha256: the SHA-256 sum of the file, in hexadecimal.
+        size_bytes: the length of the file.
     """
 
     program: str
@@ -52,7 +52,7 @@ class Artifact:
 
     @property
     def path(self) -> PurePosixPath:
-        """Where the file lies below a Maven repository's root."""
+        """The path of the file below the root of a Maven repository."""
         group, name, *_, version = self.coordinate.split(":")
         return PurePosixPath(*group.split("."), name, version, self.file)
 
@@ -64,16 +64,16 @@ def locked(lock: Traversable | None = None) -> list[Artifact]:
 
 
 def default_cache() -> Path:
-    """Return the folder that all checkouts of one user share.
+    """Return the cache folder that all checkouts of one user share.
 
-    Root's is the system's: the servers, which run as another user, could not read a folder in root's home.
+    Root uses the system's folder, because the servers run as another user, who could not read a folder in root's home.
     """
     own = Path("/var/cache") if os.geteuid() == 0 else Path.home() / ".cache"
     return Path(os.environ.get("XDG_CACHE_HOME") or own) / "readmodels"
 
 
 def fetch(artifacts: Sequence[Artifact], cache: Path, report: Report) -> dict[Artifact, Path]:
-    """Return the checked local file of every artifact, downloading those that the cache lacks.
+    """Return the checked local file of every artifact, and download those that the cache lacks.
 
     Raises:
         ChecksumMismatch: a file is not the one that the lock names.
@@ -110,7 +110,7 @@ def check(artifact: Artifact, file: Path) -> None:
 def _download_all(missing: Mapping[Artifact, Path], cache: Path, report: Report) -> None:
     cache.mkdir(parents=True, exist_ok=True)
     interrupted = threading.Event()
-    # Bytes arrive in a folder of their own: what an interrupted download leaves is never taken for a file.
+    # Downloads go to a separate folder, so that an interrupted download never counts as a file.
     with (
         tempfile.TemporaryDirectory(dir=cache, prefix="incoming-") as incoming,
         ThreadPoolExecutor(_PARALLEL_DOWNLOADS) as pool,
@@ -160,7 +160,7 @@ def unpack(archive: Path, into: Path) -> None:
     """Extract a .zip or .tar.gz with its permission bits."""
     if archive.suffix == ".gz":
         with tarfile.open(archive) as opened:
-            # Python has had filters since 3.11.4 only; the archive's sum was checked before.
+            # Python has extraction filters only since 3.11.4. The archive's checksum was verified before.
             opened.extraction_filter = getattr(tarfile, "data_filter", lambda member, _path: member)
             opened.extractall(into)  # noqa: S202
         return

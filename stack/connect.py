@@ -1,4 +1,4 @@
-"""The local Kafka Connect, with Debezium and the Avro converter as plugins."""
+"""Local Kafka Connect, with Debezium and the Avro converter as plugins."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ config.providers.env.param.allowlist.pattern=READMODELS_CONNECTOR_.*
 
 
 class Connect(Server):
-    """Kafka Connect in distributed mode; the connector's credentials are in its environment."""
+    """Kafka Connect in distributed mode. The connector's credentials are in its environment."""
 
     name: ClassVar[str] = "connect"
     needs: ClassVar[tuple[str, ...]] = ("kafka",)
@@ -49,7 +49,7 @@ class Connect(Server):
 
     @property
     def url(self) -> str:
-        """The REST API."""
+        """The URL of the REST API."""
         return f"http://{self.address}"
 
     def prepare(self) -> None:

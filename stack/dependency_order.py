@@ -1,4 +1,4 @@
-"""Doing one thing to every server, at the same time where nothing forbids it."""
+"""Execution of one action for every server, in parallel as far as their dependencies allow."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 def run_in_dependency_order(
     after: Mapping[str, Sequence[str]], act: Callable[[str], None], interrupted: threading.Event
 ) -> None:
-    """Call `act` for every name at once, but for each only after it returned for the names that it waits for.
+    """Call `act` for all names in parallel, but for each only after the calls for its dependencies have returned.
 
-    Waits for all of them, then raises the first error, if any.
+    Waits for all calls, then raises the first error, if any.
 
     Args:
-        after: for every name those that it waits for, which come before it in the mapping.
-        act: what to do; called in several threads.
-        interrupted: set on an interrupt from the keyboard, so that `act` can end early.
+        after: for every name its dependencies, which come before it in the mapping.
+        act: the action; called in several threads.
+        interrupted: set on a keyboard interrupt, so that `act` can end early.
     """
 
     def act_in_turn(name: str, earlier: list[Future[None]]) -> None:

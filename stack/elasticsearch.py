@@ -1,4 +1,4 @@
-"""The local Elasticsearch: one node, without its optional modules."""
+"""Local Elasticsearch: one node, without its optional modules."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ xpack.security.enabled: false
 cluster.routing.allocation.disk.threshold_enabled: false
 indices.breaker.total.use_real_memory: false
 """
-"""The circuit breakers count requests: what the serial collector has not yet collected would count as in use."""
+"""Setting of the circuit breakers: they count requests only, not garbage that the collector has not freed yet."""
 
 _LOGGING = """\
 status = error
@@ -37,18 +37,18 @@ rootLogger.appenderRef.console.ref = console
 """
 
 _NOT_WANTED = ("-XX:+UseG1GC", "-Xlog:gc", "-XX:ErrorFile", "-XX:+HeapDumpOnOutOfMemoryError")
-"""Flags of the distribution that choose another collector or write below its own folder, which is shared."""
+"""Flags of the distribution that choose another collector, or that write to its own folder, which is shared."""
 
 
 class Elasticsearch(Server):
-    """Elasticsearch, without security, for loopback only."""
+    """Elasticsearch without security, for loopback only."""
 
     name: ClassVar[str] = "elasticsearch"
     port_names: ClassVar[tuple[str, ...]] = ("elasticsearch", "elasticsearch-transport")
 
     @property
     def url(self) -> str:
-        """The node."""
+        """The URL of the node."""
         return f"http://{self.address}"
 
     def prepare(self) -> None:
@@ -86,7 +86,7 @@ class Elasticsearch(Server):
         )
 
     def post_start(self) -> None:
-        # Elasticsearch creates it for its group as well.
+        # Elasticsearch creates the file with access for its group.
         (self.data / "config/elasticsearch.keystore").chmod(0o600)
 
     def is_ready(self) -> bool:

@@ -1,4 +1,4 @@
-"""Where clients find the servers."""
+"""Addresses and credentials of the local servers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoints:
-    """The addresses and credentials of one stack.
+    """Addresses and credentials of one stack.
 
     Attributes:
         postgres: libpq URL of the database `orders_db` as the owner of its tables, with the password.
@@ -19,10 +19,10 @@ class Endpoints:
         schema_registry: URL of the registry's Confluent-compatible API.
         elasticsearch: URL of the node, without a slash at its end.
         redis: URL of logical database 0.
-        duckdb: the address that a DuckDB worker serves with Quack.
-        duckdb_token: the token that its readers show.
+        duckdb: the address at which a DuckDB worker serves Quack.
+        duckdb_token: the token that its readers send.
         duckdb_copy: path of the published copy of the DuckDB store.
-        replication_password: the password that Kafka Connect gives for the role `debezium`.
+        replication_password: the password that Kafka Connect uses for the role `debezium`.
     """
 
     postgres: str
@@ -46,12 +46,12 @@ class Endpoints:
 
     @classmethod
     def from_json(cls, text: str) -> Endpoints:
-        """Read what `to_json` wrote."""
+        """Read the output of `to_json`."""
         return cls(**json.loads(text))
 
     @classmethod
     def read(cls, file: Path) -> Endpoints | None:
-        """Read a saved file, or return None where there is none."""
+        """Read a saved file; None if it is missing."""
         try:
             return cls.from_json(file.read_text())
         except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""What can go wrong with the local stack, each with the remedy an operator needs."""
+"""Errors of the local stack, each with the operator's remedy."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from pathlib import Path
 
 
 class StackError(Exception):
-    """The local stack cannot do what was asked.
+    """The local stack failed an operation.
 
     Attributes:
-        remedy: the commands or acts that help, in one or two sentences.
-        log_tail: the last lines of the server's log; empty where no server was involved.
+        remedy: the commands or actions that help, in one or two sentences.
+        log_tail: the last lines of the server's log; empty if no server was involved.
     """
 
     remedy = "Run `readmodels down`, then `readmodels up`."
@@ -39,7 +39,7 @@ class ProgramMissing(StackError):
 
 
 class Unreachable(StackError):
-    """The account of the servers cannot read a program or a folder that they need."""
+    """The user of the servers cannot read a program or a folder that they need."""
 
     remedy = (
         "Run the command as an ordinary user. As root: if the message names a JDK, set JAVA_HOME to one that every "
@@ -57,7 +57,7 @@ class DownloadFailed(StackError):
 
 
 class ChecksumMismatch(StackError):
-    """A file's SHA-256 sum is not the one in the lock."""
+    """The SHA-256 sum of a file is not the one in the lock."""
 
     def __init__(self, message: str, file: Path) -> None:
         super().__init__(
@@ -68,13 +68,13 @@ class ChecksumMismatch(StackError):
 
 
 class DiskFull(StackError):
-    """The disk below the stack has no room left."""
+    """The disk of the stack is full."""
 
     remedy = "Free disk space there, then run `readmodels up` again; servers that run go on."
 
 
 class PortTaken(StackError):
-    """A port that a server was given earlier is now in use by another process."""
+    """A port that was assigned to a server is now in use by another process."""
 
 
 class ServerDied(StackError):
@@ -84,7 +84,7 @@ class ServerDied(StackError):
 
 
 class ServerSilent(StackError):
-    """A server runs, and did not answer in time."""
+    """A server is running, but did not answer in time."""
 
 
 class StackBusy(StackError):
@@ -94,11 +94,11 @@ class StackBusy(StackError):
 
 
 _SIGNS_OF_A_FULL_DISK = ("No space left on device", "Check free disk space")
-"""The system's own words, and PostgreSQL's."""
+"""Messages for a full disk, of the operating system and of a PostgreSQL program."""
 
 
 def startup_error(server: str, log_tail: str) -> StackError:
-    """Return the error for a server that ended before it was ready, by what its log says last."""
+    """Return the error for a server that ended before it was ready, from the end of its log."""
     if any(sign in log_tail for sign in _SIGNS_OF_A_FULL_DISK):
         return DiskFull(f"{server} ended because the disk is full.", log_tail=log_tail)
     return ServerDied(f"{server} ended before it was ready.", log_tail=log_tail)

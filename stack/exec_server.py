@@ -1,4 +1,4 @@
-"""Become a server: write down who this process is, then run the server in its place.
+"""Launcher of a server: records its own process, then replaces itself with the server.
 
 Used as `python -m stack.exec_server RECORD FOLDER PROGRAM ARGUMENT…`.
 """
@@ -15,16 +15,16 @@ from stack.process import GUARD, started_at
 
 
 def main(record: Path, folder: Path, arguments: list[str]) -> None:
-    """Leave the starter's session, write this process to `record`, and become `arguments` in `folder`."""
+    """Leave the starter's session, record this process in `record`, and execute `arguments` in `folder`."""
     os.setsid()
-    # Whatever the server writes, rows among it, is for its own user only.
+    # Files that the server writes may contain rows, so only its own user may read them.
     os.umask(0o077)
     written = record.with_suffix(".new")
     written.write_text(json.dumps({"pid": os.getpid(), "started": started_at(os.getpid())}))
     written.replace(record)
     os.close(GUARD)
     os.chdir(folder)
-    # Python ignores this signal, and a program inherits what its predecessor ignores.
+    # Python ignores this signal, and an executed program inherits ignored signals.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     os.execvp(arguments[0], arguments)
 

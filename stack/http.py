@@ -1,4 +1,4 @@
-"""Asking a local server a question over HTTP."""
+"""HTTP check of a local server."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _HTTP = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(5))
 
 
 def answers(url: str) -> bool:
-    """Say whether a GET of `url` succeeds now."""
+    """Return whether a GET of `url` succeeds now."""
     try:
         return _HTTP.request("GET", url).status == 200
     except HTTPError:

@@ -1,4 +1,4 @@
-"""Finding a Java that runs every server of the stack."""
+"""Search for a Java runtime that can run every server of the stack."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from stack.progress import Report
 MINIMUM_VERSION = 21
 _DISTRIBUTION_FOLDERS = (Path("/usr/lib/jvm"), Path("/usr/lib64/jvm"), Path("/Library/Java/JavaVirtualMachines"))
 _NEEDED_MODULES = {"jdk.jdi", "jdk.incubator.vector"}
-"""What Elasticsearch asks for beyond `java.base`; a trimmed runtime lacks them."""
+"""Modules that Elasticsearch needs in addition to `java.base`. A trimmed runtime lacks them."""
 
 
 def find_java(
@@ -27,15 +27,15 @@ def find_java(
     downloads: Path | None = None,
     can_read: Callable[[Path], bool] = lambda _: True,
 ) -> Path:
-    """Return the home of the first full JDK that is new enough, else download one.
+    """Return the home of the first full JDK that is new enough, or download one.
 
-    Checks `JAVA_HOME`, then the `java` of the PATH, then the system's own folders of JDKs.
+    Checks `JAVA_HOME`, then the `java` on the PATH, then the system's JDK folders.
 
     Args:
-        report: is told of a download.
-        folders: where the system keeps its JDKs.
-        downloads: the folder of a JDK that has to be downloaded; by default the user's own cache.
-        can_read: whether the servers may read a folder.
+        report: receives the start of a download.
+        folders: the system's JDK folders.
+        downloads: the folder for a downloaded JDK; by default the user's own cache.
+        can_read: returns whether the servers may read a folder.
 
     Raises:
         JavaMissing: there is none, and none could be downloaded.
@@ -61,7 +61,7 @@ def _candidates(folders: Sequence[Path]) -> Iterator[Path]:
 
 
 def _refusal(home: Path) -> str | None:
-    """Say why a JDK will not do, or None where it will."""
+    """Return the reason for which a JDK is unsuitable, or None if it is suitable."""
     try:
         listed = subprocess.run(
             [home / "bin/java", "--list-modules"], capture_output=True, text=True, timeout=30, check=True

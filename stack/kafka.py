@@ -1,4 +1,4 @@
-"""The local Kafka: one broker that is its own controller."""
+"""Local Kafka: one broker that is its own controller."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ group.min.session.timeout.ms=1000
 
 
 class Kafka(Server):
-    """Kafka in KRaft mode, keeping every record for good."""
+    """Kafka in KRaft mode, which keeps every record for ever."""
 
     name: ClassVar[str] = "kafka"
     port_names: ClassVar[tuple[str, ...]] = ("kafka", "kafka-controller", "kafka-relayed")
@@ -53,7 +53,8 @@ class Kafka(Server):
         port, controller_port, relayed_port = self.ports
         listens, advertised = {"BROKER": port, "CONTROLLER": controller_port}, {"BROKER": port}
         if self.name in self._site.relays:
-            # A client goes where the broker says it is: who comes through the relay is sent back through it.
+            # A client connects to the address that the broker advertises, so a client of the relay must get the relay's
+            # address.
             listens["RELAYED"], advertised["RELAYED"] = relayed_port, self._site.port_of(self.name)
         logs = self.data / "logs"
         settings = _SETTINGS.format(
@@ -84,7 +85,7 @@ class Kafka(Server):
     def _format(self) -> None:
         cluster_id = urlsafe_b64encode(uuid4().bytes).decode().rstrip("=").replace("-", "_")
         settings = str(self.data / "server.properties")
-        # The archive of classes is the broker's; the tool would fill it with its own few.
+        # The class archive belongs to the broker; the tool would overwrite it with its own few classes.
         tool = self._java("kafka.tools.StorageTool", "-XX:-AutoCreateSharedArchive")
         made = subprocess.run(
             [*tool, "format", "-t", cluster_id, "-c", settings, "--standalone"],

@@ -1,4 +1,4 @@
-"""The whole local stack: start it, stop it, and break single servers of it."""
+"""Local stack of all servers: start, stop, and failure of single servers."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from stack.startup import Startup
 SERVERS: dict[str, type[Server]] = {
     kind.name: kind for kind in (Postgres, Kafka, Redis, Elasticsearch, Registry, Connect)
 }
-"""Every server by name, each after those that it needs."""
+"""All servers by name, each after its dependencies."""
 
 _NEEDED_BY = {name: [other for other, kind in SERVERS.items() if name in kind.needs] for name in reversed(SERVERS)}
 _OTHERS_FINISH_WITHIN_S = 10
@@ -42,10 +42,10 @@ _POLL_S = 0.1
 
 
 class LocalStack:
-    """Six servers that belong to one folder, and to nobody else.
+    """Six servers that belong to one folder.
 
-    What runs is known by process id and start time from records below the folder, so any process may start what
-    another one stops.
+    Files below the folder record the running servers by process id and start time. So any process may stop what another
+    one started.
     """
 
     def __init__(
@@ -56,14 +56,15 @@ class LocalStack:
         lock: Path | None = None,
         relays: Mapping[str, int] | None = None,
     ) -> None:
-        """Describe a stack; nothing is started.
+        """Define a stack; nothing is started.
 
         Args:
-            home: its folder; made by `up`.
-            cache: where downloads and unpacked programs are kept; by default the user's own cache.
-            lock: names the programs; by default the lock that is shipped.
-            relays: ports of "kafka", "postgres" or "registry" at which servers that are started from now on reach them,
-                so that a test can stand between. Kafka's relay leads to its port "kafka-relayed".
+            home: its folder; created by `up`.
+            cache: the folder for downloads and unpacked programs; by default the user's own cache.
+            lock: names the programs; by default the shipped lock.
+            relays: ports of relays to "kafka", "postgres" or "registry". Servers started from now on connect through
+                them, so that a test can intercept the traffic. The relay of Kafka must connect to its port
+                "kafka-relayed".
         """
         self._home = StackPaths(home.resolve())
         self._lock = lock
@@ -77,13 +78,13 @@ class LocalStack:
         return self._home.root
 
     def up(self, report: Report | None = None, servers: Iterable[str] = SERVERS) -> Endpoints:
-        """Start every server that does not run, and return when all of them answer.
+        """Start every server that is not running, and return when all of them answer.
 
         Args:
-            servers: those that are wanted, where some are enough, and those that they need.
+            servers: the servers to start, and their dependencies; by default all.
 
         Raises:
-            StackError: with the remedy, and with the end of the log where a server failed.
+            StackError: with the remedy, and with the end of the log if a server failed.
         """
         report = report or NullReport()
         with self._alone() as guard, room_on_disk(self._home.root):
@@ -99,7 +100,7 @@ class LocalStack:
         return endpoints
 
     def down(self, report: Report | None = None) -> None:
-        """Stop every server that `up` started, those that others need last. Data stays."""
+        """Stop every server that `up` started, dependencies last. Data stays."""
         report = report or NullReport()
         if not self._home.root.exists():
             return
@@ -107,11 +108,11 @@ class LocalStack:
             run_in_dependency_order(_NEEDED_BY, lambda name: self._bring_down(name, report), threading.Event())
 
     def endpoints(self) -> Endpoints | None:
-        """Return where the servers of the last `up` are, or None before the first; starts nothing."""
+        """Return the endpoints of the last `up`, or None before the first. Starts nothing."""
         return Endpoints.read(self._home.endpoints)
 
     def start(self, server: str) -> None:
-        """Start one server and return when it answers; nothing is done where it runs."""
+        """Start one server and return when it answers. A running server is left as it is."""
         with self._alone() as guard, room_on_disk(self._home.root):
             Startup(self._home, NullReport(), guard).start(SERVERS[server](self._ground(NullReport())))
 
@@ -121,17 +122,17 @@ class LocalStack:
             self._bring_down(server, NullReport())
 
     def kill(self, server: str) -> None:
-        """End one server at once, with SIGKILL, as a crash would."""
+        """Kill one server with SIGKILL, as a crash would."""
         if running := running_process(self._home.record(server)):
             running.kill()
 
     def pid(self, server: str) -> int | None:
-        """Return the process id of a server, or None where it does not run."""
+        """Return the process id of a server, or None if it is not running."""
         running = running_process(self._home.record(server))
         return running.pid if running else None
 
     def _ground(self, report: Report) -> ServerContext:
-        """Find or make everything that the servers stand on."""
+        """Prepare the context of the servers: folders, user, programs, Java, ports and secrets."""
         if self._site is None:
             self._home.prepare()
             account = server_user(self._home.data)
@@ -172,7 +173,7 @@ class LocalStack:
 
     @contextmanager
     def _alone(self) -> Iterator[int]:
-        """Hold the folder, so that nobody else starts or stops its servers; yields the lock's descriptor."""
+        """Lock the folder, so that no other process starts or stops its servers, and yield the lock's descriptor."""
         self._home.prepare()
         deadline = time.monotonic() + _OTHERS_FINISH_WITHIN_S
         with open(self._home.lock, "w", opener=_for_owner) as lock:

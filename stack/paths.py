@@ -1,4 +1,4 @@
-"""The folder of one stack: what lies where, and the ports and secrets it keeps from one start to the next."""
+"""Paths in the folder of one stack, and the ports and secrets that it keeps between starts."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ PORT_NAMES = (
     "duckdb",
 )
 _FIRST_PORT, _LAST_PORT = 15_000, 29_999
-"""Below every system's range for outgoing connections: no client is ever given a server's port while it is down."""
+"""Range below every system's range for outgoing connections, so that no client gets the port of a stopped server."""
 
 
 @dataclass(frozen=True)
 class Secrets:
-    """What a stack makes up once and keeps; never shown."""
+    """Secrets that a stack generates once and keeps; never shown."""
 
     superuser_password: str
     owner_password: str
@@ -49,50 +49,50 @@ class Secrets:
 
 @dataclass(frozen=True)
 class StackPaths:
-    """The folder `root` of one stack."""
+    """Paths in the folder `root` of one stack."""
 
     root: Path
 
     @property
     def data(self) -> Path:
-        """Folder of what the servers store, one folder each; the path that the servers use."""
+        """The folder of the servers' data, one folder each; the path that the servers use."""
         return (self.root / "data").resolve()
 
     @property
     def classes(self) -> Path:
-        """Folder of the class archives that make the Java servers start faster; they may be deleted."""
+        """The folder of the class archives, with which the Java servers start faster. The archives may be deleted."""
         return (self.root / "classes").resolve()
 
     @property
     def endpoints(self) -> Path:
-        """Where clients find the servers, as JSON."""
+        """The file with the endpoints of the servers, as JSON."""
         return self.root / "endpoints.json"
 
     @property
     def ports_file(self) -> Path:
-        """The ports, as JSON; without it, others are chosen."""
+        """The file with the ports, as JSON. If it is deleted, new ports are chosen."""
         return self.root / "ports.json"
 
     @property
     def lock(self) -> Path:
-        """The file that whoever starts or stops servers holds locked."""
+        """The lock file for starting and stopping servers."""
         return self.root / "lock"
 
     @property
     def duckdb_copy(self) -> Path:
-        """The copy of the DuckDB store that anybody may open."""
+        """The published copy of the DuckDB store."""
         return self.root / "duckdb" / "published.duckdb"
 
     def log(self, server: str) -> Path:
-        """Return the log of one server."""
+        """Return the log file of one server."""
         return self.root / "log" / f"{server}.log"
 
     def record(self, server: str) -> Path:
-        """Return the file in which a server's process writes who it is."""
+        """Return the file in which a server's process records its identity."""
         return self.root / "run" / f"{server}.json"
 
     def prepare(self) -> None:
-        """Create the folders that are missing. Nobody but their owner may enter any of them."""
+        """Create the missing folders. Only their owner may enter them."""
         for folder in (self.root, self.root / "log", self.root / "run"):
             folder.mkdir(parents=True, exist_ok=True)
             folder.chmod(0o700)
@@ -100,7 +100,7 @@ class StackPaths:
             log.chmod(0o600)
 
     def ports(self) -> dict[str, int]:
-        """Return the port of everything that listens, chosen among the free ones once and then kept."""
+        """Return the ports of all listeners, chosen once from the free ones and then kept."""
         kept = _read(self.ports_file)
         missing = [name for name in PORT_NAMES if name not in kept]
         if missing:
@@ -120,15 +120,15 @@ class StackPaths:
 
 
 def write_private_file(file: Path, text: str) -> None:
-    """Replace a file in one step with one that only its owner reads."""
-    # A temporary file is private from its first byte on.
+    """Replace a file in one step with one that only its owner can read."""
+    # A temporary file is private from its creation.
     with tempfile.NamedTemporaryFile("w", dir=file.parent, prefix=f".{file.name}-", delete=False) as fresh:
         fresh.write(text)
     Path(fresh.name).replace(file)
 
 
 def is_free(port: int) -> bool:
-    """Say whether a server could listen on a loopback port now."""
+    """Return whether a server could listen on a loopback port now."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -139,7 +139,7 @@ def is_free(port: int) -> bool:
 
 
 def free_ports(count: int, *, taken: Iterable[int] = ()) -> list[int]:
-    """Return ports of loopback that nobody listens at, and that are none of those taken.
+    """Return free loopback ports, none of them in `taken`.
 
     Raises:
         StackError: there are fewer.

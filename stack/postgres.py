@@ -1,4 +1,4 @@
-"""The local PostgreSQL: the source of the orders, and the schema registry's store."""
+"""Local PostgreSQL: the source of the orders, and the schema registry's store."""
 
 from __future__ import annotations
 
@@ -41,17 +41,17 @@ class Postgres(Server):
 
     name: ClassVar[str] = "postgres"
     port_names: ClassVar[tuple[str, ...]] = ("postgres",)
-    # Fast shutdown: a smart one waits for clients to leave, and the connector never does.
+    # SIGINT is a fast shutdown: a smart one waits for clients to disconnect, and the connector never does.
     stop_signal: ClassVar[signal.Signals] = signal.SIGINT
 
     @property
     def url(self) -> str:
-        """The orders database as the owner of its tables."""
+        """The URL of the orders database as the owner of its tables."""
         return self._url(OWNER, self._site.secrets.owner_password, DATABASE)
 
     @property
     def admin_url(self) -> str:
-        """The orders database as superuser."""
+        """The URL of the orders database as superuser."""
         return self._url(_SUPERUSER, self._site.secrets.superuser_password, DATABASE)
 
     def prepare(self) -> None:
@@ -83,7 +83,7 @@ class Postgres(Server):
                 (REGISTRY, secrets.registry_password, REGISTRY),
             ):
                 if not admin.execute("SELECT FROM pg_roles WHERE rolname = %s", [role]).rowcount:
-                    # The server is told the hash only, so that no log of statements can hold a password.
+                    # The server gets only the hash, so that no statement log can contain a password.
                     hashed = admin.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256")
                     statement = sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}")
                     admin.execute(statement.format(sql.Identifier(role), sql.Literal(hashed.decode())))
@@ -92,7 +92,7 @@ class Postgres(Server):
                     admin.execute(statement.format(sql.Identifier(database), sql.Identifier(role)))
 
     def _initialise(self) -> None:
-        """Make the cluster beside its place and move it there, so that half a cluster is never started."""
+        """Create the cluster in another folder and rename it, so that a partial cluster is never started."""
         password = self._site.account.write(self.data / "password", self._site.secrets.superuser_password)
         fresh = self.data / "fresh"
         arguments = [

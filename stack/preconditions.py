@@ -1,4 +1,4 @@
-"""What must hold before a server can start: its ports are free and there is room on the disk."""
+"""Preconditions of a server's start: free ports, and room on the disk."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _ROOM_NEEDED_BYTES = 512 * 2**20
 
 
 def require_free(port: int, server: str, ports_file: Path) -> None:
-    """Wait a moment for a port that its last user is just giving back.
+    """Wait briefly for a port that another process is releasing.
 
     Args:
         port: the loopback port.
-        server: who is to listen there.
-        ports_file: where the stack keeps its ports.
+        server: the server that will listen there.
+        ports_file: the file with the ports of the stack.
 
     Raises:
-        PortTaken: somebody else keeps it.
+        PortTaken: another process keeps the port.
     """
     deadline = time.monotonic() + _PORT_FREE_WITHIN_S
     while not is_free(port):
@@ -53,10 +53,10 @@ def _listener(port: int) -> str:
 
 @contextmanager
 def room_on_disk(folder: Path) -> Iterator[None]:
-    """Refuse to begin on a full disk, and say so plainly where it fills up on the way.
+    """Refuse to begin on a full disk, and report a disk that fills up within the block.
 
     Raises:
-        DiskFull: there is too little room.
+        DiskFull: the disk has too little room.
     """
     free_bytes = shutil.disk_usage(folder).free
     if free_bytes < _ROOM_NEEDED_BYTES:

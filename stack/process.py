@@ -1,4 +1,4 @@
-"""Processes that outlive their starter, known again by process id and start time."""
+"""Processes that outlive their starter, identified by process id and start time."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from pathlib import Path
 import psutil
 
 GUARD = 3
-"""The descriptor that a launched process closes once it is on record."""
+"""File descriptor that a launched process closes after it has recorded itself."""
 
 _POLL_S = 0.02
 _SIGKILL_WITHIN_S = 30
 
 _INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "PYTHONPATH")
-"""What a server takes over from its starter's environment; on the rest it must not depend."""
+"""Environment variables that a server inherits. A server must not depend on others."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """What to run.
+    """Command to run.
 
     Attributes:
         arguments: the program and its arguments.
-        environment: what to add to the environment.
+        environment: additional environment variables.
         folder: the working directory.
     """
 
@@ -41,11 +41,11 @@ class Command:
 
 @dataclass(frozen=True)
 class Running:
-    """One process, past or present.
+    """One process, running or ended.
 
     Attributes:
-        pid: its process id, which the system gives to another process one day.
-        started: when it started, as the system counts; with `pid` it names one process for good.
+        pid: its process id, which the system may reuse later.
+        started: its start time, in the system's unit. Together with `pid` it identifies one process permanently.
     """
 
     pid: int
@@ -53,14 +53,14 @@ class Running:
 
     @property
     def is_alive(self) -> bool:
-        """Whether this very process still runs."""
+        """True if this exact process is still running."""
         try:
             return started_at(self.pid) == self.started and not _is_zombie(psutil.Process(self.pid))
         except psutil.NoSuchProcess:
             return False
 
     def stop(self, first: signal.Signals, patience_s: float) -> None:
-        """Ask the process to end; after `patience_s` seconds, end what is left of it and its children."""
+        """Send the process a signal to end; after `patience_s` seconds, kill it and its children if they still run."""
         if self.is_alive:
             family = self._family()
             with suppress(ProcessLookupError):
@@ -68,7 +68,7 @@ class Running:
             _end(_still_there(family, patience_s))
 
     def kill(self) -> None:
-        """End the process and its children at once, with SIGKILL."""
+        """Kill the process and its children with SIGKILL."""
         if self.is_alive:
             _end(self._family())
 
@@ -78,12 +78,12 @@ class Running:
 
 
 def started_at(pid: int) -> float:
-    """Return when a process started: clock ticks since boot where /proc tells, else seconds since 1970.
+    """Return the start time of a process: clock ticks since boot if /proc has it, else seconds since 1970.
 
-    Ticks do not move when the clock is set.
+    Ticks do not change when the clock is set.
 
     Raises:
-        psutil.NoSuchProcess: there is none.
+        psutil.NoSuchProcess: there is no such process.
 
     Source: https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html, field 22
     """
@@ -95,19 +95,19 @@ def started_at(pid: int) -> float:
 
 
 def spawn(command: Command, *, record: Path, log: Path, guard: int) -> Running:
-    """Start a command in a session of its own, so that it survives its starter.
+    """Start a command in its own session, so that it survives its starter.
 
-    The new process writes its own identity to `record` before it becomes the command: whenever the starter dies, a
-    server that runs is a server on record.
+    The new process records its own identity in `record` before it executes the command. So a running server is always
+    on record, even if the starter dies.
 
     Args:
-        command: what to run.
-        record: where the process writes who it is.
-        log: the file at whose end its output goes.
-        guard: a descriptor that the process holds open until it is on record. Where that is a lock, nobody who waits
-            for it misses a process that was just started.
+        command: the command to run.
+        record: the file in which the process records its identity.
+        log: the file to which its output is appended.
+        guard: a descriptor that the process keeps open until it is on record. If it is a lock, the next owner of the
+            lock finds every process that was started.
     """
-    # -P: a folder named `stack` where the caller happens to stand is not this package.
+    # -P: a folder named `stack` in the caller's working directory must not replace this package.
     launcher = [sys.executable, "-P", "-m", "stack.exec_server", str(record), str(command.folder)]
     append = os.O_WRONLY | os.O_CREAT | os.O_APPEND
     pid = os.posix_spawn(
@@ -125,7 +125,7 @@ def spawn(command: Command, *, record: Path, log: Path, guard: int) -> Running:
 
 
 def read_pid_file(record: Path) -> Running | None:
-    """Return the process that wrote `record`, or None where nobody did."""
+    """Return the process that wrote `record`, or None if the file is missing."""
     try:
         return Running(**json.loads(record.read_text()))
     except FileNotFoundError:
@@ -133,7 +133,7 @@ def read_pid_file(record: Path) -> Running | None:
 
 
 def running_process(record: Path) -> Running | None:
-    """Return the process that wrote `record` if it still runs, else None."""
+    """Return the process that wrote `record` if it is still running, else None."""
     running = read_pid_file(record)
     return running if running and running.is_alive else None
 
@@ -146,7 +146,7 @@ def _end(processes: list[psutil.Process]) -> None:
 
 
 def _still_there(processes: list[psutil.Process], patience_s: float) -> list[psutil.Process]:
-    """Wait until all have ended, at most `patience_s` seconds, and return those that have not."""
+    """Wait up to `patience_s` seconds for all to end, and return those that have not."""
     deadline = time.monotonic() + patience_s
     left = [process for process in processes if not _has_ended(process)]
     while left and time.monotonic() < deadline:
@@ -165,8 +165,8 @@ def _has_ended(process: psutil.Process) -> bool:
 
 
 def _is_zombie(process: psutil.Process) -> bool:
-    """Say whether all of a process has ended, and only its parent has not asked for it yet.
+    """Return whether a process has ended completely, and only waits for its parent to collect it.
 
-    The first thread may end long before the others, which still hold files and ports.
+    The first thread may end long before the others, which still have files and ports open.
     """
     return bool(process.status() == psutil.STATUS_ZOMBIE and process.num_threads() <= 1)

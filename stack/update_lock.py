@@ -1,4 +1,4 @@
-"""Rewrite `artifacts.lock` from the versions below: `python -m stack.update_lock`."""
+"""Update of `artifacts.lock` from the versions below: `python -m stack.update_lock`."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ DISTRIBUTIONS = {
 _OFFERED_BY_CONNECT = re.compile(
     r"(kafka-clients|connect-api|connect-json|lz4-java|slf4j-api|snappy-java|zstd-jni|.*ws\.rs-api)$"
 )
-"""Artifacts that plugin folders must leave out: an older copy of one breaks Connect's plugin discovery."""
+"""Artifacts that plugin folders must leave out, because an older copy of one breaks Connect's plugin discovery."""
 
 _HEADER = "# The servers' files and their sums. Rewritten by `python -m stack.update_lock`; not edited by hand.\n"
 
 
 def resolve(context: MavenContext) -> list[Artifact]:
-    """Download every file that the programs need and describe it."""
+    """Download and describe every file that the programs need."""
     found: list[Artifact] = []
     for program, roots in PROGRAMS.items():
         found += _resolved(context, program, roots)
@@ -57,13 +57,13 @@ def resolve(context: MavenContext) -> list[Artifact]:
 
 
 def with_debezium(version: str, resolving: Path) -> list[Artifact]:
-    """The shipped lock, with another version of the connector and of what it needs.
+    """Return the shipped lock with another version of the connector and its dependencies.
 
     Args:
         resolving: the folder in which Maven's files are looked up and kept.
 
     Raises:
-        DownloadFailed: there is no such version, or a file that it needs could not be fetched.
+        DownloadFailed: there is no such version, or a file could not be fetched.
     """
     others = [artifact for artifact in locked() if artifact.program != "debezium"]
     try:
@@ -74,7 +74,7 @@ def with_debezium(version: str, resolving: Path) -> list[Artifact]:
 
 
 def _resolved(context: MavenContext, program: str, roots: list[str]) -> list[Artifact]:
-    """A program's files, and those that they depend on."""
+    """Return the files of a program and of its dependencies."""
     inputs, rest = context.resolver.resolve([context.create_dependency(root) for root in roots])
     found = []
     for dependency in inputs + rest:

@@ -2,8 +2,7 @@
 
 Avro has no index: the start of a field is known only after the field before it has been read. So one cursor per record
 moves over the same field of all records at once. Every record is checked against its own bounds, which finds exactly
-the
-records that are cut short, too long, or not of this schema.
+the records that are cut short, too long, or not of this schema.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""One step per field of an Avro schema, each over all records at once."""
+"""Field readers of an Avro schema, each over all records at once."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -182,14 +182,14 @@ _PRIMITIVES: Mapping[str, FieldReader] = {
 }
 
 FieldSelection = Mapping[str, "FieldSelection | None"]
-"""The fields of a record to keep, each with its own; None keeps a field whole."""
+"""Fields of a record to keep, each with its own selection; None keeps a field whole."""
 
 
 def field_reader(schema: Any, wanted: FieldSelection | None = None) -> FieldReader:
-    """Return the step for a resolved schema.
+    """Return the reader for a resolved schema.
 
     Args:
-        wanted: which fields to keep where it is a record, or a nullable one.
+        wanted: the fields to keep if it is a record or a nullable record.
     """
     if isinstance(schema, str):
         return _PRIMITIVES[schema]

@@ -1,4 +1,4 @@
-"""Avro's primitive types, read at many places of one buffer at once.
+"""Primitive types of Avro, read at many positions of one buffer at once.
 
 Source: https://avro.apache.org/docs/1.12.0/specification/#binary-encoding
 """
@@ -15,7 +15,7 @@ Mask = npt.NDArray[np.bool_]
 Words = npt.NDArray[np.uint64]
 
 PADDING_BYTES = 16
-"""How far a read may run past the last byte."""
+"""Bytes that a read may extend past the last byte."""
 
 if sys.byteorder != "little":
     raise ImportError("words are read as they lie in memory, which takes a little-endian machine")
@@ -23,7 +23,7 @@ if sys.byteorder != "little":
 _EACH_STOP_BIT = np.uint64(0x8080808080808080)
 _EACH_OTHER_BIT = np.uint64(0x7F7F7F7F7F7F7F7F)
 
-# Seven bits of each byte move together in three steps: pairs of bytes, pairs of those, and the two halves.
+# Seven bits of each byte are joined in three steps: pairs of bytes, pairs of these, and the two halves.
 _JOINS = [
     (np.uint64(0x007F007F007F007F), np.uint64(0x7F007F007F007F00), np.uint64(1)),
     (np.uint64(0x00003FFF00003FFF), np.uint64(0x3FFF00003FFF0000), np.uint64(2)),
@@ -31,13 +31,13 @@ _JOINS = [
 ]
 
 _INLINE_BYTES = 12
-"""A view of Arrow's holds a string of up to so many bytes itself."""
+"""Arrow views store a string of up to this many bytes inline."""
 
 _LOW_BYTES: Words = np.array([(1 << 8 * count) - 1 for count in range(9)], np.uint64)
 
 
 class AvroBuffer:
-    """A buffer whose last PADDING_BYTES belong to no value."""
+    """Buffer whose last PADDING_BYTES belong to no value."""
 
     def __init__(self, buffer: pa.Buffer) -> None:
         self._buffer = buffer
@@ -49,21 +49,21 @@ class AvroBuffer:
         return np.ndarray((len(self._bytes) - width + 1,), kind, self._buffer, strides=(1,))
 
     def booleans(self, at: Ints) -> npt.NDArray[np.uint8]:
-        """Return the byte at each place: 0 or 1, where it is a boolean."""
+        """Return the byte at each position: 0 or 1 for a boolean."""
         return self._bytes[at]
 
     def floats(self, at: Ints, kind: str) -> npt.NDArray[Any]:
-        """Return the `<f4` or `<f8` at each place."""
+        """Return the `<f4` or `<f8` at each position."""
         return self._at_any_byte(kind)[at]
 
     def longs(self, at: Ints) -> tuple[Ints, Ints]:
-        """Return the int or long at each place, and the place after it."""
+        """Return the int or long at each position, and the position after it."""
         first = self._bytes[at]
         if not (first & 0x80).any():
             return ((first >> 1) ^ -(first & 1)).view(np.int8).astype(np.int64), at + 1
         words = self._words[at]
         stops = ~words & _EACH_STOP_BIT
-        # From the lowest bit up to the first stop bit; all 64 where eight bytes hold none.
+        # From the lowest bit up to the first stop bit; all 64 bits if eight bytes have no stop bit.
         used = stops ^ (stops - np.uint64(1))
         lengths = np.bitwise_count(used) >> 3
         bits = words & used & _EACH_OTHER_BIT
@@ -82,7 +82,7 @@ class AvroBuffer:
         return bits, at + 1 + (ninth >> np.uint64(7)).astype(np.int64)
 
     def texts(self, starts: Ints, lengths: Ints, valid: Mask | None) -> pa.Array:
-        """Return the byte strings at these places, as views into the buffer; null where not valid.
+        """Return the byte strings at these positions, as views into the buffer; null if not valid.
 
         Source: https://arrow.apache.org/docs/format/Columnar.html#variable-size-binary-view-layout
         """

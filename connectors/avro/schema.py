@@ -11,18 +11,18 @@ _NAMED = frozenset({"record", "error", "enum", "fixed"})
 
 
 class UnresolvedSchema(ValueError):
-    """A schema is not Avro, names a type that is defined nowhere, or contains itself."""
+    """A schema is not Avro, names an undefined type, or contains itself."""
 
 
 def inline_types(schema: Any, types: Mapping[str, Any] | None = None) -> Any:
-    """Copy a schema with the type itself, under its full name, in every place where a type is named.
+    """Copy a schema, and replace every type name with the type itself, under its full name.
 
     Args:
         schema: a schema as parsed JSON.
         types: types that are defined elsewhere, resolved, by full name.
 
     Raises:
-        UnresolvedSchema: a type is defined nowhere, or contains itself.
+        UnresolvedSchema: a type is undefined, or contains itself.
     """
     return _Resolver(dict(types or {})).resolve(schema, "")
 
@@ -67,7 +67,7 @@ def _full_name(name: str, namespace: str) -> str:
 
 
 def strip_logical_types(schema: Any) -> Any:
-    """Copy a resolved schema so that fastavro reads it as it is on the wire: without logical types, each type once."""
+    """Copy a resolved schema for fastavro, without logical types and with each type once, to read raw values."""
     return _plain(schema, set())
 
 
@@ -92,7 +92,7 @@ def _plain(schema: Any, defined: set[str]) -> Any:
 
 
 def record_fields(schema: Any) -> dict[str, Any]:
-    """Return the types of a record's fields by name, of a nullable record too; nothing of any other type."""
+    """Return the types of a (nullable) record's fields by name; empty for any other type."""
     if isinstance(schema, list):
         return next((record_fields(branch) for branch in schema if branch != "null"), {})
     if isinstance(schema, str):

@@ -1,4 +1,4 @@
-"""The frame around a record's Avro body: a zero, the four-byte id of its schema, then the body.
+"""Wire format of an Avro record: a zero byte, the four-byte id of its schema, then the body.
 
 Source: https://docs.confluent.io/platform/current/schema-registry/fundamentals/serdes-develop/index.html#wire-format
 """
@@ -18,14 +18,14 @@ _PADDING = bytes(PADDING_BYTES)
 
 @dataclass(frozen=True)
 class FramedValues:
-    """The values of one batch, laid end to end.
+    """Values of one batch, concatenated.
 
     Attributes:
         data: all values, one after the other, and PADDING_BYTES zeros.
-        starts, ends: where each body begins and ends in `data`, by row.
-        schema_ids: by row; -1 where there is no body to read.
-        tombstones: how many values are null.
-        faults: why a value has no body, by row.
+        starts, ends: the start and end of each body in `data`, by row.
+        schema_ids: by row; -1 if there is no body to read.
+        tombstones: the number of null values.
+        faults: the reason for which a value has no body, by row.
     """
 
     data: pa.Buffer
@@ -37,7 +37,7 @@ class FramedValues:
 
 
 def parse_frames(values: list[bytes | None]) -> FramedValues:
-    """Take the values of a batch out of their frames, none of them by itself."""
+    """Parse the wire format of all values of a batch at once."""
     joined = pa.array([*values, _PADDING], pa.large_binary())
     offsets = np.frombuffer(joined.buffers()[1], np.int64)[: len(values) + 2]
     data = joined.buffers()[2]

@@ -1,4 +1,4 @@
-"""What was sent becomes envelopes: checked, and each column in its declared type."""
+"""Assembly of raw envelopes into checked envelopes, with each column in its declared type."""
 
 import json
 from collections.abc import Mapping
@@ -21,12 +21,12 @@ _OPERATIONS = pa.array(["c", "u", "d", "r", "t"])
 _WITH_AFTER = pa.array(["c", "u", "r"])
 _WITH_BEFORE = pa.array(["u", "d"])
 SNAPSHOT_ENDED = "last"
-"""What Debezium calls the last row of a snapshot."""
+"""Debezium's value of `source.snapshot` for the last row of a snapshot."""
 _SNAPSHOT = pa.array(["true", "first", "first_in_data_collection", "last_in_data_collection", SNAPSHOT_ENDED])
 
 
 class _RowFilter:
-    """Which of the envelopes are good, and why the others are not."""
+    """Filter of the envelopes: a mask of the good ones, and the faults of the others."""
 
     def __init__(self, sent: RawEnvelopes) -> None:
         self._rows = sent.rows
@@ -46,10 +46,10 @@ class _RowFilter:
 
 
 def assemble(sent: RawEnvelopes, plan: ColumnPlan, records: RecordBatch) -> tuple[pa.Table, dict[int, str]]:
-    """Make the table of envelopes, in the order of the records, and say of each other record why it is not in it.
+    """Return the table of envelopes, in record order, and the fault of every rejected record.
 
     Raises:
-        SourceContractViolation: a declared column is not sent, or not exactly; or a change came without its `before`.
+        SourceContractViolation: a declared column is missing or not exact, or a change has no `before`.
     """
     sieve = _RowFilter(sent)
     sieve.reject(~_is_of(plan.table.table, sent), f"a change to another table than {plan.table.table}")
@@ -95,7 +95,7 @@ def _require_contract(sent: RawEnvelopes, plan: ColumnPlan, records: RecordBatch
 
 
 def _require_earlier(sent: RawEnvelopes, plan: ColumnPlan, records: RecordBatch, good: Mask) -> None:
-    """Refuse records that lack columns, and are too late for it."""
+    """Reject records that lack columns although they are not earlier records."""
     ends = plan.table.earlier.end if plan.table.earlier else None
     if not plan.substitutes or ends is None:
         return
@@ -110,7 +110,7 @@ def _mask(booleans: pa.Array) -> Mask:
 
 
 def _lsn_columns(sent: RawEnvelopes) -> tuple[pa.Array, pa.Array]:
-    """Return the last commit's LSN and the change's own; the latter stands in where there was no commit."""
+    """Return the last commit's LSN and the change's own, which replaces a missing commit LSN."""
     commit, own = parse_lsns(sent.source["sequence"])
     lsn = pc.coalesce(own, sent.source["lsn"])
     return pc.coalesce(commit, lsn), lsn

@@ -1,4 +1,4 @@
-"""Avro bodies read one by one by fastavro: for schemas that cannot be read in columns, and as their measure."""
+"""Row-by-row Avro decoding by fastavro, for schemas that cannot be read in columns, and as the reference for tests."""
 
 import io
 from collections.abc import Sequence
@@ -15,10 +15,10 @@ from connectors.decode.raw_envelope import SOURCE_FIELDS, RawEnvelopes, RawImage
 
 
 class RowReader:
-    """Reads the bodies of one schema, and keeps the declared columns of their images."""
+    """Reader of the bodies of one schema, which keeps the declared columns of their images."""
 
     def __init__(self, schema: Any, columns: Sequence[str]) -> None:
-        """Take a resolved schema, and those declared columns that it has."""
+        """Set the resolved schema, and the declared columns that it has."""
         self._schema = fastavro.parse_schema(strip_logical_types(schema))
         self._columns = columns
 
@@ -33,7 +33,7 @@ class RowReader:
             fault = None
             try:
                 envelope: Any = fastavro.schemaless_reader(body, self._schema, None)
-            except Exception as error:  # noqa: BLE001 - fastavro raises whatever the bytes happen to lead it into
+            except Exception as error:  # noqa: BLE001 - fastavro raises any exception, depending on the bytes
                 fault = f"the body does not follow its schema: {type(error).__name__}"
             else:
                 if body.read(1):
@@ -49,7 +49,7 @@ class RowReader:
 def to_columns(
     envelopes: list[dict[str, Any]], columns: Sequence[str], rows: list[int], faults: dict[int, str]
 ) -> RawEnvelopes:
-    """Lay envelopes that are dictionaries out in columns."""
+    """Convert envelopes from dictionaries to columns."""
     sources = [envelope["source"] for envelope in envelopes]
     return RawEnvelopes(
         rows=np.array(rows, np.int64),

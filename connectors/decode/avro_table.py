@@ -1,4 +1,4 @@
-"""Avro envelopes in Confluent's wire format."""
+"""Decoder of Avro envelopes in Confluent's wire format."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -22,15 +22,15 @@ from connectors.types.wire_types import from_avro
 _SOURCE_FORMS = {name: "string" if kind == pa.string() else "long" for name, kind in SOURCE_FIELDS.items()}
 
 _VIEWED_BYTES = 2**31
-"""How much an Arrow view can point into."""
+"""Maximum size of the buffer that an Arrow view can reference."""
 
 
 class NotAnEnvelope(ValueError):
-    """A schema is not that of a change."""
+    """A schema is not that of an envelope."""
 
 
 class AvroTableDecoder:
-    """Takes the envelopes of one table out of its topic's values."""
+    """Decoder of one table's envelopes from the values of its topic."""
 
     def __init__(self, table: SourceTable, schemas: SchemaLookup, decimals: DecimalPolicy) -> None:
         self._table = table
@@ -40,14 +40,14 @@ class AvroTableDecoder:
 
     @property
     def schema_ids(self) -> frozenset[int]:
-        """The ids of the schemas that were met so far."""
+        """The ids of all schemas decoded so far."""
         return frozenset(self._layouts)
 
     def read(self, values: list[bytes | None]) -> RawValues:
-        """Read a batch, one schema after the other.
+        """Decode a batch, one schema after the other.
 
         Raises:
-            DependencyUnavailable: a schema cannot be had.
+            DependencyUnavailable: a schema cannot be fetched.
         """
         frames = parse_frames(values)
         faults = dict(frames.faults)
@@ -72,13 +72,13 @@ class AvroTableDecoder:
 
 
 class AvroSchemaDecoder:
-    """One schema of a table's envelopes."""
+    """Decoder of one schema of a table's envelopes."""
 
     def __init__(self, schema: Any, table: SourceTable, decimals: DecimalPolicy) -> None:
-        """Take a resolved schema apart.
+        """Plan the columns of a resolved schema.
 
         Raises:
-            NotAnEnvelope: the schema is not that of a change.
+            NotAnEnvelope: the schema is not that of an envelope.
         """
         if not _is_envelope(schema):
             raise NotAnEnvelope("not the schema of an envelope")
@@ -90,13 +90,13 @@ class AvroSchemaDecoder:
         self._step = _readable(field_reader(schema, _wanted(columns, fields)))
 
     def read(self, frames: FramedValues, rows: Ints) -> RawEnvelopes:
-        """Read the envelopes at these rows: all at once, or one by one where that cannot be."""
+        """Read the envelopes at these rows: all at once, or one by one if that is impossible."""
         if self._step is None or frames.data.size >= _VIEWED_BYTES:
             return self._records.read(frames, rows)
         try:
             return _read_columns(self._step, frames, rows)
         except (pa.ArrowInvalid, NotColumnar):
-            # A text that is not UTF-8, and fastavro finds out whose; or a very long array.
+            # A text is not UTF-8, and fastavro finds the record; or an array is very long.
             return self._records.read(frames, rows)
 
 
@@ -107,7 +107,7 @@ def _wanted(columns: list[str], fields: Mapping[str, Any]) -> FieldSelection:
 
 
 def _readable(how: FieldReader) -> FieldReader | None:
-    """Return the step unless something in it cannot be read in columns, which shows when nothing is read."""
+    """Return the reader, or None if the schema cannot be read in columns (tested on an empty batch)."""
     try:
         _read(how, parse_frames([]), np.zeros(0, np.int64))
     except NotColumnar:
@@ -135,7 +135,7 @@ def _read_columns(how: FieldReader, frames: FramedValues, rows: Ints) -> RawEnve
 
 
 def _read(how: FieldReader, frames: FramedValues, rows: Ints) -> tuple[RecordColumn, dict[int, str]]:
-    """Read these rows, and say which of them cannot be: what stands in the columns for those means nothing."""
+    """Read these rows, and return the faults of those that cannot be read. Their column values are meaningless."""
     cursor = Cursor(AvroBuffer(frames.data), frames.starts[rows], frames.ends[rows], rows, {})
     envelopes = _fields(how.read(cursor))
     cursor.fail(cursor.at < cursor.end, TRAILING_BYTES)

@@ -1,4 +1,4 @@
-"""How the envelopes of one schema become those of one table."""
+"""Column plan: the readers that convert envelopes of one schema to the columns of one table."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ from connectors.types.wire_types import WireType, default_json
 
 @dataclass(frozen=True)
 class Substitute:
-    """The value that a column of an earlier record reads as, and the reason why it is not read from the record."""
+    """Constant for a column of an earlier record, and the reason for which the record's own value is not read."""
 
     value: pa.Scalar
     reason: str
@@ -25,14 +25,14 @@ class Substitute:
 
 @dataclass(frozen=True)
 class ColumnPlan:
-    """The readers of a table's columns in one schema.
+    """Readers of a table's columns in one schema.
 
     Attributes:
-        table: what is declared of the table.
+        table: the declared table.
         readers: by declared column that is sent, in declared order.
-        broken: why there are none. It is raised only when a record proves to be this table's: a record that strayed
-            into the topic breaks no contract.
-        substitutes: by declared column that only earlier records may send like this, or not at all.
+        broken: the error if there are no readers. It is raised only if a record belongs to this table, because a record
+            that strayed into the topic breaks no contract.
+        substitutes: by declared column that only earlier records may send in this form, or may lack.
     """
 
     table: SourceTable
@@ -47,13 +47,13 @@ class ColumnPlan:
 
     @property
     def refusal(self) -> MissingColumn:
-        """The error of a later record that lacks what only earlier ones may lack."""
+        """The error for a later record that lacks a column which only earlier records may lack."""
         told = ", ".join(f"{name} ({one.reason})" for name, one in self.substitutes.items())
         return MissingColumn(f"{self.table.table} is no longer sent with {told}")
 
 
 def plan_columns(table: SourceTable, wires: Mapping[str, WireType], decimals: DecimalPolicy) -> ColumnPlan:
-    """Find a reader for every declared column in the forms in which they are sent, by name."""
+    """Return the plan for the declared columns, given the wire types of the sent columns by name."""
     values = table.earlier.values if table.earlier else {}
     missing = [name for name in table.columns if name not in wires and name not in values]
     if missing:
@@ -75,14 +75,14 @@ def plan_columns(table: SourceTable, wires: Mapping[str, WireType], decimals: De
 
 
 def constant(name: str, text: str, value: Any, decimals: DecimalPolicy = DecimalPolicy.EXACT) -> pa.Scalar:
-    """Read one value of a column.
+    """Return one value of a column.
 
     Args:
         text: the column's PostgreSQL type.
         value: in the form of `default_json`.
 
     Raises:
-        MissingColumn: it is no value of that type.
+        MissingColumn: it is not a value of that type.
     """
     kind = parse_column_type(text)
     array, faults, _ = ColumnReader(name, default_json(kind), kind, decimals).read([value])

@@ -1,4 +1,4 @@
-"""The bytes of change records become Arrow tables of envelopes."""
+"""Decoder of change records: from bytes to Arrow tables of envelopes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,10 +18,10 @@ from connectors.types.numeric import DecimalPolicy
 
 @dataclass(frozen=True)
 class RejectedRecord:
-    """A record that cannot be read, where its neighbours can.
+    """One record that cannot be decoded, although its neighbours can.
 
     Attributes:
-        reason: what is wrong with it; never a value of the row.
+        reason: the fault; never a value of the row.
     """
 
     topic: str
@@ -32,12 +32,12 @@ class RejectedRecord:
 
 @dataclass(frozen=True)
 class DecodedBatch:
-    """What became of a batch: each of its records is an envelope, a rejected one or a tombstone.
+    """Result of decoding a batch: each record is an envelope, a rejected record or a tombstone.
 
     Attributes:
-        envelopes: one table per schema, see `envelope_schema`; in each, the records' order.
-        rejected: the records that cannot be read, in their order.
-        tombstones: how many records had a null value, which says nothing but to compaction.
+        envelopes: one table per schema, see `envelope_schema`; each in record order.
+        rejected: the records that cannot be decoded, in order.
+        tombstones: the number of records with a null value, which matter only to compaction.
         substituted: by table of `envelopes`, the columns that were not read from the records, each with the reason.
     """
 
@@ -48,15 +48,15 @@ class DecodedBatch:
 
 
 class Decoder:
-    """Decodes the change records of declared tables, a batch of one topic at a time."""
+    """Decoder of the change records of declared tables, one batch of one topic at a time."""
 
     def __init__(
         self, tables: Mapping[str, SourceTable], schemas: SchemaLookup, decimals: DecimalPolicy = DecimalPolicy.EXACT
     ) -> None:
-        """Take the tables by the names of their topics.
+        """Set up the tables, given by topic name.
 
         Raises:
-            UnsupportedType: a declared type cannot be kept exactly.
+            UnsupportedType: a declared type cannot be stored exactly.
         """
         for table in tables.values():
             envelope_schema(table)
@@ -68,13 +68,13 @@ class Decoder:
         }
 
     def schema_ids(self, topic: str) -> frozenset[int]:
-        """The registry's ids of the schemas that a topic's records had so far; JSON has none."""
+        """Return the registry ids of the schemas that a topic's records had so far; empty for JSON."""
         return self._tables[topic].schema_ids
 
     def is_snapshot_ended(self, records: RecordBatch) -> bool:
-        """Whether one of these records is the last row of a snapshot that came to its end.
+        """Return whether one of these records is the last row of a completed snapshot.
 
-        Debezium marks it, also where the last of the tables is empty.
+        Debezium marks this row, even if the last of the tables is empty.
         """
         sent = [one for one, _ in self._tables[records.topic].read(records.values).sent]
         return any(pc.any(pc.equal(one.source["snapshot"], SNAPSHOT_ENDED)).as_py() for one in sent)
@@ -83,9 +83,9 @@ class Decoder:
         """Decode one batch.
 
         Raises:
-            SourceContractViolation: the source no longer sends what was declared; the message names the first
-                such record.
-            DependencyUnavailable: the schema registry cannot be asked, or does not know a schema.
+            SourceContractViolation: the source no longer sends the declared columns; the message names the first such
+                record.
+            DependencyUnavailable: the schema registry does not answer, or does not have a schema.
         """
         try:
             return self._decoded(records)
@@ -98,18 +98,18 @@ class Decoder:
             raise
         except MemoryError:
             raise
-        except Exception as error:  # noqa: BLE001 - a record may break a library in ways that nobody foresaw
+        except Exception as error:  # noqa: BLE001 - a record may cause any exception in a library
             row = self._first_failing(records)
             return DecodedBatch([], [_rejected(records, row, f"{type(error).__name__} while it was read")], 0)
 
     def _first_failing(self, records: RecordBatch) -> int:
-        """The row of the first record with which decoding fails, found by halving."""
+        """Return the row of the first record for which decoding fails, found by bisection."""
         good, bad = 0, len(records)
         while bad - good > 1:
             middle = (good + bad) // 2
             try:
                 self._decoded(records.first(middle))
-            except Exception:  # noqa: BLE001 - it is asked for the place of an error that is raised already
+            except Exception:  # noqa: BLE001 - this only locates an error that is raised already
                 bad = middle
             else:
                 good = middle

@@ -1,7 +1,7 @@
-"""Values that Debezium invents for the columns of an old row that PostgreSQL did not log.
+"""Invented values: values that Debezium sends for columns of an old row that PostgreSQL did not log.
 
-Without REPLICA IDENTITY FULL, the old row of a deletion holds the columns of the identity only. Debezium 3.6.1 sends
-NULL for the others or, where they are NOT NULL, their default or the zero of their type.
+Without REPLICA IDENTITY FULL, the old row of a deletion has only the columns of the identity. For the others, Debezium
+3.6.1 sends NULL or, if they are NOT NULL, their default or the zero of their type.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ _ZERO_TEXT = r"^[0PYMDTHSZ:.+\- ]*$"
 def lacks_old_row(
     envelopes: pa.Table, key: Collection[str], others: Collection[str], with_default: Collection[str]
 ) -> pa.Array:
-    """Find the deletions whose old row may hold nothing but the columns of a replica identity.
+    """Find the deletions whose old row may have only the columns of a replica identity.
 
     Args:
-        envelopes: as they were decoded.
-        key: the columns of the primary key. They are invented where another index is the identity.
+        envelopes: the decoded envelopes.
+        key: the columns of the primary key. They are invented if another index is the identity.
         others: the other columns.
         with_default: columns of which any value may be invented.
 
     Returns:
-        A boolean per envelope. It may be true of a whole row too, one that holds no value but zeros and NULL.
+        A boolean per envelope. It may also be true for a complete row that has only zeros and NULLs.
     """
     before = envelopes["before"].combine_chunks()
     lacking = _are_zero(before, key)
@@ -39,7 +39,7 @@ def lacks_old_row(
 
 
 def _are_zero(before: pa.StructArray, names: Collection[str]) -> pa.Array:
-    # By place: Arrow takes some names for paths.
+    # Fields are selected by index, because Arrow interprets some names as paths.
     values = [pc.struct_field(before, [before.type.get_field_index(name)]) for name in names]
     return reduce(pc.and_, map(_may_be_invented, values), pa.repeat(True, len(before)))
 

@@ -1,4 +1,4 @@
-"""JSON envelopes, as Connect's JSON converter writes them: each with its schema, or without."""
+"""Decoder of JSON envelopes as Connect's JSON converter writes them, with or without schemas."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -38,14 +38,14 @@ class _Described(msgspec.Struct, gc=False):
 
 @dataclass(frozen=True, eq=False)
 class _JsonLayout:
-    """One form of a topic's values: what comes before every envelope, and how its columns are read."""
+    """One layout of a topic's values: the bytes before every envelope, and the wire types of its columns."""
 
     prefix: bytes
     wires: Mapping[str, WireType]
 
 
 class JsonTableDecoder:
-    """Takes the envelopes of one table out of its topic's values."""
+    """Decoder of one table's envelopes from the values of its topic."""
 
     schema_ids: frozenset[int] = frozenset()
 
@@ -61,7 +61,7 @@ class JsonTableDecoder:
         self._plans: dict[tuple[_JsonLayout, frozenset[str]], ColumnPlan] = {}
 
     def read(self, values: list[bytes | None]) -> RawValues:
-        """Read a batch, one form after the other."""
+        """Decode a batch, one layout after the other."""
         faults: dict[int, str] = {}
         found: dict[tuple[_JsonLayout, frozenset[str]], dict[int, Any]] = {}
         for row, value in enumerate(values):
@@ -81,7 +81,7 @@ class JsonTableDecoder:
         return RawValues(sent, faults, sum(value is None for value in values))
 
     def _envelope(self, body: bytes | memoryview) -> tuple[Any, frozenset[str]]:
-        """Read an envelope, and name the declared columns that one of its images lacks."""
+        """Decode an envelope, and return the declared columns that one of its images lacks."""
         try:
             return self._whole.decode(body), frozenset()
         except msgspec.ValidationError:
@@ -95,7 +95,7 @@ class JsonTableDecoder:
         return self._plans[form, missing]
 
     def _form(self, value: bytes) -> _JsonLayout:
-        """Find the form of a value by its beginning: its schema is the same bytes in every record."""
+        """Return the layout of a value by its prefix, because a schema has the same bytes in every record."""
         if not value.startswith(_WITH_SCHEMA):
             return self._forms[0]
         for form in self._forms[1:]:
@@ -111,7 +111,7 @@ class JsonTableDecoder:
 
 
 def _envelope_type(columns: list[str], default: Any) -> type[msgspec.Struct]:
-    """Make the type of envelopes whose images have these columns, or `default` in their stead."""
+    """Return the type of envelopes whose images have these columns, with `default` for missing ones."""
     names = [f"column_{n}" for n in range(len(columns))]
     image = msgspec.defstruct(
         "Image",
@@ -127,7 +127,7 @@ def _envelope_type(columns: list[str], default: Any) -> type[msgspec.Struct]:
 
 
 def _wires(envelope: ConnectSchema) -> dict[str, WireType]:
-    """Return the forms of the columns that an envelope's schema describes."""
+    """Return the wire types of the columns that an envelope's schema describes."""
     images = [field for field in envelope.fields if field.field == "after"]
     return {column.field: from_connect(column) for image in images for column in image.fields if column.field}
 
@@ -137,7 +137,7 @@ def _images(envelope: Any) -> list[tuple[Any, ...]]:
 
 
 def _lacking(envelope: Any, table: SourceTable) -> frozenset[str]:
-    """Name the columns that are not sent: JSON without schema does not tell before the record is read."""
+    """Return the columns that are not sent, which JSON without a schema shows only when the record is read."""
     return frozenset(
         name
         for image in _images(envelope)

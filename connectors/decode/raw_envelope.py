@@ -1,4 +1,4 @@
-"""Envelopes as they were sent: the columns of the wire, before they are given their declared types."""
+"""Raw envelopes: the columns of the wire format, before the conversion to their declared types."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ import pyarrow as pa
 from connectors.decode.column_plan import ColumnPlan
 
 Column: TypeAlias = "pa.Array | list[Any]"
-"""One value per record: an array of the Avro type, or a list where no array type fits."""
+"""One value per record: an array of the Avro type, or a list if no array type fits."""
 
 SOURCE_FIELDS: Mapping[str, pa.DataType] = {
     "schema": pa.string(),
@@ -22,7 +22,7 @@ SOURCE_FIELDS: Mapping[str, pa.DataType] = {
     "ts_us": pa.int64(),
     "ts_ms": pa.int64(),
 }
-"""What is read of an envelope's `source`."""
+"""Fields that are read from an envelope's `source`."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class RawImage:
     """One row image of each record.
 
     Attributes:
-        present: whether the record has the image.
-        columns: its declared columns; what they hold where the image is absent means nothing.
+        present: the record has the image.
+        columns: its declared columns; values of absent images are meaningless.
     """
 
     present: npt.NDArray[np.bool_]
@@ -40,14 +40,14 @@ class RawImage:
 
 @dataclass(frozen=True)
 class RawEnvelopes:
-    """The envelopes of one schema.
+    """Envelopes of one schema.
 
     Attributes:
-        rows: which records of the batch these are, in ascending order.
+        rows: the indices of these records in the batch, in ascending order.
         op: the operation.
         source: each field of SOURCE_FIELDS.
         before, after: the row images.
-        faults: why other records of the batch could not be read, by their row.
+        faults: the faults of other records of the batch, by row.
     """
 
     rows: npt.NDArray[np.int64]
@@ -60,12 +60,12 @@ class RawEnvelopes:
 
 @dataclass(frozen=True)
 class RawValues:
-    """What a batch of records holds, taken out of its wire format.
+    """Content of a batch of records, parsed from its wire format.
 
     Attributes:
-        sent: the envelopes, schema by schema, each with its plan.
-        faults: why other records hold no envelope, by row.
-        tombstones: how many records are null.
+        sent: the envelopes by schema, each with its plan.
+        faults: the faults of records without an envelope, by row.
+        tombstones: the number of null records.
     """
 
     sent: list[tuple[RawEnvelopes, ColumnPlan]]

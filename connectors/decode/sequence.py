@@ -1,4 +1,4 @@
-"""A change's place in the WAL, out of the text of `source.sequence`.
+"""LSNs of a change, parsed from the text of `source.sequence`.
 
 Debezium writes the LSN of the last commit before the change, and the change's own: '["24023119","24023128"]', or
 '[null,"24023128"]' before the first commit of a stream.
@@ -18,7 +18,7 @@ Octets = npt.NDArray[np.uint8]
 
 
 def parse_lsns(sequences: pa.Array) -> tuple[pa.Array, pa.Array]:
-    """Return the last commit's LSN and the change's own, in bytes of WAL, as 64-bit integers; null where not told."""
+    """Return the last commit's LSN and the change's own, in bytes of WAL, as 64-bit integers; null if missing."""
     rows = _rows_of_one_width(sequences)
     read = None if rows is None else _read_alike(rows)
     if read is not None:
@@ -29,7 +29,7 @@ def parse_lsns(sequences: pa.Array) -> tuple[pa.Array, pa.Array]:
 
 
 def _rows_of_one_width(texts: pa.Array) -> Octets | None:
-    """Lay texts of equal length out as a matrix of their bytes: neighbours in the WAL have LSNs of as many digits."""
+    """Return texts of equal length as a matrix of bytes. LSNs that are close in the WAL have the same length."""
     if texts.null_count or len(texts) == 0:
         return None
     offsets = np.frombuffer(texts.buffers()[1], np.int32)[texts.offset : texts.offset + len(texts) + 1]
@@ -40,7 +40,7 @@ def _rows_of_one_width(texts: pa.Array) -> Octets | None:
 
 
 def _read_alike(rows: Octets) -> tuple[pa.Array, pa.Array] | None:
-    """Read rows that have their digits where the first has them; None if one has not."""
+    """Parse rows whose digits are at the same positions as in the first row; None if one differs."""
     match = _BYTES.match(rows[0].tobytes())
     if match is None:
         return None
@@ -48,7 +48,7 @@ def _read_alike(rows: Octets) -> tuple[pa.Array, pa.Array] | None:
     punctuation = np.ones(rows.shape[1], bool)
     for start, end in (match.span("commit"), match.span("own")):
         digits = rows[:, max(start, 0) : end] - np.uint8(ord("0"))
-        # Eighteen digits always fit 64 bits.
+        # Eighteen digits always fit into 64 bits.
         if (digits > 9).any() or end - start > 18:
             return None
         numbers.append(digits @ (10 ** np.arange(end - start, dtype=np.int64)[::-1]) if end > start else None)

@@ -1,4 +1,4 @@
-"""Items of an array as PostgreSQL prints them, one at a time."""
+"""Items of an array as PostgreSQL prints them, parsed one at a time."""
 
 import json
 import re
@@ -20,10 +20,10 @@ _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 
 def item_reader(column: ColumnType) -> Callable[[str], Any]:
-    """Make the function that reads an item of this type.
+    """Return the function that parses an item of this type.
 
     Raises:
-        UnsupportedType: PostgreSQL's text of it is not known here.
+        UnsupportedType: the PostgreSQL text of this type is not supported.
     """
     match column.kind:
         case TypeKind.INTEGER:
@@ -101,7 +101,7 @@ def _date(text: str) -> int:
 
 
 def _time(text: str) -> int:
-    # Counted as the time of the first day.
+    # A time is parsed as a time of the first day of 1970.
     return _counted(f"1970-01-01 {text}", parse_timestamp)
 
 

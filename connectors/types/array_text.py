@@ -1,4 +1,4 @@
-"""Arrays as the text that PostgreSQL prints, such as `{1,NULL,3}` or `[0:1]={"a b",c}`.
+"""Array text as PostgreSQL prints it, such as `{1,NULL,3}` or `[0:1]={"a b",c}`.
 
 Source: https://www.postgresql.org/docs/current/arrays.html#ARRAYS-IO
 """
@@ -10,10 +10,10 @@ from typing import Any
 from connectors.errors import UnreadableRecord
 
 WIRE_NAME = "readmodels.PostgresArray"
-"""The name of the schema under which the converter of deploy/converter sends an array."""
+"""Schema name with which the converter of deploy/converter sends an array."""
 
 Nested = list[Any]
-"""The items of an array, in as many lists as it has dimensions."""
+"""Items of an array, in lists nested as deep as the array has dimensions."""
 
 _BOUNDS = re.compile(r"(?:\[[+-]?\d+:[+-]?\d+\])+=")
 _TOKEN = re.compile(r'([{}])|"((?:[^"\\]|\\.)*)"|((?:[^{},"\\]|\\.)+)', re.DOTALL)
@@ -22,10 +22,10 @@ _MAX_DIMENSIONS = 6
 
 
 def items_of(text: str, item: Callable[[str], Any]) -> Nested:
-    """Read the items of an array; those of several dimensions come as lists of lists. Bounds are left out.
+    """Parse the items of an array. An array of several dimensions becomes lists of lists. Bounds are dropped.
 
     Args:
-        item: reads one item from PostgreSQL's text of it.
+        item: parses PostgreSQL's text of one item.
 
     Raises:
         UnreadableRecord: the text is not an array.
@@ -74,10 +74,10 @@ def _nested(body: str, item: Callable[[str], Any]) -> Nested:
 
 
 def nested_places(items: Nested, place_of: Callable[[Any], int]) -> Nested:
-    """Put in the stead of every item the place that `parse_position` gives it."""
+    """Return the array with every item replaced by `place_of(item)`."""
     return [nested_places(one, place_of) if isinstance(one, list) else place_of(one) for one in items]
 
 
 def is_nested(items: Nested) -> bool:
-    """Whether an array has more than one dimension."""
+    """Return whether an array has more than one dimension."""
     return bool(items) and isinstance(items[0], list)

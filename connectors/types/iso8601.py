@@ -1,4 +1,4 @@
-"""Dates and timestamps as ISO 8601 text, counted exactly, also in the years that Python's datetime cannot hold."""
+"""ISO 8601 dates and timestamps, counted exactly, including years that Python's datetime does not support."""
 
 import re
 
@@ -19,12 +19,12 @@ class MalformedTime(ValueError):
 
 
 def parse_date(text: str) -> int:
-    """Count the days from 1970-01-01 to an ISO date, such as "2026-01-02" or "-0043-03-15Z"."""
+    """Return the days from 1970-01-01 to an ISO date, such as "2026-01-02" or "-0043-03-15Z"."""
     return _days(_matched(_ISO_DATE, text))
 
 
 def parse_timestamp(text: str) -> int:
-    """Count the microseconds from 1970 to an ISO timestamp, taken as UTC where it names no offset."""
+    """Return the microseconds from 1970 to an ISO timestamp, which is UTC if it has no offset."""
     match = _matched(_ISO_TIMESTAMP, text)
     return _days(match) * _DAY_US + _clock_us(match) - _offset_s(match) * _SECOND_US
 

@@ -1,4 +1,4 @@
-"""Numerics in every form in which Debezium sends them, one at a time, as the text of an exact decimal."""
+"""Numerics in every wire form of Debezium, converted one at a time to the text of an exact decimal."""
 
 import math
 import re
@@ -12,7 +12,7 @@ from connectors.types.wire_types import WireType
 
 
 class DecimalPolicy(Enum):
-    """Whether a numeric may travel as a double, which cannot hold every amount."""
+    """Policy for numerics that are sent as doubles, which cannot represent every amount."""
 
     EXACT = auto()
     ALLOW_DOUBLE = auto()
@@ -30,13 +30,13 @@ _EXACT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
 
 
 def numeric_reader(wire: WireType, scale: int | None, decimals: DecimalPolicy) -> Reader:
-    """Make the function that reads a numeric in this form.
+    """Return the function that reads a numeric in this wire form.
 
     Args:
-        scale: digits after the point that the column is declared with, or None.
+        scale: the declared number of digits after the point, or None.
 
     Raises:
-        WireTypeRefused: the form is not a numeric's, or a double that was not allowed.
+        WireTypeRefused: the form is not that of a numeric, or is a double that was not allowed.
     """
     match wire.form, wire.name:
         case "string", _:
@@ -59,10 +59,10 @@ def numeric_reader(wire: WireType, scale: int | None, decimals: DecimalPolicy) -
 
 
 def decimal_text(text: str, scale: int | None) -> str:
-    """Write a number that PostgreSQL or the connector prints as `numeric_reader` does.
+    """Format a number printed by PostgreSQL or the connector as `numeric_reader` does.
 
     Raises:
-        UnreadableRecord: the text is no number.
+        UnreadableRecord: the text is not a number.
     """
     return _plain(_number_of_text(text), scale)
 
@@ -76,9 +76,9 @@ def _number_of_text(value: Any) -> Decimal:
 
 
 def _number_of_text_with(scale: int) -> Reader:
-    """Insist on a point: without a schema, the digits of a base64 decimal would pass for a number.
+    """Return a parser that requires a point: without a schema, the digits of a base64 decimal would look like a number.
 
-    Fewer digits behind the point are those of a record from before the column was given its scale.
+    Fewer digits after the point belong to a record that was written before the column got its scale.
     """
 
     def read(value: Any) -> Decimal:
@@ -117,7 +117,7 @@ def _number_of_variable_scale(value: Any) -> Decimal:
 
 
 def _plain(number: Decimal, scale: int | None) -> str:
-    """Write a number without an exponent, and with exactly `scale` digits after the point where there is a scale."""
+    """Format a number without an exponent, and with exactly `scale` digits after the point if `scale` is given."""
     if not number.is_finite():
         return {"NaN": "NaN", "Infinity": "Infinity"}.get(str(number), "-Infinity")
     if scale is None:

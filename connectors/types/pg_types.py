@@ -1,4 +1,4 @@
-"""PostgreSQL column types, and the one Arrow type in which each is kept."""
+"""PostgreSQL column types, and the one Arrow type that stores each."""
 
 import re
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from connectors.errors import UnsupportedType
 
 
 class TypeKind(Enum):
-    """What a column's values mean, whatever form they travelled in."""
+    """Meaning of a column's values, independent of their wire form."""
 
     INTEGER = auto()
     FLOAT = auto()
@@ -32,13 +32,12 @@ class ColumnType:
     """One PostgreSQL type.
 
     Attributes:
-        kind: what the values mean.
-        arrow: the type in which they are kept.
-        scale: digits after the point of a numeric, or None where the column does not fix them.
-        fraction_digits: digits of a second that the column keeps, 0 to 6.
+        kind: the meaning of its values.
+        arrow: the type that stores them.
+        scale: digits after the point of a numeric, or None if the column does not fix them.
+        fraction_digits: fractional digits of a second that the column stores, 0 to 6.
         item: the type of an array's elements.
-        is_sent_as_list: whether Debezium's own converter sends arrays of this type whole, as long as they have one
-            dimension.
+        is_sent_as_list: Debezium's own converter sends arrays of this type completely if they have one dimension.
     """
 
     kind: TypeKind
@@ -50,10 +49,10 @@ class ColumnType:
 
 
 DATE_INFINITY = 2**31 - 1
-"""Days that stand for 'infinity' in a date, as DuckDB has it; its negative stands for '-infinity'."""
+"""Days that represent 'infinity' in a date, as in DuckDB; the negative number represents '-infinity'."""
 
 TIMESTAMP_INFINITY = 2**63 - 1
-"""Microseconds that stand for 'infinity' in a timestamp, as DuckDB has it; its negative for '-infinity'."""
+"""Microseconds that represent 'infinity' in a timestamp, as in DuckDB; the negative number represents '-infinity'."""
 
 _PLAIN: dict[str, ColumnType] = {
     "smallint": ColumnType(TypeKind.INTEGER, pa.int16()),
@@ -90,7 +89,7 @@ _ALIASES = {
     "timestamp": "timestamp without time zone",
 }
 
-# Debezium 3.6.1 sends these as null in streamed changes, or as structures of its own, or not at all.
+# Debezium 3.6.1 sends these types as null in streamed changes, as structures of its own, or not at all.
 _UNSUPPORTED = frozenset(
     {"name", "bit varying", "varbit", "tsquery", "point", "line", "lseg", "box", "path", "polygon", "circle"}
     | {"geometry", "geography", "vector", "halfvec", "sparsevec", "jsonpath", "refcursor", "aclitem"}
@@ -100,10 +99,11 @@ _UNSUPPORTED = frozenset(
     | {"int4multirange", "int8multirange", "nummultirange", "datemultirange", "tsmultirange", "tstzmultirange"}
 )
 
-# PostgreSQL prints their items in the way of the session's locale or zone, and not as it is sent outside of arrays.
+# PostgreSQL prints array items of these types in the session's locale or zone, unlike values outside of arrays.
 _UNSUPPORTED_ITEMS = frozenset({"interval", "money", "time with time zone"})
 
-# Of arrays it sends these whole without the converter; others as null (of enums), or without fractions (of times).
+# Without the converter, Debezium sends only arrays of these types completely; others are null (enums), or lack
+# fractions (times).
 _SENT_AS_LISTS = frozenset(
     {"smallint", "integer", "bigint", "oid", "real", "double precision", "boolean", "numeric"}
     | {"text", "character varying", "varchar", "character", "char", "bpchar", "citext", "uuid", "json", "jsonb"}
@@ -120,15 +120,15 @@ _TYPE = re.compile(
 
 
 def parse_column_type(text: str) -> ColumnType:
-    """Read a type as PostgreSQL prints it (`format_type`), or one of its usual short names.
+    """Parse a type as PostgreSQL prints it (`format_type`), or one of its usual short names.
 
-    A name that PostgreSQL does not define itself is taken for an enum or another type that is sent as text.
+    A name that PostgreSQL does not define itself is treated as an enum or another type that is sent as text.
 
     Args:
         text: such as "bigint", "numeric(12,2)", "timestamp(3) with time zone" or "text[]".
 
     Raises:
-        UnsupportedType: the connector does not send every value of it whole.
+        UnsupportedType: the connector does not send every value of it completely.
 
     Source: https://www.postgresql.org/docs/current/datatype.html
     """

@@ -1,4 +1,4 @@
-"""Single values as they come off the wire, held to the type that their form promises."""
+"""Readers of single values, which check the type that the wire form promises."""
 
 import base64
 import binascii
@@ -8,11 +8,11 @@ from typing import Any
 from connectors.errors import UnreadableRecord
 
 Reader = Callable[[Any], Any]
-"""Turns a value that is not null into what its Arrow array is built from; raises UnreadableRecord."""
+"""Function from a non-null value to an item of its Arrow array; raises UnreadableRecord."""
 
 
 def instance_of(expected: type) -> Reader:
-    """Make the reader of values that stay as they are."""
+    """Return a reader that checks the type of a value and returns it unchanged."""
 
     def read(value: Any) -> Any:
         if not isinstance(value, expected):
@@ -26,7 +26,7 @@ string = instance_of(str)
 
 
 def base64_bytes(value: Any) -> bytes:
-    """Read the bytes that a JSON document holds as base64."""
+    """Decode the bytes that a JSON document contains as base64."""
     try:
         return base64.b64decode(string(value), validate=True)
     except (binascii.Error, ValueError) as error:
@@ -34,7 +34,7 @@ def base64_bytes(value: Any) -> bytes:
 
 
 def floating(value: Any) -> float:
-    """Read a float; JSON has no literal for the special ones and sends them as text."""
+    """Read a float. JSON has no literals for NaN and infinities, so these are sent as text."""
     if isinstance(value, str) and value in ("NaN", "Infinity", "-Infinity"):
         return float(value)
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -43,7 +43,7 @@ def floating(value: Any) -> float:
 
 
 def integer(bits: int) -> Reader:
-    """Make the reader of signed integers of so many bits."""
+    """Return a reader of signed integers of this number of bits."""
     limit = 1 << (bits - 1)
 
     def read(value: Any) -> int:

@@ -1,4 +1,4 @@
-"""Exact decoding of one value at a time, and the reference for the fast one in `connectors.types.vectorized`."""
+"""Exact decoding of one value at a time, and the reference for the fast path in `connectors.types.vectorized`."""
 
 import json
 import re
@@ -14,14 +14,14 @@ from connectors.types.temporal import time_reader
 from connectors.types.wire_types import WireType
 
 _LOST = re.compile(r"\[+L[\w.$]+;@[0-9a-f]+", re.ASCII)
-"""What Debezium's own converter makes of the inner arrays of an array of several dimensions."""
+"""Text that Debezium's own converter sends for the inner arrays of an array of several dimensions."""
 
 
 def value_reader(wire: WireType, column: ColumnType, decimals: DecimalPolicy) -> Reader:
-    """Make the function that reads this column's values in this form.
+    """Return the function that reads this column's values in this wire form.
 
     Raises:
-        WireTypeRefused: the form cannot carry the type exactly.
+        WireTypeRefused: the form cannot represent the type exactly.
     """
     match column.kind, wire.form:
         case TypeKind.INTEGER, "int" | "long" if wire.name is None:
@@ -52,7 +52,7 @@ def value_reader(wire: WireType, column: ColumnType, decimals: DecimalPolicy) ->
 
 
 def _integer(wire: WireType, bits: int) -> Reader:
-    """Make the reader of an integer column; a form that holds more than the column is declared to hold was widened."""
+    """Return the reader of an integer column. It refuses a value of a wider form as a widened type."""
     read, read_wider = integer(bits), integer(64)
 
     def read_or_refuse(value: Any) -> Any:
@@ -109,7 +109,7 @@ def _array_text(item: ColumnType) -> Reader:
 
 
 def _list(item: Reader, text: Reader) -> Reader:
-    """Read a list; JSON without a schema does not tell it from the text of an array."""
+    """Return a reader of lists. It accepts array text too, because JSON without a schema has no distinction."""
 
     def read(value: Any) -> Any:
         if isinstance(value, str):

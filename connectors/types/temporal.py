@@ -1,4 +1,4 @@
-"""Dates and times in every form in which Debezium sends them, one at a time, as counts since 1970 or since midnight."""
+"""Dates and times in every wire form of Debezium, converted one at a time to counts since 1970 or since midnight."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ _TIMES: dict[TypeKind, dict[str, int]] = {
 
 _DATES = frozenset({"io.debezium.time.Date", "org.apache.kafka.connect.data.Date"})
 
-# Not io.debezium.time.IsoTime: 24:00:00 arrives as 00:00:00 in it.
+# io.debezium.time.IsoTime is not supported: 24:00:00 arrives as 00:00:00 in it.
 _ISO = {
     TypeKind.DATE: ("io.debezium.time.IsoDate", parse_date),
     TypeKind.TIMESTAMP: ("io.debezium.time.IsoTimestamp", parse_timestamp),
@@ -42,23 +42,25 @@ INFINITE_DAYS = {
     106_751_991_166: DATE_INFINITY,
     106_748_361_128: -DATE_INFINITY,
 }
-"""What Debezium 3.6.1 makes of an infinite date: in streamed changes; in arrays and rows of a snapshot; and the same
-as ISO text, which does not overflow (as recorded in tests/golden). PostgreSQL's own dates lie between -2,440,588 and
-2,145,031,948."""
+"""Days that Debezium 3.6.1 sends for an infinite date, as recorded in tests/golden.
+
+In this order: in streamed changes; in arrays and snapshot rows; and the same as ISO text, which does not overflow.
+PostgreSQL's own dates are between -2,440,588 and 2,145,031,948.
+"""
 
 INFINITE_US = {9_223_372_036_825_200_000: TIMESTAMP_INFINITY, -9_223_372_036_832_400_000: -TIMESTAMP_INFINITY}
-"""The PostgreSQL driver's DATE_POSITIVE_INFINITY and DATE_NEGATIVE_INFINITY, which Debezium takes for microseconds."""
+"""DATE_POSITIVE_INFINITY and DATE_NEGATIVE_INFINITY of the PostgreSQL driver, which Debezium sends as microseconds."""
 
 _INFINITE_TEXT = {"infinity": 1, "-infinity": -1, "+292269055-12-02T23:00:00.000000Z": -1}
-"""What Debezium 3.6.1 makes of an infinite timestamptz; the last in arrays only."""
+"""Texts that Debezium 3.6.1 sends for an infinite timestamptz; the last one in arrays only."""
 
 
 TIMESTAMP_WIRE_NAME = "readmodels.PostgresTimestamp"
-"""The name of the schema under which the converter of deploy/converter sends a timestamp."""
+"""Schema name with which the converter of deploy/converter sends a timestamp."""
 
 
 def time_unit_us(wire: WireType, column: ColumnType) -> int | None:
-    """Say how many microseconds one unit counts: 1, 1000, or -1000 where 1000 units make one; None if it is text.
+    """Return the microseconds per unit: 1, 1000, or -1000 if 1000 units are one microsecond; None if it is text.
 
     Raises:
         WireTypeRefused: the unit is coarser than the column.
@@ -70,10 +72,10 @@ def time_unit_us(wire: WireType, column: ColumnType) -> int | None:
 
 
 def time_reader(wire: WireType, column: ColumnType) -> Reader:
-    """Make the function that reads a date, a time of day or a timestamp in this form.
+    """Return the function that reads a date, a time of day or a timestamp in this wire form.
 
     Raises:
-        WireTypeRefused: the form does not keep every value.
+        WireTypeRefused: the form does not preserve every value.
     """
     if column.kind is TypeKind.DATE and wire.form == "int" and wire.name in _DATES:
         return _days
@@ -91,10 +93,10 @@ def _days(value: Any) -> int:
 
 
 def _counted(unit: int, kind: TypeKind, *, is_modular: bool) -> Reader:
-    """Read a count of units since 1970, or since midnight, as microseconds.
+    """Return a reader that converts a count of units since 1970, or since midnight, to microseconds.
 
     Args:
-        is_modular: whether a count beyond 64 bits is sent modulo 2**64, and not as any other number.
+        is_modular: a count beyond 64 bits is sent modulo 2**64, and not as another number.
     """
 
     def read(value: Any) -> int:
@@ -117,7 +119,7 @@ def _counted(unit: int, kind: TypeKind, *, is_modular: bool) -> Reader:
 def _iso(kind: TypeKind) -> Reader:
     parse = _ISO[kind][1]
     infinity = DATE_INFINITY if kind is TypeKind.DATE else TIMESTAMP_INFINITY
-    # A timestamptz is infinite by its name only.
+    # A timestamptz is infinite only as a text of its own, never by its count.
     infinite = {TypeKind.DATE: INFINITE_DAYS, TypeKind.TIMESTAMP: INFINITE_US}.get(kind, {})
 
     def read(value: Any) -> int:

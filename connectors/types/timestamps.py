@@ -1,8 +1,8 @@
-"""Timestamps as 64 bits of microseconds since 1970, those beyond that range included.
+"""Timestamps as 64-bit microseconds since 1970, including timestamps beyond that range.
 
-PostgreSQL's last timestamp, at the end of the year 294276, is some 30 years beyond. Its first lies in 4714 BC, far
-above the lowest number. So a later timestamp is kept 2**64 lower, and a second is added, which keeps it apart from the
-numbers that stand for the infinities.
+PostgreSQL's last timestamp, at the end of the year 294276, is about 30 years beyond the range. Its first, in 4714 BC,
+is far above the lowest number. So a timestamp beyond the range is stored 2**64 lower, plus one second, which separates
+it from the numbers that represent the infinities.
 """
 
 from connectors.types.pg_types import TIMESTAMP_INFINITY
@@ -13,25 +13,25 @@ LATEST_US = 9_224_318_015_999_999_999
 """PostgreSQL's last timestamp, at the end of the year 294276."""
 
 EARLIEST_US = -210_866_803_200_000_000
-"""Its first, in 4714 BC."""
+"""PostgreSQL's first timestamp, in 4714 BC."""
 
 SHIFT_US = TURN - _GAP_US
-"""How much lower a timestamp beyond the range is kept."""
+"""Difference between a timestamp beyond the range and its stored number."""
 
 FAR_US = (TIMESTAMP_INFINITY - SHIFT_US, LATEST_US - SHIFT_US)
-"""The lowest and the highest number that stands for a timestamp beyond the range."""
+"""Lowest and highest number that represents a timestamp beyond the range."""
 
 
 def stored_us(us: int) -> int:
-    """Convert microseconds since 1970 to the number that is kept."""
+    """Convert microseconds since 1970 to the stored number."""
     return us if us < TIMESTAMP_INFINITY else us - SHIFT_US
 
 
 def is_far(stored: int) -> bool:
-    """Whether a number stands for a timestamp beyond the range."""
+    """Return whether a stored number represents a timestamp beyond the range."""
     return FAR_US[0] <= stored <= FAR_US[1]
 
 
 def us_of(stored: int) -> int:
-    """Convert a number that is kept, and stands for no infinity, back to microseconds since 1970."""
+    """Convert a stored number, which must not represent an infinity, to microseconds since 1970."""
     return stored + SHIFT_US if is_far(stored) else stored

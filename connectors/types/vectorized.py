@@ -1,4 +1,4 @@
-"""Whole arrays at a time: the fast reading of a column, and its retreat to `connectors.types.scalar`."""
+"""Vectorized reading of whole columns, with `connectors.types.scalar` as the fallback."""
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -18,11 +18,11 @@ from connectors.types.temporal import time_unit_us
 from connectors.types.wire_types import WireType
 
 Faults = dict[int, str]
-"""What is wrong with the record at a row, by row."""
+"""Faults of records, by row."""
 
 _Fast = Callable[[pa.Array], pa.Array]
 
-# PostgreSQL's dates and timestamps lie between 4713 BC and these; beyond them lie only the infinities.
+# PostgreSQL's dates and timestamps are between 4713 BC and these limits. Only infinities are beyond.
 _DAYS = (-2_440_588, 2_145_031_948)
 _MICROSECONDS = (-210_866_803_200_000_000, 9_223_371_331_199_999_999)
 _DAY_US = (0, 86_400_000_000)
@@ -35,15 +35,15 @@ _FORMS: dict[str, tuple[type, pa.DataType]] = {
     "double": (float, pa.float64()),
     "string": (str, pa.string()),
 }
-"""What values of a form are in Python, and the array that they make."""
+"""Python type of the values of a wire form, and the type of their array."""
 
 
 class ReadColumn(NamedTuple):
-    """A column as it was read.
+    """Result of reading a column.
 
     Attributes:
-        values: null where it was null, where it is faulty, and where it is nested.
-        faults: what is wrong with it, by row.
+        values: null if the value was null, is faulty or is nested.
+        faults: the faults, by row.
         nested: arrays of several dimensions as PostgreSQL prints them, by row.
     """
 
@@ -53,17 +53,17 @@ class ReadColumn(NamedTuple):
 
 
 class _SlowPathNeeded(Exception):
-    """The fast path cannot vouch for this array."""
+    """The fast path cannot guarantee an exact result for this array."""
 
 
 class ColumnReader:
-    """Reads one column of one schema into the Arrow type of its PostgreSQL type."""
+    """Reader of one column of one schema into the Arrow type of its PostgreSQL type."""
 
     def __init__(self, name: str, wire: WireType, column: ColumnType, decimals: DecimalPolicy) -> None:
-        """Find how to read the column.
+        """Choose the readers for the column.
 
         Raises:
-            WireTypeRefused: the form cannot carry the type exactly.
+            WireTypeRefused: the form cannot represent the type exactly.
         """
         self._name = name
         self._wire = wire
@@ -72,7 +72,7 @@ class ColumnReader:
         self._read_array = _fast_reader(wire, column)
 
     def read(self, raw: pa.Array | list[Any]) -> ReadColumn:
-        """Read a column as it was sent: an array of its Avro type, or a list of values; null stays null."""
+        """Read a column: an array of its Avro type, or a list of values. Null stays null."""
         array = raw if isinstance(raw, pa.Array) else _array(raw, self._wire)
         if array is not None and self._read_array is not None:
             with suppress(_SlowPathNeeded, pa.ArrowInvalid):
@@ -98,7 +98,7 @@ class ColumnReader:
 
 
 def _array(raw: list[Any], wire: WireType) -> pa.Array | None:
-    """Make an array of a list whose values are all of the one type that the form promises."""
+    """Convert a list to an array if all values have the one type that the wire form promises; None otherwise."""
     if wire.form not in _FORMS:
         return None
     python, arrow = _FORMS[wire.form]
@@ -109,7 +109,7 @@ def _array(raw: list[Any], wire: WireType) -> pa.Array | None:
 
 
 def _as_integers(arrow: pa.DataType) -> pa.DataType:
-    """Name the integers behind a type of time, for Python's own dates end at the year 9999."""
+    """Return the integer type behind a time type, because Python's own dates end at the year 9999."""
     if pa.types.is_list(arrow):
         return pa.list_(_as_integers(arrow.value_type))
     if pa.types.is_date32(arrow):
@@ -118,7 +118,7 @@ def _as_integers(arrow: pa.DataType) -> pa.DataType:
 
 
 def _fast_reader(wire: WireType, column: ColumnType) -> _Fast | None:
-    """Find the reader for whole arrays of this form, if there is one."""
+    """Return the reader for whole arrays of this wire form, or None."""
     match column.kind, wire.form:
         case ((TypeKind.INTEGER | TypeKind.FLOAT | TypeKind.BOOLEAN), "int" | "long" | "float" | "double" | "boolean"):
             return lambda raw: raw.cast(column.arrow)
@@ -154,14 +154,14 @@ def _times(raw: pa.Array, unit: int) -> pa.Array:
 
 def _list(raw: pa.ListArray, item: _Fast) -> pa.Array:
     if pa.types.is_string(raw.values.type) and pc.any(pc.starts_with(raw.values, "[")).as_py():
-        # What is left of an inner array begins so.
+        # The remainder of a lost inner array begins with "[".
         raise _SlowPathNeeded
     mask = pc.is_null(raw) if raw.null_count else None
     return pa.ListArray.from_arrays(raw.offsets, item(raw.values), mask=mask)
 
 
 def _decimal_text(raw: pa.Array, scale: int) -> pa.Array:
-    """Let pass an array of texts that are all plain decimals of this scale, such as "-12.30", with no needless zero."""
+    """Return the array unchanged if all texts are plain decimals of this scale, such as "-12.30"; else raise."""
     texts = raw.drop_null()
     if len(texts) == 0:
         return raw

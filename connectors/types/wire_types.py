@@ -1,4 +1,4 @@
-"""The form in which a column travels: its Avro or Connect type, and the name that says what is meant by it."""
+"""Wire type of a column: its Avro or Connect type, and the schema name that gives its meaning."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,13 +10,13 @@ from connectors.types.pg_types import ColumnType, TypeKind
 
 @dataclass(frozen=True)
 class WireType:
-    """One column's form.
+    """Wire form of one column.
 
     Attributes:
         form: an Avro type, or `base64` for the bytes of a JSON document.
         name: the Connect schema's name, such as `io.debezium.time.MicroTimestamp`.
-        scale: digits after the point, where they are fixed outside the value: of a decimal in bytes by its
-            schema, of a decimal text without schema by the column.
+        scale: digits after the point, if they are fixed outside the value: by the schema of a decimal in bytes, or by
+            the column of a decimal text without schema.
         item: the form of an array's elements.
     """
 
@@ -27,7 +27,7 @@ class WireType:
 
 
 def from_avro(schema: Any) -> WireType:
-    """Describe the Avro schema of one field; that it may be null is no part of the form."""
+    """Return the wire type of one field's Avro schema, without its nullability."""
     if isinstance(schema, list):
         others = [branch for branch in schema if branch != "null"]
         return from_avro(others[0]) if len(others) == 1 else WireType("union")
@@ -44,7 +44,7 @@ def from_avro(schema: Any) -> WireType:
 
 
 class ConnectSchema(msgspec.Struct):
-    """A schema as Connect's JSON converter sends it along.
+    """Schema as Connect's JSON converter sends it with each value.
 
     Source: https://kafka.apache.org/documentation/#connect_developing (org.apache.kafka.connect.json.JsonSchema)
     """
@@ -58,7 +58,7 @@ class ConnectSchema(msgspec.Struct):
 
 
 def from_connect(schema: ConnectSchema) -> WireType:
-    """Describe a field by its Connect schema."""
+    """Return the wire type of a field's Connect schema."""
     scale = (schema.parameters or {}).get("scale", "")
     return WireType(
         _CONNECT_FORMS.get(schema.type, schema.type),
@@ -69,7 +69,7 @@ def from_connect(schema: ConnectSchema) -> WireType:
 
 
 def default_json(column: ColumnType) -> WireType:
-    """Say how a column travels in JSON without schemas, under the settings that the connector is pinned to.
+    """Return the wire type of a column in JSON without schemas, under the connector's required settings.
 
     Those are decimal.handling.mode=string, time.precision.mode=adaptive_time_microseconds,
     interval.handling.mode=string and binary.handling.mode=bytes.

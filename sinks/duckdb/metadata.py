@@ -1,8 +1,8 @@
 """Sink metadata in a generation's file: progress, range tombstones and high-water marks.
 
 All of it is one row that is read and written as a whole. A statement costs about as much for a few rows as for a
-thousand,
-and an INSERT costs several times as much as an UPDATE. Separate tables would be most of the cost of a small batch.
+thousand, and an INSERT costs several times as much as an UPDATE. Separate tables would be most of the cost of a small
+batch.
 """
 
 from __future__ import annotations

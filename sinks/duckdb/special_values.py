@@ -1,9 +1,8 @@
 """Special values: values that DuckDB's column types cannot store, kept in a JSON column beside the row.
 
 PostgreSQL's numeric has NaN and infinities; DECIMAL does not. PostgreSQL's timestamps end in the year 294276, DuckDB's
-in
-January 294247. The column itself is NULL in that case. In an array the item is NULL, and the JSON column has the whole
-array.
+in January 294247. The column itself is NULL in that case. In an array the item is NULL, and the JSON column has the
+whole array.
 """
 
 from __future__ import annotations

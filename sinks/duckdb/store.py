@@ -1,9 +1,8 @@
 """DuckDB store: one file per generation in one directory, and the one process that may write them.
 
 DuckDB locks an open file against all other processes. So one process has the directory's lock and all files open. A
-small
-file beside them says which generation is live, and any process can read it (`sinks.duckdb.catalog`). Other processes
-send their requests to the writer (`sinks.duckdb.remote.server`).
+small file beside them says which generation is live, and any process can read it (`sinks.duckdb.catalog`). Other
+processes send their requests to the writer (`sinks.duckdb.remote.server`).
 """
 
 from __future__ import annotations
@@ -189,7 +188,7 @@ class DuckdbStore:
         Raises:
             GenerationMissing: the generation has no file.
             FileReplaced: another file replaced the one that this process has open.
-            DuckdbBroken: the file is damaged, or is missing although the catalog has the generation.
+            DuckdbBroken: the file is damaged, or is missing although the generation is live.
         """
         inode = self._inode(generation)
         if inode is None:
@@ -203,7 +202,7 @@ class DuckdbStore:
         return cursor
 
     def attach(self, generation: int) -> None:
-        """Attach a generation's file. It is created if it is missing and the catalog does not have the generation.
+        """Attach a generation's file. A missing file is created, unless the generation is live.
 
         Raises:
             DuckdbBroken: the file is damaged, or lost.

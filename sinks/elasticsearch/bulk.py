@@ -75,14 +75,14 @@ class BulkFailure:
 
     @property
     def is_of_write(self) -> bool:
-        """Whether the write itself is rejected, so that a retry would be rejected as well."""
+        """True if the write itself is rejected, so that a retry would be rejected as well."""
         if self.status == _TOO_MANY:
             return self.reason.is_of_memory and self.reason.can_ever_fit is False
         return self.status in _REFUSED and not self.reason.is_missing_index
 
     @property
     def is_of_size(self) -> bool:
-        """Whether another source of about the same length would be rejected as well."""
+        """True if another source of about the same length would be rejected as well."""
         return self.status in (_TOO_LONG, _TOO_MANY)
 
     def error(self, alias: str) -> SinkError:
@@ -128,10 +128,8 @@ def bulk_write(cluster: EsClient, alias: str, writes: Iterable[BulkWrite]) -> Bu
     """Send writes in bulk requests of limited size, and sort the answers.
 
     The next requests are built while earlier ones are in flight. No two writes may have the same document. Writes for
-    which
-    the cluster has no memory are sent again with no other request in flight. If such a write is rejected alone, while
-    the
-    cluster accepts others, the write itself is the reason.
+    which the cluster has no memory are sent again with no other request in flight. If such a write is rejected alone,
+    while the cluster accepts others, the write itself is the reason.
 
     Args:
         alias: a write alias. Elasticsearch would create a missing index of that name, but never an alias.

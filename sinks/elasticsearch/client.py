@@ -56,8 +56,7 @@ def connect(url: str, *, request_timeout_s: float) -> Elasticsearch:
     """Configure a client for this sink. Nothing is sent yet; the caller closes it.
 
     The client returns answers as bytes and never retries by itself, because a retry would hide that an earlier attempt
-    may
-    have been applied.
+    may have been applied.
 
     Args:
         url: of any node; a user and password in it are sent as basic authentication.
@@ -80,22 +79,22 @@ class ErrorCause(msgspec.Struct):
 
     @property
     def is_missing_index(self) -> bool:
-        """Whether the index is missing or closed, so that the request itself may be valid."""
+        """True if the index is missing or closed, so that the request itself may be valid."""
         return self.type in (_NOT_THERE, _CLOSED)
 
     @property
     def is_of_definition(self) -> bool:
-        """Whether the index lacks a column, because it was created from another definition."""
+        """True if the index lacks a column, because it was created from another definition."""
         return self.type == "strict_dynamic_mapping_exception"
 
     @property
     def is_of_memory(self) -> bool:
-        """Whether the cluster has no memory for the request, now or ever."""
+        """True if the cluster has no memory for the request, now or ever."""
         return self.type in _OF_MEMORY
 
     @property
     def can_ever_fit(self) -> bool | None:
-        """Whether the cluster could accept the request without other load; None if it does not say."""
+        """True if the cluster could accept the request without other load; None if it does not say."""
         if self.type == TOO_LONG:
             return False
         sizes = _SIZES.search(self.reason or "")
@@ -198,8 +197,7 @@ class Response:
         Raises:
             UnreadableResponse: the body is complete, but has JSON that cannot be parsed. A retry would not help.
             StoreUnavailable: the body has another form. If a connection breaks within the headers of an answer, before
-                the
-                length of the body, the client reports a success without a body.
+                the length of the body, the client reports a success without a body.
         """
         try:
             return msgspec.json.decode(self.body, type=form)

@@ -17,11 +17,9 @@ If the index rejects a document for its content, a small document of another kin
     {"readmodels": {"kind": "rejected", "rejection": {"key": "42", "reason": "…", "at": "…"}, "packed": ["…"]}}
 
 Readers find neither this document nor the version before it. It contains all registers and images (compressed, as
-text).
-The next change builds the whole document from them and tries the index again. If the small document is rejected as
-well,
-the longest images are left out. The document then stays rejected until changes or a repair have brought all of them
-back.
+text). The next change builds the whole document from them and tries the index again. If the small document is rejected
+as well, the longest images are left out. The document then stays rejected until changes or a repair have brought all of
+them back.
 """
 
 from __future__ import annotations

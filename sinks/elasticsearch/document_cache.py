@@ -12,8 +12,7 @@ class VersionedSource(msgspec.Struct, frozen=True, gc=False):
     """`_source` of a document, with the pair of numbers by which Elasticsearch detects changes.
 
     The class is exempt from garbage collection: with hundreds of thousands of instances, the collector took a fifth of
-    the
-    worker's time.
+    the worker's time.
     """
 
     source: bytes

@@ -136,12 +136,10 @@ class DocumentIndex:
         """Write the changes of this document in a batch, as `sinks.sink.Sink.write` requires.
 
         The order of the steps makes it complete. A writer reads the range tombstones before it writes documents, and
-        again
-        after its writes are acknowledged. A writer that declares a range tombstone stores it before it scans the
-        documents. So
-        either the scan finds a document that was written without the tombstone, or that document's writer finds the
-        tombstone
-        and applies it. If a writer fails in between, its progress has not advanced, and the batch is written again.
+        again after its writes are acknowledged. A writer that declares a range tombstone stores it before it scans the
+        documents. So either the scan finds a document that was written without the tombstone, or that document's writer
+        finds the tombstone and applies it. If a writer fails in between, its progress has not advanced, and the batch
+        is written again.
         """
         known, named = self._begin(batch.span)
         new = [

@@ -5,8 +5,7 @@
     orders                the readers' alias of the live generation's index; it shows living documents only
 
 A GET by id through the readers' alias ignores its filter and also finds a deleted document, without content. Use a
-search
-instead, or check `readmodels.kind`.
+search instead, or check `readmodels.kind`.
 """
 
 from __future__ import annotations

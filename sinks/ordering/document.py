@@ -46,8 +46,7 @@ def render(parts: Mapping[str, Register], shape: DocumentShape) -> str | None:
     """Render the document as readers see it, or None if it is not visible.
 
     The result is the root's image, then every collection as an array of its living parts' images, in order of part.
-    Images
-    are copied as text, so that no number is ever rounded.
+    Images are copied as text, so that no number is ever rounded.
     """
     root = parts.get(ROOT, EMPTY_REGISTER).visible
     if root is None or root.deleted:

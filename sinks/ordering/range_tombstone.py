@@ -1,9 +1,9 @@
 """Range tombstones: deletions of all rows of a table, by a truncate or by the end of a snapshot.
 
 A range tombstone is merged into every register of its scope, including registers that are created later. A truncate is
-a
-streamed deletion. Its record is on a partition of its own, so only LSNs order it. The end of a snapshot says that rows
-that the snapshot did not emit do not exist. It loses to any row of the same snapshot and to later streamed changes.
+a streamed deletion. Its record is on a partition of its own, so only LSNs order it. The end of a snapshot says that
+rows that the snapshot did not emit do not exist. It loses to any row of the same snapshot and to later streamed
+changes.
 """
 
 from __future__ import annotations
@@ -33,8 +33,7 @@ class RangeTombstone:
             `sinks.shape.tombstone_scope`.
         commit_lsn, lsn: the sequence of a truncate; for the end of a snapshot, the snapshot's LSN in both.
         started_at: for the end of a snapshot, the first offset per partition, recorded before the snapshot began; zero
-            if
-            not named.
+            if not named.
         committed_at: the time of the truncate's commit or of the snapshot, in the source; None if unknown. It does not
             affect the order.
     """
@@ -55,7 +54,7 @@ class RangeTombstone:
         if self.kind is TombstoneKind.TRUNCATE:
             return NO_OFFSET
         if partition == NO_PARTITION:
-            # A repair has no partition. Any record of the row in the log must win over it.
+            # A repair has no partition. The log's statement about the row must win over the repair.
             return max(self.started_at.values(), default=0) - 1
         return self.started_at.get(partition, 0) - 1
 

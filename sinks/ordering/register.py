@@ -1,13 +1,11 @@
 """Register of a row, the ordering rule of all read models: the newest streamed change and the newest snapshot row.
 
 Neither the source's LSN nor the log's offset orders the versions of a row. A snapshot reads rows of transactions that
-are
-streamed later, a restarted connector emits changes again, and an insert may be in the WAL before the delete that makes
-it
-possible. So a register has two sides, each with its own order: streamed changes and snapshot rows. Merging takes the
-maximum of each side, so it is commutative, associative and idempotent. Changes may be repeated, reordered, batched, and
-merged by several workers in any grouping. In terms of the literature, each side is a last-writer-wins register, and the
-whole is a state-based CRDT.
+are streamed later, a restarted connector emits changes again, and an insert may be in the WAL before the delete that
+makes it possible. So a register has two sides, each with its own order: streamed changes and snapshot rows. Merging
+takes the maximum of each side, so it is commutative, associative and idempotent. Changes may be repeated, reordered,
+batched, and merged by several workers in any grouping. In terms of the literature, each side is a last-writer-wins
+register, and the whole is a state-based CRDT.
 
 Source: https://inria.hal.science/inria-00555588 (Shapiro et al., A comprehensive study of Convergent and Commutative
 Replicated Data Types)
@@ -38,10 +36,8 @@ class Change(NamedTuple):
     """One version of one row, with its order within one side of a register.
 
     A streamed change has the order (last commit LSN, LSN); a snapshot row has the snapshot's LSN in both. `epoch` leads
-    every
-    comparison. `offset` counts within `partition`. `image` is the store's form of the row, opaque to the ordering rule;
-    it is
-    None for a deletion.
+    every comparison. `offset` counts within `partition`. `image` is the store's form of the row, opaque to the ordering
+    rule; it is None for a deletion.
     """
 
     epoch: int
@@ -74,7 +70,7 @@ class Register(NamedTuple):
 
     @property
     def is_alive(self) -> bool:
-        """Whether readers see the row."""
+        """True if readers see the row."""
         shown = self.visible
         return shown is not None and not shown.deleted
 
@@ -86,8 +82,7 @@ def merge_registers(*registers: Register) -> Register:
     """Return the newest change of each side, without changes that have lost for good.
 
     A snapshot row that was outlived once stays outlived. Changes before a commit are streamed before any change that
-    has it
-    as its last commit. So of two streamed changes of a row, the newer never proves less.
+    has it as its last commit. So of two streamed changes of a row, the newer never proves less.
     """
     streamed = newest(register.streamed for register in registers)
     snapshot = newest(register.snapshot for register in registers)

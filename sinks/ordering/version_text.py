@@ -1,8 +1,7 @@
 """Text of fixed width for the order of a change, for stores that compare strings.
 
 Texts are used because a store's scripts may have only doubles as numbers, which cannot distinguish neighbouring LSNs.
-Of
-two changes of the same side, the higher one in `sinks.ordering.register` is the greater string.
+Of two changes of the same side, the higher one in `sinks.ordering.register` is the greater string.
 """
 
 from __future__ import annotations

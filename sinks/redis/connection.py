@@ -86,8 +86,7 @@ class Session:
     """One connection that never reconnects.
 
     A server that was killed may restart without its last second of writes. If the connection has survived a whole
-    batch, so
-    has the server. So progress cannot advance over writes that were lost in between.
+    batch, so has the server. So progress cannot advance over writes that were lost in between.
     """
 
     def __init__(self, connection: AbstractConnection) -> None:

@@ -45,8 +45,7 @@ class RedisStore:
 
     Args:
         url: such as `redis://user:password@host:port/0`, `rediss://…` for TLS, or `unix:///path`. The live generation
-            is
-            in database 0, whatever the URL names.
+            is in database 0, whatever the URL names.
         shapes: the documents of the read model.
     """
 

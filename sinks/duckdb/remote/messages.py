@@ -1,8 +1,7 @@
 """Requests to the process that writes DuckDB, and its replies, as files.
 
 A request is a length, a JSON object, and the changes of the batch as one Arrow IPC stream per table. It is written
-under
-a temporary name and renamed, so that the writer never sees a part of it.
+under a temporary name and renamed, so that the writer never sees a part of it.
 
 Source: https://arrow.apache.org/docs/format/Columnar.html#ipc-streaming-format
 """
@@ -73,8 +72,7 @@ class Request:
     """One request to the writer.
 
     `batch` is set for a write and `record` for a creation. A completion uses only the speed in `record`, and recording
-    an
-    epoch uses only its single epoch.
+    an epoch uses only its single epoch.
     """
 
     verb: Operation

@@ -99,7 +99,7 @@ class WriterServer:
             return Reply(error=MemoryShort("the kernel refused memory to DuckDB's writer"))
         except SinkError as error:
             return Reply(error=error)
-        except Exception as error:  # noqa: BLE001 - a request that nobody can carry out must not silence the others
+        except Exception as error:  # noqa: BLE001 - one failing request must not stop the others
             # The exception's message is left out, because it may quote a row.
             place = traceback.extract_tb(error.__traceback__)[-1]
             reason = f"{type(error).__name__} at {Path(place.filename).name}:{place.lineno}"
