@@ -28,7 +28,7 @@ REQUEST_TIMEOUT_S = 10.0
 T = TypeVar("T")
 
 _ELECTING = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)
-"""Errors for a partition whose leader is not known yet, such as that of a new topic."""
+"""Errors for a partition without a known leader, such as that of a new topic."""
 _ELECTED_AFTER_S = 0.1
 
 

@@ -37,7 +37,7 @@ rootLogger.appenderRef.console.ref = console
 """
 
 _NOT_WANTED = ("-XX:+UseG1GC", "-Xlog:gc", "-XX:ErrorFile", "-XX:+HeapDumpOnOutOfMemoryError")
-"""Flags of the distribution that choose another collector, or that write to its own folder, which is shared."""
+"""Flags of the distribution that choose another collector, or that write to the shared folder of the distribution."""
 
 
 class Elasticsearch(Server):

@@ -1,8 +1,8 @@
 """Cursor over many Avro bodies of one schema, read column by column.
 
 Avro has no index: the start of a field is known only after the field before it has been read. So one cursor per record
-moves over the same field of all records at once. Every record is checked against its own bounds, which finds exactly
-the records that are cut short, too long, or not of this schema.
+moves over the same field of all records at once. Every record is checked against its own bounds. This check finds
+exactly the records that are cut short, too long, or not of this schema.
 """
 
 from collections.abc import Mapping
@@ -164,8 +164,8 @@ class ListColumn:
 Column = NumberColumn | TextColumn | RecordColumn | ListColumn
 """Values of one field, one entry per record of the cursor.
 
-Each column has a method `scatter`, which puts its entries at the chosen indices with null elsewhere, and a method
-`arrow`, which returns an Arrow array.
+The method `scatter` of a column puts its entries at the chosen indices, with null elsewhere. The method `arrow` returns
+an Arrow array.
 """
 
 

@@ -47,7 +47,7 @@ class ColumnPlan:
 
     @property
     def refusal(self) -> MissingColumn:
-        """The error for a later record that lacks a column which only earlier records may lack."""
+        """The error for a later record without a column that only earlier records may lack."""
         told = ", ".join(f"{name} ({one.reason})" for name, one in self.substitutes.items())
         return MissingColumn(f"{self.table.table} is no longer sent with {told}")
 

@@ -137,7 +137,7 @@ def _images(envelope: Any) -> list[tuple[Any, ...]]:
 
 
 def _lacking(envelope: Any, table: SourceTable) -> frozenset[str]:
-    """Return the columns that are not sent, which JSON without a schema shows only when the record is read."""
+    """Return the columns that are not sent. JSON without a schema shows this only when the record is read."""
     return frozenset(
         name
         for image in _images(envelope)

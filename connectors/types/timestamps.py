@@ -1,8 +1,8 @@
 """Timestamps as 64-bit microseconds since 1970, including timestamps beyond that range.
 
 PostgreSQL's last timestamp, at the end of the year 294276, is about 30 years beyond the range. Its first, in 4714 BC,
-is far above the lowest number. So a timestamp beyond the range is stored 2**64 lower, plus one second, which separates
-it from the numbers that represent the infinities.
+is far above the lowest number. So a timestamp beyond the range is stored 2**64 lower, plus one second. The second
+separates it from the numbers of the infinities.
 """
 
 from connectors.types.pg_types import TIMESTAMP_INFINITY

@@ -1,9 +1,9 @@
-"""History of every row: one line per version, from the source commit that created it to the one that ended it.
+"""History of every row: one line per version, from the source commit that created it to the commit that ended it.
 
 Versions of a row are ordered by the rule of `sinks.ordering.register`, never by time or offset alone. A streamed change
-follows every snapshot that it provably outlives, and every snapshot row that was emitted before it. A snapshot row
-never follows a later one. Otherwise each side keeps its own order. So the last version of a row is the one that its
-register shows, and the same changes yield the same history in any order of arrival.
+follows every snapshot that it provably outlives. It also follows every snapshot row that was emitted before it. A
+snapshot row never follows a later one. Otherwise each side keeps its own order. So the last version of a row is the one
+in its register, and the same changes yield the same history in any order of arrival.
 
 Deletions, truncates and the end of a snapshot end a version; they are not versions. The time of a version is the commit
 time in the source. If the source's clock went back, a version begins at the time of the version before it.

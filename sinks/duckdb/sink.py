@@ -183,7 +183,7 @@ class _TableMerge:
             self._connection.execute(self._statements.append_versions())
 
     def _delete_superseded(self, held: pa.Table, kept: pa.Table) -> None:
-        """Delete stored registers that lost, and update which of the others are shown."""
+        """Delete stored registers that lost, and update the `_shown` flag of the others."""
         stays = kept.filter(kept["_held"].is_valid())
         beaten = np.setdiff1d(held["_held"].to_numpy(), stays["_held"].to_numpy())
         changed = stays.filter(pa.array(stays["_shown"].to_numpy() != stays["_was_shown"].to_numpy()))

@@ -62,7 +62,7 @@ class TableStatements:
         return f"DELETE FROM {self.registers} WHERE ({identifier_list(self.shape.key)}) IN ({self._incoming_keys()})"
 
     def select_moved_keys(self) -> str:
-        """Return the SELECT that has a row if a register's partition differs from that of a change of its key.
+        """Return the SELECT with a row for any register in another partition than a change of its key.
 
         A repair has no partition, so its register does not count.
         """

@@ -1,6 +1,6 @@
 """HTTP client of the Elasticsearch sink: bodies and answers are bytes, failures are sink errors.
 
-Bytes preserve numbers such as 1e400 or 0.1000000000000000055, which a parser that produces floats changes.
+Bytes preserve numbers such as 1e400 or 0.1000000000000000055. A parser that produces floats would change them.
 """
 
 from __future__ import annotations
@@ -171,7 +171,7 @@ def _remedy_of_block(status: int, reason: ErrorCause) -> str | None:
 
 
 class UnreadableResponse(SinkError):
-    """A stored document has JSON that Elasticsearch returns but that cannot be parsed: half a surrogate pair."""
+    """Elasticsearch returned JSON that cannot be parsed: a stored document has half a surrogate pair."""
 
     remedy = "Run `readmodels replay elasticsearch --execute`: the new generation keeps such a value as text."
 

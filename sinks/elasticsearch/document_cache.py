@@ -1,4 +1,4 @@
-"""Cache of the documents that a worker writes, which saves reading them again."""
+"""Cache of a worker's documents, which saves reading them again."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ _OVERHEAD_BYTES = 300
 class VersionedSource(msgspec.Struct, frozen=True, gc=False):
     """`_source` of a document, with the pair of numbers by which Elasticsearch detects changes.
 
-    The class is exempt from garbage collection: with hundreds of thousands of instances, the collector took a fifth of
-    the worker's time.
+    The cyclic garbage collector ignores instances: with hundreds of thousands of them, it took a fifth of the worker's
+    time.
     """
 
     source: bytes
@@ -21,7 +21,7 @@ class VersionedSource(msgspec.Struct, frozen=True, gc=False):
 
 
 class DocumentCache:
-    """Least-recently-used cache of documents. A stale entry is harmless: it only causes a conflict.
+    """Cache of the documents read or written last. A stale entry is harmless: it only causes a conflict.
 
     Args:
         limit_bytes: the size above which the oldest entries are removed.

@@ -1,10 +1,10 @@
 """Fallback for JSON that PostgreSQL accepts and Elasticsearch cannot parse: it is stored as text.
 
-Elasticsearch's parser rejects more than 1,000 levels of nesting, numbers of more than 1,000 digits, names of more than
-50,000 characters, and duplicate names in one object (possible in `json`, not in `jsonb`), even if nothing of the value
-is indexed. It accepts half a surrogate pair, such as "\\ud800", but the parsers of its answers do not. One such
-document would make an answer with many documents unreadable. Readers of such a document see the values of its JSON
-columns as strings.
+Elasticsearch's parser rejects more than 1,000 levels of nesting, numbers of more than 1,000 digits, and names of more
+than 50,000 characters. It also rejects duplicate names in one object, which are possible in `json`, not in `jsonb`. All
+this holds even if nothing of the value is indexed. The parser accepts half a surrogate pair, such as "\\ud800", but the
+parsers of its answers do not. One such document would make an answer with many documents unreadable. Readers of such a
+document see the values of its JSON columns as strings.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Elasticsearch mapping and settings of a document's index.
 
 Elasticsearch stores `_source` unchanged, so the mapping decides only which fields are searchable. The mapping must
-accept every value that PostgreSQL accepts. A value that cannot be indexed (NaN as a number, infinity as a date, a text
-too long for one term) is stored and returned, but a search by that field does not find it.
+accept every value that PostgreSQL accepts. Some values cannot be indexed: NaN as a number, infinity as a date, a text
+too long for one term. They are stored and returned, but a search by that field does not find them.
 
 Source: https://www.elastic.co/docs/reference/elasticsearch/mapping-reference
 """

@@ -1,9 +1,8 @@
 """Range tombstones: deletions of all rows of a table, by a truncate or by the end of a snapshot.
 
 A range tombstone is merged into every register of its scope, including registers that are created later. A truncate is
-a streamed deletion. Its record is on a partition of its own, so only LSNs order it. The end of a snapshot says that
-rows that the snapshot did not emit do not exist. It loses to any row of the same snapshot and to later streamed
-changes.
+a streamed deletion. Its record is on a partition of its own, so only LSNs order it. The end of a snapshot deletes all
+rows that the snapshot did not emit. It loses to any row of the same snapshot and to later streamed changes.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from sinks.ordering.register import EMPTY_REGISTER, NO_OFFSET, NO_PARTITION, Cha
 
 
 class TombstoneKind(StrEnum):
-    """Kind of a range tombstone, which determines the side of a register that it is merged into."""
+    """Kind of a range tombstone. It determines the side of a register that the tombstone is merged into."""
 
     TRUNCATE = "truncate"
     SNAPSHOT_END = "sweep"

@@ -107,7 +107,7 @@ class RedisGeneration:
         return rejected
 
     def store_tombstone(self, range_tombstone: RangeTombstone) -> None:
-        """Store a range tombstone, which applies to every register that is written from now on."""
+        """Store a range tombstone. It applies to every register that is written from now on."""
         unnamed = replace(range_tombstone, started_at={}).to_deletion(partition=0)
         named = [
             range_tombstone.to_deletion(partition) for partition in sorted({*range_tombstone.started_at, NO_PARTITION})

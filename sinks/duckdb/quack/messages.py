@@ -21,7 +21,7 @@ class MalformedMessage(ValueError):
 
 
 class MessageKind(enum.IntEnum):
-    """Kinds of messages that readers send, and of the answers that the proxy parses."""
+    """Kinds of messages: those sent by readers, and the answers that the proxy parses."""
 
     CONNECT = 1
     CONNECTED = 2

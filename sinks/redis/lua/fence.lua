@@ -1,6 +1,5 @@
 -- Range tombstones, as in sinks/ordering/range_tombstone.py: field "truncate orders/items" or "sweep orders/items" of a
--- hash. The value is a deletion for the partitions that the tombstone does not name, and then one for each that it
--- names.
+-- hash. The value is a default deletion, followed by deletions for single partitions, which replace the default there.
 
 local DELETION = 67
 
