@@ -1,4 +1,4 @@
-"""What every test may ask for, and the profiles of the property tests, before pytest asks for one of them."""
+"""Fixtures of all tests, and the profiles of the property tests, before pytest asks for one of them."""
 
 import tests.support.profiles  # noqa: F401
 from tests.support.servers import containers, endpoints, local_endpoints, local_stack

@@ -36,7 +36,7 @@ def items_of(text: str, item: Callable[[str], Any]) -> Nested:
         return []
     if not (body.startswith("{") and body.endswith("}")):
         raise UnreadableRecord("not an array as PostgreSQL prints it")
-    if any(watermark in body[1:-1] for watermark in '"\\{}'):
+    if any(character in body[1:-1] for character in '"\\{}'):
         return _nested(body, item)
     return [None if one.upper() == "NULL" else item(one) for one in body[1:-1].split(",")]
 

@@ -54,18 +54,18 @@ class HighWaterMark:
 class HighWaterMarks:
     """High-water marks of all partitions of one table."""
 
-    watermarks: Mapping[int, HighWaterMark] = field(default_factory=dict)
+    high_waters: Mapping[int, HighWaterMark] = field(default_factory=dict)
 
     def advance(self, changes: pa.Table) -> HighWaterMarks:
         """Return these high-water marks, raised to include `changes`."""
-        watermarks = dict(self.watermarks)
+        high_waters = dict(self.high_waters)
         orders, partitions = _orders(changes), changes["_partition"].to_numpy()
         is_snapshot = changes["_is_snapshot"].to_numpy()
         for partition in np.unique(partitions).tolist():
             mine = partitions == partition
             raised = HighWaterMark(_highest(orders, mine & ~is_snapshot), _highest(orders, mine & is_snapshot))
-            watermarks[partition] = self._of(partition).max_with(raised)
-        return HighWaterMarks(watermarks)
+            high_waters[partition] = self._of(partition).max_with(raised)
+        return HighWaterMarks(high_waters)
 
     def classify(self, changes: pa.Table, range_tombstones: RangeTombstones, scope: str) -> WriteMode:
         """Return how changes of one table can be written. `MERGE` if any change is a snapshot row or a repair."""
@@ -77,11 +77,11 @@ class HighWaterMarks:
             mine = [column[partitions == partition] for column in orders]
             if not _beat(mine, floor.max_with(self._of(partition))):
                 return WriteMode.MERGE
-        highest = reduce(HighWaterMark.max_with, self.watermarks.values(), floor)
+        highest = reduce(HighWaterMark.max_with, self.high_waters.values(), floor)
         return WriteMode.APPEND if _beat(orders, highest) else WriteMode.APPEND_IF_KEYS_STAYED
 
     def _of(self, partition: int) -> HighWaterMark:
-        return self.watermarks.get(partition, HighWaterMark())
+        return self.high_waters.get(partition, HighWaterMark())
 
 
 def _fenced(range_tombstones: RangeTombstones, scope: str) -> HighWaterMark:
@@ -94,8 +94,8 @@ def _fenced(range_tombstones: RangeTombstones, scope: str) -> HighWaterMark:
     )
 
 
-def _beat(orders: list[_Numbers], watermark: HighWaterMark) -> bool:
-    return bool((_above(orders, watermark.streamed) & _outlive(orders, watermark.snapshot)).all())
+def _beat(orders: list[_Numbers], high_water: HighWaterMark) -> bool:
+    return bool((_above(orders, high_water.streamed) & _outlive(orders, high_water.snapshot)).all())
 
 
 def _orders(changes: pa.Table) -> list[_Numbers]:
@@ -110,9 +110,9 @@ def _highest(orders: list[_Numbers], rows: npt.NDArray[np.bool_]) -> Order:
     return (int(epoch[last]), int(commit_lsn[last]), int(lsn[last]), int(tie[last]))
 
 
-def _above(orders: list[_Numbers], watermark: Order) -> npt.NDArray[np.bool_]:
+def _above(orders: list[_Numbers], high_water: Order) -> npt.NDArray[np.bool_]:
     above = np.zeros(len(orders[0]), dtype=bool)
-    for column, limit in zip(reversed(orders), reversed(watermark), strict=True):
+    for column, limit in zip(reversed(orders), reversed(high_water), strict=True):
         above = (column > limit) | ((column == limit) & above)
     return above
 

@@ -45,9 +45,9 @@ class SinkMetadata:
             ],
             "fences": [range_tombstone.to_json() for range_tombstone in self.fences],
             "high_waters": [
-                {"table": table, "partition": partition, "streamed": watermark.streamed, "snapshot": watermark.snapshot}
+                {"table": table, "partition": partition, "streamed": mark.streamed, "snapshot": mark.snapshot}
                 for table, waters in self.high_waters.items()
-                for partition, watermark in waters.watermarks.items()
+                for partition, mark in waters.high_waters.items()
             ],
         }
         return json.dumps(content)
@@ -56,10 +56,10 @@ class SinkMetadata:
     def from_json(cls, text: str) -> SinkMetadata:
         """Read the output of `to_json`."""
         content = json.loads(text)
-        watermarks: dict[str, dict[int, HighWaterMark]] = {}
-        for watermark in content["high_waters"]:
-            high_water = HighWaterMark(tuple(watermark["streamed"]), tuple(watermark["snapshot"]))
-            watermarks.setdefault(watermark["table"], {})[watermark["partition"]] = high_water
+        marks: dict[str, dict[int, HighWaterMark]] = {}
+        for mark in content["high_waters"]:
+            high_water = HighWaterMark(tuple(mark["streamed"]), tuple(mark["snapshot"]))
+            marks.setdefault(mark["table"], {})[mark["partition"]] = high_water
         return cls(
             Progress(
                 {
@@ -68,7 +68,7 @@ class SinkMetadata:
                 }
             ),
             RangeTombstones().merge(map(RangeTombstone.from_json, content["fences"])),
-            {table: HighWaterMarks(waters) for table, waters in watermarks.items()},
+            {table: HighWaterMarks(waters) for table, waters in marks.items()},
         )
 
 

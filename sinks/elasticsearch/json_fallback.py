@@ -85,10 +85,10 @@ def _object_members(image: str) -> Iterator[tuple[str, str]]:
     """Yield names and values of a JSON object as texts. The values may be of any depth and may not parse."""
     depth, start, name = 0, 0, ""
     for token in _TOKEN.finditer(image):
-        _, opening, closing, watermark = token.groups()
-        if depth == 1 and watermark == ":":
+        _, opening, closing, punctuation = token.groups()
+        if depth == 1 and punctuation == ":":
             name, start = image[start : token.start()].strip(), token.end()
-        elif depth == 1 and name and (watermark or closing):
+        elif depth == 1 and name and (punctuation or closing):
             yield name, image[start : token.start()].strip()
             name, start = "", token.end()
         if opening:

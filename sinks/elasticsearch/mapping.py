@@ -76,13 +76,13 @@ class IndexSettings:
 
     Args:
         prefix: the prefix of all index and alias names, for several installations in one cluster.
-        topic_partitions: the number of primary shards; fixed when an index is created.
+        shards: the number of primary shards; fixed when an index is created.
         replicas: the number of copies of every shard, or None for one copy as soon as a second node exists. The primary
             acknowledges a write after the copies have it.
     """
 
     prefix: str = ""
-    topic_partitions: int = 1
+    shards: int = 1
     replicas: int | None = None
 
     def serving_settings(self) -> dict[str, Any]:
@@ -116,7 +116,7 @@ def index_body(shape: DocumentShape, settings: IndexSettings, *, is_complete: bo
     return {
         "settings": {
             "index": {
-                "number_of_shards": settings.topic_partitions,
+                "number_of_shards": settings.shards,
                 **(settings.serving_settings() if is_complete else BULK_LOAD_SETTINGS),
                 # An acknowledged write must survive a crash, because progress depends on it.
                 "translog": {"durability": "request"},

@@ -62,8 +62,8 @@ class Reader:
                 orders = self.ask()
                 probed = [order for order in orders if order["id"] == self.probe]
                 total = int(Decimal(str(probed[0]["total"]))) if probed else -1
-                watermarks = {bool(one) for order in orders for one in _marks(order)}
-                self.looks.append(Look(time.monotonic(), total, len(orders), frozenset(watermarks)))
+                marks = {bool(one) for order in orders for one in _marks(order)}
+                self.looks.append(Look(time.monotonic(), total, len(orders), frozenset(marks)))
             except Exception as error:  # noqa: BLE001 - what a reader meets is what the test is about
                 self.errors.append(f"{type(error).__name__}: {error}")
             time.sleep(self.tick_s)

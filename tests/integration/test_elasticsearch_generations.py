@@ -259,7 +259,7 @@ def test_a_name_that_no_index_can_have_is_refused(endpoints: Endpoints, name: st
 
 
 def test_the_number_of_shards_and_copies_is_the_operators(subject: ElasticsearchSubject) -> None:
-    settings = IndexSettings(prefix=subject.prefix, topic_partitions=2, replicas=0)
+    settings = IndexSettings(prefix=subject.prefix, shards=2, replicas=0)
     store = ElasticsearchStore(subject.client, [SHOP.document], settings)
     store.sink(1).prepare()
     index = next(iter(subject.http("GET", "orders-000001/_settings").values()))["settings"]["index"]

@@ -1,5 +1,6 @@
 """Tests of the project's frame: locks, packaging, sizes of layers, and forbidden content of files."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -122,3 +123,16 @@ def test_commit_hooks_are_local_and_run_what_check_runs() -> None:
     assert recipe is not None
     checks = {line.strip().replace("$(BIN)", ".venv/bin") for line in recipe[1].splitlines() if "pytest" not in line}
     assert {hook["entry"].removesuffix(" --force-exclude") for hook in hooks} == checks
+
+
+def test_no_docstring_begins_with_a_question_word() -> None:
+    asks = re.compile(r"(What|Whether|By what|Who|Whoever|Where|How)\b")
+    found = [
+        f"{path}:{node.lineno}"
+        for path in tracked()
+        if path.endswith(".py")
+        for node in ast.walk(ast.parse((CHECKOUT / path).read_text()))
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        if asks.match(node.value.value)
+    ]
+    assert found == []

@@ -84,7 +84,7 @@ def test_copies_follow_the_nodes_unless_their_number_is_given() -> None:
 
 
 def test_an_index_that_is_filled_is_not_searched_until_it_is_complete() -> None:
-    shape, settings = DocumentShape("orders", {"id": "bigint"}), IndexSettings(topic_partitions=3, replicas=2)
+    shape, settings = DocumentShape("orders", {"id": "bigint"}), IndexSettings(shards=3, replicas=2)
     building = index_body(shape, settings, is_complete=False)["settings"]["index"]
     assert (building["number_of_shards"], building["number_of_replicas"], building["refresh_interval"]) == (3, 0, "-1")
     assert BULK_LOAD_SETTINGS.keys() <= settings.serving_settings().keys(), "every one is taken back"
