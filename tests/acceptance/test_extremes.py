@@ -109,18 +109,16 @@ def is_equal(own: OwnPipeline) -> None:
     assert all(one["documents"] > 20 for one in answer["models"])
 
 
-def test_every_type_and_extreme_is_equal_after_init_after_changes_and_after_a_rebuild(own: OwnPipeline) -> None:
+def test_every_type_and_extreme_is_equal_after_changes_and_after_a_rebuild(own: OwnPipeline) -> None:
     described = "".join(f"{name} = {json.dumps(text)}\n" for name, (text, _) in UNSENDABLE.items())
     with own.command.config.open("a") as config:
         config.write(described)
     refused = own.command("init")
     assert (refused.returncode, carry_out(own, refused.stderr)) == (1, [name for name in UNSENDABLE if name != "hours"])
     own.succeeds("init")
-    own.succeeds("run", "--until-caught-up")
-    is_equal(own)
     for change in CHANGES:
         own.sql(change)
     own.succeeds("run", "--until-caught-up")
     is_equal(own)
+    # A replay compares each model with PostgreSQL itself, and fails if one differs.
     own.succeeds("replay", "all", "--execute")
-    is_equal(own)
