@@ -20,7 +20,7 @@ from connectors.kafka_connect import ConnectClient, ConnectError
 from stack.endpoints import Endpoints
 from stack.errors import ServerSilent
 from stack.local import LocalStack
-from stack.paths import LOOPBACK, StackPaths, is_free
+from stack.paths import LOOPBACK, StackPaths, is_free, write_private_file
 from stack.redis import ADMIN
 from tests.acceptance.cli_runner import Command, Run
 from tests.chaos.faults import RUNS, WAYS, Fault, Kind
@@ -237,5 +237,5 @@ def _relay_ports(home: Path) -> dict[str, int]:
     if not kept.exists():
         home.mkdir(parents=True, exist_ok=True)
         free = [port for port in random.SystemRandom().sample(range(15_000, 30_000), 100) if is_free(port)]
-        kept.write_text(json.dumps(dict(zip(WAYS, free, strict=False))))
+        write_private_file(kept, json.dumps(dict(zip(WAYS, free, strict=False))))
     return {name: int(port) for name, port in json.loads(kept.read_text()).items()}

@@ -279,7 +279,7 @@ def test_a_first_generation_is_filled_as_by_a_rebuild_and_readers_find_what_was_
     assert subject.store(SHAPES).generations()[1].state(is_live=True) is GenerationState.LIVE
 
 
-@pytest.mark.parametrize("action", ["refresh", "note"])
+@pytest.mark.parametrize("action", ["refresh", "record_metadata"])
 def test_a_first_generation_whose_completion_was_killed_half_way_is_completed_by_the_next_worker(
     subject: ElasticsearchSubject, monkeypatch: pytest.MonkeyPatch, action: str
 ) -> None:

@@ -123,7 +123,7 @@ def _fill(sink: Sink, batch: Batch) -> None:
 
 
 def _batch(projected: Any) -> Batch:
-    return Batch(projected.mutations, projected.fences, OffsetRange({(TOPIC, 0): 0}, {(TOPIC, 0): 999}))
+    return Batch(projected.mutations, projected.range_tombstones, OffsetRange({(TOPIC, 0): 0}, {(TOPIC, 0): 999}))
 
 
 def _documents(log: Logged) -> Batch:
