@@ -41,7 +41,7 @@ class Placed(EpochHistory):
 
     leads: int = 0
 
-    def place(self, topic: str, partitions: Integers, offsets: Integers) -> tuple[Integers, Integers]:  # noqa: ARG002 - as production has it
+    def order_keys(self, topic: str, partitions: Integers, offsets: Integers) -> tuple[Integers, Integers]:  # noqa: ARG002 - as production has it
         return np.full(len(offsets), self.leads), offsets
 
 
