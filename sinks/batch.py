@@ -14,6 +14,10 @@ from sinks.ordering.range_tombstone import RangeTombstone
 TopicPartition = tuple[str, int]
 """A topic and one of its partitions."""
 
+Offsets = Mapping[TopicPartition, int]
+"""An offset of each topic partition."""
+
+
 OffsetRows = Sequence[Sequence[Any]]
 """Offsets in JSON form: rows of topic, partition and offset."""
 

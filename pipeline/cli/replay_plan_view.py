@@ -15,7 +15,7 @@ from pipeline.cli.context import err, out
 from pipeline.generations.rebuild_plan import PlanInputs, RebuildPlan
 from pipeline.log_scan.finding import LogFinding
 from pipeline.log_scan.scan import LogScan
-from pipeline.postgres.watermark import Offsets
+from sinks.batch import Offsets
 
 
 class Line:

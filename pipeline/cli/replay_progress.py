@@ -16,7 +16,7 @@ from pipeline.cli.context import err, out
 from pipeline.cli.output_streams import write_data
 from pipeline.generations.rebuild import RebuildResult
 from pipeline.generations.rebuild_target import RebuildTarget
-from pipeline.postgres.watermark import Offsets
+from sinks.batch import Offsets
 from sinks.batch import Progress as Position
 
 MOST_LINES = 16

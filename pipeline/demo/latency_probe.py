@@ -58,8 +58,8 @@ class _Watch:
                 self.delays.append(time.monotonic() - committed_at)
 
 
-def measure(engine: Engine, readers: Mapping[str, OrdersReader], until: threading.Event) -> dict[str, VisibilityDelays]:
-    """Place an order every `PROBE_EVERY_S` until `until` is set, and measure when each reader sees it."""
+def measure(engine: Engine, readers: Mapping[str, OrdersReader], stop: threading.Event) -> dict[str, VisibilityDelays]:
+    """Place an order every `PROBE_EVERY_S` until `stop` is set, and measure when each reader sees it."""
     watches = {
         name: _Watch(lambda order_id, reader=reader: reader.order(order_id) is not None)  # type: ignore[misc]
         for name, reader in readers.items()
@@ -68,7 +68,7 @@ def measure(engine: Engine, readers: Mapping[str, OrdersReader], until: threadin
     for thread in threads:
         thread.start()
     with engine.connect() as connection:
-        while not until.wait(PROBE_EVERY_S):
+        while not stop.wait(PROBE_EVERY_S):
             with connection.begin():
                 order_id = connection.execute(insert(Order).values(customer_id=0).returning(Order.id)).scalar_one()
             committed_at = time.monotonic()

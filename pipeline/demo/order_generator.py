@@ -89,21 +89,21 @@ class OrderGenerator:
         self._orders: list[int] = []
         self._counts = TrafficCounts()
 
-    def run(self, until: Event) -> Iterator[TrafficCounts]:
-        """Generate at the configured rate until `until` is set, and yield the counts every 50 ms.
+    def run(self, stop: Event) -> Iterator[TrafficCounts]:
+        """Generate at the configured rate until `stop` is set, and yield the counts every 50 ms.
 
         If the database is too slow for the rate, the generator writes as fast as it can.
         """
         opened, placed_before = time.monotonic(), self._counts.placed
         with self._open() as connections:
-            while not until.is_set():
+            while not stop.is_set():
                 tick_ends = time.monotonic() + TICK_S
                 due_by_now = int((time.monotonic() - opened) * self._traffic.orders_per_s) + 1
                 due = due_by_now - (self._counts.placed - placed_before)
                 self._serve(connections, min(due, ORDERS_PER_BATCH))
                 yield self._counts
                 if due <= ORDERS_PER_BATCH:
-                    until.wait(max(0.0, tick_ends - time.monotonic()))
+                    stop.wait(max(0.0, tick_ends - time.monotonic()))
 
     def place(self, orders: int) -> TrafficCounts:
         """Place this many orders as fast as the database accepts them, with the changes that belong to them."""

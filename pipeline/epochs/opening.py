@@ -6,7 +6,7 @@ No worker may run meanwhile, because a worker orders records by the epochs that 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 
@@ -41,8 +41,6 @@ from sinks.generation import utc_now
 
 LEAVE_WITHIN_S = 20.0
 """Time during which killed workers still count as members of their groups: slightly longer than their sessions."""
-
-Offsets = Mapping[TopicPartition, int]
 
 
 class WorkersRunning(Exception):

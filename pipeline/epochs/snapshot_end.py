@@ -17,11 +17,12 @@ from connectors.schema_lookup import NegativeCache
 from pipeline import read_models
 from pipeline.config import Settings
 from pipeline.ingest.epoch_history import EpochHistory
-from pipeline.ingest.log_reader import Offsets, read_log
+from pipeline.ingest.log_reader import read_log
 from pipeline.log_scan.assessment import assess_snapshots
 from pipeline.log_scan.finding import FindingReason, LogFinding
 from pipeline.log_scan.scan import scan_log
 from pipeline.log_scan.snapshot_status import read_snapshot_status
+from sinks.batch import Offsets
 from sinks.ordering.range_tombstone import RangeTombstone
 
 FIRST_RECORDS = 8

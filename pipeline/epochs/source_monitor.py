@@ -86,9 +86,9 @@ class SourceMonitor:
         if seen := self.check():
             raise EpochMismatch(seen)
 
-    def start(self, until: threading.Event) -> None:
-        """Start checking. Ends when `until` is set, or at a failure, which `raise_if_failed` raises."""
-        threading.Thread(target=self._follow, args=(until,), name="source watch", daemon=True).start()
+    def start(self, stop: threading.Event) -> None:
+        """Start checking. Ends when `stop` is set, or at a failure, which `raise_if_failed` raises."""
+        threading.Thread(target=self._follow, args=(stop,), name="source watch", daemon=True).start()
 
     def raise_if_failed(self) -> None:
         """Raise the failure found since the start.
@@ -99,8 +99,8 @@ class SourceMonitor:
         if self._failure is not None:
             raise self._failure
 
-    def _follow(self, until: threading.Event) -> None:
-        while not until.wait(CHECK_INTERVAL_S) and self._failure is None:
+    def _follow(self, stop: threading.Event) -> None:
+        while not stop.wait(CHECK_INTERVAL_S) and self._failure is None:
             try:
                 self.check_or_raise()
             except SourceContractViolation as broken:

@@ -31,12 +31,12 @@ class Builders:
 
     supervisor: Supervisor
     log_file: Path
-    until: threading.Event
+    stop: threading.Event
     thread: threading.Thread
 
     def end(self) -> None:
         """Stop the processes after their current batch. May be called again."""
-        self.until.set()
+        self.stop.set()
         self.thread.join()
 
     def raise_if_stopped(self) -> None:

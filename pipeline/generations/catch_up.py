@@ -8,8 +8,7 @@ from collections.abc import Callable
 
 import structlog
 
-from pipeline.postgres.watermark import Offsets
-from sinks.batch import Progress
+from sinks.batch import Offsets, Progress
 from sinks.errors import StoreUnavailable
 
 log = structlog.get_logger()

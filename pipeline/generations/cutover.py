@@ -13,7 +13,8 @@ from pipeline.epochs.offset_sink import open_sink
 from pipeline.generations.catch_up import ProgressCallback, wait_until_caught_up
 from pipeline.generations.readable import readable_generations
 from pipeline.ingest.groups import delete_group
-from pipeline.postgres.watermark import Offsets, committed_end_offsets, select_topics
+from pipeline.postgres.watermark import committed_end_offsets, select_topics
+from sinks.batch import Offsets
 from sinks.errors import GenerationBroken, GenerationMissing
 from sinks.generation import GenerationMetadata, GenerationState, rollback_candidates
 from sinks.sink import Store

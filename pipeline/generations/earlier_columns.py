@@ -29,8 +29,8 @@ from pipeline.log_scan.scan import LogScan
 from pipeline.postgres.capture import read_source
 from pipeline.postgres.database import Connection, connect, load_sql
 from pipeline.postgres.preconditions import column_findings
-from pipeline.postgres.watermark import Offsets
 from pipeline.setup.source import deployment_of
+from sinks.batch import Offsets
 
 Values = Mapping[str, Mapping[str, Any]]
 """Values of earlier records by table and column, in the form of `connectors.types.wire_types.default_json`."""

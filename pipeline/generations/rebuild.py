@@ -27,10 +27,10 @@ from pipeline.generations.rebuild_target import RebuildTarget, choose_target, se
 from pipeline.ingest.epoch_history import for_rebuild
 from pipeline.ingest.groups import member_count
 from pipeline.postgres.incremental_snapshot import SnapshotProgress, SnapshotRequest
-from pipeline.postgres.watermark import Offsets, committed_end_offsets
+from pipeline.postgres.watermark import committed_end_offsets
 from pipeline.verify.result import VerifyResult
 from pipeline.verify.verify import Scope, Watcher, verify
-from sinks.batch import Progress
+from sinks.batch import Offsets, Progress
 from sinks.epoch import Epoch
 from sinks.errors import GenerationBroken, StoreUnavailable
 from sinks.ordering.range_tombstone import RangeTombstone

@@ -19,7 +19,7 @@ from pipeline.ingest.epoch_history import NO_EPOCHS, EpochHistory
 from pipeline.log_scan.assessment import Assessment, assess, scopes_of
 from pipeline.log_scan.finding import FindingReason, LogFinding
 from pipeline.log_scan.scan import LogScan, ScanWatcher, scan_log
-from pipeline.postgres.watermark import Offsets
+from sinks.batch import Offsets
 from sinks.epoch import Epoch
 from sinks.errors import SinkError
 

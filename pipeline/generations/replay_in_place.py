@@ -8,16 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import uuid4
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
-
 from connectors.kafka import (
-    REQUEST_TIMEOUT_S,
     KafkaSettings,
-    KafkaUnavailable,
     earliest_offsets,
     end_offsets,
-    error_text,
-    retry_while_electing,
+    offsets_at,
 )
 from pipeline import read_models
 from pipeline.config import Settings
@@ -27,8 +22,7 @@ from pipeline.ingest.accumulator import BatchAccumulator
 from pipeline.ingest.groups import delete_group
 from pipeline.ingest.source import KafkaSource
 from pipeline.ingest.worker import Worker, caught_up_to
-from pipeline.postgres.watermark import Offsets
-from sinks.batch import Batch, OffsetRange, Progress
+from sinks.batch import Batch, OffsetRange, Offsets, Progress
 from sinks.errors import GenerationMissing
 from sinks.sink import Sink
 
@@ -120,21 +114,8 @@ def from_datetime(moment: datetime) -> StartOffsets:
     """Return a function that starts at the first record of every partition written at or after `moment`."""
 
     def starts(kafka: KafkaSettings, ends: Offsets) -> Offsets:
-        consumer = Consumer(kafka.with_client(group_id="readmodels.times"))
-        milliseconds = int(moment.timestamp() * 1000)
-        try:
-            asked = [TopicPartition(*topic_partition, milliseconds) for topic_partition in ends]
-            found = retry_while_electing(lambda: consumer.offsets_for_times(asked, REQUEST_TIMEOUT_S))
-        except KafkaException as error:
-            raise KafkaUnavailable(f"cannot find the offsets of {moment.isoformat()}: {error_text(error)}") from error
-        finally:
-            consumer.close()
-        # A negative offset means that no record was written since.
-        return {
-            topic_partition: place.offset if place.offset >= 0 else ends[topic_partition]
-            for place in found
-            if (topic_partition := (place.topic, place.partition)) in ends
-        }
+        found = offsets_at(kafka.admin(), {topic for topic, _ in ends}, moment)
+        return {topic_partition: found.get(topic_partition, end) for topic_partition, end in ends.items()}
 
     return starts
 

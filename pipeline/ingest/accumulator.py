@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import pyarrow as pa
 
 from pipeline.worker_settings import AccumulatorSettings
-from sinks.batch import Batch, Mutations, OffsetRange, TopicPartition
+from sinks.batch import Batch, Mutations, OffsetRange, Offsets, TopicPartition
 from sinks.ordering.fold import compact
 from sinks.shape import DocumentShape, Shape
-
-Offsets = Mapping[TopicPartition, int]
 
 
 class BatchAccumulator:

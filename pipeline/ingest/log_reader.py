@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain, compress
@@ -18,9 +18,7 @@ from connectors.kafka import KafkaSettings
 from connectors.records import RecordBatch
 from pipeline.ingest.consumer import classify_error, consumer_settings
 from pipeline.ingest.partition_buffer import by_topic, offset_of, partition_of, topic_of
-from sinks.batch import TopicPartition
-
-Offsets = Mapping[TopicPartition, int]
+from sinks.batch import Offsets, TopicPartition
 
 GROUP = "readmodels.survey"
 """Group name. The client requires one, but no member joins the group."""

@@ -86,19 +86,19 @@ class Retrier:
     """Retry loop with growing, jittered pauses. Repeats a call while the policy says so, until it is stopped.
 
     Args:
-        until: ends the attempts.
+        stop: ends the attempts.
         activity: records what is being retried.
     """
 
-    def __init__(self, until: threading.Event, activity: NotesWaits | None = None) -> None:
-        self._until = until
+    def __init__(self, stop: threading.Event, activity: NotesWaits | None = None) -> None:
+        self._until = stop
         self._activity = activity
 
     def __call__(self, action: str, function: Callable[[], Answer]) -> Answer:
         """Call `function` until it succeeds.
 
         Raises:
-            StopRequested: `until` was set first.
+            StopRequested: `stop` was set first.
         """
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception(lambda error: action_for(error) is RecoveryAction.RETRY),

@@ -22,10 +22,10 @@ from connectors.schema_lookup import NegativeCache
 from pipeline import read_models
 from pipeline.config import Settings
 from pipeline.ingest.epoch_history import NO_EPOCHS, EpochHistory
-from pipeline.ingest.log_reader import Offsets, filter_records, read_log
+from pipeline.ingest.log_reader import filter_records, read_log
 from pipeline.log_scan.snapshot_status import read_snapshot_status
 from pipeline.log_scan.statistics import SnapshotRows, StreamedStatistics, TopicStatistics, last_snapshot_rows
-from sinks.batch import TopicPartition
+from sinks.batch import Offsets, TopicPartition
 
 log = structlog.get_logger()
 

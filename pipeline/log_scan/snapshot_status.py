@@ -14,7 +14,8 @@ from connectors.kafka import earliest_offsets, end_offsets
 from connectors.notifications import SnapshotStatus, read_notification, snapshot_status
 from connectors.schema_lookup import SchemaLookup
 from pipeline.config import Settings, ValueFormat
-from pipeline.ingest.log_reader import Offsets, read_log
+from pipeline.ingest.log_reader import read_log
+from sinks.batch import Offsets
 
 log = structlog.get_logger()
 

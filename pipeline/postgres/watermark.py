@@ -12,7 +12,7 @@ message.
 import time
 import uuid
 from base64 import b64encode
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,14 +27,13 @@ from connectors.kafka import KafkaSettings, KafkaUnavailable, end_offsets
 from connectors.kafka_connect import ConnectClient, ConnectError
 from pipeline.config import Settings
 from pipeline.postgres.database import Connection, connect
+from sinks.batch import Offsets
 
 POLL_TIMEOUT_S = 0.2
 WATERMARK_TIMEOUT_S = 120.0
 
 # The client reports these errors and reconnects by itself.
 RECONNECTING = (KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT)
-
-Offsets = Mapping[tuple[str, int], int]
 
 
 class WatermarkInsideTransaction(ValueError):

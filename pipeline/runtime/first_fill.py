@@ -20,10 +20,9 @@ from connectors.topics import describe
 from pipeline.config import Settings
 from pipeline.ingest.accumulator import BatchAccumulator
 from pipeline.ingest.retry import Retrier, StopRequested
-from pipeline.postgres.watermark import Offsets
 from pipeline.setup.snapshots import read_snapshots
 from pipeline.worker_settings import AccumulatorSettings
-from sinks.batch import TopicPartition
+from sinks.batch import Offsets, TopicPartition
 from sinks.errors import SinkError
 from sinks.sink import Sink, WorkerStore
 

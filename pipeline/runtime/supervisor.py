@@ -73,8 +73,8 @@ class Supervisor:
     live: Live | None = None
     look_every_s: float = POLL_INTERVAL_S
 
-    def run(self, models: Sequence[str], until: threading.Event) -> int:
-        """Run until `until` is set or every process is over.
+    def run(self, models: Sequence[str], stop: threading.Event) -> int:
+        """Run until `stop` is set or every process is over.
 
         Returns:
             The exit code: 0, or 1 if a process stopped for an operator or had to be killed. A process that was
@@ -83,15 +83,15 @@ class Supervisor:
         """
         self.children = [ManagedProcess(model, self.command(model)) for model in models]
         try:
-            while not until.is_set() and not all(child.is_over for child in self.children):
+            while not stop.is_set() and not all(child.is_over for child in self.children):
                 for child in self.children:
-                    self._check(child, until)
-                until.wait(0.2)
+                    self._check(child, stop)
+                stop.wait(0.2)
         finally:
             self._end()
         return EXIT_STOPPED if any(child.exit_code in _FAILED for child in self.children) else 0
 
-    def _check(self, child: ManagedProcess, until: threading.Event) -> None:
+    def _check(self, child: ManagedProcess, stop: threading.Event) -> None:
         if child.is_over:
             return
         if child.process is None:
@@ -108,15 +108,15 @@ class Supervisor:
                 log.error("worker stopped", model=child.model, others="go on")
                 if self.live is not None:
                     # On a thread, because a store that does not answer must not block the other processes.
-                    watch = threading.Thread(target=self._await_another, args=(child, self.live, until), daemon=True)
+                    watch = threading.Thread(target=self._await_another, args=(child, self.live, stop), daemon=True)
                     watch.start()
         else:
             self._schedule(child, code)
 
-    def _await_another(self, child: ManagedProcess, live: Live, until: threading.Event) -> None:
+    def _await_another(self, child: ManagedProcess, live: Live, stop: threading.Event) -> None:
         """Allow a stopped process to start again once its model has another live generation."""
         before = live(child.model)
-        while not until.wait(self.look_every_s):
+        while not stop.wait(self.look_every_s):
             now = live(child.model)
             if now not in {None, before}:
                 log.info("another generation is live", model=child.model, generation=now)

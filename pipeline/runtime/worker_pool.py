@@ -44,7 +44,7 @@ class LiveGenerationGone(GenerationMissing):
 class Runnable(Protocol):
     """Worker of one generation."""
 
-    def run(self, until: threading.Event, is_done: IsDone) -> None:
+    def run(self, stop: threading.Event, is_done: IsDone) -> None:
         """Run the worker; see `pipeline.ingest.worker.Worker`."""
 
 
@@ -55,7 +55,7 @@ class WorkerThread:
     generation: int
     worker: Runnable
     is_done: IsDone
-    until: threading.Event = field(default_factory=threading.Event)
+    stop: threading.Event = field(default_factory=threading.Event)
     failure: Exception | None = None
     is_reported: bool = False
     thread: threading.Thread | None = None
@@ -75,14 +75,14 @@ class WorkerThread:
 
     def end(self) -> None:
         """Finish the current batch, and release the partitions."""
-        self.until.set()
+        self.stop.set()
         if self.thread is not None:
             self.thread.join()
 
     def _work(self) -> None:
         log.info("working")
         try:
-            self.worker.run(self.until, self.is_done)
+            self.worker.run(self.stop, self.is_done)
         except Exception as error:  # noqa: BLE001 - the pool decides what follows
             self.failure = error
         else:
@@ -114,15 +114,15 @@ class WorkerPool:
         self._live: int | None = None
         self._looks_without_live = 0
 
-    def run(self, until: threading.Event) -> None:
-        """Keep the live generation and every complete one current until `until` is set, or all are done.
+    def run(self, stop: threading.Event) -> None:
+        """Keep the live generation and every complete one current until `stop` is set, or all are done.
 
         Raises:
             Exception: the error of the live generation's worker, or one that has to end the process or all workers.
         """
         follows_at = time.monotonic()
         try:
-            while not until.is_set():
+            while not stop.is_set():
                 if time.monotonic() >= follows_at:
                     self._require_well()
                     self._reconcile()
@@ -130,7 +130,7 @@ class WorkerPool:
                 self._handle_failures()
                 if self._hands and all(hand.is_over for hand in self._hands.values()):
                     return
-                until.wait(POLL_INTERVAL_S)
+                stop.wait(POLL_INTERVAL_S)
         finally:
             self._end(list(self._hands))
 
@@ -163,7 +163,7 @@ class WorkerPool:
     def _end(self, generations: Sequence[int]) -> None:
         hands = [self._hands.pop(number) for number in generations]
         for hand in hands:
-            hand.until.set()
+            hand.stop.set()
         for hand in hands:
             hand.end()
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pipeline.postgres.database import Connection
 from pipeline.postgres.watermark import Watermark, Watermarks, select_topics
 from pipeline.verify.readers.reader import ModelReader
-from sinks.batch import TopicPartition
+from sinks.batch import Progress, TopicPartition
 
 POLL_INTERVAL_S = 0.1
 
@@ -60,7 +60,7 @@ class CatchUp:
         """
         deadline = time.monotonic() + self.timeout_s
         wanted = ends if self.topics is None else select_topics(ends, self.topics)
-        while lacking := _lacking(shown.progress(), wanted):
+        while lacking := Progress(shown.progress()).lag(wanted):
             tell(sum(lacking.values()))
             if time.monotonic() > deadline:
                 (topic, partition), records = max(lacking.items(), key=lambda one: one[1])
@@ -70,11 +70,3 @@ class CatchUp:
                 )
             time.sleep(POLL_INTERVAL_S)
         tell(0)
-
-
-def _lacking(progress: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
-    return {
-        topic_partition: end - progress.get(topic_partition, 0)
-        for topic_partition, end in ends.items()
-        if progress.get(topic_partition, 0) < end
-    }

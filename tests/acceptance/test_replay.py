@@ -175,7 +175,11 @@ def _has_begun(pipeline: Pipeline, generation: int) -> bool:
 
 
 @pytest.mark.parametrize("starts", [(), ("--to-offset", "10"), ("--to-datetime", "2026-01-01")])
-def test_a_replay_in_place_changes_nothing_in_a_healthy_model(rebuilt: Pipeline, starts: Sequence[str]) -> None:
+def test_a_replay_in_place_changes_nothing_in_a_healthy_model(
+    rebuilt: Pipeline, order_id: int, starts: Sequence[str]
+) -> None:
+    # Enough items that a partition has an offset 10, whichever tests ran before.
+    place(rebuilt.source, order_id, items=200)
     rebuilt.settled()
     before = {model: rebuilt.progress(model) for model in MODELS}
     versions = rebuilt.command("sql", "--json", "SELECT count(*) AS n FROM orders_history").stdout

@@ -66,15 +66,15 @@ class Reader:
         self._ask = ask
         self._tick_s = tick_s
 
-    def read(self, until: threading.Event) -> None:
-        """Query until `until` is set; retry while the store does not answer."""
-        while not until.is_set():
+    def read(self, stop: threading.Event) -> None:
+        """Query until `stop` is set; retry while the store does not answer."""
+        while not stop.is_set():
             try:
                 self.note(self._ask())
                 self.answers += 1
             except (OSError, urllib3.exceptions.HTTPError, RedisError, duckdb.Error):
                 self.failures += 1
-            until.wait(self._tick_s)
+            stop.wait(self._tick_s)
 
     def note(self, answer: Answer) -> None:
         """Record the new values of an answer."""

@@ -57,16 +57,16 @@ class Shop:
             for session in sessions:
                 session.join()
 
-    def _serve(self, chance: random.Random, until: threading.Event) -> None:
-        while not until.is_set():
+    def _serve(self, chance: random.Random, stop: threading.Event) -> None:
+        while not stop.is_set():
             try:
                 with psycopg.connect(self._url, connect_timeout=5) as connection:
-                    while not until.is_set():
+                    while not stop.is_set():
                         with connection.transaction():
                             _Transaction(connection, chance, self._values).run()
-                        until.wait(chance.uniform(0, 2 * THINKS_S))
+                        stop.wait(chance.uniform(0, 2 * THINKS_S))
             except psycopg.OperationalError:
-                until.wait(RECONNECTS_AFTER_S)
+                stop.wait(RECONNECTS_AFTER_S)
 
 
 class _Transaction:

@@ -23,12 +23,12 @@ from connectors.topics import TopicSpec
 from pipeline import read_models
 from pipeline.cli.context import local_defaults
 from pipeline.config import Settings, load
-from pipeline.ingest.log_reader import GROUP, LogStalled, Offsets, read_log
+from pipeline.ingest.log_reader import GROUP, LogStalled, read_log
 from pipeline.ingest.projection import RowProjection
 from pipeline.log_scan.assessment import Assessment, assess, scopes_of
 from pipeline.log_scan.finding import FindingReason
 from pipeline.log_scan.scan import LogScan, scan_log
-from sinks.batch import Batch, OffsetRange, TopicPartition
+from sinks.batch import Batch, OffsetRange, Offsets, TopicPartition
 from sinks.memory import MemoryStore
 from sinks.ordering.range_tombstone import RangeTombstone
 from stack.endpoints import Endpoints
