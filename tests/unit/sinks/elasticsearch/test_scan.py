@@ -55,12 +55,13 @@ QUERIES: dict[str, Query] = {
     "refresh": refresh,
     "verify": lambda cluster, _: list(compared(cluster).scan(ORDERS)),
     "second look of verify": lambda cluster, _: compared(cluster).lookup(ORDERS, ["1", "2"]),
+    "rejections in verify": lambda cluster, _: compared(cluster, generation=1).rejected(ORDERS, ["1", "2"]),
 }
 
 
-def compared(cluster: EsClient) -> ElasticsearchReader:
-    """Return the live generation, as `verify` reads it."""
-    return ElasticsearchReader((ORDERS,), cluster, UNASKED, None)
+def compared(cluster: EsClient, generation: int | None = None) -> ElasticsearchReader:
+    """Return a generation, the live one for None, as `verify` reads it."""
+    return ElasticsearchReader((ORDERS,), cluster, UNASKED, generation)
 
 
 @pytest.mark.parametrize(
@@ -76,8 +77,11 @@ def compared(cluster: EsClient) -> ElasticsearchReader:
         ("count", "_count", {"_shards": HALF, "count": 1}),
         ("refresh", "_refresh", {"_shards": HALF}),
         ("verify", "_refresh", {"_shards": HALF}),
+        ("verify", "_pit", {"_shards": HALF, "id": "moment"}),
         ("verify", "_search", {"_shards": HALF, "timed_out": False, "hits": {"hits": []}}),
+        ("verify", "_search", {"_shards": WELL, "timed_out": True, "hits": {"hits": []}}),
         ("second look of verify", "_search", {"_shards": HALF, "timed_out": False, "hits": {"hits": []}}),
+        ("rejections in verify", "_search", {"_shards": HALF, "timed_out": False, "hits": {"hits": []}}),
     ],
 )
 def test_an_answer_that_lacks_a_shard_is_an_error(
