@@ -33,10 +33,10 @@ from bench.throughput import Report
 from bench.verify import FILL
 from connectors.kafka import end_offsets
 from pipeline import logging, read_models
+from pipeline.catch_up import wait_until_caught_up
 from pipeline.cli.context import Context
 from pipeline.config import Settings
 from pipeline.epochs.offset_sink import open_sink
-from pipeline.generations.catch_up import wait_until_caught_up
 from pipeline.postgres.database import connect
 from pipeline.runtime.heartbeat import WorkerState
 from pipeline.runtime.workers import read_workers
@@ -131,7 +131,7 @@ def _time_fill(model: str, settings: Settings, began: float, ended: threading.Ev
     with read_models.open_shared(model, settings) as store:
         live = store.live()
         assert live is not None
-        wait_until_caught_up(open_sink(store, live).progress, ends, lambda _: None, WITHIN_S)
+        wait_until_caught_up(open_sink(store, live).progress, ends, TimeoutError, timeout_s=WITHIN_S)
         while not store.generations()[live].is_complete:
             time.sleep(LOOK_EVERY_S)
     samples.filled_s[model].append(time.monotonic() - began)

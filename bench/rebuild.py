@@ -35,11 +35,11 @@ from bench.log import Log, written
 from bench.memory import peak_memory, workers_resident
 from bench.servers import DESCRIPTION, servers
 from pipeline import logging, read_models
+from pipeline.catch_up import wait_until_caught_up
 from pipeline.cli.context import Context, local_defaults
 from pipeline.cli.run import builder_command
 from pipeline.config import Settings, load
 from pipeline.generations.builders import running_builders
-from pipeline.generations.catch_up import wait_until_caught_up
 from pipeline.verify.readers.reader import ModelReader
 from pipeline.verify.verify import reader_for
 from sinks.duckdb.remote.server import WriterNotRunning
@@ -143,7 +143,9 @@ def _measure(
             store.create(NEW, replace(read_models.new_metadata(model, own), is_complete=False))
             names = [f"builder {number}" for number in range(builders)]
             with running_builders(names, lambda _: command(NEW), words) as running:
-                wait_until_caught_up(store.sink(NEW).progress, log.ends, lambda _: running.raise_if_stopped())
+                wait_until_caught_up(
+                    store.sink(NEW).progress, log.ends, TimeoutError, lambda _: running.raise_if_stopped()
+                )
                 store.mark_complete(NEW)
                 sample.rebuild_s.append(time.perf_counter() - began)
             sample.memory_bytes.append(peak())

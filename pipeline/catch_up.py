@@ -1,4 +1,4 @@
-"""Catch-up of a generation with everything that was committed before now."""
+"""Wait until a store has applied everything below given offsets."""
 
 from __future__ import annotations
 
@@ -13,37 +13,35 @@ from sinks.errors import StoreUnavailable
 
 log = structlog.get_logger()
 
-POLL_INTERVAL_S = 0.2
+POLL_INTERVAL_S = 0.1
 RETRY_AFTER_S = 2.0
 """Delay after a read that the store did not answer. The store may be down or overloaded."""
 
 ProgressCallback = Callable[[Progress], None]
 """Callback for every progress that was read. An exception from the callback ends the wait."""
 
-
-class GenerationCatchUpTimeout(Exception):
-    """A generation did not reach the watermark before the timeout."""
-
-    remedy = (
-        "`readmodels generations` shows how far each is. Start its workers with `readmodels run`, let them go on with "
-        "`readmodels resume`, or give it longer, as with `readmodels cutover --timeout 600`."
-    )
+UnavailableCallback = Callable[[StoreUnavailable], None]
+"""Callback for every read that the store did not answer. An exception from the callback ends the wait."""
 
 
 def wait_until_caught_up(
     progress: Callable[[], Progress],
     ends: Offsets,
-    look: ProgressCallback,
-    timeout_s: float | None = None,
-    wait: Callable[[StoreUnavailable], None] = lambda _: None,
+    late: Callable[[str], Exception],
+    look: ProgressCallback = lambda _: None,
+    timeout_s: float = math.inf,
+    unavailable: UnavailableCallback = lambda _: None,
 ) -> None:
-    """Wait until `progress` reaches these offsets. If the store does not answer, call `wait` and retry.
+    """Wait until `progress` reaches these offsets. If the store does not answer, call `unavailable` and retry.
+
+    Args:
+        late: makes the error for a timeout, from a predicate such as "has not reached the mark after 60 s: …".
 
     Raises:
-        GenerationCatchUpTimeout: `timeout_s` has passed; the message gives the remaining lag.
+        Exception: the error made by `late`: `timeout_s` has passed. The message gives the remaining lag.
         StoreUnavailable: the store did not answer at the timeout.
     """
-    deadline = math.inf if timeout_s is None else time.monotonic() + timeout_s
+    deadline = time.monotonic() + timeout_s
     while True:
         is_late = time.monotonic() > deadline
         try:
@@ -51,18 +49,18 @@ def wait_until_caught_up(
         except StoreUnavailable as error:
             if is_late:
                 raise
+            unavailable(error)
             log.warning("waiting", action="read progress", reason=str(error), remedy=error.remedy)
-            wait(error)
             time.sleep(RETRY_AFTER_S)
             continue
         look(seen)
-        lacks = seen.lag(ends)
-        if not lacks:
+        lacking = seen.lag(ends)
+        if not lacking:
             return
         if is_late:
-            (topic, partition), offsets = max(lacks.items(), key=lambda one: one[1])
-            raise GenerationCatchUpTimeout(
-                f"the mark was not reached after {timeout_s:g} s: {sum(lacks.values()):,} offsets are lacking in "
-                f"{len(lacks)} partitions, {offsets:,} of them in {topic}/{partition}"
+            (topic, partition), offsets = max(lacking.items(), key=lambda one: one[1])
+            raise late(
+                f"has not reached the mark after {timeout_s:g} s: {sum(lacking.values()):,} offsets are lacking "
+                f"in {len(lacking)} partitions, {offsets:,} of them in {topic}/{partition}"
             )
         time.sleep(POLL_INTERVAL_S)

@@ -110,18 +110,17 @@ class Progress:
             if self.next_offset(topic_partition) < end
         }
 
+    def below(self, offsets: Offsets) -> dict[TopicPartition, int]:
+        """Return the next offset of every topic partition that has not reached its given offset."""
+        return {topic_partition: self.next_offset(topic_partition) for topic_partition in self.lag(offsets)}
+
     def require_contiguous(self, span: OffsetRange) -> None:
         """Reject a span that begins after this progress, because the offsets between them would be lost.
 
         Raises:
             OffsetGap: the span begins after the stored offset of a topic partition.
         """
-        lost = {
-            topic_partition: self.next_offset(topic_partition)
-            for topic_partition, begin in span.begin.items()
-            if begin > self.next_offset(topic_partition)
-        }
-        if lost:
+        if lost := self.below(span.begin):
             raise OffsetGap(lost)
 
     def advance(self, end: Mapping[TopicPartition, int]) -> Progress:

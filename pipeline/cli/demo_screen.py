@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from rich.live import Live
@@ -16,6 +17,7 @@ from rich.table import Table
 
 from connectors.kafka import end_offsets
 from pipeline import read_models
+from pipeline.catch_up import wait_until_caught_up
 from pipeline.cli.context import out
 from pipeline.cli.run import captured_end_offsets
 from pipeline.config import Settings
@@ -27,7 +29,7 @@ from pipeline.health.lag import committed_offsets
 from pipeline.postgres.database import connect
 from pipeline.postgres.watermark import select_topics
 from pipeline.runtime.supervisor import Supervisor
-from sinks.batch import TopicPartition
+from sinks.batch import Offsets, Progress
 
 CATCH_UP_TIMEOUT_S = 180.0
 QUESTION = """
@@ -152,14 +154,13 @@ def _serve(
 def _lags(settings: Settings) -> dict[str, int]:
     admin = settings.kafka.admin()
     ends = end_offsets(admin, settings.definitions.topics)
-    return {model: _lag(model, settings, ends) for model in read_models.MODELS}
+    return {model: sum(_committed(model, settings, ends).lag(ends).values()) for model in read_models.MODELS}
 
 
-def _lag(model: str, settings: Settings, ends: Mapping[TopicPartition, int]) -> int:
+def _committed(model: str, settings: Settings, ends: Offsets) -> Progress:
     with read_models.STORES[model](settings) as store:
         group = read_models.consumer_group(model, store.live() or 1)
-    committed = committed_offsets(settings.kafka, group, ends)
-    return sum(max(0, end - committed[topic_partition]) for topic_partition, end in ends.items())
+    return Progress(committed_offsets(settings.kafka, group, ends))
 
 
 def _progress(counts: TrafficCounts, elapsed_s: float, seconds: float, lags: Mapping[str, int]) -> Table:
@@ -176,17 +177,18 @@ def catch_up(settings: Settings) -> float:
     """Wait until the models hold everything that is committed now, and return the seconds that this took.
 
     Raises:
-        DemoFailed: the models did not catch up within `CATCH_UP_TIMEOUT_S`.
+        DemoFailed: a model did not catch up within `CATCH_UP_TIMEOUT_S`.
     """
     began = time.monotonic()
     ends = select_topics(captured_end_offsets(settings), settings.definitions.topics)
-    while True:
-        lags = {model: _lag(model, settings, ends) for model in read_models.MODELS}
-        if not any(lags.values()):
-            return time.monotonic() - began
-        if time.monotonic() - began > CATCH_UP_TIMEOUT_S:
-            raise DemoFailed(f"still behind after {CATCH_UP_TIMEOUT_S:g} s: {lags}")
-        time.sleep(0.2)
+    for model in read_models.MODELS:
+        committed = partial(_committed, model, settings, ends)
+        wait_until_caught_up(committed, ends, partial(_late, model), timeout_s=CATCH_UP_TIMEOUT_S)
+    return time.monotonic() - began
+
+
+def _late(model: str, lack: str) -> DemoFailed:
+    return DemoFailed(f"{model} {lack}")
 
 
 def _print_order(shop: _Shop, readers: Mapping[str, OrdersReader]) -> None:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import structlog
 
 from pipeline import read_models
+from pipeline.catch_up import ProgressCallback, wait_until_caught_up
 from pipeline.config import Settings
 from pipeline.epochs.offset_sink import open_sink
-from pipeline.generations.catch_up import ProgressCallback, wait_until_caught_up
 from pipeline.generations.readable import readable_generations
 from pipeline.ingest.groups import delete_group
 from pipeline.postgres.watermark import committed_end_offsets, select_topics
@@ -28,6 +28,15 @@ class GenerationNotServable(Exception):
     remedy = (
         "`readmodels generations` shows what there is; `readmodels replay all --execute` builds a new one, or goes on "
         "with it."
+    )
+
+
+class GenerationCatchUpTimeout(Exception):
+    """A generation did not reach the watermark before the timeout."""
+
+    remedy = (
+        "`readmodels generations` shows how far each is. Start its workers with `readmodels run`, let them go on with "
+        "`readmodels resume`, or give it longer, as with `readmodels cutover --timeout 600`."
     )
 
 
@@ -99,12 +108,17 @@ def cut_over(
         require_servable(model, generation, store)
         before, sink = readable_generations(store).live, open_sink(store, generation)
         own = read_models.settings_for(store.generations()[generation], settings)
-        wait_until_caught_up(sink.progress, committed_end_offsets(own, own.definitions.topics), look, timeout_s)
+
+        def late(lack: str) -> GenerationCatchUpTimeout:
+            return GenerationCatchUpTimeout(f"generation {generation} of {model} {lack}")
+
+        def reach(ends: Offsets) -> None:
+            wait_until_caught_up(sink.progress, ends, late, look, timeout_s)
+
+        reach(committed_end_offsets(own, own.definitions.topics))
         if before is not None and before != generation:
             # Compare with the live generation's current progress, so that readers never see older data.
-            wait_until_caught_up(
-                sink.progress, select_topics(_shown(store, before), own.definitions.topics), look, timeout_s
-            )
+            reach(select_topics(_shown(store, before), own.definitions.topics))
         sink.cutover()
         return CutoverResult(model, before, generation)
 

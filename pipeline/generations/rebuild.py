@@ -15,11 +15,11 @@ from typing import Protocol
 
 from connectors.kafka import end_offsets
 from pipeline import read_models
+from pipeline.catch_up import POLL_INTERVAL_S, wait_until_caught_up
 from pipeline.config import Settings
 from pipeline.epochs.offset_sink import open_sink
 from pipeline.generations.builders import Builders, running_builders
-from pipeline.generations.catch_up import POLL_INTERVAL_S, GenerationCatchUpTimeout, wait_until_caught_up
-from pipeline.generations.cutover import CutoverResult, cut_over, drop
+from pipeline.generations.cutover import CutoverResult, GenerationCatchUpTimeout, cut_over, drop
 from pipeline.generations.duckdb_writer import writing
 from pipeline.generations.earlier_columns import Values, noting
 from pipeline.generations.readable import readable_generations
@@ -215,11 +215,17 @@ class Rebuild:
             require_at_work()
             self.watcher.building(progress, ends)
 
-        def wait(error: StoreUnavailable) -> None:
+        def unavailable(error: StoreUnavailable) -> None:
             require_at_work()
             self.watcher.step(f"waiting: {error}")
 
-        wait_until_caught_up(open_sink(store, generation).progress, ends, look, wait=wait)
+        wait_until_caught_up(
+            open_sink(store, generation).progress,
+            ends,
+            GenerationCatchUpTimeout,
+            look,
+            unavailable=unavailable,
+        )
         offsets = sum(begun_with.lag(ends).values())
         return offsets / (time.monotonic() - began) if offsets > sum(ends.values()) / 2 else 0.0
 

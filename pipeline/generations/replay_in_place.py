@@ -15,9 +15,9 @@ from connectors.kafka import (
     offsets_at,
 )
 from pipeline import read_models
+from pipeline.catch_up import ProgressCallback
 from pipeline.config import Settings
 from pipeline.epochs.offset_sink import open_sink, read_epochs
-from pipeline.generations.catch_up import ProgressCallback
 from pipeline.ingest.accumulator import BatchAccumulator
 from pipeline.ingest.groups import delete_group
 from pipeline.ingest.source import KafkaSource

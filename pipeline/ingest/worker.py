@@ -121,13 +121,7 @@ class Worker:
         if not self._accumulator.is_empty or time.monotonic() < self._looks_back_at:
             return
         progress = patience("read progress", self._sink.progress)
-        given = self._source.positions()
-        lost = {
-            topic_partition: progress.next_offset(topic_partition)
-            for topic_partition, offset in given.items()
-            if progress.next_offset(topic_partition) < offset
-        }
-        if lost:
+        if lost := progress.below(self._source.positions()):
             self._rewind(OffsetGap(lost))
         self._looks_back_at = time.monotonic() + PROGRESS_CHECK_INTERVAL_S
 
@@ -174,8 +168,4 @@ def _first_of(rejected: list[RejectedRecord]) -> str:
 def caught_up_to(ends: Mapping[TopicPartition, int]) -> Callable[[Sink], bool]:
     """Return a check that a sink has everything below these offsets, regardless of which process wrote it."""
 
-    def is_done(sink: Sink) -> bool:
-        progress = sink.progress()
-        return all(progress.next_offset(topic_partition) >= end for topic_partition, end in ends.items())
-
-    return is_done
+    return lambda sink: not sink.progress().lag(ends)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from pipeline.catch_up import wait_until_caught_up
 from pipeline.postgres.database import Connection
 from pipeline.postgres.watermark import Watermark, Watermarks, select_topics
 from pipeline.verify.readers.reader import ModelReader
 from sinks.batch import Progress, TopicPartition
-
-POLL_INTERVAL_S = 0.1
+from sinks.errors import StoreUnavailable
 
 LagCallback = Callable[[int], None]
 """Callback with the number of records that a model has not applied yet."""
@@ -58,15 +57,17 @@ class CatchUp:
         Raises:
             CatchUpTimeout: the model did not reach them in time; the message gives its lag.
         """
-        deadline = time.monotonic() + self.timeout_s
         wanted = ends if self.topics is None else select_topics(ends, self.topics)
-        while lacking := Progress(shown.progress()).lag(wanted):
-            tell(sum(lacking.values()))
-            if time.monotonic() > deadline:
-                (topic, partition), records = max(lacking.items(), key=lambda one: one[1])
-                raise CatchUpTimeout(
-                    f"{model} has not reached the mark after {self.timeout_s:g} s: it lacks {sum(lacking.values())}"
-                    f" records in {len(lacking)} partitions, {records} of them in {topic}/{partition}"
-                )
-            time.sleep(POLL_INTERVAL_S)
-        tell(0)
+        wait_until_caught_up(
+            lambda: Progress(shown.progress()),
+            wanted,
+            lambda lack: CatchUpTimeout(f"{model} {lack}"),
+            look=lambda seen: tell(sum(seen.lag(wanted).values())),
+            timeout_s=self.timeout_s,
+            unavailable=_raise,
+        )
+
+
+def _raise(error: StoreUnavailable) -> None:
+    """End the wait: a comparison of a store that does not answer is not repeated by itself."""
+    raise error

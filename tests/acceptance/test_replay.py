@@ -15,8 +15,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import NewTopic
 
 from pipeline import read_models
-from pipeline.generations.catch_up import GenerationCatchUpTimeout
-from pipeline.generations.cutover import GenerationNotServable, NoPreviousGeneration
+from pipeline.generations.cutover import GenerationCatchUpTimeout, GenerationNotServable, NoPreviousGeneration
 from pipeline.generations.replay_in_place import OffsetBeyondEnd
 from sinks.generation import GenerationState
 from tests.acceptance.cli_runner import MODELS, Command

@@ -542,7 +542,7 @@ CARRIED_OUT: Mapping[str, str | tuple[str, ...]] = {
     "pipeline.generations.replay_in_place:OffsetBeyondEnd": (
         "tests/acceptance/test_replay.py::test_an_offset_behind_the_log_is_replaced_by_one_of_those_that_the_plan_tells"
     ),
-    "pipeline.generations.catch_up:GenerationCatchUpTimeout": (
+    "pipeline.generations.cutover:GenerationCatchUpTimeout": (
         "tests/acceptance/test_replay.py::test_scripts_are_told_events_and_a_cutover_is_repeated_once_the_workers_go_on"
     ),
     "pipeline.generations.cutover:GenerationNotServable": (

@@ -1,15 +1,15 @@
-"""Tests of waiting for a generation to catch up, even if its store is overloaded."""
+"""Tests of the wait until a store has caught up, even if the store is overloaded."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 
-from connectors.kafka import KafkaSettings
-from pipeline.generations import catch_up as module
-from pipeline.generations.catch_up import GenerationCatchUpTimeout, wait_until_caught_up
-from pipeline.generations.replay_in_place import OffsetBeyondEnd, from_offset
+from pipeline import catch_up as module
+from pipeline.catch_up import wait_until_caught_up
+from pipeline.generations.cutover import GenerationCatchUpTimeout
 from sinks.batch import Progress
 from sinks.errors import StoreUnavailable
 
@@ -36,28 +36,28 @@ def looks(*answers: int | Exception) -> Callable[[], Progress]:
     return progress
 
 
+wait = partial(wait_until_caught_up, ends={SHARD: 7}, late=GenerationCatchUpTimeout)
+
+
 def test_a_store_that_does_not_answer_for_a_while_is_asked_again() -> None:
     seen: list[int] = []
-    wait_until_caught_up(looks(3, BUSY, BUSY, 7), {SHARD: 7}, lambda progress: seen.append(progress.next_offset(SHARD)))
+    wait(looks(3, BUSY, BUSY, 7), look=lambda progress: seen.append(progress.next_offset(SHARD)))
     assert seen == [3, 7]
 
 
 def test_a_store_that_does_not_answer_in_time_says_so_itself() -> None:
     with pytest.raises(StoreUnavailable, match="429"):
-        wait_until_caught_up(looks(BUSY), {SHARD: 7}, lambda _: None, timeout_s=0.02)
+        wait(looks(BUSY), timeout_s=0.02)
 
 
 def test_a_generation_that_does_not_get_there_in_time_is_behind() -> None:
     with pytest.raises(GenerationCatchUpTimeout, match=r"4 offsets are lacking in 1 partitions, 4 of them in topic/0"):
-        wait_until_caught_up(looks(3), {SHARD: 7}, lambda _: None, timeout_s=0.02)
+        wait(looks(3), timeout_s=0.02)
 
 
-def test_an_offset_that_no_partition_reaches_is_refused_with_the_ends_of_all() -> None:
-    kafka, ends = KafkaSettings(bootstrap_servers="kafka:9092"), {("topic", 0): 9, ("topic", 1): 4}
-    assert from_offset(8)(kafka, ends) == {("topic", 0): 8, ("topic", 1): 8}
-    with pytest.raises(OffsetBeyondEnd) as refused:
-        from_offset(9)(kafka, ends)
-    assert str(refused.value) == "every partition ends before offset 9: topic/0 at 9, topic/1 at 4"
-    assert refused.value.remedy == (
-        "Give a smaller offset; `readmodels replay all` says where each partition begins and ends."
-    )
+def test_a_caller_that_does_not_want_to_wait_for_the_store_ends_the_wait() -> None:
+    def give_up(error: StoreUnavailable) -> None:
+        raise error
+
+    with pytest.raises(StoreUnavailable, match="429"):
+        wait(looks(BUSY, 7), unavailable=give_up)
