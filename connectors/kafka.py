@@ -75,10 +75,10 @@ class _ClientLog:
     """Logger of the client's messages, at debug level. Without a broker, the client writes twenty lines a second."""
 
     def log(self, _level: int, words: str, *arguments: object) -> None:
-        log.debug("kafka client", words=words % arguments if arguments else words)
+        log.debug("kafka client", message=words % arguments if arguments else words)
 
     def handle(self, record: object) -> None:
-        log.debug("kafka client", words=str(record))
+        log.debug("kafka client", message=str(record))
 
 
 class _OutageLog:

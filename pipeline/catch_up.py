@@ -50,7 +50,7 @@ def wait_until_caught_up(
             if is_late:
                 raise
             unavailable(error)
-            log.warning("waiting", action="read progress", reason=str(error), remedy=error.remedy)
+            log.warning("retrying", action="read progress", reason=str(error), remedy=error.remedy)
             time.sleep(RETRY_AFTER_S)
             continue
         look(seen)

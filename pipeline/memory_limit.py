@@ -67,7 +67,7 @@ class MemoryLimit:
             taken_bytes = data_bytes()
             if taken_bytes > NEARLY * self.limit_bytes:
                 log.warning(
-                    "memory nearly at its bound",
+                    "memory close to its limit",
                     data_bytes=taken_bytes,
                     limit_bytes=self.limit_bytes,
                     remedy="End large queries of readers, or raise `duckdb.memory_headroom`.",

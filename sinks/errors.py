@@ -93,5 +93,5 @@ class OffsetGap(SinkError):
 
     def __init__(self, stored: Mapping[tuple[str, int], int]) -> None:
         places = ", ".join(f"{topic}/{partition} at {offset}" for (topic, partition), offset in stored.items())
-        super().__init__(f"the store has gone back: {places}")
+        super().__init__(f"the store was rolled back: {places}")
         self.stored = dict(stored)

@@ -109,7 +109,7 @@ def work(
             run_builder(model, generation, settings, until)
     except Exception as error:  # noqa: BLE001 - the policy: what it does not know stops the worker
         remedy = remedy_of(error)
-        log.error("stopped", model=model, reason=describe_error(error), remedy=remedy)
+        log.error("worker failed", model=model, reason=describe_error(error), remedy=remedy)
         print_error(error, remedy)
         sys.stderr.flush()
         # Exit at once because threads of client libraries would keep the process alive.
@@ -140,7 +140,7 @@ def _check_source(settings: Settings) -> None:
             history = SourceHistory(settings.kafka, settings.connector.name)
             require_whole(connection, deployment_of(settings).capture, history)
     except (SourceUnavailable, KafkaUnavailable) as error:
-        log.warning("source not checked", reason=str(error))
+        log.warning("source check skipped", reason=str(error))
 
 
 def _ends_to_reach(settings: Settings) -> Mapping[TopicPartition, int]:

@@ -183,9 +183,9 @@ class _StallLog:
     def is_held_up(self, reason: str, remedy: str) -> None:
         self._looks += 1
         if self._looks == 2:
-            log.warning("no changes come", reason=reason, remedy=remedy)
+            log.warning("replication stalled", reason=reason, remedy=remedy)
 
     def goes_on(self) -> None:
         if self._looks > 1:
-            log.info("changes come again")
+            log.info("replication resumed")
         self._looks = 0

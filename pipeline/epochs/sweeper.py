@@ -60,13 +60,13 @@ class Sweeper:
                     return
                 if self._topic_partition not in held():
                     continue
-                found = patience("look for sweeps", self._find_end)
+                found = patience("find the end of the snapshot", self._find_end)
                 if found is not None:
                     patience("sweep", partial(self._apply, found, stop))
         except SnapshotEndUnknown as unclear:
-            log.warning("snapshot not swept", reason=str(unclear), remedy=unclear.remedy)
+            log.warning("cannot determine stale rows", reason=str(unclear), remedy=unclear.remedy)
         except StopRequested as unfinished:
-            log.debug("sweeps left off", action=str(unfinished))
+            log.debug("sweep cancelled", action=str(unfinished))
 
     def _find_end(self) -> SnapshotEnd | None:
         began, is_doubtful = time.monotonic(), time.monotonic() > self._doubts_at
@@ -85,7 +85,7 @@ class Sweeper:
         begun = self._known().snapshot_epoch
         assert begun is not None
         self._known.record(begun.with_snapshot_complete(found.snapshot_lsn, found.range_tombstones))
-        log.info("snapshot settled", lsn=found.snapshot_lsn, sweeps=len(found.range_tombstones))
+        log.info("snapshot complete", lsn=found.snapshot_lsn, sweeps=len(found.range_tombstones))
 
     def _holds(self, found: SnapshotEnd) -> bool:
         progress = self._sink.progress()

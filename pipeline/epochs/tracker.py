@@ -43,7 +43,7 @@ class EpochTracker:
             try:
                 self._epoch_history = read_epochs(self._store, self._generation)
             except StoreUnavailable as error:
-                log.debug("epochs not looked at", reason=str(error))
+                log.debug("epoch refresh failed", reason=str(error))
             self._looks_at = time.monotonic() + REFRESH_INTERVAL_S
         return self._epoch_history
 
@@ -89,5 +89,5 @@ def current_fingerprint(settings: Settings) -> Fingerprint:
         with closing(connect(settings.source.url)) as connection:
             return found | of_source(read_server_state(connection, settings.connector.slot).system_identifier)
     except SourceUnavailable as error:
-        log.warning("source not looked at", reason=str(error))
+        log.warning("source check skipped", reason=str(error))
         return found

@@ -128,7 +128,9 @@ def _shown(store: Store, live: int) -> Offsets:
     try:
         return open_sink(store, live).progress().offsets
     except (GenerationMissing, GenerationBroken) as error:
-        log.warning("the live generation is not compared with", generation=live, reason=str(error))
+        log.warning(
+            "live generation cannot be read, cutting over without a comparison", generation=live, reason=str(error)
+        )
         return {}
 
 

@@ -113,7 +113,7 @@ def epochs_of_log(models: Iterable[str], settings: Settings) -> EpochHistory:
         try:
             known += [_known_by(model, settings)] if model not in chosen else []
         except SinkError as error:
-            log.warning("epochs not asked for", model=model, reason=str(error))
+            log.warning("reading epochs failed", model=model, reason=str(error))
     return max(known, key=lambda epoch_history: epoch_history.number, default=NO_EPOCHS)
 
 

@@ -59,7 +59,7 @@ def classify_error(error: KafkaError, place: str) -> Exception | None:
         return OffsetOutOfRange(f"{place} has no longer the offset that the store asks for")
     if error.fatal() or not (error.retriable() or error.code() in _PASSING):
         return ConsumerFailed(f"Kafka answered {error.name()} for {place}")
-    log.info("kafka hesitates", reason=error.name())
+    log.info("kafka error, client retries", reason=error.name())
     return None
 
 

@@ -161,6 +161,6 @@ class PauseListener:
                 (self._paused.set if is_paused else self._paused.clear)()
                 log.info("paused" if is_paused else "resumed", model=self._model)
         except KafkaException as error:
-            log.warning("requests are not followed", model=self._model, reason=error.args[0].name())
+            log.warning("pause listener failed", model=self._model, reason=error.args[0].name())
         finally:
             self._consumer.close()

@@ -51,7 +51,7 @@ def delete_group(kafka: KafkaSettings, group: str) -> None:
             return
         except KafkaException as error:
             if error.args[0].code() != KafkaError.NON_EMPTY_GROUP or time.monotonic() > deadline:
-                log.debug("group not deleted", group=group, reason=error.args[0].name())
+                log.debug("deleting group failed", group=group, reason=error.args[0].name())
                 return
         time.sleep(0.2)
 

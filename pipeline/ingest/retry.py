@@ -112,7 +112,7 @@ class Retrier:
         except tenacity.RetryError as error:
             raise StopRequested(action) from error
         if retrying.statistics.get("attempt_number", 1) > 1:
-            log.info("going on", action=action, after_s=round(retrying.statistics["idle_for"], 1))
+            log.info("recovered", action=action, waited_s=round(retrying.statistics["idle_for"], 1))
             if self._activity is not None:
                 self._activity.resume()
         return answer
@@ -136,4 +136,4 @@ class _RetryLog:
             return
         self._said, self._said_at = reason, now
         remedy = getattr(error, "remedy", None)
-        log.warning("waiting", action=self._action, reason=reason, remedy=remedy, attempt=state.attempt_number)
+        log.warning("retrying", action=self._action, reason=reason, remedy=remedy, attempt=state.attempt_number)

@@ -164,7 +164,7 @@ class KafkaSource:
             elif offsets:
                 self._consumer.commit(offsets=offsets)
         except KafkaException as error:
-            log.info("offsets not mirrored", reason=error.args[0].name())
+            log.info("committing offsets failed", reason=error.args[0].name())
 
     def _receive(self, messages: list[Message]) -> None:
         errors = list(map(Message.error, messages))
@@ -209,7 +209,7 @@ class KafkaSource:
         """Give partitions back after the current batch is done, so that the next owner need not repeat it."""
         self._buffer.revoke(list(_topic_partitions(places)))
         if not self._buffer.wait_batch_done(self._drain_timeout_s):
-            log.warning("partitions revoked in mid-batch", after_s=self._drain_timeout_s)
+            log.warning("partitions revoked during a batch", drain_timeout_s=self._drain_timeout_s)
         self._mirror(is_last=True)
         consumer.incremental_unassign(places)
         log.info("partitions revoked", count=len(places))

@@ -87,7 +87,7 @@ class Worker:
             if not self._accumulator.is_empty:
                 self._write(patience)
         except StopRequested as unfinished:
-            log.info("ended while waiting", action=str(unfinished))
+            log.info("retry cancelled", action=str(unfinished))
 
     def assigned(self) -> set[TopicPartition]:
         """Return the topic partitions that this process reads for its generation."""
@@ -126,7 +126,7 @@ class Worker:
         self._looks_back_at = time.monotonic() + PROGRESS_CHECK_INTERVAL_S
 
     def _rewind(self, lost: OffsetGap) -> None:
-        log.warning("the store has gone back", reason=str(lost), remedy=lost.remedy)
+        log.warning("store rolled back, replaying", reason=str(lost), remedy=lost.remedy)
         self._accumulator.drop()
         self._source.rewind(lost.stored)
 

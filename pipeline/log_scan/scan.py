@@ -249,7 +249,7 @@ class Scanner:
             try:
                 return self._decoder.decode(readable), readable
             except UnknownSchema:
-                log.info("schema unknown", topic=records.topic, known_to_be=sorted(self._schemas.unknown))
+                log.info("schema unknown", topic=records.topic, unknown_ids=sorted(self._schemas.unknown))
 
     def _without_unknown(self, records: RecordBatch) -> RecordBatch:
         if not self._schemas.unknown:

@@ -45,7 +45,7 @@ def read_snapshot_status(
             read_notification(value, form, schemas) for value in _values(settings, starts, end_offsets(admin, [name]))
         )
     except (UnreadableRecord, UnknownSchema) as error:
-        log.info("notifications not read", topic=name, reason=str(error))
+        log.info("reading notifications failed", topic=name, reason=str(error))
         return None
 
 

@@ -132,14 +132,14 @@ class FirstFill:
         pause_s = 0.0
         while not stop.wait(pause_s):
             try:
-                if patience("look at the first fill", lambda: self._is_complete(held)):
+                if patience("check the first fill", lambda: self._is_complete(held)):
                     return
                 pause_s = POLL_INTERVAL_S
             except StopRequested:
                 return
             except SinkError as error:
                 # The worker stops at fatal errors itself. Any other error must not leave the generation incomplete.
-                log.warning("first fill not checked", reason=str(error), remedy=error.remedy)
+                log.warning("first fill check failed", reason=str(error), remedy=error.remedy)
                 pause_s = RETRY_AFTER_S
 
     def _is_complete(self, held: Callable[[], Collection[TopicPartition]]) -> bool:
@@ -148,7 +148,7 @@ class FirstFill:
         is_complete = record is None or record.is_complete
         if not is_complete and self._is_filled() and self._topic_partition in held():
             self._store.mark_complete(self._generation)
-            log.info("filled", is_snapshot_over=self._snapshot_ends is not None)
+            log.info("first fill complete", is_snapshot_complete=self._snapshot_ends is not None)
             is_complete = True
         if is_complete:
             self._accumulator.configure(self._settings.catch_up)

@@ -74,7 +74,7 @@ class HeartbeatThread:
         try:
             ended = restarting_before(self._activity.heartbeat(), read_control(self._kafka))
         except (ControlTopicMissing, KafkaUnavailable) as error:
-            log.debug("reason of an earlier worker not read", reason=str(error))
+            log.debug("reading earlier heartbeats failed", reason=str(error))
             return
         for last in ended:
             self._activity.restarted_after = last.reason
@@ -84,11 +84,11 @@ class HeartbeatThread:
         try:
             return replaced_by(self._key, read_control(self._kafka), datetime.now(UTC))
         except (ControlTopicMissing, KafkaUnavailable) as error:
-            log.debug("records of earlier workers stay", reason=str(error))
+            log.debug("deleting earlier heartbeats failed", reason=str(error))
             return []
 
     def _send(self, value: bytes | None, key: str) -> None:
         try:
             self._producer.produce(TOPIC, key=key.encode(), value=value)
         except (KafkaException, BufferError) as error:
-            log.debug("heartbeat not sent", reason=str(error))
+            log.debug("sending heartbeat failed", reason=str(error))

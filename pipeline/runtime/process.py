@@ -92,7 +92,7 @@ def run_workers(
         try:
             if isinstance(store, DuckdbStore):
                 activity.is_standby = True
-                patience("stand by for DuckDB", store.open)
+                patience("open DuckDB", store.open)
                 activity.is_standby = False
                 # Serve before the live generation is looked up: another one can be built even if that one is broken.
                 stack.enter_context(_serving(store, settings, stop))
@@ -119,7 +119,7 @@ def run_builder(model: str, generation: int, settings: Settings, stop: threading
     """
     structlog.contextvars.bind_contextvars(model=model, generation=generation)
     with named_exhaustion(), read_models.open_shared(model, settings) as store:
-        log.info("building")
+        log.info("build started")
         watched = WatchedStore(store, _watchdog(model, settings))
         _worker(model, settings, watched, generation, Activity(), is_rebuilt=True).run(stop)
 
@@ -137,7 +137,7 @@ def write_duckdb(settings: Settings, stop: threading.Event) -> None:
             except WriterLockHeld:
                 stop.wait(STANDS_BY_EVERY_S)
             else:
-                log.info("writing for others")
+                log.info("writer started")
                 with _serving(store, settings, stop):
                     stop.wait()
 

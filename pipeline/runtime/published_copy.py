@@ -52,5 +52,5 @@ def _publish(copies: PublishedCopy, store: DuckdbStore, stop: threading.Event) -
         try:
             copies.publish_if_due(store.instance())
         except SinkError as error:
-            log.warning("copy not published", reason=str(error), remedy=error.remedy)
+            log.warning("published copy failed", reason=str(error), remedy=error.remedy)
         stop.wait(0.5)

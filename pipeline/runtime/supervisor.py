@@ -105,7 +105,7 @@ class Supervisor:
         if code in (0, EXIT_STOPPED):
             child.exit_code = code
             if code:
-                log.error("worker stopped", model=child.model, others="go on")
+                log.error("process stopped", model=child.model, exit_code=code, other_processes="running")
                 if self.live is not None:
                     # On a thread, because a store that does not answer must not block the other processes.
                     watch = threading.Thread(target=self._await_another, args=(child, self.live, stop), daemon=True)
@@ -119,7 +119,7 @@ class Supervisor:
         while not stop.wait(self.look_every_s):
             now = live(child.model)
             if now not in {None, before}:
-                log.info("another generation is live", model=child.model, generation=now)
+                log.info("live generation changed", model=child.model, generation=now)
                 child.exit_code = None
                 return
 
@@ -135,14 +135,14 @@ class Supervisor:
                 start_new_session=True,
             )
         child.started_at = time.monotonic()
-        log.info("worker started", model=child.model, pid=child.process.pid)
+        log.info("process started", model=child.model, pid=child.process.pid)
 
     def _schedule(self, child: ManagedProcess, code: int) -> None:
         lived_s = time.monotonic() - child.started_at
         child.crashes = 1 if lived_s > STABLE_AFTER_S else child.crashes + 1
         pause_s = min(MAX_PAUSE_S, 0.5 * 2**child.crashes)
         child.starts_again_at = time.monotonic() + pause_s
-        log.error("worker crashed", model=child.model, exit_code=code, starts_again_in_s=pause_s)
+        log.error("process crashed", model=child.model, exit_code=code, restart_in_s=pause_s)
 
     def _end(self) -> None:
         running = [child for child in self.children if child.process is not None]
@@ -155,6 +155,6 @@ class Supervisor:
             try:
                 child.exit_code = child.process.wait(max(0.1, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
-                log.error("worker does not end, killing it", model=child.model)
+                log.error("process did not stop in time, killing it", model=child.model)
                 child.process.kill()
                 child.exit_code = child.process.wait()

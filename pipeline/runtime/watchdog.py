@@ -61,7 +61,7 @@ class Watchdog:
 
     def _give_up(self, action: str, budget_s: float) -> None:
         log.error(
-            "store hangs",
+            "store call timed out",
             action=action,
             budget_s=budget_s,
             remedy="The worker restarts by itself. If the error recurs, restart the store, or raise the model's "
@@ -107,25 +107,25 @@ class WatchedStore:
 
     def generations(self) -> Mapping[int, GenerationMetadata]:
         """Return the existing generations and their metadata."""
-        with self._watchdog.time_limit("look at the generations"):
+        with self._watchdog.time_limit("read the generations"):
             return self._store.generations()
 
     def live(self) -> int | None:
         """Return the generation that readers see."""
-        with self._watchdog.time_limit("look at the generations"):
+        with self._watchdog.time_limit("read the generations"):
             return self._store.live()
 
     def sink(self, generation: int) -> Sink:
         """Return the sink of one generation, with time limits."""
-        with self._watchdog.time_limit("look at the generations"):
+        with self._watchdog.time_limit("read the generations"):
             return WatchedSink(self._store.sink(generation), self._watchdog)
 
     def mark_complete(self, generation: int, filled_per_s: float = 0.0) -> None:
         """Record that a generation is complete."""
-        with self._watchdog.time_limit("complete a generation"):
+        with self._watchdog.time_limit("mark a generation complete"):
             self._store.mark_complete(generation, filled_per_s)
 
     def record_epoch(self, generation: int, epoch: Epoch) -> None:
         """Record an epoch."""
-        with self._watchdog.time_limit("note an epoch"):
+        with self._watchdog.time_limit("record an epoch"):
             self._store.record_epoch(generation, epoch)

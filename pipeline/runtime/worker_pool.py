@@ -80,13 +80,13 @@ class WorkerThread:
             self.thread.join()
 
     def _work(self) -> None:
-        log.info("working")
+        log.info("worker started")
         try:
             self.worker.run(self.stop, self.is_done)
         except Exception as error:  # noqa: BLE001 - the pool decides what follows
             self.failure = error
         else:
-            log.info("ended")
+            log.info("worker stopped")
 
 
 class WorkerPool:
@@ -138,7 +138,7 @@ class WorkerPool:
         try:
             generations, live = self._store.generations(), self._store.live()
         except StoreUnavailable as error:
-            log.debug("generations not looked at", reason=str(error))
+            log.debug("generation refresh failed", reason=str(error))
             return
         if live is None or live not in generations:
             self._looks_without_live += 1
@@ -156,7 +156,7 @@ class WorkerPool:
                 self._hands[new] = WorkerThread(new, self._hire(new), self._done(new))
             except (StoreUnavailable, GenerationMissing, DependencyUnavailable) as error:
                 # The next check retries, if the generation still exists.
-                log.debug("worker not hired", generation=new, reason=str(error))
+                log.debug("worker not started", generation=new, reason=str(error))
                 continue
             self._hands[new].start()
 
@@ -180,7 +180,7 @@ class WorkerPool:
             if hand.generation == self._live or action_for(hand.failure) is not RecoveryAction.STOP:
                 raise hand.failure
             log.error(
-                "generation stopped",
+                "generation update stopped",
                 generation=hand.generation,
                 reason=describe_error(hand.failure),
                 remedy=getattr(hand.failure, "remedy", None),

@@ -275,7 +275,7 @@ class DuckdbStore:
                 with translate_errors(f"generation {live}"):
                     self._show(catalog_name(live))
         except DuckdbBroken as error:
-            log.error("readers see nothing", model="duckdb", reason=str(error), remedy=error.remedy)
+            log.error("live generation cannot be read", model="duckdb", reason=str(error), remedy=error.remedy)
 
     def _show(self, name: str | None) -> None:
         publish_live_views(name, self.instance(), self._analytics)

@@ -222,7 +222,7 @@ def _close(cluster: EsClient, moment: str) -> None:
     try:
         answer = cluster.request_raw("DELETE", "/_pit", {"id": moment})
     except SinkError as error:
-        log.debug("point in time not closed", reason=str(error))
+        log.debug("closing point in time failed", reason=str(error))
         return
     if answer.status >= 300:
-        log.debug("point in time not closed", status=answer.status)
+        log.debug("closing point in time failed", status=answer.status)

@@ -124,7 +124,7 @@ class Run:
     def is_working(self, *models: str) -> None:
         """Wait until the workers of these models have their partitions."""
         for model in models or MODELS:
-            self.says("event=working", f"model={model}")
+            self.says('event="worker started"', f"model={model}")
 
     def interrupt(self) -> None:
         """Send the signal of ^C."""

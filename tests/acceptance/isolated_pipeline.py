@@ -140,7 +140,7 @@ class OwnPipeline:
     def stopped(self, run: Run, *words: str) -> None:
         """Wait until all workers have stopped, and have logged these words and a remedy."""
         for model in MODELS:
-            [said, *_] = run.says("event=stopped", f"model={model}", *words)
+            [said, *_] = run.says('event="worker failed"', f"model={model}", *words)
             assert "remedy=" in said
         assert run.process.wait(STOPS_WITHIN_S) == 1
 

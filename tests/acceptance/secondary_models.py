@@ -94,7 +94,7 @@ class SidePipeline:
         def have_reached() -> bool:
             return not any(missing(self.progress(model), ends) for model in MODELS)
 
-        run.says("event=working", "model=duckdb")
+        run.says('event="worker started"', "model=duckdb")
         wait_for(have_reached, CATCHES_UP_WITHIN_S, run.end_of_log)
 
     def progress(self, model: str) -> Mapping[TopicPartition, int]:

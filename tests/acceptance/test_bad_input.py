@@ -61,7 +61,10 @@ def test_workers_stop_before_a_record_that_cannot_be_read(
     topic_partition = (f"side-{kind}.public.orders", partition)
     for model in MODELS:
         [said] = run.says(
-            "event=stopped", f"model={model}", f"{topic_partition[0]}/{topic_partition[1]} offset {offset}: ", reason
+            'event="worker failed"',
+            f"model={model}",
+            f"{topic_partition[0]}/{topic_partition[1]} offset {offset}: ",
+            reason,
         )
         assert "remedy=" in said
     assert run.process.wait(60) == 1
@@ -83,12 +86,12 @@ def test_an_unknown_schema_id_pauses_until_the_registry_knows_it(
     topic_partition = ("side-unknown.public.orders", partition)
     offset = side.write(partition, key, b"\x00" + next_id.to_bytes(4, "big") + good[5:])
     for model in MODELS:
-        run.says("event=waiting", f"model={model}", f"does not know schema {next_id}")
+        run.says("event=retrying", f"model={model}", f"does not know schema {next_id}")
     assert run.workers().keys() == set(MODELS)
     assert register(deployed, {**schema, "doc": "the one that was unknown"}) == next_id
     side.catch_up(run)
     for model in MODELS:
-        run.says('event="going on"', f"model={model}")
+        run.says("event=recovered", f"model={model}")
     assert run.end() == 0
     assert {model: side.progress(model)[topic_partition] for model in MODELS} == dict.fromkeys(MODELS, offset + 1)
     side.require_equal(contents)
@@ -104,7 +107,7 @@ def test_a_silent_registry_pauses_the_workers_until_it_answers(deployed: Pipelin
         address = f"http://{LOOPBACK}:{port}{url.path}"
         run = deployed.start(environment={"READMODELS_SCHEMA_REGISTRY__URL": address})
         for model in MODELS:
-            run.says("event=waiting", f"model={model}", "no answer about schema")
+            run.says("event=retrying", f"model={model}", "no answer about schema")
         assert run.workers().keys() == set(MODELS)
         relays.disturb("registry", CLEAR)
         assert order_id in deployed.settled().documents

@@ -22,7 +22,7 @@ def test_a_damaged_live_file_of_duckdb_stops_its_worker_and_the_replay_that_it_n
         content.seek(4096)
         content.write(os.urandom(8192))
     run = rebuilt.start("duckdb")
-    [said, *_] = run.says("event=stopped", "model=duckdb", f"generation {live}")
+    [said, *_] = run.says('event="worker failed"', "model=duckdb", f"generation {live}")
     assert "readmodels replay duckdb --execute" in said
     assert run.process.wait(60) == 1
     [rebuild] = commands(succeeds(rebuilt.command("generations", "duckdb")))

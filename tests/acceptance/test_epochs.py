@@ -49,7 +49,7 @@ def own(deployed: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             other.execute("UPDATE orders SET note = 'in flight' WHERE id = %s", [IN_FLIGHT])
             made.stack.start("connect")
             for model in MODELS:
-                run.says('event="snapshot settled"', f"model={model}", "sweeps=2")
+                run.says('event="snapshot complete"', f"model={model}", "sweeps=2")
         made.end_equal(run)
         yield made
 
@@ -107,7 +107,7 @@ def test_a_slot_that_is_dropped_stops_the_workers_and_a_new_epoch_sweeps_what_wa
     own.succeeds("epoch", "open", "--resnapshot", "--execute")
     run = own.start()
     for model in MODELS:
-        run.says('event="snapshot settled"', f"model={model}", "sweeps=2")
+        run.says('event="snapshot complete"', f"model={model}", "sweeps=2")
     own.end_equal(run)
 
 
@@ -167,7 +167,7 @@ def test_a_log_that_lost_what_was_not_read_yet_stops_the_workers_and_a_snapshot_
     own.succeeds(*begin_anew)
     run = own.start()
     for model in MODELS:
-        run.says('event="snapshot settled"', f"model={model}")
+        run.says('event="snapshot complete"', f"model={model}")
     own.end_equal(run)
 
 

@@ -127,7 +127,7 @@ def test_workers_whose_live_generation_is_gone_stop_with_a_remedy_that_works(
     becomes_healthy(pipeline)
     (remove_data if is_data_gone else remove_names)(pipeline)
     for model in ("elasticsearch", "redis"):
-        pipeline.workers.says("event=stopped", f"model={model}", "readmodels init")
+        pipeline.workers.says('event="worker failed"', f"model={model}", "readmodels init")
         stopped = named(pipeline, model, "stopped at")
         assert "process" in stopped.problem
         [init, *_, run] = commands(stopped.remedy)

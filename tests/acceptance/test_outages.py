@@ -17,7 +17,7 @@ def test_while_elasticsearch_is_stopped_the_others_go_on_and_it_catches_up(pipel
         pipeline.stack.stop("elasticsearch")
         stopped_at = time.monotonic()
         pipeline.settle("redis", "duckdb")
-        pipeline.workers.says("event=waiting", "model=elasticsearch")
+        pipeline.workers.says("event=retrying", "model=elasticsearch")
         while time.monotonic() - stopped_at < STOPPED_S:
             pipeline.settle("redis", "duckdb")
         pipeline.stack.start("elasticsearch")
@@ -43,7 +43,7 @@ def test_redis_without_its_last_writes_is_noticed_and_fed_again(pipeline: Pipeli
         for file, content in older.items():
             file.write_bytes(content)
         pipeline.stack.start("redis")
-        pipeline.workers.says('event="the store has gone back"', "model=redis")
+        pipeline.workers.says('event="store rolled back, replaying"', "model=redis")
     pipeline.settled()
 
 

@@ -19,7 +19,7 @@ def test_sigterm_finishes_the_batch_mirrors_the_offsets_and_leaves_the_group(pip
         assert run.end() == 0
     admin = pipeline.settings.kafka.admin()
     for model in MODELS:
-        assert len(run.lines(f"event=ended model={model} generation={pipeline.live(model)}")) == 1
+        assert len(run.lines(f'event="worker stopped" model={model} generation={pipeline.live(model)}')) == 1
         group = pipeline.group(model)
         described = admin.describe_consumer_groups([group])[group].result()
         assert (described.state, described.members) == (ConsumerGroupState.EMPTY, [])
@@ -31,7 +31,7 @@ def test_a_second_interrupt_ends_at_once_and_leaves_no_child(pipeline: Pipeline)
     children = run.workers()
     children["redis"].suspend()
     run.interrupt()
-    run.says("event=ended", "model=elasticsearch")
+    run.says('event="worker stopped"', "model=elasticsearch")
     assert run.is_running
     run.interrupt()
     assert run.process.wait(AT_ONCE_S) == 130
@@ -41,10 +41,10 @@ def test_a_second_interrupt_ends_at_once_and_leaves_no_child(pipeline: Pipeline)
 
 def test_a_second_writer_of_duckdb_stands_by_and_takes_over(pipeline: Pipeline, order_id: int) -> None:
     standby = pipeline.start("duckdb")
-    standby.says("event=waiting", "stand by for DuckDB")
+    standby.says("event=retrying", "open DuckDB")
     place(pipeline.source, order_id)
     pipeline.settle("duckdb")
-    assert standby.lines("event=working") == []
+    assert standby.lines('event="worker started"') == []
     pipeline.workers.kill_all()
     standby.is_working("duckdb")
     pipeline.sql("UPDATE orders SET note = 'taken over' WHERE id = %s", order_id)
@@ -58,7 +58,7 @@ def test_a_model_that_cannot_go_on_stops_alone_and_goes_on_when_it_is_mended(pip
     with pipeline.redis() as redis:
         redis.set(registers, "somebody else's")
         place(pipeline.source, order_id)
-        pipeline.workers.says("event=stopped", "model=redis", registers, "remedy=")
+        pipeline.workers.says('event="worker failed"', "model=redis", registers, "remedy=")
         pipeline.sql("UPDATE orders SET note = 'others go on' WHERE id = %s", order_id)
         pipeline.settle("elasticsearch", "duckdb")
         assert pipeline.workers.workers().keys() == {"elasticsearch", "duckdb"}

@@ -75,7 +75,7 @@ def test_a_table_that_is_taken_out_of_the_publication_stops_the_workers_until_a_
     own.succeeds("epoch", "open", "--resnapshot", "--execute")
     run = own.start()
     for model in MODELS:
-        run.says('event="snapshot settled"', f"model={model}")
+        run.says('event="snapshot complete"', f"model={model}")
     own.end_equal(run)
     assert "log incomplete" not in own.command("status", "--check").stdout
 
@@ -97,7 +97,7 @@ def test_a_deletion_while_the_replica_identity_was_another_one_stops_the_workers
     own.succeeds("epoch", "open", "--resnapshot", "--execute")
     run = own.start()
     for model in MODELS:
-        run.says('event="snapshot settled"', f"model={model}")
+        run.says('event="snapshot complete"', f"model={model}")
     own.end_equal(run)
 
 

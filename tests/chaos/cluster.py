@@ -74,11 +74,11 @@ class Rig:
 
     def hung_calls(self) -> int:
         """Return the number of store calls that the watchdog has ended so far, together with their workers."""
-        return sum(log.read_text().count('event="store hangs"') for log in self.logs)
+        return sum(log.read_text().count('event="store call timed out"') for log in self.logs)
 
     def stopped_workers(self) -> list[str]:
         """Return the log lines of permanently stopped workers: all faults are transient, so there should be none."""
-        return [f"{name}: {line}" for name, run in self._runs.items() for line in run.lines("event=stopped")]
+        return [f"{name}: {line}" for name, run in self._runs.items() for line in run.lines('event="worker failed"')]
 
     def inflict(self, faults: Sequence[Fault]) -> None:
         """Inflict every fault at its time, and return when all are healed and every server answers."""

@@ -94,8 +94,8 @@ def test_workers_tell_that_no_changes_come_and_when_they_come_again(stopped: Dep
         init(stopped)
         assert not watch.check() + watch.check()
     assert [(line["log_level"], line["event"]) for line in lines] == [
-        ("warning", "no changes come"),
-        ("info", "changes come again"),
+        ("warning", "replication stalled"),
+        ("info", "replication resumed"),
     ]
     assert lines[0]["reason"] == f"nobody reads slot {stopped.connector.slot}"
     assert "readmodels init" in lines[0]["remedy"]
@@ -107,7 +107,7 @@ def test_workers_tell_that_the_source_does_not_answer(stopped: Deployment) -> No
     with structlog.testing.capture_logs() as lines:
         assert not watch.check() + watch.check()
     (told,) = lines
-    assert (told["event"], told["remedy"]) == ("no changes come", SourceUnavailable.remedy)
+    assert (told["event"], told["remedy"]) == ("replication stalled", SourceUnavailable.remedy)
 
 
 def test_workers_see_that_another_system_writes_the_log(stopped: Deployment) -> None:

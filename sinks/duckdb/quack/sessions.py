@@ -60,7 +60,7 @@ class WrongTokens:
         now = time.monotonic()
         if now > self._told_at + WRONG_TOKEN_DELAY_S:
             self._told_at = now
-            log.warning("wrong token of a reader", peer=peer, wrong_tokens=self.count)
+            log.warning("authentication failed", peer=peer, wrong_tokens=self.count)
         free_at = max(now, self._free_at.pop(peer, now)) + WRONG_TOKEN_DELAY_S
         self._free_at[peer] = free_at
         if len(self._free_at) > MAX_SESSIONS:

@@ -103,7 +103,7 @@ class WriterServer:
             # The exception's message is left out, because it may quote a row.
             place = traceback.extract_tb(error.__traceback__)[-1]
             reason = f"{type(error).__name__} at {Path(place.filename).name}:{place.lineno}"
-            log.error("request not carried out", reason=reason)
+            log.error("writer request failed", reason=reason)
             return Reply(error=SinkError(f"DuckDB's writer could not carry out {path.name}: {reason}"))
         return Reply()
 

@@ -18,7 +18,7 @@ ATTEMPTS = 4
 """Refused connections of which the clients write a line each, beside the one that is logged."""
 
 
-def test_clients_without_a_broker_say_so_once_and_how_to_go_on(capfd: pytest.CaptureFixture[str]) -> None:
+def test_clients_without_a_broker_log_it_once_with_a_remedy(capfd: pytest.CaptureFixture[str]) -> None:
     """Check that one message replaces the client's own twenty lines a second."""
     servers = f"{LOOPBACK}:{free_ports(1)[0]}"
     kafka = KafkaSettings(bootstrap_servers=servers)
@@ -45,4 +45,4 @@ def _is_said(lines: Sequence[EventDict]) -> bool:
 
 
 def _refusals(lines: Sequence[EventDict]) -> int:
-    return sum("Connection refused" in line["words"] for line in lines if line["log_level"] == "debug")
+    return sum("Connection refused" in line["message"] for line in lines if line["log_level"] == "debug")

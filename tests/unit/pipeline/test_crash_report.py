@@ -103,7 +103,7 @@ def test_a_worker_that_fails_unexpectedly_says_so_and_does_not_start_again(tmp_p
         check=False,
     )
     assert ended.returncode == 1
-    assert "event=stopped model=redis" in ended.stderr
+    assert 'event="worker failed" model=redis' in ended.stderr
     assert "error: unexpected KeyError, at pipeline/cli/run.py" in ended.stderr
     assert ROW not in ended.stderr + "".join(file.read_text() for file in tmp_path.rglob("*.log"))
 

@@ -59,9 +59,9 @@ def test_what_is_waited_for_is_said_once_and_again_where_it_changes() -> None:
     with structlog.testing.capture_logs() as lines:
         Retrier(Immediate())("write", attempt)
     assert [(line["event"], line.get("reason"), line.get("attempt")) for line in lines] == [
-        ("waiting", "down", 1),
-        ("waiting", "silent", 6),
-        ("going on", None, None),
+        ("retrying", "down", 1),
+        ("retrying", "silent", 6),
+        ("recovered", None, None),
     ]
 
 
