@@ -26,6 +26,8 @@ REQUIRED_SETTINGS: Mapping[str, tuple[str, str]] = {
     "interval.handling.mode": ("string", "a number of microseconds only approximates months"),
     "converters": ("readmodels", "Debezium's own lose dimensions and NaN of arrays, eras of dates, and far timestamps"),
     "readmodels.type": ("readmodels.PostgresConverter", "it is the converter that keeps these values"),
+    "transforms": ("readmodels", "Avro has the default in place of a NULL; a record after others is no envelope"),
+    "transforms.readmodels.type": ("readmodels.DropDefaults", "it is the transform that keeps a NULL"),
     "exactly.once.support": ("required", "a worker that was replaced could still write"),
     "transaction.boundary": ("poll", "marks become readable with the changes before them"),
     "key.converter": ("org.apache.kafka.connect.json.JsonConverter", "a key's bytes decide its partition"),
@@ -35,7 +37,7 @@ REQUIRED_SETTINGS: Mapping[str, tuple[str, str]] = {
 
 FORBIDDEN_SETTINGS: Mapping[str, str] = {
     "message.key.columns": "a key that is not the primary key gives several rows one identity",
-    "transforms": "a transformed record is no longer an envelope",
+    "transforms.readmodels.predicate": "a NULL would arrive as the default in records that it leaves out",
 }
 
 WATERMARK_PREFIX = "readmodels"

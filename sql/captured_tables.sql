@@ -17,7 +17,6 @@ SELECT wanted.name                                             AS table_name,
        primary_key.oid IS NOT NULL                             AS is_keyed,
        coalesce(primary_key.condeferrable, false)              AS is_key_deferrable,
        coalesce(columns.generated, '{}')                       AS generated_columns,
-       coalesce(columns.nullable_with_default, '{}')           AS nullable_columns_with_default,
        CASE WHEN class.relreplident = 'f' AND publication.generated = 'n'
             THEN coalesce(columns.stored, '{}') ELSE '{}' END  AS unpublished_stored_columns,
        CASE WHEN class.relreplident = 'f' AND publication.generated IS NOT NULL
@@ -46,9 +45,7 @@ LEFT JOIN LATERAL (
            array_agg(attname::text ORDER BY attnum)
                FILTER (WHERE attgenerated = 'v')                    AS virtual,
            array_agg(attname::text ORDER BY attnum)
-               FILTER (WHERE atthasdef AND attgenerated = '')       AS defaulted,
-           array_agg(attname::text ORDER BY attnum)
-               FILTER (WHERE atthasdef AND NOT attnotnull AND attgenerated = '') AS nullable_with_default
+               FILTER (WHERE atthasdef AND attgenerated = '')       AS defaulted
     FROM pg_catalog.pg_attribute
     WHERE attrelid = class.oid AND attnum > 0 AND NOT attisdropped
 ) AS columns ON true

@@ -1,6 +1,5 @@
 -- The source tables, and the two tables that the connector writes to. Safe to run again.
 --
--- A nullable column must not have a default: Debezium's Avro would carry the default where the row holds NULL.
 -- There are no foreign keys: the read models must take items before their order, and so do the tests.
 
 CREATE TABLE IF NOT EXISTS public.orders (

@@ -83,7 +83,6 @@ class CapturedTable:
     is_keyed: bool
     is_key_deferrable: bool
     generated_columns: list[str]
-    nullable_columns_with_default: list[str]
     table_identity: str = ""
     key_identity: str = ""
     unpublished_stored_columns: list[str] = field(default_factory=list)

@@ -222,7 +222,7 @@ def _of_writing(table: CapturedTable, capture: Capture) -> list[Rule]:
 
 def _of_columns(table: CapturedTable, capture: Capture) -> list[Rule]:
     name = table.table_name
-    generated = [
+    return [
         (
             capture.describes(name, column),
             f"{name}.{column} is generated: snapshots would carry it, changes would not",
@@ -230,15 +230,6 @@ def _of_columns(table: CapturedTable, capture: Capture) -> list[Rule]:
         )
         for column in table.generated_columns
     ]
-    nullable_with_default = [
-        (
-            capture.describes(name, column) and not capture.connector.has_json_values,
-            f"{name}.{column} may be NULL and has a default: in Avro, NULL would arrive as the default",
-            f"ALTER TABLE {table.quoted_name} ALTER COLUMN {sql.Identifier(column).as_string()} DROP DEFAULT;",
-        )
-        for column in table.nullable_columns_with_default
-    ]
-    return generated + nullable_with_default
 
 
 def _of_slot(slot: Slot, configuration: ConnectorConfiguration) -> list[Rule]:

@@ -11,7 +11,7 @@ from psycopg import sql
 
 from tests.acceptance.isolated_pipeline import OwnPipeline, own_pipeline
 from tests.acceptance.pipeline_fixture import Pipeline
-from tests.values.extremes import COLUMNS, SCHEMA, TABLE, rows
+from tests.values.extremes import COLUMNS, DEFAULTS, SCHEMA, TABLE, rows
 
 NAME = "own_extremes"
 PARTS = f"{TABLE}_parts"
@@ -81,6 +81,8 @@ def own(deployed: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     with own_pipeline(deployed, NAME, tmp_path_factory.mktemp("own"), MORE) as made:
         made.sql(SCHEMA)
         made.source.execute(sql.SQL(CREATE).format(role=sql.Identifier(made.settings.source.replication_role)))
+        for table in (TABLE, PARTS):
+            made.sql(f"ALTER TABLE {table} {DEFAULTS}")
         for number, row in enumerate(rows(), 1):
             described = {name: (COLUMNS[name], value) for name, value in row.items()}
             values = {"id": ("bigint", str(number)), **described, **(UNSENDABLE if number == 1 else {})}

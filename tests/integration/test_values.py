@@ -90,6 +90,14 @@ def test_every_extreme_value_is_as_postgresql_says(shown: Shown, model: str) -> 
 
 
 @pytest.mark.parametrize("model", MODELS)
+def test_no_null_arrives_as_the_default_of_its_column(shown: Shown, model: str) -> None:
+    nulls = [(key, name) for key, row in shown.printed.items() for name, value in row.items() if value is None]
+    assert {name for _, name in nulls} == {name for name in COLUMNS if name != "id"}
+    found = {key: parsed(text) for key, text in shown.found[model].items()}
+    assert [(key, name) for key, name in nulls if found[key][name] is not None] == []
+
+
+@pytest.mark.parametrize("model", MODELS)
 def test_no_value_is_null_unless_it_is_named_beside_the_row(shown: Shown, model: str) -> None:
     for key, text in shown.found[model].items():
         row = parsed(text)

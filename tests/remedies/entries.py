@@ -422,9 +422,6 @@ CARRIED_OUT: Mapping[str, str | tuple[str, ...]] = {
     "pipeline.generations.difference_remedy:remedy_of_unequal | Have the rows": (
         "tests/acceptance/test_columns.py::test_columns_come_and_go_and_every_model_is_rebuilt_equal"
     ),
-    "pipeline.postgres.preconditions:_of_columns | ALTER TABLE": (
-        "tests/integration/test_source_database.py::test_names_are_quoted_as_the_catalog_has_them"
-    ),
     "pipeline.setup.snapshots:snapshot_findings | Run `readmodels init`, which has": (
         "tests/integration/test_snapshots.py::test_a_table_that_is_captured_later_is_read_then"
     ),

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from psycopg.sql import Literal
+
 TABLE = "public.extremes"
 
 SCHEMA = """
@@ -146,8 +148,17 @@ COLUMNS: Mapping[str, str] = {"id": "bigint", **{f"c{number}": text for number, 
 """The columns of one table of all types, each named after its position."""
 
 
-def rows() -> Iterator[dict[str, str]]:
-    """Yield the rows of the table: the first extreme value of every type, then the second, as far as there are any."""
-    values = dict(zip([name for name in COLUMNS if name != "id"], EXTREMES.values(), strict=True))
-    for number in range(max(map(len, EXTREMES.values()))):
-        yield {name: extremes[number] for name, extremes in values.items() if number < len(extremes)}
+DEFAULTS = ", ".join(
+    f"ALTER {name} SET DEFAULT {Literal(EXTREMES[text][0]).as_string()}::{text}"
+    for name, text in COLUMNS.items()
+    if name != "id"
+)
+"""Actions of ALTER TABLE that give each column the first extreme value of its type as its default."""
+
+
+def rows() -> Iterator[dict[str, str | None]]:
+    """Yield the rows of the table: the first extreme value of every type, then the second, until all are NULL."""
+    valued = zip([name for name in COLUMNS if name != "id"], EXTREMES.values(), strict=True)
+    values = {name: (*extremes, None) for name, extremes in valued}
+    for number in range(max(map(len, values.values()))):
+        yield {name: extremes[min(number, len(extremes) - 1)] for name, extremes in values.items()}

@@ -18,7 +18,7 @@ from connectors.records import RecordBatch
 from pipeline.definitions import DocumentDefinition, ModelDefinitions, TableDefinition
 from stack.endpoints import Endpoints
 from tests.golden.recorder import PREFIX, ROLE, Recorder
-from tests.values.extremes import COLUMNS, SCHEMA, TABLE, rows
+from tests.values.extremes import COLUMNS, DEFAULTS, SCHEMA, TABLE, rows
 
 TOPIC = f"{PREFIX}.{TABLE}"
 
@@ -79,6 +79,7 @@ def _fill(connection: psycopg.Connection[Any]) -> int:
     connection.execute("SET TIME ZONE 'UTC'")
     columns = ", ".join(f"{name} {text}" for name, text in COLUMNS.items())
     connection.execute(f"CREATE TABLE {TABLE} ({columns}, PRIMARY KEY (id))".encode())
+    connection.execute(f"ALTER TABLE {TABLE} {DEFAULTS}".encode())
     connection.execute(f"ALTER TABLE {TABLE} REPLICA IDENTITY FULL".encode())
     count = 0
     for count, row in enumerate(rows(), 1):

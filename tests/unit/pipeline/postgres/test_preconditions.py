@@ -31,7 +31,6 @@ TABLE = CapturedTable(
     is_keyed=True,
     is_key_deferrable=False,
     generated_columns=[],
-    nullable_columns_with_default=[],
 )
 SLOT = Slot("debezium_orders", "orders_db", "pgoutput", True, "reserved", None, 1, 1, 0)
 COLUMNS = {"public.orders": {"id", "note", "sum"}}
@@ -61,7 +60,6 @@ BROKEN = {
     "no primary key": with_table(is_keyed=False),
     "deferrable": with_table(is_key_deferrable=True),
     "public.orders.sum is generated": with_table(generated_columns=["sum"]),
-    "public.orders.note may be NULL": with_table(nullable_columns_with_default=["note"]),
     "decoder wal2json": replace(READY, slot=replace(SLOT, plugin="wal2json")),
     "has lost WAL": replace(READY, slot=replace(SLOT, wal_status="lost")),
     "512 bytes are left": replace(READY, slot=replace(SLOT, wal_status="unreserved", safe_wal_bytes=512)),
@@ -81,18 +79,13 @@ def test_a_broken_precondition_is_found_alone_with_its_remedy(words: str) -> Non
 
 
 def test_an_excluded_column_breaks_nothing() -> None:
-    source = with_table(generated_columns=["sum"], nullable_columns_with_default=["note"])
-    excluding = CONFIGURATION.with_settings({"column.exclude.list": "public.orders.sum,public.orders.note"})
+    source = with_table(generated_columns=["sum"])
+    excluding = CONFIGURATION.with_settings({"column.exclude.list": "public.orders.sum"})
     assert findings(source, replace(CAPTURE, connector=excluding)) == []
 
 
-def test_json_carries_null_where_the_column_has_a_default() -> None:
-    source = with_table(nullable_columns_with_default=["note"])
-    assert findings(source, replace(CAPTURE, connector=CONFIGURATION.with_json_values())) == []
-
-
 def test_a_column_that_no_model_holds_breaks_nothing() -> None:
-    source = with_table(generated_columns=["added"], nullable_columns_with_default=["added"])
+    source = with_table(generated_columns=["added"])
     assert findings(source, CAPTURE) == []
 
 
