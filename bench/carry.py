@@ -118,11 +118,15 @@ def carry(model: str, sink: Sink, settings: Settings, log: Log) -> Duration:
     """
     timed = Timed(sink)
     projection = (
-        read_models.projection(model, settings) if model in read_models.MODELS else RowProjection(settings.definitions)
+        read_models.projection(model, settings)
+        if model in read_models.READ_MODELS
+        else RowProjection(settings.definitions)
     )
     group = f"bench.{model}.{uuid.uuid4()}"
     source = KafkaSource(settings.kafka, group, list(log.topics), settings.batches)
-    shapes = read_models.shapes(model, settings) if model in read_models.MODELS else settings.definitions.row_shapes()
+    shapes = (
+        read_models.shapes(model, settings) if model in read_models.READ_MODELS else settings.definitions.row_shapes()
+    )
     accumulator = BatchAccumulator(settings.catch_up, shapes)
     worker = Worker(source, read_models.decoder(settings), projection, timed, settings.definitions.topics, accumulator)
     worker.run(threading.Event(), lambda _: _has_reached(timed.reached, log.ends))

@@ -32,7 +32,7 @@ from bench.servers import DESCRIPTION, servers
 from pipeline import logging, read_models
 from pipeline.cli.context import local_defaults
 from pipeline.config import DuckdbSettings, Settings, load
-from pipeline.read_models import open_duckdb
+from pipeline.stores.duckdb.read_model import open_duckdb
 
 TOPIC_PREFIX = "catchup"
 
@@ -83,7 +83,7 @@ def measure(
     race = Race()
     expected = {"orders": len(told.orders), "order_items": len(told.items)}
     for repetition in range(1, repetitions + 1):
-        for model in read_models.MODELS:
+        for model in read_models.READ_MODELS:
             ours_s = _caught_up(model, settings, log)
             by_hand, counted = handwritten.catch_up(model, settings, log, envelopes)
             if counted != expected:
@@ -106,7 +106,7 @@ def _caught_up(model: str, settings: Settings, log: Log) -> float:
     if model == "redis":
         with closing(Redis.from_url(settings.redis.url)) as redis:
             redis.flushall()
-    with read_models.STORES[model](settings) as store:
+    with read_models.open_store(model, settings) as store:
         store.drop_all()
         sink = store.sink(GENERATION)
         sink.prepare()

@@ -70,7 +70,7 @@ class Samples:
 
     alone_s: list[float] = field(default_factory=list)
     beside_s: list[float] = field(default_factory=list)
-    filled_s: dict[str, list[float]] = field(default_factory=lambda: {model: [] for model in read_models.MODELS})
+    filled_s: dict[str, list[float]] = field(default_factory=lambda: {model: [] for model in read_models.READ_MODELS})
     pgsync_s: list[float] = field(default_factory=list)
 
     def ratios(self, took_s: Sequence[float]) -> list[float]:
@@ -111,7 +111,7 @@ def _fill(settings: Settings, samples: Samples) -> None:
     ended = threading.Event()
     threads = [
         threading.Thread(target=_time_fill, args=(model, settings, time.monotonic(), ended, samples))
-        for model in read_models.MODELS
+        for model in read_models.READ_MODELS
     ]
     for thread in threads:
         thread.start()
@@ -119,7 +119,7 @@ def _fill(settings: Settings, samples: Samples) -> None:
     ended.set()
     for thread in threads:
         thread.join()
-    for result in verify(read_models.MODELS, settings, Scope(timeout_s=WITHIN_S), _Silent()):
+    for result in verify(read_models.READ_MODELS, settings, Scope(timeout_s=WITHIN_S), _Silent()):
         if not result.is_equal:
             raise NotEqual(f"{result.model}: {dict(result.found.counts)}")
 
@@ -178,7 +178,7 @@ def _await_workers(settings: Settings) -> None:
     deadline = time.monotonic() + WITHIN_S
     while time.monotonic() < deadline:
         control = read_workers(settings.kafka)
-        states = {model: [one.last.state for one in control.of(model)] for model in read_models.MODELS}
+        states = {model: [one.last.state for one in control.of(model)] for model in read_models.READ_MODELS}
         if all(WorkerState.WORKING in some for some in states.values()):
             return
         time.sleep(LOOK_EVERY_S)

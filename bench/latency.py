@@ -73,7 +73,7 @@ def workers(context: Context) -> Iterator[None]:
     """Run the workers of all models, as `readmodels run` does."""
     until = threading.Event()
     supervisor = Supervisor(lambda model: worker_command(context, model), context.home / "log" / "workers.log")
-    running = threading.Thread(target=supervisor.run, args=(read_models.MODELS, until), name="workers")
+    running = threading.Thread(target=supervisor.run, args=(list(read_models.READ_MODELS), until), name="workers")
     running.start()
     try:
         yield

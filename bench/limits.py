@@ -83,14 +83,14 @@ def _batches(model: str, settings: Settings, log: Log) -> list[Batch]:
 def _duckdb_sink(settings: Settings, batches: Sequence[Batch]) -> float:
     with TemporaryDirectory(prefix="bench-") as folder:
         own = settings.model_copy(update={"duckdb": DuckdbSettings(directory=Path(folder))})
-        with read_models.STORES["duckdb"](own) as store:
+        with read_models.open_store("duckdb", own) as store:
             return _timed(store.sink(GENERATION), batches)
 
 
 def _redis_sink(settings: Settings, batches: Sequence[Batch]) -> float:
     with closing(Redis.from_url(settings.redis.url)) as redis:
         redis.flushall()
-    with read_models.STORES["redis"](settings) as store:
+    with read_models.open_store("redis", settings) as store:
         return _timed(store.sink(GENERATION), batches)
 
 

@@ -108,7 +108,7 @@ def main(
                 err.print(f"[dim]{repetition}/{repetitions}[/]")
                 consumed.append(consume(settings, log).elapsed_s)
                 for model, sample in samples.items():
-                    builders = processes or read_models.default_builders(model)
+                    builders = processes or read_models.READ_MODELS[model].default_builders
                     _measure(model, settings, Context(DESCRIPTION, home), log, left, builders, sample)
     _print(log, left, median(consumed), samples)
 
@@ -128,7 +128,7 @@ def _measure(
         os.environ["READMODELS_DUCKDB__DIRECTORY"] = folder
         os.environ["READMODELS_DUCKDB__COPY_TO"] = ""
         own = settings.model_copy(update={"duckdb": replace(settings.duckdb, directory=Path(folder), copy_to="")})
-        with read_models.STORES[model](own) as store:
+        with read_models.open_store(model, own) as store:
             store.drop_all()
             # Create a live generation without pending records, so that only the rebuild is timed.
             store.create(LIVE, replace(read_models.new_metadata(model, own), seed_offsets=log.ends))
@@ -151,7 +151,7 @@ def _measure(
             sample.memory_bytes.append(peak())
             with reader_for(model)(own, NEW) as shown:
                 _require_whole(model, shown, left)
-        with read_models.STORES[model](own) as store:
+        with read_models.open_store(model, own) as store:
             store.drop_all()
     sample.load_s.append(_loaded(model, settings, left))
 

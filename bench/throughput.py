@@ -18,7 +18,7 @@ from bench.history import History
 from bench.log import Log
 from pipeline import read_models
 from pipeline.config import DuckdbSettings, Settings
-from pipeline.read_models import open_duckdb
+from pipeline.stores.duckdb.read_model import open_duckdb
 
 CONSUME = "consume"
 FOLD = "decode, fold"
@@ -55,7 +55,7 @@ def measure(settings: Settings, log: Log, history: History, repetitions: int, re
         for name, step in bench.steps():
             report(f"{repetition}/{repetitions}  {name}")
             step()
-    with read_models.STORES["elasticsearch"](settings) as store:
+    with read_models.open_store("elasticsearch", settings) as store:
         store.drop_all()
     return samples
 
@@ -101,13 +101,13 @@ class _Bench:
         self._note_bulk("redis", bulk.load_redis(self._settings, self._documents))
 
     def _elasticsearch(self) -> None:
-        with read_models.STORES["elasticsearch"](self._settings) as store:
+        with read_models.open_store("elasticsearch", self._settings) as store:
             store.drop_all()
         self._documents_into("elasticsearch", lambda: truth.read_elasticsearch(self._settings))
         self._note_bulk("elasticsearch", bulk.load_elasticsearch(self._settings, self._documents))
 
     def _documents_into(self, model: str, read: Callable[[], dict[str, object]]) -> None:
-        with read_models.STORES[model](self._settings) as store:
+        with read_models.open_store(model, self._settings) as store:
             sink = store.sink(GENERATION)
             sink.prepare()
             sink.cutover()

@@ -97,13 +97,13 @@ class _Silent:
 def measure(context: Context, orders: int, repetitions: int, report: Report) -> dict[str, Sample]:
     """Fill the models with orders of two items each, and measure verifications and plain reads in turn."""
     settings = context.settings()
-    samples = {model: Sample() for model in read_models.MODELS}
+    samples = {model: Sample() for model in read_models.READ_MODELS}
     with set_up(settings, report), workers(context), connect(settings.source.url) as source:
         source.execute(sql.SQL(FILL).format(orders=sql.Literal(orders)))
         source.execute("ANALYZE")
         report("filling the models")
         # This is also the first read of all data, which warms all caches.
-        list(verify(read_models.MODELS, settings, Scope(timeout_s=_FILLED_WITHIN_S), _Silent()))
+        list(verify(read_models.READ_MODELS, settings, Scope(timeout_s=_FILLED_WITHIN_S), _Silent()))
         for repetition in range(repetitions):
             for model, sample in samples.items():
                 report(f"{model}, {repetition + 1} of {repetitions}")

@@ -1,13 +1,9 @@
-"""Registry of the read models by name: their stores, projections and decoders.
-
-Each store's client is imported when the store is opened, so that a process loads only the client it needs.
-"""
+"""List of the read models, and what follows from a model's description: projection, shapes, metadata and groups."""
 
 from __future__ import annotations
 
-import contextlib
-import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from connectors.decode.decoder import Decoder
@@ -19,81 +15,27 @@ from pipeline.definitions import TableDefinition, parse_definitions
 from pipeline.ingest.epoch_history import NO_EPOCHS, EpochHistory
 from pipeline.ingest.projection import DocumentProjection, Projection, RowProjection
 from pipeline.postgres.incremental_snapshot import IncrementalSnapshots
+from pipeline.stores.duckdb.read_model import DUCKDB
+from pipeline.stores.elasticsearch import ELASTICSEARCH
+from pipeline.stores.read_model import ModelKind, ReadModel
+from pipeline.stores.redis import REDIS
 from sinks.generation import GenerationMetadata, utc_now
 from sinks.shape import Shape
 from sinks.sink import Store
 
 if TYPE_CHECKING:
     from connectors.schema_registry import SchemaRegistry
-    from sinks.duckdb.store import DuckdbStore
 
-Opener = Callable[[Settings], contextlib.AbstractContextManager[Store]]
+READ_MODELS: dict[str, ReadModel] = {one.name: one for one in (ELASTICSEARCH, REDIS, DUCKDB)}
+"""Every read model, by name. A new store needs one entry here (docs/guides/add-a-store.md)."""
+
+_NAMES = ", ".join(f"`{name}`" for name in READ_MODELS)
 
 
 class UnknownModel(ValueError):
     """There is no read model of this name."""
 
-    remedy = "Name a model: `elasticsearch`, `redis` or `duckdb`; or `all` of them."
-
-
-@contextlib.contextmanager
-def _elasticsearch(settings: Settings) -> Iterator[Store]:
-    from sinks.elasticsearch import store as elasticsearch
-
-    timeout_s = settings.elasticsearch.request_timeout_s
-    with elasticsearch.connect(settings.elasticsearch.url, request_timeout_s=timeout_s) as client:
-        yield elasticsearch.ElasticsearchStore(client, settings.definitions.document_shapes())
-
-
-@contextlib.contextmanager
-def _redis(settings: Settings) -> Iterator[Store]:
-    from sinks.redis import store as redis
-
-    with contextlib.closing(redis.RedisStore(settings.redis.url, settings.definitions.document_shapes())) as store:
-        yield store
-
-
-@contextlib.contextmanager
-def _duckdb(settings: Settings) -> Iterator[Store]:
-    from sinks.duckdb.remote.client import RemoteDuckdbStore
-    from sinks.duckdb.remote.server import is_writer_running
-
-    if is_writer_running(settings.duckdb.directory):
-        yield RemoteDuckdbStore(settings.duckdb.directory)
-        return
-    with contextlib.closing(open_duckdb(settings)) as store:
-        yield store
-
-
-@contextlib.contextmanager
-def open_shared(model: str, settings: Settings) -> Iterator[Store]:
-    """Open the store for one of several processes that write a model. DuckDB's files stay with its own worker."""
-    if model == "duckdb":
-        from sinks.duckdb.remote.client import RemoteDuckdbStore
-
-        yield RemoteDuckdbStore(settings.duckdb.directory)
-        return
-    with STORES[model](settings) as store:
-        yield store
-
-
-def open_duckdb(settings: Settings) -> DuckdbStore:
-    """Open the DuckDB store. The caller closes it."""
-    from sinks.duckdb.analytics_views import shipped_views
-    from sinks.duckdb.store import DuckdbStore
-
-    duckdb = settings.duckdb
-    shapes = settings.definitions.row_shapes()
-    return DuckdbStore(duckdb.directory, shapes, duckdb.memory_limit, shipped_views(duckdb.time_zone))
-
-
-STORES: dict[str, Opener] = {"elasticsearch": _elasticsearch, "redis": _redis, "duckdb": _duckdb}
-"""Opener of each store. DuckDB's goes through the process that has its writer lock, if there is one."""
-
-MODELS = tuple(STORES)
-
-SINGLE_WRITER = frozenset({"duckdb"})
-"""Models whose store only one process may write. Other processes send their writes to that process."""
+    remedy = f"Name a model, one of {_NAMES}; or `all` of them."
 
 
 def parse_names(models: list[str] | None) -> list[str]:
@@ -103,21 +45,34 @@ def parse_names(models: list[str] | None) -> list[str]:
         UnknownModel: a name is not that of a read model.
     """
     if not models or models == ["all"]:
-        return list(MODELS)
+        return list(READ_MODELS)
     for model in models:
-        if model not in STORES:
+        if model not in READ_MODELS:
             raise UnknownModel(f"there is no read model {model!r}")
     return list(dict.fromkeys(models))
 
 
+def open_store(model: str, settings: Settings) -> AbstractContextManager[Store]:
+    """Open the store of a model; see `ReadModel.open`."""
+    return READ_MODELS[model].open(settings)
+
+
+def open_shared(model: str, settings: Settings) -> AbstractContextManager[Store]:
+    """Open the store for one of several processes that write a model; see `ReadModel.open_shared`."""
+    return READ_MODELS[model].open_shared(settings)
+
+
 def projection(model: str, settings: Settings, epoch_history: EpochHistory = NO_EPOCHS) -> Projection:
     """Return a model's projection of envelopes to mutations, for a generation with these epochs."""
-    return (RowProjection if model == "duckdb" else DocumentProjection)(settings.definitions, epoch_history)
+    makes_rows = READ_MODELS[model].kind is ModelKind.ROW
+    return (RowProjection if makes_rows else DocumentProjection)(settings.definitions, epoch_history)
 
 
 def shapes(model: str, settings: Settings) -> Sequence[Shape]:
     """Return the shapes of a model."""
-    return settings.definitions.row_shapes() if model == "duckdb" else settings.definitions.document_shapes()
+    definitions = settings.definitions
+    has_rows = READ_MODELS[model].kind is ModelKind.ROW
+    return definitions.row_shapes() if has_rows else definitions.document_shapes()
 
 
 def new_metadata(model: str, settings: Settings) -> GenerationMetadata:
@@ -141,17 +96,6 @@ def settings_for(record: GenerationMetadata, settings: Settings) -> Settings:
         "documents": definitions.documents,
     }
     return settings.model_copy(update=made_of)
-
-
-def default_builders(model: str) -> int:
-    """Return the default number of processes that fill a new generation.
-
-    The default is one for every core; for Elasticsearch, one for every two. Builders have different partitions, and so
-    different parts of the same documents, which all of them write. That costs its server more than it saves them
-    (docs/performance.md).
-    """
-    cores = os.cpu_count() or 1
-    return max(1, cores // 2) if model == "elasticsearch" else cores
 
 
 def consumer_group(model: str, generation: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import asdict, dataclass
@@ -79,7 +79,7 @@ class Status:
 
 
 def collect(
-    settings: Settings, models: Sequence[str] = read_models.MODELS, max_staleness_s: float | None = None
+    settings: Settings, models: Collection[str] = read_models.READ_MODELS, max_staleness_s: float | None = None
 ) -> Status:
     """Read the facts and run the checks. A server that does not answer is a problem, not an error.
 

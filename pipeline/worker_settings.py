@@ -78,7 +78,3 @@ class WatchdogSettings:
     def __post_init__(self) -> None:
         if min(self.elasticsearch_s, self.redis_s, self.duckdb_s) <= 0:
             raise ValueError(f"every budget must be above zero: {self}")
-
-    def budget_for(self, model: str) -> float:
-        """Return the budget of a model's store."""
-        return {"elasticsearch": self.elasticsearch_s, "redis": self.redis_s, "duckdb": self.duckdb_s}[model]

@@ -45,7 +45,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 """Errors of a write, which name no file; the others are errors of opening a file."""
 
 _HOME = Path(".readmodels")
-_SAID_IN_REPORTS = {*MODULES, *read_models.MODELS, "all", "show", "open"}
+_SAID_IN_REPORTS = {*MODULES, *read_models.READ_MODELS, "all", "show", "open"}
 """Words of a command line that contain no value of the user."""
 
 

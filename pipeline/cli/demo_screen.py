@@ -54,7 +54,7 @@ def run_demo(settings: Settings, workers: Supervisor, seconds: float, rate: floa
         DemoFailed: the models are not equal to the source at the end.
     """
     until = threading.Event()
-    running = threading.Thread(target=workers.run, args=(read_models.MODELS, until), name="workers")
+    running = threading.Thread(target=workers.run, args=(list(read_models.READ_MODELS), until), name="workers")
     running.start()
     try:
         _show(settings, seconds, rate)
@@ -154,11 +154,11 @@ def _serve(
 def _lags(settings: Settings) -> dict[str, int]:
     admin = settings.kafka.admin()
     ends = end_offsets(admin, settings.definitions.topics)
-    return {model: sum(_committed(model, settings, ends).lag(ends).values()) for model in read_models.MODELS}
+    return {model: sum(_committed(model, settings, ends).lag(ends).values()) for model in read_models.READ_MODELS}
 
 
 def _committed(model: str, settings: Settings, ends: Offsets) -> Progress:
-    with read_models.STORES[model](settings) as store:
+    with read_models.open_store(model, settings) as store:
         group = read_models.consumer_group(model, store.live() or 1)
     return Progress(committed_offsets(settings.kafka, group, ends))
 
@@ -181,7 +181,7 @@ def catch_up(settings: Settings) -> float:
     """
     began = time.monotonic()
     ends = select_topics(captured_end_offsets(settings), settings.definitions.topics)
-    for model in read_models.MODELS:
+    for model in read_models.READ_MODELS:
         committed = partial(_committed, model, settings, ends)
         wait_until_caught_up(committed, ends, partial(_late, model), timeout_s=CATCH_UP_TIMEOUT_S)
     return time.monotonic() - began

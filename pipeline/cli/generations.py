@@ -93,7 +93,7 @@ def prune(
     """Remove generations that are no longer needed: rejected ones, and all but the last of the previously live ones."""
     settings = context_of(context).settings()
     for model in _named(models, generation):
-        with read_models.STORES[model](settings) as store:
+        with read_models.open_store(model, settings) as store:
             doomed = [generation] if generation else prunable(store.generations(), store.live(), keep)
             for number in doomed:
                 if execute:
@@ -125,7 +125,7 @@ def _named(models: list[str] | None, generation: int | None) -> list[str]:
 
 
 def _found(find: Callable[[str, Store], int], model: str, settings: Settings) -> int:
-    with read_models.STORES[model](settings) as store:
+    with read_models.open_store(model, settings) as store:
         return find(model, store)
 
 

@@ -103,7 +103,7 @@ def replay(
             is_cut_over=not keep,
             is_from_snapshot=snapshot,
             starts_over=start_over,
-            processes=processes or read_models.default_builders(plan.model),
+            processes=processes or read_models.READ_MODELS[plan.model].default_builders,
             timeout_s=timeout,
         )
         outcome = _replayed(context_of(context), settings, wanted, plan, as_json=as_json)

@@ -32,9 +32,9 @@ from pipeline.runtime.process import (
     EXIT_TEMPFAIL,
     run_builder,
     run_workers,
+    run_writer,
     stop_on_signals,
     stop_with_parent,
-    write_duckdb,
 )
 from pipeline.runtime.supervisor import Supervisor
 from pipeline.setup.snapshots import require_snapshots
@@ -72,17 +72,21 @@ def run(
     supervisor = Supervisor(
         lambda model: worker_command(context_of(context), model, ends), live=partial(_live, settings)
     )
-    crew = [model for model in chosen for _ in range(1 if model == "duckdb" else processes)]
-    code = supervisor.run(crew, until)
+    code = supervisor.run([process for model in chosen for process in _processes(model, processes)], until)
     if code:
         raise typer.Exit(code)
     if until_caught_up:
         require_snapshots(settings)
 
 
+def _processes(model: str, asked: int) -> list[str]:
+    """Return the model's name once for each of its processes."""
+    return [model] * (1 if read_models.READ_MODELS[model].is_single_writer else asked)
+
+
 def _live(settings: Settings, model: str) -> int | None:
     try:
-        with read_models.STORES[model](settings) as store:
+        with read_models.open_store(model, settings) as store:
             return readable_generations(store).live
     except SinkError:
         return None
@@ -93,7 +97,7 @@ def work(
     model: str,
     ends: Annotated[str, typer.Option(help="Offsets at which to end, as JSON.")] = "",
     generation: Annotated[int | None, typer.Option(help="Build this generation, and nothing else.")] = None,
-    is_writer: Annotated[bool, typer.Option("--writer", help="Write DuckDB's files for others only.")] = False,
+    is_writer: Annotated[bool, typer.Option("--writer", help="Write the store for other processes only.")] = False,
 ) -> None:
     """Run the process of one model while standard input is open."""
     until = threading.Event()
@@ -102,7 +106,7 @@ def work(
     try:
         settings = context_of(context).settings()
         if is_writer:
-            write_duckdb(settings, until)
+            run_writer(model, settings, until)
         elif generation is None:
             run_workers(model, settings, until, _parsed(ends) if ends else None)
         else:
@@ -164,7 +168,7 @@ def captured_end_offsets(settings: Settings) -> Mapping[TopicPartition, int]:
 
 
 def builder_command(context: Context, model: str, generation: int | None) -> list[str]:
-    """Return the command line of a process that builds a generation, or of a DuckDB writer if there is none."""
+    """Return the command line of a process that builds a generation, or of a writer for others if there is none."""
     command = worker_command(context, model)
     return [*command, "--writer"] if generation is None else [*command, "--generation", str(generation)]
 

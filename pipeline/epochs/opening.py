@@ -80,8 +80,8 @@ def inspect_logs(settings: Settings) -> list[LogState]:
     found = current_fingerprint(settings)
     of_source = SourceMonitor(deployment_of(settings), {}, OldRows(settings)).check()
     standing = []
-    for model in read_models.MODELS:
-        with read_models.STORES[model](settings) as store:
+    for model in read_models.READ_MODELS:
+        with read_models.open_store(model, settings) as store:
             live = store.live()
             for number in store.generations():
                 epoch_history = read_epochs(store, number)
@@ -187,7 +187,7 @@ def _noting(one: LogState, settings: Settings, epoch: Callable[[LogState, Settin
     def note() -> str:
         require_no_workers([one], settings)
         opened = epoch(one, settings)
-        with read_models.STORES[one.model](settings) as store:
+        with read_models.open_store(one.model, settings) as store:
             store.record_epoch(one.generation, opened)
         return f"epoch {opened.number}, {opened.kind}"
 
@@ -199,7 +199,7 @@ def _continued(one: LogState, settings: Settings) -> Epoch:
     remade = {seen.topic for seen in one.seen if seen.reason is MismatchReason.TOPIC_REMADE}
     admin = settings.kafka.admin()
     earliest, ends = (ask(admin, settings.definitions.topics) for ask in (earliest_offsets, end_offsets))
-    with read_models.STORES[one.model](settings) as store:
+    with read_models.open_store(one.model, settings) as store:
         progress = open_sink(store, one.generation).progress()
     goes_on_at = {
         topic_partition: earliest[topic_partition]

@@ -16,6 +16,7 @@ from pipeline.export.parquet import Tell, write_partitions
 from pipeline.export.target import ExportTarget
 from pipeline.postgres.database import connect
 from pipeline.postgres.watermark import Watermark, Watermarks
+from pipeline.stores.duckdb.read_model import DUCKDB
 from pipeline.verify.catch_up import CatchUp
 from pipeline.verify.readers.duckdb import DuckdbReader, open_duckdb_reader
 from sinks.batch import TopicPartition
@@ -127,7 +128,7 @@ def _reached(shown: DuckdbReader, settings: Settings, timeout_s: float | None) -
     with ExitStack() as open_ones:
         arrival = CatchUp(watermarks, open_ones.enter_context(connect(settings.source.url)), timeout_s)
         watermark = arrival.set_watermark()
-        arrival.wait("duckdb", shown, arrival.end_offsets(watermark), lambda _: None)
+        arrival.wait(DUCKDB.name, shown, arrival.end_offsets(watermark), lambda _: None)
         return watermark
 
 

@@ -104,7 +104,7 @@ def cut_over(
         GenerationNotServable: it is missing, unfinished or rejected.
         GenerationCatchUpTimeout: it does not catch up in time; the live generation is unchanged.
     """
-    with read_models.STORES[model](settings) as store:
+    with read_models.open_store(model, settings) as store:
         require_servable(model, generation, store)
         before, sink = readable_generations(store).live, open_sink(store, generation)
         own = read_models.settings_for(store.generations()[generation], settings)
@@ -140,7 +140,7 @@ def cut_over_now(model: str, generation: int, settings: Settings) -> CutoverResu
     Raises:
         GenerationNotServable: it is missing, unfinished or rejected.
     """
-    with read_models.STORES[model](settings) as store:
+    with read_models.open_store(model, settings) as store:
         require_servable(model, generation, store)
         before = readable_generations(store).live
         store.sink(generation).cutover()

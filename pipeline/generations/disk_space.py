@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Mapping
-from contextlib import closing
 from dataclasses import dataclass
-
-import msgspec
 
 from pipeline import read_models
 from pipeline.config import Settings
@@ -54,64 +49,7 @@ def disk_space(model: str, settings: Settings) -> DiskSpace:
             needed = 0 if live is None else store.size_bytes(live)
         except (GenerationMissing, GenerationBroken):
             needed = 0
-    return DiskSpace(model, needed, _FREE[model](settings))
-
-
-class _Disk(msgspec.Struct):
-    available_in_bytes: int
-
-
-class _Disks(msgspec.Struct):
-    total: _Disk
-
-
-class _Node(msgspec.Struct):
-    fs: _Disks
-
-
-class _Nodes(msgspec.Struct):
-    nodes: dict[str, _Node]
-
-
-def _of_elasticsearch(settings: Settings) -> int:
-    from sinks.elasticsearch.client import EsClient, connect
-
-    given = settings.elasticsearch
-    with connect(given.url, request_timeout_s=given.request_timeout_s) as client:
-        nodes = EsClient(client).request("GET", "/_nodes/data:true/stats/fs", _Nodes).nodes
-    # An Elasticsearch shard is on one node.
-    return max((node.fs.total.available_in_bytes for node in nodes.values()), default=0)
-
-
-def _of_redis(settings: Settings) -> int:
-    from redis import Redis
-
-    from sinks.redis.connection import connection_pool, translate_errors
-
-    connections = connection_pool(settings.redis.url)
-    with closing(Redis(connection_pool=connections)) as client, translate_errors():
-        memory = client.info("memory")
-    connections.disconnect()
-    return memory_left(memory)
-
-
-def memory_left(memory: Mapping[str, int]) -> int:
-    """Return the bytes that Redis may still use, from `INFO memory`: up to its own limit or the machine's memory."""
-    if memory["maxmemory"]:
-        return max(0, memory["maxmemory"] - memory["used_memory"])
-    return max(0, memory["total_system_memory"] - memory["used_memory_rss"])
-
-
-def _of_duckdb(settings: Settings) -> int:
-    directory = settings.duckdb.directory.absolute()
-    return shutil.disk_usage(next(path for path in (directory, *directory.parents) if path.exists())).free
-
-
-_FREE: dict[str, Callable[[Settings], int]] = {
-    "elasticsearch": _of_elasticsearch,
-    "redis": _of_redis,
-    "duckdb": _of_duckdb,
-}
+    return DiskSpace(model, needed, read_models.READ_MODELS[model].free_bytes(settings))
 
 
 def _mb(size: int) -> str:

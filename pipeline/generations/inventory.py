@@ -48,7 +48,7 @@ def inventory(model: str, settings: Settings) -> list[GenerationStatus]:
         SinkError: the store does not answer.
         KafkaUnavailable: the brokers do not answer.
     """
-    with read_models.STORES[model](settings) as store:
+    with read_models.open_store(model, settings) as store:
         found = readable_generations(store)
         live, generations = found.live, found.generations
         topics = {

@@ -7,8 +7,8 @@ generation's own progress, at the verification, or at the cutover.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
@@ -20,7 +20,6 @@ from pipeline.config import Settings
 from pipeline.epochs.offset_sink import open_sink
 from pipeline.generations.builders import Builders, running_builders
 from pipeline.generations.cutover import CutoverResult, GenerationCatchUpTimeout, cut_over, drop
-from pipeline.generations.duckdb_writer import writing
 from pipeline.generations.earlier_columns import Values, noting
 from pipeline.generations.readable import readable_generations
 from pipeline.generations.rebuild_target import RebuildTarget, choose_target, seed
@@ -28,6 +27,7 @@ from pipeline.ingest.epoch_history import for_rebuild
 from pipeline.ingest.groups import member_count
 from pipeline.postgres.incremental_snapshot import SnapshotProgress, SnapshotRequest
 from pipeline.postgres.watermark import committed_end_offsets
+from pipeline.stores.read_model import ServedSettings, SingleWriter
 from pipeline.verify.result import VerifyResult
 from pipeline.verify.verify import Scope, Watcher, verify
 from sinks.batch import Offsets, Progress
@@ -108,7 +108,7 @@ class Rebuild:
     """Replay of one model.
 
     Args:
-        command: returns the command line of a builder for a generation, or of a DuckDB writer for None.
+        command: returns the command line of a builder for a generation, or of a writer of the store for None.
         log_folder: folder of the log files of those processes.
     """
 
@@ -128,12 +128,14 @@ class Rebuild:
         """
         with ExitStack() as stack:
             store = stack.enter_context(read_models.open_shared(self.wanted.model, self.settings))
-            processes, settings = [], self.settings
-            if self.wanted.model in read_models.SINGLE_WRITER:
+            processes: list[Builders] = []
+            settings = self.settings
+            single_writer = read_models.READ_MODELS[self.wanted.model].single_writer
+            if single_writer is not None:
                 self.watcher.step("waiting for a process that holds the files")
-                log_file = self.log_folder / f"replay-{self.wanted.model}-writer.log"
-                writer = stack.enter_context(writing(settings, lambda: self.command(None), log_file))
-                processes, settings = [writer.process], writer.settings
+                served = single_writer.served(settings)
+                processes = [stack.enter_context(self._written_by(single_writer, served))]
+                settings = served.settings
             where = self._begin(store)
             generation = where.generation
             builders = stack.enter_context(self._built_by(generation))
@@ -187,6 +189,14 @@ class Rebuild:
         log_file = self.log_folder / f"replay-{self.wanted.model}-{generation}.log"
         names = [f"builder {number}" for number in range(1, self.wanted.processes + 1)]
         return running_builders(names, lambda _: self.command(generation), log_file)
+
+    @contextmanager
+    def _written_by(self, single_writer: SingleWriter, served: ServedSettings) -> Iterator[Builders]:
+        """Run a writer process, in case no worker has the store open. The block begins once some process does."""
+        log_file = self.log_folder / f"replay-{self.wanted.model}-writer.log"
+        with running_builders(["writer"], lambda _: self.command(None), log_file, served.environment) as process:
+            single_writer.wait_for_writer(self.settings, process.raise_if_stopped, log_file)
+            yield process
 
     def _take_snapshot(self, builders: Builders) -> None:
         """Snapshot all tables. Repeats the snapshot if an earlier replay was interrupted, which is harmless."""

@@ -109,7 +109,7 @@ def epochs_of_log(models: Iterable[str], settings: Settings) -> EpochHistory:
     """
     chosen = list(models)
     known = [epoch_history for model in chosen if (epoch_history := _known_by(model, settings)).epochs]
-    for model in read_models.MODELS if not known else ():
+    for model in read_models.READ_MODELS if not known else ():
         try:
             known += [_known_by(model, settings)] if model not in chosen else []
         except SinkError as error:
@@ -118,7 +118,7 @@ def epochs_of_log(models: Iterable[str], settings: Settings) -> EpochHistory:
 
 
 def _known_by(model: str, settings: Settings) -> EpochHistory:
-    with read_models.STORES[model](settings) as store:
+    with read_models.open_store(model, settings) as store:
         return EpochHistory(readable_generations(store).alive.epochs)
 
 
@@ -128,7 +128,7 @@ def plan_rebuild(model: str, settings: Settings, ground: PlanInputs, *, starts_o
     Raises:
         SinkError: its store does not answer.
     """
-    with read_models.STORES[model](settings) as store:
+    with read_models.open_store(model, settings) as store:
         found = readable_generations(store)
     live, generations, alive = found.live, found.generations, found.alive
     epochs = alive.epochs or ground.epochs

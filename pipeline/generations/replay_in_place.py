@@ -132,7 +132,7 @@ def replay_in_place(
     Raises:
         GenerationMissing: no generation is live.
     """
-    with read_models.STORES[model](settings) as store:
+    with read_models.open_store(model, settings) as store:
         live = store.live()
         if live is None:
             raise GenerationMissing(f"no generation of {model} is live")

@@ -12,6 +12,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 
 from connectors.kafka_connect import ConnectorFailed
+from pipeline import read_models
 from pipeline.crash_report import FAULT_REMEDY, describe_error, is_expected
 from pipeline.health.observation import Observation
 from pipeline.health.problem import Problem
@@ -107,7 +108,8 @@ def changes_are_applied(observation: Observation, model: str) -> Iterator[Proble
     if limit_s is not None and staleness_s > limit_s:
         problem = f"a change has waited for {staleness_s:,.0f} s, longer than {limit_s:g} s"
         yield Problem(model, problem, "Nothing, if no other problem is named: its worker catches up.")
-    control, budget_s = observation.control.result(), observation.settings.watchdog.budget_for(model)
+    control = observation.control.result()
+    budget_s = read_models.READ_MODELS[model].call_budget_s(observation.settings)
     working = [worker.last for worker in control.of(model) if worker.last.state is WorkerState.WORKING]
     moved_at = max((max(filter(None, (last.applied_at, last.since))) for last in working), default=None)
     if moved_at is None or staleness_s < budget_s:

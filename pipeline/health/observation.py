@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -53,7 +53,7 @@ class Observation:
         max_staleness_s: maximum age of the oldest record that a model has not applied; None for no limit.
     """
 
-    def __init__(self, settings: Settings, models: Sequence[str], max_staleness_s: float | None = None) -> None:
+    def __init__(self, settings: Settings, models: Iterable[str], max_staleness_s: float | None = None) -> None:
         self.settings = settings
         self.models = tuple(models)
         self.max_staleness_s = max_staleness_s
@@ -98,7 +98,7 @@ def _read_end_offsets(settings: Settings) -> Mapping[TopicPartition, int]:
 
 
 def _read_generations(model: str, settings: Settings) -> ModelGenerations:
-    with read_models.STORES[model](settings) as store:
+    with read_models.open_store(model, settings) as store:
         # Read the generations first: otherwise one that is created and goes live in between would seem to be missing.
         generations, live = store.generations(), store.live()
         rejections = store.rejections(live) if live is not None and live in generations else NO_REJECTIONS

@@ -15,7 +15,7 @@ from pipeline.config import DuckdbSettings, Settings
 from pipeline.epochs.offset_sink import read_epochs
 from pipeline.ingest.epoch_history import EpochHistory
 from pipeline.query.as_of import rewrite_as_of
-from pipeline.read_models import open_duckdb
+from pipeline.stores.duckdb.read_model import open_duckdb
 from sinks.duckdb.analytics_views import shipped_views
 from sinks.duckdb.progress_query import ReadPosition, parse_position, position_query
 from sinks.duckdb.quack.proxy import REFUSED

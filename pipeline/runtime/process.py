@@ -6,8 +6,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from functools import partial
 
 import structlog
@@ -15,7 +15,7 @@ import structlog
 from connectors.errors import SourceContractViolation
 from connectors.topics import describe
 from pipeline import read_models
-from pipeline.config import DuckdbSettings, Settings
+from pipeline.config import Settings
 from pipeline.epochs.guard import EpochGuard, GuardedDecoder, GuardedSink
 from pipeline.epochs.offset_sink import OffsetTranslatingSink, read_epochs
 from pipeline.epochs.old_rows import OldRows
@@ -28,23 +28,19 @@ from pipeline.ingest.retry import Retrier, StopRequested
 from pipeline.ingest.source import KafkaSource
 from pipeline.ingest.worker import Worker, caught_up_to
 from pipeline.log_scan.assessment import scopes_of
-from pipeline.memory_limit import MemoryLimit, data_bytes, named_exhaustion
+from pipeline.memory_limit import named_exhaustion
 from pipeline.postgres.watermark import select_topics
 from pipeline.runtime.activity import Activity, ObservedSink, ProcessActivity
 from pipeline.runtime.first_fill import FirstFill, KafkaSnapshotLog, first_fill_settings
 from pipeline.runtime.generation_worker import BackgroundTask, GenerationWorker
 from pipeline.runtime.heartbeat_thread import HeartbeatThread
-from pipeline.runtime.published_copy import publishing
 from pipeline.runtime.watchdog import Watchdog, WatchedStore
 from pipeline.runtime.worker_pool import WorkerPool
 from pipeline.setup.source import deployment_of
 from sinks.batch import TopicPartition
-from sinks.duckdb.remote.server import WriterServer
-from sinks.duckdb.serving import ServingSettings, files_of, memory_bytes, serve
-from sinks.duckdb.store import DuckdbStore, WriterLockHeld
 from sinks.errors import GenerationBroken, GenerationMissing
 from sinks.generation import NO_METADATA
-from sinks.sink import Sink, Store, WorkerStore
+from sinks.sink import Sink, WorkerStore
 
 log = structlog.get_logger()
 
@@ -53,9 +49,6 @@ EXIT_STOPPED = 1
 
 EXIT_TEMPFAIL = 75
 """Exit code after a temporary error that the process cannot wait for: `EX_TEMPFAIL` of sysexits.h."""
-
-STANDS_BY_EVERY_S = 0.2
-"""Interval at which a standby process checks whether DuckDB's writer lock is free."""
 
 
 class TopicsMissing(SourceContractViolation):
@@ -85,17 +78,20 @@ def run_workers(
     with (
         HeartbeatThread(settings.kafka, activity),
         named_exhaustion(),
-        _opened(model, settings) as store,
         ExitStack() as stack,
     ):
+        described = read_models.READ_MODELS[model]
+        single_writer = described.single_writer
+        writer = stack.enter_context(single_writer.open_writer(settings)) if single_writer else None
+        store = writer.store if writer else stack.enter_context(described.open(settings))
         watched = WatchedStore(store, _watchdog(model, settings))
         try:
-            if isinstance(store, DuckdbStore):
+            if writer is not None:
                 activity.is_standby = True
-                patience("open DuckDB", store.open)
+                patience(f"open {described.title}", writer.lock)
                 activity.is_standby = False
                 # Serve before the live generation is looked up: another one can be built even if that one is broken.
-                stack.enter_context(_serving(store, settings, stop))
+                stack.enter_context(writer.serving(stop))
             patience("find the live generation", lambda: _require_live(model, watched))
             patience("find the topics", lambda: _require_topics(settings))
         except StopRequested:
@@ -124,34 +120,19 @@ def run_builder(model: str, generation: int, settings: Settings, stop: threading
         _worker(model, settings, watched, generation, Activity(), is_rebuilt=True).run(stop)
 
 
-def write_duckdb(settings: Settings, stop: threading.Event) -> None:
-    """Hold DuckDB's writer lock while no worker does, and write for other processes, until `stop` is set.
+def run_writer(model: str, settings: Settings, stop: threading.Event) -> None:
+    """Hold the store's writer lock while no worker does, and write for other processes, until `stop` is set.
 
     It consumes no log itself, so a broken live generation, or a log that stops its worker, is no obstacle.
+
+    Args:
+        model: a model whose store only one process may write.
     """
-    structlog.contextvars.bind_contextvars(model="duckdb")
-    with closing(read_models.open_duckdb(settings)) as store:
-        while not stop.is_set():
-            try:
-                store.mend()
-            except WriterLockHeld:
-                stop.wait(STANDS_BY_EVERY_S)
-            else:
-                log.info("writer started")
-                with _serving(store, settings, stop):
-                    stop.wait()
-
-
-@contextmanager
-def _serving(store: DuckdbStore, settings: Settings, stop: threading.Event) -> Iterator[None]:
-    """Serve readers, and processes that have something to write."""
-    with WriterServer(settings.duckdb.directory, store).serve_in_background(), _let_readers_in(store, settings, stop):
-        yield
-
-
-def _opened(model: str, settings: Settings) -> AbstractContextManager[Store]:
-    """Open the store for its workers. For DuckDB they take the writer lock."""
-    return closing(read_models.open_duckdb(settings)) if model == "duckdb" else read_models.STORES[model](settings)
+    structlog.contextvars.bind_contextvars(model=model)
+    single_writer = read_models.READ_MODELS[model].single_writer
+    assert single_writer is not None
+    with single_writer.open_writer(settings) as writer:
+        writer.write_for_others(stop)
 
 
 def _worker(
@@ -212,7 +193,7 @@ def _source_watched(store: WorkerStore, settings: Settings, stop: threading.Even
 
 
 def _watchdog(model: str, settings: Settings) -> Watchdog:
-    return Watchdog(settings.watchdog.budget_for(model), partial(os._exit, EXIT_TEMPFAIL))
+    return Watchdog(read_models.READ_MODELS[model].call_budget_s(settings), partial(os._exit, EXIT_TEMPFAIL))
 
 
 def _done(
@@ -235,32 +216,6 @@ def _require_topics(settings: Settings) -> None:
     missing = wanted.keys() - describe(settings.kafka.admin(), wanted).keys()
     if missing:
         raise TopicsMissing(f"there is no topic {', '.join(sorted(missing))}")
-
-
-@contextmanager
-def _let_readers_in(store: DuckdbStore, settings: Settings, stop: threading.Event) -> Iterator[None]:
-    with publishing(store, settings), _served_to_readers(store, settings, stop):
-        yield
-
-
-@contextmanager
-def _served_to_readers(store: DuckdbStore, settings: Settings, stop: threading.Event) -> Iterator[None]:
-    if not settings.duckdb.serve:
-        yield
-        return
-    with closing(serve(store.instance(), _served(settings.duckdb))):
-        # Measure after the server has started its threads: their stacks count, although readers never fill them.
-        taken_bytes = data_bytes()
-        bound = MemoryLimit(taken_bytes + sum(memory_bytes(store.instance(), settings.duckdb.memory_headroom)))
-        bound.apply()
-        bound.follow(stop)
-        log.info("serving readers", address=settings.duckdb.serve)
-        yield
-
-
-def _served(duckdb: DuckdbSettings) -> ServingSettings:
-    files = files_of(duckdb.directory, duckdb.copy_to)
-    return ServingSettings(duckdb.serve, duckdb.token, files, duckdb.bounds, duckdb.serve_insecure)
 
 
 def stop_on_signals(stop: threading.Event) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 
 from pipeline import read_models
 from pipeline.config import Settings
@@ -18,13 +19,10 @@ NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 def first_generation_steps(settings: Settings) -> list[SetupStep]:
-    """Return one step per model that creates its first generation if it has none, and one that records DuckDB's
-    directory.
-    """
-    records = {model: read_models.new_metadata(model, settings) for model in read_models.MODELS}
-    noted = SetupStep("duckdb directory", lambda: _note_directory(settings))
+    """Return one step per model that creates its first generation if it has none, and one per directory of a store."""
+    records = {model: read_models.new_metadata(model, settings) for model in read_models.READ_MODELS}
     return [
-        noted,
+        *_directory_steps(settings),
         *(
             _step(model, f"{model} model", settings, partial(_create_first, record=record))
             for model, record in records.items()
@@ -34,7 +32,7 @@ def first_generation_steps(settings: Settings) -> list[SetupStep]:
 
 def _step(model: str, name: str, settings: Settings, act: Callable[[Store], str]) -> SetupStep:
     def carry_out() -> str:
-        with read_models.STORES[model](settings) as store:
+        with read_models.open_store(model, settings) as store:
             return act(store)
 
     return SetupStep(name, carry_out)
@@ -58,9 +56,16 @@ def _fit_for_readers(generations: Mapping[int, GenerationMetadata]) -> Iterator[
             yield record.shown_at or NEVER, number
 
 
-def _note_directory(settings: Settings) -> str:
+def _directory_steps(settings: Settings) -> list[SetupStep]:
+    return [
+        SetupStep(f"{model} directory", partial(_note_directory, settings, one.directory(settings)))
+        for model, one in read_models.READ_MODELS.items()
+        if one.directory is not None
+    ]
+
+
+def _note_directory(settings: Settings, directory: Path) -> str:
     """Record the directory before it has content, so that `teardown` finds it even if the configuration changes."""
-    directory = settings.duckdb.directory.absolute()
     if directory in recorded_directories(settings.kafka):
         return UNCHANGED
     record_directory(settings.kafka, directory)

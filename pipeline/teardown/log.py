@@ -20,7 +20,7 @@ from pipeline.teardown.connectors import Connectors
 from pipeline.teardown.found import Area, LeftAlone, RemovablePart
 from pipeline.teardown.traces import Traces, of_topics
 
-GROUP = re.compile(rf"readmodels\.({'|'.join(read_models.MODELS)})\.\d+(\.in-place\.[0-9a-f]+)?")
+GROUP = re.compile(rf"readmodels\.({'|'.join(read_models.READ_MODELS)})\.\d+(\.in-place\.[0-9a-f]+)?")
 
 
 def find_log(deployment: Deployment, traces: Traces, connectors: Connectors) -> tuple[Area, Traces]:

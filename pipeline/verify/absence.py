@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.ingest.key_text import UnfitKey
-from pipeline.verify.comparison_set import ComparisonSet, ModelKind
+from pipeline.stores.read_model import ModelKind
+from pipeline.verify.comparison_set import ComparisonSet
 from pipeline.verify.json_value import Malformed, parsed
 from pipeline.verify.readers.row_key import columns_of_shown, key_images, label_of, part_of_shown
 from pipeline.verify.source.reader import SourceReader, SourceRow

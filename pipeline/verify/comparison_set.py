@@ -4,18 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum, auto
 from functools import cached_property
 from hashlib import sha256
 
 from pipeline.definitions import ModelDefinitions, TableDefinition
-
-
-class ModelKind(Enum):
-    """Representation of a row in a read model: JSON in a document, or columns of DuckDB's types."""
-
-    DOCUMENT = auto()
-    ROW = auto()
+from pipeline.stores.read_model import ModelKind
 
 
 @dataclass(frozen=True)
@@ -49,6 +42,11 @@ class ComparisonSet:
     def label(self) -> str:
         """Text that is unique to this set, across documents, tables and definitions."""
         return f"{self.form.name.lower()} {self.name} {sha256(repr(self).encode()).hexdigest()[:16]}"
+
+
+def comparison_sets(kind: ModelKind, definitions: ModelDefinitions) -> tuple[ComparisonSet, ...]:
+    """Return the comparison sets of a model of this kind."""
+    return (tables if kind is ModelKind.ROW else documents)(definitions)
 
 
 def documents(definitions: ModelDefinitions) -> tuple[ComparisonSet, ...]:

@@ -8,7 +8,8 @@ from enum import StrEnum
 from typing import Any
 
 from pipeline.definitions import TableDefinition
-from pipeline.verify.comparison_set import Children, ComparisonSet, ModelKind
+from pipeline.stores.read_model import ModelKind
+from pipeline.verify.comparison_set import Children, ComparisonSet
 from pipeline.verify.json_value import Malformed, format_json, json_equal, parsed, shortened
 from pipeline.verify.readers.row_key import label_of
 from sinks.pg_type import parse_pg_type

@@ -20,8 +20,9 @@ import pyarrow.compute as pc
 
 from pipeline.definitions import ModelDefinitions
 from pipeline.postgres.watermark import Watermark
+from pipeline.stores.read_model import ModelKind
 from pipeline.verify.absence import Absences, Surplus, parts_of
-from pipeline.verify.comparison_set import ComparisonSet, ModelKind
+from pipeline.verify.comparison_set import ComparisonSet
 from pipeline.verify.difference import Difference
 from pipeline.verify.repair_changes import RepairChanges
 from pipeline.verify.source.reader import RowImages, SourceReader, SourceRow

@@ -12,7 +12,8 @@ from connectors.envelope import SourceTable, envelope_schema
 from pipeline.definitions import ModelDefinitions, TableDefinition
 from pipeline.ingest.projection import DocumentProjection, RowProjection
 from pipeline.postgres.watermark import Watermark
-from pipeline.verify.comparison_set import ComparisonSet, ModelKind
+from pipeline.stores.read_model import ModelKind
+from pipeline.verify.comparison_set import ComparisonSet
 from pipeline.verify.readers.row_key import key_images
 from sinks.batch import ORDER_COLUMNS, PART_COLUMNS, Mutations
 from sinks.ordering.register import NO_OFFSET, NO_PARTITION, REPAIR_TIEBREAK

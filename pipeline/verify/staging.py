@@ -14,7 +14,8 @@ from hashlib import md5
 import duckdb
 import pyarrow as pa
 
-from pipeline.verify.comparison_set import ComparisonSet, ModelKind
+from pipeline.stores.read_model import ModelKind
+from pipeline.verify.comparison_set import ComparisonSet
 from pipeline.verify.source.reader import SourceRow
 
 MEMORY_LIMIT = "256MB"

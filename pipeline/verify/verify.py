@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
-from importlib import import_module
+from pkgutil import resolve_name
 from types import MappingProxyType
 from typing import Protocol
 
@@ -17,7 +17,7 @@ from pipeline.ingest.epoch_history import EpochHistory
 from pipeline.postgres.database import connect
 from pipeline.postgres.watermark import Watermarks
 from pipeline.verify.catch_up import CatchUp
-from pipeline.verify.comparison_set import ComparisonSet, documents, tables
+from pipeline.verify.comparison_set import ComparisonSet, comparison_sets
 from pipeline.verify.readers.reader import ModelReader
 from pipeline.verify.recheck import Rechecker
 from pipeline.verify.repair import ConfirmedDifference, RepairMode, plan_repairs
@@ -65,7 +65,7 @@ class Scope:
 
 def reader_for(model: str) -> Opener:
     """Return the function that opens a reader of a model, for the live generation if None is given."""
-    opened: Opener = getattr(import_module(f"pipeline.verify.readers.{model}"), f"open_{model}_reader")
+    opened: Opener = resolve_name(read_models.READ_MODELS[model].reader)
     return opened
 
 
@@ -123,11 +123,11 @@ class _Target:
 
     @property
     def subjects(self) -> tuple[ComparisonSet, ...]:
-        return (tables if self.model == "duckdb" else documents)(self.settings.definitions)
+        return comparison_sets(read_models.READ_MODELS[self.model].kind, self.settings.definitions)
 
 
 def _asked(model: str, settings: Settings, generation: int | None) -> _Target:
-    with read_models.STORES[model](settings) as store:
+    with read_models.open_store(model, settings) as store:
         number = store.live() if generation is None else generation
         record = store.generations().get(number) if number is not None else None
     if record is None:

@@ -16,6 +16,6 @@ def succeeds(done: subprocess.CompletedProcess[str]) -> str:
 
 def states(pipeline: Pipeline, model: str) -> dict[int, GenerationState]:
     """Return the states of a model's generations, as reported by its store."""
-    with read_models.STORES[model](pipeline.settings) as store:
+    with read_models.open_store(model, pipeline.settings) as store:
         live = store.live()
         return {number: record.state(is_live=number == live) for number, record in store.generations().items()}

@@ -112,7 +112,7 @@ class OwnPipeline:
     def progress(self, model: str) -> Mapping[TopicPartition, int]:
         """Return the progress of a model's live generation, in the log's offsets; empty while its store is locked."""
         try:
-            with read_models.STORES[model](self.settings) as store:
+            with read_models.open_store(model, self.settings) as store:
                 return open_sink(store, store.live() or 1).progress().offsets
         except SinkError:
             return {}
@@ -161,7 +161,7 @@ class OwnPipeline:
             if run.is_running:
                 run.kill_all()
         for model in MODELS:
-            with read_models.STORES[model](self.settings) as store:
+            with read_models.open_store(model, self.settings) as store:
                 store.drop_all()
         # The other pipeline uses the control topic and the role, too.
         steps = teardown_steps(replace(deployment_of(self.settings), worker_topics=()))

@@ -9,7 +9,7 @@ from contextlib import closing
 import orjson
 from redis import Redis
 
-from pipeline import read_models
+from pipeline.stores.duckdb.read_model import open_duckdb
 from sinks.redis.store import RedisStore
 from tests.acceptance.expected import Document
 from tests.acceptance.models import HTTP
@@ -97,6 +97,6 @@ BY_HAND: dict[str, Callable[[Pipeline, int], StoreByHand]] = {
 
 def damage_duckdb(pipeline: Pipeline, generation: int, *statements: str) -> None:
     """Change the file of one generation; each statement changes one row, and no worker may have the file open."""
-    with closing(read_models.open_duckdb(pipeline.settings)) as store, store.connection(generation) as connection:
+    with closing(open_duckdb(pipeline.settings)) as store, store.connection(generation) as connection:
         for statement in statements:
             assert connection.execute(statement).fetchall() == [(1,)], statement

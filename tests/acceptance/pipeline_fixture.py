@@ -22,6 +22,7 @@ from pipeline.demo.order_generator import OrderGenerator, Traffic
 from pipeline.demo.tables import open_engine
 from pipeline.postgres.watermark import Watermarks
 from pipeline.query.query import QuackNotServed, QueryFailed, run_query
+from pipeline.stores.duckdb.read_model import open_duckdb
 from sinks.batch import TopicPartition
 from sinks.errors import SinkError
 from stack.local import LocalStack
@@ -88,7 +89,7 @@ class Pipeline:
         try:
             if model == "duckdb":
                 return self._progress_of_duckdb()
-            with read_models.STORES[model](self.settings) as store:
+            with read_models.open_store(model, self.settings) as store:
                 generation = store.live()
                 return store.sink(generation).progress().offsets if generation is not None else {}
         except (SinkError, QuackNotServed, QueryFailed, duckdb.Error):
@@ -151,7 +152,7 @@ class Pipeline:
 
     def live(self, model: str) -> int:
         """Return the generation that readers see; an earlier test may have built it."""
-        with read_models.STORES[model](self.settings) as store:
+        with read_models.open_store(model, self.settings) as store:
             live = store.live()
         assert live is not None
         return live
@@ -194,7 +195,7 @@ class Pipeline:
         wait_for(has_reached, SETTLES_WITHIN_S, lacks)
 
     def _progress_of_duckdb(self) -> Mapping[TopicPartition, int]:
-        generation = read_models.open_duckdb(self.settings).live()
+        generation = open_duckdb(self.settings).live()
         books = f"generation_{generation:06}.readmodels.progress"
         rows = run_query(self.settings, f"SELECT topic, partition, next_offset FROM {books}").to_pylist()
         return {(row["topic"], row["partition"]): row["next_offset"] for row in rows}

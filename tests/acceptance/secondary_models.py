@@ -99,7 +99,7 @@ class SidePipeline:
 
     def progress(self, model: str) -> Mapping[TopicPartition, int]:
         """Return a model's progress."""
-        with read_models.STORES[model](self.settings) as store:
+        with read_models.open_store(model, self.settings) as store:
             return store.sink(1).progress().offsets
 
     def require_equal(self, expected: Contents) -> None:
@@ -114,7 +114,7 @@ class SidePipeline:
     def remove(self) -> None:
         """Remove topics and models; the Redis server is removed by its owner."""
         for model in MODELS:
-            with read_models.STORES[model](self.settings) as store:
+            with read_models.open_store(model, self.settings) as store:
                 store.drop_all()
         for deleted in self._admin.delete_topics(list(self._topics)).values():
             deleted.result()

@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 import psycopg
 
-from pipeline import read_models
 from pipeline.query.query import query_with_position, run_query
+from pipeline.stores.duckdb.read_model import open_duckdb
 from sinks.duckdb.progress_query import ReadPosition
 from sinks.duckdb.store import catalog_name
 from tests.acceptance.pipeline_fixture import Pipeline
@@ -84,7 +84,7 @@ def question(pipeline: Pipeline, probe: int) -> str:
 
 
 def live(pipeline: Pipeline) -> str:
-    generation = read_models.open_duckdb(pipeline.settings).live()
+    generation = open_duckdb(pipeline.settings).live()
     assert generation is not None
     return catalog_name(generation)
 

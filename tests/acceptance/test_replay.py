@@ -169,7 +169,7 @@ def test_the_cutover_waits_for_a_partition_that_is_held_back(rebuilt: Pipeline, 
 
 
 def _has_begun(pipeline: Pipeline, generation: int) -> bool:
-    with read_models.STORES["redis"](pipeline.settings) as store:
+    with read_models.open_store("redis", pipeline.settings) as store:
         return any(store.sink(generation).progress().offsets.values())
 
 

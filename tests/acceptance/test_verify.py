@@ -40,7 +40,7 @@ def repaired(answer: dict[str, Any]) -> dict[int, tuple[int, int]]:
 
 
 def live(pipeline: Pipeline, model: str) -> int:
-    with read_models.STORES[model](pipeline.settings) as store:
+    with read_models.open_store(model, pipeline.settings) as store:
         generation = store.live()
     assert generation is not None
     return generation

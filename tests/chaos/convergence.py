@@ -16,6 +16,7 @@ from pipeline.cli.context import local_defaults
 from pipeline.config import load
 from pipeline.postgres.watermark import Watermark, Watermarks, WatermarkTimeout
 from pipeline.query.query import QuackNotServed, QueryFailed, run_query
+from pipeline.stores.duckdb.read_model import open_duckdb
 from sinks.batch import TopicPartition
 from sinks.errors import SinkError
 from tests.acceptance.cli_runner import MODELS
@@ -112,11 +113,11 @@ class Judge:
         """Return the progress of a model's live generation from its store; empty while the store does not answer."""
         try:
             if model == "duckdb":
-                generation = read_models.open_duckdb(self._settings).live()
+                generation = open_duckdb(self._settings).live()
                 books = f"generation_{generation:06}.readmodels.progress"
                 rows = run_query(self._settings, f"SELECT topic, partition, next_offset FROM {books}").to_pylist()
                 return {(row["topic"], row["partition"]): row["next_offset"] for row in rows}
-            with read_models.STORES[model](self._settings) as store:
+            with read_models.open_store(model, self._settings) as store:
                 live = store.live()
                 return store.sink(live).progress().offsets if live is not None else {}
         except (SinkError, QuackNotServed, QueryFailed, duckdb.Error):

@@ -20,6 +20,7 @@ from pipeline.ingest.worker import Worker, caught_up_to
 from pipeline.postgres.watermark import Watermarks
 from pipeline.query.query import run_query
 from pipeline.setup.source import init_steps, run_steps
+from pipeline.stores.duckdb.read_model import open_duckdb
 from sinks.batch import TopicPartition
 from sinks.duckdb.analytics_views import shipped_views
 from stack.endpoints import Endpoints
@@ -60,7 +61,7 @@ def answers(local_endpoints: Endpoints, tmp_path_factory: pytest.TempPathFactory
 
 def take_in(settings: Settings, ends: Mapping[TopicPartition, int]) -> None:
     """Apply the log up to these ends to a new model."""
-    with closing(read_models.open_duckdb(settings)) as store:
+    with closing(open_duckdb(settings)) as store:
         store.create(1, read_models.new_metadata("duckdb", settings))
         sink = store.sink(1)
         sink.cutover()

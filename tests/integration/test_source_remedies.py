@@ -24,7 +24,8 @@ from pipeline.postgres.row_estimate import InvalidCondition, estimate_rows
 from pipeline.service_addresses import SourceSettings
 from pipeline.setup import source as setup
 from pipeline.setup.source import init_steps
-from pipeline.verify.comparison_set import ComparisonSet, ModelKind
+from pipeline.stores.read_model import ModelKind
+from pipeline.verify.comparison_set import ComparisonSet
 from pipeline.verify.source.reader import InvalidSince, open_source_reader
 from stack.endpoints import Endpoints
 from tests.integration.isolated_source import own_database, own_deployment, own_shop

@@ -28,18 +28,18 @@ def settings(endpoints: Endpoints, tmp_path: Path) -> Iterator[Settings]:
     own = {"redis": {"url": shared_server().url}, "duckdb": {"directory": str(tmp_path / "not" / "there" / "yet")}}
     made = load(tmp_path / "readmodels.toml", local_defaults(endpoints, tmp_path), own)
     yield made
-    for model in read_models.MODELS:
-        with read_models.STORES[model](made) as store:
+    for model in read_models.READ_MODELS:
+        with read_models.open_store(model, made) as store:
             store.drop_all()
 
 
-@pytest.mark.parametrize("model", read_models.MODELS)
+@pytest.mark.parametrize("model", read_models.READ_MODELS)
 def test_a_model_needs_what_its_live_generation_takes(settings: Settings, model: str) -> None:
     without = disk_space(model, settings)
     assert without.needed_bytes == 0
     assert without.free_bytes > 2**20
     assert not without.findings()
-    with read_models.STORES[model](settings) as store:
+    with read_models.open_store(model, settings) as store:
         sink = store.sink(1)
         sink.prepare()
         sink.cutover()

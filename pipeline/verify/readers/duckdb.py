@@ -16,7 +16,7 @@ import pyarrow as pa
 from pipeline.config import Settings
 from pipeline.epochs.offset_sink import open_sink, to_log_offsets
 from pipeline.query.query import QuackNotServed
-from pipeline.read_models import open_duckdb
+from pipeline.stores.duckdb.read_model import open_duckdb
 from pipeline.verify.comparison_set import ComparisonSet, tables
 from pipeline.verify.readers.duckdb_text import json_text, key_text
 from sinks.batch import TopicPartition

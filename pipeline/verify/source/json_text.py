@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from psycopg import sql
 
-from pipeline.verify.comparison_set import ModelKind
+from pipeline.stores.read_model import ModelKind
 from sinks.duckdb.types import duckdb_type
 from sinks.pg_type import parse_pg_type
 

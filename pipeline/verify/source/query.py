@@ -10,7 +10,8 @@ from psycopg import sql
 
 from pipeline.definitions import TableDefinition
 from pipeline.ingest.key_text import columns_of, integer_of, key_type
-from pipeline.verify.comparison_set import Children, ComparisonSet, ModelKind
+from pipeline.stores.read_model import ModelKind
+from pipeline.verify.comparison_set import Children, ComparisonSet
 from pipeline.verify.source.json_text import json_text
 from pipeline.verify.source.row_images import image_columns
 from sinks.pg_type import parse_pg_type

@@ -150,8 +150,8 @@ def test_a_model_is_asked_for_by_one_of_the_names_that_are_told() -> None:
     with pytest.raises(UnknownModel) as refused:
         read_models.parse_names(["postgres"])
     named = re.findall(r"`(\w+)`", refused.value.remedy)
-    assert [read_models.parse_names([name]) for name in named[:-1]] == [[name] for name in read_models.MODELS]
-    assert read_models.parse_names(named[-1:]) == list(read_models.MODELS)
+    assert [read_models.parse_names([name]) for name in named[:-1]] == [[name] for name in read_models.READ_MODELS]
+    assert read_models.parse_names(named[-1:]) == list(read_models.READ_MODELS)
 
 
 def test_a_condition_that_is_too_long_is_given_as_a_range_of_the_key() -> None:

@@ -11,11 +11,12 @@ from connectors.decode.decoder import RejectedRecord
 from connectors.errors import MissingColumn
 from connectors.notifications import SnapshotStatus
 from connectors.topics import Topic
-from pipeline.generations.disk_space import DiskSpace, memory_left
+from pipeline.generations.disk_space import DiskSpace
 from pipeline.log_scan.assessment import Assessment, assess, scopes_of
 from pipeline.log_scan.finding import FindingReason, LogFinding
 from pipeline.log_scan.scan import LogScan, PartitionLog
 from pipeline.log_scan.statistics import SnapshotRows, StreamedStatistics
+from pipeline.stores.redis import memory_left
 from sinks.ordering.range_tombstone import RangeTombstone, TombstoneKind
 from sinks.ordering.register import Change, Register, merge_registers
 from sinks.shape import DocumentShape, RowShape

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
+from types import SimpleNamespace
+from typing import cast
 
 import pyarrow as pa
 import pytest
 
+from pipeline.config import Settings
+from pipeline.read_models import READ_MODELS
 from pipeline.runtime.watchdog import CHANGES_PER_BUDGET, Watchdog, WatchedSink, WatchedStore
 from pipeline.worker_settings import WatchdogSettings
 from sinks.batch import Batch, Mutations, Progress
@@ -74,7 +78,7 @@ def test_calls_within_their_budget_end_nothing_and_answer_what_the_store_does() 
 
 
 def test_each_model_has_a_budget_of_its_own_which_cannot_be_nothing() -> None:
-    settings = WatchdogSettings(elasticsearch_s=1, redis_s=2, duckdb_s=3)
-    assert [settings.budget_for(model) for model in ("elasticsearch", "redis", "duckdb")] == [1, 2, 3]
+    settings = cast("Settings", SimpleNamespace(watchdog=WatchdogSettings(elasticsearch_s=1, redis_s=2, duckdb_s=3)))
+    assert [one.call_budget_s(settings) for one in READ_MODELS.values()] == [1, 2, 3]
     with pytest.raises(ValueError, match="above zero"):
         WatchdogSettings(redis_s=0)

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.verify.comparison_set import ComparisonSet, ModelKind, documents, tables
+from pipeline.stores.read_model import ModelKind
+from pipeline.verify.comparison_set import ComparisonSet, documents, tables
 from pipeline.verify.difference import Difference, DifferenceKind, differences
 from tests.unit.sinks.ships import CONTRACT
 

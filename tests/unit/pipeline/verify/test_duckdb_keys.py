@@ -8,7 +8,8 @@ import duckdb
 import pytest
 
 from pipeline.definitions import TableDefinition
-from pipeline.verify.comparison_set import ComparisonSet, ModelKind
+from pipeline.stores.read_model import ModelKind
+from pipeline.verify.comparison_set import ComparisonSet
 from pipeline.verify.readers.duckdb import DuckdbReader
 from sinks.duckdb.reader_limits import DEFAULT_LIMITS
 from sinks.sink import Store

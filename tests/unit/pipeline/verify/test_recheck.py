@@ -10,8 +10,9 @@ from typing import cast
 import pytest
 
 from pipeline.definitions import TableDefinition
+from pipeline.stores.read_model import ModelKind
 from pipeline.verify.catch_up import CatchUp
-from pipeline.verify.comparison_set import ComparisonSet, ModelKind
+from pipeline.verify.comparison_set import ComparisonSet
 from pipeline.verify.difference import Difference, DifferenceKind
 from pipeline.verify.readers.reader import ModelReader
 from pipeline.verify.recheck import Rechecker

@@ -8,7 +8,8 @@ import pyarrow as pa
 import pytest
 
 from pipeline.definitions import TableDefinition
-from pipeline.verify.comparison_set import ComparisonSet, ModelKind
+from pipeline.stores.read_model import ModelKind
+from pipeline.verify.comparison_set import ComparisonSet
 from pipeline.verify.readers.reader import page
 from pipeline.verify.source.reader import SourceRow
 from pipeline.verify.staging import PAGE_KEYS, ComparisonStore, comparison_store, digest

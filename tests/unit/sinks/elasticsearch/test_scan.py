@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from pipeline.definitions import TableDefinition
-from pipeline.verify.comparison_set import ComparisonSet, ModelKind
+from pipeline.stores.read_model import ModelKind
+from pipeline.verify.comparison_set import ComparisonSet
 from pipeline.verify.readers.elasticsearch import ElasticsearchReader
 from sinks.elasticsearch.client import EsClient, connect
 from sinks.elasticsearch.scan import AnswerSize, by_id, count, kind_query, refresh, scan

@@ -1,0 +1,1 @@
+"""Descriptions of the stores of the read models: one module or folder per store."""
