@@ -11,6 +11,7 @@ from tests.contract.elasticsearch_harness import ElasticsearchSubject
 from tests.contract.memory_harness import MemorySubject
 from tests.contract.redis_harness import RedisSubject
 from tests.contract.store_harness import Form, Subject
+from tests.contract.toy_harness import ToySubject
 
 Make = Callable[[pytest.FixtureRequest], Subject]
 
@@ -21,6 +22,7 @@ SUBJECTS: dict[str, Make] = {
     "duckdb, elsewhere": lambda _: DuckdbElsewhereSubject(),
     "elasticsearch": lambda request: ElasticsearchSubject(request.getfixturevalue("endpoints").elasticsearch),
     "redis": lambda _: RedisSubject(),
+    "toy": lambda _: ToySubject(),
 }
 
 
