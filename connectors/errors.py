@@ -6,9 +6,9 @@ _REBUILD = (
     "then run `readmodels replay all --execute`, or `readmodels replay all --snapshot --execute` if older records do "
     "not fit the new declaration."
 )
-_BEGIN_BEHIND = (
-    "If the connector did not write this record, end its producer; then `readmodels epoch open --resnapshot --execute` "
-    "begins behind the record, with a snapshot of PostgreSQL."
+_RESNAPSHOT = (
+    "If the connector did not write this record, stop its producer, then run `readmodels epoch open --resnapshot "
+    "--execute`: the new epoch starts after the record, with a snapshot of PostgreSQL."
 )
 
 
@@ -36,8 +36,8 @@ class UnsupportedType(SourceContractViolation):
     """A declared column has a type of which the connector does not send every value completely."""
 
     remedy = (
-        "Remove the column from `columns` of its table in readmodels.toml, or declare it there with another type, "
-        "which PostgreSQL has to give it; then run `readmodels init`."
+        "Remove the column from `columns` of its table in readmodels.toml, or change its type there and in PostgreSQL; "
+        "then run `readmodels init`."
     )
 
 
@@ -45,7 +45,7 @@ class MissingColumn(SourceContractViolation):
     """A declared column is missing in the records of the source."""
 
     remedy = (
-        f"If PostgreSQL has no such column, take it out of readmodels.toml; {_REBUILD} If PostgreSQL has it, only "
+        f"If PostgreSQL has no such column, remove it from readmodels.toml; {_REBUILD} If PostgreSQL has it, only "
         "older records lack it: run `readmodels replay all --execute`."
     )
 
@@ -57,7 +57,7 @@ class MissingBeforeImage(SourceContractViolation):
         super().__init__(message)
         self.remedy = (
             f"ALTER TABLE {table_in_sql(table)} REPLICA IDENTITY FULL; then run `readmodels epoch open --resnapshot "
-            "--execute`, which begins behind the records that were written before, with a snapshot of PostgreSQL."
+            "--execute`: the new epoch starts after the existing records, with a snapshot of PostgreSQL."
         )
 
 
@@ -66,7 +66,7 @@ class WireTypeRefused(SourceContractViolation):
 
     remedy = (
         f"Declare the column in readmodels.toml with the type that it has in PostgreSQL now; {_REBUILD} If the type "
-        f"did not change, the connector's settings did: `readmodels init` says which. {_BEGIN_BEHIND}"
+        f"did not change, the connector's settings did: `readmodels init` says which. {_RESNAPSHOT}"
     )
 
 
@@ -97,8 +97,8 @@ class RegistryUnavailable(DependencyUnavailable):
     """The schema registry did not answer, or answered with a failure."""
 
     remedy = (
-        "Start the schema registry; reading goes on by itself. If it runs, correct `schema_registry.url`, which holds "
-        "its user and password too, and start the worker again."
+        "Start the schema registry; the worker resumes automatically. If the registry runs, correct "
+        "`schema_registry.url`, which also contains its user and password, and restart the worker."
     )
 
 
@@ -106,12 +106,12 @@ class UnknownSchema(OfRecord, DependencyUnavailable):
     """The schema registry does not know the schema id of a record."""
 
     remedy = (
-        "If the registry lost the schema, restore its storage: reading goes on by itself once it knows the schema. "
-        f"{_BEGIN_BEHIND}"
+        "If the registry lost the schema, restore its storage: the worker resumes once it knows the schema. "
+        f"{_RESNAPSHOT}"
     )
 
 
 class UnreadableRecord(Exception):
     """One record cannot be read; its neighbours can. The message never contains row values."""
 
-    remedy = _BEGIN_BEHIND
+    remedy = _RESNAPSHOT

@@ -20,8 +20,8 @@ class TopicContractBroken(SourceContractViolation):
 
     remedy = (
         "Give the topics the settings that the message names, with kafka-configs, or give section [topics] of "
-        "readmodels.toml those of the topics. Never add partitions: keys would move. Or begin anew, with a snapshot of "
-        "PostgreSQL: run `readmodels teardown --execute`, then `readmodels init`."
+        "readmodels.toml those of the topics. Never add partitions: keys would move. Or recreate the topics, with a "
+        "snapshot of PostgreSQL: run `readmodels teardown --execute`, then `readmodels init`."
     )
 
 

@@ -35,7 +35,7 @@ def wait_until_caught_up(
     """Wait until `progress` reaches these offsets. If the store does not answer, call `unavailable` and retry.
 
     Args:
-        late: makes the error for a timeout, from a predicate such as "has not reached the mark after 60 s: …".
+        late: makes the error for a timeout, from a predicate such as "has not reached the watermark after 60 s: …".
 
     Raises:
         Exception: the error made by `late`: `timeout_s` has passed. The message gives the remaining lag.
@@ -60,7 +60,7 @@ def wait_until_caught_up(
         if is_late:
             (topic, partition), offsets = max(lacking.items(), key=lambda one: one[1])
             raise late(
-                f"has not reached the mark after {timeout_s:g} s: {sum(lacking.values()):,} offsets are lacking "
+                f"has not reached the watermark after {timeout_s:g} s: {sum(lacking.values()):,} offsets are missing "
                 f"in {len(lacking)} partitions, {offsets:,} of them in {topic}/{partition}"
             )
         time.sleep(POLL_INTERVAL_S)

@@ -178,8 +178,7 @@ def load(file: Path, defaults: Mapping[str, Any], flags: Mapping[str, Any] | Non
     if not file.exists():
         raise InvalidConfig(
             f"there is no {file}",
-            remedy=f"Create {file}, or give the description that you have with the option --config, which stands "
-            "before the verb.",
+            remedy=f"Create {file}, or pass the path of an existing config file with --config before the command.",
         )
 
     class Read(Settings):
@@ -203,12 +202,12 @@ def load(file: Path, defaults: Mapping[str, Any], flags: Mapping[str, Any] | Non
     except SettingsError as error:
         raise InvalidConfig(
             f"the environment: {error}",
-            remedy="Unset the environment variable of the section that the message names, READMODELS_ and its name, or "
-            "give it a JSON object.",
+            remedy="Unset the environment variable of the section in the message, READMODELS_ and the section's name, "
+            "or set it to a JSON object.",
         ) from None
     except ValueError as error:
         raise InvalidConfig(
-            f"{file} cannot be read: {error}", remedy=f"Correct {file} where the message says, as TOML is written."
+            f"{file} cannot be read: {error}", remedy=f"Correct the TOML syntax of {file} at the line in the message."
         ) from error
     # The definitions are built here, so that every command refuses definitions that contradict themselves.
     _ = settings.definitions

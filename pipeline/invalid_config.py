@@ -38,8 +38,8 @@ def remedy_of(error: ValidationError, settings: type[BaseModel]) -> str:
         names_by_act.setdefault(_ACTS.get(one["type"], "correct"), []).extend(_settings_at(one["loc"], settings))
     acts = "; ".join(f"{act} {', '.join(f'`{name}`' for name in names)}" for act, names in names_by_act.items())
     return (
-        f"In the description or in the environment: {acts}. For example, `kafka.bootstrap_servers` is "
-        "bootstrap_servers below [kafka] in the description, and READMODELS_KAFKA__BOOTSTRAP_SERVERS in the "
+        f"In readmodels.toml or in the environment: {acts}. For example, `kafka.bootstrap_servers` is "
+        "bootstrap_servers below [kafka] in readmodels.toml, and READMODELS_KAFKA__BOOTSTRAP_SERVERS in the "
         "environment. `readmodels up` starts a local stack, whose addresses and passwords need not be set."
     )
 

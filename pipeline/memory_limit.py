@@ -38,10 +38,10 @@ class MemoryExhausted(Exception):
     def __init__(self, problem: str, *, is_bounded: bool) -> None:
         super().__init__(problem)
         self.remedy = (
-            "The worker restarts by itself. If it recurs, set `duckdb.memory_headroom` to more, and restart the worker."
+            "The worker restarts automatically. If the error recurs, raise `duckdb.memory_headroom` and restart it."
             if is_bounded
-            else "The worker restarts by itself. If it recurs, give its process more memory: by `ulimit -d`, or by the "
-            "limit of its container, or on its machine; and restart the worker."
+            else "The worker restarts automatically. If the error recurs, give its process more memory (`ulimit -d`, "
+            "the limit of its container, or the machine), and restart it."
         )
 
 
@@ -70,7 +70,7 @@ class MemoryLimit:
                     "memory close to its limit",
                     data_bytes=taken_bytes,
                     limit_bytes=self.limit_bytes,
-                    remedy="End large queries of readers, or raise `duckdb.memory_headroom`.",
+                    remedy="Cancel large queries of readers, or raise `duckdb.memory_headroom`.",
                 )
                 stop.wait(TOLD_EVERY_S)
 

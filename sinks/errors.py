@@ -17,7 +17,7 @@ class StoreUnavailable(SinkError):
     """The store did not answer, or answered that it cannot serve now. A later retry may succeed."""
 
     remedy = (
-        "Start the store, or correct its address, `elasticsearch.url` or `redis.url`; the worker goes on by itself "
+        "Start the store, or correct its address, `elasticsearch.url` or `redis.url`; the worker resumes "
         "when the store answers."
     )
 
@@ -38,7 +38,9 @@ class StoreBlocked(StoreUnavailable):
 class StoreNeedsRestart(SinkError):
     """The store cannot continue in this process. Its data on disk is intact, and a new process can open it."""
 
-    remedy = "The worker restarts by itself. If the error recurs, free space on the disk that `duckdb.directory` names."
+    remedy = (
+        "The worker restarts automatically. If the error recurs, free space on the disk that `duckdb.directory` names."
+    )
 
 
 class MemoryRefused(StoreNeedsRestart):
@@ -64,7 +66,7 @@ class MutationRejected(SinkError):
 class GenerationMissing(SinkError):
     """The generation to write is missing, or the readers' names do not point to the right generation."""
 
-    remedy = "Run `readmodels init`: it makes a generation live again, a new one if none is left."
+    remedy = "Run `readmodels init`: it makes a generation live again, or creates one if none exists."
 
 
 class GenerationBroken(SinkError):

@@ -8,8 +8,8 @@ MAX_NAMED = 20
 """Maximum number of rejected documents that a store lists. Further ones are only counted."""
 
 REMEDY = (
-    "Make the document smaller or its value one that the store takes, in PostgreSQL: the next change of it is written. "
-    "Where the store's own limit was raised instead, `readmodels verify {model} --repair --execute` writes it again."
+    "In PostgreSQL, make the document smaller or change the value: its next change is written. If you raised the limit "
+    "of the store instead, run `readmodels verify {model} --repair --execute`: it writes the document again."
 )
 
 

@@ -62,7 +62,7 @@ class ChecksumMismatch(StackError):
     def __init__(self, message: str, file: Path) -> None:
         super().__init__(
             message,
-            remedy=f"Delete {file} and run the command again, which fetches the file anew. If the sum is wrong again, "
+            remedy=f"Delete {file} and run the command again, which downloads the file. If the sum is wrong again, "
             "a proxy or mirror between this machine and Maven Central changes files: use another network.",
         )
 
@@ -70,7 +70,7 @@ class ChecksumMismatch(StackError):
 class DiskFull(StackError):
     """The disk of the stack is full."""
 
-    remedy = "Free disk space there, then run `readmodels up` again; servers that run go on."
+    remedy = "Free disk space there, then run `readmodels up` again; running servers continue."
 
 
 class PortTaken(StackError):

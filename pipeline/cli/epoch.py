@@ -15,8 +15,7 @@ from pipeline.setup.source import run_steps
 
 epoch = typer.Typer(
     no_args_is_help=True,
-    help="The lives of the log: where one has ended, such as by a topic that was made anew, the workers stop, and an "
-    "operator says how to go on.",
+    help="Show epochs, or open a new one. Workers stop if topics, slot or source no longer match the recorded epoch.",
 )
 
 
@@ -40,11 +39,11 @@ def open_epoch(
     context: typer.Context,
     is_continued: Annotated[
         bool,
-        typer.Option("--continue", help="Nothing was lost: the models read on in the log that is there now."),
+        typer.Option("--continue", help="No change was lost: continue with the existing log."),
     ] = False,
     is_resnapshot: Annotated[
         bool,
-        typer.Option("--resnapshot", help="Changes may be missing: begin anew, with a snapshot that sweeps the rest."),
+        typer.Option("--resnapshot", help="Changes may be missing: take a new snapshot and sweep stale rows."),
     ] = False,
     execute: Execute = False,
 ) -> None:
@@ -65,7 +64,7 @@ def open_epoch(
     steps = (continuation_steps if is_continued else resnapshot_steps)(standing, settings)
     _print_seen(standing)
     if not steps:
-        out.print("nothing to continue: the log is the one that every generation is fed from")
+        out.print("nothing to continue: the log matches the recorded epoch of every generation")
         return
     if not execute:
         out.print("would do: " + ", ".join(step.name for step in steps))

@@ -30,11 +30,14 @@ def export(
     tables: Annotated[
         list[str], typer.Argument(metavar="TABLE…", help="Tables, or their histories, as orders_history.")
     ],
-    to: Annotated[str, typer.Option(metavar="DIR|s3://BUCKET/PREFIX", help="Where to; each table has a folder there.")],
-    _form: Annotated[ExportFormat, typer.Option("--format", help="How to write it.")] = ExportFormat.PARQUET,
-    timeout: Annotated[float, typer.Option(min=1.0, help="Seconds that the model may take to reach the mark.")] = 120.0,
+    to: Annotated[str, typer.Option(metavar="DIR|s3://BUCKET/PREFIX", help="Target; each table gets a folder in it.")],
+    _form: Annotated[ExportFormat, typer.Option("--format", help="File format.")] = ExportFormat.PARQUET,
+    timeout: Annotated[float, typer.Option(min=1.0, help="Maximum seconds to wait for the model.")] = 120.0,
     no_mark: Annotated[
-        bool, typer.Option("--no-mark", help="Take what the model holds; PostgreSQL and Kafka are not asked.")
+        bool,
+        typer.Option(
+            "--no-mark", help="Set no watermark: export the current content; needs neither PostgreSQL nor Kafka."
+        ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array and nothing else.")] = False,
 ) -> None:
@@ -104,4 +107,4 @@ def _print(found: list[ExportResult]) -> None:
     if extract.mark is not None:
         out.print(f"[green]complete[/] up to {extract.mark['lsn']}, where PostgreSQL was at {extract.mark['set_at']}")
     else:
-        out.print(f"[dim]no mark was set; the newest change in it was committed at {extract.newest}[/]")
+        out.print(f"[dim]no watermark was set; the newest change in it was committed at {extract.newest}[/]")

@@ -23,9 +23,9 @@ from sinks.generation import GenerationState
 from sinks.sink import Store
 
 Generation = Annotated[
-    int | None, typer.Option("--generation", "-g", min=1, help="This generation, of the one model that is named.")
+    int | None, typer.Option("--generation", "-g", min=1, help="Number of the generation; only with one model.")
 ]
-Timeout = Annotated[float, typer.Option(min=1.0, help="Seconds that a generation may take to reach a mark.")]
+Timeout = Annotated[float, typer.Option(min=1.0, help="Maximum seconds to wait for the generation.")]
 
 _COLOURS = {GenerationState.LIVE: "green", GenerationState.BUILDING: "yellow", GenerationState.REJECTED: "red"}
 
@@ -67,9 +67,7 @@ def rollback(
     context: typer.Context,
     models: Models = None,
     execute: Execute = False,
-    at_once: Annotated[
-        bool, typer.Option("--at-once", help="Do not wait until it holds all that is committed now.")
-    ] = False,
+    at_once: Annotated[bool, typer.Option("--at-once", help="Do not wait until the generation has caught up.")] = False,
     timeout: Timeout = 120.0,
 ) -> None:
     """Make the previous live generation live again. It was kept current, so nothing is lost."""
@@ -86,7 +84,7 @@ def rollback(
 def prune(
     context: typer.Context,
     models: Models = None,
-    keep: Annotated[int, typer.Option(min=0, help="How many of those that were live before are kept.")] = 1,
+    keep: Annotated[int, typer.Option(min=0, help="Number of previously live generations to keep.")] = 1,
     generation: Generation = None,
     execute: Execute = False,
 ) -> None:
@@ -114,7 +112,7 @@ def say_switched(switched: CutoverResult) -> None:
         out.print(f"[green]✓[/] generation {switched.now} of {switched.model} is live")
         return
     out.print(f"[green]✓[/] generation {switched.now} of {switched.model} is live; {switched.before} is kept current")
-    out.print(f"  [dim]take it back: readmodels rollback {switched.model} --execute[/]")
+    out.print(f"  [dim]to revert: readmodels rollback {switched.model} --execute[/]")
 
 
 def _named(models: list[str] | None, generation: int | None) -> list[str]:

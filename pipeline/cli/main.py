@@ -42,8 +42,8 @@ def _print_version(is_asked: bool) -> None:
 @app.callback()
 def options(
     context: typer.Context,
-    config: Annotated[Path, typer.Option(help="The description of the read models.")] = Path("readmodels.toml"),
-    home: Annotated[Path, typer.Option(help="Where the local stack keeps its state.")] = Path(".readmodels"),
+    config: Annotated[Path, typer.Option(help="Config file.")] = Path("readmodels.toml"),
+    home: Annotated[Path, typer.Option(help="Folder of the local stack's state.")] = Path(".readmodels"),
     _version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,

@@ -37,35 +37,33 @@ MOMENTS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:
 
 def replay(
     context: typer.Context,
-    models: Annotated[list[str], typer.Argument(metavar="MODEL...", help="Read models; `all` is every one.")],
+    models: Annotated[list[str], typer.Argument(metavar="MODEL...", help="Read models, or `all`.")],
     execute: Execute = False,
     is_unverified: Annotated[
-        bool, typer.Option("--no-verify", help="Do not compare it with PostgreSQL before readers see it.")
+        bool, typer.Option("--no-verify", help="Do not compare with PostgreSQL before the cutover.")
     ] = False,
-    keep: Annotated[
-        bool, typer.Option("--keep", help="Stop before the cutover; `readmodels cutover` shows it later.")
-    ] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Do not cut over; run `readmodels cutover` later.")] = False,
     start_over: Annotated[
-        bool, typer.Option("--start-over", help="Drop what an earlier replay left, instead of going on with it.")
+        bool, typer.Option("--start-over", help="Do not resume an interrupted replay: drop its generation.")
     ] = False,
     snapshot: Annotated[
         bool,
-        typer.Option("--snapshot", help="By an incremental snapshot of PostgreSQL: where offset zero is gone."),
+        typer.Option("--snapshot", help="Rebuild from an incremental snapshot of PostgreSQL instead of the log."),
     ] = False,
     processes: Annotated[
         int | None,
-        typer.Option(min=1, help="Processes that read the log; one per core, for Elasticsearch one per two."),
+        typer.Option(min=1, help="Number of processes [default: one per core, Elasticsearch one per two]."),
     ] = None,
     in_place: Annotated[
-        bool, typer.Option("--in-place", help="Into the live generation itself; what it holds already stays as it is.")
+        bool, typer.Option("--in-place", help="Apply the log to the live generation; rows already in it do not change.")
     ] = False,
-    to_earliest: Annotated[bool, typer.Option("--to-earliest", help="From the log's beginning; the default.")] = False,
+    to_earliest: Annotated[bool, typer.Option("--to-earliest", help="Start at the earliest offset (default).")] = False,
     to_datetime: Annotated[
-        datetime | None, typer.Option(formats=MOMENTS, help="With --in-place: from this time on, in UTC.")
+        datetime | None, typer.Option(formats=MOMENTS, help="With --in-place: start at this time, in UTC.")
     ] = None,
-    to_offset: Annotated[int | None, typer.Option(min=0, help="With --in-place: from this offset on.")] = None,
-    timeout: Annotated[float, typer.Option(min=1.0, help="Seconds that it may take to reach a mark.")] = 120.0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print an event a line as JSON and nothing else.")] = False,
+    to_offset: Annotated[int | None, typer.Option(min=0, help="With --in-place: start at this offset.")] = None,
+    timeout: Annotated[float, typer.Option(min=1.0, help="Maximum seconds to wait for the generation.")] = 120.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per event and nothing else.")] = False,
 ) -> None:
     """Rebuild a read model from offset zero beside the live generation, verify it, and make it live atomically.
 
@@ -155,7 +153,7 @@ def _again(
     if as_json:
         Events(model).tell("done", {"is_whole": is_whole})
     elif not is_whole:
-        out.print(f"[yellow]![/] {model}: interrupted; the live generation is as it was, start it again to go on")
+        out.print(f"[yellow]![/] {model}: interrupted; the live generation is unchanged; repeat the command to resume")
     if not is_whole:
         raise typer.Exit(1)
 
@@ -190,7 +188,7 @@ def _replayed(
         if outcome.switched is not None:
             say_switched(outcome.switched)
         elif outcome.is_equal:
-            out.print(f"  [dim]show it: readmodels cutover {wanted.model} --execute[/]")
+            out.print(f"  [dim]to make it live: readmodels cutover {wanted.model} --execute[/]")
         if outcome.is_equal and not outcome.has_workers:
             out.print(f"  [dim]no worker keeps it current: readmodels run {wanted.model}[/]")
     return outcome

@@ -54,7 +54,7 @@ def print_plans(ground: PlanInputs, plans: Sequence[RebuildPlan]) -> None:
     for column in ("live", "new", "space needed", "free", "takes about"):
         table.add_column(column, justify="right")
     for plan in plans:
-        new = f"{plan.where.generation}{' (goes on)' if plan.where.is_resumed else ''}"
+        new = f"{plan.where.generation}{' (resumed)' if plan.where.is_resumed else ''}"
         sizes = (decimal(plan.space.needed_bytes), decimal(plan.space.free_bytes))
         takes = "not timed yet" if plan.takes_s is None else f"{plan.takes_s:,.0f} s"
         table.add_row(f"[bold]{plan.model}[/]", str(plan.live or "-"), new, *sizes, takes)

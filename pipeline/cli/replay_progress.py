@@ -35,9 +35,9 @@ class Bars:
         self._began: tuple[float, int] | None = None
 
     def begun(self, where: RebuildTarget) -> None:
-        words = "goes on with" if where.is_resumed else "begins"
+        words = "resumes" if where.is_resumed else "starts"
         for number in where.dropped:
-            out.print(f"[green]✓[/] {self._model}: dropped generation {number}, which could not be gone on with")
+            out.print(f"[green]✓[/] {self._model}: dropped generation {number}, which could not be resumed")
         out.print(f"[green]✓[/] {self._model}: {words} generation {where.generation}; readers see the live one")
 
     def step(self, words: str) -> None:

@@ -17,7 +17,7 @@ from pipeline.report.queries import QueryResults, run_queries
 
 def report(
     context: typer.Context,
-    output: Annotated[Path, typer.Option(dir_okay=False, help="The file to write.")] = Path("report.html"),
+    output: Annotated[Path, typer.Option(dir_okay=False, help="Output file.")] = Path("report.html"),
 ) -> None:
     """Write one HTML page with charts of DuckDB's views, whether or not a worker is writing the store.
 

@@ -43,16 +43,14 @@ from sinks.batch import TopicPartition
 from sinks.errors import SinkError
 
 log = structlog.get_logger()
-Models = Annotated[
-    list[str] | None, typer.Argument(metavar="[MODEL]...", help="Read models; none, or `all`, is every one.")
-]
+Models = Annotated[list[str] | None, typer.Argument(metavar="[MODEL]...", help="Read models; all by default.")]
 
 
 def run(
     context: typer.Context,
     models: Models = None,
     until_caught_up: Annotated[
-        bool, typer.Option("--until-caught-up", help="End once the models hold everything committed until now.")
+        bool, typer.Option("--until-caught-up", help="Exit once the models hold everything committed until now.")
     ] = False,
     processes: Annotated[int, typer.Option(min=1, help="Processes per model; they share the partitions.")] = 1,
 ) -> None:

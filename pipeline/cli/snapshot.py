@@ -19,23 +19,23 @@ from pipeline.postgres.incremental_snapshot import SnapshotProgress, SnapshotReq
 from pipeline.postgres.row_estimate import estimate_rows
 
 HEALS_NOTHING = (
-    "It tells nothing of rows that were deleted, so it heals no gap in the log: `readmodels verify --repair` mends "
-    "what differs, and `readmodels epoch open --resnapshot` begins anew where changes are missing."
+    "A snapshot sends no deletions, so it does not close a gap in the log: `readmodels verify --repair` repairs "
+    "differences, and `readmodels epoch open --resnapshot` starts a new epoch if changes are missing."
 )
 
 
 def snapshot(
     context: typer.Context,
-    table: Annotated[str, typer.Argument(metavar="TABLE", help="As in readmodels.toml, or as `schema.table`.")],
+    table: Annotated[str, typer.Argument(metavar="TABLE", help="Name in readmodels.toml, or `schema.table`.")],
     where: Annotated[
         str | None, typer.Option("--where", help="Only rows for which this SQL condition is true.", show_default=False)
     ] = None,
     execute: Execute = False,
 ) -> None:
-    """Have the connector send the rows of a table again, in chunks, while it continues to stream changes.
+    """Request an incremental snapshot of a table: the connector sends its rows again, in chunks, while it streams.
 
     This adds rows that a model lacks, such as rows that were parked or lost, and does not change correct rows. It sends
-    nothing about deleted rows, so it heals no gap in the log. ^C stops it; rows already sent stay.
+    nothing about deleted rows, so it does not close a gap in the log. ^C stops it; rows already sent stay.
     """
     settings = context_of(context).settings()
     wanted = SnapshotRequest(tables=(_named(table, settings),), where=where)
@@ -44,7 +44,9 @@ def snapshot(
     condition = f" where {where}" if where else ""
     words = f"about {rows:,} rows of {wanted.tables[0]}{condition}"
     if not execute:
-        out.print(f"would have the connector send {words}, in chunks, while changes go on", markup=False)
+        out.print(
+            f"would request from the connector {words}, in chunks, while it continues to stream changes", markup=False
+        )
         out.print(HEALS_NOTHING)
         out.print("nothing was done; add [bold]--execute[/] to do it")
         return
@@ -70,10 +72,10 @@ def _interrupts() -> Iterator[list[int]]:
 
     def note(number: int, _frame: object) -> None:
         if seen:
-            err.print("the connector may go on with the snapshot by itself, which is harmless")
+            err.print("the connector may continue the snapshot, which is harmless")
             raise KeyboardInterrupt
         seen.append(number)
-        err.print("asking the connector to leave off; ^C once more to leave it alone")
+        err.print("stopping the snapshot; press ^C again to exit without waiting")
 
     before = signal.signal(signal.SIGINT, note)
     try:
@@ -91,7 +93,7 @@ class _Line:
 
     def __call__(self, told: SnapshotProgress) -> None:
         place = f", at key {told.reached} of {told.last}" if told.reached else ""
-        state = f"{told.chunks} chunks{place}" if told.chunks else "asked for"
+        state = f"{told.chunks} chunks{place}" if told.chunks else "requested"
         self._progress.update(self._task, state=state)
 
 

@@ -25,16 +25,21 @@ ENDS_WAIT_S = 0.3
 
 def sql(
     context: typer.Context,
-    query: Annotated[str | None, typer.Argument(help="One SELECT statement; none on a terminal opens a shell.")] = None,
+    query: Annotated[
+        str | None, typer.Argument(help="One SELECT statement; without it, a terminal opens a shell.")
+    ] = None,
     file: Annotated[
         Path | None, typer.Option(exists=True, dir_okay=False, help="Read the statement from this file.")
     ] = None,
-    as_of: Annotated[str | None, typer.Option(help="Ask of a moment, as 2026-01-02T03:04:05Z.", metavar="TS")] = None,
-    form: Annotated[OutputFormat, typer.Option("--format", help="How to write the answer.")] = OutputFormat.TABLE,
-    as_json: Annotated[bool, typer.Option("--json", help="An array of objects; short for --format json.")] = False,
-    output: Annotated[Path | None, typer.Option(help="Write the answer to this file.")] = None,
+    as_of: Annotated[
+        str | None, typer.Option(help="Query the state at a time, such as 2026-01-02T03:04:05Z.", metavar="TS")
+    ] = None,
+    form: Annotated[OutputFormat, typer.Option("--format", help="Output format.")] = OutputFormat.TABLE,
+    as_json: Annotated[bool, typer.Option("--json", help="Short for --format json: an array of objects.")] = False,
+    output: Annotated[Path | None, typer.Option(help="Write the result to this file.")] = None,
     no_formulas: Annotated[
-        bool, typer.Option("--no-formulas", help="For CSV: an apostrophe before texts that spreadsheets would run.")
+        bool,
+        typer.Option("--no-formulas", help="CSV: prefix texts that spreadsheets would evaluate with an apostrophe."),
     ] = False,
 ) -> None:
     """Query DuckDB, whether or not a worker is writing it.

@@ -35,7 +35,7 @@ class Shell:
     def run(self) -> None:
         """Read and run statements until `quit` or ^D."""
         self._begin()
-        err.print("One SELECT, ended by a semicolon. Tab completes names; quit or ^D ends.", style="dim")
+        err.print("Enter one SELECT, ended by a semicolon. Tab completes names; quit or ^D exits.", style="dim")
         try:
             while (statement := self._statement()) is not None:
                 if statement:

@@ -16,25 +16,25 @@ from pipeline.config import mask_secrets, to_plain
 from pipeline.status import collect
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
-ShowSecrets = Annotated[bool, typer.Option("--show-secrets", help="Print passwords and tokens as they are.")]
+ShowSecrets = Annotated[bool, typer.Option("--show-secrets", help="Print passwords and tokens unmasked.")]
 
 WATCH_INTERVAL_S = 2.0
 
-config = typer.Typer(no_args_is_help=True, add_completion=False, help="The settings in force.")
+config = typer.Typer(no_args_is_help=True, add_completion=False, help="Show the effective settings.")
 
 
 def status(
     context: typer.Context,
     models: Annotated[
-        list[str] | None, typer.Argument(metavar="[MODEL]...", help="Read models; none, or `all`, is every one.")
+        list[str] | None, typer.Argument(metavar="[MODEL]...", help="Read models; all by default.")
     ] = None,
     as_json: AsJson = False,
     show_secrets: ShowSecrets = False,
     check: Annotated[bool, typer.Option("--check", help="Exit with 1 if there is any problem.")] = False,
     max_staleness: Annotated[
-        float | None, typer.Option(min=0, metavar="SECONDS", help="A change that waits longer is a problem.")
+        float | None, typer.Option(min=0, metavar="SECONDS", help="Maximum staleness; more is a problem.")
     ] = None,
-    watch: Annotated[bool, typer.Option("--watch", help="Look again every two seconds, until ^C.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Refresh every two seconds, until ^C.")] = False,
 ) -> None:
     """Show connector, slot, workers, the lag of every read model, and each problem with its remedy.
 
@@ -57,7 +57,7 @@ def status(
 
 @config.command("show")
 def show(context: typer.Context, as_json: AsJson = False, show_secrets: ShowSecrets = False) -> None:
-    """Show every setting with the value in force; secrets are masked."""
+    """Show the effective value of every setting; secrets are masked."""
     settings = to_plain(context_of(context).settings(), show_secrets)
     if as_json:
         print_json(settings)

@@ -52,7 +52,7 @@ def _of_connector(facts: Mapping[str, Any]) -> str:
 def _of_slot(facts: Mapping[str, Any]) -> str:
     if "is_active" not in facts:
         return UNKNOWN
-    reader = "active" if facts["is_active"] else "nobody reads it"
+    reader = "active" if facts["is_active"] else "inactive"
     return f"{reader}, WAL {facts['wal_status']}, {_size(facts['retained_wal_bytes'])} kept"
 
 

@@ -25,7 +25,9 @@ from sinks.rejection import REMEDY as REMEDY_OF_REJECTIONS
 
 EXIT_DIFFERENT = 3
 SHOWN_DIFFERENCES = 100
-REMEDY = "What differs still cannot be mended row by row: rebuild the model with `readmodels replay {model} --execute`."
+REMEDY = (
+    "The remaining differences cannot be repaired by row: rebuild the model with `readmodels replay {model} --execute`."
+)
 
 
 def verify(
@@ -33,22 +35,25 @@ def verify(
     models: Models = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
     sample: Annotated[
-        int | None, typer.Option(min=1, help="A quick look: so many documents, or rows of a table, by chance.")
+        int | None, typer.Option(min=1, help="Compare only this number of random documents or rows per table.")
     ] = None,
     since: Annotated[
-        str | None, typer.Option(help="A quick look: rows with any date or timestamp at or after this time.")
+        str | None, typer.Option(help="Compare only rows with a date or timestamp at or after this time.")
     ] = None,
-    timeout: Annotated[float, typer.Option(min=1.0, help="Seconds that a model may take to reach a mark.")] = 120.0,
+    timeout: Annotated[float, typer.Option(min=1.0, help="Maximum seconds to wait for a model.")] = 120.0,
     generation: Annotated[
-        int | None, typer.Option(min=1, help="Not the live generation of the one model that is named, but this one.")
+        int | None, typer.Option(min=1, help="Compare this generation instead of the live one; only with one model.")
     ] = None,
-    repair: Annotated[bool, typer.Option("--repair", help="Show what would mend each difference.")] = False,
-    execute: Annotated[bool, typer.Option("--execute", help="Mend it, and look once more; with --repair.")] = False,
+    repair: Annotated[bool, typer.Option("--repair", help="Show the repair of each difference.")] = False,
+    execute: Annotated[
+        bool, typer.Option("--execute", help="With --repair: write the repairs and compare again.")
+    ] = False,
 ) -> None:
     """Compare every row and document with PostgreSQL, as of one moment, while writes continue.
 
     Lists rows and values that are missing, phantom (PostgreSQL does not hold them), stale (an older version of the row)
-    or different, by key and column, and exits with code 3 if there are any. A quick look does not find phantoms.
+    or different, by key and column, and exits with code 3 if there are any. With
+    --sample or --since it does not find phantoms.
 
     A repair writes documents and rows as PostgreSQL holds them, as ordinary changes, while the workers run. It exits
     with code 0 if everything that it wrote is equal afterwards.
@@ -185,13 +190,13 @@ def _print_mended(model: str, mended: RepairSummary) -> None:
     title = f"{model}, {'repaired' if mended.is_executed else 'would repair'}"
     _print_table((title, "key", "writes", "deletes", "reason", "withheld"), cells, mended.count)
     if not mended.is_executed:
-        out.print("[dim]nothing was written; --execute does it[/]")
+        out.print("[dim]nothing was written; add --execute to write the repairs[/]")
     elif mended.remaining.counts:
         _print_differences(f"{model}, still", mended.remaining)
         if set(mended.remaining.counts) != {DifferenceKind.REJECTED}:
             out.print(f"[red]{REMEDY.format(model=model)}[/]", soft_wrap=True)
     else:
-        out.print("[green]all of it is equal now[/]")
+        out.print("[green]all repaired rows are equal now[/]")
 
 
 def _print_table(columns: Iterable[str], cells: Iterable[Iterable[str | None]], count: int) -> None:
@@ -203,4 +208,4 @@ def _print_table(columns: Iterable[str], cells: Iterable[Iterable[str | None]], 
     out.print()
     out.print(table)
     if count > table.row_count:
-        out.print(f"[dim]and {count - table.row_count:,} more; --json names up to {MAX_NAMED:,} of a model[/]")
+        out.print(f"[dim]and {count - table.row_count:,} more; --json lists up to {MAX_NAMED:,} per model[/]")

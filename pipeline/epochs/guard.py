@@ -27,8 +27,8 @@ class TopicNotFound(DependencyUnavailable):
     """A topic does not exist. If it reappears, it is another topic, and the worker stops before reading it."""
 
     remedy = (
-        "Run `readmodels init`, which creates the topic. The worker then stops, because the topic is another one, and "
-        "says how to go on."
+        "Run `readmodels init`, which creates the topic. The worker then stops, because the topic was recreated, and "
+        "prints the remedy."
     )
 
 

@@ -46,13 +46,13 @@ LEAVE_WITHIN_S = 20.0
 class WorkersRunning(Exception):
     """Workers are writing to the models, so that no epoch can be opened."""
 
-    remedy = "End `readmodels run` wherever it runs, and any replay; then repeat the command."
+    remedy = "Stop every `readmodels run` and every replay, on all machines; then repeat the command."
 
 
 class CannotContinue(Exception):
     """The mismatch concerns the history, not only the log: changes may be missing, or cannot be ordered."""
 
-    remedy = "`readmodels epoch open --resnapshot --execute` begins a new epoch with a snapshot of PostgreSQL."
+    remedy = "Run `readmodels epoch open --resnapshot --execute`: it starts a new epoch with a snapshot of PostgreSQL."
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def require_no_workers(standing: Sequence[LogState], settings: Settings) -> None
             return
         if time.monotonic() > deadline:
             named = ", ".join(f"generation {one.generation} of {one.model}" for one in fed)
-            raise WorkersRunning(f"workers feed {named}")
+            raise WorkersRunning(f"workers are writing to {named}")
         time.sleep(0.5)
 
 
@@ -161,7 +161,7 @@ def resnapshot_steps(standing: Sequence[LogState], settings: Settings) -> list[S
 
     def measured() -> str:
         begins_at.update(end_offsets(settings.kafka.admin(), [*topics, settings.connector.notification_topic]))
-        return f"the epoch begins behind {sum(begins_at.values()):,} offsets"
+        return f"the epoch starts after {sum(begins_at.values()):,} offsets"
 
     def begun(one: LogState, settings: Settings) -> Epoch:
         resumes_at = {
@@ -216,7 +216,7 @@ def _next(one: LogState, settings: Settings) -> Epoch:
         kind=EpochKind.CONTINUED,
         fingerprint=current_fingerprint(settings),
         opened_at=utc_now(),
-        reason="; ".join(f"{seen.reason}: {seen.sentence}" for seen in one.seen) or "an operator wanted it",
+        reason="; ".join(f"{seen.reason}: {seen.sentence}" for seen in one.seen) or "requested by an operator",
     )
 
 

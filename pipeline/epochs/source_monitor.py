@@ -126,7 +126,7 @@ class SourceMonitor:
             if not seen:
                 raise
         if facts.reader is None:
-            self._flow.is_held_up(f"nobody reads slot {name}", ConnectorNotReady.remedy)
+            self._flow.is_held_up(f"no connector reads slot {name}", ConnectorNotReady.remedy)
         else:
             self._flow.goes_on()
         return seen

@@ -22,8 +22,8 @@ class ExportDiffers(ValueError):
     """The existing export has another source and cannot be continued."""
 
     remedy = (
-        "If the model is only behind, try again when it has caught up. Else export into an empty place: what is there "
-        "stays as it is, and its manifest still tells what it holds."
+        "If the model only lags, repeat the command once it has caught up. Otherwise export to an empty target. The "
+        "existing files and their manifest are not changed."
     )
 
 

@@ -14,16 +14,16 @@ class TargetUnavailable(Exception):
     """The target cannot be read or written."""
 
     remedy = (
-        "Make it a folder in which this user may write. For S3, create the bucket, and set in the environment "
+        "Choose a folder that this user can write to. For S3, create the bucket, and set in the environment "
         "AWS_ENDPOINT_URL to the server, unless it is AWS, AWS_REGION, and AWS_PROFILE or AWS_ACCESS_KEY_ID and "
-        "AWS_SECRET_ACCESS_KEY to those of a user who may write there."
+        "AWS_SECRET_ACCESS_KEY to those of a user who can write to it."
     )
 
 
 class ConcurrentExport(Exception):
     """Another process exports the same table to the same target."""
 
-    remedy = "Nothing is lost: run it again when the other has ended."
+    remedy = "Nothing is lost: repeat the command when the other export has finished."
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ Command = Callable[[str], Sequence[str]]
 class BuilderFailed(Exception):
     """A builder process stopped for a reason that only an operator can remove. The live generation is unchanged."""
 
-    remedy = "Carry out the remedy in this message, then start the replay again: it goes on where it was."
+    remedy = "Carry out the remedy in this message, then start the replay again: it resumes where it stopped."
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,8 @@ class GenerationNotServable(Exception):
     """A generation must not go live: it is missing, unfinished, or differs from the source."""
 
     remedy = (
-        "`readmodels generations` shows what there is; `readmodels replay all --execute` builds a new one, or goes on "
-        "with it."
+        "`readmodels generations` lists the existing ones; `readmodels replay all --execute` builds a new one, or "
+        "resumes an unfinished one."
     )
 
 
@@ -35,15 +35,15 @@ class GenerationCatchUpTimeout(Exception):
     """A generation did not reach the watermark before the timeout."""
 
     remedy = (
-        "`readmodels generations` shows how far each is. Start its workers with `readmodels run`, let them go on with "
-        "`readmodels resume`, or give it longer, as with `readmodels cutover --timeout 600`."
+        "`readmodels generations` shows the lag of each. Start its workers with `readmodels run`, resume them with "
+        "`readmodels resume`, or raise the timeout, as in `readmodels cutover --timeout 600`."
     )
 
 
 class NoPreviousGeneration(Exception):
     """No generation remains that was live before the current one."""
 
-    remedy = "`readmodels replay all --execute` builds one from the log."
+    remedy = "Run `readmodels replay all --execute`: it builds a new generation from the log."
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,8 @@ def remedy_of_unequal(
     tables = dict.fromkeys(doubtful) or (dict.fromkeys(described) if _OF_VALUES.issuperset(kinds) else {})
     if tables:
         snapshots = ", ".join(f"`readmodels snapshot {shlex.quote(table)} --execute`" for table in tables)
-        return f"Have the rows sent again: {snapshots}. Then run `readmodels replay {model} --execute`."
+        return f"Take a snapshot of the rows: {snapshots}. Then run `readmodels replay {model} --execute`."
     return (
-        f"`readmodels verify {model} --generation {generation}` names what differs. `readmodels replay {model} "
+        f"`readmodels verify {model} --generation {generation}` lists the differences. `readmodels replay {model} "
         "--snapshot --execute` rebuilds from PostgreSQL instead, without the history of the log."
     )

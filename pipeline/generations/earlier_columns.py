@@ -112,7 +112,7 @@ def _columns(connection: Connection, table: TableDefinition) -> dict[str, _Colum
 
 def _gone(table: TableDefinition, column: str) -> LogFinding:
     return LogFinding(
-        FindingReason.COLUMN_GONE, f"{table.source} has no column {column}, which readmodels.toml describes"
+        FindingReason.COLUMN_GONE, f"{table.source} has no column {column}, which readmodels.toml declares"
     )
 
 
@@ -125,7 +125,7 @@ def _is_misdescribed(table: TableDefinition, column: _Column) -> bool:
 
 
 def _misdescribed(table: TableDefinition, column: _Column, reasons: frozenset[str]) -> LogFinding:
-    sentence = f"{table.source}.{column.name} is described as {table.columns[column.name]}"
+    sentence = f"{table.source}.{column.name} is declared as {table.columns[column.name]}"
     told = f"PostgreSQL has it as {column.type}: {', '.join(sorted(reasons))}"
     return LogFinding(FindingReason.CONTRACT_BROKEN, f"{sentence}, and {told}")
 
@@ -139,8 +139,8 @@ def _told(table: str, column: _Column, reasons: frozenset[str], value: Any) -> L
     doubt = ", although PostgreSQL may have given older rows other values without an event" if may_differ else ""
     named = shlex.quote(table)
     remedy = (
-        f"If the comparison finds differences, have the rows sent again: `readmodels snapshot {named} --execute`, then "
-        "`readmodels replay all --execute`."
+        f"If the comparison finds differences, run `readmodels snapshot {named} --execute`, then `readmodels "
+        "replay all --execute`."
     )
     return LogFinding(FindingReason.COLUMN_UNPROVED, f"{sentence}: read as NULL{doubt}", remedy, table)
 

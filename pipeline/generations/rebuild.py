@@ -262,7 +262,7 @@ class Rebuild:
         while not member_count(self.settings.kafka, group):
             if time.monotonic() > deadline:
                 raise GenerationCatchUpTimeout(
-                    f"nobody has taken over generation {generation} after {JOINS_WITHIN_S:g} s"
+                    f"no worker has taken over generation {generation} after {JOINS_WITHIN_S:g} s"
                 )
             time.sleep(POLL_INTERVAL_S)
 

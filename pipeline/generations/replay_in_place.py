@@ -95,7 +95,7 @@ def resolve_range(settings: Settings, starts: StartOffsets) -> LogRange:
 class OffsetBeyondEnd(ValueError):
     """No partition has a record at or after an offset."""
 
-    remedy = "Give a smaller offset; `readmodels replay all` says where each partition begins and ends."
+    remedy = "Give a smaller offset; `readmodels replay all` shows the first and last offset of each partition."
 
 
 def from_offset(offset: int) -> StartOffsets:

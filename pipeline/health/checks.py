@@ -48,11 +48,11 @@ def slot_is_read(observation: Observation) -> Iterator[Problem]:
     """Find a missing slot, or one without a reader: PostgreSQL keeps its WAL, and no change reaches Kafka."""
     slot, name = observation.slot.result(), observation.settings.connector.slot
     if slot is None:
-        remedy = "Run `readmodels init`: it says what to do if the connector had already read from the slot."
+        remedy = "Run `readmodels init`: it prints a remedy if the connector has already read from the slot."
         yield Problem("slot", f"slot {name} does not exist", remedy)
     elif not slot.is_active:
-        remedy = "Run `readmodels init`: it resumes the connector, or says why it cannot."
-        yield Problem("slot", f"nobody reads slot {name}: no change reaches Kafka", remedy)
+        remedy = "Run `readmodels init`: it resumes the connector, or prints why that is not possible."
+        yield Problem("slot", f"no connector reads slot {name}: no change reaches Kafka", remedy)
 
 
 def source_is_whole(observation: Observation) -> Iterator[Problem]:
@@ -78,7 +78,7 @@ def generation_is_live(observation: Observation, model: str) -> Iterator[Problem
     if found.live is None:
         yield Problem(model, "no generation is live", GenerationMissing.remedy)
     elif found.live not in found.all:
-        yield Problem(model, f"generation {found.live} is live, and gone", LiveGenerationGone.remedy)
+        yield Problem(model, f"generation {found.live} is live, but does not exist", LiveGenerationGone.remedy)
 
 
 def generation_is_filled(observation: Observation, model: str) -> Iterator[Problem]:
@@ -90,9 +90,7 @@ def generation_is_filled(observation: Observation, model: str) -> Iterator[Probl
             f"generation {found.live} is building: it holds {lag.progress:.0%} of the log so far, and readers find what"
             " was written some seconds ago"
         )
-        remedy = (
-            "Wait for it. It is complete once the connector's snapshot has ended, and a worker has carried all of it."
-        )
+        remedy = "Wait. The generation is complete once the connector's snapshot has ended and a worker has applied it."
         yield Problem(model, problem, remedy)
 
 
@@ -107,7 +105,7 @@ def changes_are_applied(observation: Observation, model: str) -> Iterator[Proble
     staleness_s, limit_s = observation.lag[model].result().staleness_s, observation.max_staleness_s
     if limit_s is not None and staleness_s > limit_s:
         problem = f"a change has waited for {staleness_s:,.0f} s, longer than {limit_s:g} s"
-        yield Problem(model, problem, "Nothing, if no other problem is named: its worker catches up.")
+        yield Problem(model, problem, "Nothing to do if no other problem is reported: the worker catches up.")
     control = observation.control.result()
     budget_s = read_models.READ_MODELS[model].call_budget_s(observation.settings)
     working = [worker.last for worker in control.of(model) if worker.last.state is WorkerState.WORKING]
@@ -117,7 +115,7 @@ def changes_are_applied(observation: Observation, model: str) -> Iterator[Proble
     rest_s = (datetime.now(UTC) - moved_at).total_seconds()
     if rest_s > budget_s:
         problem = f"changes wait for {staleness_s:,.0f} s, and its worker has applied none for {rest_s:,.0f} s"
-        yield Problem(model, problem, f"End its `readmodels run` and start it again: `readmodels run {model}`.")
+        yield Problem(model, problem, f"Stop its `readmodels run` and start it again: `readmodels run {model}`.")
 
 
 def worker_runs(observation: Observation, model: str) -> Iterator[Problem]:
@@ -130,17 +128,18 @@ def worker_runs(observation: Observation, model: str) -> Iterator[Problem]:
             yield Problem(
                 model,
                 problem,
-                f"Run `readmodels run {model}`. If it still runs, let its host reach the brokers of "
+                f"Run `readmodels run {model}`. If the process still runs, check that its host reaches the brokers of "
                 "`kafka.bootstrap_servers`.",
             )
         elif reason is not None and last.state is WorkerState.RESTARTING:
-            problem = f"its worker ({worker.place}) ended at {_utc(last.since)} to be started again: {reason.message}"
+            problem = f"its worker ({worker.place}) ended at {_utc(last.since)} and will be restarted: {reason.message}"
             yield Problem(model, problem, reason.remedy)
         elif reason is not None and last.state is WorkerState.STOPPED:
             problem = f"its worker ({worker.place}) stopped at {_utc(last.since)}: {reason.message}"
             yield Problem(model, problem, f"{reason.remedy} Then start it again: `readmodels run {model}`.")
         elif reason is not None and last.state is not WorkerState.STANDBY:
-            problem = f"its worker ({worker.place}) waits since {_utc(last.since)}: {reason.action}: {reason.message}"
+            waited = f"has been waiting since {_utc(last.since)}"
+            problem = f"its worker ({worker.place}) {waited}: {reason.action}: {reason.message}"
             yield Problem(model, problem, reason.remedy)
         for generation, stopped in last.stopped_generations.items() if worker.is_running else ():
             problem = f"generation {generation} is not kept current: {stopped.message}"
@@ -151,11 +150,11 @@ def worker_runs(observation: Observation, model: str) -> Iterator[Problem]:
         yield Problem(model, "no worker runs", f"Start it: `readmodels run {model}`.")
     elif running and not fed and not any(worker.last.state is WorkerState.WAITING for worker in running):
         states = ", ".join(f"{worker.place}, is {worker.last.state}" for worker in running)
-        remedy = "Nothing: it works once it has its store and its partitions. A cause that keeps it from that is named."
+        remedy = "Nothing to do: the worker starts once it has its store and its partitions. Any obstacle is reported."
         yield Problem(model, f"no worker applies changes: {states}", remedy)
     elif fed and (live := observation.generations[model].result().live) is not None and live not in fed:
         yield Problem(
-            model, f"no worker feeds generation {live}, which is live", f"Start it again: `readmodels run {model}`."
+            model, f"no worker updates generation {live}, which is live", f"Start it again: `readmodels run {model}`."
         )
 
 
@@ -216,6 +215,6 @@ def _carry_out(subject: str, check: Callable[..., Iterable[Problem]], *args: obj
     try:
         return list(check(*args))
     except Exception as error:  # noqa: BLE001 - whatever kept a check from looking, nothing is known to be well
-        problem = str(error) if is_expected(error) else f"not looked at: {describe_error(error)}"
+        problem = str(error) if is_expected(error) else f"check failed: {describe_error(error)}"
         remedy = getattr(error, "remedy", None) or FAULT_REMEDY
         return [Problem(subject, problem, remedy)]

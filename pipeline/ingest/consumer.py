@@ -26,9 +26,9 @@ class OffsetOutOfRange(SourceContractViolation):
     """The log no longer contains the offset at which a read model stopped."""
 
     remedy = (
-        "Records were removed before they were read. `readmodels epoch open --resnapshot --execute` begins a new epoch "
-        "with a snapshot of PostgreSQL, which puts everything right. If nothing that matters is gone, `readmodels "
-        "epoch open --continue --execute` reads on in what is left. Then give the topics a longer retention: "
+        "Records were deleted before they were read. `readmodels epoch open --resnapshot --execute` starts a new epoch "
+        "with a snapshot of PostgreSQL, which is always correct. If no needed record was deleted, `readmodels epoch "
+        "open --continue --execute` resumes at the earliest offset. Then raise the retention of the topics: "
         "`retention.ms=-1` and `retention.bytes=-1`."
     )
 
@@ -37,8 +37,8 @@ class ConsumerFailed(DependencyUnavailable):
     """The consumer failed with an error that it cannot recover from."""
 
     remedy = (
-        "Let the user in `kafka.client` read the topics and the consumer groups of the models, with kafka-acls, or "
-        "correct its name and password there. The worker tries again by itself."
+        "With kafka-acls, allow the user in `kafka.client` to read the topics and the consumer groups of the models, "
+        "or correct its name and password there. The worker retries automatically."
     )
 
 
@@ -56,7 +56,7 @@ _PASSING = {
 def classify_error(error: KafkaError, place: str) -> Exception | None:
     """Map a polled error to an exception. Return None if the client recovers by itself."""
     if error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
-        return OffsetOutOfRange(f"{place} has no longer the offset that the store asks for")
+        return OffsetOutOfRange(f"{place} no longer has the offset at which the store resumes")
     if error.fatal() or not (error.retriable() or error.code() in _PASSING):
         return ConsumerFailed(f"Kafka answered {error.name()} for {place}")
     log.info("kafka error, client retries", reason=error.name())

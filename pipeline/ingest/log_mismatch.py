@@ -16,13 +16,13 @@ class MismatchReason(StrEnum):
     that history: changes are missing, or new records cannot be ordered relative to earlier ones.
     """
 
-    TOPIC_REMADE = "topic made anew"
+    TOPIC_REMADE = "topic recreated"
     PARTITIONS_CHANGED = "partitions changed"
     OFFSET_GONE = "offset gone"
     KEYS_CHANGED = "keys changed"
     SLOT_GONE = "slot gone"
     SLOT_AHEAD = "slot ahead"
-    LSN_BACK = "LSN gone back"
+    LSN_BACK = "LSN decreased"
     OTHER_SOURCE = "another source"
     SECOND_SNAPSHOT = "second snapshot"
     INCOMPLETE = "log incomplete"
@@ -50,8 +50,8 @@ class LogMismatch:
 
 
 _RESNAPSHOT = (
-    "`readmodels epoch open --resnapshot --execute` begins a new epoch with a snapshot of PostgreSQL, which puts "
-    "everything right"
+    "`readmodels epoch open --resnapshot --execute` starts a new epoch with a snapshot of PostgreSQL, which is always "
+    "correct"
 )
 
 
@@ -67,13 +67,12 @@ class EpochMismatch(SourceContractViolation):
         super().__init__("; ".join(f"{one.reason}: {one.sentence}" for one in self.seen))
         if all(one.reason.can_be_continued for one in self.seen):
             self.remedy = (
-                "If nothing was lost, `readmodels epoch open --continue --execute` lets the models read on in what is "
-                "there now. "
-                f"Otherwise, or in doubt: {_RESNAPSHOT}. Without --execute each says what it would do; docs/epochs.md."
+                "If no change was lost, `readmodels epoch open --continue --execute` continues with the existing log. "
+                f"Otherwise, or in doubt: {_RESNAPSHOT}. Without --execute, each prints its steps; see docs/epochs.md."
             )
         else:
             first = "".join(f"{remedy} Then " for remedy in dict.fromkeys(one.remedy for one in self.seen) if remedy)
             self.remedy = (
-                f"Changes may be missing: {first}{_RESNAPSHOT}. Without --execute it says what it would do; "
+                f"Changes may be missing: {first}{_RESNAPSHOT}. Without --execute, it prints its steps; see "
                 "docs/epochs.md."
             )

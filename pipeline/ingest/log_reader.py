@@ -41,8 +41,8 @@ class LogStalled(DependencyUnavailable):
     """A partition cannot be read to its end: the brokers do not send, or a transaction there was never ended."""
 
     remedy = (
-        "Look whether all brokers are up. If they are, a transaction hangs: `kafka-transactions.sh find-hanging` "
-        "names it, and `abort` ends it; a producer's own times out after `transaction.timeout.ms`."
+        "Check that all brokers are up. If they are, a transaction hangs: `kafka-transactions.sh find-hanging` lists "
+        "it, and `abort` ends it; an open transaction of a producer times out after `transaction.timeout.ms`."
     )
 
 

@@ -107,19 +107,20 @@ def _is_of(range_tombstone: RangeTombstone, scopes: Sequence[str], epoch: int) -
 def _topics(scan: LogScan, topics: Mapping[str, Topic]) -> Iterator[LogFinding]:
     for name in (*scan.missing, *scan.topics):
         if name not in topics:
-            yield LogFinding(FindingReason.TOPIC_MISSING, f"{name} is not there")
+            yield LogFinding(FindingReason.TOPIC_MISSING, f"topic {name} does not exist")
             continue
         # Topic ids and partition counts are not compared here. Epochs record them (`pipeline.epochs.fingerprint`).
         config = topics[name].config
         policies = config.get("cleanup.policy", "delete").split(",")
         if "compact" in policies and not _is_whole(scan, name):
             yield LogFinding(
-                FindingReason.COMPACTED, f"{name} is compacted: deletions, or what beat a repeated row, may be gone"
+                FindingReason.COMPACTED,
+                f"{name} is compacted: deletions and newer versions of repeated rows may be gone",
             )
         limits = {key: config.get(key, UNLIMITED) for key in ("retention.ms", "retention.bytes")}
         if "delete" in policies and any(limit != UNLIMITED for limit in limits.values()):
             told = " and ".join(f"{key}={limit}" for key, limit in limits.items() if limit != UNLIMITED)
-            yield LogFinding(FindingReason.RETENTION_LIMITED, f"{name} has {told}: it will lose its beginning")
+            yield LogFinding(FindingReason.RETENTION_LIMITED, f"{name} has {told}: its oldest records will be deleted")
 
 
 def _is_whole(scan: LogScan, topic: str) -> bool:
@@ -170,7 +171,7 @@ def assess_snapshots(
     has_its_end = last in scan.ended_snapshots
     is_told_ended = told is not None and told.has_ended
     if (last or told) and not (has_its_end or is_streamed_since or is_told_ended):
-        which = f"the snapshot at LSN {last}" if last else "the snapshot that the connector tells of"
+        which = f"the snapshot at LSN {last}" if last else "the snapshot that the connector reports"
         return [], [LogFinding(FindingReason.SNAPSHOT_UNFINISHED, f"{which} has not ended")]
     if scan.never_read:
         named = ", ".join(scan.never_read)
@@ -209,12 +210,16 @@ def _sweeps(scopes: Iterable[str], epoch: int, lsn: int) -> list[RangeTombstone]
 def _ambiguous(lsns: Sequence[int], *, is_followed_by_none: bool) -> LogFinding:
     known = f"there are rows of snapshots at LSN {', '.join(map(str, lsns))}"
     later = ", a later one found no rows" if is_followed_by_none else ""
-    sentence = f"an aborted snapshot cannot be told apart: {known}{later}, and no record of where the last one began"
+    sentence = (
+        f"an aborted snapshot cannot be identified: {known}{later}, and the start of the last one is not recorded"
+    )
     return LogFinding(FindingReason.SNAPSHOT_AMBIGUOUS, sentence)
 
 
 def _no_end(lsn: int) -> LogFinding:
-    sentence = f"the last row of the snapshot at LSN {lsn} is not in the log, and the connector tells nothing of it"
+    sentence = (
+        f"the last row of the snapshot at LSN {lsn} is not in the log, and the connector reports nothing about it"
+    )
     return LogFinding(FindingReason.SNAPSHOT_END_MISSING, f"{sentence}: a later one may have found no rows")
 
 

@@ -45,9 +45,9 @@ class FindingReason(StrEnum):
 
 
 _REMEDIES = {
-    FindingReason.TOPIC_MISSING: "Run `readmodels init`, which makes the topics and starts the connector.",
+    FindingReason.TOPIC_MISSING: "Run `readmodels init`, which creates the topics and starts the connector.",
     FindingReason.OFFSET_ZERO_GONE: (
-        f"{_SNAPSHOT}. Then give the topics a longer retention: `retention.ms=-1` and `retention.bytes=-1`."
+        f"{_SNAPSHOT}. Then raise the retention of the topics: `retention.ms=-1` and `retention.bytes=-1`."
     ),
     FindingReason.COMPACTED: f"{_SNAPSHOT}. Then set `cleanup.policy=delete` with `retention.ms=-1` for the topics.",
     FindingReason.RETENTION_LIMITED: "Set `retention.ms=-1` and `retention.bytes=-1` for the topic with kafka-configs.",
@@ -55,25 +55,25 @@ _REMEDIES = {
     FindingReason.CONTRACT_BROKEN: (
         f"Declare in readmodels.toml what the source sends now. If older records do not fit that: {_SNAPSHOT}."
     ),
-    FindingReason.RECORD_UNREADABLE: f"End the producer that wrote it, if that was not the connector. {_SNAPSHOT}.",
+    FindingReason.RECORD_UNREADABLE: f"Stop the producer that wrote it, if that was not the connector. {_SNAPSHOT}.",
     FindingReason.SNAPSHOT_UNFINISHED: (
         "Wait until the first snapshot has ended: `readmodels status` shows the connector."
     ),
-    FindingReason.SNAPSHOT_MISSING: "Run `readmodels init`, which has the connector read what is missing.",
-    FindingReason.SNAPSHOT_END_MISSING: "Nothing, if `readmodels verify` finds the new generation equal to PostgreSQL.",
-    FindingReason.SNAPSHOT_AMBIGUOUS: f"Leave the log aside: {_SNAPSHOT}.",
+    FindingReason.SNAPSHOT_MISSING: "Run `readmodels init`, which lets the connector snapshot the missing tables.",
+    FindingReason.SNAPSHOT_END_MISSING: "Nothing to do if `readmodels verify` finds it equal to PostgreSQL.",
+    FindingReason.SNAPSHOT_AMBIGUOUS: f"Do not use the log: {_SNAPSHOT}.",
     FindingReason.INSUFFICIENT_SPACE: (
-        "Free space, add some, or drop generations that nobody needs: `readmodels prune --execute`."
+        "Free or add disk space, or remove generations that are no longer needed: `readmodels prune --execute`."
     ),
-    FindingReason.LOW_SPACE: "Watch the space while the model is rebuilt, or run `readmodels prune --execute` before.",
+    FindingReason.LOW_SPACE: "Monitor the disk during the rebuild, or run `readmodels prune --execute` first.",
     FindingReason.COLUMN_GONE: (
-        "Correct the table's columns in readmodels.toml: take out a column that was dropped, or give a renamed one its "
+        "Correct the table's columns in readmodels.toml: remove a column that was dropped, or give a renamed one its "
         "new name. Then run `readmodels replay all --execute`."
     ),
-    FindingReason.COLUMN_ADDED: "Nothing: older rows have this value in PostgreSQL, and the comparison proves it.",
+    FindingReason.COLUMN_ADDED: "Nothing to do: older rows have this value in PostgreSQL; the comparison checks it.",
     FindingReason.COLUMN_UNPROVED: "",
     FindingReason.COLUMN_UNTRUE: "",
-    FindingReason.GENERATION_BROKEN: "Nothing: the new generation takes the place of the damaged one.",
+    FindingReason.GENERATION_BROKEN: "Nothing to do: the new generation replaces the damaged one.",
 }
 
 

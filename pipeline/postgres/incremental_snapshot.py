@@ -42,8 +42,8 @@ class SnapshotFailed(DependencyUnavailable):
     """The connector did not finish a snapshot."""
 
     remedy = (
-        "Run `readmodels init`, which resumes the connector, then repeat the command: the snapshot begins at the "
-        "first row."
+        "Run `readmodels init`, which resumes the connector, then repeat the command: the snapshot starts again at "
+        "the first row."
     )
 
 
@@ -60,14 +60,14 @@ class SnapshotRefused(DependencyUnavailable):
         schema = in_sql(table.partition(".")[0])
         self.remedy = (
             f"GRANT USAGE ON SCHEMA {schema} TO {in_sql(role)}; GRANT SELECT ON TABLE {table_in_sql(table)} TO "
-            f"{in_sql(role)}; then repeat the command. If PostgreSQL refuses again, Kafka Connect's log has its words."
+            f"{in_sql(role)}; then repeat the command. If PostgreSQL refuses again, see Kafka Connect's log."
         )
 
 
 class SnapshotStopped(Exception):
     """The snapshot was stopped on request. Rows already sent are valid."""
 
-    remedy = "Nothing is lost. Repeat the command when the rows are wanted after all: it begins at the first row."
+    remedy = "Nothing is lost. To send all rows, repeat the command: it starts again at the first row."
 
 
 class SignalTooLong(ValueError):

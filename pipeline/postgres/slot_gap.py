@@ -12,9 +12,9 @@ class SlotGap(SourceContractViolation):
     """Changes between the connector's position and the start of the slot are missing for ever."""
 
     remedy = (
-        "End the workers, then run `readmodels epoch open --resnapshot --execute`: it begins a new epoch, with a new "
-        "slot and a snapshot of PostgreSQL. Or begin log and models anew: run `readmodels teardown --execute`, then "
-        "`readmodels init`."
+        "Stop the workers, then run `readmodels epoch open --resnapshot --execute`: it starts a new epoch, with a new "
+        "slot and a snapshot of PostgreSQL. Or recreate the log and the models: run `readmodels teardown --execute`, "
+        "then `readmodels init`."
     )
 
 

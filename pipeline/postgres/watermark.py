@@ -46,8 +46,8 @@ class WatermarkTimeout(DependencyUnavailable):
     """A watermark did not reach Kafka in time."""
 
     remedy = (
-        "Run `readmodels init`, which resumes the connector. If the mark still does not come, `readmodels status` "
-        "says why."
+        "Run `readmodels init`, which resumes the connector. If the watermark still does not arrive, `readmodels "
+        "status` shows the cause."
     )
 
 
@@ -139,7 +139,7 @@ class Watermarks:
             consumer.assign([TopicPartition(*place, offset) for place, offset in watermark.search_from.items()])
             while not _holds(consumer.poll(POLL_TIMEOUT_S), watermark):
                 if time.monotonic() > deadline:
-                    raise WatermarkTimeout(f"no mark in Kafka after {timeout_s:g} s; {self._connector_state()}")
+                    raise WatermarkTimeout(f"no watermark in Kafka after {timeout_s:g} s; {self._connector_state()}")
         finally:
             consumer.close()
         return WatermarkReached(watermark, end_offsets(self._admin, self._topics))
@@ -173,7 +173,7 @@ def _holds(message: Message | None, watermark: Watermark) -> bool:
     if error := message.error():
         if error.code() in RECONNECTING:
             return False
-        raise KafkaUnavailable(f"cannot read the topic of marks: {error}") from KafkaException(error)
+        raise KafkaUnavailable(f"cannot read the watermark topic: {error}") from KafkaException(error)
     value = message.value() or b""
     wanted = watermark.mark_id.encode()
     # The id is unique, so finding its bytes is proof. They appear unchanged in Avro, and as Base64 in JSON.

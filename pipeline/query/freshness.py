@@ -34,7 +34,7 @@ class EndOffsetsRequest:
 def freshness(place: ReadPosition, ends: Mapping[TopicPartition, int] | None, now: datetime) -> str:
     """Format the freshness as one sentence."""
     if place.newest is None:
-        newest = "no change taken in yet"
+        newest = "no change applied yet"
     else:
         age_s = (now - place.newest).total_seconds()
         newest = f"newest change committed at {place.newest.isoformat(timespec='milliseconds')}, {age_s:.1f} s ago"

@@ -115,7 +115,7 @@ def _ask_worker(served: DuckdbSettings, query: str, place: str) -> QueryResult:
             told = _in_time(where)
             return QueryResult(_answer(lambda: send(connection, query).to_arrow_table()), told)
         except duckdb.IOException as error:
-            raise QuackNotServed(f"nobody answers at {served.serve}") from error
+            raise QuackNotServed(f"no worker answers at {served.serve}") from error
         finally:
             connection.interrupt()
             asking.shutdown()

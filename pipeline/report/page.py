@@ -47,7 +47,7 @@ def _freshness(answers: QueryResults) -> list[Fact]:
     unread = "not known" if lag is None else grouped(lag)
     beside = "Kafka did not say where the log ends" if lag is None else "when this page was written"
     if newest is None:
-        return [("As of", "–", "no change taken in yet"), ("Records not read yet", unread, beside)]
+        return [("As of", "–", "no change applied yet"), ("Records not read yet", unread, beside)]
     behind_s = max(0.0, (answers.written_at - newest).total_seconds())
     written_at = answers.written_at.strftime("%Y-%m-%d %H:%M:%S UTC")
     return [

@@ -64,7 +64,7 @@ class Watchdog:
             "store call timed out",
             action=action,
             budget_s=budget_s,
-            remedy="The worker restarts by itself. If the error recurs, restart the store, or raise the model's "
+            remedy="The worker restarts automatically. If the error recurs, restart the store, or raise the model's "
             "budget in [watchdog] of readmodels.toml.",
         )
         # Print the stack of each thread, without values.

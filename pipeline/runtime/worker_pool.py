@@ -36,7 +36,7 @@ class LiveGenerationGone(GenerationMissing):
     """The generation that readers saw was removed while its worker ran, or the readers' names no longer refer to it."""
 
     remedy = (
-        "Run `readmodels init`: it makes a generation live again, a new one if none is left. Then start the worker "
+        "Run `readmodels init`: it makes a generation live again, or creates one if none exists. Then start the worker "
         "again: it fills the generation from the log."
     )
 

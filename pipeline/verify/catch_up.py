@@ -20,8 +20,8 @@ class CatchUpTimeout(Exception):
     """A read model did not reach the watermark before the timeout."""
 
     remedy = (
-        "`readmodels status` shows its lag. Let its worker go on with `readmodels resume`, start it with `readmodels "
-        "run`, or give it longer: `readmodels verify --timeout 600`."
+        "`readmodels status` shows its lag. Resume its worker with `readmodels resume`, start it with `readmodels "
+        "run`, or raise the timeout: `readmodels verify --timeout 600`."
     )
 
 

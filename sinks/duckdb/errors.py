@@ -45,19 +45,19 @@ class DuckdbBroken(GenerationBroken):
 class StoreDiskFull(StoreUnavailable):
     """The disk with DuckDB's files is full."""
 
-    remedy = "Free space on the disk that `duckdb.directory` names; the worker tries again by itself."
+    remedy = "Free space on the disk that `duckdb.directory` names; the worker retries automatically."
 
 
 class MemoryShort(StoreUnavailable):
     """DuckDB has no memory for a batch: it reached its own limit, or the process reached its bound."""
 
-    remedy = "The worker tries again. If it does not succeed, set `duckdb.memory_limit` to more and restart the worker."
+    remedy = "The worker retries. If that does not succeed, raise `duckdb.memory_limit` and restart the worker."
 
 
 class FileHeld(StoreUnavailable):
     """Another process has locked a DuckDB file."""
 
-    remedy = "End the process that the message names; the worker goes on by itself."
+    remedy = "End the process that the message names; the worker resumes automatically."
 
 
 def unavailable(subject: str, error: duckdb.Error) -> StoreUnavailable:

@@ -63,7 +63,9 @@ class AliasesAstray(GenerationMissing):
     """
 
     def __init__(self, astray: Sequence[tuple[str, str]]) -> None:
-        super().__init__(f"alias leads astray: {', '.join(f'{alias} to {index}' for index, alias in astray)}")
+        super().__init__(
+            f"alias points to the wrong index: {', '.join(f'{alias} to {index}' for index, alias in astray)}"
+        )
         requests = ", ".join(f"DELETE /{index}/_alias/{alias}" for index, alias in astray)
         self.remedy = f"Send Elasticsearch {requests}. Then run `readmodels init`, and start the worker again."
 
@@ -78,9 +80,8 @@ class AliasTaken(SinkError):
     def __init__(self, alias: str) -> None:
         super().__init__(f"an index has the name of the alias {alias}")
         self.remedy = (
-            f"If nobody needs the index, send Elasticsearch `DELETE /{alias}`; else reindex it under another name "
-            "before. "
-            "Then run `readmodels init`."
+            f"If the index is not needed, send Elasticsearch `DELETE /{alias}`; otherwise reindex it under another "
+            "name first. Then run `readmodels init`."
         )
 
 

@@ -56,7 +56,7 @@ def check_server(client: Redis) -> list[ServerFinding]:
     if policy.startswith("allkeys-"):
         findings.append(
             ServerFinding(
-                f"maxmemory-policy {policy} evicts registers, and old changes would be taken for new ones",
+                f"maxmemory-policy {policy} evicts registers, so that old changes would be applied as new ones",
                 "Run `redis-cli CONFIG SET maxmemory-policy noeviction`, and set it in redis.conf too.",
                 is_fatal=True,
             )

@@ -29,7 +29,7 @@ CREATE = Script(("databases", "create"))
 
 _CANNOT_CREATE = {
     b"occupied": (
-        "database 0 holds keys of somebody else, which a cutover would take away from its readers",
+        "database 0 holds keys of another application, which a cutover would hide from its readers",
         "Give the read model a Redis server of its own. If the keys are left over from this read model, remove them: "
         "`redis-cli -n 0 FLUSHDB`.",
     ),

@@ -60,7 +60,7 @@ def test_columns_come_and_go_and_every_model_is_rebuilt_equal(own: OwnPipeline) 
     describe(own, 'channel = "text"', 'route = "text"')
     differs = own.command("replay", "redis", "--execute")
     assert differs.returncode == 3, differs.stderr
-    _, _, remedy = " ".join(differs.stdout.split()).partition("Have the rows sent again")
+    _, _, remedy = " ".join(differs.stdout.split()).partition("Take a snapshot of the rows")
     for command in commands(remedy):
         said = own.succeeds(*command)
     assert "no worker keeps it current: readmodels run redis" in said

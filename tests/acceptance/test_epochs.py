@@ -83,10 +83,10 @@ def test_a_slot_that_is_dropped_stops_the_workers_and_a_new_epoch_sweeps_what_wa
     run = own.start()
     own.settle(run)
     own.stop_connector()
-    unread = wait_for(lambda: slot_problem(own, "nobody reads slot"), WITHIN_S, lambda: "its slot is read")
+    unread = wait_for(lambda: slot_problem(own, "no connector reads slot"), WITHIN_S, lambda: "its slot is read")
     for command in commands(unread.remedy):
         own.succeeds(*command)
-    assert slot_problem(own, "nobody reads slot") is None
+    assert slot_problem(own, "no connector reads slot") is None
     own.stop_connector()
     with database.connect(own.settings.source.admin_url) as admin:
         assert replication.drop_slot(admin, NAME, WITHIN_S)
@@ -121,7 +121,7 @@ def test_a_topic_that_is_made_anew_stops_the_workers_before_its_first_record(own
     # Write more records than before, so that every offset that a worker could request exists again.
     own.sql("UPDATE orders SET note = 'in the new topic'")
     own.sql("UPDATE orders SET note = 'in the new topic, again'")
-    own.stopped(run, "topic made anew", "epoch open --continue")
+    own.stopped(run, "topic recreated", "epoch open --continue")
     assert {model: own.progress(model) for model in MODELS} == before
     own.succeeds("epoch", "open", "--continue", "--execute")
     own.end_equal(own.start())
@@ -155,7 +155,7 @@ def test_a_log_that_lost_what_was_not_read_yet_stops_the_workers_and_a_snapshot_
         [TopicPartition(*topic_partition, end) for topic_partition, end in ends.items()]
     ).values():
         deleted.result()
-    own.stopped(own.start(), "has no longer the offset", "epoch open")
+    own.stopped(own.start(), "no longer has the offset", "epoch open")
     assert own.command("epoch", "show").stdout.count("offset gone") > 0
     own.stop_connector()
     with closing(database.connect(own.settings.source.admin_url)) as source:

@@ -262,7 +262,7 @@ def test_the_table_tells_people_what_json_tells_programs(pipeline: Pipeline, ord
     assert "nothing was written" in told.stdout
     done = pipeline.command("verify", "redis", "--repair", "--execute")
     assert done.returncode == 0
-    assert "all of it is equal now" in done.stdout
+    assert "all repaired rows are equal now" in done.stdout
 
 
 def test_a_paused_model_is_named_when_it_does_not_reach_the_mark(pipeline: Pipeline, order_id: int) -> None:
@@ -275,6 +275,6 @@ def test_a_paused_model_is_named_when_it_does_not_reach_the_mark(pipeline: Pipel
     finally:
         pipeline.command("resume", "redis")
     assert (done.returncode, done.stdout) == (1, "")
-    assert "CatchUpTimeout: redis has not reached the mark after 3 s" in done.stderr
+    assert "CatchUpTimeout: redis has not reached the watermark after 3 s" in done.stderr
     assert "readmodels resume" in done.stderr
     assert verified(pipeline, "redis")[0] == 0

@@ -97,7 +97,7 @@ def test_workers_tell_that_no_changes_come_and_when_they_come_again(stopped: Dep
         ("warning", "replication stalled"),
         ("info", "replication resumed"),
     ]
-    assert lines[0]["reason"] == f"nobody reads slot {stopped.connector.slot}"
+    assert lines[0]["reason"] == f"no connector reads slot {stopped.connector.slot}"
     assert "readmodels init" in lines[0]["remedy"]
 
 

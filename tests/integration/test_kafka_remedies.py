@@ -135,7 +135,7 @@ def test_an_epoch_is_opened_once_the_workers_have_ended(settings: Settings, monk
         impatient.setattr(opening, "LEAVE_WITHIN_S", 0.0)
         with pytest.raises(WorkersRunning, match=f"generation {GENERATION} of redis") as refused:
             require_no_workers(standing, settings)
-        assert refused.value.remedy.startswith("End `readmodels run`")
+        assert refused.value.remedy.startswith("Stop every `readmodels run`")
     require_no_workers(standing, settings)
 
 

@@ -30,7 +30,7 @@ CARRIED_OUT: Mapping[str, str | tuple[str, ...]] = {
     "sinks.errors:SinkError": (
         "tests/unit/remedies/test_faults.py::test_the_message_about_a_fault_of_duckdbs_writer_can_be_sent"
     ),
-    "pipeline.memory_limit:MemoryExhausted | on its machine; and restart the worker.": (
+    "pipeline.memory_limit:MemoryExhausted | or the machine), and restart it.": (
         "tests/unit/pipeline/test_memory_limit.py::test_a_bound_that_is_not_the_workers_own_is_named_and_raised"
     ),
     "pipeline.memory_limit:MemoryLimit._watch": (
@@ -233,7 +233,7 @@ CARRIED_OUT: Mapping[str, str | tuple[str, ...]] = {
     "sinks.redis.server_check:check_server | Run `redis-cli CONFIG SET appendonly": (
         "tests/integration/test_redis_failures.py::test_a_server_without_an_append_only_file_is_remarked_on"
     ),
-    "pipeline.memory_limit:MemoryExhausted | to more, and restart the worker.": (
+    "pipeline.memory_limit:MemoryExhausted | raise `duckdb.memory_headroom` and restart it.": (
         "tests/unit/pipeline/test_memory_limit.py::"
         "test_a_process_that_is_refused_memory_ends_with_its_bound_and_works_with_a_larger_one"
     ),
@@ -310,10 +310,10 @@ CARRIED_OUT: Mapping[str, str | tuple[str, ...]] = {
         "test_a_column_that_parquet_cannot_hold_is_written_once_it_is_cast_or_in_another_format"
     ),
     "pipeline.config:load | Correct": (
-        "tests/unit/remedies/test_settings.py::test_a_description_is_read_once_the_line_that_the_message_names_is_toml"
+        "tests/unit/remedies/test_settings.py::test_a_config_file_is_read_once_the_line_in_the_message_is_valid_toml"
     ),
     "pipeline.config:load | Create": (
-        "tests/unit/remedies/test_settings.py::test_a_description_is_found_once_it_is_created_or_named"
+        "tests/unit/remedies/test_settings.py::test_a_config_file_is_found_once_it_is_created_or_passed"
     ),
     "pipeline.config:load | Unset": (
         "tests/unit/remedies/test_settings.py::test_a_section_of_the_environment_is_taken_once_it_is_json_or_unset"
@@ -324,7 +324,7 @@ CARRIED_OUT: Mapping[str, str | tuple[str, ...]] = {
         "test_a_slot_that_is_dropped_stops_the_workers_and_a_new_epoch_sweeps_what_was_deleted_in_the_gap",
     ),
     "pipeline.definitions:InvalidDefinitions": (
-        "tests/unit/remedies/test_settings.py::test_a_description_is_taken_once_what_the_message_names_is_corrected"
+        "tests/unit/remedies/test_settings.py::test_definitions_are_accepted_once_the_names_in_the_message_are_corrected"
     ),
     "pipeline.ingest.control_topic:ControlTopicMissing": (
         "tests/integration/test_kafka_remedies.py::test_requests_are_read_once_init_has_created_their_topic"
@@ -419,7 +419,7 @@ CARRIED_OUT: Mapping[str, str | tuple[str, ...]] = {
     "pipeline.postgres.preconditions:_of_writing | ALTER TABLE": (
         "tests/integration/test_source_database.py::test_generated_columns_that_stop_writers_are_found_with_what_frees_them"
     ),
-    "pipeline.generations.difference_remedy:remedy_of_unequal | Have the rows": (
+    "pipeline.generations.difference_remedy:remedy_of_unequal | Take a snapshot": (
         "tests/acceptance/test_columns.py::test_columns_come_and_go_and_every_model_is_rebuilt_equal"
     ),
     "pipeline.setup.snapshots:snapshot_findings | Run `readmodels init`, which has": (
@@ -440,7 +440,7 @@ CARRIED_OUT: Mapping[str, str | tuple[str, ...]] = {
     "sinks.redis.connection | Raise": (
         "tests/integration/test_redis_failures.py::test_a_server_without_memory_takes_the_batch_once_it_has_some"
     ),
-    "pipeline.ingest.log_mismatch:EpochMismatch | If nothing was lost": (
+    "pipeline.ingest.log_mismatch:EpochMismatch | If no change was lost": (
         "tests/acceptance/test_epochs.py::"
         "test_partitions_that_are_added_stop_the_workers_and_rows_may_move_between_them"
     ),
@@ -497,7 +497,7 @@ CARRIED_OUT: Mapping[str, str | tuple[str, ...]] = {
         "tests/unit/pipeline/health/test_checks.py::"
         "test_a_worker_that_is_started_again_as_its_remedy_says_is_no_problem"
     ),
-    "pipeline.health.checks:changes_are_applied | End its": (
+    "pipeline.health.checks:changes_are_applied | Stop its": (
         "tests/unit/pipeline/health/test_checks.py::"
         "test_a_worker_that_is_started_again_as_its_remedy_says_is_no_problem"
     ),
@@ -505,7 +505,7 @@ CARRIED_OUT: Mapping[str, str | tuple[str, ...]] = {
         "tests/acceptance/test_epochs.py::"
         "test_a_slot_that_is_dropped_stops_the_workers_and_a_new_epoch_sweeps_what_was_deleted_in_the_gap"
     ),
-    "pipeline.health.checks:slot_is_read | Run `readmodels init`: it says": (
+    "pipeline.health.checks:slot_is_read | Run `readmodels init`: it prints": (
         "tests/acceptance/test_epochs.py::"
         "test_a_slot_that_is_dropped_stops_the_workers_and_a_new_epoch_sweeps_what_was_deleted_in_the_gap"
     ),
@@ -551,7 +551,7 @@ CARRIED_OUT: Mapping[str, str | tuple[str, ...]] = {
     "pipeline.generations.difference_remedy:remedy_of_unequal | `readmodels verify": (
         "tests/acceptance/test_replay.py::test_a_wrong_projection_is_found_and_never_shown"
     ),
-    "pipeline.log_scan.finding | Run `readmodels init`, which makes": (
+    "pipeline.log_scan.finding | Run `readmodels init`, which creates": (
         "tests/integration/test_survey_snapshots.py::test_what_an_aborted_snapshot_left_is_swept_from_a_rebuild"
     ),
     "pipeline.log_scan.finding | Wait until": (
@@ -563,18 +563,18 @@ CARRIED_OUT: Mapping[str, str | tuple[str, ...]] = {
     "pipeline.setup.snapshots:snapshot_findings | Run `readmodels init`, which waits": (
         "tests/integration/test_survey_snapshots.py::test_what_an_aborted_snapshot_left_is_swept_from_a_rebuild"
     ),
-    "pipeline.log_scan.finding | Run `readmodels init`, which has": (
+    "pipeline.log_scan.finding | Run `readmodels init`, which lets": (
         "tests/integration/test_snapshots.py::test_a_table_that_is_captured_later_is_read_then"
     ),
     "sinks.errors:GenerationBroken": (
         "tests/integration/test_redis_generations.py::"
         "test_a_generation_whose_metadata_is_damaged_gives_way_to_the_one_that_a_replay_builds"
     ),
-    "pipeline.log_scan.finding | Free space,": (
+    "pipeline.log_scan.finding | Free or add": (
         "tests/integration/test_redis_generations.py::"
         "test_a_rebuild_has_room_once_generations_that_nobody_needs_are_removed"
     ),
-    "pipeline.log_scan.finding | Watch the": (
+    "pipeline.log_scan.finding | Monitor the": (
         "tests/integration/test_redis_generations.py::"
         "test_a_rebuild_has_room_once_generations_that_nobody_needs_are_removed"
     ),
@@ -590,7 +590,7 @@ CARRIED_OUT: Mapping[str, str | tuple[str, ...]] = {
         "tests/acceptance/test_epochs.py::"
         "test_a_column_that_was_widened_stops_the_workers_and_its_remedy_rebuilds_the_models"
     ),
-    "pipeline.log_scan.finding | End the": (
+    "pipeline.log_scan.finding | Stop the": (
         "tests/acceptance/test_epochs.py::"
         "test_a_column_that_was_widened_stops_the_workers_and_its_remedy_rebuilds_the_models"
     ),
@@ -618,8 +618,8 @@ CHECKED_BECAUSE: Mapping[str, str] = {
     "pipeline.postgres.incremental_snapshot:SnapshotFailed": (
         "no way is known to have a connector give up a snapshot at a moment that a test chooses"
     ),
-    "pipeline.log_scan.finding | Leave the log": (
-        "only a connector that was made anew by hand takes a second initial snapshot in one epoch"
+    "pipeline.log_scan.finding | Do not use the log": (
+        "only a connector that was recreated by hand takes a second initial snapshot in one epoch"
     ),
     "pipeline.postgres.preconditions:_of_database | ALTER SYSTEM": (
         "PostgreSQL has to be restarted, which all tests share"
@@ -662,7 +662,7 @@ NOTHING_TO_DO: tuple[str, ...] = (
     "sinks.errors:OffsetGap",
     "sinks.duckdb.store:FileReplaced",
     "sinks.duckdb.store:WriterLockHeld",
-    "pipeline.log_scan.finding | Nothing: the",
-    "pipeline.log_scan.finding | Nothing: older",
-    "pipeline.log_scan.finding | Nothing, if",
+    "pipeline.log_scan.finding | Nothing to do: the",
+    "pipeline.log_scan.finding | Nothing to do: older",
+    "pipeline.log_scan.finding | Nothing to do if",
 )

@@ -152,7 +152,7 @@ def _translated(ask: Ask) -> Ask:
         try:
             return ask(query)
         except duckdb.IOException as error:
-            raise QuackNotServed("nobody answers for DuckDB") from error
+            raise QuackNotServed("no worker serves DuckDB") from error
         except duckdb.Error as error:
             raise unavailable("duckdb", error) from error
 

@@ -130,7 +130,7 @@ def _marker(client: Redis, generation: int) -> bytes:
         found = client.get(MARKER)
     marker = found if isinstance(found, bytes) else b""
     if marker.partition(b" ")[0] != str(generation).encode():
-        raise GenerationMoved(f"generation {generation} of redis has moved while it was looked for")
+        raise GenerationMoved(f"generation {generation} of redis was cut over while it was read")
     return marker
 
 

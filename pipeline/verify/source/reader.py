@@ -59,9 +59,7 @@ class RowImages(NamedTuple):
 class InvalidSince(ValueError):
     """The value of --since is not a time, or the table has no date or timestamp column."""
 
-    remedy = (
-        "Give a time as PostgreSQL reads it: `2026-01-02T03:04:05Z`. For a table without a time, leave out --since."
-    )
+    remedy = "Write the time as PostgreSQL does: `2026-01-02T03:04:05Z`. For a table without a time, leave out --since."
 
 
 @dataclass(frozen=True)
@@ -132,7 +130,7 @@ class SourceReader:
         """
         query = SourceQuery(subject).keys_since(since)
         if query is None:
-            raise InvalidSince(f"{subject.name} has no column that tells when a row changed")
+            raise InvalidSince(f"{subject.name} has no column with the time of a row's last change")
         try:
             return [str(row[0]) for row in _answered(self.connection, query) if row[0] is not None]
         except psycopg.DataError as error:

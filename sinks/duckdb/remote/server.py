@@ -35,7 +35,7 @@ log = structlog.get_logger()
 class WriterNotRunning(StoreUnavailable):
     """No process has DuckDB's files open, or the writer has ended."""
 
-    remedy = "Run `readmodels run duckdb`; the command that waits for it goes on by itself."
+    remedy = "Run `readmodels run duckdb`; the waiting command then continues."
 
 
 class WriterServer:

@@ -51,7 +51,7 @@ def test_a_store_that_does_not_answer_in_time_says_so_itself() -> None:
 
 
 def test_a_generation_that_does_not_get_there_in_time_is_behind() -> None:
-    with pytest.raises(GenerationCatchUpTimeout, match=r"4 offsets are lacking in 1 partitions, 4 of them in topic/0"):
+    with pytest.raises(GenerationCatchUpTimeout, match=r"4 offsets are missing in 1 partitions, 4 of them in topic/0"):
         wait(looks(3), timeout_s=0.02)
 
 

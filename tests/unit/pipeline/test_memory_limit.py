@@ -96,7 +96,7 @@ def test_a_process_that_is_refused_memory_ends_with_its_bound_and_works_with_a_l
 def test_a_bound_that_is_not_the_workers_own_is_named_and_raised() -> None:
     limit_bytes, _, problem, remedy = exhausted("allocate", "64MB")
     assert f"a bound of {limit_bytes:,} bytes by `ulimit -d`" in problem
-    assert "give its process more memory: by `ulimit -d`" in remedy
+    assert "give its process more memory (`ulimit -d`" in remedy
     assert exhausted("allocate", "2GB")[2:] == ("", "")
 
 

@@ -109,7 +109,7 @@ def test_an_export_of_something_else_goes_into_an_empty_folder(shop: Shop, tmp_p
     shop.settings = settings_of(shop.directory, "Europe/Berlin")
     with pytest.raises(ExportDiffers) as differs:
         shop.export(partial(open_target, str(tmp_path / "export")))
-    assert "export into an empty place" in differs.value.remedy
+    assert "export to an empty target" in differs.value.remedy
     shop.export(partial(open_target, str(tmp_path / "empty")))
     assert shown(tmp_path / "export") == before
 
@@ -122,7 +122,7 @@ def test_an_export_of_a_model_that_is_behind_is_repeated_once_it_has_caught_up(t
     with closing(Shop(tmp_path / "behind", random.Random(7))) as behind:
         with pytest.raises(ExportDiffers) as differs:
             behind.export(to)
-        assert "try again when it has caught up" in differs.value.remedy
+        assert "repeat the command once it has caught up" in differs.value.remedy
         behind.go_on(12)
         behind.export(to)
 
@@ -131,7 +131,7 @@ def test_an_export_is_run_again_when_the_other_has_ended(shop: Shop, tmp_path: P
     to = partial(open_target, str(tmp_path / "export"))
     with to("orders_history"), pytest.raises(ConcurrentExport) as refused:
         shop.export(to)
-    assert "run it again when the other has ended" in refused.value.remedy
+    assert "repeat the command when the other export has finished" in refused.value.remedy
     assert len(shop.export(to)) == 1
 
 
@@ -140,7 +140,7 @@ def test_a_place_that_is_no_folder_becomes_one(shop: Shop, tmp_path: Path) -> No
     place.touch()
     with pytest.raises(TargetUnavailable) as refused:
         shop.export(partial(open_target, str(place)))
-    assert refused.value.remedy.startswith("Make it a folder in which this user may write")
+    assert refused.value.remedy.startswith("Choose a folder that this user can write to")
     place.unlink()
     place.mkdir()
     assert len(shop.export(partial(open_target, str(place)))) == 1

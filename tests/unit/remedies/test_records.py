@@ -59,13 +59,13 @@ def remedy_of(kind: type[SourceContractViolation], *asked: Any, **values: Any) -
 def test_a_log_without_a_column_is_read_once_the_column_is_taken_out() -> None:
     describe(weight="integer")
     remedy = remedy_of(MissingColumn)
-    assert remedy.startswith("If PostgreSQL has no such column, take it out of readmodels.toml; then run")
+    assert remedy.startswith("If PostgreSQL has no such column, remove it from readmodels.toml; then run")
     assert ["replay", "all", "--execute"] in commands(remedy)
     take_out("weight")
     assert read() == 1
 
 
-@pytest.mark.parametrize("way", ["Remove the column", "declare it there with another type"])
+@pytest.mark.parametrize("way", ["Remove the column", "change its type there and in PostgreSQL"])
 @pytest.mark.usefixtures("described")
 def test_a_log_is_read_once_the_column_of_an_unsupported_type_is_taken_out_or_has_another(way: str) -> None:
     describe(note="point[]")

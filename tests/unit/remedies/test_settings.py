@@ -19,12 +19,10 @@ def remedy_of_settings(shell: Shell) -> str:
     return ended.remedy
 
 
-def test_a_description_is_found_once_it_is_created_or_named(described: Shell, tmp_path: Path) -> None:
+def test_a_config_file_is_found_once_it_is_created_or_passed(described: Shell, tmp_path: Path) -> None:
     (tmp_path / "readmodels.toml").unlink()
     remedy = remedy_of_settings(described)
-    [file, option] = re.findall(r"Create (\S+), or give the description that you have with the option (--\w+)", remedy)[
-        0
-    ]
+    [(file, option)] = re.findall(r"Create (\S+), or pass the path of an existing config file with (--\w+)", remedy)
     assert described(option, str(SHIPPED), "config", "show").code == 0
     Path(file).write_text(SHIPPED.read_text())
     assert described("config", "show").code == 0
@@ -80,11 +78,11 @@ def test_a_section_of_the_environment_is_taken_once_it_is_json_or_unset(
     assert described("config", "show").code == 0
 
 
-def test_a_description_is_read_once_the_line_that_the_message_names_is_toml(described: Shell, tmp_path: Path) -> None:
+def test_a_config_file_is_read_once_the_line_in_the_message_is_valid_toml(described: Shell, tmp_path: Path) -> None:
     file = tmp_path / "readmodels.toml"
     file.write_text(SHIPPED.read_text() + "[kafka\n")
     ended = described("config", "show")
-    assert ended.remedy == "Correct readmodels.toml where the message says, as TOML is written."
+    assert ended.remedy == "Correct the TOML syntax of readmodels.toml at the line in the message."
     [number] = re.findall(r"at line (\d+)", ended.complained)
     lines = file.read_text().splitlines()
     lines[int(number) - 1] += "]"
@@ -107,7 +105,7 @@ CONTRADICTIONS = {
 
 
 @pytest.mark.parametrize("message", CONTRADICTIONS)
-def test_a_description_is_taken_once_what_the_message_names_is_corrected(
+def test_definitions_are_accepted_once_the_names_in_the_message_are_corrected(
     message: str, described: Shell, tmp_path: Path
 ) -> None:
     right, wrong = CONTRADICTIONS[message]

@@ -74,7 +74,7 @@ def test_a_store_that_gave_up_goes_on_in_a_new_process(store: DuckdbStore, tmp_p
     write(store)
     with pytest.raises(StoreNeedsRestart) as broken, translate_errors("generation 1"):
         raise duckdb.FatalException("database has been invalidated")
-    assert broken.value.remedy.startswith("The worker restarts by itself.")
+    assert broken.value.remedy.startswith("The worker restarts automatically.")
     assert settings(broken.value.remedy) == [("duckdb", "directory")]
     assert action_for(broken.value) is RecoveryAction.RESTART
     store.close()

@@ -160,7 +160,7 @@ def test_an_answer_keeps_every_value_exactly(analytics: Command) -> None:
     }
     for answer in (analytics("sql", query, "--json"), analytics("sql", query, "--format", "json")):
         assert answer.code == 0
-        assert answer.complained.startswith("no change taken in yet; how many records are not read yet is not known")
+        assert answer.complained.startswith("no change applied yet; how many records are not read yet is not known")
         assert json.loads(answer.said) == [expected]
     (row,) = csv.DictReader(io.StringIO(analytics("sql", query, "--format", "csv").said))
     assert row == {name: "" if value is None else str(value) for name, value in expected.items()}

@@ -89,4 +89,4 @@ def test_an_epoch_may_be_continued_only_where_all_that_was_seen_allows_it() -> N
     assert "--continue" in EpochMismatch([moved]).remedy
     assert "--continue" not in EpochMismatch([moved, gone]).remedy
     assert "--resnapshot" in EpochMismatch([moved, gone]).remedy
-    assert str(EpochMismatch([moved, gone])) == "topic made anew: a; slot gone: b"
+    assert str(EpochMismatch([moved, gone])) == "topic recreated: a; slot gone: b"

@@ -15,5 +15,5 @@ def test_an_offset_that_no_partition_reaches_is_refused_with_the_ends_of_all() -
         from_offset(9)(kafka, ends)
     assert str(refused.value) == "every partition ends before offset 9: topic/0 at 9, topic/1 at 4"
     assert refused.value.remedy == (
-        "Give a smaller offset; `readmodels replay all` says where each partition begins and ends."
+        "Give a smaller offset; `readmodels replay all` shows the first and last offset of each partition."
     )

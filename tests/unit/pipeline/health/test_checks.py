@@ -101,7 +101,7 @@ def test_where_nothing_is_wrong_there_is_no_problem() -> None:
         ({"connector": ConnectUnavailable("no answer")}, "connector", "no answer"),
         ({"slot": None}, "slot", "does not exist"),
         ({"generations": ModelGenerations(None, {1: GenerationMetadata()})}, "redis", "no generation is live"),
-        ({"generations": ModelGenerations(1, {})}, "redis", "generation 1 is live, and gone"),
+        ({"generations": ModelGenerations(1, {})}, "redis", "generation 1 is live, but does not exist"),
         ({"generations": StoreUnavailable("refused")}, "redis", "refused"),
         ({"lag": Lag((PartitionLag("t", 0, 1, 2, 1),), 31.0), "max_staleness_s": 30.0}, "redis", "31 s"),
         ({"control": control()}, "redis", "no worker runs"),
@@ -109,14 +109,14 @@ def test_where_nothing_is_wrong_there_is_no_problem() -> None:
         ({"control": control(heartbeat(), is_paused=True)}, "redis", "paused since"),
         ({"control": control(heartbeat(WorkerState.STARTING, generations=()))}, "redis", "process 7, is starting"),
         ({"control": control(heartbeat(WorkerState.STANDBY, generations=()))}, "redis", "process 7, is standby"),
-        ({"control": control(heartbeat(generations=(2,)))}, "redis", "no worker feeds generation 1"),
+        ({"control": control(heartbeat(generations=(2,)))}, "redis", "no worker updates generation 1"),
         ({"control": control(heartbeat(WorkerState.STOPPED, reason=CONTRACT), silent_s=9e5)}, "redis", "cut short"),
-        ({"control": control(heartbeat(WorkerState.WAITING, reason=CONTRACT))}, "redis", "waits since"),
-        ({"control": control(heartbeat(WorkerState.RESTARTING, reason=CONTRACT))}, "redis", "to be started again: t/0"),
+        ({"control": control(heartbeat(WorkerState.WAITING, reason=CONTRACT))}, "redis", "has been waiting since"),
+        ({"control": control(heartbeat(WorkerState.RESTARTING, reason=CONTRACT))}, "redis", "will be restarted: t/0"),
         ({"control": control(heartbeat(stopped_generations={2: CONTRACT}))}, "redis", "generation 2 is not kept"),
         ({"control": control(heartbeat()), "lag": LATE}, "redis", "has applied none for"),
         ({"control": ControlTopicMissing("there is no topic")}, "redis", "there is no topic"),
-        ({"slot": ZeroDivisionError("4711")}, "slot", "not looked at: unexpected ZeroDivisionError"),
+        ({"slot": ZeroDivisionError("4711")}, "slot", "check failed: unexpected ZeroDivisionError"),
     ],
 )
 def test_what_is_wrong_is_told_once_with_its_remedy(facts: dict[str, Any], subject: str, word: str) -> None:
@@ -141,7 +141,7 @@ def test_a_worker_that_starts_takes_the_place_of_one_that_is_gone() -> None:
         ({"control": control(heartbeat(generations=(2,)))}, "Start it again: `readmodels run redis`."),
         (
             {"control": control(heartbeat()), "lag": LATE},
-            "End its `readmodels run` and start it again: `readmodels run redis`.",
+            "Stop its `readmodels run` and start it again: `readmodels run redis`.",
         ),
     ],
 )

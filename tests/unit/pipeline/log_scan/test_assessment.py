@@ -111,14 +111,14 @@ def test_a_log_that_has_lost_its_beginning_is_refused() -> None:
 def test_a_topic_that_is_missing_is_refused() -> None:
     assessment = assess(WHOLE, {ORDERS: topics(KEPT_FOR_EVER)[ORDERS]}, SCOPES)
     finding = only(assessment)
-    assert (finding.reason, finding.sentence) == (FindingReason.TOPIC_MISSING, f"{ITEMS} is not there")
+    assert (finding.reason, finding.sentence) == (FindingReason.TOPIC_MISSING, f"topic {ITEMS} does not exist")
     assert assessment.is_refused
     assert "readmodels init" in finding.remedy
 
 
 def test_a_topic_that_was_missing_already_is_refused() -> None:
     scan = replace(WHOLE, missing=("cdc.public.customers",))
-    assert only(judged(scan)).sentence == "cdc.public.customers is not there"
+    assert only(judged(scan)).sentence == "topic cdc.public.customers does not exist"
 
 
 @pytest.mark.parametrize("policy", ["compact", "compact,delete"])
@@ -150,7 +150,7 @@ def test_a_retention_that_ends_is_a_warning(config: Mapping[str, str], told: str
     assessment = judged(WHOLE, {**KEPT_FOR_EVER, **config})
     assert not assessment.is_refused
     assert assessment.findings[1] == LogFinding(
-        FindingReason.RETENTION_LIMITED, f"{ORDERS} has {told}: it will lose its beginning"
+        FindingReason.RETENTION_LIMITED, f"{ORDERS} has {told}: its oldest records will be deleted"
     )
     assert "retention.ms=-1" in assessment.findings[0].remedy
 
@@ -170,7 +170,7 @@ def test_a_record_that_cannot_be_read_is_named_with_its_place() -> None:
     finding = only(judged(replace(WHOLE, unreadable=unreadable, unreadable_counts={ORDERS: 2, ITEMS: 0})))
     assert (finding.reason, finding.is_fatal) == (FindingReason.RECORD_UNREADABLE, True)
     assert finding.sentence == (f"{ORDERS}/0 offset 5 cannot be read: the value is empty, but not null, and 1 more")
-    assert "End the producer" in finding.remedy
+    assert "Stop the producer" in finding.remedy
 
 
 def test_a_topic_that_breaks_the_contract_is_refused() -> None:
@@ -222,8 +222,8 @@ def test_a_change_that_cannot_be_placed_is_refused() -> None:
     finding = only(judged(UNPLACED))
     assert (finding.reason, finding.is_fatal) == (FindingReason.SNAPSHOT_AMBIGUOUS, True)
     assert finding.sentence == (
-        f"an aborted snapshot cannot be told apart: there are rows of snapshots at LSN {ABORTED}, {LAST}, "
-        "and no record of where the last one began"
+        f"an aborted snapshot cannot be identified: there are rows of snapshots at LSN {ABORTED}, {LAST}, "
+        "and the start of the last one is not recorded"
     )
     assert "replay all --snapshot --execute" in finding.remedy
     assert not judged(UNPLACED).range_tombstones
@@ -300,7 +300,7 @@ def test_a_first_snapshot_that_has_not_ended_is_refused() -> None:
 
 def test_a_snapshot_of_which_there_is_no_row_yet_is_waited_for() -> None:
     empty = surveyed(PartitionLog(earliest=0, end=0), PartitionLog(earliest=0, end=0), set(), SnapshotStatus())
-    assert only(judged(empty)).sentence == "the snapshot that the connector tells of has not ended"
+    assert only(judged(empty)).sentence == "the snapshot that the connector reports has not ended"
     assert not judged(replace(empty, told=SnapshotStatus(has_ended=True, rows=READ_NONE))).findings
 
 
@@ -338,7 +338,7 @@ def test_a_second_snapshot_that_found_no_rows_is_refused() -> None:
     told = SnapshotStatus(has_ended=True, is_first=False, rows=READ_NONE)
     finding = only(judged(replace(WHOLE, told=told)))
     assert finding.reason is FindingReason.SNAPSHOT_AMBIGUOUS
-    assert f"LSN {LAST}, a later one found no rows, and no record" in finding.sentence
+    assert f"LSN {LAST}, a later one found no rows, and the start" in finding.sentence
 
 
 def test_every_finding_has_a_remedy() -> None:

@@ -130,8 +130,8 @@ def test_a_page_says_as_of_when_it_is_and_what_is_not_read_yet() -> None:
     assert "<dt>Records not read yet</dt><dd>7<small>" in told
     assert "<dt>Records not read yet</dt><dd>not known<small>Kafka did not say" in page(answers({}))
     unknown = QueryResults({}, ReadPosition(None, {}), NOW, "UTC", None)
-    assert "no change taken in yet" in page(unknown)
-    assert "no change taken in yet" in page(QueryResults({}, None, NOW, "UTC", None))
+    assert "no change applied yet" in page(unknown)
+    assert "no change applied yet" in page(QueryResults({}, None, NOW, "UTC", None))
 
 
 def test_where_there_is_nothing_the_page_says_so() -> None:
