@@ -14,7 +14,8 @@ from psycopg import sql
 from redis import Redis
 
 from pipeline.config import Settings
-from pipeline.verify.comparison_set import documents, tables
+from pipeline.read_models import READ_MODELS
+from pipeline.verify.comparison_set import comparison_sets
 from pipeline.verify.readers.duckdb import open_duckdb_reader
 from pipeline.verify.source.query import SourceQuery
 
@@ -23,7 +24,7 @@ _PAGE = 5_000
 
 def read_source(model: str, settings: Settings, source: psycopg.Connection[Any]) -> None:
     """Read from PostgreSQL the documents or rows of a model, in the form in which the model shows them."""
-    for subject in (tables if model == "duckdb" else documents)(settings.definitions):
+    for subject in comparison_sets(READ_MODELS[model].kind, settings.definitions):
         _copy(source, sql.SQL("COPY ({}) TO STDOUT").format(SourceQuery(subject).texts()))
 
 

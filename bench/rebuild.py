@@ -40,6 +40,7 @@ from pipeline.cli.context import Context, local_defaults
 from pipeline.cli.run import builder_command
 from pipeline.config import Settings, load
 from pipeline.generations.builders import running_builders
+from pipeline.stores.read_model import ModelKind
 from pipeline.verify.readers.reader import ModelReader
 from pipeline.verify.verify import reader_for
 from sinks.duckdb.remote.server import WriterNotRunning
@@ -135,7 +136,7 @@ def _measure(
             store.sink(LIVE).write(store.generations()[LIVE].initial_batch)
             store.sink(LIVE).cutover()
         command, words = partial(builder_command, context, model), context.home / "log" / f"rebuild-{model}.log"
-        if model == "duckdb":
+        if read_models.READ_MODELS[model].is_single_writer:
             stack.enter_context(running_builders(["writer"], lambda _: command(None), words.with_suffix(".writer.log")))
             _await_writer(own)
         with read_models.open_shared(model, own) as store, peak_memory(workers_resident) as peak:
@@ -167,7 +168,8 @@ def _await_writer(settings: Settings) -> None:
 
 def _require_whole(model: str, shown: ModelReader, left: Left) -> None:
     """Check the number of rows or documents that readers find."""
-    wanted = sum(table.num_rows for table in left.tables().values()) if model == "duckdb" else len(left.documents)
+    has_rows = read_models.READ_MODELS[model].kind is ModelKind.ROW
+    wanted = sum(table.num_rows for table in left.tables().values()) if has_rows else len(left.documents)
     found = sum(page.num_rows for subject in shown.subjects for page in shown.scan(subject))
     if found != wanted:
         raise Miscounted(f"{model} holds {found:,} documents or rows, not {wanted:,}")

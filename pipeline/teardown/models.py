@@ -9,7 +9,11 @@ from pathlib import Path
 
 from elasticsearch import Elasticsearch
 
+from pipeline import read_models
 from pipeline.config import Settings
+from pipeline.stores.duckdb.read_model import DUCKDB
+from pipeline.stores.elasticsearch import ELASTICSEARCH
+from pipeline.stores.redis import REDIS
 from pipeline.teardown.found import Area, LeftAlone, RemovablePart
 from pipeline.teardown.traces import Traces, of_record, of_records
 from sinks.duckdb.removal import files_in, recorded_copies, records_in, remove_files
@@ -18,6 +22,9 @@ from sinks.elasticsearch import store as elasticsearch
 from sinks.elasticsearch.removal import RecordedIndices, generation_of
 from sinks.generation import GenerationMetadata
 from sinks.redis.store import RedisStore
+
+_SEARCHED = {DUCKDB.name, ELASTICSEARCH.name, REDIS.name}
+"""Models whose parts are found by functions of their own: their stores are shared, or consist of files."""
 
 
 def find_redis(settings: Settings) -> tuple[Area, Traces]:
@@ -101,6 +108,33 @@ def find_elasticsearch(settings: Settings, traces: Traces, source: str) -> Area:
             elif is_described or record.is_unreadable or of_record(record).prefixes & traces.prefixes:
                 area.left.append(_unproven(index))
     return area
+
+
+def find_others(settings: Settings, traces: Traces, source: str) -> list[Area]:
+    """Find the generations of the other read models, whose stores need no search of their own."""
+    return [_find_model(model, settings, traces, source) for model in read_models.READ_MODELS if model not in _SEARCHED]
+
+
+def _find_model(model: str, settings: Settings, traces: Traces, source: str) -> Area:
+    area = Area(f"{model} model")
+    with area.looking(), read_models.open_store(model, settings) as store:
+        generations = store.generations()
+        names = f"generations {', '.join(map(str, generations))} of {model}"
+        if generations and all(traces.is_of(record, source) for record in generations.values()):
+            area.found.append(RemovablePart(names, partial(_remove_model, model, settings)))
+        elif generations:
+            area.left.append(
+                LeftAlone(
+                    f"{names} stay: nothing proves that all of them are of this deployment",
+                    "If nobody needs them, delete them with a client of the store.",
+                )
+            )
+    return area
+
+
+def _remove_model(model: str, settings: Settings) -> None:
+    with read_models.open_store(model, settings) as store:
+        store.drop_all()
 
 
 def _redis(settings: Settings) -> closing[RedisStore]:

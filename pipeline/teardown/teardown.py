@@ -16,7 +16,14 @@ from pipeline.setup.source import Deployment, Report, bare_deployment_of
 from pipeline.teardown.connectors import Connectors, find_connectors
 from pipeline.teardown.found import Area, NotRemoved, outcome, problems, told
 from pipeline.teardown.log import find_log
-from pipeline.teardown.models import add_noted_directories, find_copies, find_duckdb, find_elasticsearch, find_redis
+from pipeline.teardown.models import (
+    add_noted_directories,
+    find_copies,
+    find_duckdb,
+    find_elasticsearch,
+    find_others,
+    find_redis,
+)
 from pipeline.teardown.source import find_role, find_setup, find_slots, find_tables
 from pipeline.teardown.traces import Traces, forget_traces, read_traces, write_traces
 
@@ -84,7 +91,7 @@ def find_teardown(settings: Settings, *, with_tables: bool = False) -> Teardown:
         traces |= add_noted_directories(duckdb, others, traces, source)
     elasticsearch = find_elasticsearch(settings, traces, source)
     # Remove the copies first: they may be in DuckDB's directory, which is removed once it is empty.
-    models = [elasticsearch, redis, find_copies(settings, traces), duckdb]
+    models = [elasticsearch, redis, find_copies(settings, traces), duckdb, *find_others(settings, traces, source)]
     areas = [*models, *deployment_areas(deployment, traces, connectors, topics)]
     return Teardown(settings, [*areas, find_tables(deployment.source)] if with_tables else areas, traces)
 

@@ -610,6 +610,7 @@ CHECKED: tuple[str, ...] = (
     "pipeline.teardown.found:told",
     "pipeline.teardown.connectors:_of_others",
     "pipeline.teardown.log:_unproven",
+    "pipeline.teardown.models:_find_model",
     "pipeline.teardown.models:find_copies",
     "pipeline.teardown.models:_unproven",
 )

@@ -114,6 +114,12 @@ print("imported")
     assert ran.stdout == "imported\n", ran.stderr
 
 
+def test_a_worker_imports_the_client_of_no_store_before_it_opens_one() -> None:
+    program = "import sys, pipeline.cli.run; print({'duckdb', 'elasticsearch', 'redis'} & {*sys.modules})"
+    ran = subprocess.run([sys.executable, "-c", program], cwd=CHECKOUT, capture_output=True, text=True, check=True)
+    assert ran.stdout == "set()\n"
+
+
 def test_commit_hooks_are_local_and_run_what_check_runs() -> None:
     configured = yaml.safe_load((CHECKOUT / ".pre-commit-config.yaml").read_text())["repos"]
     hooks = [hook for repository in configured for hook in repository["hooks"]]

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
+from pipeline import read_models
+from pipeline.config import Settings
 from pipeline.definitions import DocumentDefinition, ModelDefinitions, TableDefinition
 from pipeline.teardown.found import Area, NotRemoved, RemovablePart
-from pipeline.teardown.models import add_noted_directories
+from pipeline.teardown.models import add_noted_directories, find_others
 from pipeline.teardown.traces import Traces, forget_traces, of_record, read_traces, write_traces
 from sinks.duckdb.removal import COPIES, record_copy, recorded_copies, remove_files
 from sinks.duckdb.store import DuckdbStore
@@ -19,6 +23,7 @@ from sinks.epoch import Epoch, EpochKind
 from sinks.errors import StoreUnavailable
 from sinks.generation import UNREADABLE_METADATA, GenerationMetadata
 from sinks.shape import DocumentShape, RowShape
+from tests.toy_store.read_model import FILE, TOY, open_store
 
 ORDERS = RowShape("orders", ("id",), {"id": "bigint"})
 OURS = {"topic cdc.public.orders": "ours, 6 partitions", "source system": "7"}
@@ -139,3 +144,22 @@ def test_a_directory_that_init_used_before_is_found_if_its_generations_are_of_th
     assert found.topic_ids == KNOWN.topic_ids
     area.carry_out()
     assert [path.name for path in tmp_path.iterdir()] == ["others"]
+
+
+def test_an_added_store_is_emptied_unless_a_generation_of_another_deployment_is_in_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv(FILE, str(tmp_path / "toy"))
+    monkeypatch.setitem(read_models.READ_MODELS, TOY.name, TOY)
+    settings = cast(
+        "Settings", SimpleNamespace(definitions=ModelDefinitions(topic_prefix="cdc", tables={}, documents={}))
+    )
+    store = open_store(settings)
+    store.create(1, record(OURS))
+    store.create(2, record({"topic cdc.public.orders": "theirs, 6 partitions"}))
+    (shared,) = find_others(settings, KNOWN, "7")
+    assert (shared.found, len(shared.left)) == ([], 1)
+    store.drop(2)
+    (own,) = find_others(settings, KNOWN, "7")
+    own.remove()
+    assert store.generations() == {}
