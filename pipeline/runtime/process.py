@@ -32,7 +32,7 @@ from pipeline.memory_limit import named_exhaustion
 from pipeline.postgres.watermark import select_topics
 from pipeline.runtime.activity import Activity, ObservedSink, ProcessActivity
 from pipeline.runtime.first_fill import FirstFill, KafkaSnapshotLog, first_fill_settings
-from pipeline.runtime.generation_worker import BackgroundTask, GenerationWorker
+from pipeline.runtime.generation_worker import BackgroundTask, GenerationWorker, IsDone
 from pipeline.runtime.heartbeat_thread import HeartbeatThread
 from pipeline.runtime.watchdog import Watchdog, WatchedStore
 from pipeline.runtime.worker_pool import WorkerPool
@@ -40,7 +40,7 @@ from pipeline.setup.source import deployment_of
 from sinks.batch import TopicPartition
 from sinks.errors import GenerationBroken, GenerationMissing
 from sinks.generation import NO_METADATA
-from sinks.sink import Sink, WorkerStore
+from sinks.sink import WorkerStore
 
 log = structlog.get_logger()
 
@@ -99,10 +99,11 @@ def run_workers(
         PauseListener(settings.kafka, model, activity.paused).start(stop)
 
         def hire(generation: int) -> GenerationWorker:
-            return _worker(model, settings, watched, generation, activity.of(generation))
+            worker = _worker(model, settings, watched, generation, activity.of(generation))
+            worker.is_done = _done(watched, settings, caught_up_at, generation)
+            return worker
 
-        done = partial(_done, watched, settings, caught_up_at)
-        WorkerPool(watched, hire, done, _source_watched(watched, settings, stop)).run(stop)
+        WorkerPool(watched, hire, _source_watched(watched, settings, stop)).run(stop)
 
 
 def run_builder(model: str, generation: int, settings: Settings, stop: threading.Event) -> None:
@@ -179,7 +180,7 @@ def _worker(
     if is_filled_first:
         sink = OffsetTranslatingSink(store.sink(generation), known())
         beside.append(FirstFill(own, store, generation, sink, accumulator, KafkaSnapshotLog(own)))
-    return GenerationWorker(worker, gate, beside, activity)
+    return GenerationWorker(generation, worker, gate, beside, activity)
 
 
 def _source_watched(store: WorkerStore, settings: Settings, stop: threading.Event) -> Callable[[], None]:
@@ -198,7 +199,7 @@ def _watchdog(model: str, settings: Settings) -> Watchdog:
 
 def _done(
     store: WorkerStore, settings: Settings, caught_up_at: Mapping[TopicPartition, int] | None, generation: int
-) -> Callable[[Sink], bool]:
+) -> IsDone:
     if caught_up_at is None:
         return lambda _: False
     own = read_models.settings_for(store.generations().get(generation, NO_METADATA), settings)

@@ -10,8 +10,11 @@ from typing import cast
 
 import pytest
 
+from pipeline.epochs.guard import EpochGuard
 from pipeline.ingest.worker import Worker
-from pipeline.runtime.worker_pool import IsDone, LiveGenerationGone, WorkerPool
+from pipeline.runtime.activity import Activity
+from pipeline.runtime.generation_worker import GenerationWorker, IsDone
+from pipeline.runtime.worker_pool import LiveGenerationGone, WorkerPool
 from sinks.errors import GenerationMissing, MutationRejected, StoreNeedsRestart, StoreUnavailable
 from sinks.generation import GenerationMetadata
 from sinks.memory import MemoryStore
@@ -30,7 +33,7 @@ class ScriptedWorker:
     fails_with: Exception | None = None
     fails: threading.Event = field(default_factory=threading.Event)
 
-    def run(self, stop: threading.Event, is_done: IsDone) -> None:
+    def run(self, stop: threading.Event, is_done: IsDone, activity: Activity) -> None:  # noqa: ARG002
         self.is_working.set()
         try:
             while not stop.wait(0.01):
@@ -50,9 +53,10 @@ class Office:
         self.hired: list[ScriptedWorker] = []
         self.raised: Exception | None = None
 
-    def hire(self, generation: int) -> Worker:
+    def hire(self, generation: int, is_done: IsDone) -> GenerationWorker:
         self.hired.append(ScriptedWorker(generation))
-        return cast("Worker", self.hired[-1])
+        gate = cast("EpochGuard", None)
+        return GenerationWorker(generation, cast("Worker", self.hired[-1]), gate, (), Activity(), is_done)
 
     def working(self) -> list[int]:
         return sorted(one.generation for one in self.hired if one.is_working.is_set())
@@ -63,7 +67,7 @@ class Office:
     @contextmanager
     def at_work(self, is_done: IsDone = lambda _: False) -> Iterator[threading.Thread]:
         until = threading.Event()
-        crew = WorkerPool(self.store, self.hire, lambda _: is_done)
+        crew = WorkerPool(self.store, lambda generation: self.hire(generation, is_done))
 
         def run() -> None:
             try:
