@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from sinks.batch import HISTORY_COLUMNS, ORDER_COLUMNS
+from sinks.duckdb.types import with_decimal_type
 from sinks.shape import DocumentShape, RowShape
 
 _DOCUMENT_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")
@@ -149,7 +150,7 @@ class ModelDefinitions:
 
     def row_shapes(self) -> list[RowShape]:
         """Return the tables of a row model."""
-        return [RowShape(name, table.key, table.columns) for name, table in self.tables.items()]
+        return [RowShape(name, table.key, _row_columns(table)) for name, table in self.tables.items()]
 
     def document_shapes(self) -> list[DocumentShape]:
         """Return the documents of a document model."""
@@ -196,3 +197,8 @@ def _alike(names: Iterable[str]) -> list[str]:
     """Return the names that equal another one if case is ignored."""
     counts = Counter(map(str.lower, names))
     return sorted(name for name, count in counts.items() if count > 1)
+
+
+def _row_columns(table: TableDefinition) -> dict[str, str]:
+    # Equal numbers of a key may be sent as different texts, which the merge of a batch tells apart.
+    return {name: text if name in table.key else with_decimal_type(text) for name, text in table.columns.items()}

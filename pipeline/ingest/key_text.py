@@ -143,7 +143,9 @@ _TYPES: Mapping[str, KeyType] = {
         arrow=_without_zeros,
         postgresql="trim_scale({c})::text",
         # A DECIMAL has no NaN, and key columns are never NULL otherwise.
-        duckdb=r"coalesce(regexp_replace(regexp_replace({c}::VARCHAR, '(\.\d*[1-9])0+$', '\1'), '\.0*$', ''), 'NaN')",
+        # DuckDB writes a DECIMAL whose digits are all after the point without the zero before it.
+        duckdb=r"coalesce(regexp_replace(regexp_replace(regexp_replace({c}::VARCHAR, '^(-?)\.', '\10.'),"
+        r" '(\.\d*[1-9])0+$', '\1'), '\.0*$', ''), 'NaN')",
     ),
     "boolean": KeyType(family="boolean", arrow=_cast),
     **dict.fromkeys(("text", "varchar"), _TEXT),

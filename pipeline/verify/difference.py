@@ -10,7 +10,7 @@ from typing import Any
 from pipeline.definitions import TableDefinition
 from pipeline.stores.read_model import ModelKind
 from pipeline.verify.comparison_set import Children, ComparisonSet
-from pipeline.verify.json_value import Malformed, format_json, json_equal, parsed, shortened
+from pipeline.verify.json_value import Malformed, format_json, json_equal, number, parsed, shortened
 from pipeline.verify.readers.row_key import label_of
 from sinks.pg_type import parse_pg_type
 
@@ -122,6 +122,8 @@ def _is_same(held: Any, seen: Any, text: str, *, is_row: bool) -> bool:
         return False
     if json_equal(held, seen):
         return True
+    if parse_pg_type(text).name == "numeric":
+        return json_equal(_as_numbers(held), _as_numbers(seen))
     if parse_pg_type(text).name not in _JSON:
         return False
     # JSON is a string in tables. It is also a string in Elasticsearch if Elasticsearch's parser would reject it.
@@ -129,6 +131,18 @@ def _is_same(held: Any, seen: Any, text: str, *, is_row: bool) -> bool:
         return isinstance(seen, str) and json_equal(parsed(held) if is_row else held, parsed(seen))
     except (Malformed, TypeError):
         return False
+
+
+def _as_numbers(value: Any) -> Any:
+    """Replace a numeric's text by its number in a tuple, so that it differs from a JSON number. NaN stays a text."""
+    if isinstance(value, list):
+        return [_as_numbers(item) for item in value]
+    if not isinstance(value, str):
+        return value
+    try:
+        return (number(value),)
+    except Malformed:
+        return value
 
 
 def _is_older(held: Fields, seen: Fields, table: TableDefinition, wrong: list[str]) -> bool:

@@ -2,12 +2,13 @@
 
 PostgreSQL's numeric has NaN and infinities; DECIMAL does not. PostgreSQL's timestamps end in the year 294276, DuckDB's
 in January 294247. The column itself is NULL in that case. In an array the item is NULL, and the JSON column has the
-whole array.
+whole array. A finite number that does not fit into the DECIMAL of its column is refused.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -19,6 +20,19 @@ from sinks.batch import SPECIAL_COLUMNS
 from sinks.duckdb.types import duckdb_type
 from sinks.errors import MutationRejected
 
+
+class NumberRefused(MutationRejected):
+    """A number has more digits than the DECIMAL of its column."""
+
+    def __init__(self, column: str, kind: str) -> None:
+        super().__init__(f"the column {column} holds a number that its type in DuckDB, {kind}, cannot hold", "duckdb")
+        self.remedy = (
+            f"In `readmodels.toml`, declare {column} as numeric(38,S), with S digits after the point such that every "
+            "number fits, or as text; then run `readmodels replay duckdb --execute`."
+        )
+
+
+_DIGITS = re.compile(r"\d+")
 _NOT_DECIMAL = pa.array(["NaN", "Infinity", "-Infinity"])
 
 _TURN_US = 2**64 - 1_000_000
@@ -40,7 +54,7 @@ def with_special(rows: pa.Table, columns: Mapping[str, str], key: Collection[str
         key: the columns that identify a row.
 
     Raises:
-        MutationRejected: a key column has a timestamp that DuckDB cannot store.
+        MutationRejected: a key column has a timestamp that DuckDB cannot store, or a column has such a number.
     """
     found: dict[int, dict[str, Any]] = {}
     for name, text in columns.items():
@@ -48,6 +62,8 @@ def with_special(rows: pa.Table, columns: Mapping[str, str], key: Collection[str
         if kind.startswith("DECIMAL"):
             for row in _owners(rows[name], _is_no_decimal):
                 found.setdefault(row, {})[name] = rows[name][row].as_py()
+            if not _fits(rows[name], *map(int, _DIGITS.findall(kind))):
+                raise NumberRefused(name, kind)
         elif kind.startswith("TIMESTAMP"):
             far = _owners(rows[name], _is_far)
             if far and name in key:
@@ -87,6 +103,23 @@ def _owners(values: pa.ChunkedArray, is_special: Any) -> list[int]:
 
 def _is_no_decimal(values: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.is_in(values, value_set=_NOT_DECIMAL)
+
+
+def _fits(values: pa.ChunkedArray, width: int, scale: int) -> bool:
+    """Return whether all numbers have at most `width - scale` digits before the point, and `scale` digits after it."""
+    texts = (pc.list_flatten(values) if pa.types.is_list(values.type) else values).drop_null()
+    points, lengths = pc.find_substring(texts, "."), pc.binary_length(texts)
+    before = pc.if_else(pc.less(points, 0), lengths, points)
+    after = pc.subtract(lengths, pc.add(before, 1))
+    is_long = pc.or_(pc.greater(before, width - scale), pc.greater(after, scale))
+    if not pc.any(is_long).as_py():
+        return True
+    for text in texts.filter(is_long).to_pylist():
+        whole, _, fraction = text.lstrip("-").partition(".")
+        is_finite = whole.isdecimal()
+        if is_finite and (len(whole.lstrip("0")) > width - scale or len(fraction.rstrip("0")) > scale):
+            return False
+    return True
 
 
 def _is_far(values: pa.ChunkedArray) -> pa.ChunkedArray:

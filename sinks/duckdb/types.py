@@ -23,8 +23,27 @@ _SAME = {
 _WIDEST_DECIMAL = 38
 
 
+_WIDEST_SCALE = 20
+"""Digits after the point of a numeric without scale: as many as PostgreSQL computes for 1 / 3. 18 are before it."""
+
+
+def with_decimal_type(text: str) -> str:
+    """Return the type as which a new table stores a column: a numeric that every value fits, or else the widest.
+
+    Numbers that do not fit are refused (`sinks.duckdb.special_values`). The type is recorded in the shape of a
+    generation; in older ones, such numerics are text.
+    """
+    kind = parse_pg_type(text)
+    if kind.name != "numeric" or _decimal(kind) != "VARCHAR":
+        return text
+    precision, scale = (*kind.arguments, 0)[:2] if kind.arguments else (_WIDEST_DECIMAL, _WIDEST_SCALE)
+    width = max(precision - min(scale, 0), scale)
+    digits = max(scale, 0) if width <= _WIDEST_DECIMAL else min(max(scale, 0), _WIDEST_SCALE)
+    return f"numeric({min(width, _WIDEST_DECIMAL)},{digits}){'[]' if kind.is_array else ''}"
+
+
 def duckdb_type(text: str) -> str:
-    """Return the DuckDB type of a column. A numeric without precision is text, because no DECIMAL holds every value."""
+    """Return the DuckDB type of a column. A numeric that no DECIMAL holds completely is text."""
     kind = parse_pg_type(text)
     name = _decimal(kind) if kind.name == "numeric" else _SAME.get(kind.name, "VARCHAR")
     return f"{name}[]" if kind.is_array else name

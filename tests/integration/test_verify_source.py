@@ -19,6 +19,7 @@ from pipeline.verify.source.reader import InvalidSince, Snapshot, SourceReader, 
 from pipeline.verify.staging import digest
 from sinks.batch import Batch, OffsetRange
 from sinks.duckdb.store import DuckdbStore
+from sinks.shape import RowShape
 from tests.golden.catalogue import COLUMNS, VARIANTS
 from tests.integration.type_catalogue import CATALOGUE
 from tests.unit.sinks import ships
@@ -39,7 +40,8 @@ def test_every_type_is_written_as_documents_have_it(source: SourceReader, envelo
 def test_every_type_is_written_as_duckdb_shows_it(source: SourceReader, envelopes: pa.Table, tmp_path: Path) -> None:
     (subject,) = tables(CATALOGUE)
     projected = RowProjection(CATALOGUE)("catalogue", envelopes)
-    with closing(DuckdbStore(tmp_path, CATALOGUE.row_shapes())) as store:
+    # The shape of an older generation, in which a numeric without precision is text of any length.
+    with closing(DuckdbStore(tmp_path, [RowShape("catalogue", ("id",), COLUMNS)])) as store:
         sink = store.sink(1)
         sink.prepare()
         sink.write(

@@ -8,6 +8,7 @@ from pipeline.definitions import TableDefinition
 from pipeline.ingest.key_text import key_type
 from sinks.duckdb.sql_text import quote_identifier
 from sinks.duckdb.types import duckdb_type
+from sinks.pg_type import parse_pg_type
 
 _STRING = "to_json({c}::VARCHAR)::VARCHAR"
 _QUOTED = "'\"' || {c}::VARCHAR || '\"'"
@@ -21,6 +22,11 @@ _CALENDAR = """CASE WHEN {c} BETWEEN '0002-01-01' AND '9998-12-31' THEN strftime
     ELSE '"' || CASE WHEN year({u}) < 0 THEN '-' ELSE '+' END
          || lpad(abs(year({u}))::VARCHAR, greatest(6, length(abs(year({u}))::VARCHAR))::INTEGER, '0')
          || strftime({u}, '-{rest}"') END"""
+# The column is a DECIMAL, or text in a table from before numerics without precision were stored as DECIMAL.
+_NUMERIC = r"""CASE WHEN {c}::VARCHAR NOT IN ('NaN', 'Infinity', '-Infinity') THEN '"' || regexp_replace(
+    regexp_replace(regexp_replace({c}::VARCHAR, '^(-?)\.', '\10.'), '(\.\d*[1-9])0+$', '\1'), '\.0*$', '') || '"' END"""
+# DuckDB writes a DECIMAL whose digits are all after the point without the zero before it.
+_DECIMAL = r"""'"' || regexp_replace({c}::VARCHAR, '^(-?)\.', '\10.') || '"'"""
 _CLOCK = "T%H:%M:%S.%f"
 
 _TEMPLATES = {
@@ -42,7 +48,7 @@ def json_text(table: TableDefinition) -> str:
     pieces: list[str] = []
     for name, text in table.columns.items():
         label = f"{',' if pieces else '{'}{json.dumps(name, ensure_ascii=False)}:".replace("'", "''")
-        pieces.append(f"'{label}', coalesce({_value(quote_identifier(name), duckdb_type(text))}, 'null')")
+        pieces.append(f"'{label}', coalesce({_value(quote_identifier(name), text)}, 'null')")
     return f"concat({', '.join(pieces)}, '}}')"
 
 
@@ -54,10 +60,13 @@ def key_text(table: TableDefinition) -> str:
     return " || ':' || ".join(rf"replace(replace({text}, '\', '\\'), ':', '\:')" for text in texts)
 
 
-def _value(column: str, kind: str) -> str:
+def _value(column: str, text: str) -> str:
+    kind = duckdb_type(text)
     if kind.endswith("[]"):
-        item = _value("item", kind.removesuffix("[]"))
+        item = _value("item", text.partition("[")[0])
         items = f"list_transform({column}, lambda item: coalesce({item}, 'null'))"
         return f"'[' || array_to_string({items}, ',') || ']'"
-    template = _QUOTED if kind.startswith("DECIMAL") else _TEMPLATES.get(kind, _STRING)
+    if kind == "VARCHAR" and parse_pg_type(text).name == "numeric":
+        return _NUMERIC.replace("{c}", column)
+    template = _DECIMAL if kind.startswith("DECIMAL") else _TEMPLATES.get(kind, _STRING)
     return template.replace("{c}", column)

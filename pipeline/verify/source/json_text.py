@@ -18,8 +18,10 @@ _QUOTED_CONCAT = "CASE WHEN {c} IS NOT NULL THEN to_json(concat({c}))::text END"
 _PLAIN = "{c}::text"
 _FLOAT = "CASE WHEN {c} IN ('NaN', 'Infinity', '-Infinity') THEN '\"' || {c}::text || '\"' ELSE {c}::text END"
 _NUMERIC = "'\"' || {c}::numeric::text || '\"'"
-_NO_NAN = "CASE WHEN {c} <> 'NaN' THEN '\"' || {c}::text || '\"' END"
+_FINITE = "CASE WHEN {c} NOT IN ('NaN', 'Infinity', '-Infinity') THEN '\"' || {n}::text || '\"' END"
 _STRING = "to_json({c})::text"
+_TEXT = "to_json({c}::text)::text"
+"""Text of any type, because a numeric may be declared as text."""
 _INTERVAL = """CASE WHEN NOT isfinite({c}) THEN '"' || {c}::text || '"' WHEN {c} IS NOT NULL
     THEN concat('"P', extract(year FROM {c}), 'Y', extract(month FROM {c}), 'M',
     extract(day FROM {c}), 'DT', extract(hour FROM {c}), 'H', extract(minute FROM {c}), 'M',
@@ -29,7 +31,8 @@ _TEMPLATES = {
     **dict.fromkeys(("smallint", "integer", "bigint", "oid", "boolean", "jsonb"), _PLAIN),
     **dict.fromkeys(("real", "double precision"), _FLOAT),
     **dict.fromkeys(("numeric", "money"), _NUMERIC),
-    **dict.fromkeys(("text", "varchar", "char"), _STRING),
+    **dict.fromkeys(("text", "varchar"), _TEXT),
+    "char": _STRING,
     "json": r"regexp_replace({c}::text, '[\r\n]+', ' ', 'g')",
     "bytea": "'\"' || translate(encode({c}, 'base64'), E'\\n', '') || '\"'",
     "interval": _INTERVAL,
@@ -62,9 +65,9 @@ _MAX_DIMENSIONS = 6
 def json_text(column: sql.Composable, text: str, form: ModelKind) -> sql.Composable:
     """Return an SQL expression for a column's value as JSON text; its result is NULL if the column is NULL.
 
-    In a row, values that DuckDB's type cannot represent are NULL, as readers of the table see them: NaN in a DECIMAL (a
-    numeric with a precision cannot be infinite), a timestamp beyond DuckDB's range, and an array of several dimensions.
-    JSON is a string in a row, so that JSON null differs from NULL.
+    In a row, values that DuckDB's type cannot represent are NULL, as readers of the table see them: NaN and infinite
+    numerics, a timestamp beyond DuckDB's range, and an array of several dimensions. A numeric without a scale that
+    DECIMAL has is written without zeros at its end. JSON is a string in a row, so that JSON null differs from NULL.
 
     Args:
         text: the column's PostgreSQL type.
@@ -128,8 +131,8 @@ def _template(name: str, text: str, form: ModelKind) -> str:
     if form is ModelKind.ROW:
         if name in ("json", "jsonb"):
             return "to_json({c}::text)::text"
-        if name == "numeric" and duckdb_type(text).startswith("DECIMAL"):
-            return _NO_NAN
+        if name == "numeric":
+            return _FINITE.replace("{n}", "{c}" if duckdb_type(text).startswith("DECIMAL") else "trim_scale({c})")
         if name == "oid":
             return _QUOTED_CONCAT
     return _TEMPLATES.get(name, _QUOTED_CONCAT)

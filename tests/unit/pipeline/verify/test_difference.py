@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.definitions import ModelDefinitions, TableDefinition
 from pipeline.stores.read_model import ModelKind
 from pipeline.verify.comparison_set import ComparisonSet, documents, tables
 from pipeline.verify.difference import Difference, DifferenceKind, differences
@@ -70,6 +71,36 @@ def test_another_json_value_is_different(crew: Any) -> None:
 def test_json_that_a_store_can_only_keep_as_text_is_the_same() -> None:
     assert found(ship(), ship(crew='{"cook": null, "mate": 1.1}')) == []
     assert found(ship(), ship(crew='{"cook": null}')) == [(DifferenceKind.DIFFERENT, None, "crew")]
+
+
+NUMBERS = ModelDefinitions(
+    topic_prefix="cdc",
+    tables={
+        "t": TableDefinition(source="public.t", key=("id",), columns={"id": "bigint", "n": "numeric", "m": "numeric[]"})
+    },
+    documents={},
+)
+
+
+@pytest.mark.parametrize(
+    ("held", "shown", "is_same"),
+    [
+        ("20566.62060", "20566.6206", True),
+        ("-0.50", "-0.5", True),
+        ("100", "100.000", True),
+        ("9", "90", False),
+        ("1" + "0" * 5_000, "1" + "0" * 5_000 + ".0", True),
+        ("0.1000000000000000000000000000001", "0.1", False),
+        ("NaN", "NaN", True),
+        ("NaN", "0", False),
+        ("1", 1, False),
+    ],
+)
+def test_numbers_are_compared_as_numbers_in_arrays_too(held: Any, shown: Any, is_same: bool) -> None:
+    (subject,) = tables(NUMBERS)
+    one, other = ({"id": 1, "n": value, "m": [[value, None]]} for value in (held, shown))
+    wrong = [] if is_same else [(DifferenceKind.DIFFERENT, None, name) for name in ("n", "m")]
+    assert found(one, other, subject) == wrong
 
 
 def test_digits_beyond_a_double_count() -> None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from connectors.types.pg_types import DATE_INFINITY, TIMESTAMP_INFINITY
+from sinks.duckdb.special_values import NumberRefused
 from sinks.duckdb.sql_text import quote_identifier
 from sinks.duckdb.store import DuckdbStore
+from sinks.duckdb.types import with_decimal_type
 from sinks.errors import MutationRejected
 from sinks.ordering.range_tombstone import RangeTombstone
 from sinks.shape import RowShape
@@ -231,6 +235,38 @@ def test_names_are_only_data(table: str, tmp_path: Path) -> None:
         odd.write(Change((30, 31), {AWKWARD: "'); --", "order": 1}, "d", 3))
         assert odd.ask(f"FROM {quote_identifier(table)}") == [("'); --", 2, "a")]
         assert odd.ask(f"SELECT count(*) FROM {quote_identifier(table + '_history')}") == [(3,)]
+
+
+def test_numbers_without_precision_are_ordered_compared_and_added_as_numbers(tmp_path: Path) -> None:
+    with model(tmp_path, RowShape("one", ("id",), {"id": "bigint", "it": with_decimal_type("numeric")})) as one:
+        for place, number in enumerate(("9.5", "100000", "20566.62060", "-1", "NaN")):
+            one.write(streamed((10, place), place, id=place, it=number))
+        [(highest, total, above, ordered)] = one.ask(
+            "SELECT max(it), sum(it), count(*) FILTER (it > 9.5), list(id ORDER BY it) FILTER (it IS NOT NULL) FROM one"
+        )
+    assert (highest, total, above) == (Decimal(100_000), Decimal("120575.1206"), 2)
+    assert ordered == [3, 0, 2, 1]
+
+
+def test_a_number_of_too_many_digits_is_stored_once_its_column_is_declared_as_the_remedy_says(tmp_path: Path) -> None:
+    number = "1" * 30
+    with model(
+        tmp_path / "first", RowShape("one", ("id",), {"id": "bigint", "it": with_decimal_type("numeric")})
+    ) as one:
+        with pytest.raises(NumberRefused) as refused:
+            one.write(streamed((10, 11), id=1, it=number))
+        assert one.store.sink(1).progress().offsets == {}
+    [(column, declared)] = re.findall(r"declare (\w+) as (numeric\(38,S\))", refused.value.remedy)
+    shape = RowShape("one", ("id",), {"id": "bigint", column: declared.replace("S", "2")})
+    with model(tmp_path / "second", shape) as one:
+        one.write(streamed((10, 11), id=1, it=f"{number}.00"))
+        assert one.ask("SELECT it FROM one") == [(Decimal(number),)]
+
+
+def test_a_table_of_an_older_generation_keeps_numbers_as_text(tmp_path: Path) -> None:
+    with model(tmp_path, RowShape("one", ("id",), {"id": "bigint", "it": "numeric"})) as one:
+        one.write(streamed((10, 11), id=1, it="1.50"), streamed((10, 12), 1, id=2, it="1" * 60))
+        assert one.ask("SELECT it FROM one ORDER BY id") == [("1.50",), ("1" * 60,)]
 
 
 KEYS = {

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 
 import duckdb
 import pyarrow as pa
 import pytest
 
-from sinks.duckdb.special_values import FAR_US, with_special
-from sinks.duckdb.types import cast_expression, duckdb_type
+from sinks.duckdb.special_values import FAR_US, NumberRefused, with_special
+from sinks.duckdb.types import cast_expression, duckdb_type, with_decimal_type
 from sinks.errors import MutationRejected
 
 
@@ -102,6 +103,49 @@ def test_rows_without_such_values_have_nothing_beside_them() -> None:
     columns = {"price": "numeric(12,2)", "word": "text"}
     assert special(rows, columns) == [None, None]
     assert with_special(rows, columns)["_special"].type == pa.string()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("numeric", "numeric(38,20)"),
+        ("numeric[]", "numeric(38,20)[]"),
+        ("numeric(39,2)", "numeric(38,2)"),
+        ("numeric(60,40)", "numeric(38,20)"),
+        ("numeric(3,5)", "numeric(5,5)"),
+        ("numeric(3,-2)", "numeric(5,0)"),
+        ("numeric(12,2)", "numeric(12,2)"),
+        ("text", "text"),
+    ],
+)
+def test_a_new_table_stores_a_numeric_as_a_decimal_that_is_wide_enough_or_the_widest(text: str, expected: str) -> None:
+    assert with_decimal_type(text) == expected
+
+
+FITTING = {
+    "numeric(38,20)": ("123456789012345678." + "1234567890" * 2, "-" + "9" * 18, "00" + "1" * 18, "1." + "0" * 40),
+    "numeric(5,2)": ("-999.99", "NaN", "Infinity", "0.10"),
+    "numeric(5,5)": ("0.00123", "-0.12345"),
+    "numeric(5,0)": ("99900", "-99900"),
+}
+
+
+@pytest.mark.parametrize("text", FITTING)
+def test_a_number_that_fits_is_stored_as_it_is(text: str) -> None:
+    rows = pa.table({"it": FITTING[text]})
+    with_special(rows, {"it": text})
+    finite = [value for value in FITTING[text] if value[-1].isdecimal()]
+    stored = [cast_to(text, value) for value in finite]
+    assert list(map(Decimal, map(str, stored))) == list(map(Decimal, finite))
+
+
+@pytest.mark.parametrize("number", ["1" * 19, "-" + "1" * 19 + ".5", "0." + "0" * 20 + "1", "1" + "0" * 500])
+def test_a_number_that_does_not_fit_is_refused_by_the_name_of_its_column(number: str) -> None:
+    rows = pa.table({"it": ["1", number], "many": [[], ["1.5", number, None]]})
+    for name, text in (("it", "numeric(38,20)"), ("many", "numeric(38,20)[]")):
+        with pytest.raises(NumberRefused, match=rf"column {name} holds a number that .* DECIMAL\(38,20\)") as refused:
+            with_special(rows.select([name]), {name: text})
+        assert number not in str(refused.value)
 
 
 def test_a_column_that_is_text_in_duckdb_needs_nothing_beside_it() -> None:
