@@ -76,7 +76,6 @@ class LogScan:
         told: the connector's report about its first snapshot; None if it reports nothing about these topics.
         never_read: the described tables, as `schema.table`, that no snapshot has read although it has ended.
         elapsed_s: duration of the scan.
-        decode_s: the part of it spent on decoding.
     """
 
     partitions: Mapping[TopicPartition, PartitionLog]
@@ -91,7 +90,6 @@ class LogScan:
     told: SnapshotStatus | None = None
     never_read: tuple[str, ...] = ()
     elapsed_s: float = 0.0
-    decode_s: float = 0.0
 
     @property
     def topics(self) -> tuple[str, ...]:
@@ -122,11 +120,6 @@ class LogScan:
     def records_per_s(self) -> float:
         """Records read and decoded per second."""
         return self.records / self.elapsed_s if self.elapsed_s else 0.0
-
-    @property
-    def decoded_per_s(self) -> float:
-        """Records decoded per second of decoding time."""
-        return self.records / self.decode_s if self.decode_s else 0.0
 
 
 def scan_log(settings: Settings, watcher: ScanWatcher, epoch_history: EpochHistory = NO_EPOCHS) -> LogScan:
@@ -174,7 +167,6 @@ def scan_log(settings: Settings, watcher: ScanWatcher, epoch_history: EpochHisto
         told=told,
         never_read=told.lacks(table.source for table in settings.tables.values()) if told and told.has_ended else (),
         elapsed_s=time.monotonic() - began,
-        decode_s=found.decode_s,
     )
 
 
@@ -192,7 +184,6 @@ class Scanner:
         self.broken: dict[str, SourceContractViolation] = {}
         self.ended_snapshots: set[int] = set()
         self.earlier: dict[str, dict[str, frozenset[str]]] = {}
-        self.decode_s = 0.0
 
     def take(self, records: RecordBatch) -> None:
         """Add records of one topic. They must follow those added before."""
@@ -200,14 +191,11 @@ class Scanner:
         tally.count(records)
         if records.topic in self.broken:
             return
-        began = time.monotonic()
         try:
             decoded, records = self._decoded(records)
         except SourceContractViolation as error:
             self.broken[records.topic] = error
             return
-        finally:
-            self.decode_s += time.monotonic() - began
         self.unreadable_counts[records.topic] += len(decoded.rejected)
         self.unreadable += decoded.rejected[: MAX_NAMED - len(self.unreadable)]
         self._note_earlier(records.topic, decoded)

@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
+import structlog
 from redis import ConnectionPool, Redis
 
 from sinks.batch import Batch, Progress
@@ -23,6 +24,8 @@ from sinks.redis.resp import encode_args
 from sinks.redis.server_check import check_server
 from sinks.rejection import NO_REJECTIONS, Rejections
 from sinks.shape import DocumentShape, Shape
+
+log = structlog.get_logger()
 
 LIST = Script(("databases", "list"))
 CREATE = Script(("databases", "create"))
@@ -148,6 +151,7 @@ class RedisSink:
         for finding in check_server(Redis(connection_pool=self._connections)):
             if finding.is_fatal:
                 raise UnsupportedServer(finding.problem, finding.remedy)
+            log.warning("redis setting risks a replay", model="redis", reason=finding.problem, remedy=finding.remedy)
         marker = f"{self._number} {secrets.token_hex(8)}"
         with session(self._connections) as server:
             answer = server.call(

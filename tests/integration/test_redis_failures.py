@@ -6,10 +6,12 @@ import re
 import shutil
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from redis import Redis
+from structlog.testing import capture_logs
 
 from pipeline.ingest.retry import Retrier
 from sinks.batch import Batch, OffsetRange
@@ -348,10 +350,15 @@ def test_a_server_that_evicts_registers_is_refused(server: OwnServer, policy: st
     store.close()
 
 
-def test_a_server_without_an_append_only_file_is_remarked_on(server: OwnServer) -> None:
-    with server.client() as client:
+def test_a_worker_warns_of_a_server_without_an_append_only_file(server: OwnServer) -> None:
+    store = RedisStore(server.url, [ORDERS])
+    with server.client() as client, closing(store):
         client.config_set("appendonly", "no")
-        (finding,) = check_server(client)
-        assert not finding.is_fatal
-        carry_out(client, finding.remedy)
-        assert check_server(client) == []
+        with capture_logs() as logs:
+            store.sink(1).prepare()
+        [warning] = [line for line in logs if line["log_level"] == "warning"]
+        assert "appendonly is off" in warning["reason"]
+        carry_out(client, warning["remedy"])
+        with capture_logs() as later:
+            store.sink(1).prepare()
+        assert later == []

@@ -183,7 +183,7 @@ def test_a_whole_log_is_counted_read_and_found_good(log: Log) -> None:
     assert first.snapshots[FIRST].last == 1
     assert first.streamed is not None
     assert (first.streamed.first, first.streamed.least_lsn) == (3, 3000)
-    assert found.decoded_per_s > found.records_per_s > 0
+    assert found.records_per_s > 0
     assert log.judge(found) == Assessment((), ())
 
 

@@ -235,7 +235,7 @@ CARRIED_OUT: Mapping[str, str | tuple[str, ...]] = {
         "tests/integration/test_redis_failures.py::test_a_server_that_evicts_registers_is_refused"
     ),
     "sinks.redis.server_check:check_server | Run `redis-cli CONFIG SET appendonly": (
-        "tests/integration/test_redis_failures.py::test_a_server_without_an_append_only_file_is_remarked_on"
+        "tests/integration/test_redis_failures.py::test_a_worker_warns_of_a_server_without_an_append_only_file"
     ),
     "pipeline.memory_limit:MemoryExhausted | raise `duckdb.memory_headroom` and restart it.": (
         "tests/unit/pipeline/test_memory_limit.py::"
