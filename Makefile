@@ -31,7 +31,7 @@ check: $(INSTALLED) ## Format, lint, types, layers and class names
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.tools.class_names
 
-chaos: $(INSTALLED) ## Kill, stop and cut off servers and workers under load, and add what was seen to docs/reliability.md
+chaos: $(INSTALLED) ## Kill, stop and cut off servers and workers under load, and add what was seen to docs/reference/reliability.md
 	$(BIN)/python -m tests.chaos $(ARGS)
 
 bench: $(INSTALLED) ## Measure the pipeline against its baselines; fails where a model ends wrong

@@ -54,7 +54,7 @@ class StackNotInstalled(Exception):
 
     remedy = (
         "Run `pip install 'cdc-read-models[stack]'`. With servers of your own, no local stack is needed: set their "
-        "addresses in readmodels.toml or in the environment (docs/running.md), then run `readmodels init`."
+        "addresses in readmodels.toml or in the environment (docs/guides/running.md), then run `readmodels init`."
     )
 
 

@@ -44,7 +44,8 @@ def sql(
 ) -> None:
     """Query DuckDB, whether or not a worker is writing it.
 
-    Tables: orders, order_items; orders_history, order_items_history with every version; the views of docs/analytics.md.
+    Tables: orders, order_items; orders_history, order_items_history with every version; the views of
+    docs/guides/analytics.md.
     Writes are refused. The freshness of the result is printed on standard error.
 
     Examples: readmodels sql "SELECT status, count(*), sum(total) FROM orders GROUP BY ALL"

@@ -38,7 +38,7 @@ def status(
 ) -> None:
     """Show connector, slot, workers, the lag of every read model, and each problem with its remedy.
 
-    docs/health.md lists the checks.
+    docs/operations/health.md lists the checks.
     """
     settings, chosen = context_of(context).settings(), read_models.parse_names(models)
     if watch:

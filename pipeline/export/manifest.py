@@ -145,7 +145,7 @@ class Manifest:
         return Manifest(origin=self.origin, extract=extract, files=(*self.kept, *files), replaced=replaced)
 
     def to_json(self) -> bytes:
-        """Return a JSON object for `from_json`; docs/export.md describes its fields."""
+        """Return a JSON object for `from_json`; docs/guides/export.md describes its fields."""
         offsets = [
             {"topic": topic, "partition": partition, "next_offset": offset}
             for (topic, partition), offset in self.extract.offsets.items()

@@ -68,11 +68,12 @@ class EpochMismatch(SourceContractViolation):
         if all(one.reason.can_be_continued for one in self.seen):
             self.remedy = (
                 "If no change was lost, `readmodels epoch open --continue --execute` continues with the existing log. "
-                f"Otherwise, or in doubt: {_RESNAPSHOT}. Without --execute, each prints its steps; see docs/epochs.md."
+                f"Otherwise, or in doubt: {_RESNAPSHOT}. Without --execute, each prints its steps; see "
+                "docs/operations/epochs.md."
             )
         else:
             first = "".join(f"{remedy} Then " for remedy in dict.fromkeys(one.remedy for one in self.seen) if remedy)
             self.remedy = (
                 f"Changes may be missing: {first}{_RESNAPSHOT}. Without --execute, it prints its steps; see "
-                "docs/epochs.md."
+                "docs/operations/epochs.md."
             )

@@ -56,6 +56,6 @@ ELASTICSEARCH = ReadModel(
     free_bytes=_free_bytes,
     call_budget_s=lambda settings: settings.watchdog.elasticsearch_s,
     # Builders have different partitions, and so different parts of the same documents, which all of them write. That
-    # costs the server more than it saves the builders (docs/performance.md).
+    # costs the server more than it saves the builders (docs/reference/performance.md).
     cores_per_builder=2,
 )

@@ -32,7 +32,7 @@ _SHOWN = {"", '"databases"', '"schemas"', '"tables"', "__show_tables_expanded"}
 class QueryRefused(ValueError):
     """A reader's query does more than read tables, or exceeds a limit."""
 
-    remedy = "Ask with one SELECT statement of the functions that docs/security.md allows to readers."
+    remedy = "Ask with one SELECT statement of the functions that docs/operations/security.md allows to readers."
 
 
 class QueryCatalog(Protocol):

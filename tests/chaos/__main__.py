@@ -1,4 +1,4 @@
-"""`make chaos`: cycles of faults on separate servers, added to docs/reliability.jsonl."""
+"""`make chaos`: cycles of faults on separate servers, added to docs/reference/reliability.jsonl."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.chaos.cycle import Cycles
 from tests.chaos.report import page
 from tests.support.checkout import CHECKOUT
 
-RECORD = CHECKOUT / "docs" / "reliability.jsonl"
+RECORD = CHECKOUT / "docs" / "reference" / "reliability.jsonl"
 
 app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
 out = Console(highlight=False)

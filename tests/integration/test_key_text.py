@@ -24,7 +24,7 @@ from stack.endpoints import Endpoints
 from tests.integration.isolated_source import own_database
 from tests.support.checkout import CHECKOUT
 
-PAGE = CHECKOUT / "docs" / "verify.md"
+PAGE = CHECKOUT / "docs" / "operations" / "verify.md"
 
 VALUES: Mapping[str, tuple[str, ...]] = {
     "smallint": ("-32768", "32767", "0"),

@@ -1,4 +1,4 @@
-"""Command that writes docs/remedies.md."""
+"""Command that writes docs/operations/remedies.md."""
 
 from tests.remedies.page import PAGE, written
 

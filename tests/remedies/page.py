@@ -1,4 +1,4 @@
-"""The page docs/remedies.md: problem, remedy and proof, from the code and the register."""
+"""The page docs/operations/remedies.md: problem, remedy and proof, from the code and the register."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.remedies.printed import Remedy, printed
 from tests.remedies.register import Entry, Proof, entries
 from tests.support.checkout import CHECKOUT
 
-PAGE = CHECKOUT / "docs" / "remedies.md"
+PAGE = CHECKOUT / "docs" / "operations" / "remedies.md"
 
 _HEAD = """# Remedies
 

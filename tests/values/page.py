@@ -9,7 +9,7 @@ from pipeline.verify.json_value import format_json, parsed
 from tests.support.checkout import CHECKOUT
 from tests.values.extremes import COLUMNS
 
-PAGE = CHECKOUT / "docs" / "values.md"
+PAGE = CHECKOUT / "docs" / "reference" / "values.md"
 _LONGEST_SHOWN = 60
 _MARK = "<!-- Made by tests/integration/test_values.py; what is above is written by hand. -->"
 

@@ -1,4 +1,4 @@
-"""Tests that docs/coverage.md has every hazard once, and names only existing tests."""
+"""Tests that docs/reference/coverage.md has every hazard once, and names only existing tests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.checkout import CHECKOUT
 
-PAGE = (CHECKOUT / "docs" / "coverage.md").read_text()
+PAGE = (CHECKOUT / "docs" / "reference" / "coverage.md").read_text()
 HAZARDS = (
     *(f"D{number}" for number in range(1, 41)),
     "D27b",

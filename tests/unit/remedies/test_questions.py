@@ -81,7 +81,7 @@ def test_a_refused_query_is_asked_with_one_select_of_the_functions_that_the_page
         with pytest.raises(QueryRefused) as refused:
             require_reads(query, AnyName())
     assert "one SELECT statement" in refused.value.remedy
-    [page] = re.findall(r"docs/\w+\.md", refused.value.remedy)
+    [page] = re.findall(r"docs/[\w/-]+\.md", refused.value.remedy)
     assert "SELECT" in (CHECKOUT / page).read_text()
     require_reads("SELECT upper(status) FROM orders", AnyName())
 

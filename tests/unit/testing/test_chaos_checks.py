@@ -20,7 +20,7 @@ from tests.chaos.report import page
 from tests.support.checkout import CHECKOUT
 
 MOMENT = datetime(2026, 1, 2, 3, 4, 5, 6, UTC)
-RECORD = CHECKOUT / "docs" / "reliability.jsonl"
+RECORD = CHECKOUT / "docs" / "reference" / "reliability.jsonl"
 
 
 def order(order_id: int, value: int) -> dict[str, Any]:

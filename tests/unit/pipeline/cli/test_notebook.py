@@ -6,7 +6,7 @@ import random
 from contextlib import closing
 from pathlib import Path
 
-from docs.notebook import app
+from docs.guides.notebook import app
 from tests.unit.pipeline.export.exported_shop import Shop
 
 

@@ -1,7 +1,7 @@
 """DuckDB's read model in a notebook: the report, and questions of your own, of now or of a moment that has passed.
 
-Run it from the checkout: `marimo edit docs/notebook.py`, or, with the command's own options,
-`marimo run docs/notebook.py -- --config readmodels.toml --home .readmodels`.
+Run it from the checkout: `marimo edit docs/guides/notebook.py`, or, with the command's own options,
+`marimo run docs/guides/notebook.py -- --config readmodels.toml --home .readmodels`.
 """
 
 import marimo
