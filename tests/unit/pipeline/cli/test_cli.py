@@ -79,7 +79,7 @@ def test_every_verb_says_what_it_does(verb: str, bare: Command) -> None:
 
 
 def test_the_version_is_that_of_the_distribution(bare: Command) -> None:
-    assert bare("--version") == Ended(0, "0.1.0\n", "")
+    assert bare("--version") == Ended(0, "0.2.0\n", "")
 
 
 @pytest.mark.parametrize(
