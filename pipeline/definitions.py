@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from sinks.batch import HISTORY_COLUMNS, ORDER_COLUMNS
+from sinks.batch import HISTORY_COLUMNS, SPECIAL_COLUMNS
 from sinks.duckdb.types import with_decimal_type
+from sinks.ordering.columns import ORDER_COLUMNS
 from sinks.shape import DocumentShape, RowShape
 
 _DOCUMENT_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")
@@ -21,7 +22,7 @@ _RESERVED = {
     *(
         *ORDER_COLUMNS.names,
         *HISTORY_COLUMNS.names,
-        "_special",
+        SPECIAL_COLUMNS,
         "_shown",
         "_row",
         "_index",

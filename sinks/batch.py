@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from sinks.errors import OffsetGap
+from sinks.ordering.columns import ORDER_COLUMNS
 from sinks.ordering.range_tombstone import RangeTombstone
 
 TopicPartition = tuple[str, int]
@@ -17,26 +18,8 @@ TopicPartition = tuple[str, int]
 Offsets = Mapping[TopicPartition, int]
 """An offset of each topic partition."""
 
-
 OffsetRows = Sequence[Sequence[Any]]
 """Offsets in JSON form: rows of topic, partition and offset."""
-
-ORDER_COLUMNS = pa.schema(
-    [
-        pa.field("_epoch", pa.int32(), nullable=False),
-        pa.field("_is_snapshot", pa.bool_(), nullable=False),
-        pa.field("_commit_lsn", pa.int64(), nullable=False),
-        pa.field("_lsn", pa.int64(), nullable=False),
-        pa.field("_tie", pa.int8(), nullable=False),
-        pa.field("_offset", pa.int64(), nullable=False),
-        pa.field("_partition", pa.int32(), nullable=False),
-        pa.field("_deleted", pa.bool_(), nullable=False),
-    ]
-)
-"""Columns that order the changes of a row: the fields of `sinks.ordering.register.Change`, and its side.
-
-The underscore separates them from columns of the source, which often has a soft-delete column `deleted`.
-"""
 
 PART_COLUMNS = pa.schema(
     [
@@ -61,7 +44,8 @@ class Mutations:
 
     Args:
         target: a table of a row model, or a document of a document model.
-        changes: `ORDER_COLUMNS` and either `PART_COLUMNS` or, for rows, `HISTORY_COLUMNS` and the columns of the table.
+        changes: `sinks.ordering.columns.ORDER_COLUMNS` and either `PART_COLUMNS` or, for rows, `HISTORY_COLUMNS` and
+            the columns of the table.
             A deletion fills only the key. `SPECIAL_COLUMNS` is present if a column is an array.
     """
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from sinks.batch import HISTORY_COLUMNS, ORDER_COLUMNS, SPECIAL_COLUMNS, Batch, Mutations, Progress
+from sinks.batch import HISTORY_COLUMNS, SPECIAL_COLUMNS, Batch, Mutations, Progress
 from sinks.epoch import Epoch
 from sinks.errors import GenerationInUse
 from sinks.generation import NO_METADATA, GenerationMetadata, utc_now
+from sinks.ordering.columns import ORDER_COLUMNS
 from sinks.ordering.fold import iter_registers
 from sinks.ordering.range_tombstone import RangeTombstones
 from sinks.ordering.register import EMPTY_REGISTER, Register, merge_registers

@@ -20,7 +20,8 @@ from pipeline.definitions import ModelDefinitions, TableDefinition
 from pipeline.ingest.epoch_history import NO_EPOCHS, EpochHistory
 from pipeline.ingest.json_text import nested_arrays, rows_to_json, struct_field
 from pipeline.ingest.key_text import key_text, part_text
-from sinks.batch import HISTORY_COLUMNS, ORDER_COLUMNS, PART_COLUMNS, SPECIAL_COLUMNS, Mutations
+from sinks.batch import HISTORY_COLUMNS, PART_COLUMNS, SPECIAL_COLUMNS, Mutations
+from sinks.ordering.columns import ORDER_COLUMNS
 from sinks.ordering.fold import compact
 from sinks.ordering.range_tombstone import RangeTombstone, TombstoneKind
 from sinks.ordering.register import REWRITE_TIEBREAK
@@ -202,17 +203,9 @@ def _order_columns(
     tie = changes["snapshot"].cast(pa.int8())
     if not is_text_kept:
         tie = pc.if_else(deleted, tie, pa.scalar(REWRITE_TIEBREAK, pa.int8()))
-    columns = (
-        changes["epoch"],
-        changes["snapshot"],
-        changes["commit_lsn"],
-        changes["lsn"],
-        tie,
-        changes["offset"],
-        changes["partition"],
-        deleted,
-    )
-    return dict(zip(ORDER_COLUMNS.names, columns, strict=True))
+    given = {"_is_snapshot": changes["snapshot"], "_tie": tie, "_deleted": deleted}
+    # The others have the names of the envelope's fields.
+    return {name: given[name] if name in given else changes[name[1:]] for name in ORDER_COLUMNS.names}
 
 
 def _split_truncates(envelopes: pa.Table) -> tuple[pa.Table, pa.Table]:

@@ -15,8 +15,9 @@ from pipeline.postgres.watermark import Watermark
 from pipeline.stores.read_model import ModelKind
 from pipeline.verify.comparison_set import ComparisonSet
 from pipeline.verify.readers.row_key import key_images
-from sinks.batch import ORDER_COLUMNS, PART_COLUMNS, Mutations
-from sinks.ordering.register import NO_OFFSET, NO_PARTITION, REPAIR_TIEBREAK
+from sinks.batch import PART_COLUMNS, Mutations
+from sinks.ordering.columns import ORDER_COLUMNS, repeat_change
+from sinks.ordering.register import NO_OFFSET, NO_PARTITION, REPAIR_TIEBREAK, Change
 from sinks.shape import ROOT
 
 REPAIR_OP = "repair"
@@ -46,21 +47,10 @@ class RepairChanges:
 
     def removals(self, places: Sequence[tuple[str, str]]) -> Iterator[Mutations]:
         """Yield deletions of document parts that PostgreSQL lacks, by key and part."""
-        place = (
-            self.epoch,
-            False,
-            self.watermark.lsn,
-            self.watermark.lsn,
-            REPAIR_TIEBREAK,
-            NO_OFFSET,
-            NO_PARTITION,
-            True,
-        )
+        lsn = self.watermark.lsn
+        deletion = Change(self.epoch, lsn, lsn, REPAIR_TIEBREAK, NO_OFFSET, NO_PARTITION, deleted=True)
         columns = {
-            **{
-                field.name: pa.repeat(pa.scalar(value, field.type), len(places))
-                for field, value in zip(ORDER_COLUMNS, place, strict=True)
-            },
+            **repeat_change(deletion, len(places), is_snapshot=False),
             "key": pa.array([key for key, _ in places], pa.string()),
             "part": pa.array([part for _, part in places], pa.string()),
             "image": pa.nulls(len(places), pa.string()),

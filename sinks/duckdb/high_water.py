@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from sinks.ordering.columns import Integers, version_arrays
 from sinks.ordering.range_tombstone import RangeTombstones, TombstoneKind
 from sinks.ordering.register import NO_PARTITION
 
@@ -27,7 +28,6 @@ Order = tuple[int, int, int, int]
 """Epoch, commit LSN, LSN and tie-break."""
 
 _LOWEST: Order = (-1, -1, -1, -1)
-_Numbers = npt.NDArray[np.int64]
 
 
 class WriteMode(Enum):
@@ -59,7 +59,7 @@ class HighWaterMarks:
     def advance(self, changes: pa.Table) -> HighWaterMarks:
         """Return these high-water marks, raised to include `changes`."""
         high_waters = dict(self.high_waters)
-        orders, partitions = _orders(changes), changes["_partition"].to_numpy()
+        orders, partitions = version_arrays(changes), changes["_partition"].to_numpy()
         is_snapshot = changes["_is_snapshot"].to_numpy()
         for partition in np.unique(partitions).tolist():
             mine = partitions == partition
@@ -72,7 +72,7 @@ class HighWaterMarks:
         partitions = changes["_partition"].to_numpy()
         if changes["_is_snapshot"].to_numpy().any() or (partitions == NO_PARTITION).any():
             return WriteMode.MERGE
-        orders, floor = _orders(changes), self._of(NO_PARTITION).max_with(_fenced(range_tombstones, scope))
+        orders, floor = version_arrays(changes), self._of(NO_PARTITION).max_with(_fenced(range_tombstones, scope))
         for partition in np.unique(partitions).tolist():
             mine = [column[partitions == partition] for column in orders]
             if not _beat(mine, floor.max_with(self._of(partition))):
@@ -89,35 +89,32 @@ def _fenced(range_tombstones: RangeTombstones, scope: str) -> HighWaterMark:
         range_tombstones.known.get((scope, kind)) for kind in (TombstoneKind.TRUNCATE, TombstoneKind.SNAPSHOT_END)
     )
     return HighWaterMark(
-        (truncate.epoch, truncate.commit_lsn, truncate.lsn, 0) if truncate else _LOWEST,
-        (sweep.epoch, sweep.commit_lsn, sweep.lsn, 0) if sweep else _LOWEST,
+        truncate.to_deletion(NO_PARTITION).order[:4] if truncate else _LOWEST,
+        sweep.to_deletion(NO_PARTITION).order[:4] if sweep else _LOWEST,
     )
 
 
-def _beat(orders: list[_Numbers], high_water: HighWaterMark) -> bool:
+def _beat(orders: list[Integers], high_water: HighWaterMark) -> bool:
     return bool((_above(orders, high_water.streamed) & _outlive(orders, high_water.snapshot)).all())
 
 
-def _orders(changes: pa.Table) -> list[_Numbers]:
-    return [changes[name].to_numpy().astype(np.int64) for name in ("_epoch", "_commit_lsn", "_lsn", "_tie")]
-
-
-def _highest(orders: list[_Numbers], rows: npt.NDArray[np.bool_]) -> Order:
+def _highest(orders: list[Integers], rows: npt.NDArray[np.bool_]) -> Order:
     if not rows.any():
         return _LOWEST
-    epoch, commit_lsn, lsn, tie = (column[rows] for column in orders)
-    last = np.lexsort((tie, lsn, commit_lsn, epoch))[-1]
-    return (int(epoch[last]), int(commit_lsn[last]), int(lsn[last]), int(tie[last]))
+    mine = [column[rows] for column in orders]
+    last = np.lexsort(mine[::-1])[-1]
+    epoch, commit_lsn, lsn, tie = (int(column[last]) for column in mine)
+    return (epoch, commit_lsn, lsn, tie)
 
 
-def _above(orders: list[_Numbers], high_water: Order) -> npt.NDArray[np.bool_]:
+def _above(orders: list[Integers], high_water: Order) -> npt.NDArray[np.bool_]:
     above = np.zeros(len(orders[0]), dtype=bool)
     for column, limit in zip(reversed(orders), reversed(high_water), strict=True):
         above = (column > limit) | ((column == limit) & above)
     return above
 
 
-def _outlive(orders: list[_Numbers], snapshot: Order) -> npt.NDArray[np.bool_]:
+def _outlive(orders: list[Integers], snapshot: Order) -> npt.NDArray[np.bool_]:
     epoch, commit_lsn, lsn, _ = orders
     proved = np.maximum(commit_lsn, lsn) >= snapshot[2]
     outlives: npt.NDArray[np.bool_] = (epoch > snapshot[0]) | ((epoch == snapshot[0]) & proved)

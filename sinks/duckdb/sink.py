@@ -11,16 +11,16 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from sinks.batch import ORDER_COLUMNS, Batch, Mutations, Progress
+from sinks.batch import Batch, Mutations, Progress
 from sinks.duckdb.errors import translate_errors
 from sinks.duckdb.high_water import HighWaterMarks, WriteMode
 from sinks.duckdb.history import CREATE_RANGE_TOMBSTONES, insert_range_tombstones
 from sinks.duckdb.metadata import CREATE_METADATA, SinkMetadata, read_metadata, write_metadata
 from sinks.duckdb.special_values import with_special
-from sinks.duckdb.tables import CREATE_SCHEMAS, VERSION, TableStatements
+from sinks.duckdb.tables import CREATE_SCHEMAS, TableStatements
+from sinks.ordering.columns import ORDER_COLUMNS, VERSION_COLUMNS, repeat_change
 from sinks.ordering.fold import compact, resolve
 from sinks.ordering.range_tombstone import RangeTombstones
-from sinks.ordering.register import Change
 from sinks.shape import RowShape
 
 KEYS_PER_TOMBSTONE_STEP = 200_000
@@ -128,7 +128,7 @@ class _TableMerge:
     def apply(self, mutations: Mutations, known: HighWaterMarks) -> HighWaterMarks:
         """Merge changes, store the new versions, and return the raised high-water marks."""
         changes = with_special(mutations.changes, self._shape.columns, self._shape.key)
-        versions = compact(changes, [*self._shape.key, *VERSION])
+        versions = compact(changes, [*self._shape.key, *VERSION_COLUMNS])
         folded = compact(versions, self._shape.key)
         if self._are_new(versions, known):
             rows = folded.append_column("_shown", pa.array(np.ones(folded.num_rows, dtype=bool)))
@@ -208,7 +208,8 @@ class _TableMerge:
             register = self._range_tombstones.for_row(self._shape.table, partition)
             for change in (register.streamed, register.snapshot):
                 if change is not None:
-                    yield _repeated(change, change is register.snapshot, mine)
+                    order = repeat_change(change, mine.num_rows, is_snapshot=change is register.snapshot)
+                    yield pa.table({**order, **{name: mine[name] for name in mine.column_names}})
 
     def _insert(self, rows: pa.Table) -> None:
         self._incoming(rows)
@@ -216,25 +217,6 @@ class _TableMerge:
 
     def _incoming(self, rows: pa.Table) -> None:
         self._connection.register("incoming", rows)
-
-
-def _repeated(change: Change, is_snapshot: bool, keys: pa.Table) -> pa.Table:
-    """Return one change, repeated for each of these keys."""
-    values = (
-        change.epoch,
-        is_snapshot,
-        change.commit_lsn,
-        change.lsn,
-        change.tie,
-        change.offset,
-        change.partition,
-        change.deleted,
-    )
-    columns = {
-        field.name: pa.repeat(pa.scalar(value, field.type), keys.num_rows)
-        for field, value in zip(ORDER_COLUMNS, values, strict=True)
-    }
-    return pa.table({**columns, **{name: keys[name] for name in keys.column_names}})
 
 
 def _with_types_of(keys: pa.Table, held: pa.Table) -> pa.Table:

@@ -10,18 +10,18 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
+import pyarrow as pa
+
 from sinks.duckdb.history import history_view
 from sinks.duckdb.sql_text import identifier_list, quote_identifier
 from sinks.duckdb.types import cast_expression, duckdb_type
+from sinks.ordering.columns import ORDER_COLUMNS, VERSION_COLUMNS
 from sinks.ordering.register import NO_PARTITION
 from sinks.shape import RowShape
 
-ORDER_COLUMN_NAMES = """
-    _epoch INTEGER NOT NULL, _is_snapshot BOOLEAN NOT NULL, _commit_lsn BIGINT NOT NULL, _lsn BIGINT NOT NULL,
-    _tie TINYINT NOT NULL, _offset BIGINT NOT NULL, _partition INTEGER NOT NULL, _deleted BOOLEAN NOT NULL"""
-ORDER_COLUMNS_SQL = "_epoch, _is_snapshot, _commit_lsn, _lsn, _tie, _offset, _partition, _deleted"
-VERSION = ("_epoch", "_commit_lsn", "_lsn", "_tie")
-"""Columns that identify a version within one side of a row. A version that was emitted twice has two offsets."""
+_SQL_TYPES = {pa.int8(): "TINYINT", pa.int32(): "INTEGER", pa.int64(): "BIGINT", pa.bool_(): "BOOLEAN"}
+ORDER_COLUMNS_SQL = ", ".join(ORDER_COLUMNS.names)
+ORDER_COLUMNS_DDL = ", ".join(f"{field.name} {_SQL_TYPES[field.type]} NOT NULL" for field in ORDER_COLUMNS)
 
 CREATE_SCHEMAS = "CREATE SCHEMA IF NOT EXISTS registers; CREATE SCHEMA IF NOT EXISTS versions;"
 
@@ -49,9 +49,9 @@ class TableStatements:
         )
         return f"""
             CREATE TABLE IF NOT EXISTS {self.registers} (
-                {columns}, _special JSON, _shown BOOLEAN NOT NULL, {ORDER_COLUMN_NAMES});
+                {columns}, _special JSON, _shown BOOLEAN NOT NULL, {ORDER_COLUMNS_DDL});
             CREATE TABLE IF NOT EXISTS {self.versions} (
-                {columns}, _special JSON, _op VARCHAR, _committed_at TIMESTAMPTZ, {ORDER_COLUMN_NAMES});
+                {columns}, _special JSON, _op VARCHAR, _committed_at TIMESTAMPTZ, {ORDER_COLUMNS_DDL});
             CREATE OR REPLACE VIEW {quote_identifier(self.shape.table)} AS
                 SELECT {identifier_list(list(self.shape.columns))} FROM {self.registers} WHERE _shown AND NOT _deleted;
             {history_view(self.shape)}
@@ -97,12 +97,13 @@ class TableStatements:
 
     def known_versions(self) -> str:
         """Return the SELECT of the incoming versions that are stored already, with a flag for an earlier emission."""
-        version = identifier_list([*self.shape.key, "_is_snapshot", *VERSION])
+        version = identifier_list([*self.shape.key, "_is_snapshot", *VERSION_COLUMNS])
         key = ", ".join(self._stored(name) for name in self.shape.key)
+        order = ", ".join(VERSION_COLUMNS)
         return f"""
             SELECT _row, coming._offset, coming._partition, held.rowid AS _held,
                 coming._offset < held._offset AS _is_earlier
-            FROM (SELECT {key}, _is_snapshot, {", ".join(VERSION)}, _offset, _partition, _row FROM incoming) AS coming
+            FROM (SELECT {key}, _is_snapshot, {order}, _offset, _partition, _row FROM incoming) AS coming
             JOIN {self.versions} AS held USING ({version})
         """
 

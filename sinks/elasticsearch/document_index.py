@@ -41,15 +41,13 @@ from sinks.elasticsearch.scan import REJECTION, count, first, kind_query, refres
 from sinks.elasticsearch.versioned_index import VersionedIndex
 from sinks.errors import OffsetGap
 from sinks.generation import GenerationMetadata, utc_now
+from sinks.ordering.columns import to_changes
 from sinks.ordering.document import Parts, merge
 from sinks.ordering.fold import DOCUMENTS_PER_PAGE, compact, document_pages
 from sinks.ordering.range_tombstone import RangeTombstone, RangeTombstones
-from sinks.ordering.register import Change, Register, merge_registers
+from sinks.ordering.register import Register, merge_registers
 from sinks.rejection import MAX_NAMED, Rejection, Rejections
 from sinks.shape import DocumentShape
-
-_CHANGE = ("_epoch", "_commit_lsn", "_lsn", "_tie", "_offset", "_partition", "_deleted", "image")
-"""Columns of a mutation that make up a `Change`, in the order of its fields."""
 
 _REMEMBERED_BYTES = 64 * 2**20
 _IMAGES_LEFT_BYTES = 2**20
@@ -281,7 +279,7 @@ def _by_key(folded: pa.Table) -> dict[str, Parts]:
     """Return the registers of folded changes, by document."""
     documents: defaultdict[str, Parts] = defaultdict(dict)
     names = (folded[name].to_pylist() for name in ("key", "part", "_is_snapshot"))
-    changes = map(Change._make, zip(*(folded[name].to_pylist() for name in _CHANGE), strict=True))
+    changes = to_changes(folded, folded["image"].to_pylist())
     for key, part, is_snapshot, change in zip(*names, changes, strict=True):
         register = Register(None, change) if is_snapshot else Register(change)
         parts = documents[key]

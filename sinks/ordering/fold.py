@@ -9,9 +9,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sinks.ordering.register import EMPTY_REGISTER, Change, Register
-
-Integers = npt.NDArray[np.int64]
+from sinks.ordering.columns import Integers, integers, to_changes, version_arrays
+from sinks.ordering.register import EMPTY_REGISTER, Register
 
 DOCUMENTS_PER_PAGE = 20_000
 
@@ -23,15 +22,7 @@ def compact(changes: pa.Table, identity: Sequence[str]) -> pa.Table:
     """
     if changes.num_rows < 2:
         return changes
-    ascending = np.lexsort(
-        (
-            -_integers(changes, "_offset"),
-            _integers(changes, "_tie"),
-            _integers(changes, "_lsn"),
-            _integers(changes, "_commit_lsn"),
-            _integers(changes, "_epoch"),
-        )
-    )
+    ascending = np.lexsort((-integers(changes, "_offset"), *reversed(version_arrays(changes))))
     sides = [*identity, "_is_snapshot"]
     ranked = changes.select(sides).take(ascending).append_column("_index", pa.array(ascending))
     # With threads, the order that `last` depends on would be lost.
@@ -103,18 +94,9 @@ def iter_registers(
     """
     folded = compact(changes, identity)
     known: dict[tuple[object, ...], Register] = {}
-    for row in folded.to_pylist():
-        value = None if row["_deleted"] else _image(row, image)
-        change = Change(
-            row["_epoch"],
-            row["_commit_lsn"],
-            row["_lsn"],
-            row["_tie"],
-            row["_offset"],
-            row["_partition"],
-            row["_deleted"],
-            value,
-        )
+    rows = folded.to_pylist()
+    images = (None if row["_deleted"] else _image(row, image) for row in rows)
+    for row, change in zip(rows, to_changes(folded, images), strict=True):
         name = tuple(row[column] for column in identity)
         register = known.get(name, EMPTY_REGISTER)
         known[name] = (
@@ -127,17 +109,12 @@ def _image(row: dict[str, object], columns: Sequence[str]) -> object:
     return row[columns[0]] if len(columns) == 1 else {column: row[column] for column in columns}
 
 
-def _integers(changes: pa.Table, column: str) -> Integers:
-    values: Integers = changes[column].to_numpy().astype(np.int64, copy=False)
-    return values
-
-
 def _decide(
     folded: pa.Table, streamed: Integers, snapshot: Integers
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
     """Return for pairs of rows if the streamed row outlives, is shown, and has an earlier epoch (see `register.py`)."""
-    epoch, lsn, offset = (_integers(folded, column) for column in ("_epoch", "_lsn", "_offset"))
-    newest = np.maximum(_integers(folded, "_commit_lsn"), lsn)
+    epoch, lsn, offset = (integers(folded, column) for column in ("_epoch", "_lsn", "_offset"))
+    newest = np.maximum(integers(folded, "_commit_lsn"), lsn)
     same = epoch[streamed] == epoch[snapshot]
     later = epoch[streamed] > epoch[snapshot]
     outlives = np.where(same, newest[streamed] >= lsn[snapshot], later)

@@ -6,30 +6,45 @@ Of two changes of the same side, the higher one in `sinks.ordering.register` is 
 
 from __future__ import annotations
 
+from itertools import accumulate
+
 from sinks.ordering.register import Change
 
-_HIGHEST_OFFSET = 2**63 - 1
-ORDER_LENGTH = 57
-"""Compared characters: epoch 8, commit LSN 16, LSN 16, tie-break 1, inverted offset 16."""
+HIGHEST_OFFSET = 2**63 - 1
+"""Number from which offsets are subtracted, because the lower one of two offsets is the higher change."""
+
+_DIGITS = {"epoch": 8, "commit_lsn": 16, "lsn": 16, "tie": 1, "offset": 16, "partition": 8}
+
+_ENDS = dict(zip(_DIGITS, accumulate(_DIGITS.values()), strict=True))
+
+FIELDS = {name: slice(_ENDS[name] - digits, _ENDS[name]) for name, digits in _DIGITS.items()}
+"""Position of every field of a change, in hexadecimal digits. The offset is inverted."""
+
+ORDER_LENGTH = FIELDS["offset"].stop
+"""Characters that are compared. The partition follows, then `d` for a deletion or `i` for an image."""
+
+VERSION_LENGTH = FIELDS["partition"].stop + 1
+
+_EPOCH, _COMMIT_LSN, _LSN, _TIE, _OFFSET, _PARTITION = FIELDS.values()
+_FORMAT = "".join(f"{{:0{digits}x}}" for digits in _DIGITS.values()) + "{}"
 
 
 def encode_version(change: Change) -> str:
-    """Encode a change without its image: its order, its partition, and `d` for a deletion or `i` for an image."""
-    order = f"{change.epoch:08x}{change.commit_lsn:016x}{change.lsn:016x}{change.tie:x}"
-    flag = "d" if change.deleted else "i"
-    return f"{order}{_HIGHEST_OFFSET - change.offset:016x}{change.partition:08x}{flag}"
+    """Encode a change without its image."""
+    epoch, commit_lsn, lsn, tie, offset, partition, deleted, _ = change
+    return _FORMAT.format(epoch, commit_lsn, lsn, tie, HIGHEST_OFFSET - offset, partition, "d" if deleted else "i")
 
 
 def decode_version(text: str, image: object) -> Change:
     """Decode the output of `encode_version`, and add the image."""
     # The arguments are positional: this call dominates the reading of documents, and keywords would double its cost.
     return Change(
-        int(text[:8], 16),
-        int(text[8:24], 16),
-        int(text[24:40], 16),
-        int(text[40], 16),
-        _HIGHEST_OFFSET - int(text[41:57], 16),
-        int(text[57:65], 16),
-        text[65] == "d",
+        int(text[_EPOCH], 16),
+        int(text[_COMMIT_LSN], 16),
+        int(text[_LSN], 16),
+        int(text[_TIE], 16),
+        HIGHEST_OFFSET - int(text[_OFFSET], 16),
+        int(text[_PARTITION], 16),
+        text[-1] == "d",
         image,
     )

@@ -14,12 +14,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sinks.errors import MutationRejected
+from sinks.ordering.version_text import FIELDS, HIGHEST_OFFSET, VERSION_LENGTH
 
 Ends = npt.NDArray[np.int64]
 """End of each of many pieces, after a leading zero."""
 
-VERSION_LENGTH = 66
-_HIGHEST_OFFSET = np.uint64(2**63 - 1)
 _HEXADECIMAL = np.frombuffer(b"".join(b"%02x" % byte for byte in range(256)), dtype=np.uint16)
 _BINARY = pa.large_binary()
 
@@ -71,7 +70,7 @@ def encode_documents(name: str, changes: pa.Table) -> EncodedDocuments:
 
     Args:
         name: the document's name, the prefix of its keys.
-        changes: the columns of `sinks.batch.ORDER_COLUMNS` and `PART_COLUMNS`.
+        changes: the columns of `sinks.ordering.columns.ORDER_COLUMNS` and `sinks.batch.PART_COLUMNS`.
 
     Raises:
         MutationRejected: a change that is not a deletion has no image.
@@ -92,13 +91,12 @@ def encode_documents(name: str, changes: pa.Table) -> EncodedDocuments:
 def encode_versions(changes: pa.Table) -> pa.Array:
     """Encode the order of every change, as `sinks.ordering.version_text.encode_version` does for one."""
     text = np.empty((changes.num_rows, VERSION_LENGTH), dtype=np.uint8)
-    text[:, 0:8] = _hexadecimal(changes["_epoch"], ">u4")
-    text[:, 8:24] = _hexadecimal(changes["_commit_lsn"], ">u8")
-    text[:, 24:40] = _hexadecimal(changes["_lsn"], ">u8")
-    text[:, 40] = changes["_tie"].to_numpy() + ord("0")
-    text[:, 41:57] = _hexadecimal(_HIGHEST_OFFSET - changes["_offset"].to_numpy().astype(np.uint64), ">u8")
-    text[:, 57:65] = _hexadecimal(changes["_partition"], ">u4")
-    text[:, 65] = np.where(changes["_deleted"].to_numpy(), ord("d"), ord("i"))
+    for name, place in FIELDS.items():
+        numbers = changes[f"_{name}"].to_numpy()
+        if name == "offset":
+            numbers = np.uint64(HIGHEST_OFFSET) - numbers.astype(np.uint64)
+        text[:, place] = _hexadecimal(numbers, place.stop - place.start)
+    text[:, -1] = np.where(changes["_deleted"].to_numpy(), ord("d"), ord("i"))
     return pa.FixedSizeBinaryArray.from_buffers(pa.binary(VERSION_LENGTH), len(text), [None, pa.py_buffer(text)])
 
 
@@ -137,10 +135,11 @@ def _column(changes: pa.Table, name: str) -> pa.Array:
     return column if pa.types.is_boolean(column.type) else column.cast(_BINARY)
 
 
-def _hexadecimal(numbers: Any, width: str) -> npt.NDArray[np.uint8]:
-    """Return the hexadecimal digits of unsigned numbers, the highest digit first."""
-    octets = np.ascontiguousarray(np.asarray(numbers).astype(width)).view(np.uint8)
-    return _HEXADECIMAL[octets.reshape(len(numbers), np.dtype(width).itemsize)].view(np.uint8)
+def _hexadecimal(numbers: npt.NDArray[Any], digits: int) -> npt.NDArray[np.uint8]:
+    """Return the last 1, 8 or 16 hexadecimal digits of unsigned numbers, the highest digit first."""
+    width = max(1, digits // 2)
+    octets = np.ascontiguousarray(numbers.astype(f">u{width}")).view(np.uint8)
+    return _HEXADECIMAL[octets.reshape(len(numbers), width)].view(np.uint8)[:, -digits:]
 
 
 def _ends(counts: npt.NDArray[np.int64]) -> Ends:

@@ -10,7 +10,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from sinks.batch import HISTORY_COLUMNS, ORDER_COLUMNS, PART_COLUMNS, Batch, Mutations, OffsetRange
+from sinks.batch import HISTORY_COLUMNS, PART_COLUMNS, Batch, Mutations, OffsetRange
+from sinks.ordering.columns import ORDER_COLUMNS
 from sinks.ordering.range_tombstone import RangeTombstone, TombstoneKind
 from sinks.shape import DocumentShape, RowShape, tombstone_scope
 from tests.contract.store_harness import Form

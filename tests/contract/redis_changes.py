@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from sinks.batch import ORDER_COLUMNS, PART_COLUMNS, Batch, Mutations, OffsetRange
+from sinks.batch import PART_COLUMNS, Batch, Mutations, OffsetRange
+from sinks.ordering.columns import ORDER_COLUMNS
 from sinks.ordering.range_tombstone import RangeTombstone
 from sinks.ordering.register import SNAPSHOT_ROW_TIEBREAK, Change
 from sinks.shape import ROOT, DocumentShape

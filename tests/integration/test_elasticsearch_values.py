@@ -10,9 +10,10 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from sinks.batch import ORDER_COLUMNS, PART_COLUMNS, Batch, Mutations
+from sinks.batch import PART_COLUMNS, Batch, Mutations
 from sinks.elasticsearch.store import ElasticsearchSink, InvalidMapping
 from sinks.errors import MutationRejected
+from sinks.ordering.columns import ORDER_COLUMNS
 from sinks.shape import DocumentShape
 from stack.endpoints import Endpoints
 from tests.contract.elasticsearch_harness import ElasticsearchSubject

@@ -9,7 +9,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from sinks.batch import HISTORY_COLUMNS, ORDER_COLUMNS, PART_COLUMNS, Batch, Mutations
+from sinks.batch import HISTORY_COLUMNS, PART_COLUMNS, Batch, Mutations
+from sinks.ordering.columns import ORDER_COLUMNS
 from sinks.shape import ROOT, DocumentShape, RowShape, tombstone_scope
 from tests.model_based.database import Image, Row
 from tests.model_based.delivery import Arrivals

@@ -1,9 +1,9 @@
 -- Ordering rule of sinks/ordering/register.py, over text.
 --
 -- A change is 's' if it was streamed or 'r' if a snapshot read the row, then its version
--- (sinks/ordering/version_text.py), then its image. A register is one change, or the streamed one, a NUL byte and the
--- snapshot's; JSON contains no NUL. Versions are compared as text, because Lua's numbers cannot distinguish
--- neighbouring LSNs.
+-- (sinks/ordering/version_text.py, whose positions a test compares with those below), then its image. A register is one
+-- change, or the streamed one, a NUL byte and the snapshot's; JSON contains no NUL. Versions are compared as text,
+-- because Lua's numbers cannot distinguish neighbouring LSNs.
 
 local byte, find, sub = string.byte, string.find, string.sub
 

@@ -6,7 +6,8 @@ import pyarrow as pa
 
 from pipeline.ingest.accumulator import BatchAccumulator, merge_batches
 from pipeline.worker_settings import CAUGHT_UP_RECORDS, FAR_BEHIND_RECORDS, AccumulatorSettings
-from sinks.batch import ORDER_COLUMNS, PART_COLUMNS, Batch, Mutations, OffsetRange
+from sinks.batch import PART_COLUMNS, Batch, Mutations, OffsetRange
+from sinks.ordering.columns import ORDER_COLUMNS
 from sinks.shape import DocumentShape, RowShape
 
 SHARD = ("cdc.public.orders", 0)

@@ -8,8 +8,9 @@ from contextlib import closing
 import pyarrow as pa
 import pytest
 
-from sinks.batch import HISTORY_COLUMNS, ORDER_COLUMNS, Batch, Mutations
+from sinks.batch import HISTORY_COLUMNS, Batch, Mutations
 from sinks.duckdb.store import DuckdbStore
+from sinks.ordering.columns import ORDER_COLUMNS
 from sinks.shape import RowShape
 from tests.unit.sinks.ordering.cases import CASES, SCOPE, Case, Side, Sided
 

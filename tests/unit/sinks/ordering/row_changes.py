@@ -11,9 +11,10 @@ from typing import Any
 import pyarrow as pa
 
 from connectors.types.pg_types import parse_column_type
-from sinks.batch import HISTORY_COLUMNS, ORDER_COLUMNS, Batch, Mutations, OffsetRange
+from sinks.batch import HISTORY_COLUMNS, Batch, Mutations, OffsetRange
 from sinks.duckdb.analytics_views import NO_VIEWS, AnalyticsViews
 from sinks.duckdb.store import DuckdbStore
+from sinks.ordering.columns import ORDER_COLUMNS
 from sinks.ordering.range_tombstone import RangeTombstone, TombstoneKind
 from sinks.ordering.register import NO_OFFSET, NO_PARTITION, REPAIR_TIEBREAK, SNAPSHOT_ROW_TIEBREAK
 from sinks.shape import RowShape

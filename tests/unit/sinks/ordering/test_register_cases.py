@@ -9,8 +9,9 @@ from itertools import permutations
 import pyarrow as pa
 import pytest
 
-from sinks.batch import ORDER_COLUMNS, PART_COLUMNS, Batch, Mutations
+from sinks.batch import PART_COLUMNS, Batch, Mutations
 from sinks.memory import MemoryStore
+from sinks.ordering.columns import ORDER_COLUMNS
 from sinks.ordering.fold import compact, resolve
 from sinks.ordering.range_tombstone import TombstoneKind
 from sinks.ordering.register import EMPTY_REGISTER, Register, merge_registers, newest
