@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +10,9 @@ import pyarrow as pa
 
 from sinks.errors import OffsetGap
 from sinks.ordering.columns import ORDER_COLUMNS
+from sinks.ordering.fold import compact
 from sinks.ordering.range_tombstone import RangeTombstone
+from sinks.shape import DocumentShape
 
 TopicPartition = tuple[str, int]
 """A topic and one of its partitions."""
@@ -40,17 +42,40 @@ SPECIAL_COLUMNS = "_special"
 
 @dataclass(frozen=True)
 class Mutations:
-    """Changes of one target in log order, not folded yet.
+    """Changes of one target in log order.
 
     Args:
         target: a table of a row model, or a document of a document model.
         changes: `sinks.ordering.columns.ORDER_COLUMNS` and either `PART_COLUMNS` or, for rows, `HISTORY_COLUMNS` and
-            the columns of the table.
-            A deletion fills only the key. `SPECIAL_COLUMNS` is present if a column is an array.
+            the columns of the table. A deletion fills only the key. `SPECIAL_COLUMNS` is present if a column is an
+            array.
+        is_folded: true if at most one change per register and side remains.
     """
 
     target: str
     changes: pa.Table
+    is_folded: bool = False
+
+    def fold(self, identity: Sequence[str]) -> Mutations:
+        """Keep the highest change of every register and side; see `sinks.ordering.fold.compact`.
+
+        Args:
+            identity: the columns that identify a register (`register_key` of the shape).
+        """
+        if self.is_folded:
+            return self
+        return Mutations(self.target, compact(self.changes, identity).combine_chunks(), is_folded=True)
+
+
+def merge_mutations(mutations: Iterable[Mutations]) -> tuple[Mutations, ...]:
+    """Merge mutations into one per target, with the changes in the given order."""
+    by_target: dict[str, list[Mutations]] = {}
+    for one in mutations:
+        by_target.setdefault(one.target, []).append(one)
+    return tuple(
+        Mutations(target, pa.concat_tables(one.changes for one in some)) if len(some) > 1 else some[0]
+        for target, some in by_target.items()
+    )
 
 
 @dataclass(frozen=True)
@@ -69,11 +94,11 @@ class Batch:
     range_tombstones: tuple[RangeTombstone, ...] = ()
     span: OffsetRange = field(default_factory=lambda: OffsetRange({}, {}))
 
-    def part_changes(self, document: str) -> pa.Table:
-        """Return the changes of all parts of a document as one table, so that they are written together."""
+    def folded_parts(self, shape: DocumentShape) -> pa.Table:
+        """Return the folded changes of all parts of a document as one table, so that they are written together."""
         parts = pa.schema([*ORDER_COLUMNS, *PART_COLUMNS])
-        found = [one.changes.select(parts.names) for one in self.mutations if one.target == document]
-        return pa.concat_tables(found) if found else parts.empty_table()
+        found = merge_mutations(one for one in self.mutations if one.target == shape.target)
+        return found[0].fold(shape.register_key).changes.select(parts.names) if found else parts.empty_table()
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
-
-import pyarrow as pa
+from collections.abc import Callable, Iterable
 
 from pipeline.worker_settings import AccumulatorSettings
-from sinks.batch import Batch, Mutations, OffsetRange, Offsets, TopicPartition
-from sinks.ordering.fold import compact
+from sinks.batch import Batch, OffsetRange, Offsets, TopicPartition, merge_mutations
 from sinks.shape import DocumentShape, Shape
 
 
@@ -76,7 +73,8 @@ class BatchAccumulator:
 
     def _folded(self) -> Batch:
         mutations = tuple(
-            Mutations(one.target, _fold(one.changes, self._identities.get(one.target))) for one in self._batch.mutations
+            one.fold(self._identities[one.target]) if one.target in self._identities else one
+            for one in self._batch.mutations
         )
         return Batch(mutations, self._batch.range_tombstones, self._batch.span)
 
@@ -85,18 +83,11 @@ def _is_over(limit_s: float | None, since_s: float) -> bool:
     return limit_s is not None and time.monotonic() - since_s >= limit_s
 
 
-def _fold(changes: pa.Table, identity: Sequence[str] | None) -> pa.Table:
-    return changes if identity is None else compact(changes, identity).combine_chunks()
-
-
 def merge_batches(first: Batch, second: Batch) -> Batch:
     """Merge two batches. The second may repeat changes of the first."""
     if not first.span.end:
         return second
-    tables: dict[str, list[pa.Table]] = {}
-    for one in (*first.mutations, *second.mutations):
-        tables.setdefault(one.target, []).append(one.changes)
-    mutations = tuple(Mutations(target, pa.concat_tables(changes)) for target, changes in tables.items())
+    mutations = merge_mutations((*first.mutations, *second.mutations))
     begin = _each(min, first.span.begin, second.span.begin)
     end = _each(max, first.span.end, second.span.end)
     return Batch(mutations, (*first.range_tombstones, *second.range_tombstones), OffsetRange(begin, end))

@@ -162,7 +162,7 @@ class DocumentProjection:
         alive = pc.if_else(folded["_deleted"], pa.scalar(None, folded["_image"].type), folded["_image"])
         images = rows_to_json(alive.combine_chunks(), dict(shape.columns))
         changes = folded.drop_columns(["_image"]).append_column("image", images)
-        return Mutations(document, changes.select([*ORDER_COLUMNS.names, *PART_COLUMNS.names]))
+        return Mutations(document, changes.select([*ORDER_COLUMNS.names, *PART_COLUMNS.names]), is_folded=True)
 
 
 def key_of(images: pa.ChunkedArray, table: TableDefinition, key: Sequence[str]) -> pa.ChunkedArray:

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
-import pyarrow as pa
 import structlog
 
 from connectors.decode.decoder import DecodedBatch, RejectedRecord
@@ -16,13 +15,12 @@ from connectors.records import RecordBatch
 from pipeline.crash_report import name_records
 from pipeline.ingest.accumulator import BatchAccumulator
 from pipeline.ingest.buffer import PolledBatch
-from pipeline.ingest.projection import Projection, ProjectionResult
+from pipeline.ingest.projection import Projection
 from pipeline.ingest.retry import NotesWaits, Retrier, StopRequested
 from pipeline.ingest.source import KafkaSource
 from pipeline.worker_settings import NO_ACCUMULATION
-from sinks.batch import Batch, Mutations, OffsetRange, TopicPartition
+from sinks.batch import Batch, OffsetRange, TopicPartition, merge_mutations
 from sinks.errors import OffsetGap
-from sinks.ordering.range_tombstone import RangeTombstone
 from sinks.sink import Sink
 
 log = structlog.get_logger()
@@ -143,20 +141,11 @@ class Worker:
             for records, answer in decoded
             for envelopes in answer.envelopes
         ]
-        return Batch(_merged(projected), _fences(projected), span)
-
-
-def _merged(projected: Iterable[ProjectionResult]) -> tuple[Mutations, ...]:
-    """Merge the projections into one table of changes per target."""
-    tables: dict[str, list[pa.Table]] = {}
-    for one in projected:
-        for mutations in one.mutations:
-            tables.setdefault(mutations.target, []).append(mutations.changes)
-    return tuple(Mutations(target, pa.concat_tables(changes)) for target, changes in tables.items())
-
-
-def _fences(projected: Iterable[ProjectionResult]) -> tuple[RangeTombstone, ...]:
-    return tuple(range_tombstone for one in projected for range_tombstone in one.range_tombstones)
+        return Batch(
+            merge_mutations(mutations for one in projected for mutations in one.mutations),
+            tuple(range_tombstone for one in projected for range_tombstone in one.range_tombstones),
+            span,
+        )
 
 
 def _first_of(rejected: list[RejectedRecord]) -> str:

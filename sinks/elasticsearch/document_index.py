@@ -43,7 +43,7 @@ from sinks.errors import OffsetGap
 from sinks.generation import GenerationMetadata, utc_now
 from sinks.ordering.columns import to_changes
 from sinks.ordering.document import Parts, merge
-from sinks.ordering.fold import DOCUMENTS_PER_PAGE, compact, document_pages
+from sinks.ordering.fold import DOCUMENTS_PER_PAGE, document_pages
 from sinks.ordering.range_tombstone import RangeTombstone, RangeTombstones
 from sinks.ordering.register import Register, merge_registers
 from sinks.rejection import MAX_NAMED, Rejection, Rejections
@@ -146,7 +146,7 @@ class DocumentIndex:
             if range_tombstone.scope.startswith(f"{self.shape.name}/")
         ]
         declared = self._store_tombstones(new) if new else known.declared
-        incoming = compact(batch.part_changes(self.shape.target), self.shape.register_key)
+        incoming = batch.folded_parts(self.shape)
         self._merge_all(incoming, declared)
         if known.applied.merge(new) != known.applied:
             self._apply_to_all(declared)

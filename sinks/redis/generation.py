@@ -12,7 +12,7 @@ import pyarrow as pa
 from sinks.batch import OffsetRange, Progress, TopicPartition
 from sinks.errors import GenerationMissing
 from sinks.generation import GenerationMetadata, readable
-from sinks.ordering.fold import DOCUMENTS_PER_PAGE, compact, document_pages
+from sinks.ordering.fold import DOCUMENTS_PER_PAGE, document_pages
 from sinks.ordering.range_tombstone import RangeTombstone, TombstoneKind
 from sinks.ordering.register import NO_PARTITION
 from sinks.ordering.version_text import encode_version
@@ -79,14 +79,14 @@ class RedisGeneration:
     record: GenerationMetadata
     round_trip_s: float
 
-    def merge(self, shape: DocumentShape, changes: pa.Table, pace: AdaptiveBatchSize) -> list[str]:
-        """Merge changes into documents.
+    def merge(self, shape: DocumentShape, folded: pa.Table, pace: AdaptiveBatchSize) -> list[str]:
+        """Merge folded changes into documents.
 
         Returns:
             The keys with a value other than registers. Their documents were not changed.
         """
         rejected: list[str] = []
-        for page in document_pages(compact(changes, shape.register_key), DOCUMENTS_PER_PAGE):
+        for page in document_pages(folded, DOCUMENTS_PER_PAGE):
             rejected += self._merge(shape, encode_documents(shape.name, page), pace)
         return rejected
 

@@ -192,7 +192,7 @@ class RedisSink:
     def _merge(self, generation: RedisGeneration, batch: Batch) -> None:
         rejected: list[str] = []
         for target in dict.fromkeys(mutations.target for mutations in batch.mutations):
-            rejected += generation.merge(self._shapes[target], batch.part_changes(target), self._pace)
+            rejected += generation.merge(self._shapes[target], batch.folded_parts(self._shapes[target]), self._pace)
         if rejected:
             words = f"these keys hold something else than registers: {', '.join(rejected[:20])}"
             raise MutationRejected(words, "redis")

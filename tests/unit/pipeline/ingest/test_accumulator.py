@@ -58,6 +58,20 @@ def test_only_the_last_change_of_a_part_is_written() -> None:
     assert written.span == OffsetRange({SHARD: 0}, {SHARD: 10 * CAUGHT_UP_RECORDS})
 
 
+def test_changes_that_the_projection_has_folded_are_folded_again_only_if_batches_were_joined() -> None:
+    (folded,) = (one.fold(DOCUMENT.register_key) for one in parts(0, CAUGHT_UP_RECORDS, keys=7).mutations)
+    accumulator = BatchAccumulator(AccumulatorSettings(max_bytes=2**30), [DOCUMENT])
+    accumulator.add(Batch((folded,), (), OffsetRange({SHARD: 0}, {SHARD: CAUGHT_UP_RECORDS})))
+    alone = accumulator.flush()
+    assert alone.mutations == (folded,)
+    assert alone.folded_parts(DOCUMENT).equals(folded.changes)
+    accumulator.add(alone)
+    accumulator.add(parts(CAUGHT_UP_RECORDS, CAUGHT_UP_RECORDS, keys=7))
+    (joined,) = accumulator.flush().mutations
+    assert joined.is_folded
+    assert joined.changes["_offset"].to_pylist() == list(range(2 * CAUGHT_UP_RECORDS - 7, 2 * CAUGHT_UP_RECORDS))
+
+
 def test_every_version_of_a_row_is_written_for_the_history() -> None:
     accumulator = BatchAccumulator(AccumulatorSettings(max_bytes=2**30), [ROW])
     for first in (0, CAUGHT_UP_RECORDS):
