@@ -18,9 +18,9 @@ from pipeline import read_models
 from pipeline.config import Settings
 from pipeline.ingest.epoch_history import EpochHistory
 from pipeline.ingest.log_reader import read_log
-from pipeline.log_scan.assessment import assess_snapshots
 from pipeline.log_scan.finding import FindingReason, LogFinding
 from pipeline.log_scan.scan import scan_log
+from pipeline.log_scan.snapshot_cases import assess_snapshots
 from pipeline.log_scan.snapshot_status import read_snapshot_status
 from sinks.batch import Offsets
 from sinks.ordering.range_tombstone import RangeTombstone

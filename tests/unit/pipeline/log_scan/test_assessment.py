@@ -15,30 +15,36 @@ from pipeline.generations.disk_space import DiskSpace
 from pipeline.log_scan.assessment import Assessment, assess, scopes_of
 from pipeline.log_scan.finding import FindingReason, LogFinding
 from pipeline.log_scan.scan import LogScan, PartitionLog
-from pipeline.log_scan.statistics import SnapshotRows, StreamedStatistics
+from pipeline.log_scan.statistics import StreamedStatistics
 from pipeline.stores.redis import memory_left
 from sinks.ordering.range_tombstone import RangeTombstone, TombstoneKind
 from sinks.ordering.register import Change, Register, merge_registers
 from sinks.shape import DocumentShape, RowShape
+from tests.unit.pipeline.log_scan.logs import (
+    ABORTED,
+    AGAIN,
+    ITEMS,
+    LAST,
+    ORDERS,
+    READ_NONE,
+    READ_SOME,
+    RESTARTED,
+    RUNNING,
+    SCOPES,
+    STREAMED,
+    UNPLACED,
+    WHOLE,
+    rows,
+    surveyed,
+    sweep,
+    with_orders,
+)
 
-ORDERS, ITEMS = "cdc.public.orders", "cdc.public.order_items"
-SCOPES = ["orders", "order_items"]
 KEPT_FOR_EVER = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
-ABORTED, LAST = 1000, 2000
-READ_SOME = {"public.orders": 4, "public.order_items": 2}
-READ_NONE = {"public.orders": 0, "public.order_items": 0}
 
 
 def topics(config: Mapping[str, str]) -> dict[str, Topic]:
     return {name: Topic(name, f"id of {name}", 1, 1, config) for name in (ORDERS, ITEMS)}
-
-
-def rows(first: int, last: int) -> SnapshotRows:
-    return SnapshotRows(first, last, last - first + 1)
-
-
-def surveyed(orders: PartitionLog, items: PartitionLog, ended: set[int], told: SnapshotStatus | None = None) -> LogScan:
-    return LogScan(partitions={(ORDERS, 0): orders, (ITEMS, 0): items}, ended_snapshots=frozenset(ended), told=told)
 
 
 def judged(
@@ -47,48 +53,9 @@ def judged(
     return assess(scan, topics(config), SCOPES, recorded or [])
 
 
-def sweep(scope: str, lsn: int, started_at: Mapping[int, int] | None = None) -> RangeTombstone:
-    return RangeTombstone(
-        scope=scope,
-        kind=TombstoneKind.SNAPSHOT_END,
-        epoch=0,
-        commit_lsn=lsn,
-        lsn=lsn,
-        started_at=dict(started_at or {}),
-    )
-
-
 def only(assessment: Assessment) -> LogFinding:
     (finding,) = assessment.findings
     return finding
-
-
-STREAMED = StreamedStatistics(first=8, least_lsn=3000)
-WHOLE = surveyed(
-    PartitionLog(earliest=0, end=10, records=9, snapshots={LAST: rows(0, 3)}, streamed=STREAMED),
-    PartitionLog(earliest=0, end=4, records=3, snapshots={LAST: rows(0, 1)}),
-    ended={LAST},
-)
-RESTARTED = surveyed(
-    PartitionLog(earliest=0, end=10, snapshots={ABORTED: rows(0, 3), LAST: rows(4, 6)}, streamed=STREAMED),
-    PartitionLog(earliest=0, end=4, snapshots={LAST: rows(0, 1)}),
-    ended={LAST},
-)
-AGAIN = surveyed(
-    PartitionLog(
-        earliest=0,
-        end=20,
-        snapshots={ABORTED: rows(0, 3), LAST: rows(9, 12)},
-        streamed=StreamedStatistics(5, ABORTED + 1),
-    ),
-    PartitionLog(earliest=0, end=4, snapshots={ABORTED: rows(0, 1)}),
-    ended={ABORTED, LAST},
-)
-
-
-def with_orders(scan: LogScan, **changes: object) -> LogScan:
-    orders = replace(scan.partitions[ORDERS, 0], **changes)  # type: ignore[arg-type]
-    return replace(scan, partitions={**scan.partitions, (ORDERS, 0): orders})
 
 
 def test_a_whole_log_with_one_snapshot_is_rebuilt_without_a_fence() -> None:
@@ -206,18 +173,6 @@ def test_a_change_that_was_in_flight_is_placed_by_the_rows_before_it() -> None:
     assert judged(with_orders(RESTARTED, streamed=in_flight)).range_tombstones == judged(RESTARTED).range_tombstones
 
 
-UNPLACED = replace(
-    RESTARTED,
-    partitions={
-        **RESTARTED.partitions,
-        (ITEMS, 0): PartitionLog(
-            earliest=0, end=9, snapshots={ABORTED: rows(0, 1)}, streamed=StreamedStatistics(3, LAST - 10)
-        ),
-    },
-)
-"""A change below the last snapshot's LSN, in a partition without a snapshot row: earlier, or in flight."""
-
-
 def test_a_change_that_cannot_be_placed_is_refused() -> None:
     finding = only(judged(UNPLACED))
     assert (finding.reason, finding.is_fatal) == (FindingReason.SNAPSHOT_AMBIGUOUS, True)
@@ -284,11 +239,6 @@ def test_a_later_epoch_is_not_swept_before_its_snapshot_has_begun() -> None:
     empty = surveyed(PartitionLog(earliest=0, end=9), PartitionLog(earliest=0, end=9), set())
     assessment = assess(empty, topics(KEPT_FOR_EVER), SCOPES, epoch=2)
     assert (only(assessment).reason, assessment.range_tombstones) == (FindingReason.SNAPSHOT_UNFINISHED, ())
-
-
-RUNNING = surveyed(
-    PartitionLog(earliest=0, end=10, snapshots={LAST: rows(0, 3)}), PartitionLog(earliest=0, end=0), set()
-)
 
 
 def test_a_first_snapshot_that_has_not_ended_is_refused() -> None:
