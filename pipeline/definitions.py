@@ -7,12 +7,15 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
+from pipeline.invalid_definitions import InvalidDefinitions
+from pipeline.table_view import ColumnSelection, TableView, select_columns
 from sinks.batch import HISTORY_COLUMNS, SPECIAL_COLUMNS
 from sinks.duckdb.types import with_decimal_type
 from sinks.ordering.columns import ORDER_COLUMNS
-from sinks.shape import DocumentShape, RowShape
+from sinks.shape import ROOT, DocumentShape, RowShape
 
 _DOCUMENT_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")
 """Pattern of document names. Stores derive the names of indices and keys from them."""
@@ -49,12 +52,6 @@ _OURS = "readmodels"
 """Metadata field of a document."""
 
 
-class InvalidDefinitions(ValueError):
-    """The definitions of the read models contradict themselves."""
-
-    remedy = "Correct `readmodels.toml`: the message names the table, the document or the column."
-
-
 @dataclass(frozen=True, kw_only=True)
 class TableDefinition:
     """Definition of a source table.
@@ -88,7 +85,7 @@ class TableDefinition:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CollectionDefinition:
+class CollectionDefinition(ColumnSelection):
     """Definition of a document's child rows: their table, and the columns that contain the root's key."""
 
     table: str
@@ -96,7 +93,7 @@ class CollectionDefinition:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DocumentDefinition:
+class DocumentDefinition(ColumnSelection):
     """Definition of a document: its root table, and its collections by field name."""
 
     root: str
@@ -118,18 +115,8 @@ class ModelDefinitions:
             [*self.tables, *(f"{name}_{suffix}" for name in self.tables for suffix in ("history", "as_of"))]
         ):
             raise InvalidDefinitions(f"tables, or their histories, would have one name in DuckDB: {alike}")
-        for name, document in self.documents.items():
-            if not _DOCUMENT_NAME.fullmatch(name) or name == _OURS:
-                raise InvalidDefinitions(f"document {name!r}: a name has lower-case letters, digits, `_` and `-` only")
-            if document.root not in self.tables:
-                raise InvalidDefinitions(f"document {name}: there is no table {document.root}")
-            taken = {*self.tables[document.root].columns, _OURS, ""}
-            if _OURS in self.tables[document.root].columns:
-                raise InvalidDefinitions(f"document {name}: the column name {_OURS} is ours")
-            for field_name, collection in document.collections.items():
-                self._require_child(f"{name}.{field_name}", document, collection)
-                if field_name in taken or "/" in field_name:
-                    raise InvalidDefinitions(f"document {name}: {field_name} cannot be the name of a collection")
+        # The views are built here, so that a document that cannot be built is refused at once.
+        _ = self.views
 
     def topic(self, table: str) -> str:
         """Return the topic of a table's changes."""
@@ -149,6 +136,11 @@ class ModelDefinitions:
         tables = {name: replace(table, earlier_end={}) for name, table in self.tables.items()}
         return replace(self, tables=tables)
 
+    @cached_property
+    def views(self) -> Mapping[str, Mapping[str, TableView]]:
+        """Views of every document: of its root, under `sinks.shape.ROOT`, and of its collections by field name."""
+        return {name: self._views_of(name, document) for name, document in self.documents.items()}
+
     def row_shapes(self) -> list[RowShape]:
         """Return the tables of a row model."""
         return [RowShape(name, table.key, _row_columns(table)) for name, table in self.tables.items()]
@@ -158,19 +150,34 @@ class ModelDefinitions:
         return [
             DocumentShape(
                 name,
-                self.tables[document.root].columns,
-                {field_name: self.tables[child.table].columns for field_name, child in document.collections.items()},
+                views[ROOT].columns,
+                {collection: view.columns for collection, view in views.items() if collection != ROOT},
             )
-            for name, document in self.documents.items()
+            for name, views in self.views.items()
         ]
 
-    def _require_child(self, place: str, document: DocumentDefinition, collection: CollectionDefinition) -> None:
-        if collection.table not in self.tables:
-            raise InvalidDefinitions(f"{place}: there is no table {collection.table}")
-        child = self.tables[collection.table]
-        missing = [name for name in collection.parent if name not in child.columns]
-        if missing or len(collection.parent) != len(self.tables[document.root].key):
-            raise InvalidDefinitions(f"{place}: {list(collection.parent)} does not hold the key of {document.root}")
+    def _views_of(self, name: str, document: DocumentDefinition) -> dict[str, TableView]:
+        if not _DOCUMENT_NAME.fullmatch(name) or name == _OURS:
+            raise InvalidDefinitions(f"document {name!r}: a name has lower-case letters, digits, `_` and `-` only")
+        root = self._table(f"document {name}", document.root)
+        views = {ROOT: select_columns(f"document {name}", document.root, root, root.key, document)}
+        shown = views[ROOT].columns
+        if _OURS in shown:
+            raise InvalidDefinitions(f"document {name}: the column name {_OURS} is ours")
+        for collection, child in document.collections.items():
+            place = f"{name}.{collection}"
+            table = self._table(place, child.table)
+            if not {*child.parent} <= {*table.columns} or len(child.parent) != len(root.key):
+                raise InvalidDefinitions(f"{place}: {list(child.parent)} does not hold the key of {document.root}")
+            if collection in {*shown, _OURS, ROOT} or "/" in collection:
+                raise InvalidDefinitions(f"document {name}: {collection} cannot be the name of a collection")
+            views[collection] = select_columns(place, child.table, table, child.parent, child)
+        return views
+
+    def _table(self, place: str, name: str) -> TableDefinition:
+        if name not in self.tables:
+            raise InvalidDefinitions(f"{place}: there is no table {name}")
+        return self.tables[name]
 
 
 def parse_definitions(text: str) -> ModelDefinitions:
@@ -181,17 +188,17 @@ def parse_definitions(text: str) -> ModelDefinitions:
         tables={
             name: TableDefinition(**{**table, "key": tuple(table["key"])}) for name, table in plain["tables"].items()
         },
-        documents={
-            name: DocumentDefinition(
-                root=document["root"],
-                collections={
-                    field_name: CollectionDefinition(table=child["table"], parent=tuple(child["parent"]))
-                    for field_name, child in document["collections"].items()
-                },
-            )
-            for name, document in plain["documents"].items()
-        },
+        documents={name: _parse_document(document) for name, document in plain["documents"].items()},
     )
+
+
+def _parse_document(plain: Mapping[str, Any]) -> DocumentDefinition:
+    collections = {name: CollectionDefinition(**_tuples(child)) for name, child in plain["collections"].items()}
+    return DocumentDefinition(**{**_tuples(plain), "collections": collections})
+
+
+def _tuples(plain: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()}
 
 
 def _alike(names: Iterable[str]) -> list[str]:

@@ -31,18 +31,20 @@ _EARLIEST_PLAIN_DAY = _EARLIEST_PLAIN_US // _DAY_US
 _NULL = pa.scalar("null")
 
 
-def rows_to_json(rows: pa.StructArray, columns: dict[str, str]) -> pa.Array:
+def rows_to_json(rows: pa.StructArray, columns: Mapping[str, str], fields: Mapping[str, str] | None = None) -> pa.Array:
     """Convert each row to a JSON object. A null row becomes null.
 
     Args:
         rows: a struct of the columns.
         columns: the PostgreSQL type of every column.
+        fields: the columns that the object has, and the name of each in it; None for all, under their own names.
     """
+    fields = {name: name for name in columns} if fields is None else fields
     pieces: list[pa.Array | pa.Scalar] = []
     nested = nested_arrays(struct_field(rows, NESTED), columns) if rows.type.get_field_index(NESTED) >= 0 else {}
-    for name, text in columns.items():
-        label = ("," if pieces else "{") + orjson.dumps(name).decode() + ":"
-        found = values_to_json(struct_field(rows, name), text)
+    for name, shown in fields.items():
+        label = ("," if pieces else "{") + orjson.dumps(shown).decode() + ":"
+        found = values_to_json(struct_field(rows, name), columns[name])
         if name in nested:
             found = pc.coalesce(nested[name], found)
         pieces += [pa.scalar(label), pc.coalesce(found, _NULL)]

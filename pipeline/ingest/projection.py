@@ -20,13 +20,14 @@ from pipeline.definitions import ModelDefinitions, TableDefinition
 from pipeline.ingest.epoch_history import NO_EPOCHS, EpochHistory
 from pipeline.ingest.json_text import nested_arrays, rows_to_json, struct_field
 from pipeline.ingest.key_text import key_text, part_text
+from pipeline.table_view import TableView
 from sinks.batch import HISTORY_COLUMNS, PART_COLUMNS, SPECIAL_COLUMNS, Mutations
 from sinks.ordering.columns import ORDER_COLUMNS
 from sinks.ordering.fold import compact
 from sinks.ordering.range_tombstone import RangeTombstone, TombstoneKind
 from sinks.ordering.register import REWRITE_TIEBREAK
 from sinks.pg_type import PgType, parse_pg_type
-from sinks.shape import tombstone_scope
+from sinks.shape import ROOT, tombstone_scope
 
 
 @dataclass(frozen=True)
@@ -103,66 +104,54 @@ class DocumentProjection:
             _with_epochs(envelopes, self.definitions.topic(table), self.epoch_history)
         )
         mutations, scopes = [], []
-        for name, document in self.definitions.documents.items():
-            if document.root == table:
-                scopes.append(tombstone_scope(name, ""))
-                mutations.append(self._roots(name, table, changes))
-            for collection, child in document.collections.items():
-                if child.table == table:
+        for name, views in self.definitions.views.items():
+            for collection, view in views.items():
+                if view.name == table:
                     scopes.append(tombstone_scope(name, collection))
-                    mutations.append(self._children(name, collection, child.parent, table, changes))
+                    mutations.append(_parts(name, collection, view, changes))
         kept = tuple(mutation for mutation in mutations if mutation.changes.num_rows)
         return ProjectionResult(kept, _truncates(truncates, scopes))
 
-    def _roots(self, document: str, table: str, changes: pa.Table) -> Mutations:
-        shape = self.definitions.tables[table]
-        deleted = pc.equal(changes["op"], "d")
-        images = pc.if_else(deleted, changes["before"], changes["after"])
-        parts = pa.table(
-            {
-                **_order_columns(changes, deleted, is_text_kept=is_text_kept(shape, shape.key)),
-                "key": key_of(images, shape, shape.key),
-                "part": pa.repeat("", changes.num_rows),
-                "_image": changes["after"],
-            }
-        )
-        return self._mutations(document, shape, parts)
 
-    def _children(
-        self, document: str, collection: str, parent: Sequence[str], table: str, changes: pa.Table
-    ) -> Mutations:
-        shape = self.definitions.tables[table]
-        owner = key_of(changes["after"], shape, parent)
-        former = key_of(changes["before"], shape, parent)
-        has_left = pc.and_(former.is_valid(), pc.coalesce(pc.not_equal(owner, former), pa.scalar(True)))
-        sides = (
-            (owner.is_valid(), owner, "after", False),
-            (has_left, former, "before", True),
-        )
-        tables = []
-        for chosen, key, image, is_deleted in sides:
-            rows = changes.append_column("_key", key).filter(chosen)
-            part = pc.binary_join_element_wise(collection, part_of(rows[image], shape), "/")
-            deleted = pa.chunked_array([pa.repeat(is_deleted, rows.num_rows)])
-            tables.append(
-                pa.table(
-                    {
-                        **_order_columns(rows, deleted, is_text_kept=is_text_kept(shape, shape.key)),
-                        "key": rows["_key"],
-                        "part": part,
-                        "_image": rows["after"],
-                    }
-                )
+def _parts(document: str, collection: str, view: TableView, changes: pa.Table) -> Mutations:
+    """Return the changes of the parts that the rows of one view are, or were before, in their documents."""
+    owner = key_of(changes["after"], view.table, view.owner)
+    former = key_of(changes["before"], view.table, view.owner)
+    has_left = pc.and_(former.is_valid(), pc.coalesce(pc.not_equal(owner, former), pa.scalar(True)))
+    sides = (
+        (owner.is_valid(), owner, "after", False),
+        (has_left, former, "before", True),
+    )
+    tables = []
+    for chosen, key, image, is_deleted in sides:
+        rows = changes.append_column("_key", key).filter(chosen)
+        deleted = pa.chunked_array([pa.repeat(is_deleted, rows.num_rows)])
+        tables.append(
+            pa.table(
+                {
+                    **_order_columns(rows, deleted, is_text_kept=is_text_kept(view.table, view.table.key)),
+                    "key": rows["_key"],
+                    "part": _part_names(collection, rows[image], view.table),
+                    "_image": rows["after"],
+                }
             )
-        return self._mutations(document, shape, pa.concat_tables(tables))
+        )
+    return _images_of(document, view, pa.concat_tables(tables))
 
-    def _mutations(self, document: str, shape: TableDefinition, parts: pa.Table) -> Mutations:
-        # Compaction follows the fan-out: a row's last version does not name the documents that it passed through.
-        folded = compact(parts, ("key", "part"))
-        alive = pc.if_else(folded["_deleted"], pa.scalar(None, folded["_image"].type), folded["_image"])
-        images = rows_to_json(alive.combine_chunks(), dict(shape.columns))
-        changes = folded.drop_columns(["_image"]).append_column("image", images)
-        return Mutations(document, changes.select([*ORDER_COLUMNS.names, *PART_COLUMNS.names]), is_folded=True)
+
+def _part_names(collection: str, images: pa.ChunkedArray, table: TableDefinition) -> pa.ChunkedArray:
+    if collection == ROOT:
+        return pa.chunked_array([pa.repeat(ROOT, len(images))])
+    return pc.binary_join_element_wise(collection, part_of(images, table), "/")
+
+
+def _images_of(document: str, view: TableView, parts: pa.Table) -> Mutations:
+    # Compaction follows the fan-out: a row's last version does not name the documents that it passed through.
+    folded = compact(parts, ("key", "part"))
+    alive = pc.if_else(folded["_deleted"], pa.scalar(None, folded["_image"].type), folded["_image"])
+    images = rows_to_json(alive.combine_chunks(), view.table.columns, view.fields)
+    changes = folded.drop_columns(["_image"]).append_column("image", images)
+    return Mutations(document, changes.select([*ORDER_COLUMNS.names, *PART_COLUMNS.names]), is_folded=True)
 
 
 def key_of(images: pa.ChunkedArray, table: TableDefinition, key: Sequence[str]) -> pa.ChunkedArray:

@@ -12,7 +12,7 @@ import structlog
 import tenacity
 
 from connectors.errors import DependencyUnavailable, SourceContractViolation, UnreadableRecord
-from pipeline.definitions import InvalidDefinitions
+from pipeline.invalid_definitions import InvalidDefinitions
 from pipeline.memory_limit import MemoryExhausted
 from sinks.errors import (
     GenerationBroken,

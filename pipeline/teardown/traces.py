@@ -16,8 +16,9 @@ from typing import Any, Self
 
 from connectors.debezium import ConnectorConfiguration
 from connectors.topics import TopicIdentity
-from pipeline.definitions import InvalidDefinitions, ModelDefinitions, parse_definitions
+from pipeline.definitions import ModelDefinitions, parse_definitions
 from pipeline.epochs.fingerprint import SOURCE, topic_ids
+from pipeline.invalid_definitions import InvalidDefinitions
 from sinks.atomic_file import write_whole
 from sinks.generation import GenerationMetadata
 from sinks.shape import DocumentShape

@@ -14,7 +14,7 @@ from pipeline.ingest.key_text import UnfitKey
 from pipeline.stores.read_model import ModelKind
 from pipeline.verify.comparison_set import ComparisonSet
 from pipeline.verify.json_value import Malformed, parsed
-from pipeline.verify.readers.row_key import columns_of_shown, key_images, label_of, part_of_shown
+from pipeline.verify.readers.row_key import columns_of_shown, key_columns, key_images, label_of, part_of_shown
 from pipeline.verify.source.reader import SourceReader, SourceRow
 from sinks.batch import Mutations
 from sinks.shape import ROOT
@@ -75,7 +75,7 @@ class Absences:
                 return found
         expected = parsed(held.text) if held is not None else {}
         for collection, children in self.subject.collections.items():
-            own = children.table.key
+            own = children.shown_key
             rightful = {label_of(item, own) for item in expected.get(collection, ())}
             items = fields.get(collection)
             for item in items if isinstance(items, list) else ():
@@ -94,7 +94,7 @@ class Absences:
 
     def _add(self, found: Surplus, key: str, collection: str, fields: Mapping[str, Any]) -> None:
         try:
-            part, row_key = self._place(collection, fields)
+            part, row_key = self._place(key, collection, fields)
             if (key, part) in self.written:
                 return
             if not self.source.is_held(self.subject, collection, key, row_key):
@@ -105,13 +105,14 @@ class Absences:
             reason = str(error)
         found.withheld.append(f"{collection or self.subject.name} not deleted: {reason}")
 
-    def _place(self, collection: str, fields: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
+    def _place(self, key: str, collection: str, fields: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
         """Return the part of a row, and the key texts of a child row by column."""
         if collection:
-            table = self.subject.collections[collection].table
-            return f"{collection}/{part_of_shown(fields, table)}", columns_of_shown(fields, table)
+            view = self.subject.collections[collection]
+            row_key = key_columns(fields, view, key)
+            return f"{collection}/{part_of_shown(row_key, view.table)}", columns_of_shown(row_key, view.table)
         if self.subject.form is ModelKind.ROW:
-            key_images(self.subject.root, [fields])
+            key_images(self.subject.root.table, [fields])
         return ROOT, {}
 
 

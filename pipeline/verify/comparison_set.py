@@ -7,20 +7,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
 
-from pipeline.definitions import ModelDefinitions, TableDefinition
+from pipeline.definitions import ModelDefinitions
 from pipeline.stores.read_model import ModelKind
-
-
-@dataclass(frozen=True)
-class Children:
-    """Child rows in one array of a document.
-
-    Args:
-        parent: the columns that contain the root's key.
-    """
-
-    table: TableDefinition
-    parent: tuple[str, ...]
+from pipeline.table_view import TableView, whole_table
+from sinks.shape import ROOT
 
 
 @dataclass(frozen=True)
@@ -29,14 +19,19 @@ class ComparisonSet:
 
     Args:
         name: of the document or the table.
-        root: the source table; each of its rows makes one document or row.
-        collections: child rows by the name of their array; empty for rows of a table.
+        root: the view whose rows make one document or row each.
+        collections: views of child rows by the name of their array; empty for rows of a table.
     """
 
     name: str
-    root: TableDefinition
+    root: TableView
     form: ModelKind
-    collections: Mapping[str, Children] = field(default_factory=dict)
+    collections: Mapping[str, TableView] = field(default_factory=dict)
+
+    @property
+    def views(self) -> dict[str, TableView]:
+        """Views of the root, under `sinks.shape.ROOT`, and of the collections."""
+        return {ROOT: self.root, **self.collections}
 
     @cached_property
     def label(self) -> str:
@@ -54,17 +49,16 @@ def documents(definitions: ModelDefinitions) -> tuple[ComparisonSet, ...]:
     return tuple(
         ComparisonSet(
             name,
-            definitions.tables[document.root],
+            views[ROOT],
             ModelKind.DOCUMENT,
-            {
-                collection: Children(definitions.tables[child.table], child.parent)
-                for collection, child in document.collections.items()
-            },
+            {collection: view for collection, view in views.items() if collection != ROOT},
         )
-        for name, document in definitions.documents.items()
+        for name, views in definitions.views.items()
     )
 
 
 def tables(definitions: ModelDefinitions) -> tuple[ComparisonSet, ...]:
     """Return the comparison sets of a row model."""
-    return tuple(ComparisonSet(name, table, ModelKind.ROW) for name, table in definitions.tables.items())
+    return tuple(
+        ComparisonSet(name, whole_table(name, table), ModelKind.ROW) for name, table in definitions.tables.items()
+    )

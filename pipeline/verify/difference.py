@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from pipeline.definitions import TableDefinition
 from pipeline.stores.read_model import ModelKind
-from pipeline.verify.comparison_set import Children, ComparisonSet
+from pipeline.table_view import TableView
+from pipeline.verify.comparison_set import ComparisonSet
 from pipeline.verify.json_value import Malformed, format_json, json_equal, number, parsed, shortened
 from pipeline.verify.readers.row_key import label_of
 from sinks.pg_type import parse_pg_type
@@ -87,18 +87,19 @@ def differences(subject: ComparisonSet, key: str, expected: str | None, shown: s
 
 
 def _of_row(
-    place: Difference, held: Fields, seen: Fields, table: TableDefinition, subject: ComparisonSet | None
+    place: Difference, held: Fields, seen: Fields, view: TableView, subject: ComparisonSet | None
 ) -> list[Difference]:
-    columns = {**dict.fromkeys(table.columns), **dict.fromkeys(seen)}
+    types = view.columns
+    columns = {**dict.fromkeys(types), **dict.fromkeys(seen)}
     if subject is not None:
         columns = {name: None for name in columns if name not in subject.collections}
     is_row = subject is not None and subject.form is ModelKind.ROW
     wrong = [
         name
         for name in columns
-        if not _is_same(held.get(name, _ABSENT), seen.get(name, _ABSENT), table.columns.get(name, ""), is_row=is_row)
+        if not _is_same(held.get(name, _ABSENT), seen.get(name, _ABSENT), types.get(name, ""), is_row=is_row)
     ]
-    different = DifferenceKind.STALE if _is_older(held, seen, table, wrong) else DifferenceKind.DIFFERENT
+    different = DifferenceKind.STALE if _is_older(held, seen, types, wrong) else DifferenceKind.DIFFERENT
     return [
         replace(
             place,
@@ -145,9 +146,9 @@ def _as_numbers(value: Any) -> Any:
         return value
 
 
-def _is_older(held: Fields, seen: Fields, table: TableDefinition, wrong: list[str]) -> bool:
+def _is_older(held: Fields, seen: Fields, types: Mapping[str, str], wrong: list[str]) -> bool:
     """Return whether a date or timestamp of the row is earlier than in PostgreSQL, and none is later."""
-    moments = [name for name in wrong if parse_pg_type(table.columns.get(name, "")).name in _MOMENTS]
+    moments = [name for name in wrong if parse_pg_type(types.get(name, "")).name in _MOMENTS]
     texts: list[tuple[Any, Any]] = [(held.get(name), seen.get(name)) for name in moments]
     return bool(texts) and all(_is_plain(one) and _is_plain(other) and other < one for one, other in texts)
 
@@ -158,12 +159,12 @@ def _is_plain(moment: Any) -> bool:
 
 
 def _of_collection(
-    place: Difference, collection: str, children: Children, held: list[Fields], seen: Any
+    place: Difference, collection: str, children: TableView, held: list[Fields], seen: Any
 ) -> Iterator[Difference]:
     if not isinstance(seen, list) or not all(isinstance(item, dict) for item in seen):
         yield replace(place, column=collection, shown=None if seen is _ABSENT else format_json(seen))
         return
-    key = children.table.key
+    key = children.shown_key
     rest = {label_of(item, key): item for item in held}
     found: set[str | None] = set()
     for item in seen:
@@ -172,7 +173,7 @@ def _of_collection(
         if name in found or name not in rest:
             yield replace(part, kind=DifferenceKind.PHANTOM)
         else:
-            yield from _of_row(part, rest[name], item, children.table, None)
+            yield from _of_row(part, rest[name], item, children, None)
         found.add(name)
     for name in rest.keys() - found:
         yield replace(place, kind=DifferenceKind.MISSING, part=f"{collection}/{name}")

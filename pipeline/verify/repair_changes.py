@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from connectors.envelope import SourceTable, envelope_schema
-from pipeline.definitions import ModelDefinitions, TableDefinition
+from pipeline.definitions import ModelDefinitions
 from pipeline.ingest.projection import DocumentProjection, RowProjection
 from pipeline.postgres.watermark import Watermark
 from pipeline.stores.read_model import ModelKind
@@ -43,7 +43,7 @@ class RepairChanges:
 
     def deletions(self, keys: Sequence[Mapping[str, Any]]) -> Iterator[Mutations]:
         """Yield deletions of table rows that PostgreSQL lacks, by the columns of their keys."""
-        yield from self._projected(ROOT, "d", before=key_images(self.subject.root, keys), after=None)
+        yield from self._projected(ROOT, "d", before=key_images(self.subject.root.table, keys), after=None)
 
     def removals(self, places: Sequence[tuple[str, str]]) -> Iterator[Mutations]:
         """Yield deletions of document parts that PostgreSQL lacks, by key and part."""
@@ -60,7 +60,8 @@ class RepairChanges:
     def _projected(
         self, collection: str, op: str, before: pa.StructArray | None, after: pa.StructArray | None
     ) -> Iterator[Mutations]:
-        name, table = self._table(collection)
+        view = self.subject.views[collection]
+        table = view.table
         schema = envelope_schema(SourceTable(table.source, table.columns))
         images = {"before": before, "after": after}
         count = next(len(rows) for rows in images.values() if rows is not None)
@@ -80,16 +81,9 @@ class RepairChanges:
             columns[side] = pa.nulls(count, schema.field(side).type) if rows is None else rows
         envelopes = pa.table({field: columns[field] for field in schema.names}, schema=schema)
         projection = (RowProjection if self.subject.form is ModelKind.ROW else DocumentProjection)(self.definitions)
-        for mutations in projection(name, envelopes).mutations:
+        for mutations in projection(view.name, envelopes).mutations:
             if mutations.target == self.subject.name:
                 yield Mutations(mutations.target, _as_repairs(mutations.changes, self.epoch))
-
-    def _table(self, collection: str) -> tuple[str, TableDefinition]:
-        if self.subject.form is ModelKind.ROW:
-            return self.subject.name, self.subject.root
-        document = self.definitions.documents[self.subject.name]
-        name = document.collections[collection].table if collection else document.root
-        return name, self.definitions.tables[name]
 
 
 def _as_repairs(changes: pa.Table, epoch: int) -> pa.Table:

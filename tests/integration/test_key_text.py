@@ -14,6 +14,7 @@ from pipeline.definitions import TableDefinition
 from pipeline.ingest.json_text import rows_to_json
 from pipeline.ingest.key_text import key_type
 from pipeline.postgres.database import Connection, connect
+from pipeline.table_view import whole_table
 from pipeline.verify.json_value import parsed
 from pipeline.verify.readers.row_key import columns_of_shown, key_of_shown
 from pipeline.verify.source.row_images import image_columns, images
@@ -153,7 +154,7 @@ def test_the_text_of_a_key_is_found_again_in_what_a_document_shows(database: Con
     table = TableDefinition(source="public.keys", key=("k",), columns={"k": text})
     rows = pa.StructArray.from_arrays([as_columns(database, text)], names=["k"])
     shown = [parsed(row) for row in rows_to_json(rows, {"k": text}).to_pylist()]
-    assert [key_of_shown(fields, table) for fields in shown] == from_postgresql(database, text)
+    assert [key_of_shown(fields, whole_table("things", table)) for fields in shown] == from_postgresql(database, text)
     assert [columns_of_shown(fields, table) for fields in shown] == [
         {"k": written} for written in from_postgresql(database, text)
     ]

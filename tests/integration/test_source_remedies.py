@@ -25,6 +25,7 @@ from pipeline.service_addresses import SourceSettings
 from pipeline.setup import source as setup
 from pipeline.setup.source import init_steps
 from pipeline.stores.read_model import ModelKind
+from pipeline.table_view import whole_table
 from pipeline.verify.comparison_set import ComparisonSet
 from pipeline.verify.source.reader import InvalidSince, open_source_reader
 from stack.endpoints import Endpoints
@@ -217,9 +218,8 @@ def test_a_condition_is_taken_once_it_is_written_as_the_example(source: SourceSe
 def test_a_moment_is_taken_once_it_is_written_as_the_example(source: SourceSettings) -> None:
     with open_source_reader(source.url) as side:
         columns = {"id": "bigint", "created_at": "timestamptz"}
-        orders = ComparisonSet(
-            "orders", TableDefinition(source="public.orders", key=("id",), columns=columns), ModelKind.ROW
-        )
+        table = TableDefinition(source="public.orders", key=("id",), columns=columns)
+        orders = ComparisonSet("orders", whole_table("orders", table), ModelKind.ROW)
         with pytest.raises(InvalidSince) as refused:
             side.keys_since(orders, "lately")
         [example] = re.findall("`([^`]+)`", refused.value.remedy)

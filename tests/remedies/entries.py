@@ -327,7 +327,7 @@ CARRIED_OUT: Mapping[str, str | tuple[str, ...]] = {
         "tests/acceptance/test_epochs.py::"
         "test_a_slot_that_is_dropped_stops_the_workers_and_a_new_epoch_sweeps_what_was_deleted_in_the_gap",
     ),
-    "pipeline.definitions:InvalidDefinitions": (
+    "pipeline.invalid_definitions:InvalidDefinitions": (
         "tests/unit/remedies/test_settings.py::test_definitions_are_accepted_once_the_names_in_the_message_are_corrected"
     ),
     "pipeline.ingest.control_topic:ControlTopicMissing": (

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from pipeline.definitions import TableDefinition
 from pipeline.ingest.key_text import key_type
+from pipeline.table_view import TableView
 from sinks.duckdb.sql_text import quote_identifier
 from sinks.duckdb.types import duckdb_type
 from sinks.pg_type import parse_pg_type
@@ -43,18 +43,18 @@ _TEMPLATES = {
 }
 
 
-def json_text(table: TableDefinition) -> str:
+def json_text(view: TableView) -> str:
     """Return an SQL expression for a row as a JSON object, column by column."""
     pieces: list[str] = []
-    for name, text in table.columns.items():
+    for name, text in view.columns.items():
         label = f"{',' if pieces else '{'}{json.dumps(name, ensure_ascii=False)}:".replace("'", "''")
         pieces.append(f"'{label}', coalesce({_value(quote_identifier(name), text)}, 'null')")
     return f"concat({', '.join(pieces)}, '}}')"
 
 
-def key_text(table: TableDefinition) -> str:
+def key_text(view: TableView) -> str:
     """Return an SQL expression for a row's key: the texts of its columns, joined by `:` if there are several."""
-    texts = [key_type(table.columns[name]).duckdb.replace("{c}", quote_identifier(name)) for name in table.key]
+    texts = [key_type(view.columns[name]).duckdb.replace("{c}", quote_identifier(name)) for name in view.shown_key]
     if len(texts) == 1:
         return texts[0]
     return " || ':' || ".join(rf"replace(replace({text}, '\', '\\'), ':', '\:')" for text in texts)

@@ -15,8 +15,9 @@ from connectors.types.pg_types import DATE_INFINITY, TIMESTAMP_INFINITY
 from connectors.types.timestamps import stored_us
 from pipeline.definitions import TableDefinition
 from pipeline.ingest.json_text import struct_field
-from pipeline.ingest.key_text import UnfitKey, key_type
+from pipeline.ingest.key_text import UnfitKey, columns_of, key_type
 from pipeline.ingest.projection import key_of, part_of
+from pipeline.table_view import TableView
 
 _INFINITE = {"infinity": 1, "-infinity": -1}
 
@@ -34,13 +35,26 @@ def label_of(fields: Mapping[str, Any], key: Sequence[str]) -> str | None:
     return ":".join(str(text).replace("\\", "\\\\").replace(":", "\\:") for text in texts)
 
 
-def key_of_shown(fields: Mapping[str, Any], table: TableDefinition) -> str:
+def key_columns(fields: Mapping[str, Any], view: TableView, document: str = "") -> dict[str, Any]:
+    """Return the columns of a row's key, from its fields and the key of the document that it is in.
+
+    Raises:
+        UnfitKey: the document's key does not have the right number of columns.
+    """
+    hidden = [column for column in view.table.key if column not in view.fields]
+    implied = dict(zip(view.owner, columns_of(document, len(view.owner)), strict=True)) if hidden else {}
+    shown = {column: fields.get(view.fields[column]) for column in view.table.key if column in view.fields}
+    return {**{column: implied[column] for column in hidden}, **shown}
+
+
+def key_of_shown(fields: Mapping[str, Any], view: TableView) -> str:
     """Return the key of the document that has this root row.
 
     Raises:
         UnfitKey: the row has no valid key.
     """
-    return str(key_of(_chunked(fields, table), table, table.key)[0].as_py())
+    images = _chunked(key_columns(fields, view), view.table)
+    return str(key_of(images, view.table, view.owner)[0].as_py())
 
 
 def part_of_shown(fields: Mapping[str, Any], table: TableDefinition) -> str:

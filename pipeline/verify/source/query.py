@@ -11,17 +11,17 @@ from psycopg import sql
 from pipeline.definitions import TableDefinition
 from pipeline.ingest.key_text import columns_of, integer_of, key_type
 from pipeline.stores.read_model import ModelKind
-from pipeline.verify.comparison_set import Children, ComparisonSet
+from pipeline.table_view import TableView
+from pipeline.verify.comparison_set import ComparisonSet
 from pipeline.verify.source.json_text import json_text
 from pipeline.verify.source.row_images import image_columns
 from sinks.pg_type import parse_pg_type
-from sinks.shape import ROOT
 
 _INTEGERS = ("smallint", "integer", "bigint")
 _MOMENTS = ("timestamp", "timestamptz", "date")
 
-ChildFilter = Callable[[Sequence[str], TableDefinition], sql.Composable]
-"""Filter of child rows, given the columns that contain their parent's key."""
+ChildFilter = Callable[[TableView], sql.Composable]
+"""Filter of the child rows of a view."""
 
 
 @dataclass(frozen=True)
@@ -43,31 +43,28 @@ class SourceQuery:
 
     def texts(self) -> sql.Composed:
         """Return an unordered query for all documents or rows."""
-        return self._select(sql.SQL("true"), lambda _columns, _table: sql.SQL("true"))
+        return self._select(sql.SQL("true"), lambda _child: sql.SQL("true"))
 
     def some(self, keys: Sequence[str]) -> sql.Composed:
         """Return a query for these keys. A key that is not valid for the table matches nothing."""
-        root = self.subject.root
-        return self._select(
-            _is_among("root", root.key, root, keys),
-            lambda columns, table: _is_among("child", columns, table, keys),
-        )
+        return self._select(_is_among("root", self.subject.root, keys), lambda child: _is_among("child", child, keys))
 
     def images(self, collection: str, keys: Sequence[str]) -> sql.Composed:
         """Return a query for the rows of one collection, or of the root, under these keys: the key and all columns."""
-        table, owner = self._tables()[collection]
+        view = self.subject.views[collection]
         return sql.SQL("SELECT {key}, {columns} FROM {table} AS image WHERE {filter}").format(
-            key=_key("image", owner, table),
-            columns=sql.SQL(", ").join(image_columns(table, "image")),
-            table=_named(table),
-            filter=_is_among("image", owner, table, keys),
+            key=_key("image", view.owner, view.table),
+            columns=sql.SQL(", ").join(image_columns(view.table, "image")),
+            table=_named(view.table),
+            filter=_is_among("image", view, keys),
         )
 
     def any_keys(self, count: int) -> sql.Composed:
         """Return a query for the keys of rows chosen at random."""
+        root = self.subject.root
         return sql.SQL("SELECT {key} FROM {table} AS root ORDER BY random() LIMIT {count}").format(
-            key=_key("root", self.subject.root.key, self.subject.root),
-            table=_named(self.subject.root),
+            key=_key("root", root.owner, root.table),
+            table=_named(root.table),
             count=sql.Literal(count),
         )
 
@@ -75,14 +72,15 @@ class SourceQuery:
         """Return a query for keys with any date or timestamp at or after `since`; None if no table has such a type."""
         found = [
             sql.SQL("SELECT {key} FROM {table} AS changed WHERE {moments}").format(
-                key=_key("changed", key, table),
-                table=_named(table),
+                key=_key("changed", view.owner, view.table),
+                table=_named(view.table),
                 moments=sql.SQL(" OR ").join(
-                    sql.SQL("{} >= {}").format(column, sql.Literal(since)) for column in _in("changed", _moments(table))
+                    sql.SQL("{} >= {}").format(column, sql.Literal(since))
+                    for column in _in("changed", _moments(view.table))
                 ),
             )
-            for table, key in self._tables().values()
-            if _moments(table)
+            for view in self.subject.views.values()
+            if _moments(view.table)
         ]
         return sql.SQL(" UNION ").join(found) if found else None
 
@@ -97,45 +95,40 @@ class SourceQuery:
         Raises:
             UnfitKey: the key does not have the right number of columns.
         """
-        table, owner = self._tables()[collection]
-        texts = [*zip(owner, columns_of(key, len(owner)), strict=True), *row_key.items()]
+        view = self.subject.views[collection]
+        texts = [*zip(view.owner, columns_of(key, len(view.owner)), strict=True), *row_key.items()]
         return sql.SQL("SELECT EXISTS (SELECT FROM {table} AS held WHERE {equal})").format(
-            table=_named(table),
+            table=_named(view.table),
             equal=sql.SQL(" AND ").join(
                 sql.SQL("{} = {}").format(
-                    sql.Identifier("held", name), sql.Literal(key_type(table.columns[name]).literal(text))
+                    sql.Identifier("held", name), sql.Literal(key_type(view.table.columns[name]).literal(text))
                 )
                 for name, text in texts
             ),
         )
 
-    def _tables(self) -> dict[str, tuple[TableDefinition, tuple[str, ...]]]:
-        """Return the table of each collection, and the columns that contain the document's key."""
-        children = {name: (child.table, child.parent) for name, child in self.subject.collections.items()}
-        return {ROOT: (self.subject.root, self.subject.root.key), **children}
-
     def _select(self, root_filter: sql.Composable, child_filter: ChildFilter) -> sql.Composed:
         subject = self.subject
         arrays = {name: sql.Identifier(f"collection {place}") for place, name in enumerate(subject.collections)}
         return sql.SQL("SELECT {key}, {text}, {version}, {rows} FROM {table} AS root {joins} WHERE {filter}").format(
-            key=_key("root", subject.root.key, subject.root),
+            key=_key("root", subject.root.owner, subject.root.table),
             text=_object(subject.root, "root", subject.form, arrays),
             version=_joined([sql.SQL("root.xmin::text"), *(_of(array, "version") for array in arrays.values())]),
             rows=sql.SQL(" + ").join(
                 [sql.SQL("1"), *(sql.SQL("coalesce({}, 0)").format(_of(array, "rows")) for array in arrays.values())]
             ),
-            table=_named(subject.root),
+            table=_named(subject.root.table),
             joins=sql.SQL(" ").join(
-                _join(subject.root, child, arrays[name], child_filter(child.parent, child.table))
+                _join(subject.root, child, arrays[name], child_filter(child))
                 for name, child in subject.collections.items()
             ),
             filter=root_filter,
         )
 
 
-def _join(root: TableDefinition, child: Children, array: sql.Identifier, child_filter: sql.Composable) -> sql.Composed:
+def _join(root: TableView, child: TableView, array: sql.Identifier, child_filter: sql.Composable) -> sql.Composed:
     # Aggregate first, then join once: an index on the parent's columns helps but is not required.
-    own = _in("child", child.parent)
+    own = _in("child", child.owner)
     names = [sql.Identifier(f"parent {place}") for place in range(len(own))]
     return sql.SQL(
         "LEFT JOIN (SELECT {parents}, string_agg({text}, ',' ORDER BY {order}) AS text, count(*) AS rows,"
@@ -145,7 +138,7 @@ def _join(root: TableDefinition, child: Children, array: sql.Identifier, child_f
         parents=sql.SQL(", ").join(
             sql.SQL("{} AS {}").format(column, name) for column, name in zip(own, names, strict=True)
         ),
-        text=_object(child.table, "child", ModelKind.DOCUMENT, {}),
+        text=_object(child, "child", ModelKind.DOCUMENT, {}),
         order=_part_order("child", child.table),
         key=_key("child", child.table.key, child.table),
         table=_named(child.table),
@@ -154,16 +147,16 @@ def _join(root: TableDefinition, child: Children, array: sql.Identifier, child_f
         array=array,
         on=sql.SQL(" AND ").join(
             sql.SQL("{}.{} = {}").format(array, name, column)
-            for name, column in zip(names, _in("root", root.key), strict=True)
+            for name, column in zip(names, _in("root", root.owner), strict=True)
         ),
     )
 
 
-def _object(table: TableDefinition, alias: str, form: ModelKind, arrays: Mapping[str, sql.Identifier]) -> sql.Composed:
+def _object(view: TableView, alias: str, form: ModelKind, arrays: Mapping[str, sql.Identifier]) -> sql.Composed:
     pieces: list[sql.Composable] = []
-    for name, text in table.columns.items():
-        value = json_text(sql.Identifier(alias, name), text, form)
-        pieces += [_label(name, not pieces), sql.SQL("coalesce({}, 'null')").format(value)]
+    for column, shown in view.fields.items():
+        value = json_text(sql.Identifier(alias, column), view.table.columns[column], form)
+        pieces += [_label(shown, not pieces), sql.SQL("coalesce({}, 'null')").format(value)]
     for name, array in arrays.items():
         pieces += [_label(name, not pieces), sql.SQL("'[' || coalesce({}, '') || ']'").format(_of(array, "text"))]
     return sql.SQL("{} || '}}'").format(sql.SQL(" || ").join(pieces))
@@ -202,7 +195,8 @@ def _part_order(alias: str, table: TableDefinition) -> sql.Composed:
     return sql.SQL(", ").join(texts)
 
 
-def _is_among(alias: str, names: Sequence[str], table: TableDefinition, keys: Sequence[str]) -> sql.Composed:
+def _is_among(alias: str, view: TableView, keys: Sequence[str]) -> sql.Composed:
+    names, table = view.owner, view.table
     if len(names) == 1 and parse_pg_type(table.columns[names[0]]).name in _INTEGERS:
         # Compare integers because an index on the column cannot be used with the number's text.
         numbers = [number for key in keys if (number := integer_of(key)) is not None]

@@ -18,7 +18,6 @@ from pipeline.postgres.database import Connection, SourceError, connect
 from pipeline.verify.comparison_set import ComparisonSet
 from pipeline.verify.source.query import SourceQuery
 from pipeline.verify.source.row_images import images
-from sinks.shape import ROOT
 
 PAGE_ROWS = 50_000
 _PAGE = pa.schema([("key", pa.string()), ("digest", pa.string()), ("rows", pa.int64())])
@@ -93,11 +92,10 @@ class SourceReader:
         """
         query = SourceQuery(subject)
         held = self.some(subject, keys)
-        tables = {ROOT: subject.root, **{name: child.table for name, child in subject.collections.items()}}
-        rows = {name: _answered(self.connection, query.images(name, keys)).fetchall() for name in tables}
+        rows = {name: _answered(self.connection, query.images(name, keys)).fetchall() for name in subject.views}
         return held, {
-            name: RowImages([str(row[0]) for row in rows[name]], images(table, [row[1:] for row in rows[name]]))
-            for name, table in tables.items()
+            name: RowImages([str(row[0]) for row in rows[name]], images(view.table, [row[1:] for row in rows[name]]))
+            for name, view in subject.views.items()
         }
 
     def is_held(self, subject: ComparisonSet, collection: str, key: str, row_key: Mapping[str, str]) -> bool:

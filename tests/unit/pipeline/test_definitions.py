@@ -10,10 +10,10 @@ import pytest
 from pipeline.definitions import (
     CollectionDefinition,
     DocumentDefinition,
-    InvalidDefinitions,
     ModelDefinitions,
     TableDefinition,
 )
+from pipeline.invalid_definitions import InvalidDefinitions
 from sinks.shape import DocumentShape, RowShape
 
 ORDERS = TableDefinition(source="public.orders", key=("id",), columns={"id": "bigint", "total": "numeric(12,2)"})

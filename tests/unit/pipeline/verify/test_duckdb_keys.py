@@ -9,13 +9,14 @@ import pytest
 
 from pipeline.definitions import TableDefinition
 from pipeline.stores.read_model import ModelKind
+from pipeline.table_view import whole_table
 from pipeline.verify.comparison_set import ComparisonSet
 from pipeline.verify.readers.duckdb import DuckdbReader
 from sinks.duckdb.reader_limits import DEFAULT_LIMITS
 from sinks.sink import Store
 
 TABLE = TableDefinition(source="public.notes", key=("name",), columns={"name": "text"})
-NOTES = ComparisonSet("notes", TABLE, ModelKind.ROW)
+NOTES = ComparisonSet("notes", whole_table("notes", TABLE), ModelKind.ROW)
 
 
 @pytest.mark.parametrize("length", [1, 300, 2_700])

@@ -11,6 +11,7 @@ import pytest
 
 from pipeline.definitions import TableDefinition
 from pipeline.stores.read_model import ModelKind
+from pipeline.table_view import whole_table
 from pipeline.verify.catch_up import CatchUp
 from pipeline.verify.comparison_set import ComparisonSet
 from pipeline.verify.difference import Difference, DifferenceKind
@@ -20,7 +21,7 @@ from pipeline.verify.source.reader import SourceReader, SourceRow
 from pipeline.verify.staging import comparison_store
 
 TABLE = TableDefinition(source="public.things", key=("id",), columns={"id": "text", "n": "bigint"})
-THINGS = ComparisonSet("things", TABLE, ModelKind.DOCUMENT)
+THINGS = ComparisonSet("things", whole_table("things", TABLE), ModelKind.DOCUMENT)
 
 
 def thing(n: int) -> str:

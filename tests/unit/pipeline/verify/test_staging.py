@@ -9,14 +9,15 @@ import pytest
 
 from pipeline.definitions import TableDefinition
 from pipeline.stores.read_model import ModelKind
+from pipeline.table_view import whole_table
 from pipeline.verify.comparison_set import ComparisonSet
 from pipeline.verify.readers.reader import page
 from pipeline.verify.source.reader import SourceRow
 from pipeline.verify.staging import PAGE_KEYS, ComparisonStore, comparison_store, digest
 
 TABLE = TableDefinition(source="public.things", key=("id",), columns={"id": "text"})
-THINGS = ComparisonSet("things", TABLE, ModelKind.DOCUMENT)
-ROWS = ComparisonSet("things", TABLE, ModelKind.ROW)
+THINGS = ComparisonSet("things", whole_table("things", TABLE), ModelKind.DOCUMENT)
+ROWS = ComparisonSet("things", whole_table("things", TABLE), ModelKind.ROW)
 
 
 @pytest.fixture

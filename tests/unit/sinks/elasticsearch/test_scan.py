@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.definitions import TableDefinition
 from pipeline.stores.read_model import ModelKind
+from pipeline.table_view import whole_table
 from pipeline.verify.comparison_set import ComparisonSet
 from pipeline.verify.readers.elasticsearch import ElasticsearchReader
 from sinks.elasticsearch.client import EsClient, connect
@@ -23,7 +24,7 @@ HALF = {"total": 2, "successful": 1, "failed": 1}
 DOCUMENT = {"_id": "1", "_seq_no": 1, "_primary_term": 1, "_source": {"id": 1}, "sort": [1]}
 
 TABLE = TableDefinition(source="public.orders", key=("id",), columns={"id": "bigint"})
-ORDERS = ComparisonSet("orders", TABLE, ModelKind.DOCUMENT)
+ORDERS = ComparisonSet("orders", whole_table("orders", TABLE), ModelKind.DOCUMENT)
 
 UNASKED = ElasticsearchStore(connect("http://127.0.0.1:1", request_timeout_s=1), [])
 

@@ -1,0 +1,112 @@
+"""Tests of the columns that a document shows, as declared, in the stores' shapes and in the projection."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from connectors.envelope import SourceTable, envelope_schema
+from pipeline.definitions import (
+    CollectionDefinition,
+    DocumentDefinition,
+    ModelDefinitions,
+    TableDefinition,
+    parse_definitions,
+)
+from pipeline.ingest.projection import DocumentProjection
+from pipeline.invalid_definitions import InvalidDefinitions
+from sinks.shape import DocumentShape
+
+TABLES = {
+    "orders": TableDefinition(
+        source="public.orders", key=("id",), columns={"id": "bigint", "status": "text", "secret": "text"}
+    ),
+    "lines": TableDefinition(
+        source="public.lines",
+        key=("order_id", "line"),
+        columns={"order_id": "bigint", "line": "integer", "sku": "text", "gift_to": "bigint"},
+    ),
+}
+LINES = CollectionDefinition(table="lines", parent=("order_id",), exclude=("order_id", "gift_to"), rename={"sku": "ä"})
+DOCUMENT = DocumentDefinition(
+    root="orders", exclude=("secret",), rename={"status": "state"}, collections={"lines": LINES}
+)
+
+
+def definitions(document: DocumentDefinition = DOCUMENT) -> ModelDefinitions:
+    return ModelDefinitions(topic_prefix="cdc", tables=TABLES, documents={"sales": document})
+
+
+def projected(table: str, *rows: dict[str, Any], made_of: ModelDefinitions | None = None) -> list[dict[str, Any]]:
+    source = SourceTable(TABLES[table].source, TABLES[table].columns)
+    known = {"partition": 0, "snapshot": False, "commit_lsn": 10, "committed_at": 0, "before": None, "after": None}
+    envelopes = pa.Table.from_pylist(
+        [{**known, "offset": at, "lsn": 11 + at, **row} for at, row in enumerate(rows)], schema=envelope_schema(source)
+    )
+    found = DocumentProjection(made_of or definitions())(table, envelopes).mutations
+    return [row for mutations in found for row in mutations.changes.to_pylist()]
+
+
+def test_a_store_knows_only_the_fields_that_are_shown() -> None:
+    assert definitions().document_shapes() == [
+        DocumentShape("sales", {"id": "bigint", "state": "text"}, {"lines": {"line": "integer", "ä": "text"}})
+    ]
+
+
+def test_a_document_holds_only_the_fields_that_are_shown() -> None:
+    [root] = projected("orders", {"op": "c", "after": {"id": 1, "status": "new", "secret": "4711"}})
+    [line] = projected("lines", {"op": "c", "after": {"order_id": 1, "line": 2, "sku": "A", "gift_to": None}})
+    assert json.loads(root["image"]) == {"id": 1, "state": "new"}
+    assert json.loads(line["image"]) == {"line": 2, "ä": "A"}
+
+
+def test_a_row_moves_between_documents_by_a_column_that_is_not_shown() -> None:
+    before = {"order_id": 1, "line": 2, "sku": "A", "gift_to": None}
+    moved = projected("lines", {"op": "u", "before": before, "after": {**before, "order_id": 3}})
+    assert {row["key"]: row["_deleted"] for row in moved} == {"1": True, "3": False}
+
+
+def test_one_table_fills_several_collections_of_several_documents() -> None:
+    gifts = replace(LINES, parent=("gift_to",), exclude=())
+    both = replace(DOCUMENT, collections={"lines": LINES, "gifts": gifts})
+    made_of = ModelDefinitions(topic_prefix="cdc", tables=TABLES, documents={"sales": both, "plain": DOCUMENT})
+    found = projected(
+        "lines", {"op": "c", "after": {"order_id": 1, "line": 2, "sku": "A", "gift_to": 5}}, made_of=made_of
+    )
+    assert [(row["key"], row["part"].partition("/")[0]) for row in found] == [
+        ("1", "lines"),
+        ("5", "gifts"),
+        ("1", "lines"),
+    ]
+
+
+def test_definitions_survive_their_text_and_those_of_earlier_versions_are_read() -> None:
+    assert parse_definitions(definitions().to_json()) == definitions()
+    plain = json.loads(ModelDefinitions(topic_prefix="cdc", tables=TABLES, documents={}).to_json())
+    collections = {"lines": {"table": "lines", "parent": ["order_id"]}}
+    earlier = json.dumps({**plain, "documents": {"sales": {"root": "orders", "collections": collections}}})
+    lines = CollectionDefinition(table="lines", parent=("order_id",))
+    assert parse_definitions(earlier) == definitions(DocumentDefinition(root="orders", collections={"lines": lines}))
+
+
+@pytest.mark.parametrize(
+    ("document", "complaint"),
+    [
+        (replace(DOCUMENT, include=("id",)), "document sales: give `include` or `exclude`, not both"),
+        (replace(DOCUMENT, exclude=("secrets",)), "document sales: orders has no column secrets"),
+        (replace(DOCUMENT, exclude=("id",)), "document sales: id must be shown"),
+        (replace(DOCUMENT, rename={"secret": "s"}), "document sales: secret is renamed and not shown"),
+        (replace(DOCUMENT, rename={"status": "id"}), "two columns would be the field id"),
+        (replace(DOCUMENT, rename={"status": ""}), "a field has no name"),
+        (replace(DOCUMENT, rename={"status": "lines"}), "lines cannot be the name of a collection"),
+        (replace(DOCUMENT, rename={"status": "readmodels"}), "readmodels is ours"),
+        (replace(DOCUMENT, collections={"lines": replace(LINES, exclude=("line",), rename={})}), "line must be shown"),
+    ],
+)
+def test_a_selection_that_readers_or_verify_cannot_use_is_refused(document: DocumentDefinition, complaint: str) -> None:
+    with pytest.raises(InvalidDefinitions, match=complaint):
+        definitions(document)
