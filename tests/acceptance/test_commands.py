@@ -26,7 +26,7 @@ def test_a_second_init_changes_nothing(pipeline: Pipeline) -> None:
     assert "unchanged, running" in again.stdout
 
 
-def test_a_teardown_that_is_not_asked_to_act_only_says_what_it_would_do(pipeline: Pipeline) -> None:
+def test_a_teardown_without_execute_only_prints_its_plan(pipeline: Pipeline) -> None:
     shown = pipeline.command("teardown", "--with-tables")
     assert shown.returncode == 0
     assert "would remove" in shown.stdout
@@ -57,7 +57,7 @@ def test_status_names_connector_slot_and_the_lag_of_every_model(pipeline: Pipeli
     assert "postgres-orders-cdc" in pipeline.command("status").stdout
 
 
-def test_status_says_that_a_model_has_caught_up(pipeline: Pipeline, order_id: int) -> None:
+def test_status_shows_that_a_model_has_caught_up(pipeline: Pipeline, order_id: int) -> None:
     place(pipeline.source, order_id)
     pipeline.settle()
 
@@ -80,7 +80,9 @@ def test_status_fails_its_check_while_the_connector_rests(pipeline: Pipeline) ->
             client.wait_until_running(name, 60)
 
 
-def test_a_paused_model_rests_while_others_go_on_until_it_is_resumed(pipeline: Pipeline, order_id: int) -> None:
+def test_a_paused_model_applies_nothing_until_it_is_resumed_while_others_continue(
+    pipeline: Pipeline, order_id: int
+) -> None:
     assert pipeline.command("pause", "redis").returncode == 0
     try:
         pipeline.workers.says("event=paused", "model=redis")
@@ -111,7 +113,7 @@ def test_settings_are_shown_without_secrets(pipeline: Pipeline) -> None:
     assert pipeline.endpoints.postgres in pipeline.command("config", "show", "--json", "--show-secrets").stdout
 
 
-def test_a_missing_description_is_named_with_its_remedy(tmp_path: Path) -> None:
+def test_a_missing_config_file_is_reported_with_its_remedy(tmp_path: Path) -> None:
     failed = Command(tmp_path, config=tmp_path / "readmodels.toml")("status")
     assert (failed.returncode, failed.stdout) == (1, "")
     assert f"InvalidConfig: there is no {tmp_path}/readmodels.toml" in failed.stderr.replace("\n", "")
@@ -132,7 +134,7 @@ def test_wrong_usage_has_an_exit_code_of_its_own(tmp_path: Path) -> None:
         assert words[-1] in wrong.stderr
 
 
-def test_every_verb_explains_itself() -> None:
+def test_every_command_has_a_help_text() -> None:
     for verb in ("up", "down", "init", "run", "status", "sql", "pause", "resume", "teardown", "config", "demo"):
         explained = CliRunner().invoke(app, [verb, "--help"])
         assert (explained.exit_code, "Usage:" in explained.stdout) == (0, True), verb

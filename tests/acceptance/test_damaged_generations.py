@@ -10,7 +10,7 @@ from tests.acceptance.shop import place
 from tests.remedies.commands import commands
 
 
-def test_a_damaged_live_file_of_duckdb_stops_its_worker_and_the_replay_that_it_names_mends_it(
+def test_a_damaged_live_file_of_duckdb_stops_its_worker_and_the_replay_in_its_remedy_repairs_it(
     rebuilt: Pipeline, order_id: int
 ) -> None:
     place(rebuilt.source, order_id, items=2)

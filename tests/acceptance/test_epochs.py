@@ -111,7 +111,7 @@ def test_a_slot_that_is_dropped_stops_the_workers_and_a_new_epoch_sweeps_what_wa
     own.end_equal(run)
 
 
-def test_a_topic_that_is_made_anew_stops_the_workers_before_its_first_record(own: OwnPipeline) -> None:
+def test_a_recreated_topic_stops_the_workers_before_its_first_record(own: OwnPipeline) -> None:
     run = own.start()
     own.settle(run)
     own.stop_connector()

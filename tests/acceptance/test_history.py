@@ -54,7 +54,7 @@ def another_look(pipeline: Pipeline, last: Look) -> Look | None:
     return seen if seen.held["total"] != last.held["total"] else None
 
 
-def test_the_tables_as_of_a_moment_are_those_that_postgresql_held_while_it_was_written(pipeline: Pipeline) -> None:
+def test_tables_as_of_a_time_equal_those_of_postgresql_then(pipeline: Pipeline) -> None:
     looks = [look(pipeline.source)]
     with pipeline.load(orders_per_s=30):
         for _ in range(LOOKS):
@@ -67,7 +67,7 @@ def test_the_tables_as_of_a_moment_are_those_that_postgresql_held_while_it_was_w
         assert run_query(pipeline.settings, counted).to_pylist() == [{"items": held["items"]}]
 
 
-def test_a_truncate_ends_the_versions_of_its_table_and_says_when(pipeline: Pipeline, order_id: int) -> None:
+def test_a_truncate_ends_the_versions_of_its_table_at_its_time(pipeline: Pipeline, order_id: int) -> None:
     place(pipeline.source, order_id, items=2)
     before = look(pipeline.source)
     pipeline.sql("TRUNCATE order_items")

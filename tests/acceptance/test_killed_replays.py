@@ -16,7 +16,7 @@ MOMENTS = 6
 
 
 @pytest.mark.timeout(1800)
-def test_a_replay_that_is_killed_at_random_moments_harms_nobody_and_ends_equal(
+def test_a_replay_that_is_killed_at_random_times_does_not_affect_readers_and_ends_equal(
     rebuilt: Pipeline, tmp_path: Path
 ) -> None:
     before = {model: rebuilt.live(model) for model in MODELS}

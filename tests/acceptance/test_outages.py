@@ -11,7 +11,7 @@ from tests.acceptance.pipeline_fixture import Pipeline
 STOPPED_S = 30.0
 
 
-def test_while_elasticsearch_is_stopped_the_others_go_on_and_it_catches_up(pipeline: Pipeline) -> None:
+def test_while_elasticsearch_is_stopped_the_others_continue_and_it_catches_up(pipeline: Pipeline) -> None:
     workers = {model: worker.pid for model, worker in pipeline.workers.workers().items()}
     with pipeline.load():
         pipeline.stack.stop("elasticsearch")
@@ -33,7 +33,7 @@ def test_elasticsearch_that_is_killed_under_load_ends_equal(pipeline: Pipeline) 
     pipeline.settled()
 
 
-def test_redis_without_its_last_writes_is_noticed_and_fed_again(pipeline: Pipeline) -> None:
+def test_redis_without_its_last_writes_is_detected_and_replayed(pipeline: Pipeline) -> None:
     folder = pipeline.stack.home / "data/redis"
     with pipeline.load():
         pipeline.settle()
@@ -47,7 +47,7 @@ def test_redis_without_its_last_writes_is_noticed_and_fed_again(pipeline: Pipeli
     pipeline.settled()
 
 
-def test_duckdb_restored_from_an_older_copy_is_fed_again_from_there(pipeline: Pipeline, tmp_path: Path) -> None:
+def test_duckdb_restored_from_an_older_copy_is_replayed_from_its_progress(pipeline: Pipeline, tmp_path: Path) -> None:
     folder = pipeline.settings.duckdb.directory
     pipeline.settle()
     pipeline.end()
@@ -69,7 +69,7 @@ def test_duckdb_restored_from_an_older_copy_is_fed_again_from_there(pipeline: Pi
     pipeline.settled()
 
 
-def test_a_group_whose_offsets_are_forgotten_goes_on_where_its_store_is(pipeline: Pipeline) -> None:
+def test_a_group_without_offsets_resumes_at_the_progress_of_its_store(pipeline: Pipeline) -> None:
     pipeline.settle()
     pipeline.end()
     pipeline.forget_mirrored()

@@ -53,7 +53,9 @@ def test_a_second_writer_of_duckdb_stands_by_and_takes_over(pipeline: Pipeline, 
     standby.end()
 
 
-def test_a_model_that_cannot_go_on_stops_alone_and_goes_on_when_it_is_mended(pipeline: Pipeline, order_id: int) -> None:
+def test_a_model_that_cannot_continue_stops_alone_and_resumes_once_it_is_repaired(
+    pipeline: Pipeline, order_id: int
+) -> None:
     registers = f"{{orders:{order_id}}}:r"
     with pipeline.redis() as redis:
         redis.set(registers, "somebody else's")

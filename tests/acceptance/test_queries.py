@@ -94,7 +94,7 @@ def test_the_worker_itself_refuses_readers_that_would_write(pipeline: Pipeline) 
     pipeline.settled()
 
 
-def test_a_select_that_fails_says_why(pipeline: Pipeline) -> None:
+def test_a_select_that_fails_prints_the_reason(pipeline: Pipeline) -> None:
     answer = pipeline.command("sql", "SELECT no_such_column FROM orders")
     assert answer.returncode == 1
     assert "no_such_column" in answer.stderr

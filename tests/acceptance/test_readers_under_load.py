@@ -134,7 +134,7 @@ def is_as_new_as_said(one: Answered, topics: dict[str, str], known: dict[Any, np
     )
 
 
-def test_no_answer_is_older_than_is_said_of_it(pipeline: Pipeline, order_id: int) -> None:
+def test_no_result_is_older_than_its_printed_freshness(pipeline: Pipeline, order_id: int) -> None:
     place(pipeline.source, order_id)
     pipeline.settle("duckdb")
     copy = Path(pipeline.endpoints.duckdb_copy)

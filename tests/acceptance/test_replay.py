@@ -44,7 +44,7 @@ def slimmer(pipeline: Pipeline, tmp_path: Path) -> Command:
 
 
 @pytest.mark.timeout(1800)
-def test_nobody_notices_a_replay_a_cutover_a_rollback_and_a_cutover_again(
+def test_readers_are_not_affected_by_a_replay_a_cutover_a_rollback_and_a_second_cutover(
     rebuilt: Pipeline, slimmer: Command, order_id: int
 ) -> None:
     others = [order_id + 10, order_id + 20]
@@ -192,9 +192,7 @@ def test_a_replay_in_place_changes_nothing_in_a_healthy_model(
     rebuilt.equal()
 
 
-def test_a_replay_in_place_restores_what_the_log_tells_of_a_document_that_is_gone(
-    rebuilt: Pipeline, order_id: int
-) -> None:
+def test_a_replay_in_place_restores_a_lost_document_from_the_log(rebuilt: Pipeline, order_id: int) -> None:
     place(rebuilt.source, order_id, items=2)
     rebuilt.settle()
     with rebuilt.redis() as client:
@@ -211,7 +209,7 @@ def test_where_a_replay_begins_is_only_asked_in_place(rebuilt: Pipeline) -> None
         assert "in-place" in refused.stderr
 
 
-def test_an_offset_behind_the_log_is_replaced_by_one_of_those_that_the_plan_tells(rebuilt: Pipeline) -> None:
+def test_an_offset_beyond_the_log_is_replaced_by_one_that_the_plan_shows(rebuilt: Pipeline) -> None:
     in_place = ("replay", "redis", "--in-place", "--execute", "--to-offset")
     beyond = rebuilt.command(*in_place, "1000000000000")
     assert "OffsetBeyondEnd" in beyond.stderr
@@ -276,7 +274,7 @@ def test_a_log_without_its_beginning_is_refused_with_the_way_out(
     assert states(rebuilt, "redis") == before
 
 
-def test_a_plan_tells_what_would_be_read_and_does_nothing(rebuilt: Pipeline) -> None:
+def test_a_plan_shows_the_offsets_to_read_and_changes_nothing(rebuilt: Pipeline) -> None:
     rebuilt.settle()
     before = states(rebuilt, "duckdb")
     [plan] = json.loads(succeeds(rebuilt.command("replay", "duckdb", "--json")))
@@ -289,7 +287,7 @@ def test_a_plan_tells_what_would_be_read_and_does_nothing(rebuilt: Pipeline) -> 
     assert (plan["generation"], states(rebuilt, "duckdb")) == (1 + max(before), before)
 
 
-def test_scripts_are_told_events_and_a_cutover_is_repeated_once_the_workers_go_on(
+def test_scripts_receive_events_and_a_cutover_is_repeated_once_the_workers_resume(
     rebuilt: Pipeline, order_id: int
 ) -> None:
     said = succeeds(rebuilt.command("replay", "redis", "--execute", "--keep", "--json"))

@@ -35,7 +35,7 @@ def own(deployed: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         yield made
 
 
-def test_a_captured_table_that_no_model_describes_holds_nobody_up(own: OwnPipeline) -> None:
+def test_a_captured_table_without_a_model_blocks_no_command(own: OwnPipeline) -> None:
     own.sql(f"INSERT INTO {UNREAD} VALUES (1)")
     own.succeeds("run", "--until-caught-up")
     run = own.start()
@@ -45,7 +45,7 @@ def test_a_captured_table_that_no_model_describes_holds_nobody_up(own: OwnPipeli
     own.end_equal(run)
 
 
-def test_what_loses_no_change_stops_nobody(own: OwnPipeline) -> None:
+def test_changes_of_the_source_that_lose_nothing_stop_no_worker(own: OwnPipeline) -> None:
     run = own.start()
     own.settle(run)
     own.sql("ALTER TABLE orders ADD added text DEFAULT 'x'")

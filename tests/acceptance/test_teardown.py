@@ -24,7 +24,7 @@ name = "renamed"
 """
 
 
-def test_teardown_removes_what_exists_whatever_is_described_and_init_builds_everything_anew(
+def test_teardown_removes_what_exists_whatever_is_defined_and_init_creates_everything_again(
     pipeline: Pipeline, order_id: int, tmp_path: Path
 ) -> None:
     place(pipeline.source, order_id)

@@ -94,7 +94,7 @@ def test_money_is_equal_digit_by_digit(pipeline: Pipeline, order_id: int) -> Non
     assert [documents[order_id + number]["total"] for number in range(len(amounts))] == list(amounts)
 
 
-def test_an_amount_that_is_not_a_number_is_said_to_be_none_and_never_lost(pipeline: Pipeline, order_id: int) -> None:
+def test_a_nan_amount_is_kept_by_name_and_never_lost(pipeline: Pipeline, order_id: int) -> None:
     insert(pipeline, order_id, total="NaN")
     contents = pipeline.settled()
     assert contents.documents[order_id]["total"] == "NaN"

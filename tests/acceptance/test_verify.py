@@ -57,7 +57,7 @@ def test_equal_models_are_found_equal(pipeline: Pipeline, order_id: int) -> None
     assert compared["elasticsearch"] == compared["redis"] == shown
 
 
-def test_a_quick_look_compares_some(pipeline: Pipeline, order_id: int) -> None:
+def test_a_sample_compares_only_some_rows(pipeline: Pipeline, order_id: int) -> None:
     place(pipeline.source, order_id, items=2)
     pipeline.sql("UPDATE orders SET updated_at = '2101-01-01' WHERE id = %s", order_id)
     [since] = pipeline.source.execute("SELECT count(*) FROM orders WHERE updated_at >= '2100-01-01'").fetchall()
@@ -69,7 +69,7 @@ def test_a_quick_look_compares_some(pipeline: Pipeline, order_id: int) -> None:
 
 
 @pytest.mark.parametrize("model", BY_HAND)
-def test_damaged_documents_are_named_and_mended_exactly_while_writes_go_on(
+def test_damaged_documents_are_named_and_repaired_exactly_while_writes_continue(
     pipeline: Pipeline, order_id: int, model: str
 ) -> None:
     ids = range(order_id, order_id + 80, 10)
@@ -183,7 +183,7 @@ def damaged_rows(pipeline: Pipeline, order_id: int) -> Iterator[tuple[Pipeline, 
     assert verified(pipeline, "duckdb", "--repair", "--execute")[0] == 0
 
 
-def test_damaged_rows_are_named_and_mended_exactly_by_the_worker_that_holds_them(
+def test_damaged_rows_are_named_and_repaired_exactly_by_the_worker_that_holds_the_files(
     damaged_rows: tuple[Pipeline, Named], order_id: int
 ) -> None:
     pipeline, found = damaged_rows
@@ -206,23 +206,23 @@ def test_damaged_rows_are_named_and_mended_exactly_by_the_worker_that_holds_them
     assert deletion["_deleted"]
 
 
-def test_damaged_rows_are_named_and_mended_while_nobody_holds_them(damaged_rows: tuple[Pipeline, Named]) -> None:
+def test_damaged_rows_are_named_and_repaired_while_no_process_holds_the_files(
+    damaged_rows: tuple[Pipeline, Named],
+) -> None:
     pipeline, found = damaged_rows
     code, answer = verified(pipeline, "duckdb", "--repair", "--execute")
     assert (code, named(answer), answer["remaining"]) == (0, found, [])
     assert verified(pipeline, "duckdb")[0] == 0
 
 
-def test_writes_that_go_on_are_no_difference(pipeline: Pipeline) -> None:
+def test_concurrent_writes_are_no_difference(pipeline: Pipeline) -> None:
     with pipeline.load(LOAD_PER_S):
         for _ in range(RUNS):
             code, answer = verified(pipeline)
             assert (code, answer["differences"]) == (0, [])
 
 
-def test_a_generation_that_readers_do_not_see_is_verified_and_mended_as_they_would_see_it(
-    pipeline: Pipeline, order_id: int
-) -> None:
+def test_a_generation_that_is_not_live_is_verified_and_repaired(pipeline: Pipeline, order_id: int) -> None:
     place(pipeline.source, order_id, items=2)
     before = {model: live(pipeline, model) for model in MODELS}
     done = pipeline.command("replay", "all", "--execute")
@@ -251,7 +251,7 @@ def test_wrong_usage_ends_with_exit_code_2(pipeline: Pipeline, words: tuple[str,
     assert (done.returncode, done.stdout) == (2, "")
 
 
-def test_the_table_tells_people_what_json_tells_programs(pipeline: Pipeline, order_id: int) -> None:
+def test_the_table_and_the_json_report_the_same_differences(pipeline: Pipeline, order_id: int) -> None:
     place(pipeline.source, order_id)
     pipeline.settle("redis")
     BY_HAND["redis"](pipeline, live(pipeline, "redis")).delete(order_id)
@@ -265,7 +265,7 @@ def test_the_table_tells_people_what_json_tells_programs(pipeline: Pipeline, ord
     assert "all repaired rows are equal now" in done.stdout
 
 
-def test_a_paused_model_is_named_when_it_does_not_reach_the_mark(pipeline: Pipeline, order_id: int) -> None:
+def test_a_paused_model_is_named_if_it_does_not_reach_the_watermark(pipeline: Pipeline, order_id: int) -> None:
     pipeline.settle("redis")
     assert pipeline.command("pause", "redis").returncode == 0
     pipeline.workers.says("event=paused", "model=redis")

@@ -49,7 +49,7 @@ def require_right(seen: Seen) -> None:
 
 
 @pytest.mark.parametrize("number", range(len(CYCLES)), ids=list(CYCLES))
-def test_nothing_differs_and_no_version_goes_back(cycles: Cycles, number: int) -> None:
+def test_nothing_differs_and_no_version_decreases(cycles: Cycles, number: int) -> None:
     require_right(cycles.run(number, list(CYCLES.values())[number]))
 
 

@@ -267,7 +267,7 @@ def placed_by_arrival(events: Sequence[Event]) -> list[Event]:
 
 
 @pytest.mark.parametrize("placed", [placed_by_offset, placed_by_arrival])
-def test_the_history_tells_the_rule_from_a_simpler_comparison(subject: Subject, placed: object) -> None:
+def test_the_history_distinguishes_the_rule_from_a_simpler_comparison(subject: Subject, placed: object) -> None:
     """Check that the suite detects wrong orders: a comparison by offset or by arrival must give wrong contents."""
     assert callable(placed)
     sink, (events, _, rows) = live_sink(subject), two_lives(subject)
@@ -355,7 +355,7 @@ BORN = GenerationMetadata(
 )
 
 
-def test_a_generation_that_is_built_says_so_until_it_is_complete(subject: Subject) -> None:
+def test_a_generation_is_building_until_it_is_complete(subject: Subject) -> None:
     store = subject.store(SHOP.shapes(subject.form))
     store.create(1, BORN)
     assert store.generations() == {1: BORN}
@@ -368,7 +368,7 @@ def test_a_generation_that_is_built_says_so_until_it_is_complete(subject: Subjec
     assert store.generations()[1].state(is_live=False) is GenerationState.REJECTED
 
 
-def test_the_epochs_of_a_generation_are_noted_one_by_one(subject: Subject) -> None:
+def test_the_epochs_of_a_generation_are_recorded_one_by_one(subject: Subject) -> None:
     store = subject.store(SHOP.shapes(subject.form))
     store.create(1, BORN)
     first = Epoch(number=0, kind=EpochKind.FIRST, fingerprint={"topic a": "1"}, opened_at=utc_now())
@@ -396,7 +396,7 @@ def test_a_generation_is_given_the_seed_of_its_record(subject: Subject) -> None:
     assert_shows(subject, {})
 
 
-def test_a_cutover_is_noted_and_can_be_taken_back(subject: Subject) -> None:
+def test_a_cutover_is_recorded_and_can_be_rolled_back(subject: Subject) -> None:
     store = subject.store(SHOP.shapes(subject.form))
     for generation in (1, 2):
         store.create(generation, BORN)

@@ -145,7 +145,7 @@ def test_a_row_of_megabytes_arrives_whole(connection: Connection, log: Log) -> N
     assert paid.value["before"]["note"] == paid.value["after"]["note"] == "ü" * 3_000_000
 
 
-def test_an_item_that_moves_tells_both_orders(connection: Connection, log: Log) -> None:
+def test_an_item_that_moves_changes_both_orders(connection: Connection, log: Log) -> None:
     connection.execute("INSERT INTO order_items (order_id, sku) VALUES (77, 'a')")
     connection.execute("UPDATE order_items SET order_id = 78 WHERE order_id = 77")
     _, moved = log.read_to_now(connection, "order_items")
@@ -166,7 +166,7 @@ def test_what_is_rolled_back_never_reaches_kafka(connection: Connection, log: Lo
     assert [record.key for record in log.read_to_now(connection, "orders")] == [{"id": kept}]
 
 
-def test_messages_that_are_no_marks_stay_out_of_kafka(connection: Connection, log: Log) -> None:
+def test_messages_that_are_no_watermarks_stay_out_of_kafka(connection: Connection, log: Log) -> None:
     for prefix in ("another", "readmodels"):
         connection.execute("SELECT pg_logical_emit_message(true, %s, 'content')", [prefix])
     watermark = log.read_until(lambda record: record.topic == f"{NAME}.message")[-1]
@@ -194,7 +194,7 @@ def test_a_signal_snapshots_a_table_again_with_the_rights_the_role_has(connectio
     assert {record.value["source"]["snapshot"] for record in read_again} == {"incremental"}
 
 
-def test_a_stopped_connector_keeps_its_place_and_goes_on(
+def test_a_stopped_connector_keeps_its_offset_and_resumes(
     deployment: Deployment, connection: Connection, log: Log
 ) -> None:
     client = ConnectClient(deployment.connect_url)
@@ -209,7 +209,7 @@ def test_a_stopped_connector_keeps_its_place_and_goes_on(
     log.read_until(lambda record: record.key == {"id": order_id})
 
 
-def test_a_paused_connector_says_so_and_restarts(deployment: Deployment, log: Log) -> None:
+def test_a_paused_connector_reports_it_and_restarts(deployment: Deployment, log: Log) -> None:
     client = ConnectClient(deployment.connect_url)
     client.pause(NAME)
     while client.status(NAME).state != "PAUSED":

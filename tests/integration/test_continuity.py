@@ -85,7 +85,7 @@ def test_init_creates_a_connector_that_is_missing(stopped: Deployment) -> None:
     assert client.status(NAME).is_running
 
 
-def test_workers_tell_that_no_changes_come_and_when_they_come_again(stopped: Deployment) -> None:
+def test_workers_log_that_replication_stalled_and_that_it_resumed(stopped: Deployment) -> None:
     watch = SourceMonitor(stopped, {})
     with structlog.testing.capture_logs() as lines:
         assert not watch.check()
@@ -101,7 +101,7 @@ def test_workers_tell_that_no_changes_come_and_when_they_come_again(stopped: Dep
     assert "readmodels init" in lines[0]["remedy"]
 
 
-def test_workers_tell_that_the_source_does_not_answer(stopped: Deployment) -> None:
+def test_workers_log_that_the_source_does_not_answer(stopped: Deployment) -> None:
     elsewhere = f"postgresql://nobody@{LOOPBACK}:{free_ports(1)[0]}/nothing"
     watch = SourceMonitor(replace(stopped, source=replace(stopped.source, url=elsewhere)), {})
     with structlog.testing.capture_logs() as lines:
@@ -167,7 +167,7 @@ def test_a_connector_that_was_deleted_and_comes_back_to_another_slot_is_refused(
     assert init(stopped) == "created, running"
 
 
-def test_a_connector_that_fails_tells_why_and_init_restarts_it(stopped: Deployment) -> None:
+def test_a_failed_connector_reports_the_reason_and_init_restarts_it(stopped: Deployment) -> None:
     client = ConnectClient(stopped.connect_url)
     role = stopped.source.replication_role
     # By default, Debezium retries for ever and reports that it runs.

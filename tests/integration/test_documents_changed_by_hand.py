@@ -65,7 +65,7 @@ def stored_log(log: Log) -> None:
         (lambda document: document["items"][0].update(sku="pencil"), [{**PENS[0], "sku": "pencil"}, PENS[1]]),
     ],
 )
-def test_a_change_goes_on_over_a_damaged_document_and_a_whole_one_mends_it(
+def test_a_change_is_applied_to_a_damaged_document_and_a_complete_one_repairs_it(
     subject: ElasticsearchSubject, damage: Damage, left: list[Row]
 ) -> None:
     log = Log(SHOP)
@@ -106,7 +106,7 @@ def put_altered(index: str, damage: Damage) -> None:
         (("HDEL", "{orders:1}:r", "items/7"), {**WHOLE, "items": PENS[1:]}),
     ],
 )
-def test_a_change_goes_on_over_what_was_damaged_in_redis(damage: tuple[str, ...], left: dict[str, Any]) -> None:
+def test_a_change_is_applied_to_a_damaged_document_in_redis(damage: tuple[str, ...], left: dict[str, Any]) -> None:
     store = RedisStore(shared_server().url, [ORDERS])
     with shared_server().client() as client:
         client.flushall()

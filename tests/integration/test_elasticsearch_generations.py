@@ -60,7 +60,7 @@ def written(subject: ElasticsearchSubject, generation: int, content: Batch) -> E
     return sink
 
 
-def test_readers_see_one_whole_generation_at_every_moment_of_a_cutover(subject: ElasticsearchSubject) -> None:
+def test_readers_see_one_complete_generation_at_every_time_of_a_cutover(subject: ElasticsearchSubject) -> None:
     first, second = (written(subject, n, orders(5, f"generation {n}")) for n in (1, 2))
     first.cutover()
     subject.http("POST", "*/_refresh")
@@ -89,7 +89,7 @@ def test_readers_cannot_write_through_their_alias(subject: ElasticsearchSubject)
         subject.http("PUT", "orders/_doc/1", order(1))
 
 
-def test_a_search_never_finds_progress_fences_or_the_dead(subject: ElasticsearchSubject) -> None:
+def test_a_search_never_finds_progress_range_tombstones_or_deleted_documents(subject: ElasticsearchSubject) -> None:
     log = Log(SHOP)
     log.streamed(SHOP.root, (10, 11), after=order(1))
     log.streamed(SHOP.root, (20, 21), before=order(1))
@@ -108,7 +108,7 @@ def everything(subject: ElasticsearchSubject) -> list[Any]:
     return hits
 
 
-def test_an_index_that_an_operator_removed_is_missed_and_not_made_anew(subject: ElasticsearchSubject) -> None:
+def test_an_index_that_an_operator_removed_is_reported_missing_and_not_recreated(subject: ElasticsearchSubject) -> None:
     sink = written(subject, 1, orders(2))
     subject.http("DELETE", "orders-000001")
     with pytest.raises(GenerationMissing):
@@ -118,7 +118,9 @@ def test_an_index_that_an_operator_removed_is_missed_and_not_made_anew(subject: 
     assert subject.http("GET", "*/_alias") == {}
 
 
-def test_an_alias_that_leads_astray_is_told_with_the_requests_that_lead_it_back(subject: ElasticsearchSubject) -> None:
+def test_an_alias_of_the_wrong_index_is_reported_with_the_requests_that_correct_it(
+    subject: ElasticsearchSubject,
+) -> None:
     written(subject, 1, orders(2)).cutover()
     written(subject, 2, orders(2)).cutover()
     store = subject.store(SHAPES)
@@ -157,7 +159,7 @@ def test_an_index_without_its_write_alias_is_missed(subject: ElasticsearchSubjec
     sink.write(orders(2, "paid", at=20))
 
 
-def test_an_index_restored_from_an_older_copy_is_fed_again_from_its_own_progress(
+def test_an_index_restored_from_an_older_copy_is_replayed_from_its_own_progress(
     subject: ElasticsearchSubject,
 ) -> None:
     sink = written(subject, 1, orders(4))
@@ -218,7 +220,7 @@ def test_generations_are_listed_dropped_and_shown(subject: ElasticsearchSubject)
     assert (tuple(store.generations()), store.live()) == ((), None)
 
 
-def test_an_alias_that_leads_elsewhere_is_not_taken_for_a_generation(subject: ElasticsearchSubject) -> None:
+def test_an_alias_of_another_index_is_not_a_generation(subject: ElasticsearchSubject) -> None:
     written(subject, 1, orders(1)).cutover()
     subject.http("PUT", "legacy?wait_for_active_shards=0", {"aliases": {f"{subject.prefix}orders": {}}})
     with pytest.raises(GenerationMissing):

@@ -34,7 +34,7 @@ def subject(endpoints: Endpoints) -> Iterator[ElasticsearchSubject]:
 
 
 @pytest.mark.parametrize("cases", GROUPS, ids=lambda cases: f"{cases[0].name} (and {len(cases) - 1} others)")
-def test_every_row_is_what_its_case_says_whenever_its_fences_come(
+def test_every_row_is_as_in_its_case_whenever_range_tombstones_arrive(
     subject: ElasticsearchSubject, cases: list[Case]
 ) -> None:
     store, generation = subject.store([SHAPE]), GROUPS.index(cases) + 1

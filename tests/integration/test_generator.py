@@ -83,7 +83,7 @@ def test_two_shops_side_by_side_do_not_disturb_each_other(engine: Engine) -> Non
     assert rows(engine, "SELECT count(*) FROM orders") == [(240 - placed[2].deleted - placed[3].deleted,)]
 
 
-def test_the_shop_keeps_its_rate_until_it_is_told_to_stop(engine: Engine) -> None:
+def test_the_generator_keeps_its_rate_until_it_is_stopped(engine: Engine) -> None:
     closing = Event()
     began = time.monotonic()
     for counts in OrderGenerator(engine, Traffic(orders_per_s=100)).run(closing):

@@ -183,7 +183,7 @@ def test_the_text_of_a_key_is_read_back_as_the_value_that_it_names(database: Con
         assert database.execute(query).fetchall() == [(True,)], written
 
 
-def test_the_page_about_keys_says_what_is_written(database: Connection) -> None:
+def test_the_page_about_keys_matches_the_stored_keys(database: Connection) -> None:
     said = {name: text for name, _, text in documented()}
     written = {}
     for name, value, _ in documented():

@@ -114,7 +114,7 @@ def test_a_server_killed_before_progress_moves_and_back_without_the_merge_is_wri
     assert_is_at(server, store, 9)
 
 
-def test_a_server_that_lost_acknowledged_batches_is_fed_again_from_its_own_progress(
+def test_a_server_that_lost_acknowledged_batches_is_replayed_from_its_own_progress(
     server: OwnServer, store: RedisStore, older: Callable[[], Path]
 ) -> None:
     sink = store.sink(1)
@@ -129,7 +129,7 @@ def test_a_server_that_lost_acknowledged_batches_is_fed_again_from_its_own_progr
     assert_is_at(server, store, 12)
 
 
-def test_a_generation_made_anew_under_a_batch_does_not_get_its_progress(
+def test_a_generation_recreated_during_a_batch_does_not_get_its_progress(
     server: OwnServer, store: RedisStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def make_anew() -> None:
@@ -257,7 +257,7 @@ def test_a_user_without_rights_or_with_another_password_is_corrected(server: Own
     assert_is_at(server, store, 5)
 
 
-def test_a_worker_goes_on_by_itself_once_the_store_is_started(server: OwnServer, store: RedisStore) -> None:
+def test_a_worker_resumes_automatically_once_the_store_is_started(server: OwnServer, store: RedisStore) -> None:
     server.kill()
     with pytest.raises(StoreUnavailable) as refused:
         store.sink(1).write(numbered(0, 5))
@@ -303,7 +303,7 @@ def test_a_server_that_is_too_old_gives_way_to_the_oldest_that_is_supported(
         assert check_server(client) == []
 
 
-def test_a_server_that_hangs_takes_the_batch_once_it_goes_on(server: OwnServer, store: RedisStore) -> None:
+def test_a_server_that_hung_accepts_the_batch_once_it_responds(server: OwnServer, store: RedisStore) -> None:
     hurried = RedisStore(f"{server.url}&socket_timeout=0.2", [ORDERS])
     server.pause()
     with pytest.raises(StoreUnavailable):
@@ -322,7 +322,7 @@ def test_a_server_that_is_not_there_is_unavailable(tmp_path: Path) -> None:
         store.live()
 
 
-def test_a_wrong_password_is_told_without_it(server: OwnServer) -> None:
+def test_a_wrong_password_is_reported_without_the_password(server: OwnServer) -> None:
     with server.client() as client:
         client.config_set("requirepass", "right")
     store = RedisStore(server.url.replace("unix://", "unix://:wr0ng@"), [ORDERS])

@@ -99,7 +99,7 @@ def test_a_generation_whose_metadata_is_damaged_gives_way_to_the_one_that_a_repl
 
 
 @pytest.mark.parametrize(("room", "reason"), [(0.5, FindingReason.INSUFFICIENT_SPACE), (1.5, FindingReason.LOW_SPACE)])
-def test_a_rebuild_has_room_once_generations_that_nobody_needs_are_removed(
+def test_a_rebuild_has_room_once_unneeded_generations_are_pruned(
     store: RedisStore, redis: Redis, settings: Settings, room: float, reason: FindingReason
 ) -> None:
     for number in (1, 2, 3):
@@ -166,7 +166,7 @@ def test_readers_see_one_generation_or_the_other_and_writers_never_mix_them(stor
         assert redis.mget([f"orders:{key}" for key in range(20)]) == [f'{{"by":{number},"items":[]}}'.encode()] * 20
 
 
-def test_a_fence_reaches_every_document_while_generations_change_places(store: RedisStore, redis: Redis) -> None:
+def test_a_range_tombstone_reaches_every_document_during_cutovers(store: RedisStore, redis: Redis) -> None:
     sinks = {number: store.sink(number) for number in (1, 2)}
     for sink in sinks.values():
         sink.prepare()
@@ -258,7 +258,7 @@ def test_one_generation_too_many_is_refused() -> None:
     server.stop()
 
 
-def test_a_generation_that_was_emptied_and_made_again_has_gone_back(store: RedisStore, redis: Redis) -> None:
+def test_a_generation_that_was_emptied_and_recreated_refuses_later_batches(store: RedisStore, redis: Redis) -> None:
     sink = store.sink(1)
     sink.prepare()
     sink.write(batch(streamed("1", 10, '{"id":1}'), end={SHARD: 5}))

@@ -81,7 +81,7 @@ def find_a_strange_locale(monkeypatch: pytest.MonkeyPatch, staging: Path) -> Non
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_a_row_is_what_its_case_says_in_any_order(server: Server, case: Case) -> None:
+def test_a_row_is_as_in_its_case_in_any_order(server: Server, case: Case) -> None:
     changes = [
         batch(PartChange("1", ROOT, side is Side.SNAPSHOT, change._replace(image=quoted(change.image))))
         for side, change in case.changes
@@ -155,7 +155,7 @@ BATCHES = st.lists(
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(BATCHES)
-def test_any_batches_leave_the_registers_and_the_document_that_python_says(
+def test_any_batches_leave_the_registers_and_the_document_that_python_computes(
     server: Server, batches: list[tuple[list[PartChange], list[RangeTombstone]]]
 ) -> None:
     sink, parts, range_tombstones = server.empty_sink(), Parts(), RangeTombstones()

@@ -67,6 +67,6 @@ def test_references_between_the_schemas_of_a_real_registry_are_followed(
     assert row["after"]["id"] == 42
 
 
-def test_a_real_registry_says_that_it_does_not_know_a_schema(endpoints: Endpoints) -> None:
+def test_a_real_registry_reports_an_unknown_schema(endpoints: Endpoints) -> None:
     with pytest.raises(UnknownSchema):
         SchemaRegistry.at(endpoints.schema_registry).schema(2**31 - 1)

@@ -54,7 +54,7 @@ def kafka(endpoints: Endpoints) -> KafkaSettings:
     return settings
 
 
-def test_a_worker_that_is_refused_memory_is_started_again_and_status_says_why(
+def test_a_worker_that_is_refused_memory_is_restarted_and_status_shows_the_reason(
     kafka: KafkaSettings, tmp_path: Path
 ) -> None:
     def command(_: str) -> list[str]:

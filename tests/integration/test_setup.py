@@ -65,7 +65,7 @@ def test_init_leaves_rows_that_were_there(ready: Deployment) -> None:
         assert connection.execute("SELECT count(*) FROM orders WHERE note = 'kept'").fetchone() == (1,)
 
 
-def test_teardown_leaves_nothing_but_the_orders_and_init_begins_anew(ready: Deployment) -> None:
+def test_teardown_leaves_nothing_but_the_orders_and_init_works_again(ready: Deployment) -> None:
     admin = ready.kafka.admin()
     names = [topic.name for topic in topics.topic_specs(ready.connector, ready.topics)]
     ids = {topic.topic_id for topic in topics.describe(admin, names).values()}
@@ -115,7 +115,7 @@ def test_a_topic_that_differs_is_reported_and_never_altered(ready: Deployment) -
 
 
 @pytest.mark.parametrize("way", ["topic", "settings", "anew"])
-def test_a_topic_that_differs_is_taken_once_the_topic_or_its_settings_are_altered_or_all_begins_anew(
+def test_a_topic_that_differs_is_accepted_once_it_or_the_settings_are_altered_or_it_is_recreated(
     way: str, ready: Deployment
 ) -> None:
     other = replace(ready, topics=TopicSettings(retention_bytes=2**30))

@@ -127,7 +127,7 @@ def test_a_table_that_is_missing_is_created_or_taken_out(admin: Connection) -> N
     assert found(admin) == []
 
 
-def test_a_generated_column_is_taken_out_of_the_description(admin: Connection) -> None:
+def test_a_generated_column_is_removed_from_the_definitions(admin: Connection) -> None:
     admin.execute("ALTER TABLE orders ADD half numeric GENERATED ALWAYS AS (total / 2) STORED")
     [finding] = [one for one in found(admin) if "half is generated" in one.problem]
     [(column, table)] = re.findall(r"Take (\w+) out of the columns of (\S+) in readmodels\.toml", finding.remedy)
@@ -215,7 +215,7 @@ def test_a_condition_is_taken_once_it_is_written_as_the_example(source: SourceSe
         assert estimate_rows(owner, "public.orders", example) >= 0
 
 
-def test_a_moment_is_taken_once_it_is_written_as_the_example(source: SourceSettings) -> None:
+def test_a_time_is_accepted_once_it_is_written_as_the_example(source: SourceSettings) -> None:
     with open_source_reader(source.url) as side:
         columns = {"id": "bigint", "created_at": "timestamptz"}
         table = TableDefinition(source="public.orders", key=("id",), columns=columns)

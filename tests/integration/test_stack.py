@@ -131,7 +131,7 @@ def test_addresses_and_secrets_are_for_their_owner_only(local_stack: LocalStack)
             assert str(password) not in " ".join(process.cmdline())
 
 
-def test_a_port_in_use_is_named_with_whoever_uses_it(local_stack: LocalStack) -> None:
+def test_a_port_in_use_is_named_with_the_process_that_uses_it(local_stack: LocalStack) -> None:
     port = json.loads((local_stack.home / "ports.json").read_text())["redis"]
     local_stack.stop("redis")
     with socket.create_server(("127.0.0.1", port)), pytest.raises(PortTaken) as caught:

@@ -33,7 +33,7 @@ def test_no_other_user_reads_a_file_or_enters_a_folder_of_the_stack(local_stack:
     assert open_to_others == []
 
 
-def test_redis_answers_nobody_without_its_password(local_stack: LocalStack) -> None:
+def test_redis_answers_no_client_without_its_password(local_stack: LocalStack) -> None:
     port = json.loads((local_stack.home / "ports.json").read_text())["redis"]
     with Redis(port=port) as stranger, pytest.raises(AuthenticationError):
         stranger.ping()

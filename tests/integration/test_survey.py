@@ -303,7 +303,7 @@ def test_a_topic_that_expires_is_kept_once_it_has_the_settings_of_the_remedy(
         wait_for(lambda: not log.judge(log.survey()).findings, 30.0, lambda: "it expires")
 
 
-def test_a_second_snapshot_cannot_be_told_from_the_log_alone(log: Log) -> None:
+def test_a_second_snapshot_cannot_be_detected_from_the_log_alone(log: Log) -> None:
     log.write(log.row(1, FIRST, "first"), log.row(2, FIRST, "last"), log.change("c", 3, FIRST + 10))
     started_at = end_offsets(log.admin, [log.topic])
     log.write(log.row(1, SECOND, "last"), log.change("c", 4, SECOND + 10))

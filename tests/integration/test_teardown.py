@@ -78,7 +78,7 @@ def test_a_connector_of_other_topics_and_what_it_needs_are_left_alone(deployed: 
     assert not any(name.startswith("topic") for name in names(area))
 
 
-def test_a_topic_that_only_the_description_names_is_left_alone_once_it_holds_a_record(deployed: Deployment) -> None:
+def test_a_topic_that_only_the_definitions_name_is_kept_once_it_holds_a_record(deployed: Deployment) -> None:
     fed = Traces(topics=frozenset(deployed.connector.table_topics))
     changed = described_otherwise(deployed)
     admin = deployed.kafka.admin()
@@ -119,7 +119,7 @@ def execute_remedy(url: str, remedy: str) -> None:
             connection.execute(one.encode())
 
 
-def test_a_schema_that_holds_a_table_of_somebody_else_stays_until_it_is_dropped(prepared: Deployment) -> None:
+def test_a_schema_with_a_table_of_another_application_stays_until_the_table_is_dropped(prepared: Deployment) -> None:
     with connect(prepared.source.url) as owner:
         owner.execute("CREATE TABLE readmodels.mine (id bigint)")
         area = find_setup(prepared, Traces(), NOBODY)

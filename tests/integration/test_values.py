@@ -80,7 +80,7 @@ def test_a_row_arrives_the_same_in_a_snapshot_and_in_a_change(shown: Shown) -> N
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_every_extreme_value_is_as_postgresql_says(shown: Shown, model: str) -> None:
+def test_every_extreme_value_is_as_in_postgresql(shown: Shown, model: str) -> None:
     subject = ROWS if model == "duckdb" else DOCUMENTS
     expected, found = shown.expected[model], shown.found[model]
     assert found.keys() == expected.keys()

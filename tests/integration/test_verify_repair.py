@@ -118,7 +118,7 @@ def test_a_row_that_should_not_be_there_is_deleted_by_its_key(source: SourceRead
     assert (row["number"], row["slot"], row["tons"], row["_deleted"], row["_op"]) == (3, "x", None, True, "repair")
 
 
-def test_what_was_written_since_it_was_looked_at_is_left_to_the_log(source: SourceReader, writer: Connection) -> None:
+def test_rows_written_since_they_were_read_are_left_to_the_log(source: SourceReader, writer: Connection) -> None:
     changed, same = finding(source, SHIPS, "P\\:A:7"), finding(source, SHIPS, "C\\\\L:-3")
     writer.execute("UPDATE fleet.cargo SET tons = tons WHERE number = 9")
     repairs, batch = mended(source, changed, same)

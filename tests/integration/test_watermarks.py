@@ -57,7 +57,7 @@ def keys_before(reached: WatermarkReached, deployment: Deployment, topic: str) -
     return keys
 
 
-def test_everything_committed_before_a_mark_lies_before_the_ends_it_freezes(
+def test_everything_committed_before_a_watermark_lies_before_its_end_offsets(
     deployment: Deployment, watermarks: Watermarks, connection: Connection
 ) -> None:
     OrderGenerator(open_engine(deployment.source.url), Traffic(deletions=0)).place(300)
@@ -68,7 +68,7 @@ def test_everything_committed_before_a_mark_lies_before_the_ends_it_freezes(
         assert keys_before(reached, deployment, topic) >= {str(row[0]).encode() for row in rows}
 
 
-def test_a_mark_freezes_the_ends_of_the_topics_that_feed_the_models_and_of_no_other(
+def test_a_watermark_fixes_the_end_offsets_of_the_models_topics_and_of_no_other(
     deployment: Deployment, connection: Connection
 ) -> None:
     described = deployment.connector.table_topics[:1]
@@ -78,19 +78,21 @@ def test_a_mark_freezes_the_ends_of_the_topics_that_feed_the_models_and_of_no_ot
     assert {topic for topic, _ in reached.end_offsets} == set(described)
 
 
-def test_marks_are_found_in_the_order_in_which_they_were_set(watermarks: Watermarks, connection: Connection) -> None:
+def test_watermarks_are_found_in_the_order_in_which_they_were_set(
+    watermarks: Watermarks, connection: Connection
+) -> None:
     first, second = watermarks.set(connection), watermarks.set(connection)
     assert first.lsn < second.lsn
     assert watermarks.wait_for(second, TIMEOUT_S).watermark == second
     assert watermarks.wait_for(first, TIMEOUT_S).watermark == first
 
 
-def test_a_mark_is_not_set_inside_an_open_transaction(watermarks: Watermarks, connection: Connection) -> None:
+def test_a_watermark_is_not_set_inside_an_open_transaction(watermarks: Watermarks, connection: Connection) -> None:
     with connection.transaction(), pytest.raises(WatermarkInsideTransaction):
         watermarks.set(connection)
 
 
-def test_a_mark_that_does_not_come_tells_what_the_connector_does(
+def test_a_watermark_that_does_not_arrive_reports_the_state_of_the_connector(
     deployment: Deployment, watermarks: Watermarks, connection: Connection
 ) -> None:
     client = ConnectClient(deployment.connect_url)

@@ -84,11 +84,11 @@ CARRIED_OUT: Mapping[str, str | tuple[str, ...]] = {
         "tests/integration/test_source_remedies.py::test_rows_are_read_by_the_connector_once_its_role_has_the_rights"
     ),
     "pipeline.read_models:UnknownModel": (
-        "tests/unit/remedies/test_questions.py::test_a_model_is_asked_for_by_one_of_the_names_that_are_told"
+        "tests/unit/remedies/test_questions.py::test_an_unknown_model_is_replaced_by_one_of_the_listed_names"
     ),
     "pipeline.query.query:QueryFailed": (
         "tests/unit/remedies/test_questions.py::"
-        "test_a_failed_query_is_corrected_by_the_statements_that_tell_what_there_is"
+        "test_a_failed_query_is_corrected_with_the_statements_that_list_tables_and_columns"
     ),
     "pipeline.query.query:QuackNotServed": (
         "tests/unit/remedies/test_questions.py::test_readers_are_served_once_the_named_settings_are_set"
@@ -99,14 +99,14 @@ CARRIED_OUT: Mapping[str, str | tuple[str, ...]] = {
     ),
     "sinks.duckdb.special_values:NumberRefused": (
         "tests/unit/sinks/duckdb/test_sink.py::"
-        "test_a_number_of_too_many_digits_is_stored_once_its_column_is_declared_as_the_remedy_says"
+        "test_a_number_of_too_many_digits_is_stored_once_its_column_is_declared_as_in_the_remedy"
     ),
     "sinks.errors:MutationRejected": (
         "tests/unit/remedies/test_stores.py::"
         "test_a_batch_that_duckdb_refuses_is_written_into_the_new_generation_of_a_replay"
     ),
     "sinks.errors:StoreNeedsRestart": (
-        "tests/unit/remedies/test_stores.py::test_a_store_that_gave_up_goes_on_in_a_new_process"
+        "tests/unit/remedies/test_stores.py::test_a_store_that_needs_a_restart_continues_in_a_new_process"
     ),
     "sinks.errors:GenerationInUse": (
         "tests/unit/remedies/test_stores.py::test_a_generation_in_use_is_removed_after_a_cutover_to_another"
@@ -122,7 +122,7 @@ CARRIED_OUT: Mapping[str, str | tuple[str, ...]] = {
         "test_a_held_file_is_opened_once_the_process_that_the_message_names_has_ended"
     ),
     "sinks.duckdb.remote.server:WriterNotRunning": (
-        "tests/unit/remedies/test_stores.py::test_a_command_that_lacks_the_writer_goes_on_once_one_runs"
+        "tests/unit/remedies/test_stores.py::test_a_command_that_lacks_the_writer_continues_once_one_runs"
     ),
     "sinks.duckdb.serving:ReadersRefused": (
         "tests/unit/remedies/test_stores.py::test_readers_are_served_once_the_settings_are_as_the_remedy_has_them"
@@ -131,7 +131,7 @@ CARRIED_OUT: Mapping[str, str | tuple[str, ...]] = {
         "tests/unit/remedies/test_stores.py::test_a_shape_that_no_index_can_hold_is_renamed_or_left_out"
     ),
     "pipeline.generations.builders:BuilderFailed": (
-        "tests/unit/remedies/test_stores.py::test_a_replay_goes_on_once_the_remedy_of_its_builder_is_carried_out"
+        "tests/unit/remedies/test_stores.py::test_a_replay_resumes_once_the_remedy_of_its_builder_is_carried_out"
     ),
     "pipeline.postgres.unsendable:unsendable | Leave": (
         "tests/integration/test_unsendable.py::test_leaving_the_column_out_is_enough"
@@ -180,7 +180,7 @@ CARRIED_OUT: Mapping[str, str | tuple[str, ...]] = {
         "tests/integration/test_source_remedies.py::test_a_table_that_is_missing_is_created_or_taken_out"
     ),
     "pipeline.postgres.preconditions:_of_columns | Take": (
-        "tests/integration/test_source_remedies.py::test_a_generated_column_is_taken_out_of_the_description"
+        "tests/integration/test_source_remedies.py::test_a_generated_column_is_removed_from_the_definitions"
     ),
     "pipeline.postgres.key_columns:_of_types": (
         "tests/integration/test_key_columns.py::test_a_column_that_cannot_be_a_key_is_named_with_what_makes_it_one"
@@ -208,7 +208,7 @@ CARRIED_OUT: Mapping[str, str | tuple[str, ...]] = {
         "tests/integration/test_source_remedies.py::test_a_condition_is_taken_once_it_is_written_as_the_example"
     ),
     "pipeline.verify.source.reader:InvalidSince": (
-        "tests/integration/test_source_remedies.py::test_a_moment_is_taken_once_it_is_written_as_the_example"
+        "tests/integration/test_source_remedies.py::test_a_time_is_accepted_once_it_is_written_as_the_example"
     ),
     "sinks.redis.connection | Free space": (
         "tests/integration/test_redis_failures.py::"
@@ -222,7 +222,7 @@ CARRIED_OUT: Mapping[str, str | tuple[str, ...]] = {
         "tests/integration/test_redis_failures.py::test_a_user_without_rights_or_with_another_password_is_corrected"
     ),
     "sinks.errors:StoreUnavailable": (
-        "tests/integration/test_redis_failures.py::test_a_worker_goes_on_by_itself_once_the_store_is_started"
+        "tests/integration/test_redis_failures.py::test_a_worker_resumes_automatically_once_the_store_is_started"
     ),
     "sinks.redis.server_check:check_server | Set READMODELS_REDIS__URL to a server of": (
         "tests/integration/test_redis_failures.py::"
@@ -286,7 +286,7 @@ CARRIED_OUT: Mapping[str, str | tuple[str, ...]] = {
     ),
     "connectors.topics:TopicContractBroken": (
         "tests/integration/test_setup.py::"
-        "test_a_topic_that_differs_is_taken_once_the_topic_or_its_settings_are_altered_or_all_begins_anew"
+        "test_a_topic_that_differs_is_accepted_once_it_or_the_settings_are_altered_or_it_is_recreated"
     ),
     "pipeline.cli.context | Create the folder": (
         "tests/unit/remedies/test_command.py::test_a_file_is_written_once_its_folder_exists"
@@ -345,7 +345,7 @@ CARRIED_OUT: Mapping[str, str | tuple[str, ...]] = {
         "test_root_starts_servers_once_there_is_setpriv_and_an_ordinary_user_without_it"
     ),
     "stack.errors:ChecksumMismatch": (
-        "tests/unit/remedies/test_stack.py::test_a_file_with_a_wrong_sum_is_fetched_anew_once_it_is_deleted"
+        "tests/unit/remedies/test_stack.py::test_a_file_with_a_wrong_checksum_is_downloaded_again_once_it_is_deleted"
     ),
     "stack.errors:DiskFull": (
         "tests/integration/test_stack_remedies.py::test_a_start_succeeds_once_there_is_room_on_the_disk"
@@ -394,7 +394,7 @@ CARRIED_OUT: Mapping[str, str | tuple[str, ...]] = {
     ),
     "sinks.elasticsearch.store:AliasesAstray": (
         "tests/integration/test_elasticsearch_generations.py::"
-        "test_an_alias_that_leads_astray_is_told_with_the_requests_that_lead_it_back"
+        "test_an_alias_of_the_wrong_index_is_reported_with_the_requests_that_correct_it"
     ),
     "pipeline.runtime.worker_pool:LiveGenerationGone": (
         "tests/acceptance/test_health.py::test_workers_whose_live_generation_is_gone_stop_with_a_remedy_that_works"
@@ -406,7 +406,7 @@ CARRIED_OUT: Mapping[str, str | tuple[str, ...]] = {
         "tests/acceptance/test_health.py::test_a_paused_model_is_named_until_the_remedy_is_carried_out"
     ),
     "connectors.kafka_connect:ConnectorFailed": (
-        "tests/integration/test_continuity.py::test_a_connector_that_fails_tells_why_and_init_restarts_it"
+        "tests/integration/test_continuity.py::test_a_failed_connector_reports_the_reason_and_init_restarts_it"
     ),
     "pipeline.postgres.preconditions:_of_reading | GRANT USAGE": (
         "tests/integration/test_source_database.py::test_names_are_quoted_as_the_catalog_has_them"
@@ -454,14 +454,14 @@ CARRIED_OUT: Mapping[str, str | tuple[str, ...]] = {
     ),
     "sinks.duckdb.errors:DuckdbBroken": (
         "tests/acceptance/test_damaged_generations.py::"
-        "test_a_damaged_live_file_of_duckdb_stops_its_worker_and_the_replay_that_it_names_mends_it"
+        "test_a_damaged_live_file_of_duckdb_stops_its_worker_and_the_replay_in_its_remedy_repairs_it"
     ),
     "pipeline.teardown.source:_shared": (
         "tests/integration/test_teardown.py::test_what_two_deployments_share_goes_with_the_last_of_them"
     ),
     "pipeline.teardown.source:_holds": (
         "tests/integration/test_teardown.py::"
-        "test_a_schema_that_holds_a_table_of_somebody_else_stays_until_it_is_dropped"
+        "test_a_schema_with_a_table_of_another_application_stays_until_the_table_is_dropped"
     ),
     "pipeline.teardown.source:_other_publications": (
         "tests/integration/test_teardown.py::test_a_publication_that_init_did_not_create_stays_until_it_is_dropped"
@@ -499,11 +499,11 @@ CARRIED_OUT: Mapping[str, str | tuple[str, ...]] = {
     ),
     "pipeline.health.checks:worker_runs | Start it again: `readmodels": (
         "tests/unit/pipeline/health/test_checks.py::"
-        "test_a_worker_that_is_started_again_as_its_remedy_says_is_no_problem"
+        "test_a_worker_that_is_restarted_as_its_remedy_requires_is_no_problem"
     ),
     "pipeline.health.checks:changes_are_applied | Stop its": (
         "tests/unit/pipeline/health/test_checks.py::"
-        "test_a_worker_that_is_started_again_as_its_remedy_says_is_no_problem"
+        "test_a_worker_that_is_restarted_as_its_remedy_requires_is_no_problem"
     ),
     "pipeline.health.checks:slot_is_read | Run `readmodels init`: it resumes": (
         "tests/acceptance/test_epochs.py::"
@@ -534,23 +534,23 @@ CARRIED_OUT: Mapping[str, str | tuple[str, ...]] = {
     ),
     "pipeline.cli.generations:_remedy | Run `readmodels replay": (
         "tests/acceptance/test_damaged_generations.py::"
-        "test_a_damaged_live_file_of_duckdb_stops_its_worker_and_the_replay_that_it_names_mends_it"
+        "test_a_damaged_live_file_of_duckdb_stops_its_worker_and_the_replay_in_its_remedy_repairs_it"
     ),
     "pipeline.cli.generations:_remedy | Run `readmodels prune": (
         "tests/acceptance/test_damaged_generations.py::"
-        "test_a_damaged_live_file_of_duckdb_stops_its_worker_and_the_replay_that_it_names_mends_it"
+        "test_a_damaged_live_file_of_duckdb_stops_its_worker_and_the_replay_in_its_remedy_repairs_it"
     ),
     "pipeline.generations.replay_in_place:OffsetBeyondEnd": (
-        "tests/acceptance/test_replay.py::test_an_offset_behind_the_log_is_replaced_by_one_of_those_that_the_plan_tells"
+        "tests/acceptance/test_replay.py::test_an_offset_beyond_the_log_is_replaced_by_one_that_the_plan_shows"
     ),
     "pipeline.generations.cutover:GenerationCatchUpTimeout": (
-        "tests/acceptance/test_replay.py::test_scripts_are_told_events_and_a_cutover_is_repeated_once_the_workers_go_on"
+        "tests/acceptance/test_replay.py::test_scripts_receive_events_and_a_cutover_is_repeated_once_the_workers_resume"
     ),
     "pipeline.generations.cutover:GenerationNotServable": (
-        "tests/acceptance/test_replay.py::test_nobody_notices_a_replay_a_cutover_a_rollback_and_a_cutover_again"
+        "tests/acceptance/test_replay.py::test_readers_are_not_affected_by_a_replay_a_cutover_a_rollback_and_a_second_cutover"
     ),
     "pipeline.generations.cutover:NoPreviousGeneration": (
-        "tests/acceptance/test_replay.py::test_nobody_notices_a_replay_a_cutover_a_rollback_and_a_cutover_again"
+        "tests/acceptance/test_replay.py::test_readers_are_not_affected_by_a_replay_a_cutover_a_rollback_and_a_second_cutover"
     ),
     "pipeline.generations.difference_remedy:remedy_of_unequal | `readmodels verify": (
         "tests/acceptance/test_replay.py::test_a_wrong_projection_is_found_and_never_shown"
@@ -575,12 +575,10 @@ CARRIED_OUT: Mapping[str, str | tuple[str, ...]] = {
         "test_a_generation_whose_metadata_is_damaged_gives_way_to_the_one_that_a_replay_builds"
     ),
     "pipeline.log_scan.finding | Free or add": (
-        "tests/integration/test_redis_generations.py::"
-        "test_a_rebuild_has_room_once_generations_that_nobody_needs_are_removed"
+        "tests/integration/test_redis_generations.py::test_a_rebuild_has_room_once_unneeded_generations_are_pruned"
     ),
     "pipeline.log_scan.finding | Monitor the": (
-        "tests/integration/test_redis_generations.py::"
-        "test_a_rebuild_has_room_once_generations_that_nobody_needs_are_removed"
+        "tests/integration/test_redis_generations.py::test_a_rebuild_has_room_once_unneeded_generations_are_pruned"
     ),
     "pipeline.log_scan.finding | `retention.ms=-1` and `retention.bytes=-1`.": (
         "tests/acceptance/test_epochs.py::"
@@ -650,7 +648,8 @@ CHECKED_BECAUSE: Mapping[str, str] = {
     ),
     "pipeline.epochs.snapshot_end:SnapshotEndUnknown": (
         "no log is known that ends so; `tests/acceptance/test_verify.py::"
-        "test_damaged_rows_are_named_and_mended_while_nobody_holds_them` removes such rows with these commands"
+        "test_damaged_rows_are_named_and_repaired_while_no_process_holds_the_files` removes such rows with these "
+        "commands"
     ),
     "pipeline.cli.verify": (
         "no difference is known that a repair leaves; `tests/acceptance/test_replay.py::"

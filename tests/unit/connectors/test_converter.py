@@ -17,7 +17,7 @@ def test_the_jar_is_built_of_the_sources_beside_it() -> None:
 
 
 @pytest.mark.parametrize("setting", ["readmodels.type", "transforms.readmodels.type"])
-def test_the_connector_is_told_to_use_a_class_in_the_jar(setting: str) -> None:
+def test_the_connector_is_configured_with_a_class_in_the_jar(setting: str) -> None:
     name = default_configuration().settings[setting]
     with zipfile.ZipFile(CONVERTER) as jar:
         assert f"{name.replace('.', '/')}.class" in jar.namelist()

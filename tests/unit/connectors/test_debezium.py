@@ -46,7 +46,7 @@ def test_the_shipped_configuration_takes_every_place_and_secret_from_the_environ
         assert SHIPPED.settings[key].startswith("${env:READMODELS_CONNECTOR_")
 
 
-def test_of_the_messages_in_the_wal_only_marks_are_sent() -> None:
+def test_only_watermarks_are_sent_of_the_messages_in_the_wal() -> None:
     assert SHIPPED.settings["message.prefix.include.list"] == WATERMARK_PREFIX
 
 

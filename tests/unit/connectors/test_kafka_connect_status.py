@@ -30,7 +30,7 @@ def test_a_connector_runs_only_when_its_tasks_run() -> None:
     assert not status("RUNNING", "UNASSIGNED").is_running
 
 
-def test_a_connector_with_a_failed_task_has_failed_though_it_says_running() -> None:
+def test_a_connector_with_a_failed_task_has_failed_although_its_state_is_running() -> None:
     assert status("RUNNING", "FAILED").has_failed
     assert status("FAILED").has_failed
     assert not status("PAUSED", "PAUSED").has_failed
@@ -41,7 +41,7 @@ def test_a_connector_is_stopped_when_no_task_is_left() -> None:
     assert not status("STOPPED", "RUNNING").is_stopped
 
 
-def test_a_failure_is_told_by_its_first_line_and_its_innermost_cause() -> None:
+def test_a_failure_is_described_by_its_first_line_and_its_innermost_cause() -> None:
     assert str(status("RUNNING", "FAILED")) == (
         "connector orders is RUNNING (task 0 FAILED); "
         "org.apache.kafka.connect.errors.ConnectException: An exception occurred in the change event producer.; "
@@ -49,7 +49,7 @@ def test_a_failure_is_told_by_its_first_line_and_its_innermost_cause() -> None:
     )
 
 
-def test_a_trace_without_causes_is_told_by_its_first_line() -> None:
+def test_a_trace_without_causes_is_described_by_its_first_line() -> None:
     assert summarize_trace("java.lang.Error: alone\n\tat x") == "java.lang.Error: alone"
     assert summarize_trace("") == ""
 

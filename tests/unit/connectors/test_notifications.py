@@ -70,7 +70,7 @@ def test_what_follows_a_snapshot_that_ended_is_not_the_first() -> None:
     )
 
 
-def test_where_nothing_is_told_of_a_first_snapshot_nothing_is_known() -> None:
+def test_without_notifications_the_state_of_the_first_snapshot_is_unknown() -> None:
     assert snapshot_status([Notification("Incremental Snapshot", "STARTED")]) is None
     assert told("COMPLETED") is None
 
@@ -115,7 +115,7 @@ def test_the_table_that_an_attempt_could_not_read_is_named_until_one_has_ended()
     assert (again.failed_at, over.failed_at) == ("a: SQL_EXCEPTION", "")
 
 
-def test_json_and_avro_tell_the_same() -> None:
+def test_json_and_avro_decode_to_the_same_notification() -> None:
     body = io.BytesIO()
     fastavro.schemaless_writer(body, fastavro.parse_schema(SCHEMA), BEGUN)
     value = b"\0" + (7).to_bytes(4, "big") + body.getvalue()

@@ -45,7 +45,7 @@ def test_a_store_that_does_not_answer_for_a_while_is_asked_again() -> None:
     assert seen == [3, 7]
 
 
-def test_a_store_that_does_not_answer_in_time_says_so_itself() -> None:
+def test_a_store_that_does_not_answer_in_time_raises_its_own_error() -> None:
     with pytest.raises(StoreUnavailable, match="429"):
         wait(looks(BUSY), timeout_s=0.02)
 

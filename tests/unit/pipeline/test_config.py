@@ -72,7 +72,7 @@ def test_a_section_may_come_from_several_places(tmp_path: Path, monkeypatch: pyt
     assert settings.batches.max_records == 7
 
 
-def test_the_shipped_description_is_of_orders_and_their_items() -> None:
+def test_the_shipped_definitions_are_orders_and_their_items() -> None:
     definitions = load(SHIPPED, LOCAL).definitions
     assert definitions.topics == {"cdc.public.orders": "orders", "cdc.public.order_items": "order_items"}
     assert [shape.name for shape in definitions.document_shapes()] == ["orders"]

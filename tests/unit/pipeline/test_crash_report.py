@@ -70,7 +70,7 @@ def fail(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tm
 
 
 @pytest.mark.parametrize("verb", [verb for verb in MODULES if verb != "work"])
-def test_every_verb_ends_in_the_products_words(verb: str, fail: Fail) -> None:
+def test_every_command_ends_with_a_message_of_the_product(verb: str, fail: Fail) -> None:
     code, complained, file = fail(verb, KeyError(ROW))
     assert code == 1
     assert "error: unexpected KeyError, at pipeline/cli/" in complained
@@ -93,7 +93,7 @@ def test_the_file_is_for_its_owner_only(fail: Fail, tmp_path: Path) -> None:
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
-def test_a_worker_that_fails_unexpectedly_says_so_and_does_not_start_again(tmp_path: Path) -> None:
+def test_a_worker_that_fails_unexpectedly_reports_it_and_does_not_restart(tmp_path: Path) -> None:
     ended = subprocess.run(
         [sys.executable, "-c", WORKER],
         env={"READMODELS_TEST_HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path / "state")},

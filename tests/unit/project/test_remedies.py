@@ -94,5 +94,5 @@ def test_an_exception_of_the_product_has_a_remedy_or_is_never_shown() -> None:
     assert without - {remedy.owner for remedy in printed()} - GIVES_ITS_OWN == NEVER_SHOWN
 
 
-def test_the_page_of_remedies_is_what_the_code_says() -> None:
+def test_the_page_of_remedies_matches_the_code() -> None:
     assert PAGE.read_text() == written(), "write it anew: python -m tests.remedies"

@@ -67,7 +67,7 @@ def test_a_table_without_a_past_is_asked_by_its_plain_name(idle: Settings) -> No
     assert run_query(idle, f"SELECT {', '.join(columns)} FROM orders_history").num_rows > 0
 
 
-def test_a_failed_query_is_corrected_by_the_statements_that_tell_what_there_is(idle: Settings) -> None:
+def test_a_failed_query_is_corrected_with_the_statements_that_list_tables_and_columns(idle: Settings) -> None:
     with pytest.raises(QueryFailed) as failed:
         run_query(idle, "SELECT state FROM orders")
     told = [run_query(idle, statement).to_pylist() for statement in quoted(failed.value.remedy)]
@@ -146,7 +146,7 @@ def test_a_place_that_is_no_folder_becomes_one(shop: Shop, tmp_path: Path) -> No
     assert len(shop.export(partial(open_target, str(place)))) == 1
 
 
-def test_a_model_is_asked_for_by_one_of_the_names_that_are_told() -> None:
+def test_an_unknown_model_is_replaced_by_one_of_the_listed_names() -> None:
     with pytest.raises(UnknownModel) as refused:
         read_models.parse_names(["postgres"])
     named = re.findall(r"`(\w+)`", refused.value.remedy)
@@ -165,7 +165,7 @@ def _with(settings: Settings, **values: str) -> object:
     return type(settings.duckdb)(**{**vars(settings.duckdb), **values})
 
 
-def test_a_reader_with_another_token_is_told_which_to_show(shop: Shop) -> None:
+def test_a_reader_with_another_token_is_refused_with_the_name_of_the_setting(shop: Shop) -> None:
     address = free_address()
     with (
         closing(serve(shop.store.instance(), ServingSettings(address, TOKEN, files_of(shop.directory)))),

@@ -64,7 +64,7 @@ def test_a_download_succeeds_once_the_proxy_is_unset(tmp_path: Path, monkeypatch
 
 
 @pytest.mark.usefixtures("maven")
-def test_a_file_with_a_wrong_sum_is_fetched_anew_once_it_is_deleted(tmp_path: Path) -> None:
+def test_a_file_with_a_wrong_checksum_is_downloaded_again_once_it_is_deleted(tmp_path: Path) -> None:
     changed = tmp_path / "maven" / SMALL.path
     changed.parent.mkdir(parents=True)
     changed.write_bytes(BYTES.upper())

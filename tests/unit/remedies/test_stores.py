@@ -70,7 +70,7 @@ def test_a_batch_that_duckdb_refuses_is_written_into_the_new_generation_of_a_rep
     assert rows(store) == [(1,)]
 
 
-def test_a_store_that_gave_up_goes_on_in_a_new_process(store: DuckdbStore, tmp_path: Path) -> None:
+def test_a_store_that_needs_a_restart_continues_in_a_new_process(store: DuckdbStore, tmp_path: Path) -> None:
     write(store)
     with pytest.raises(StoreNeedsRestart) as broken, translate_errors("generation 1"):
         raise duckdb.FatalException("database has been invalidated")
@@ -177,7 +177,7 @@ def test_a_held_file_is_opened_once_the_process_that_the_message_names_has_ended
     duckdb.connect(file).close()
 
 
-def test_a_command_that_lacks_the_writer_goes_on_once_one_runs(store: DuckdbStore, tmp_path: Path) -> None:
+def test_a_command_that_lacks_the_writer_continues_once_one_runs(store: DuckdbStore, tmp_path: Path) -> None:
     store.close()
     with pytest.raises(WriterNotRunning) as refused:
         call_writer(tmp_path, Request(Operation.PROGRESS, 1), taken_over_within_s=0)
@@ -248,7 +248,7 @@ sys.stdin.read()
 """
 
 
-def test_a_replay_goes_on_once_the_remedy_of_its_builder_is_carried_out(tmp_path: Path) -> None:
+def test_a_replay_resumes_once_the_remedy_of_its_builder_is_carried_out(tmp_path: Path) -> None:
     needed, log_file = tmp_path / "needed", tmp_path / "log"
 
     def command(_: str) -> list[str]:

@@ -75,7 +75,7 @@ def test_a_record_of_another_version_is_read_as_far_as_it_is_known() -> None:
     assert GenerationMetadata.from_json(json.dumps({**plain, "colour": "blue"})) == replace(FULL, contract="")
 
 
-def test_the_seed_is_the_fences_and_the_offsets_where_the_log_begins() -> None:
+def test_a_new_generation_starts_with_the_range_tombstones_and_the_earliest_offsets() -> None:
     assert FULL.initial_batch.range_tombstones == (SWEEP,)
     assert FULL.initial_batch.span == OffsetRange({}, {SHARD: 42})
 
@@ -137,13 +137,13 @@ def test_the_generation_to_go_back_to_is_the_one_that_was_live_last() -> None:
         ({1: replace(shown(1), is_complete=False)}, BUILDING, True, RebuildTarget(2)),
     ],
 )
-def test_a_replay_goes_on_with_what_is_the_same_and_starts_cleanly_otherwise(
+def test_a_replay_resumes_with_equal_definitions_and_starts_over_otherwise(
     generations: dict[int, GenerationMetadata], wanted: GenerationMetadata, starts_over: bool, found: RebuildTarget
 ) -> None:
     assert choose_target(generations, 1, wanted, starts_over=starts_over) == found
 
 
-def test_what_nobody_needs_is_rejected_or_was_live_long_ago() -> None:
+def test_unneeded_generations_are_rejected_or_were_live_long_ago() -> None:
     generations = {1: shown(1), 2: shown(2), 3: shown(3), 4: replace(READY, is_rejected=True), 5: READY, 6: BUILDING}
     assert prunable(generations, live=3, keep=1) == [1, 4]
     assert prunable(generations, live=3, keep=0) == [1, 2, 4]

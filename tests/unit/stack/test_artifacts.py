@@ -65,7 +65,7 @@ def test_a_cached_file_that_was_changed_is_refused(tmp_path: Path) -> None:
     assert f"Delete {file}" in caught.value.remedy
 
 
-def test_a_file_that_nobody_offers_is_named_and_leaves_nothing_behind(
+def test_a_file_that_no_server_offers_is_named_and_leaves_nothing_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Nothing listens on port 9 of the loopback interface, so every attempt is refused at once.

@@ -44,7 +44,9 @@ def test_a_java_that_lacks_modules_is_passed_over(trimmed: Path, monkeypatch: py
 
 
 @pytest.mark.usefixtures("no_java")
-def test_without_java_the_message_says_what_was_looked_at_and_what_to_install(trimmed: Path, tmp_path: Path) -> None:
+def test_without_java_the_message_names_the_searched_places_and_the_package_to_install(
+    trimmed: Path, tmp_path: Path
+) -> None:
     (tmp_path / "jdks/empty").mkdir(parents=True)
     (tmp_path / "jdks/trimmed").symlink_to(trimmed)
     with pytest.raises(JavaMissing) as caught:

@@ -43,7 +43,7 @@ def test_ports_lie_below_those_that_systems_give_to_clients(tmp_path: Path) -> N
     assert max(StackPaths(tmp_path).ports().values()) < 32_768
 
 
-def test_a_port_that_somebody_listens_on_is_not_free() -> None:
+def test_a_port_with_a_listener_is_not_free() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         assert not is_free(port)

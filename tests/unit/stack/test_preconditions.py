@@ -42,7 +42,7 @@ def test_other_errors_than_a_full_disk_pass_unchanged(tmp_path: Path) -> None:
         (tmp_path / "missing").read_text()
 
 
-def test_a_server_that_ended_for_want_of_room_is_told_from_one_that_ended_otherwise() -> None:
+def test_a_server_that_ended_on_a_full_disk_is_distinguished_from_other_failures() -> None:
     for words in ("java.io.IOException: No space left on device", "HINT:  Check free disk space."):
         full = startup_error("kafka", words)
         assert isinstance(full, DiskFull)

@@ -155,7 +155,7 @@ def test_the_page_names_each_difference_and_the_cycle_to_have_it_again() -> None
     assert "There was none." in page([seen_cycle()])
 
 
-def test_the_page_in_the_documentation_is_what_its_record_says() -> None:
+def test_the_page_in_the_documentation_matches_its_record() -> None:
     cycles = record.read(RECORD)
     assert RECORD.with_suffix(".md").read_text() == page(cycles)
     assert len(cycles) >= 200

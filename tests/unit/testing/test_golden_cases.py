@@ -74,12 +74,12 @@ def test_another_key_is_a_deletion_a_tombstone_and_an_insert_at_one_place(record
     assert records[5].headers == {"__debezium.oldkey": '{"id":1}'}
 
 
-def test_a_row_that_moves_to_another_parent_tells_both(recorded: Cases) -> None:
+def test_a_row_that_moves_to_another_parent_names_both(recorded: Cases) -> None:
     moved = changes(recorded, "moved")[1:3]
     assert [(one["before"]["order_id"], one["after"]["order_id"]) for one in moved] == [(77, 78), (78, 79)]
 
 
-def test_a_key_that_is_not_the_rows_is_told_right_by_the_whole_old_row_only(recorded: Cases) -> None:
+def test_a_key_that_is_not_the_rows_is_right_only_with_the_full_old_row(recorded: Cases) -> None:
     assert ops(recorded, "keyed") == "cccd-cd-"
     assert keys(recorded, "keyed")[3:] == ['{"order_id":77}'] * 2 + ['{"order_id":78}'] + ['{"order_id":77}'] * 2
     # The move leaves a row behind under 77, and the deletion has the key of an order that never existed.
@@ -93,7 +93,7 @@ def test_a_truncate_has_no_key_and_one_place_for_all_of_its_tables(recorded: Cas
     assert len({sequence(one) for _, one in ends}) == 1
 
 
-def test_logical_messages_are_told_within_and_without_a_transaction(recorded: Cases) -> None:
+def test_logical_messages_are_sent_within_and_without_a_transaction(recorded: Cases) -> None:
     assert ops(recorded, "message") == "mmm"
     assert set(keys(recorded, "message")[:2]) == {'{"prefix":"golden"}'}
 
@@ -142,13 +142,13 @@ def test_rows_of_an_incremental_snapshot_have_no_lsn_but_a_place(recorded: Cases
     assert all(None not in sequence(row) for row in rows)
 
 
-def test_a_blocking_snapshot_tells_rows_again_at_a_later_place(recorded: Cases) -> None:
+def test_a_blocking_snapshot_sends_rows_again_at_a_later_position(recorded: Cases) -> None:
     before, again = changes(recorded, "blocking")[:2], changes(recorded, "blocking")[2:]
     assert [row["after"] for row in before] == [row["after"] for row in again]
     assert max(row["source"]["lsn"] for row in before) < min(row["source"]["lsn"] for row in again)
 
 
-def test_a_streamed_change_says_that_it_is_of_no_snapshot_or_says_nothing(recorded: Cases) -> None:
+def test_a_streamed_change_is_marked_as_no_snapshot_or_not_marked(recorded: Cases) -> None:
     assert {one["source"]["snapshot"] for one in changes(recorded, "moved")} <= {None, "false"}
 
 

@@ -108,7 +108,7 @@ def test_a_connection_is_cut_after_so_many_bytes(relays: Relays, echo: Echo, por
     assert b"second\n" not in echo.asked
 
 
-def test_what_is_stuck_goes_on_once_it_is_healed(relays: Relays, echo: Echo, port: int) -> None:
+def test_stuck_data_flows_once_the_relay_is_cleared(relays: Relays, echo: Echo, port: int) -> None:
     with connect(port) as client:
         assert ask(client, b"before\n") == b"before\n"
         relays.disturb("echo", Disturbance(is_stuck=True))

@@ -58,12 +58,12 @@ def test_a_later_record_that_lacks_the_column_stops_the_worker_with_the_remedy()
     assert "readmodels replay all --execute" in stopped.value.remedy
 
 
-def test_a_partition_of_which_nothing_was_noted_has_no_earlier_records() -> None:
+def test_a_partition_without_a_recorded_offset_has_no_earlier_records() -> None:
     with pytest.raises(MissingColumn):
         decoded_json(inserted(), table=replace(WIDER, earlier=EarlierRecords({"channel": "web"}, {})))
 
 
-def test_a_record_that_has_the_column_in_another_type_reads_as_the_noted_value() -> None:
+def test_a_record_with_the_column_in_another_type_reads_as_the_recorded_value() -> None:
     wider = {**COLUMNS, "channel": "int"}
     schemas: Mapping[int, Any] = {7: envelope_schema(wider)}
     old = framed(change("c", after={**ROW, "channel": 7}), schema=schemas[7])
@@ -88,5 +88,5 @@ def test_a_decimal_from_before_a_wider_scale_has_the_new_one() -> None:
         ("text[]", ["a"], ["a"]),
     ],
 )
-def test_a_missing_value_is_noted_in_the_form_in_which_json_records_have_it(kind: str, value: Any, read: Any) -> None:
+def test_a_missing_value_is_recorded_in_the_form_of_json_records(kind: str, value: Any, read: Any) -> None:
     assert constant("one", kind, value).as_py() == read

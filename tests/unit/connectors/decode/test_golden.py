@@ -90,7 +90,7 @@ def test_decimals_in_bytes_and_times_in_text_are_read_from_json() -> None:
             assert with_numbers(image, Decimal) == with_numbers(expected_image, Decimal)
 
 
-def test_a_time_of_day_in_text_is_refused_because_it_cannot_say_24_00() -> None:
+def test_a_time_of_day_in_text_is_refused_because_it_cannot_represent_24_00() -> None:
     with pytest.raises(WireTypeRefused, match="a_time "):
         decoded(recording("json-precise"))
 
@@ -100,7 +100,7 @@ def test_decimals_in_doubles_are_refused_unless_allowed() -> None:
         decoded(recording("avro-double"))
 
 
-def test_rows_of_a_snapshot_are_told_from_streamed_changes() -> None:
+def test_rows_of_a_snapshot_are_distinguished_from_streamed_changes() -> None:
     recorded = recording("avro")
     (envelopes,) = decoded(recorded).envelopes
     assert envelopes["snapshot"].to_pylist() == [op == "r" for op, *_ in recorded.changes]

@@ -87,7 +87,7 @@ def test_a_schema_is_asked_for_once_and_decodes_its_records() -> None:
         assert server.asked == ["/schemas/ids/7"]
 
 
-def test_known_schemas_go_on_when_the_registry_is_gone_and_new_ones_say_so() -> None:
+def test_known_schemas_are_decoded_without_the_registry_and_new_ones_are_refused() -> None:
     with registry({"/schemas/ids/7": registered(envelope_schema())}) as server:
         decoder = Decoder({TOPIC: ORDERS}, SchemaRegistry.at(server.url))
         decoder.decode(batch([framed(inserted())]))

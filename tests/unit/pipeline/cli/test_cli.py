@@ -71,7 +71,7 @@ def test_help_teaches_what_to_type_first(bare: Command) -> None:
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_every_verb_says_what_it_does(verb: str, bare: Command) -> None:
+def test_every_command_describes_itself(verb: str, bare: Command) -> None:
     helped = bare(verb, "-h")
     assert helped.code == 0
     assert "Usage:" in helped.said
@@ -101,7 +101,7 @@ def test_wrong_usage_has_a_code_of_its_own(words: tuple[str, ...], bare: Command
 
 
 @pytest.mark.parametrize("words", [("status",), ("sql", "SELECT 1"), ("config", "show"), ("run",), ("init",)])
-def test_a_missing_description_is_named_with_the_remedy(words: tuple[str, ...], bare: Command) -> None:
+def test_a_missing_config_file_is_reported_with_the_remedy(words: tuple[str, ...], bare: Command) -> None:
     ended = bare(*words)
     assert (ended.code, ended.said) == (1, "")
     assert "InvalidConfig: there is no readmodels.toml" in ended.complained
@@ -128,7 +128,7 @@ def test_settings_are_one_json_object_that_shows_no_secret(command: Command) -> 
     assert "hidden" not in plain.said
 
 
-def test_secrets_are_shown_to_whoever_asks_for_them(command: Command) -> None:
+def test_secrets_are_shown_on_request(command: Command) -> None:
     settings = json.loads(command("config", "show", "--json", "--show-secrets").said)
     assert settings["redis"]["url"] == SETTINGS["REDIS__URL"]
     assert settings["duckdb"]["token"] == "hidden"
@@ -203,7 +203,7 @@ def test_a_statement_that_does_more_than_read_is_refused_with_the_remedy(query: 
         ("FROM settings", "settings"),
     ],
 )
-def test_a_statement_that_fails_says_why_in_duckdbs_words(query: str, objection: str, analytics: Command) -> None:
+def test_a_statement_that_fails_prints_duckdbs_message(query: str, objection: str, analytics: Command) -> None:
     failed = analytics("sql", query)
     assert (failed.code, failed.said) == (1, "")
     assert "QueryFailed" in failed.complained
@@ -217,7 +217,7 @@ def test_a_question_before_there_is_a_model_names_what_to_do(command: Command) -
     assert "readmodels init" in failed.complained
 
 
-def test_a_question_to_a_worker_that_serves_nobody_names_what_to_do(analytics: Command, tmp_path: Path) -> None:
+def test_a_query_to_a_worker_that_serves_no_readers_prints_a_remedy(analytics: Command, tmp_path: Path) -> None:
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(tmp_path / "duckdb")],
         cwd=SHIPPED.parent,

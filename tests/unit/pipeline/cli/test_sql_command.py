@@ -63,7 +63,7 @@ def run(environment: dict[str, str], folder: Path, *words: str) -> subprocess.Co
     )
 
 
-def test_an_answer_says_on_standard_error_how_fresh_it_is(environment: dict[str, str], tmp_path: Path) -> None:
+def test_the_freshness_of_a_result_is_printed_on_standard_error(environment: dict[str, str], tmp_path: Path) -> None:
     ended = run(environment, tmp_path, "SELECT status FROM orders", "--json")
     assert json.loads(ended.stdout) == [{"status": "paid"}]
     assert ended.stderr.startswith("newest change committed at 1970-01-01T00:00:02.000+00:00, ")
@@ -120,9 +120,7 @@ def test_a_type_that_a_file_cannot_hold_is_named(environment: dict[str, str], tm
     ("moment", "status"),
     [("1970-01-01T00:00:01.5Z", "pending"), ("1970-01-01T00:00:01.5", "pending"), ("1971-01-01", "paid")],
 )
-def test_a_question_can_be_asked_of_a_moment(
-    moment: str, status: str, environment: dict[str, str], tmp_path: Path
-) -> None:
+def test_a_query_can_be_run_as_of_a_time(moment: str, status: str, environment: dict[str, str], tmp_path: Path) -> None:
     ended = run(environment, tmp_path, "--as-of", moment, "SELECT status FROM orders_by_status", "--json")
     assert json.loads(ended.stdout) == [{"status": status}], ended.stderr
 
@@ -172,7 +170,7 @@ def terminal(environment: dict[str, str], tmp_path: Path) -> Iterator[Terminal]:
         yield opened
 
 
-def test_the_shell_answers_goes_on_after_errors_completes_names_and_remembers(
+def test_the_shell_continues_after_errors_completes_names_and_keeps_a_history(
     terminal: Terminal, tmp_path: Path
 ) -> None:
     terminal.wait_for("readmodels> ")

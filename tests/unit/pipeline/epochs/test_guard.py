@@ -117,7 +117,7 @@ def test_a_topic_that_is_gone_or_brokers_that_are_silent_are_asked_again(brokers
         gate.check_topics()
 
 
-def test_what_nobody_could_look_at_is_not_compared() -> None:
+def test_identities_that_could_not_be_read_are_not_compared() -> None:
     known = {**FIRST.fingerprint, **of_source("7")}
     assert not list(diff(known, FIRST.fingerprint))
     assert not list(diff({}, known))

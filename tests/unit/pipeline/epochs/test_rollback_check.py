@@ -41,7 +41,7 @@ def reasons(stream: RollbackDetector, epoch_history: EpochHistory, *rows: dict[s
     return [seen.reason for seen in stream.mismatches(epoch_history, records(b'{"id":1}', None), [envelopes(*rows)])]
 
 
-def test_a_history_that_goes_on_below_its_lsn_and_after_its_time_is_another_one() -> None:
+def test_a_history_that_continues_below_its_lsn_and_after_its_time_is_another_one() -> None:
     stream = RollbackDetector()
     assert not reasons(stream, SETTLED, streamed(1000, 5), streamed(2000, 6))
     assert reasons(stream, SETTLED, streamed(900, 7 + COMMIT_TIME_TOLERANCE_US)) == [MismatchReason.LSN_BACK]
@@ -76,7 +76,7 @@ def test_the_snapshot_of_a_history_before_this_one_is_its_own_matter() -> None:
     assert reasons(RollbackDetector(), epoch_history, {**row, "offset": 100}) == [MismatchReason.SECOND_SNAPSHOT]
 
 
-def test_a_key_of_another_form_is_told_with_its_schema() -> None:
+def test_a_key_of_another_form_is_reported_with_its_schema() -> None:
     [avro] = RollbackDetector().mismatches(SETTLED, records(b'{"id":1}', b"\0\0\0\0\7\2"), [])
     [odd] = RollbackDetector().mismatches(SETTLED, records(b"7"), [])
     assert (avro.reason, odd.reason) == (MismatchReason.KEYS_CHANGED, MismatchReason.KEYS_CHANGED)

@@ -133,7 +133,9 @@ def test_a_run_that_is_stopped_at_any_step_leaves_nothing_out_and_nothing_twice(
     assert steps > 8
 
 
-def test_a_rebuilt_generation_goes_on_where_the_old_one_was_exported(shop: Shop, to: OpenTarget, folder: Path) -> None:
+def test_a_rebuilt_generation_is_exported_from_where_the_old_one_ended(
+    shop: Shop, to: OpenTarget, folder: Path
+) -> None:
     shop.go_on()
     shop.export(to)
     shop.cutover(2)
@@ -183,7 +185,7 @@ def test_a_table_is_replaced_and_its_files_are_rows_by_the_day_of_their_commit(
     assert there(folder, "orders") == listed(folder, "orders")
 
 
-def test_the_manifest_says_up_to_where_the_export_is_complete(shop: Shop, to: OpenTarget, folder: Path) -> None:
+def test_the_manifest_records_up_to_where_the_export_is_complete(shop: Shop, to: OpenTarget, folder: Path) -> None:
     shop.go_on()
     shop.export(to, "orders", "orders_history")
     [(newest,)] = shop.held("SELECT epoch_us(max(_committed_at)) FROM generation_000001.versions.orders")

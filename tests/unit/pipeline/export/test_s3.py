@@ -112,7 +112,7 @@ def test_who_comes_second_is_refused_and_what_is_there_stays(shop: Shop, to: Ope
             assert late.manifest() == after != before
 
 
-def test_files_that_no_manifest_lists_are_removed_once_nobody_can_be_about_to_list_them(
+def test_files_that_no_manifest_lists_are_removed_once_no_export_can_still_list_them(
     shop: Shop, to: OpenTarget, client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     left = "a/shop/orders_history/day=2026-01-01/left.parquet"
@@ -125,7 +125,9 @@ def test_files_that_no_manifest_lists_are_removed_once_nobody_can_be_about_to_li
     assert left not in keys(client)
 
 
-def test_what_s3_refuses_is_said_without_its_secret(shop: Shop, client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refusal_of_s3_is_reported_without_the_secret(
+    shop: Shop, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shop.go_on()
     with pytest.raises(TargetUnavailable, match="s3://nowhere: NoSuchBucket") as refused:
         shop.export(partial(open_target, "s3://nowhere/a"))

@@ -21,14 +21,14 @@ DESCRIBED = ("orders", "order items")
         ([DifferenceKind.STALE], [], [["snapshot", "orders", "--execute"], ["snapshot", "order items", "--execute"]]),
     ],
 )
-def test_rows_whose_values_no_event_told_are_sent_again(
+def test_rows_with_values_that_no_event_contained_are_sent_again(
     kinds: list[DifferenceKind], doubtful: Sequence[str], said: list[list[str]]
 ) -> None:
     remedy = remedy_of_unequal("redis", 3, kinds, doubtful, DESCRIBED)
     assert commands(remedy) == [*said, ["replay", "redis", "--execute"]]
 
 
-def test_rows_that_are_gone_are_not_mended_by_a_snapshot_of_the_table() -> None:
+def test_missing_deletions_are_not_repaired_by_a_snapshot_of_the_table() -> None:
     remedy = remedy_of_unequal("redis", 3, [DifferenceKind.DIFFERENT, DifferenceKind.PHANTOM], [], DESCRIBED)
     named, rebuilt = commands(remedy)
     assert named == ["verify", "redis", "--generation", "3"]

@@ -119,7 +119,7 @@ def test_where_nothing_is_wrong_there_is_no_problem() -> None:
         ({"slot": ZeroDivisionError("4711")}, "slot", "check failed: unexpected ZeroDivisionError"),
     ],
 )
-def test_what_is_wrong_is_told_once_with_its_remedy(facts: dict[str, Any], subject: str, word: str) -> None:
+def test_each_problem_is_reported_once_with_its_remedy(facts: dict[str, Any], subject: str, word: str) -> None:
     [problem] = found(**facts)
     assert problem.subject == subject
     assert word in problem.problem
@@ -145,7 +145,7 @@ def test_a_worker_that_starts_takes_the_place_of_one_that_is_gone() -> None:
         ),
     ],
 )
-def test_a_worker_that_is_started_again_as_its_remedy_says_is_no_problem(facts: dict[str, Any], remedy: str) -> None:
+def test_a_worker_that_is_restarted_as_its_remedy_requires_is_no_problem(facts: dict[str, Any], remedy: str) -> None:
     [problem] = found(**facts)
     assert problem.remedy == remedy
     # The clock of the check, because this module may have been imported long before the test runs.

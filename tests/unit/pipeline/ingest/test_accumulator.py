@@ -93,7 +93,7 @@ def test_what_is_held_is_bounded_by_what_is_left_after_folding() -> None:
     assert accumulator.should_flush(CAUGHT_UP_RECORDS, CAUGHT_UP_RECORDS)
 
 
-def test_whoever_has_caught_up_does_not_wait() -> None:
+def test_a_worker_that_has_caught_up_does_not_wait() -> None:
     accumulator = BatchAccumulator(AccumulatorSettings(max_bytes=2**30), [DOCUMENT])
     accumulator.add(parts(0, 3, keys=3))
     assert accumulator.should_flush(3, CAUGHT_UP_RECORDS)
@@ -129,7 +129,7 @@ def test_far_behind_there_are_limits_of_bytes_and_of_time() -> None:
         assert accumulator.should_flush(CAUGHT_UP_RECORDS, FAR_BEHIND_RECORDS)
 
 
-def test_a_shard_that_was_given_away_and_came_back_is_joined_from_its_first_offset() -> None:
+def test_a_partition_that_was_revoked_and_reassigned_is_merged_from_its_first_offset() -> None:
     one, other = (
         OffsetRange({SHARD: 10}, {SHARD: 30}),
         OffsetRange({SHARD: 10, ("other", 1): 4}, {SHARD: 40, ("other", 1): 9}),

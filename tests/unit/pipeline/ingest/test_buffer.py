@@ -31,7 +31,7 @@ def begun(*topic_partitions: TopicPartition, max_records: int = 100) -> RecordBu
     return buffer
 
 
-def test_a_shard_is_placed_once_before_it_begins() -> None:
+def test_a_partition_is_positioned_once_before_it_starts() -> None:
     buffer = RecordBuffer(100)
     buffer.assigned([ORDERS, ITEMS])
     assert buffer.awaiting_offset() == {ORDERS, ITEMS}
@@ -44,7 +44,7 @@ def test_a_shard_is_placed_once_before_it_begins() -> None:
     assert buffer.positions() == {ORDERS: 7}
 
 
-def test_records_that_came_before_their_shard_began_are_not_handed_over() -> None:
+def test_records_that_arrived_before_their_partition_started_are_dropped() -> None:
     buffer = RecordBuffer(100)
     buffer.assigned([ORDERS])
     buffer.add([message(ORDERS, 0)], {ORDERS: 1})
@@ -55,7 +55,7 @@ def test_records_that_came_before_their_shard_began_are_not_handed_over() -> Non
     assert buffer.take(0, GOING).span == OffsetRange({ORDERS: 5}, {ORDERS: 6})
 
 
-def test_a_shard_that_was_revoked_meanwhile_is_not_placed() -> None:
+def test_a_partition_that_was_revoked_meanwhile_is_not_positioned() -> None:
     buffer = RecordBuffer(100)
     buffer.assigned([ORDERS])
     buffer.revoke([ORDERS])
@@ -77,7 +77,7 @@ def test_a_seek_that_came_too_early_is_tried_again_unless_a_newer_placement_stan
     assert buffer.take_seeks() == {ORDERS: 9}
 
 
-def test_what_was_polled_of_a_forgotten_shard_is_for_others() -> None:
+def test_records_of_a_revoked_partition_are_dropped() -> None:
     buffer = begun(ORDERS, ITEMS)
     buffer.add([message(ORDERS, 0), message(ITEMS, 0)], {})
     buffer.revoke([ORDERS])
@@ -87,7 +87,7 @@ def test_what_was_polled_of_a_forgotten_shard_is_for_others() -> None:
     assert taken.span == OffsetRange({ITEMS: 0}, {ITEMS: 1})
 
 
-def test_a_shard_that_was_rewound_is_read_from_where_it_is_placed_anew() -> None:
+def test_a_rewound_partition_is_read_from_its_new_position() -> None:
     buffer = begun(ORDERS)
     buffer.add([message(ORDERS, offset) for offset in range(5)], {})
     assert buffer.take(0, GOING).span.end == {ORDERS: 5}
@@ -120,7 +120,7 @@ def test_nothing_comes_while_it_is_paused() -> None:
     assert len(buffer.take(0, paused)) == 1
 
 
-def test_whoever_waits_for_records_is_woken_by_them() -> None:
+def test_a_waiting_thread_is_woken_by_records() -> None:
     buffer, taken = begun(ORDERS), []
     waiting = threading.Thread(target=lambda: taken.append(buffer.take(600, GOING)))
     waiting.start()
@@ -139,7 +139,7 @@ def test_the_first_error_of_the_polling_thread_is_raised_where_records_are_taken
             buffer.take(600, GOING)
 
 
-def test_a_revocation_waits_until_the_batch_in_hand_is_put_down() -> None:
+def test_a_revocation_waits_until_the_current_batch_is_done() -> None:
     buffer = begun(ORDERS)
     assert buffer.wait_batch_done(0)
     buffer.add([message(ORDERS, 0)], {})
@@ -163,7 +163,7 @@ def test_there_is_room_again_once_a_batch_is_taken() -> None:
     assert waiting.result(timeout=30)
 
 
-def test_nobody_waits_for_room_once_it_is_over() -> None:
+def test_no_thread_waits_for_room_after_the_end() -> None:
     buffer = begun(ORDERS, max_records=1)
     buffer.add([message(ORDERS, 0)], {})
     ended = threading.Event()
@@ -191,7 +191,7 @@ def test_a_rest_ends_with(comes: Callable[[RecordBuffer], None]) -> None:
     resting.result(timeout=30)
 
 
-def test_a_rest_goes_on_while_the_log_holds_more_than_was_polled() -> None:
+def test_a_pause_continues_while_the_log_holds_more_than_was_polled() -> None:
     buffer = begun(ORDERS, max_records=2 * ENOUGH)
     with ThreadPoolExecutor(1) as pool:
         resting = pool.submit(buffer.linger, 60)
@@ -231,7 +231,7 @@ def test_offsets_are_mirrored_once_and_the_latest_counts() -> None:
     assert buffer.take_commits() == {}
 
 
-def test_a_shard_that_begins_is_mirrored_before_a_record_of_it_comes() -> None:
+def test_the_offset_of_a_partition_is_committed_before_its_first_record() -> None:
     buffer = RecordBuffer(100)
     buffer.started(ORDERS, 3)
     assert buffer.take_commits() == {ORDERS: 3}

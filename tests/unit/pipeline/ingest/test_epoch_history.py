@@ -63,7 +63,7 @@ def test_only_a_snapshot_leads_the_order() -> None:
     assert LIVES.begins_at() == SNAPSHOT
 
 
-def test_an_epoch_that_was_continued_is_as_settled_as_the_one_before_it() -> None:
+def test_a_continued_epoch_is_as_complete_as_the_one_before_it() -> None:
     settled = FIRST.with_snapshot_complete(7, (SWEEP,))
     assert EpochHistory((settled, CONTINUED)).completed_snapshot_epoch == settled
     assert EpochHistory((settled, CONTINUED, RESNAPSHOT)).completed_snapshot_epoch is None
@@ -74,7 +74,7 @@ def test_an_epoch_that_was_continued_is_as_settled_as_the_one_before_it() -> Non
     ]
 
 
-def test_progress_goes_on_where_the_epoch_resumes_until_it_has_got_further() -> None:
+def test_progress_starts_where_the_epoch_resumes_until_it_is_further() -> None:
     stored = {SHARDS[0]: 999, SHARDS[1]: 2 * OFFSETS_PER_EPOCH + 31}
     assert LIVES.all_to_log(stored) == {SHARDS[0]: 30, SHARDS[1]: 31, SHARDS[2]: 30}
 
@@ -85,7 +85,7 @@ def test_a_generation_that_is_built_from_the_log_reads_all_of_it() -> None:
     assert built.all_to_log({}) == {}
 
 
-def test_what_two_have_noted_of_an_epoch_is_joined() -> None:
+def test_records_of_one_epoch_by_two_workers_are_merged() -> None:
     epochs = upsert(upsert((), FIRST), CONTINUED)
     assert upsert(epochs, RESNAPSHOT) == LIVES.epochs
     assert upsert((FIRST,), RESNAPSHOT) == (FIRST,), "one that skips a number is left out"
@@ -111,7 +111,7 @@ def test_a_batch_that_begins_with_its_epoch_is_taken_whatever_is_stored(store: M
     assert sink.progress() == Progress({SHARDS[0]: 11, SHARDS[1]: 20, SHARDS[2]: 1})
 
 
-def test_a_store_that_lost_an_epoch_is_fed_again_from_where_it_resumes(store: MemoryStore) -> None:
+def test_a_store_that_lost_an_epoch_is_replayed_from_where_the_epoch_resumes(store: MemoryStore) -> None:
     OffsetTranslatingSink(store.sink(1), EpochHistory()).write(Batch(span=OffsetRange({SHARDS[0]: 0}, {SHARDS[0]: 12})))
     sink = OffsetTranslatingSink(store.sink(1), EpochHistory((FIRST, CONTINUED)))
     with pytest.raises(OffsetGap) as lost:

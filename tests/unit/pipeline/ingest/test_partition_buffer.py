@@ -72,7 +72,7 @@ def test_nothing_is_worth_taking_where_nothing_moved() -> None:
     assert not polled.has_batch(idle_s=0)
 
 
-def test_records_of_a_shard_that_has_not_begun_do_not_count() -> None:
+def test_records_of_a_partition_that_has_not_started_do_not_count() -> None:
     polled = begun(orders=0)
     polled.add([message(ITEMS, 3), message(ORDERS, 0)], {ITEMS: 9})
     records, span = polled.take(100)
@@ -80,7 +80,7 @@ def test_records_of_a_shard_that_has_not_begun_do_not_count() -> None:
     assert span == OffsetRange({ORDERS: 0}, {ORDERS: 1})
 
 
-def test_a_shard_that_begins_again_forgets_what_was_polled_of_it() -> None:
+def test_a_partition_that_starts_again_drops_its_polled_records() -> None:
     polled = begun(orders=0, items=0)
     polled.add([message(ORDERS, 8), message(ITEMS, 0)], {})
     polled.begin(ORDERS, 3)
@@ -91,7 +91,7 @@ def test_a_shard_that_begins_again_forgets_what_was_polled_of_it() -> None:
     assert polled.take(100)[1] == OffsetRange({ORDERS: 3}, {ORDERS: 4})
 
 
-def test_a_dropped_shard_is_gone_with_its_records() -> None:
+def test_a_dropped_partition_is_removed_with_its_records() -> None:
     polled = begun(orders=0, items=0)
     polled.add([message(ORDERS, 0), message(ITEMS, 0)], {})
     polled.drop([ORDERS])

@@ -83,7 +83,7 @@ def test_a_deleted_row_keeps_only_its_key() -> None:
     assert (row["id"], row["total"], row["_deleted"], row["_op"]) == (1, None, True, "d")
 
 
-def test_a_truncate_is_a_fence_of_every_scope_of_its_table() -> None:
+def test_a_truncate_is_a_range_tombstone_of_every_scope_of_its_table() -> None:
     truncated = envelopes("items", {"op": "t"}, {"op": "c", "after": {"id": 1, "order_id": 2}})
     documents = DocumentProjection(CONTRACT)("items", truncated)
     rows = RowProjection(CONTRACT)("items", truncated)

@@ -49,7 +49,7 @@ def test_what_passes_is_tried_again_until_it_answers() -> None:
     assert Retrier(Immediate())("write", attempt) == "done"
 
 
-def test_what_is_waited_for_is_said_once_and_again_where_it_changes() -> None:
+def test_the_reason_of_a_retry_is_logged_once_and_again_if_it_changes() -> None:
     failures = iter([*[StoreUnavailable("down")] * 5, *[RegistryUnavailable("silent")] * 5])
 
     def attempt() -> None:
@@ -77,7 +77,7 @@ def test_what_does_not_pass_is_raised_at_once() -> None:
     assert len(attempts) == 1
 
 
-def test_waiting_ends_when_the_worker_is_told_to_end() -> None:
+def test_retrying_ends_when_the_worker_is_stopped() -> None:
     until = Immediate()
 
     def attempt() -> None:

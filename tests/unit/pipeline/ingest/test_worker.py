@@ -130,7 +130,7 @@ def test_a_batch_is_written_before_its_offsets_are_mirrored() -> None:
     assert sink.progress().next_offset(SHARD) == 3
 
 
-def test_a_store_that_has_gone_back_is_fed_from_where_it_stands() -> None:
+def test_a_store_that_was_rolled_back_is_replayed_from_its_progress() -> None:
     source = ScriptedSource(polled(5, b"1"))
     store, worker, _ = carried(source)
     worker.run(threading.Event())
@@ -138,7 +138,7 @@ def test_a_store_that_has_gone_back_is_fed_from_where_it_stands() -> None:
     assert store.held[1].registers == {}
 
 
-def test_a_store_that_has_gone_back_is_noticed_where_nothing_new_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_was_rolled_back_is_detected_without_new_records(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipeline.ingest.worker.PROGRESS_CHECK_INTERVAL_S", 0.0)
     source = ScriptedSource(EMPTY_BATCH)
     source.given = {SHARD: 7}

@@ -58,7 +58,7 @@ def only(assessment: Assessment) -> LogFinding:
     return finding
 
 
-def test_a_whole_log_with_one_snapshot_is_rebuilt_without_a_fence() -> None:
+def test_a_complete_log_with_one_snapshot_is_rebuilt_without_a_range_tombstone() -> None:
     assert judged(WHOLE) == Assessment((), ())
     assert not judged(WHOLE).is_refused
 
@@ -184,7 +184,7 @@ def test_a_change_that_cannot_be_placed_is_refused() -> None:
     assert not judged(UNPLACED).range_tombstones
 
 
-def test_the_connector_may_tell_that_nothing_was_streamed_before() -> None:
+def test_the_connector_may_report_that_nothing_was_streamed_before() -> None:
     told = SnapshotStatus(has_ended=True, is_first=True, rows=READ_SOME)
     assert judged(replace(UNPLACED, told=told)).range_tombstones == judged(RESTARTED).range_tombstones
     assert judged(replace(UNPLACED, told=replace(told, is_first=False))).is_refused
@@ -211,7 +211,7 @@ def test_a_record_that_lacks_a_scope_is_not_enough() -> None:
     assert judged(AGAIN, recorded=[sweep(scope, ABORTED, {0: 7}) for scope in SCOPES]).is_refused
 
 
-def test_fences_of_others_are_not_passed_on() -> None:
+def test_range_tombstones_of_other_scopes_are_not_passed_on() -> None:
     truncate = RangeTombstone(scope="orders", kind=TombstoneKind.TRUNCATE, epoch=0, commit_lsn=5, lsn=5)
     others = [sweep("customers", LAST), replace(sweep("orders", LAST), epoch=1), truncate]
     assert judged(WHOLE, recorded=others) == Assessment(())
@@ -235,7 +235,7 @@ def test_a_later_epoch_that_found_no_row_is_swept_below_whatever_is_streamed() -
     assert assessment == Assessment((), tuple(replace(sweep(scope, 1), epoch=2) for scope in SCOPES))
 
 
-def test_a_later_epoch_is_not_swept_before_its_snapshot_has_begun() -> None:
+def test_a_later_epoch_is_not_swept_before_its_snapshot_has_started() -> None:
     empty = surveyed(PartitionLog(earliest=0, end=9), PartitionLog(earliest=0, end=9), set())
     assessment = assess(empty, topics(KEPT_FOR_EVER), SCOPES, epoch=2)
     assert (only(assessment).reason, assessment.range_tombstones) == (FindingReason.SNAPSHOT_UNFINISHED, ())
@@ -271,7 +271,7 @@ def test_the_end_of_a_snapshot_is_proved_by(ended: str) -> None:
     assert not judged(proved[ended]).range_tombstones
 
 
-def test_a_snapshot_whose_last_row_is_missing_is_a_warning_where_nobody_tells_of_it() -> None:
+def test_a_snapshot_without_its_last_row_is_a_warning_if_no_notification_reports_its_end() -> None:
     finding = only(judged(with_orders(RUNNING, streamed=STREAMED)))
     assert (finding.reason, finding.is_fatal) == (FindingReason.SNAPSHOT_END_MISSING, False)
     assert finding.sentence.endswith("a later one may have found no rows")

@@ -44,7 +44,7 @@ def test_a_condition_that_the_signal_table_cannot_hold_is_refused() -> None:
         _ = SnapshotRequest(tables=(ORDERS,), where="id > 0 OR " * 300).data
 
 
-def test_progress_is_told_in_chunks_and_then_in_rows() -> None:
+def test_progress_is_reported_in_chunks_and_then_in_rows() -> None:
     begun = SnapshotProgress().after(told("STARTED"))
     chunk = told("IN_PROGRESS", current_collection_in_progress=ORDERS, last_processed_key="1024", maximum_key="2500")
     going_on = begun.after(chunk)
@@ -53,7 +53,7 @@ def test_progress_is_told_in_chunks_and_then_in_rows() -> None:
     assert going_on.after(scanned("EMPTY", 0)).rows == {ORDERS: 0}
 
 
-def test_a_signal_for_some_rows_is_told_apart_by_its_id_and_fits_the_signal_table() -> None:
+def test_a_signal_for_some_rows_has_its_own_id_and_fits_the_signal_table() -> None:
     whole, part = (SnapshotRequest(tables=(ORDERS,), where=where).new_id() for where in (None, "id > 5"))
     assert part.startswith(PARTIAL)
     assert not whole.startswith(PARTIAL)

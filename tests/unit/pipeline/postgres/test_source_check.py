@@ -67,7 +67,7 @@ def test_what_was_changed_and_changed_back_leaves_traces(case: str) -> None:
     assert list(altered(identity_of(WELL), identity_of(source))) == expected
 
 
-def test_a_gap_is_named_with_the_two_looks_between_which_it_began_and_what_ends_it() -> None:
+def test_a_gap_is_reported_with_the_two_checks_around_its_start_and_its_remedy() -> None:
     lasting = SourceCheck(orders(is_identity_full=False), NOW)
     [gap] = gaps_of(lasting, KNOWN, CAPTURE)
     assert (FIRST in gap.since, NOW in gap.since) == (True, True)

@@ -134,7 +134,7 @@ def test_orders_are_counted_by_the_status_that_they_have_now(answers: Answers) -
     ]
 
 
-def test_the_funnel_tells_how_far_orders_came_and_where_they_were_cancelled(answers: Answers) -> None:
+def test_the_funnel_shows_how_far_orders_came_and_where_they_were_cancelled(answers: Answers) -> None:
     told = Orders()
     for key, ways in enumerate((["pending"], ["pending", "paid", "shipped"], ["pending", "cancelled"])):
         for second, status in enumerate(ways, 1):
@@ -204,7 +204,7 @@ def test_baskets_are_counted_by_their_lines(answers: Answers) -> None:
     ]
 
 
-def test_a_customers_first_order_is_told_from_those_that_follow(answers: Answers) -> None:
+def test_a_customers_first_order_is_distinguished_from_later_ones(answers: Answers) -> None:
     told = Orders()
     first_day, second_day = moment("2026-01-01T12:00:00Z"), moment("2026-01-02T12:00:00Z")
     told.order(1, 1, customer_id=1, total="1.00", created_at=first_day, status="cancelled")

@@ -72,7 +72,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
     return {**os.environ, **settings, **place, "NO_COLOR": "1"}
 
 
-def test_the_command_writes_one_page_that_asks_nobody_for_anything(environment: dict[str, str], tmp_path: Path) -> None:
+def test_the_command_writes_one_page_that_loads_nothing_else(environment: dict[str, str], tmp_path: Path) -> None:
     line = [word for word in command(tmp_path) if word != "sql"]
     written = tmp_path / "report.html"
     ended = subprocess.run(
@@ -98,7 +98,7 @@ def test_the_command_writes_one_page_that_asks_nobody_for_anything(environment: 
     assert "in Europe/Berlin." in text
 
 
-def test_a_report_tells_orders_of_days_that_no_calendar_has(environment: dict[str, str], tmp_path: Path) -> None:
+def test_a_report_shows_orders_of_days_outside_the_calendar(environment: dict[str, str], tmp_path: Path) -> None:
     told = Orders()
     for number, created_at in enumerate((2**63 - 1, -(2**63 - 1), YEAR_44_BC, YEAR_12026)):
         told.order(1, 10 + number, status="paid", total=None, currency="EUR", created_at=created_at)
@@ -111,7 +111,7 @@ def test_a_report_tells_orders_of_days_that_no_calendar_has(environment: dict[st
     assert "10,000,000,000.09" in text
 
 
-def test_every_picture_is_named_and_told_in_numbers_too(environment: dict[str, str], tmp_path: Path) -> None:
+def test_every_chart_has_a_title_and_a_table_of_numbers(environment: dict[str, str], tmp_path: Path) -> None:
     line = [word for word in command(tmp_path) if word != "sql"]
     subprocess.run([*line, "report", "--output", str(tmp_path / "one.html")], env=environment, check=True)
     tree = parsed((tmp_path / "one.html").read_text())
@@ -123,7 +123,7 @@ def test_every_picture_is_named_and_told_in_numbers_too(environment: dict[str, s
         assert len(list(figure.iter(f"{HTML}tr"))) > 1
 
 
-def test_a_page_says_as_of_when_it_is_and_what_is_not_read_yet() -> None:
+def test_a_page_shows_its_time_and_the_records_not_read_yet() -> None:
     told = page(answers({}, {SHARD: 47}))
     assert "As of the commit at" in told
     assert "<dd>12:00:00<small>UTC on 2026-01-02; the page was written 3 s later, at 2026-01-02 12:00:03 UTC" in told
@@ -134,7 +134,7 @@ def test_a_page_says_as_of_when_it_is_and_what_is_not_read_yet() -> None:
     assert "no change applied yet" in page(QueryResults({}, None, NOW, "UTC", None))
 
 
-def test_where_there_is_nothing_the_page_says_so() -> None:
+def test_a_page_without_data_says_so() -> None:
     tree = parsed(page(answers({view: [] for view in VIEWS})))
     assert texts(tree, f"{HTML}p").count(NOTHING) == len(VIEWS)
     assert not list(tree.iter(f"{SVG}svg"))
@@ -164,7 +164,7 @@ def test_money_of_two_currencies_is_never_in_one_drawing() -> None:
     assert all(len(list(drawing.drawn.iter("g"))) == 1 for drawing in picture.drawings)
 
 
-def test_lengths_are_in_proportion_and_within_the_picture() -> None:
+def test_lengths_are_in_proportion_and_within_the_chart() -> None:
     drawn = columns(
         "heights",
         [StackedBar("one", (10.0, 20.0), "30"), StackedBar("two", (15.0,), "15"), StackedBar("none", (0.0,), "0")],
@@ -185,5 +185,5 @@ def test_lengths_are_in_proportion_and_within_the_picture() -> None:
     ("seconds", "told"),
     [(0, "0 ms"), (0.0421, "42.1 ms"), (59, "59 s"), (90, "1.5 min"), (5400, "1.5 h"), (2e6, "23.1 d")],
 )
-def test_a_time_is_told_in_the_unit_that_suits_it(seconds: float, told: str) -> None:
+def test_a_duration_is_printed_in_the_unit_that_suits_it(seconds: float, told: str) -> None:
     assert duration(seconds) == told

@@ -28,7 +28,7 @@ def test_a_process_starts_works_pauses_and_works_again() -> None:
     assert activity.heartbeat().generations == ()
 
 
-def test_while_an_action_is_retried_the_heartbeat_says_what_it_waits_for() -> None:
+def test_while_an_action_is_retried_the_heartbeat_has_its_reason() -> None:
     process = ProcessActivity("redis")
     of_generation, told = process.of(1), list[tuple[WorkerState, str]]()
     failures = iter([StoreUnavailable("refused"), StoreUnavailable("reset")])
@@ -50,7 +50,7 @@ def test_while_an_action_is_retried_the_heartbeat_says_what_it_waits_for() -> No
         assert process.heartbeat().state is WorkerState.WORKING
 
 
-def test_an_error_that_only_an_operator_can_mend_is_told_with_its_remedy() -> None:
+def test_an_error_that_only_an_operator_can_repair_is_reported_with_its_remedy() -> None:
     activity = ProcessActivity("redis")
     with pytest.raises(MutationRejected), activity.of(2).of_work():
         raise MutationRejected("2: 400")
@@ -67,7 +67,7 @@ def test_an_error_that_only_an_operator_can_mend_is_told_with_its_remedy() -> No
     assert activity.heartbeat().stopped_generations == {}
 
 
-def test_a_process_that_a_restart_mends_says_why_it_ends() -> None:
+def test_a_process_that_a_restart_repairs_reports_why_it_ends() -> None:
     activity = ProcessActivity("duckdb")
     activity.of_process.stop(MemoryExhausted("refused", is_bounded=True))
     ended = activity.heartbeat()

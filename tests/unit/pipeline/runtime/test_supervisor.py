@@ -122,7 +122,7 @@ def test_a_child_that_was_killed_is_started_again(tmp_path: Path) -> None:
     assert not psutil.pid_exists(second)
 
 
-def test_a_child_that_only_an_operator_can_help_stays_down_and_others_go_on(tmp_path: Path) -> None:
+def test_a_process_that_only_an_operator_can_repair_stays_down_while_others_continue(tmp_path: Path) -> None:
     programs = {"stopped": f"import sys; sys.exit({EXIT_STOPPED})", "other": SLEEP}
     running = Running(tmp_path / "log", programs)
     wait_for(lambda: any(child.is_over for child in running.supervisor.children))
@@ -141,7 +141,7 @@ def test_a_child_that_stopped_is_started_again_once_another_generation_is_live(t
     assert running.end() == 0
 
 
-def test_a_supervisor_whose_only_child_stopped_says_so(tmp_path: Path) -> None:
+def test_a_supervisor_whose_only_process_stopped_reports_it(tmp_path: Path) -> None:
     assert Running(tmp_path / "log", {"one": f"import sys; sys.exit({EXIT_STOPPED})"}).code() == EXIT_STOPPED
 
 

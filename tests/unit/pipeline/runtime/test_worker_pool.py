@@ -142,7 +142,7 @@ def test_where_readers_see_no_generation_any_more_the_process_stops(office: Offi
     assert "readmodels init" in office.raised.remedy
 
 
-def test_a_worker_whose_live_generation_is_gone_stops_the_process_with_what_its_store_said(office: Office) -> None:
+def test_a_worker_without_a_live_generation_stops_the_process_with_the_error_of_its_store(office: Office) -> None:
     with office.at_work() as thread:
         office.becomes(1)
         office.of(1).fails_with = GenerationMissing("orders-000001: 404")
@@ -151,7 +151,7 @@ def test_a_worker_whose_live_generation_is_gone_stops_the_process_with_what_its_
     assert str(office.raised) == "orders-000001: 404"
 
 
-def test_a_worker_that_finds_its_generation_pruned_after_a_cutover_stops_nobody(office: Office) -> None:
+def test_a_worker_whose_generation_was_pruned_after_a_cutover_stops_no_other(office: Office) -> None:
     office.store.create(2, GenerationMetadata())
     with office.at_work() as thread:
         office.becomes(1, 2)
@@ -187,7 +187,7 @@ def test_what_another_generation_stops_at_disturbs_no_reader_until_it_is_shown(o
     assert office.raised is None
 
 
-def test_a_store_that_cannot_go_on_in_this_process_ends_it_whichever_generation_met_it(office: Office) -> None:
+def test_a_store_that_needs_a_restart_ends_the_process_whichever_generation_failed(office: Office) -> None:
     office.store.create(2, GenerationMetadata())
     with office.at_work() as thread:
         office.becomes(1, 2)
@@ -197,7 +197,7 @@ def test_a_store_that_cannot_go_on_in_this_process_ends_it_whichever_generation_
     assert isinstance(office.raised, StoreNeedsRestart)
 
 
-def test_the_crew_ends_once_all_are_done(office: Office) -> None:
+def test_the_worker_pool_ends_once_all_are_done(office: Office) -> None:
     office.store.create(2, GenerationMetadata())
     with office.at_work(is_done=lambda _: True) as thread:
         thread.join(10)

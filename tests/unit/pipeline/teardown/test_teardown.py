@@ -60,7 +60,7 @@ KNOWN = of_record(record(OURS))
         pytest.param(UNREADABLE_METADATA, False, id="its metadata is damaged"),
     ],
 )
-def test_a_generation_is_of_the_deployment_whose_topics_it_is_fed_from(other: GenerationMetadata, is_own: bool) -> None:
+def test_a_generation_belongs_to_the_deployment_whose_topics_it_reads(other: GenerationMetadata, is_own: bool) -> None:
     assert KNOWN.is_of(other, "7") is is_own
 
 
@@ -71,7 +71,7 @@ def test_where_no_ids_are_known_a_generation_of_another_source_is_not_of_the_dep
     assert not by_name.is_of(record(OURS), "8")
 
 
-def test_an_index_that_somebody_copied_from_a_generation_is_not_one() -> None:
+def test_a_copy_of_an_index_is_not_a_generation() -> None:
     held = record(OURS)
     assert generation_of("orders-000001", held) == ("orders", 1)
     for copied in ("orders-000001-copy", "my-orders-000001", "orders-1", "orders"):

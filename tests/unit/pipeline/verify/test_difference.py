@@ -108,7 +108,7 @@ def test_digits_beyond_a_double_count() -> None:
     assert [one.column for one in differences(SHIPS, "PA:7", held, held.replace("0055", "0054"))] == ["crew"]
 
 
-def test_the_name_of_a_column_that_differs_is_told_with_both_values() -> None:
+def test_a_differing_column_is_named_with_both_values() -> None:
     assert differences(SHIPS, "PA:7", json.dumps(ship()), json.dumps(ship(name="Aeolus"))) == [
         Difference(DifferenceKind.DIFFERENT, "ships", "PA:7", None, "name", '"Æolus"', '"Aeolus"')
     ]
@@ -142,7 +142,7 @@ def test_a_row_whose_own_time_is_earlier_is_stale() -> None:
     ]
 
 
-def test_items_are_told_apart_by_their_keys_wherever_they_stand() -> None:
+def test_items_are_identified_by_their_keys_in_any_order() -> None:
     first, second, third = ship()["holds"]
     assert found(ship(), ship(holds=[third, second, first])) == []
     assert found(ship(), ship(holds=[first, third])) == [(DifferenceKind.MISSING, "holds/1:b\\:c", None)]
@@ -168,7 +168,7 @@ def test_a_collection_that_is_no_array_of_objects_is_different() -> None:
         assert found(ship(), ship(holds=holds)) == [(DifferenceKind.DIFFERENT, None, "holds")]
 
 
-def test_a_table_tells_the_json_null_from_null() -> None:
+def test_a_table_distinguishes_the_json_null_from_null() -> None:
     row = {name: value for name, value in ship().items() if name != "holds"}
     cargo = ROWS["ships"]
     assert cargo.form is ModelKind.ROW

@@ -91,7 +91,7 @@ def test_the_next_model_is_compared_with_the_same_expectation(sides: ComparisonS
         sides.clear(THINGS, found)
 
 
-def test_keys_may_be_settled_while_they_are_gone_through(sides: ComparisonStore) -> None:
+def test_keys_may_be_resolved_during_iteration(sides: ComparisonStore) -> None:
     keys = [f"{number:05}" for number in range(3 * PAGE_KEYS)]
     sides.add_suspects(THINGS, keys)
     seen = []
@@ -102,7 +102,7 @@ def test_keys_may_be_settled_while_they_are_gone_through(sides: ComparisonStore)
     assert disputed(sides) == keys[1::2]
 
 
-def test_what_was_noted_is_found_until_it_is_forgotten(sides: ComparisonStore) -> None:
+def test_saved_versions_are_found_until_they_are_cleared(sides: ComparisonStore) -> None:
     sides.save_versions(THINGS, {"a": SourceRow("a", "text", "7", 1)})
     assert sides.versions(THINGS, ["a", "b"]) == {"a": ("7", digest("text"))}
     assert sides.versions(ROWS, ["a"]) == {}

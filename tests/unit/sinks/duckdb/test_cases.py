@@ -49,7 +49,7 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shelf]:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_a_row_in_duckdb_is_what_its_case_says(shelf: Shelf, case: Case) -> None:
+def test_a_row_in_duckdb_is_as_in_its_case(shelf: Shelf, case: Case) -> None:
     one_by_one = [
         *(Batch((changes_of([each]),)) for each in case.changes),
         *(Batch(range_tombstones=(f,)) for f in case.range_tombstones),

@@ -96,7 +96,7 @@ def test_a_wal_that_cannot_be_replayed_is_named_with_the_remedy(directory: Path)
 @pytest.mark.parametrize(
     "content", [b"", b"{", b"[]", b'{"live": 1}', b"\xff\xfe", b'{"live": 1, "records": {"x": 1}}']
 )
-def test_a_damaged_ledger_is_named_with_the_remedy_and_mended_by_a_writer(directory: Path, content: bytes) -> None:
+def test_a_damaged_catalog_is_reported_with_a_remedy_and_repaired_by_a_writer(directory: Path, content: bytes) -> None:
     (directory / "generations.json").write_bytes(content)
     with closing(DuckdbStore(directory, SHAPES)) as store:
         with pytest.raises(GenerationBroken, match=r"generations\.json") as broken:

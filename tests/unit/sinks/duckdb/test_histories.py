@@ -91,7 +91,7 @@ def without(rows: Mapping[Row, Image], unknown: set[Row]) -> dict[Row, Image]:
 
 @settings(max_examples=settings().max_examples // 12)
 @given(scenario=scenarios())
-def test_the_history_is_at_every_moment_what_the_source_held(shelf: Shelf, scenario: Scenario) -> None:
+def test_the_history_equals_the_source_at_every_time(shelf: Shelf, scenario: Scenario) -> None:
     told = shelf.told(map(row_batch, chain(*scenario.delivery)))
     unknown = {record.row for record in scenario.history.parked}
     for moment, rows in scenario.history.states.items():

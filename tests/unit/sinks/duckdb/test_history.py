@@ -131,7 +131,7 @@ def test_a_repair_is_a_version(orders: Model) -> None:
     assert history(orders) == [(1, "right", 20, None, "repair"), (1, "wrong", 10, 20, "u")]
 
 
-def test_a_version_that_nobody_could_see_is_told_and_is_valid_at_no_moment(orders: Model) -> None:
+def test_a_version_that_was_never_visible_is_listed_and_valid_at_no_time(orders: Model) -> None:
     orders.write(streamed((10, 11), 0, id=1, status="first"), streamed((10, 12), 1, id=1, status="second"))
     assert history(orders) == [(1, "first", 10, 10, "u"), (1, "second", 10, None, "u")]
     assert as_of(orders, 10) == [(1, "second")]
@@ -142,7 +142,7 @@ def as_of(orders: Model, microsecond: int) -> list[Line]:
     return orders.ask(f"FROM orders_as_of(make_timestamptz({microsecond})) ORDER BY ALL")
 
 
-def test_rows_as_of_a_moment_are_those_that_were_committed_by_then(orders: Model) -> None:
+def test_rows_as_of_a_time_are_those_committed_by_then(orders: Model) -> None:
     orders.write(
         streamed((10, 11), 0, id=1, status="a"),
         streamed((20, 21), 1, id=2, status="b"),
@@ -161,7 +161,7 @@ def test_rows_as_of_a_moment_are_those_that_were_committed_by_then(orders: Model
     assert orders.ask("FROM orders_as_of(now())") == orders.ask("FROM orders")
 
 
-def test_a_history_that_is_built_anew_has_the_same_versions(orders: Model) -> None:
+def test_a_rebuilt_history_has_the_same_versions(orders: Model) -> None:
     batches = [
         [snapshot(100, 0, id=1, status="pending"), snapshot(100, 1, id=2, status="pending")],
         [Change((90, 90), {"id": 1, "status": "in flight"}, "u", 2), streamed((110, 111), 3, id=2, status="paid")],

@@ -157,14 +157,14 @@ def waters(*changes: Change) -> HighWaterMarks:
         (waters(repaired(50, id=1)), None, streamed((60, 45), id=1), WriteMode.APPEND),
     ],
 )
-def test_a_change_is_beyond_doubt_where_it_beats_whatever_its_register_may_hold(
+def test_a_change_is_appended_only_above_the_high_water_mark(
     known: HighWaterMarks, range_tombstone: RangeTombstone | None, coming: Change, newness: WriteMode
 ) -> None:
     range_tombstones = RangeTombstones().merge([range_tombstone] if range_tombstone else [])
     assert known.classify(mutations(ORDERS, [coming]).changes, range_tombstones, "orders") is newness
 
 
-def test_one_change_in_doubt_puts_its_batch_in_doubt() -> None:
+def test_one_change_below_the_high_water_mark_makes_its_batch_merge() -> None:
     known = waters(streamed((10, 11), id=1))
     coming = mutations(ORDERS, [streamed((20, 21), 5, id=2), streamed((10, 11), 6, id=1)])
     assert known.classify(coming.changes, RangeTombstones(), "orders") is WriteMode.MERGE

@@ -38,5 +38,5 @@ def test_a_type_is_its_usual_name_and_its_arguments(text: str, expected: PgType)
     assert parse_pg_type(text) == expected
 
 
-def test_what_does_not_look_like_a_type_keeps_its_text() -> None:
+def test_a_text_that_is_not_a_type_is_kept() -> None:
     assert parse_pg_type("odd(1)(2)") == PgType("odd(1)(2)")

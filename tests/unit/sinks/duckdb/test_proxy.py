@@ -161,7 +161,7 @@ def test_the_token_of_readers_does_not_open_the_server_behind_the_front(served: 
             client.execute("FROM quack_query(?, 'SELECT 1', token := ?)", [private, TOKEN])
 
 
-def test_a_refused_query_is_told_why(reader: Reader) -> None:
+def test_a_refused_query_gets_the_reason(reader: Reader) -> None:
     for query, reason in (
         ("SELECT getvariable('a')", "the function getvariable reads settings"),
         ("FROM glob('*')", "the table function glob reads files"),
@@ -210,7 +210,7 @@ def test_an_address_that_other_machines_reach_is_refused_without_tls(tmp_path: P
     assert "duckdb.serve_insecure = true" in refused.value.remedy
 
 
-def test_an_address_that_other_machines_reach_is_served_where_the_setting_says_so(tmp_path: Path) -> None:
+def test_an_address_that_other_machines_reach_is_served_only_if_the_setting_allows_it(tmp_path: Path) -> None:
     port = free_address().rpartition(":")[2]
     with closing(DuckdbStore(tmp_path, SHAPES)) as store:
         served = ServingSettings(f"quack:0.0.0.0:{port}", TOKEN, files_of(tmp_path), is_insecure=True)

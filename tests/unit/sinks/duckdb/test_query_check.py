@@ -115,7 +115,7 @@ def test_a_refusal_names_the_function_wherever_it_is_called(function: str) -> No
         "'s3://a/b.csv'",
     ],
 )
-def test_a_name_with_a_dot_that_is_no_table_is_refused_before_it_is_looked_for_as_a_file(name: str) -> None:
+def test_a_name_with_a_dot_that_is_no_table_is_refused_before_it_is_opened_as_a_file(name: str) -> None:
     for query in (f"FROM {name}", f"DESCRIBE {name}", f"SUMMARIZE {name}", f"SELECT (SELECT count(*) FROM {name})"):
         with pytest.raises(QueryRefused, match="files are not read"):
             require_reads(query, NoName())

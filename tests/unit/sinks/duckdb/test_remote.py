@@ -35,7 +35,7 @@ def holder(tmp_path: Path) -> Iterator[DuckdbStore]:
 QUESTION = Request(Operation.PROGRESS, 1)
 
 
-def test_nobody_is_asked_where_nobody_holds_the_files(tmp_path: Path) -> None:
+def test_no_request_is_sent_if_no_process_holds_the_files(tmp_path: Path) -> None:
     with pytest.raises(WriterNotRunning):
         call_writer(tmp_path, QUESTION, taken_over_within_s=0)
     assert not (tmp_path / FOLDER).exists()
@@ -49,7 +49,7 @@ def test_the_files_are_held_for_as_long_as_the_store_is_open(holder: DuckdbStore
     assert not is_writer_running(tmp_path)
 
 
-def test_whoever_waits_hears_that_the_writer_has_ended(holder: DuckdbStore, tmp_path: Path) -> None:
+def test_a_waiting_client_learns_that_the_writer_has_ended(holder: DuckdbStore, tmp_path: Path) -> None:
     WriterServer(tmp_path, holder)
     ending = threading.Timer(0.3, holder.close)
     ending.start()
@@ -98,7 +98,7 @@ def test_an_error_comes_back_as_what_it_was(holder: DuckdbStore, tmp_path: Path)
         assert "readmodels replay duckdb --execute" in broken.value.remedy
 
 
-def test_a_request_that_nobody_can_read_is_answered_and_silences_no_other(holder: DuckdbStore, tmp_path: Path) -> None:
+def test_a_malformed_request_is_answered_and_blocks_no_other(holder: DuckdbStore, tmp_path: Path) -> None:
     inbox = WriterServer(tmp_path, holder)
     foreign = tmp_path / FOLDER / "0.request"
     foreign.write_bytes(b"not a request of ours")

@@ -159,7 +159,7 @@ def test_the_lock_on_a_live_file_holds_over_all_that_the_store_does(store: Duckd
     assert locks_on(file) == held
 
 
-def test_nobody_reads_with_another_token(store: DuckdbStore, tmp_path: Path) -> None:
+def test_no_client_reads_with_another_token(store: DuckdbStore, tmp_path: Path) -> None:
     address = free_address()
     served = ServingSettings(address, TOKEN, files_of(tmp_path / "duckdb"))
     with closing(serve(store.instance(), served)), duckdb.connect() as reader:
@@ -182,7 +182,7 @@ def test_a_token_that_is_too_short_is_refused(store: DuckdbStore, tmp_path: Path
         serve(store.instance(), ServingSettings(free_address(), "x" * 15, files_of(tmp_path / "duckdb")))
 
 
-def test_the_writer_goes_on_while_its_instance_is_locked_down(
+def test_the_writer_works_while_its_instance_is_locked_down(
     store: DuckdbStore, ask: Callable[[str], Rows], tmp_path: Path
 ) -> None:
     building = store.sink(2)
@@ -230,7 +230,7 @@ def test_a_published_copy_is_open_to_those_only_whom_its_mode_names(
     assert stat.S_IMODE(copy.stat().st_mode) == mode
 
 
-def test_a_reader_who_lists_all_tables_meanwhile_keeps_nobody_from_the_copy(store: DuckdbStore, tmp_path: Path) -> None:
+def test_a_reader_that_lists_all_tables_does_not_lock_the_published_copy(store: DuckdbStore, tmp_path: Path) -> None:
     copy = tmp_path / "published" / "copy.duckdb"
     with store.instance().cursor() as reader:
 

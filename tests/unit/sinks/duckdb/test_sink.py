@@ -146,7 +146,7 @@ def test_a_column_without_any_value_keeps_its_type(tmp_path: Path) -> None:
         assert goods.ask(types) == [("DECIMAL(12,2)", "TIMESTAMP WITH TIME ZONE", "VARCHAR[]")]
 
 
-def test_the_history_says_when_the_source_committed(orders: Model) -> None:
+def test_the_history_has_the_commit_times_of_the_source(orders: Model) -> None:
     orders.write(streamed((110, 111), id=1, status="paid"))
     assert orders.ask("SELECT epoch_us(valid_from), valid_to FROM orders_history") == [(110, None)]
 
@@ -184,7 +184,7 @@ def test_both_sides_are_kept_only_while_lsns_do_not_decide(orders: Model) -> Non
     assert orders.registers() == [(False, 110, 111, False, True)]
 
 
-def test_fences_reach_every_key_however_many(monkeypatch: pytest.MonkeyPatch, orders: Model) -> None:
+def test_range_tombstones_reach_every_key_however_many(monkeypatch: pytest.MonkeyPatch, orders: Model) -> None:
     monkeypatch.setattr("sinks.duckdb.sink.KEYS_PER_TOMBSTONE_STEP", 7)
     orders.write(*(streamed((10, number), number, id=number, status="old") for number in range(100)))
     orders.write(streamed((30, 200), 200, id=50, status="new"))
@@ -203,7 +203,7 @@ def test_fences_reach_every_key_however_many(monkeypatch: pytest.MonkeyPatch, or
         (sweep("orders", 100, started_at=0), [(1, "old")]),
     ],
 )
-def test_a_fence_is_joined_alike_before_with_and_after_the_rows(
+def test_a_range_tombstone_is_merged_alike_before_with_and_after_the_rows(
     range_tombstone: RangeTombstone, shown: list[tuple[int, str]], tmp_path: Path
 ) -> None:
     old = streamed((10, 11), 0, id=1, status="old")
@@ -248,7 +248,7 @@ def test_numbers_without_precision_are_ordered_compared_and_added_as_numbers(tmp
     assert ordered == [3, 0, 2, 1]
 
 
-def test_a_number_of_too_many_digits_is_stored_once_its_column_is_declared_as_the_remedy_says(tmp_path: Path) -> None:
+def test_a_number_of_too_many_digits_is_stored_once_its_column_is_declared_as_in_the_remedy(tmp_path: Path) -> None:
     number = "1" * 30
     with model(
         tmp_path / "first", RowShape("one", ("id",), {"id": "bigint", "it": with_decimal_type("numeric")})
@@ -298,7 +298,7 @@ def test_a_key_of_any_type_finds_its_register_again(text: str, tmp_path: Path) -
         assert len(keyed.registers()) == 2
 
 
-def test_a_value_that_duckdb_refuses_is_a_rejection_that_tells_no_value_and_moves_nothing(tmp_path: Path) -> None:
+def test_a_value_that_duckdb_refuses_is_rejected_without_its_value_and_moves_no_progress(tmp_path: Path) -> None:
     with model(tmp_path, RowShape("one", ("id",), {"id": "bigint", "it": "jsonb"})) as one:
         with pytest.raises(MutationRejected) as refused:
             one.write(streamed((10, 11), id=1, it="not what it says"))

@@ -69,7 +69,7 @@ def store(tmp_path: Path) -> Iterator[DuckdbStore]:
         yield opened
 
 
-def test_a_second_writer_stands_by_and_is_told_whom_for(store: DuckdbStore, tmp_path: Path) -> None:
+def test_a_second_writer_waits_and_names_the_first(store: DuckdbStore, tmp_path: Path) -> None:
     with process(HOLD, tmp_path / "duckdb") as holder:
         assert line(holder) == "open\n"
         with pytest.raises(WriterLockHeld, match=f"process {holder.pid} writes"):
@@ -181,7 +181,7 @@ def test_readers_follow_a_cutover_and_never_see_half_of_one(store: DuckdbStore) 
     assert seen == {((1, 1),), ((2, 2),)}
 
 
-def test_a_file_that_was_restored_from_an_older_copy_says_how_far_it_is(tmp_path: Path) -> None:
+def test_a_file_restored_from_an_older_copy_reports_its_own_progress(tmp_path: Path) -> None:
     file, copy = tmp_path / "000001.duckdb", tmp_path / "older"
     with model(tmp_path, ORDERS) as orders:
         orders.write(streamed((10, 11), 4, id=1, status="paid"))
@@ -212,7 +212,7 @@ def write_until_killed(directory: Path, said: Connection) -> None:
             at += 20
 
 
-def test_a_writer_that_is_killed_at_any_moment_leaves_rows_and_progress_that_agree(tmp_path: Path) -> None:
+def test_a_writer_that_is_killed_at_any_time_leaves_consistent_rows_and_progress(tmp_path: Path) -> None:
     processes = multiprocessing.get_context("forkserver")
     processes.set_forkserver_preload([__name__])
     written = 0

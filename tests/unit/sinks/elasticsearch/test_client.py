@@ -29,7 +29,7 @@ from tests.support.http_stub import answering
         (401, "security_exception", StoreBlocked),
     ],
 )
-def test_a_refusal_says_whether_waiting_helps(status: int, type_: str, error: type[SinkError]) -> None:
+def test_a_refusal_is_classified_as_temporary_or_not(status: int, type_: str, error: type[SinkError]) -> None:
     assert type(to_sink_error(status, ErrorCause(type_), "orders, document '1'")) is error
 
 

@@ -155,7 +155,7 @@ def test_a_document_without_its_root_keeps_its_items() -> None:
     "source",
     [b"", b"[]", b"{}", b'{"id":1}', b'{"readmodels":{}}', b'{"readmodels":{"kind":"visible","registers":{"":"z"}}}'],
 )
-def test_what_is_no_document_of_ours_tells_nothing(source: bytes) -> None:
+def test_a_foreign_document_decodes_to_nothing(source: bytes) -> None:
     assert FORMAT.decode(source) == DecodedDocument({}, is_damaged=True)
 
 
@@ -175,7 +175,7 @@ def test_any_key_has_an_id_of_its_own(key: str) -> None:
     assert (document_id(key) == key) != document_id(key).startswith("readmodels:key:")
 
 
-def test_keys_that_cannot_be_ids_are_told_apart() -> None:
+def test_keys_that_cannot_be_ids_get_distinct_ids() -> None:
     keys = ["", "é" * 256, "é" * 257, "é" * 258, "readmodels:fences", "readmodels:progress:orders:0", document_id("")]
     assert len({document_id(key) for key in keys}) == len(keys)
     assert [key for key in keys if document_id(key) == key] == ["é" * 256]

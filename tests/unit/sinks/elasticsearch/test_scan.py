@@ -102,7 +102,7 @@ def test_every_search_forbids_partial_results(cluster: EsClient, answers: Cluste
     assert all("allow_partial_search_results=false" in path for path in searches)
 
 
-def test_a_scan_closes_its_point_in_time_and_says_what_it_met_where_that_fails(
+def test_a_scan_closes_its_point_in_time_and_logs_a_failure_to_close(
     cluster: EsClient, answers: ClusterAnswers
 ) -> None:
     pages = scan(cluster, "orders")

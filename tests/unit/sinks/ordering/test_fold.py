@@ -31,7 +31,7 @@ def test_the_registers_of_a_table_join_to_those_of_its_changes(scenario: Scenari
 
 @times(3)
 @given(scenario=scenarios())
-def test_a_table_settles_to_the_registers_that_joining_leaves(scenario: Scenario) -> None:
+def test_a_table_resolves_to_the_registers_that_merging_leaves(scenario: Scenario) -> None:
     changes = list(part_changes(scenario.history.records))
     settled = resolve(compact(part_table(changes), DOCUMENT.register_key), DOCUMENT.register_key)
     assert registers_in(settled) == joined(changes)

@@ -26,7 +26,7 @@ SIDE_OF_FENCE = {TombstoneKind.TRUNCATE: Side.STREAMED, TombstoneKind.SNAPSHOT_E
 
 
 @every_case
-def test_a_row_is_what_its_case_says_in_any_order_and_grouping(case: Case) -> None:
+def test_a_row_is_as_in_its_case_in_any_order_and_grouping(case: Case) -> None:
     whole = [register_of(sided) for sided in with_fences(case)]
     for registers in permutations(whole):
         for cut in range(len(registers) + 1):
@@ -46,7 +46,7 @@ def test_a_row_is_shown_the_same_before_anything_is_dropped(case: Case) -> None:
 
 
 @every_case
-def test_a_table_of_changes_settles_to_what_its_case_says(case: Case) -> None:
+def test_a_table_of_changes_resolves_as_in_its_case(case: Case) -> None:
     for changes in permutations(with_fences(case)):
         settled = resolve(compact(table_of(changes), ORDERS.register_key), ORDERS.register_key)
         shown = settled.filter(settled["_shown"]).to_pylist()
@@ -57,7 +57,7 @@ def test_a_table_of_changes_settles_to_what_its_case_says(case: Case) -> None:
 
 
 @every_case
-def test_a_sink_keeps_what_its_case_says_in_any_order_of_batches(case: Case) -> None:
+def test_a_sink_stores_the_registers_of_its_case_in_any_order_of_batches(case: Case) -> None:
     changes = [Batch((Mutations(SCOPE, table_of([sided])),)) for sided in case.changes]
     range_tombstones = [
         Batch(range_tombstones=(replace(range_tombstone, scope=tombstone_scope(SCOPE, ROOT)),))
