@@ -78,6 +78,14 @@ class GenerationMetadata:
         """Return this metadata for a complete generation. A measured speed is kept if no new one is given."""
         return replace(self, is_complete=True, filled_per_s=filled_per_s or self.filled_per_s)
 
+    def as_rejected(self) -> GenerationMetadata:
+        """Return this metadata for a generation that differs from the source."""
+        return replace(self, is_rejected=True)
+
+    def as_shown(self, since: datetime) -> GenerationMetadata:
+        """Return this metadata for a generation that became live at this time."""
+        return replace(self, shown_at=since)
+
     def with_epoch(self, epoch: Epoch) -> GenerationMetadata:
         """Return this metadata with one epoch added or merged."""
         return replace(self, epochs=upsert(self.epochs, epoch))

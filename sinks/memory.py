@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from sinks.batch import HISTORY_COLUMNS, SPECIAL_COLUMNS, Batch, Mutations, Progress
 from sinks.epoch import Epoch
@@ -54,7 +54,7 @@ class MemoryStore:
         self.held[generation].record = self.held[generation].record.as_complete(filled_per_s)
 
     def mark_rejected(self, generation: int) -> None:
-        self.held[generation].record = replace(self.held[generation].record, is_rejected=True)
+        self.held[generation].record = self.held[generation].record.as_rejected()
 
     def record_epoch(self, generation: int, epoch: Epoch) -> None:
         self.held[generation].record = self.held[generation].record.with_epoch(epoch)
@@ -115,7 +115,7 @@ class MemorySink:
 
     def cutover(self) -> None:
         held = self._store.held[self._generation]
-        held.record = replace(held.record, shown_at=utc_now())
+        held.record = held.record.as_shown(utc_now())
         self._store.shown = self._generation
 
     def _fence(self, range_tombstones: RangeTombstones, name: Name, register: Register) -> Register:

@@ -88,7 +88,4 @@ class Sweeper:
         log.info("snapshot complete", lsn=found.snapshot_lsn, sweeps=len(found.range_tombstones))
 
     def _holds(self, found: SnapshotEnd) -> bool:
-        progress = self._sink.progress()
-        return all(
-            progress.next_offset(topic_partition) >= offset for topic_partition, offset in found.end_offsets.items()
-        )
+        return not self._sink.progress().lag(found.end_offsets)

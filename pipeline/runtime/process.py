@@ -16,12 +16,11 @@ from connectors.errors import SourceContractViolation
 from connectors.topics import describe
 from pipeline import read_models
 from pipeline.config import Settings
-from pipeline.epochs.guard import EpochGuard, GuardedDecoder, GuardedSink
-from pipeline.epochs.offset_sink import OffsetTranslatingSink, read_epochs
+from pipeline.epochs.generation_epochs import GenerationEpochs
+from pipeline.epochs.offset_sink import read_epochs
 from pipeline.epochs.old_rows import OldRows
 from pipeline.epochs.source_monitor import SourceMonitor
 from pipeline.epochs.sweeper import Sweeper
-from pipeline.epochs.tracker import track_epochs
 from pipeline.ingest.accumulator import BatchAccumulator
 from pipeline.ingest.control_topic import PauseListener
 from pipeline.ingest.retry import Retrier, StopRequested
@@ -162,25 +161,23 @@ def _worker(
     if is_filled_first:
         gather = first_fill_settings(own.rebuild, is_snapshot_over=False)
     accumulator = BatchAccumulator(gather, shapes)
-    known = track_epochs(store, generation, own)
-    gate, sink = EpochGuard(own.kafka.admin(), topics, known), OffsetTranslatingSink(store.sink(generation), known())
+    epochs = GenerationEpochs(store, generation, own)
     worker = Worker(
         KafkaSource(
             own.kafka, read_models.consumer_group(model, generation), list(topics), own.batches, activity.paused
         ),
-        GuardedDecoder(read_models.decoder(own), gate),
-        read_models.projection(model, own, known()),
-        GuardedSink(ObservedSink(sink, activity), gate),
+        epochs.checked_decoder(read_models.decoder(own)),
+        read_models.projection(model, own, epochs.tracker()),
+        epochs.checked_sink(ObservedSink(epochs.sink(), activity)),
         topics,
         accumulator,
     )
     beside: list[BackgroundTask] = []
     if record.is_complete or is_filled_first:
-        beside.append(Sweeper(own, scopes_of(shapes), known, OffsetTranslatingSink(store.sink(generation), known())))
+        beside.append(Sweeper(own, scopes_of(shapes), epochs.tracker, epochs.sink()))
     if is_filled_first:
-        sink = OffsetTranslatingSink(store.sink(generation), known())
-        beside.append(FirstFill(own, store, generation, sink, accumulator, KafkaSnapshotLog(own)))
-    return GenerationWorker(generation, worker, gate, beside, activity)
+        beside.append(FirstFill(own, store, generation, epochs.sink(), accumulator, KafkaSnapshotLog(own)))
+    return GenerationWorker(generation, worker, epochs.guard, beside, activity)
 
 
 def _source_watched(store: WorkerStore, settings: Settings, stop: threading.Event) -> Callable[[], None]:

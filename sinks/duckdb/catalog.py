@@ -37,7 +37,7 @@ class GenerationCatalog:
 
     def with_live(self, generation: int, since: datetime) -> GenerationCatalog:
         """Return this catalog with another live generation."""
-        shown = self.with_metadata(generation, replace(self.get(generation), shown_at=since))
+        shown = self.with_metadata(generation, self.get(generation).as_shown(since))
         return replace(shown, live=generation)
 
     def without(self, generation: int) -> GenerationCatalog:

@@ -13,7 +13,6 @@ import os
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
@@ -111,7 +110,7 @@ class DuckdbStore:
         self._note(lambda ledger: ledger.with_metadata(generation, ledger.get(generation).as_complete(filled_per_s)))
 
     def mark_rejected(self, generation: int) -> None:
-        self._note(lambda ledger: ledger.with_metadata(generation, replace(ledger.get(generation), is_rejected=True)))
+        self._note(lambda ledger: ledger.with_metadata(generation, ledger.get(generation).as_rejected()))
 
     def record_epoch(self, generation: int, epoch: Epoch) -> None:
         self._note(lambda ledger: ledger.with_metadata(generation, ledger.get(generation).with_epoch(epoch)))

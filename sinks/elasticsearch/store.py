@@ -151,7 +151,7 @@ class ElasticsearchStore:
         self.sink(generation).complete(filled_per_s)
 
     def mark_rejected(self, generation: int) -> None:
-        self.sink(generation).record_metadata(lambda record: replace(record, is_rejected=True))
+        self.sink(generation).record_metadata(GenerationMetadata.as_rejected)
 
     def record_epoch(self, generation: int, epoch: Epoch) -> None:
         self.sink(generation).record_metadata(lambda record: record.with_epoch(epoch))
@@ -253,7 +253,7 @@ class ElasticsearchSink:
                 raise AliasTaken(",".join(taken or self._indices))
             raise to_sink_error(answer.status, answer.cause, "/_aliases")
         moment = utc_now()
-        self.record_metadata(lambda record: replace(record, shown_at=moment))
+        self.record_metadata(lambda record: record.as_shown(moment))
 
 
 def indices_shown(cluster: EsClient, alias: str) -> list[str]:

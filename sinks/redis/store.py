@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import replace
 
 import structlog
 from redis import ConnectionPool, Redis
@@ -75,7 +74,7 @@ class RedisStore:
         self.sink(generation).record_metadata(lambda record: record.as_complete(filled_per_s))
 
     def mark_rejected(self, generation: int) -> None:
-        self.sink(generation).record_metadata(lambda record: replace(record, is_rejected=True))
+        self.sink(generation).record_metadata(GenerationMetadata.as_rejected)
 
     def record_epoch(self, generation: int, epoch: Epoch) -> None:
         self.sink(generation).record_metadata(lambda record: record.with_epoch(epoch))
@@ -181,7 +180,7 @@ class RedisSink:
     def cutover(self) -> None:
         with session(self._connections) as server:
             locate(server, self._number).swap_live()
-        self.record_metadata(lambda record: replace(record, shown_at=utc_now()))
+        self.record_metadata(lambda record: record.as_shown(utc_now()))
 
     def _fence(self, generation: RedisGeneration, batch: Batch) -> None:
         for range_tombstone in batch.range_tombstones:
