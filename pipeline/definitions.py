@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from pipeline.invalid_definitions import InvalidDefinitions
-from pipeline.table_view import ColumnSelection, TableView, select_columns
+from pipeline.table_view import RowSelection, TableView, select_rows
 from sinks.batch import HISTORY_COLUMNS, SPECIAL_COLUMNS
 from sinks.duckdb.types import with_decimal_type
 from sinks.ordering.columns import ORDER_COLUMNS
@@ -85,7 +85,7 @@ class TableDefinition:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CollectionDefinition(ColumnSelection):
+class CollectionDefinition(RowSelection):
     """Definition of a document's child rows: their table, and the columns that contain the root's key."""
 
     table: str
@@ -93,7 +93,7 @@ class CollectionDefinition(ColumnSelection):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DocumentDefinition(ColumnSelection):
+class DocumentDefinition(RowSelection):
     """Definition of a document: its root table, and its collections by field name."""
 
     root: str
@@ -160,7 +160,7 @@ class ModelDefinitions:
         if not _DOCUMENT_NAME.fullmatch(name) or name == _OURS:
             raise InvalidDefinitions(f"document {name!r}: a name has lower-case letters, digits, `_` and `-` only")
         root = self._table(f"document {name}", document.root)
-        views = {ROOT: select_columns(f"document {name}", document.root, root, root.key, document)}
+        views = {ROOT: select_rows(f"document {name}", document.root, root, root.key, document)}
         shown = views[ROOT].columns
         if _OURS in shown:
             raise InvalidDefinitions(f"document {name}: the column name {_OURS} is ours")
@@ -171,7 +171,7 @@ class ModelDefinitions:
                 raise InvalidDefinitions(f"{place}: {list(child.parent)} does not hold the key of {document.root}")
             if collection in {*shown, _OURS, ROOT} or "/" in collection:
                 raise InvalidDefinitions(f"document {name}: {collection} cannot be the name of a collection")
-            views[collection] = select_columns(place, child.table, table, child.parent, child)
+            views[collection] = select_rows(place, child.table, table, child.parent, child)
         return views
 
     def _table(self, place: str, name: str) -> TableDefinition:

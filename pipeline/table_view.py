@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pipeline.invalid_definitions import InvalidDefinitions
+from pipeline.row_filter import Condition, InvalidFilter, parse_filter
 from sinks.pg_type import parse_pg_type
 
 if TYPE_CHECKING:
@@ -21,18 +22,20 @@ _IMPLIED_TYPES = frozenset({"smallint", "integer", "bigint", "text", "varchar", 
 
 
 @dataclass(frozen=True, kw_only=True)
-class ColumnSelection:
-    """Columns of a table that a document shows. All of them, unless some are named.
+class RowSelection:
+    """Rows and columns of a table that a document shows. All of them, unless some are named.
 
     Args:
         include: the only columns that are shown.
         exclude: columns that are not shown.
         rename: by column, the name of its field.
+        where: conditions that the rows meet, as `pipeline.row_filter` reads them.
     """
 
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     rename: Mapping[str, str] = field(default_factory=dict)
+    where: str = ""
 
 
 @dataclass(frozen=True)
@@ -43,12 +46,14 @@ class TableView:
         name: the name of the table in the definitions.
         owner: the columns that contain the key of the document or row.
         fields: by column that is shown, the name of its field, in the order of the table.
+        where: conditions that a row must meet. Another row is absent from the document.
     """
 
     name: str
     table: TableDefinition
     owner: tuple[str, ...]
     fields: Mapping[str, str]
+    where: tuple[Condition, ...] = ()
 
     @property
     def columns(self) -> dict[str, str]:
@@ -66,8 +71,8 @@ def whole_table(name: str, table: TableDefinition) -> TableView:
     return TableView(name, table, table.key, {column: column for column in table.columns})
 
 
-def select_columns(
-    place: str, name: str, table: TableDefinition, owner: tuple[str, ...], selection: ColumnSelection
+def select_rows(
+    place: str, name: str, table: TableDefinition, owner: tuple[str, ...], selection: RowSelection
 ) -> TableView:
     """Return the view of a table that a document declares.
 
@@ -76,7 +81,8 @@ def select_columns(
         owner: the columns that contain the document's key.
 
     Raises:
-        InvalidDefinitions: a column is missing, a field has two meanings, or a required column is not shown.
+        InvalidDefinitions: a column is missing, a field has two meanings, a required column is not shown, or the
+            filter cannot be parsed.
     """
     if selection.include and selection.exclude:
         raise InvalidDefinitions(f"{place}: give `include` or `exclude`, not both")
@@ -92,7 +98,11 @@ def select_columns(
         raise InvalidDefinitions(f"{place}: two columns would be the field {', '.join(twice)}")
     if "" in fields.values():
         raise InvalidDefinitions(f"{place}: a field has no name")
-    return TableView(name, table, owner, fields)
+    try:
+        where = parse_filter(selection.where, table.columns)
+    except InvalidFilter as error:
+        raise InvalidDefinitions(f"{place}: {error}") from error
+    return TableView(name, table, owner, fields, where)
 
 
 def _require_key(place: str, name: str, table: TableDefinition, owner: tuple[str, ...], shown: Iterable[str]) -> None:

@@ -20,6 +20,7 @@ from pipeline.definitions import ModelDefinitions, TableDefinition
 from pipeline.ingest.epoch_history import NO_EPOCHS, EpochHistory
 from pipeline.ingest.json_text import nested_arrays, rows_to_json, struct_field
 from pipeline.ingest.key_text import key_text, part_text
+from pipeline.ingest.row_filter import matches
 from pipeline.table_view import TableView
 from sinks.batch import HISTORY_COLUMNS, PART_COLUMNS, SPECIAL_COLUMNS, Mutations
 from sinks.ordering.columns import ORDER_COLUMNS
@@ -125,11 +126,14 @@ def _parts(document: str, collection: str, view: TableView, changes: pa.Table) -
     tables = []
     for chosen, key, image, is_deleted in sides:
         rows = changes.append_column("_key", key).filter(chosen)
-        deleted = pa.chunked_array([pa.repeat(is_deleted, rows.num_rows)])
+        # A row that the view does not show is a deletion with the row's version, so no earlier version reappears.
+        deleted = pa.repeat(True, rows.num_rows) if is_deleted else _is_hidden(rows["after"], view)
         tables.append(
             pa.table(
                 {
-                    **_order_columns(rows, deleted, is_text_kept=is_text_kept(view.table, view.table.key)),
+                    **_order_columns(
+                        rows, pa.chunked_array([deleted]), is_text_kept=is_text_kept(view.table, view.table.key)
+                    ),
                     "key": rows["_key"],
                     "part": _part_names(collection, rows[image], view.table),
                     "_image": rows["after"],
@@ -137,6 +141,12 @@ def _parts(document: str, collection: str, view: TableView, changes: pa.Table) -
             )
         )
     return _images_of(document, view, pa.concat_tables(tables))
+
+
+def _is_hidden(images: pa.ChunkedArray, view: TableView) -> pa.Array:
+    if not view.where:
+        return pa.repeat(False, len(images))
+    return pc.invert(matches(images.combine_chunks(), view.where, view.table.columns))
 
 
 def _part_names(collection: str, images: pa.ChunkedArray, table: TableDefinition) -> pa.ChunkedArray:

@@ -52,3 +52,37 @@ def test_a_repair_writes_the_fields_that_a_document_shows_and_deletes_what_it_sh
     images = [row["image"] for mutations in batch.mutations for row in mutations.changes.to_pylist() if row["image"]]
     assert json.loads(images[0]).keys() == {"under", "number", "name"}
     assert all(json.loads(image).keys() == {"number", "place", "t"} for image in images[1:])
+
+
+FILTERED = replace(
+    ships.CONTRACT,
+    documents={
+        "ships": DocumentDefinition(
+            root="ships",
+            where="number > 0",
+            collections={
+                "holds": CollectionDefinition(table="cargo", parent=("flag", "ship"), where="tons is not null")
+            },
+        )
+    },
+)
+
+
+def test_postgresql_leaves_out_the_rows_that_a_filter_hides(source: SourceReader) -> None:
+    (subject,) = documents(FILTERED)
+    held = source.some(subject, ["P\\:A:7", "C\\\\L:-3"])
+    assert held.keys() == {"P\\:A:7"}
+    assert [hold["slot"] for hold in json.loads(held["P\\:A:7"].text)["holds"]] == ["B", "b"]
+
+
+def test_a_repair_removes_the_rows_that_a_filter_hides(source: SourceReader) -> None:
+    (subject,) = documents(FILTERED)
+    wrong = [finding(source, subject, key, {"holds": []}) for key in ("P\\:A:7", "C\\\\L:-3")]
+    _, batch = plan_repairs(wrong, MARK, source, FILTERED, EPOCH)
+    assert parts(batch) == {
+        ("P\\:A:7", "", False),
+        ("C\\\\L:-3", "", True),
+        ("P\\:A:7", "holds/09223372036854775817 Z", True),
+        ("P\\:A:7", "holds/09223372036854775818 B", False),
+        ("P\\:A:7", "holds/09223372036854775818 b", False),
+    }

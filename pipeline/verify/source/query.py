@@ -14,6 +14,7 @@ from pipeline.stores.read_model import ModelKind
 from pipeline.table_view import TableView
 from pipeline.verify.comparison_set import ComparisonSet
 from pipeline.verify.source.json_text import json_text
+from pipeline.verify.source.row_filter import is_shown
 from pipeline.verify.source.row_images import image_columns
 from sinks.pg_type import parse_pg_type
 
@@ -50,7 +51,10 @@ class SourceQuery:
         return self._select(_is_among("root", self.subject.root, keys), lambda child: _is_among("child", child, keys))
 
     def images(self, collection: str, keys: Sequence[str]) -> sql.Composed:
-        """Return a query for the rows of one collection, or of the root, under these keys: the key and all columns."""
+        """Return a query for the rows of one collection, or of the root, under these keys: the key and all columns.
+
+        The rows that the view does not show are among them: a repair writes that they are absent.
+        """
         view = self.subject.views[collection]
         return sql.SQL("SELECT {key}, {columns} FROM {table} AS image WHERE {filter}").format(
             key=_key("image", view.owner, view.table),
@@ -62,7 +66,8 @@ class SourceQuery:
     def any_keys(self, count: int) -> sql.Composed:
         """Return a query for the keys of rows chosen at random."""
         root = self.subject.root
-        return sql.SQL("SELECT {key} FROM {table} AS root ORDER BY random() LIMIT {count}").format(
+        return sql.SQL("SELECT {key} FROM {table} AS root WHERE {filter} ORDER BY random() LIMIT {count}").format(
+            filter=is_shown(root, "root"),
             key=_key("root", root.owner, root.table),
             table=_named(root.table),
             count=sql.Literal(count),
@@ -119,10 +124,10 @@ class SourceQuery:
             ),
             table=_named(subject.root.table),
             joins=sql.SQL(" ").join(
-                _join(subject.root, child, arrays[name], child_filter(child))
+                _join(subject.root, child, arrays[name], _both(child_filter(child), is_shown(child, "child")))
                 for name, child in subject.collections.items()
             ),
-            filter=root_filter,
+            filter=_both(root_filter, is_shown(subject.root, "root")),
         )
 
 
@@ -150,6 +155,10 @@ def _join(root: TableView, child: TableView, array: sql.Identifier, child_filter
             for name, column in zip(names, _in("root", root.owner), strict=True)
         ),
     )
+
+
+def _both(one: sql.Composable, other: sql.Composable) -> sql.Composed:
+    return sql.SQL("{} AND {}").format(one, other)
 
 
 def _object(view: TableView, alias: str, form: ModelKind, arrays: Mapping[str, sql.Identifier]) -> sql.Composed:

@@ -110,3 +110,27 @@ def test_definitions_survive_their_text_and_those_of_earlier_versions_are_read()
 def test_a_selection_that_readers_or_verify_cannot_use_is_refused(document: DocumentDefinition, complaint: str) -> None:
     with pytest.raises(InvalidDefinitions, match=complaint):
         definitions(document)
+
+
+def test_a_row_that_stops_to_match_is_a_deletion_of_its_version_and_one_that_begins_is_an_image() -> None:
+    lines = replace(LINES, where="sku <> 'hidden'")
+    made_of = definitions(replace(DOCUMENT, where="status is not null", collections={"lines": lines}))
+    row = {"order_id": 1, "line": 2, "gift_to": None}
+    shown, hidden = {**row, "sku": "A"}, {**row, "sku": "hidden"}
+    for before, after, is_deleted in (
+        (shown, hidden, True),
+        (hidden, shown, False),
+        (shown, {**row, "sku": None}, True),
+    ):
+        [found] = projected("lines", {"op": "u", "before": before, "after": after}, made_of=made_of)
+        assert (found["_deleted"], found["image"] is None, found["_lsn"]) == (is_deleted, is_deleted, 11)
+    moved = projected("lines", {"op": "u", "before": shown, "after": {**hidden, "order_id": 3}}, made_of=made_of)
+    assert {row["key"]: row["_deleted"] for row in moved} == {"1": True, "3": True}
+    order = {"id": 1, "status": None, "secret": None}
+    [root] = projected("orders", {"op": "r", "snapshot": True, "after": order}, made_of=made_of)
+    assert (root["_deleted"], root["_is_snapshot"], root["image"]) == (True, True, None)
+
+
+def test_a_filter_that_cannot_be_parsed_names_its_document_and_position() -> None:
+    with pytest.raises(InvalidDefinitions, match="document sales: `where` at character 1: expected a column"):
+        definitions(replace(DOCUMENT, where="gone is null"))
