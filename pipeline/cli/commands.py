@@ -54,13 +54,13 @@ class CommandGroup(TyperGroup):
         return _group(found, cmd_name) if isinstance(found, typer.Typer) else _command(found, cmd_name)
 
 
-def _group(verbs: typer.Typer, name: str) -> Any:
-    group = typer.main.get_group(verbs)
+def _group(commands: typer.Typer, name: str) -> Any:
+    group = typer.main.get_group(commands)
     group.name = name
     return group
 
 
-def _command(verb: Callable[..., object], name: str) -> Any:
+def _command(function: Callable[..., object], name: str) -> Any:
     alone = typer.Typer(add_completion=False, rich_markup_mode="rich")
-    alone.command(name, hidden=name in HIDDEN)(verb)
+    alone.command(name, hidden=name in HIDDEN)(function)
     return typer.main.get_command(alone)

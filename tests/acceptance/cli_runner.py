@@ -25,7 +25,7 @@ ENDS_BY_ITSELF_WITHIN_S = 900.0
 
 @dataclass(frozen=True)
 class Command:
-    """The command with the options that precede a verb.
+    """The command with the options that precede a command.
 
     Args:
         environment: variables added to the environment, such as settings.
@@ -38,7 +38,7 @@ class Command:
     folder: Path = CHECKOUT
 
     def __call__(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """Run a verb to its end."""
+        """Run a command to its end."""
         if can_fork(self.environment):
             words = tuple(self._line(words)[3:])
             return run_forked(words, self._environment, self.folder, ENDS_BY_ITSELF_WITHIN_S)
@@ -54,7 +54,7 @@ class Command:
         )
 
     def start(self, log: Path, *words: str) -> Run:
-        """Run a verb that does not end by itself; its output goes to `log`."""
+        """Run a command that does not end by itself; its output goes to `log`."""
         with log.open("ab") as output:
             process = subprocess.Popen(
                 self._line(words),

@@ -77,7 +77,7 @@ class OwnPipeline:
         self._watermarks = Watermarks(self.settings.kafka, self.settings.connector, self.settings.connect.url)
 
     def succeeds(self, *words: str) -> str:
-        """Run a verb that must succeed, and return its output."""
+        """Run a command that must succeed, and return its output."""
         done = self.command(*words)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout

@@ -135,6 +135,6 @@ def test_wrong_usage_has_an_exit_code_of_its_own(tmp_path: Path) -> None:
 
 
 def test_every_command_has_a_help_text() -> None:
-    for verb in ("up", "down", "init", "run", "status", "sql", "pause", "resume", "teardown", "config", "demo"):
-        explained = CliRunner().invoke(app, [verb, "--help"])
-        assert (explained.exit_code, "Usage:" in explained.stdout) == (0, True), verb
+    for command in ("up", "down", "init", "run", "status", "sql", "pause", "resume", "teardown", "config", "demo"):
+        explained = CliRunner().invoke(app, [command, "--help"])
+        assert (explained.exit_code, "Usage:" in explained.stdout) == (0, True), command

@@ -71,7 +71,7 @@ def test_an_answer_can_be_a_table_or_csv(pipeline: Pipeline, order_id: int) -> N
     assert row.split() == [str(order_id), "Grüße", "🎁", "12.30"]
 
 
-def test_whatever_is_not_one_select_is_refused(pipeline: Pipeline) -> None:
+def test_anything_but_one_select_is_refused(pipeline: Pipeline) -> None:
     for query in REFUSED:
         with pytest.raises(QueryRefused):
             run_query(pipeline.settings, query)

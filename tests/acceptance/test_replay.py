@@ -201,7 +201,7 @@ def test_a_replay_in_place_restores_a_lost_document_from_the_log(rebuilt: Pipeli
     rebuilt.settled()
 
 
-def test_where_a_replay_begins_is_only_asked_in_place(rebuilt: Pipeline) -> None:
+def test_start_offsets_are_only_allowed_in_place(rebuilt: Pipeline) -> None:
     succeeds(rebuilt.command("replay", "redis", "--to-earliest"))
     for option in (["--to-offset", "5"], ["--to-datetime", "2026-01-01"]):
         refused = rebuilt.command("replay", "redis", *option)

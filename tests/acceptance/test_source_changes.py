@@ -101,7 +101,7 @@ def test_a_deletion_while_the_replica_identity_was_another_one_stops_the_workers
     own.end_equal(run)
 
 
-def test_what_is_changed_and_changed_back_while_no_worker_runs_is_noticed_at_the_next_start(own: OwnPipeline) -> None:
+def test_a_change_that_was_reverted_while_no_worker_ran_is_detected_at_the_next_start(own: OwnPipeline) -> None:
     own.sql("ALTER PUBLICATION readmodels SET (publish = 'insert, update, truncate')")
     own.sql("DELETE FROM orders WHERE id % 5 = 0")
     own.sql("ALTER PUBLICATION readmodels SET (publish = 'insert, update, delete, truncate')")

@@ -159,7 +159,7 @@ def test_a_truncate_is_a_record_without_a_key(connection: Connection, log: Log, 
     assert (truncated.key, truncated.value["op"]) == (None, "t")
 
 
-def test_what_is_rolled_back_never_reaches_kafka(connection: Connection, log: Log) -> None:
+def test_rolled_back_changes_never_reach_kafka(connection: Connection, log: Log) -> None:
     with connection.transaction(force_rollback=True):
         _insert(connection)
     kept = _insert(connection)

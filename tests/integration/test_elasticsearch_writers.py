@@ -139,7 +139,7 @@ def test_a_batch_of_many_documents_is_written_whole(
     assert len(subject.read(SHAPES)["orders"]) == 5
 
 
-def test_what_several_topics_change_of_a_document_is_one_write(subject: ElasticsearchSubject) -> None:
+def test_changes_of_one_document_in_several_topics_are_one_write(subject: ElasticsearchSubject) -> None:
     sink, log = live_sink(subject), Log(SHOP)
     log.streamed(SHOP.root, (10, 11), after=order(1))
     log.streamed(SHOP.child, (10, 12), after=item(7, of=1))

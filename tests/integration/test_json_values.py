@@ -70,7 +70,7 @@ def envelopes(source: Connection) -> pa.Table:
     return pa.concat_tables(decoded.envelopes)
 
 
-def test_what_is_json_is_what_postgresql_accepts(source: Connection) -> None:
+def test_the_json_syntax_is_that_of_postgresql(source: Connection) -> None:
     accepted = source.execute("SELECT plain IS NOT NULL FROM orders ORDER BY id").fetchall()
     assert [is_accepted for (is_accepted,) in accepted] == [_is_json(text) for text in TEXTS]
 

@@ -27,7 +27,7 @@ from tests.remedies.commands import commands, settings
 from tests.support.redis_server import OwnServer, shared_server
 from tests.support.waiting import wait_for
 
-SHARD = ("orders", 0)
+TOPIC_PARTITION = ("orders", 0)
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def store(server: OwnServer) -> Iterator[RedisStore]:
 def numbered(begin: int, end: int) -> Batch:
     """Return the changes of one partition from one offset to another: each updates one of three orders."""
     changes = [streamed(str(at % 3), 10 + at, f'{{"at":{at}}}') for at in range(begin, end)]
-    return batch(*changes, begin={SHARD: begin}, end={SHARD: end})
+    return batch(*changes, begin={TOPIC_PARTITION: begin}, end={TOPIC_PARTITION: end})
 
 
 def assert_is_at(server: OwnServer, store: RedisStore, end: int) -> None:
@@ -58,7 +58,7 @@ def assert_is_at(server: OwnServer, store: RedisStore, end: int) -> None:
     with server.client() as client:
         shown = sorted(client.mget(["orders:0", "orders:1", "orders:2"]))
     assert shown == sorted(f'{{"at":{at},"items":[]}}'.encode() for at in range(end - 3, end))
-    assert store.sink(1).progress().next_offset(SHARD) == end
+    assert store.sink(1).progress().next_offset(TOPIC_PARTITION) == end
 
 
 def put_back(server: OwnServer, older: Path) -> None:
@@ -124,7 +124,7 @@ def test_a_server_that_lost_acknowledged_batches_is_replayed_from_its_own_progre
     put_back(server, copy)
     with pytest.raises(OffsetGap) as lost:
         sink.write(numbered(9, 12))
-    assert lost.value.stored == {SHARD: 5}
+    assert lost.value.stored == {TOPIC_PARTITION: 5}
     sink.write(numbered(5, 12))
     assert_is_at(server, store, 12)
 
@@ -140,7 +140,7 @@ def test_a_generation_recreated_during_a_batch_does_not_get_its_progress(
     in_place_of_progress(monkeypatch, make_anew)
     with pytest.raises(GenerationMissing):
         store.sink(1).write(numbered(0, 5))
-    assert store.sink(1).progress().next_offset(SHARD) == 0
+    assert store.sink(1).progress().next_offset(TOPIC_PARTITION) == 0
     store.sink(1).write(numbered(0, 5))
     assert_is_at(server, store, 5)
 
@@ -186,12 +186,12 @@ def test_a_key_of_another_type_is_named_and_the_others_are_written(server: OwnSe
         client.set("{orders:1}:r", "somebody's")
         changes = [streamed(str(key), 10, '{"note":"secret"}') for key in range(3)]
         with pytest.raises(MutationRejected) as refused:
-            store.sink(1).write(batch(*changes, begin={SHARD: 0}, end={SHARD: 3}))
+            store.sink(1).write(batch(*changes, begin={TOPIC_PARTITION: 0}, end={TOPIC_PARTITION: 3}))
         assert "{orders:1}:r" in str(refused.value)
         assert "secret" not in str(refused.value)
         assert commands(refused.value.remedy)[0] == ["replay", "redis", "--execute"]
         assert [bool(client.exists(f"orders:{key}")) for key in range(3)] == [True, False, True]
-    assert store.sink(1).progress().next_offset(SHARD) == 0
+    assert store.sink(1).progress().next_offset(TOPIC_PARTITION) == 0
 
 
 def test_a_server_without_memory_takes_the_batch_once_it_has_some(server: OwnServer, store: RedisStore) -> None:

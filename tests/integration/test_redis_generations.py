@@ -29,7 +29,7 @@ from tests.remedies.shell import SETTINGS, SHIPPED
 from tests.support.redis_server import OwnServer, shared_server
 from tests.support.waiting import wait_for
 
-SHARD = ("orders", 0)
+TOPIC_PARTITION = ("orders", 0)
 
 
 @pytest.fixture
@@ -194,15 +194,15 @@ def test_a_range_tombstone_reaches_every_document_during_cutovers(store: RedisSt
 def test_a_dropped_generation_takes_its_progress_with_it(store: RedisStore) -> None:
     for number in (1, 2):
         store.sink(number).prepare()
-        store.sink(number).write(batch(streamed("1", 10, '{"id":1}'), end={SHARD: 5}))
+        store.sink(number).write(batch(streamed("1", 10, '{"id":1}'), end={TOPIC_PARTITION: 5}))
     store.drop(2)
     store.drop(2)
     assert tuple(store.generations()) == (1,)
     with pytest.raises(GenerationMissing):
         store.sink(2).write(batch())
     store.sink(2).prepare()
-    assert store.sink(2).progress().next_offset(SHARD) == 0
-    assert store.sink(1).progress().next_offset(SHARD) == 5
+    assert store.sink(2).progress().next_offset(TOPIC_PARTITION) == 0
+    assert store.sink(1).progress().next_offset(TOPIC_PARTITION) == 5
 
 
 def test_the_live_generation_is_not_dropped(store: RedisStore, redis: Redis) -> None:
@@ -216,7 +216,9 @@ def test_the_live_generation_is_not_dropped(store: RedisStore, redis: Redis) -> 
 def test_clearing_leaves_the_keys_of_others(store: RedisStore, redis: Redis) -> None:
     for number in (1, 2):
         store.sink(number).prepare()
-        store.sink(number).write(batch(*(streamed(str(key), 10, '{"id":1}') for key in range(700)), end={SHARD: 5}))
+        store.sink(number).write(
+            batch(*(streamed(str(key), 10, '{"id":1}') for key in range(700)), end={TOPIC_PARTITION: 5})
+        )
     redis.set("sessions:1", "kept")
     store.drop_all()
     assert (tuple(store.generations()), store.live()) == ((), None)
@@ -261,13 +263,13 @@ def test_one_generation_too_many_is_refused() -> None:
 def test_a_generation_that_was_emptied_and_recreated_refuses_later_batches(store: RedisStore, redis: Redis) -> None:
     sink = store.sink(1)
     sink.prepare()
-    sink.write(batch(streamed("1", 10, '{"id":1}'), end={SHARD: 5}))
+    sink.write(batch(streamed("1", 10, '{"id":1}'), end={TOPIC_PARTITION: 5}))
     redis.flushall()
     with pytest.raises(GenerationMissing):
         sink.progress()
     sink.prepare()
     with pytest.raises(OffsetGap):
-        sink.write(batch(begin={SHARD: 5}, end={SHARD: 9}))
+        sink.write(batch(begin={TOPIC_PARTITION: 5}, end={TOPIC_PARTITION: 9}))
 
 
 def test_everything_is_removed_also_where_the_documents_have_other_names_by_now(

@@ -117,7 +117,7 @@ def test_an_unlogged_table_is_logged_and_a_partitioned_one_captured_by_its_parti
         assert bool(is_found) is is_refused
 
 
-def test_a_table_that_is_missing_is_created_or_taken_out(admin: Connection) -> None:
+def test_a_missing_table_is_created_or_removed_from_the_definitions(admin: Connection) -> None:
     admin.execute("ALTER TABLE order_items RENAME TO elsewhere")
     [finding] = found(admin)
     assert finding.remedy == "Create public.order_items, or take it out of readmodels.toml."

@@ -197,7 +197,7 @@ def test_progress_goes_from_the_beginning_to_the_ends_that_were_there(log: Log) 
     assert watched.seen[-1] == (ends, ends)
 
 
-def test_what_is_written_later_is_not_read(log: Log) -> None:
+def test_records_written_later_are_not_read(log: Log) -> None:
     log.write(*[log.change("c", order_id, 3000 + order_id) for order_id in range(5)])
     ends = {(log.topic, 0): 3}
     (piece,) = read_log(log.settings.kafka, dict.fromkeys(ends, 1), ends)

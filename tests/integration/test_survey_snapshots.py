@@ -129,7 +129,7 @@ def require_named_with_init(settings: Settings) -> None:
         assert commands(remedy)[0] == ["init"]
 
 
-def test_what_an_aborted_snapshot_left_is_swept_from_a_rebuild(endpoints: Endpoints, tmp_path: Path) -> None:
+def test_rows_of_an_aborted_snapshot_are_swept_from_a_rebuild(endpoints: Endpoints, tmp_path: Path) -> None:
     with stopped(endpoints, tmp_path, deleted=f"id <= {DELETED}", is_json=False) as source:
         before = source.survey()
         assert before.told == SnapshotStatus()

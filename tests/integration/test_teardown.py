@@ -143,7 +143,7 @@ def test_a_publication_that_init_did_not_create_stays_until_it_is_dropped(prepar
     assert find_setup(prepared, traces, NOBODY).left == []
 
 
-def test_what_two_deployments_share_goes_with_the_last_of_them(prepared: Deployment) -> None:
+def test_objects_that_two_deployments_share_are_removed_with_the_last_one(prepared: Deployment) -> None:
     other = own_connector("other", prepared.source)
     shared = find_setup(prepared, Traces(), replace(NOBODY, others=[other]))
     [left] = shared.left

@@ -128,7 +128,7 @@ CARRIED_OUT: Mapping[str, str | tuple[str, ...]] = {
         "tests/unit/remedies/test_stores.py::test_readers_are_served_once_the_settings_are_as_the_remedy_has_them"
     ),
     "sinks.elasticsearch.mapping:InvalidMapping": (
-        "tests/unit/remedies/test_stores.py::test_a_shape_that_no_index_can_hold_is_renamed_or_left_out"
+        "tests/unit/remedies/test_stores.py::test_a_shape_that_no_index_can_hold_is_renamed_or_removed"
     ),
     "pipeline.generations.builders:BuilderFailed": (
         "tests/unit/remedies/test_stores.py::test_a_replay_resumes_once_the_remedy_of_its_builder_is_carried_out"
@@ -177,7 +177,7 @@ CARRIED_OUT: Mapping[str, str | tuple[str, ...]] = {
         "test_a_source_is_ready_once_the_statements_of_the_remedy_are_executed"
     ),
     "pipeline.postgres.preconditions:_of_table | Create {name}": (
-        "tests/integration/test_source_remedies.py::test_a_table_that_is_missing_is_created_or_taken_out"
+        "tests/integration/test_source_remedies.py::test_a_missing_table_is_created_or_removed_from_the_definitions"
     ),
     "pipeline.postgres.preconditions:_of_columns | Take": (
         "tests/integration/test_source_remedies.py::test_a_generated_column_is_removed_from_the_definitions"
@@ -242,13 +242,13 @@ CARRIED_OUT: Mapping[str, str | tuple[str, ...]] = {
         "test_a_process_that_is_refused_memory_ends_with_its_bound_and_works_with_a_larger_one"
     ),
     "connectors.errors:MissingColumn": (
-        "tests/unit/remedies/test_records.py::test_a_log_without_a_column_is_read_once_the_column_is_taken_out",
+        "tests/unit/remedies/test_records.py::test_a_log_without_a_column_is_read_once_the_column_is_removed",
         "tests/acceptance/test_epochs.py::"
         "test_a_column_that_was_widened_stops_the_workers_and_its_remedy_rebuilds_the_models",
     ),
     "connectors.errors:UnsupportedType": (
         "tests/unit/remedies/test_records.py::"
-        "test_a_log_is_read_once_the_column_of_an_unsupported_type_is_taken_out_or_has_another"
+        "test_a_log_is_read_once_the_column_of_an_unsupported_type_is_removed_or_has_another"
     ),
     "connectors.errors:InexactDecimal": (
         "tests/unit/remedies/test_records.py::"
@@ -457,7 +457,7 @@ CARRIED_OUT: Mapping[str, str | tuple[str, ...]] = {
         "test_a_damaged_live_file_of_duckdb_stops_its_worker_and_the_replay_in_its_remedy_repairs_it"
     ),
     "pipeline.teardown.source:_shared": (
-        "tests/integration/test_teardown.py::test_what_two_deployments_share_goes_with_the_last_of_them"
+        "tests/integration/test_teardown.py::test_objects_that_two_deployments_share_are_removed_with_the_last_one"
     ),
     "pipeline.teardown.source:_holds": (
         "tests/integration/test_teardown.py::"
@@ -556,16 +556,16 @@ CARRIED_OUT: Mapping[str, str | tuple[str, ...]] = {
         "tests/acceptance/test_replay.py::test_a_wrong_projection_is_found_and_never_shown"
     ),
     "pipeline.log_scan.finding | Run `readmodels init`, which creates": (
-        "tests/integration/test_survey_snapshots.py::test_what_an_aborted_snapshot_left_is_swept_from_a_rebuild"
+        "tests/integration/test_survey_snapshots.py::test_rows_of_an_aborted_snapshot_are_swept_from_a_rebuild"
     ),
     "pipeline.log_scan.finding | Wait until": (
-        "tests/integration/test_survey_snapshots.py::test_what_an_aborted_snapshot_left_is_swept_from_a_rebuild"
+        "tests/integration/test_survey_snapshots.py::test_rows_of_an_aborted_snapshot_are_swept_from_a_rebuild"
     ),
     "pipeline.setup.snapshots:snapshot_findings | Wait for": (
-        "tests/integration/test_survey_snapshots.py::test_what_an_aborted_snapshot_left_is_swept_from_a_rebuild"
+        "tests/integration/test_survey_snapshots.py::test_rows_of_an_aborted_snapshot_are_swept_from_a_rebuild"
     ),
     "pipeline.setup.snapshots:snapshot_findings | Run `readmodels init`, which waits": (
-        "tests/integration/test_survey_snapshots.py::test_what_an_aborted_snapshot_left_is_swept_from_a_rebuild"
+        "tests/integration/test_survey_snapshots.py::test_rows_of_an_aborted_snapshot_are_swept_from_a_rebuild"
     ),
     "pipeline.log_scan.finding | Run `readmodels init`, which lets": (
         "tests/integration/test_snapshots.py::test_a_table_that_is_captured_later_is_read_then"

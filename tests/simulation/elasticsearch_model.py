@@ -24,7 +24,7 @@ from sinks.sink import Store
 from tests.simulation.documents import SHAPE, SHAPES, Documents, visible_in
 from tests.simulation.elasticsearch_cluster import Cluster, Index, Refused
 from tests.simulation.invariant_checker import Held, name_of, without_images
-from tests.simulation.log import SHARDS
+from tests.simulation.log import TOPIC_PARTITIONS
 from tests.simulation.store_model import Hazard, Surroundings
 
 TIMEOUT_S = 10.0
@@ -74,7 +74,7 @@ class ElasticsearchSide(Documents):
                 visible.update(visible_in(content))
         ledger = [
             index.documents[progress_id(topic_partition)].source
-            for topic_partition in SHARDS
+            for topic_partition in TOPIC_PARTITIONS
             if progress_id(topic_partition) in index.documents
         ]
         return Held(registers, visible, parse_progress(ledger).offsets)

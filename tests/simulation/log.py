@@ -39,7 +39,7 @@ CONTRACT = ModelDefinitions(
         )
     },
 )
-SHARDS = [(topic, partition) for topic in CONTRACT.topics for partition in range(PARTITIONS)]
+TOPIC_PARTITIONS = [(topic, partition) for topic in CONTRACT.topics for partition in range(PARTITIONS)]
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Story:
     @property
     def ends(self) -> dict[TopicPartition, int]:
         """The final ends of the partitions."""
-        ends = dict.fromkeys(SHARDS, 0)
+        ends = dict.fromkeys(TOPIC_PARTITIONS, 0)
         for transaction in self.transactions:
             ends.update(transaction.ends)
         return ends

@@ -29,7 +29,7 @@ def first_failure(model: str) -> Failed | None:
 
 
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: f"{broken.model}: {broken.name}")
-def test_what_is_broken_goes_wrong_with_some_seed(broken: Broken) -> None:
+def test_every_mutant_fails_with_some_seed(broken: Broken) -> None:
     with ExitStack() as pieces:
         for piece in broken.pieces:
             pieces.enter_context(piece())

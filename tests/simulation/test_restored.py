@@ -11,11 +11,11 @@ from sinks.elasticsearch.document_index import DocumentIndex
 from sinks.errors import OffsetGap
 from sinks.generation import GenerationMetadata
 from tests.simulation.elasticsearch_model import ElasticsearchSide
-from tests.simulation.log import SHARDS
+from tests.simulation.log import TOPIC_PARTITIONS
 from tests.simulation.store_model import GENERATION
 from tests.simulation.world import World
 
-SHARD = SHARDS[0]
+TOPIC_PARTITION = TOPIC_PARTITIONS[0]
 
 
 def test_progress_does_not_move_over_what_a_cluster_lost_in_the_middle_of_a_batch() -> None:
@@ -23,11 +23,11 @@ def test_progress_does_not_move_over_what_a_cluster_lost_in_the_middle_of_a_batc
     with side.installed(), side.opened() as store:
         store.create(GENERATION, GenerationMetadata())
         sink = store.sink(GENERATION)
-        sink.write(Batch(span=OffsetRange({}, {SHARD: 2})))
+        sink.write(Batch(span=OffsetRange({}, {TOPIC_PARTITION: 2})))
         copy = side.cluster.copied()
-        sink.write(Batch(span=OffsetRange({SHARD: 2}, {SHARD: 4})))
+        sink.write(Batch(span=OffsetRange({TOPIC_PARTITION: 2}, {TOPIC_PARTITION: 4})))
         goes_back = patch.object(DocumentIndex, "_merge_all", lambda *_: side.cluster.restart(copy))
         with goes_back, pytest.raises(OffsetGap) as lost:
-            sink.write(Batch(span=OffsetRange({SHARD: 4}, {SHARD: 6})))
-        assert lost.value.stored == {SHARD: 2}
-        assert sink.progress().next_offset(SHARD) == 2
+            sink.write(Batch(span=OffsetRange({TOPIC_PARTITION: 4}, {TOPIC_PARTITION: 6})))
+        assert lost.value.stored == {TOPIC_PARTITION: 2}
+        assert sink.progress().next_offset(TOPIC_PARTITION) == 2

@@ -16,7 +16,7 @@ from sinks.generation import GenerationMetadata
 from tests.simulation.fault_state import Weather
 from tests.simulation.invariant_checker import Witness, Wrong
 from tests.simulation.kafka import Broker, Group
-from tests.simulation.log import SHARDS, Story, story
+from tests.simulation.log import TOPIC_PARTITIONS, Story, story
 from tests.simulation.scheduler import Process, Scheduler
 from tests.simulation.store_model import GENERATION, Side
 from tests.simulation.virtual_stdlib import on_virtual_time
@@ -59,7 +59,7 @@ class World:
         self.weather = Weather(Random(self.lots.random()), severity=self.lots.choice((0.0, 0.5, 1.0, 1.0, 2.0)))
         self.story: Story = story(Random(self.lots.random()))
         self.side = make_side(self)
-        self.group = Group(Broker(SHARDS), self.scheduler)
+        self.group = Group(Broker(TOPIC_PARTITIONS), self.scheduler)
         self.witness = Witness(self.story, self.side.form)
         self.storm_ends_s = self.lots.choice((5.0, 20.0, 60.0))
         self.errands = [*self._sweeps(), *self._repairs()]

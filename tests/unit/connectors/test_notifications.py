@@ -63,7 +63,7 @@ def test_an_attempt_that_was_interrupted_leaves_nothing_but_its_beginning() -> N
     )
 
 
-def test_what_follows_a_snapshot_that_ended_is_not_the_first() -> None:
+def test_a_snapshot_after_a_completed_one_is_not_the_first() -> None:
     assert told("STARTED", "COMPLETED", "STARTED") == SnapshotStatus(is_first=False, attempts=2)
     assert told("STARTED", "COMPLETED", "STARTED", "STARTED", "COMPLETED") == SnapshotStatus(
         True, is_first=False, attempts=3

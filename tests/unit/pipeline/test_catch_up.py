@@ -13,7 +13,7 @@ from pipeline.generations.cutover import GenerationCatchUpTimeout
 from sinks.batch import Progress
 from sinks.errors import StoreUnavailable
 
-SHARD = ("topic", 0)
+TOPIC_PARTITION = ("topic", 0)
 BUSY = StoreUnavailable("429 circuit_breaking_exception")
 
 
@@ -31,17 +31,17 @@ def looks(*answers: int | Exception) -> Callable[[], Progress]:
         answer = next(each, answers[-1])
         if isinstance(answer, Exception):
             raise answer
-        return Progress({SHARD: answer})
+        return Progress({TOPIC_PARTITION: answer})
 
     return progress
 
 
-wait = partial(wait_until_caught_up, ends={SHARD: 7}, late=GenerationCatchUpTimeout)
+wait = partial(wait_until_caught_up, ends={TOPIC_PARTITION: 7}, late=GenerationCatchUpTimeout)
 
 
 def test_a_store_that_does_not_answer_for_a_while_is_asked_again() -> None:
     seen: list[int] = []
-    wait(looks(3, BUSY, BUSY, 7), look=lambda progress: seen.append(progress.next_offset(SHARD)))
+    wait(looks(3, BUSY, BUSY, 7), look=lambda progress: seen.append(progress.next_offset(TOPIC_PARTITION)))
     assert seen == [3, 7]
 
 

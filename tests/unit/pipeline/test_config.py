@@ -166,7 +166,7 @@ def test_no_secret_is_shown_unless_it_is_asked_for() -> None:
     assert MASK not in asked_for
 
 
-def test_what_is_shown_can_be_read_back() -> None:
+def test_printed_settings_can_be_loaded_again() -> None:
     plain = to_plain(load(SHIPPED, LOCAL), is_secret_shown=True)
     assert to_plain(load(SHIPPED, {}, json.loads(json.dumps(plain))), is_secret_shown=True) == plain
 
@@ -236,7 +236,7 @@ def test_a_list_of_brokers_may_have_spaces(given: str, used: str) -> None:
 @pytest.mark.parametrize(
     "given", ["", "one:9092,", "http://one:9092/", "one:9092;two:9092", "one:port", "one two:9092"]
 )
-def test_what_is_no_list_of_brokers_is_refused(given: str) -> None:
+def test_a_malformed_list_of_brokers_is_refused(given: str) -> None:
     with pytest.raises(InvalidConfig, match=r"kafka: .* is no broker"):
         load(SHIPPED, {**LOCAL, "kafka": {"bootstrap_servers": given}})
 

@@ -47,17 +47,17 @@ Fail = Callable[[str, Exception], tuple[int, str, Path]]
 
 @pytest.fixture
 def fail(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Fail:
-    """Return a function that runs a failing verb; it returns the exit code, the output and the report file."""
+    """Return a function that runs a failing command; it returns the exit code, the output and the report file."""
     home = tmp_path / "home"
     home.mkdir()
 
-    def run(verb: str, error: Exception) -> tuple[int, str, Path]:
+    def run(command: str, error: Exception) -> tuple[int, str, Path]:
         def raises(*_: object, **__: object) -> None:
             raise error
 
         monkeypatch.setattr(Context, "settings", raises)
         monkeypatch.setattr(Context, "stack", property(raises))
-        monkeypatch.setattr(sys, "argv", ["readmodels", "--home", str(home), verb, *ARGUMENTS.get(verb, [])])
+        monkeypatch.setattr(sys, "argv", ["readmodels", "--home", str(home), command, *ARGUMENTS.get(command, [])])
         with pytest.raises(SystemExit) as ended:
             main()
         complained = capsys.readouterr().err
@@ -69,12 +69,12 @@ def fail(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tm
     return run
 
 
-@pytest.mark.parametrize("verb", [verb for verb in MODULES if verb != "work"])
-def test_every_command_ends_with_a_message_of_the_product(verb: str, fail: Fail) -> None:
-    code, complained, file = fail(verb, KeyError(ROW))
+@pytest.mark.parametrize("command", [command for command in MODULES if command != "work"])
+def test_every_command_ends_with_a_message_of_the_product(command: str, fail: Fail) -> None:
+    code, complained, file = fail(command, KeyError(ROW))
     assert code == 1
     assert "error: unexpected KeyError, at pipeline/cli/" in complained
-    assert f"command: readmodels --home … {verb}" in file.read_text()
+    assert f"command: readmodels --home … {command}" in file.read_text()
 
 
 @pytest.mark.parametrize("error", UNEXPECTED, ids=lambda error: type(error).__name__)

@@ -80,14 +80,14 @@ def test_a_value_stays_on_its_line() -> None:
     assert on_one_line("a\nerror: b\tc") == "a\\nerror: b\\tc"
 
 
-def test_names_and_values_of_an_answer_command_nothing() -> None:
+def test_control_characters_of_a_result_are_escaped() -> None:
     rows = pa.table({"note\x1b[1m": ["\x1b]52;c;aGk=\x07", "\u202eb", "c\nd"]})
     shown = written(rows, OutputFormat.TABLE, 80).decode()
     assert not [one for one in shown if not one.isprintable() and one != "\n"]
     assert "\\x1b]52" in shown
 
 
-def test_a_log_line_commands_nothing() -> None:
+def test_control_characters_of_a_log_line_are_escaped() -> None:
     stream = io.StringIO()
     logging.configure(stream)
     structlog.get_logger().warning("stopped", reason="sent as io.debe\x1b[31mzium\n2J")

@@ -56,7 +56,7 @@ def remedy_of(kind: type[SourceContractViolation], *asked: Any, **values: Any) -
 
 
 @pytest.mark.usefixtures("described")
-def test_a_log_without_a_column_is_read_once_the_column_is_taken_out() -> None:
+def test_a_log_without_a_column_is_read_once_the_column_is_removed() -> None:
     describe(weight="integer")
     remedy = remedy_of(MissingColumn)
     assert remedy.startswith("If PostgreSQL has no such column, remove it from readmodels.toml; then run")
@@ -67,7 +67,7 @@ def test_a_log_without_a_column_is_read_once_the_column_is_taken_out() -> None:
 
 @pytest.mark.parametrize("way", ["Remove the column", "change its type there and in PostgreSQL"])
 @pytest.mark.usefixtures("described")
-def test_a_log_is_read_once_the_column_of_an_unsupported_type_is_taken_out_or_has_another(way: str) -> None:
+def test_a_log_is_read_once_the_column_of_an_unsupported_type_is_removed_or_has_another(way: str) -> None:
     describe(note="point[]")
     remedy = remedy_of(UnsupportedType)
     assert way in remedy

@@ -226,7 +226,7 @@ def test_readers_are_served_once_the_settings_are_as_the_remedy_has_them(
     serve(store.instance(), served).close()
 
 
-def test_a_shape_that_no_index_can_hold_is_renamed_or_left_out() -> None:
+def test_a_shape_that_no_index_can_hold_is_renamed_or_removed() -> None:
     with pytest.raises(InvalidMapping) as refused:
         index_body(DocumentShape("orders", {"id": "bigint", "a.b": "text"}), IndexSettings())
     assert "Rename the column in PostgreSQL, or rename the document, or leave the column out" in refused.value.remedy

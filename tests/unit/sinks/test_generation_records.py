@@ -24,7 +24,7 @@ from sinks.memory import MemoryStore
 from sinks.ordering.range_tombstone import RangeTombstone, TombstoneKind
 from sinks.shape import DocumentShape, RowShape
 
-SHARD = ("cdc.public.orders", 3)
+TOPIC_PARTITION = ("cdc.public.orders", 3)
 SWEEP = RangeTombstone(
     scope="orders/", kind=TombstoneKind.SNAPSHOT_END, epoch=0, commit_lsn=7, lsn=7, started_at={2: 9}
 )
@@ -46,9 +46,14 @@ FULL = GenerationMetadata(
     is_rejected=True,
     filled_per_s=1234.5,
     shown_at=datetime(2026, 1, 2, tzinfo=UTC),
-    seed_offsets={SHARD: 42},
+    seed_offsets={TOPIC_PARTITION: 42},
     fences=(SWEEP,),
-    epochs=(EPOCH, replace(EPOCH, number=1, kind=EpochKind.CONTINUED, begins_at={SHARD: 7}, resumes_at={SHARD: 8})),
+    epochs=(
+        EPOCH,
+        replace(
+            EPOCH, number=1, kind=EpochKind.CONTINUED, begins_at={TOPIC_PARTITION: 7}, resumes_at={TOPIC_PARTITION: 8}
+        ),
+    ),
 )
 
 
@@ -77,7 +82,7 @@ def test_a_record_of_another_version_is_read_as_far_as_it_is_known() -> None:
 
 def test_a_new_generation_starts_with_the_range_tombstones_and_the_earliest_offsets() -> None:
     assert FULL.initial_batch.range_tombstones == (SWEEP,)
-    assert FULL.initial_batch.span == OffsetRange({}, {SHARD: 42})
+    assert FULL.initial_batch.span == OffsetRange({}, {TOPIC_PARTITION: 42})
 
 
 def test_a_contract_is_read_back_as_it_was() -> None:
@@ -131,7 +136,12 @@ def test_the_generation_to_go_back_to_is_the_one_that_was_live_last() -> None:
         ({1: shown(1), 2: READY}, BUILDING, True, RebuildTarget(3, dropped=(2,))),
         ({1: shown(1), 2: BUILDING}, replace(BUILDING, contract=made_of("b")), False, RebuildTarget(3, dropped=(2,))),
         ({1: shown(1), 2: READY}, replace(BUILDING, contract=made_of("b")), False, RebuildTarget(3)),
-        ({1: shown(1), 2: BUILDING}, replace(BUILDING, seed_offsets={SHARD: 1}), False, RebuildTarget(3, dropped=(2,))),
+        (
+            {1: shown(1), 2: BUILDING},
+            replace(BUILDING, seed_offsets={TOPIC_PARTITION: 1}),
+            False,
+            RebuildTarget(3, dropped=(2,)),
+        ),
         ({1: shown(1), 2: replace(READY, is_rejected=True)}, BUILDING, False, RebuildTarget(3, dropped=(2,))),
         ({1: shown(1), 2: shown(2)}, BUILDING, True, RebuildTarget(3)),
         ({1: replace(shown(1), is_complete=False)}, BUILDING, True, RebuildTarget(2)),

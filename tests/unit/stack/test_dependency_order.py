@@ -12,7 +12,7 @@ from stack.local import SERVERS
 NEEDS = {"cellar": (), "shed": (), "house": ("cellar",), "roof": ("house", "shed")}
 
 
-def test_everything_comes_after_what_it_waits_for() -> None:
+def test_every_step_runs_after_its_dependencies() -> None:
     done: list[str] = []
     run_in_dependency_order(NEEDS, done.append, threading.Event())
     assert set(done) == set(NEEDS)
@@ -20,7 +20,7 @@ def test_everything_comes_after_what_it_waits_for() -> None:
         assert all(done.index(other) < done.index(name) for other in needed)
 
 
-def test_what_waits_for_nothing_is_done_at_the_same_time() -> None:
+def test_independent_steps_run_at_the_same_time() -> None:
     both = threading.Barrier(2, timeout=10)
 
     def build(_name: str) -> None:

@@ -56,7 +56,7 @@ def gone_back(fold: Fold, name: Name, *seen: int | None) -> Sequence[str]:
     return versions_gone_back([reader], fold, {})
 
 
-def test_the_highest_sequence_wins_whatever_came_first_or_twice(fold: Fold) -> None:
+def test_the_highest_sequence_wins_in_any_order_and_with_repeats(fold: Fold) -> None:
     told = fold.contents()
     assert told.orders[1]["customer_id"] == 12
     assert told.items == {5: {"id": 5, "order_id": 2, "sku": "SKU-51"}}

@@ -50,15 +50,15 @@ def run(open_target: Callable[[], Target], how: settings) -> None:
     run_state_machine_as_test(Machine, settings=how)
 
 
-def test_a_read_model_converges_whatever_interleaves() -> None:
+def test_a_read_model_converges_with_any_interleaving() -> None:
     run(lambda: Pure(Rule()), times(50))
 
 
-def test_the_sink_that_is_the_contract_converges_whatever_interleaves() -> None:
+def test_the_memory_sink_converges_with_any_interleaving() -> None:
     run(Memory, times(1))
 
 
-def test_duckdb_converges_whatever_interleaves(store: DuckdbStore) -> None:
+def test_duckdb_converges_with_any_interleaving(store: DuckdbStore) -> None:
     generations = count(1)
 
     def open_target() -> Duckdb:

@@ -84,14 +84,14 @@ def ask(client: socket.socket, line: bytes) -> bytes:
     return answer
 
 
-def test_what_is_not_disturbed_is_carried(relays: Relays, port: int) -> None:
+def test_an_undisturbed_relay_forwards_all_data(relays: Relays, port: int) -> None:
     with connect(port) as client:
         assert ask(client, b"one\n") == b"one\n"
         relays.disturb("echo", Disturbance(delay_s=0.05))
         assert ask(client, b"two\n") == b"two\n"
 
 
-def test_an_answer_is_lost_after_the_request_was_carried_out(relays: Relays, echo: Echo, port: int) -> None:
+def test_a_response_is_lost_after_the_request_was_executed(relays: Relays, echo: Echo, port: int) -> None:
     relays.disturb("echo", Disturbance(is_deaf=True))
     with connect(port) as client:
         assert ask(client, b"write\n") == b""

@@ -213,7 +213,7 @@ def test_columns_that_are_not_declared_are_left_out() -> None:
     assert list(row["after"]) == list(ORDERS.columns)
 
 
-def test_images_have_the_declared_order_whatever_the_order_on_the_wire() -> None:
+def test_images_have_the_declared_order_with_any_order_on_the_wire() -> None:
     schema = envelope_schema({name: COLUMNS[name] for name in reversed([*COLUMNS])})
     (table,) = decode([framed(inserted(), schema)], schemas={7: schema}).envelopes
     assert table.schema.field("after").type.names == list(ORDERS.columns)

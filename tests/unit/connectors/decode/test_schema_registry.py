@@ -107,20 +107,20 @@ def test_a_schema_that_comes_later_is_found_then() -> None:
 
 
 @pytest.mark.parametrize("status", [401, 429, 500, 503])
-def test_an_answer_that_is_no_schema_is_a_registry_that_is_not_there(status: int) -> None:
+def test_a_response_that_is_no_schema_means_an_unavailable_registry(status: int) -> None:
     answers = {"/schemas/ids/7": (status, {"error_code": status, "message": "no"})}
     with registry(answers) as server, pytest.raises(RegistryUnavailable, match=f"{status} about schema 7"):
         SchemaRegistry.at(server.url).schema(7)
 
 
 @pytest.mark.parametrize("document", [b"<html>", {"schema": "{"}, {"schema": '{"type": "record"}'}, {}])
-def test_an_answer_that_makes_no_sense_is_a_registry_that_is_not_there(document: Any) -> None:
+def test_a_malformed_response_means_an_unavailable_registry(document: Any) -> None:
     answers = {"/schemas/ids/7": (200, document)}
     with registry(answers) as server, pytest.raises(RegistryUnavailable):
         SchemaRegistry.at(server.url).schema(7)
 
 
-def test_a_registry_that_does_not_answer_in_time_is_not_there() -> None:
+def test_a_registry_that_does_not_answer_in_time_is_unavailable() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         schemas = SchemaRegistry.at(f"http://127.0.0.1:{silent.getsockname()[1]}", timeout_s=0.05)
         with pytest.raises(RegistryUnavailable):

@@ -52,7 +52,7 @@ def test_bounds_are_left_out_and_only_a_bare_null_is_none(text: str, items: list
 
 
 @pytest.mark.parametrize("text", ["", "{", "}", "{a", "a}", "{a}}", "{{a}", "{a}{b}", '{"a}', "1", "{}{}"])
-def test_what_is_not_an_array_is_refused(text: str) -> None:
+def test_a_text_that_is_no_array_is_refused(text: str) -> None:
     with pytest.raises(UnreadableRecord):
         items_of(text, str)
 
@@ -92,7 +92,7 @@ def test_an_array_of_several_dimensions_is_null_and_kept_as_text() -> None:
     assert faults == {3: "column matrix: not an integer"}
 
 
-def test_what_debeziums_own_converter_leaves_of_inner_arrays_is_refused() -> None:
+def test_inner_arrays_as_debeziums_own_converter_sends_them_are_refused() -> None:
     reader = ColumnReader(
         "tags", WireType("array", item=WireType("string")), parse_column_type("text[]"), DecimalPolicy.EXACT
     )

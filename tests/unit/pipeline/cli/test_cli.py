@@ -18,7 +18,7 @@ from connectors.kafka_connect import ConnectUnavailable
 from sinks.errors import StoreUnavailable
 from tests.remedies.shell import SETTINGS, SHIPPED, Ended, Shell, show_nothing
 
-VERBS = ("demo", "up", "down", "init", "run", "status", "sql", "pause", "resume", "teardown", "config")
+COMMANDS = ("demo", "up", "down", "init", "run", "status", "sql", "pause", "resume", "teardown", "config")
 HOLD = """
 import sys
 from pathlib import Path
@@ -65,17 +65,17 @@ def test_help_teaches_what_to_type_first(bare: Command) -> None:
     helped = bare("--help")
     assert helped.code == 0
     assert "up, init, run" in helped.said
-    for verb in VERBS:
-        assert f" {verb} " in helped.said
+    for name in COMMANDS:
+        assert f" {name} " in helped.said
     assert " work " not in helped.said
 
 
-@pytest.mark.parametrize("verb", VERBS)
-def test_every_command_describes_itself(verb: str, bare: Command) -> None:
-    helped = bare(verb, "-h")
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_describes_itself(name: str, bare: Command) -> None:
+    helped = bare(name, "-h")
     assert helped.code == 0
     assert "Usage:" in helped.said
-    assert f"{verb} [OPTIONS]" in helped.said
+    assert f"{name} [OPTIONS]" in helped.said
 
 
 def test_the_version_is_that_of_the_distribution(bare: Command) -> None:
@@ -210,7 +210,7 @@ def test_a_statement_that_fails_prints_duckdbs_message(query: str, objection: st
     assert objection in failed.complained
 
 
-def test_a_question_before_there_is_a_model_names_what_to_do(command: Command) -> None:
+def test_a_query_before_there_is_a_model_prints_a_remedy(command: Command) -> None:
     failed = command("sql", "SELECT 1")
     assert (failed.code, failed.said) == (1, "")
     assert "GenerationMissing" in failed.complained

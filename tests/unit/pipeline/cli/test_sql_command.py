@@ -30,7 +30,7 @@ from tests.unit.pipeline.ingest.test_epoch_history import CONTINUED, FIRST
 from tests.unit.pipeline.query.test_analytics import ORDERS, shapes
 from tests.unit.sinks.ordering.row_changes import batch, streamed
 
-SHARD = ("cdc.public.orders", 0)
+TOPIC_PARTITION = ("cdc.public.orders", 0)
 ROW = {"customer_id": 7, "currency": "EUR", "total": "12.30", "created_at": 0, "updated_at": 0}
 
 
@@ -79,20 +79,23 @@ def test_the_place_of_an_answer_is_in_the_log_s_own_offsets_in_every_epoch(
     with closing(DuckdbStore(settings.duckdb.directory, shapes())) as store:
         for epoch in (FIRST, CONTINUED):
             store.record_epoch(1, epoch)
-        open_sink(store, 1).write(Batch(span=OffsetRange({SHARD: 10}, {SHARD: 40})))
+        open_sink(store, 1).write(Batch(span=OffsetRange({TOPIC_PARTITION: 10}, {TOPIC_PARTITION: 40})))
     place = query_with_position(settings, "SELECT 1").place
     assert place is not None
-    assert place.offsets[SHARD] == 40
+    assert place.offsets[TOPIC_PARTITION] == 40
 
 
 def test_freshness_counts_the_records_that_are_not_read_yet() -> None:
     place, now = (
-        ReadPosition(datetime(2026, 1, 1, tzinfo=UTC), {SHARD: 40}),
+        ReadPosition(datetime(2026, 1, 1, tzinfo=UTC), {TOPIC_PARTITION: 40}),
         datetime(2026, 1, 1, 0, 0, 1, 250_000, UTC),
     )
     newest = "newest change committed at 2026-01-01T00:00:00.000+00:00, 1.2 s ago"
-    assert freshness(place, {SHARD: 42, ("cdc.public.order_items", 1): 5}, now) == f"{newest}; 7 records not read yet"
-    assert freshness(place, {SHARD: 39}, now) == f"{newest}; 0 records not read yet"
+    assert (
+        freshness(place, {TOPIC_PARTITION: 42, ("cdc.public.order_items", 1): 5}, now)
+        == f"{newest}; 7 records not read yet"
+    )
+    assert freshness(place, {TOPIC_PARTITION: 39}, now) == f"{newest}; 0 records not read yet"
 
 
 def test_the_statement_may_be_in_a_file_and_the_answer_too(environment: dict[str, str], tmp_path: Path) -> None:
@@ -125,7 +128,7 @@ def test_a_query_can_be_run_as_of_a_time(moment: str, status: str, environment: 
     assert json.loads(ended.stdout) == [{"status": status}], ended.stderr
 
 
-def test_a_question_that_has_no_past_is_refused(environment: dict[str, str], tmp_path: Path) -> None:
+def test_a_query_without_a_history_is_refused(environment: dict[str, str], tmp_path: Path) -> None:
     ended = run(environment, tmp_path, "--as-of", "2026-01-01", "FROM orders_history")
     assert ended.returncode == 1
     assert "NoHistory: orders_history" in ended.stderr

@@ -85,7 +85,7 @@ def gate(brokers: Brokers) -> EpochGuard:
     return EpochGuard(cast("AdminClient", brokers), [TOPIC], lambda: EpochHistory((FIRST,)))
 
 
-def test_what_is_of_the_same_topic_passes(brokers: Brokers, gate: EpochGuard) -> None:
+def test_batches_of_the_same_topic_pass(brokers: Brokers, gate: EpochGuard) -> None:
     assert GuardedDecoder(Decoder(brokers), gate).decode(RECORDS) is DECODED
 
 

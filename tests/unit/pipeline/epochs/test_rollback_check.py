@@ -47,7 +47,7 @@ def test_a_history_that_continues_below_its_lsn_and_after_its_time_is_another_on
     assert reasons(stream, SETTLED, streamed(900, 7 + COMMIT_TIME_TOLERANCE_US)) == [MismatchReason.LSN_BACK]
 
 
-def test_what_is_emitted_once_more_is_as_old_as_its_lsn() -> None:
+def test_a_repeated_record_is_as_old_as_its_lsn() -> None:
     stream = RollbackDetector()
     assert not reasons(stream, SETTLED, streamed(1000, 5), streamed(2000, 6))
     assert not reasons(stream, SETTLED, streamed(1000, 5))

@@ -199,7 +199,7 @@ def test_the_manifest_records_up_to_where_the_export_is_complete(shop: Shop, to:
         assert duckdb.execute("SELECT epoch_us(CAST(? AS TIMESTAMPTZ))", [told["newest"]]).fetchall() == [(newest,)]
 
 
-def test_what_was_exported_from_something_else_is_not_added_to(shop: Shop, to: OpenTarget, tmp_path: Path) -> None:
+def test_an_export_of_another_source_is_not_continued(shop: Shop, to: OpenTarget, tmp_path: Path) -> None:
     shop.go_on()
     shop.export(to)
     shop.settings = settings_of(shop.directory, "Europe/Berlin")
@@ -219,7 +219,7 @@ def test_two_processes_do_not_export_into_one_folder(shop: Shop, to: OpenTarget)
     shop.export(to)
 
 
-def test_what_cannot_be_exported_is_named(shop: Shop, to: OpenTarget, tmp_path: Path) -> None:
+def test_a_table_that_cannot_be_exported_is_named(shop: Shop, to: OpenTarget, tmp_path: Path) -> None:
     with pytest.raises(NoSuchTable, match="customers"):
         shop.export(to, "customers")
     (tmp_path / "a file").touch()

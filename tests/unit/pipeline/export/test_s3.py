@@ -100,7 +100,7 @@ def test_duckdb_reads_there_what_the_model_holds(shop: Shop, to: OpenTarget, cli
     assert keys(client) == files | {f"a/shop/orders_history/{name}" for name in ("manifest.json", "history.sql")}
 
 
-def test_who_comes_second_is_refused_and_what_is_there_stays(shop: Shop, to: OpenTarget, client: Any) -> None:
+def test_a_concurrent_export_is_refused_and_changes_no_manifest(shop: Shop, to: OpenTarget, client: Any) -> None:
     for _ in range(2):
         shop.go_on()
         with to("orders_history") as late:

@@ -89,7 +89,7 @@ def found(**facts: Any) -> list[Problem]:
     return checks.find_problems(cast("Observation", Looked(**facts)))
 
 
-def test_where_nothing_is_wrong_there_is_no_problem() -> None:
+def test_a_healthy_deployment_has_no_problem() -> None:
     assert found() == []
 
 
@@ -154,7 +154,7 @@ def test_a_worker_that_is_restarted_as_its_remedy_requires_is_no_problem(facts: 
     assert found(**{**facts, "control": control(again)}) == []
 
 
-def test_what_another_program_wrote_under_a_workers_key_is_no_worker() -> None:
+def test_a_record_of_another_program_under_a_workers_key_is_no_worker() -> None:
     foreign = parse_control({"worker/redis/here/7": StoredControl(b"{}", NOW), "redis": StoredControl(b"{}", NOW)}, NOW)
     assert [problem.problem for problem in found(control=foreign)] == ["no worker runs"]
 

@@ -10,7 +10,7 @@ from sinks.batch import PART_COLUMNS, Batch, Mutations, OffsetRange
 from sinks.ordering.columns import ORDER_COLUMNS
 from sinks.shape import DocumentShape, RowShape
 
-SHARD = ("cdc.public.orders", 0)
+TOPIC_PARTITION = ("cdc.public.orders", 0)
 DOCUMENT = DocumentShape("orders", {"id": "bigint"})
 ROW = RowShape("orders", ("id",), {"id": "bigint"})
 
@@ -34,10 +34,12 @@ def parts(first: int, count: int, keys: int) -> Batch:
         "image": [f'{{"id":{n % keys}}}' for n in offsets],
     }
     changes = pa.table({**place, **names}, pa.schema([*ORDER_COLUMNS, *PART_COLUMNS]))
-    return Batch((Mutations("orders", changes),), (), OffsetRange({SHARD: first}, {SHARD: first + count}))
+    return Batch(
+        (Mutations("orders", changes),), (), OffsetRange({TOPIC_PARTITION: first}, {TOPIC_PARTITION: first + count})
+    )
 
 
-def test_where_nothing_is_gathered_every_batch_is_due_as_it_came() -> None:
+def test_with_default_settings_every_batch_is_due_at_once() -> None:
     accumulator = BatchAccumulator(AccumulatorSettings(), [DOCUMENT])
     batch = parts(0, CAUGHT_UP_RECORDS, keys=5)
     accumulator.add(batch)
@@ -55,13 +57,13 @@ def test_only_the_last_change_of_a_part_is_written() -> None:
     (mutations,) = written.mutations
     assert mutations.changes.num_rows == 7
     assert mutations.changes["_offset"].to_pylist() == list(range(10 * CAUGHT_UP_RECORDS - 7, 10 * CAUGHT_UP_RECORDS))
-    assert written.span == OffsetRange({SHARD: 0}, {SHARD: 10 * CAUGHT_UP_RECORDS})
+    assert written.span == OffsetRange({TOPIC_PARTITION: 0}, {TOPIC_PARTITION: 10 * CAUGHT_UP_RECORDS})
 
 
 def test_changes_that_the_projection_has_folded_are_folded_again_only_if_batches_were_joined() -> None:
     (folded,) = (one.fold(DOCUMENT.register_key) for one in parts(0, CAUGHT_UP_RECORDS, keys=7).mutations)
     accumulator = BatchAccumulator(AccumulatorSettings(max_bytes=2**30), [DOCUMENT])
-    accumulator.add(Batch((folded,), (), OffsetRange({SHARD: 0}, {SHARD: CAUGHT_UP_RECORDS})))
+    accumulator.add(Batch((folded,), (), OffsetRange({TOPIC_PARTITION: 0}, {TOPIC_PARTITION: CAUGHT_UP_RECORDS})))
     alone = accumulator.flush()
     assert alone.mutations == (folded,)
     assert alone.folded_parts(DOCUMENT).equals(folded.changes)
@@ -80,7 +82,7 @@ def test_every_version_of_a_row_is_written_for_the_history() -> None:
     assert mutations.changes.num_rows == 2 * CAUGHT_UP_RECORDS
 
 
-def test_what_is_held_is_bounded_by_what_is_left_after_folding() -> None:
+def test_accumulated_changes_are_limited_by_their_size_after_folding() -> None:
     limit = parts(0, CAUGHT_UP_RECORDS, keys=CAUGHT_UP_RECORDS).mutations[0].changes.nbytes
     accumulator = BatchAccumulator(AccumulatorSettings(max_bytes=limit), [DOCUMENT])
     for first in range(0, 50 * CAUGHT_UP_RECORDS, CAUGHT_UP_RECORDS):
@@ -131,11 +133,11 @@ def test_far_behind_there_are_limits_of_bytes_and_of_time() -> None:
 
 def test_a_partition_that_was_revoked_and_reassigned_is_merged_from_its_first_offset() -> None:
     one, other = (
-        OffsetRange({SHARD: 10}, {SHARD: 30}),
-        OffsetRange({SHARD: 10, ("other", 1): 4}, {SHARD: 40, ("other", 1): 9}),
+        OffsetRange({TOPIC_PARTITION: 10}, {TOPIC_PARTITION: 30}),
+        OffsetRange({TOPIC_PARTITION: 10, ("other", 1): 4}, {TOPIC_PARTITION: 40, ("other", 1): 9}),
     )
     assert merge_batches(Batch(span=one), Batch(span=other)).span == OffsetRange(
-        {SHARD: 10, ("other", 1): 4}, {SHARD: 40, ("other", 1): 9}
+        {TOPIC_PARTITION: 10, ("other", 1): 4}, {TOPIC_PARTITION: 40, ("other", 1): 9}
     )
 
 

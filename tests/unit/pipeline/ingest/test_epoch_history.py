@@ -19,11 +19,11 @@ from sinks.shape import RowShape
 from tests.model_based.connector import TOPICS_BEFORE
 
 TOPIC = "cdc.public.orders"
-SHARDS = [(TOPIC, partition) for partition in range(3)]
+TOPIC_PARTITIONS = [(TOPIC, partition) for partition in range(3)]
 FIRST = Epoch(number=0, kind=EpochKind.FIRST, fingerprint={"topic a": "1"}, opened_at=datetime(2026, 1, 1, tzinfo=UTC))
-MOVED = {SHARDS[0]: 10, SHARDS[1]: 20}
+MOVED = {TOPIC_PARTITIONS[0]: 10, TOPIC_PARTITIONS[1]: 20}
 CONTINUED = replace(FIRST, number=1, kind=EpochKind.CONTINUED, begins_at=MOVED, resumes_at=MOVED)
-SNAPSHOT = {SHARDS[0]: 30, SHARDS[1]: 30, SHARDS[2]: 30}
+SNAPSHOT = {TOPIC_PARTITIONS[0]: 30, TOPIC_PARTITIONS[1]: 30, TOPIC_PARTITIONS[2]: 30}
 RESNAPSHOT = replace(FIRST, number=2, kind=EpochKind.RESNAPSHOT, begins_at=SNAPSHOT, resumes_at=SNAPSHOT)
 SWEEP = RangeTombstone(scope="orders", kind=TombstoneKind.SNAPSHOT_END, epoch=2, commit_lsn=7, lsn=7)
 LIVES = EpochHistory((FIRST, CONTINUED, RESNAPSHOT))
@@ -46,7 +46,7 @@ def test_the_offsets_of_another_log_are_lifted_as_the_histories_have_it() -> Non
 def test_a_generation_of_one_epoch_has_the_log_s_offsets() -> None:
     for epoch_history in (EpochHistory(), EpochHistory((FIRST,))):
         assert placed(epoch_history, (0, 0), (2, 99)) == [(0, 0, 0), (0, 0, 99)]
-        assert epoch_history.all_to_log({SHARDS[0]: 5}) == {SHARDS[0]: 5}
+        assert epoch_history.all_to_log({TOPIC_PARTITIONS[0]: 5}) == {TOPIC_PARTITIONS[0]: 5}
 
 
 def test_a_record_belongs_to_the_last_epoch_that_begins_at_or_before_it() -> None:
@@ -75,8 +75,8 @@ def test_a_continued_epoch_is_as_complete_as_the_one_before_it() -> None:
 
 
 def test_progress_starts_where_the_epoch_resumes_until_it_is_further() -> None:
-    stored = {SHARDS[0]: 999, SHARDS[1]: 2 * OFFSETS_PER_EPOCH + 31}
-    assert LIVES.all_to_log(stored) == {SHARDS[0]: 30, SHARDS[1]: 31, SHARDS[2]: 30}
+    stored = {TOPIC_PARTITIONS[0]: 999, TOPIC_PARTITIONS[1]: 2 * OFFSETS_PER_EPOCH + 31}
+    assert LIVES.all_to_log(stored) == {TOPIC_PARTITIONS[0]: 30, TOPIC_PARTITIONS[1]: 31, TOPIC_PARTITIONS[2]: 30}
 
 
 def test_a_generation_that_is_built_from_the_log_reads_all_of_it() -> None:
@@ -104,16 +104,26 @@ def store() -> MemoryStore:
 
 
 def test_a_batch_that_begins_with_its_epoch_is_taken_whatever_is_stored(store: MemoryStore) -> None:
-    OffsetTranslatingSink(store.sink(1), EpochHistory()).write(Batch(span=OffsetRange({SHARDS[0]: 0}, {SHARDS[0]: 12})))
+    OffsetTranslatingSink(store.sink(1), EpochHistory()).write(
+        Batch(span=OffsetRange({TOPIC_PARTITIONS[0]: 0}, {TOPIC_PARTITIONS[0]: 12}))
+    )
     sink = OffsetTranslatingSink(store.sink(1), EpochHistory((FIRST, CONTINUED)))
     assert sink.progress() == Progress(MOVED)
-    sink.write(Batch(span=OffsetRange({SHARDS[0]: 10, SHARDS[2]: 0}, {SHARDS[0]: 11, SHARDS[2]: 1})))
-    assert sink.progress() == Progress({SHARDS[0]: 11, SHARDS[1]: 20, SHARDS[2]: 1})
+    sink.write(
+        Batch(
+            span=OffsetRange(
+                {TOPIC_PARTITIONS[0]: 10, TOPIC_PARTITIONS[2]: 0}, {TOPIC_PARTITIONS[0]: 11, TOPIC_PARTITIONS[2]: 1}
+            )
+        )
+    )
+    assert sink.progress() == Progress({TOPIC_PARTITIONS[0]: 11, TOPIC_PARTITIONS[1]: 20, TOPIC_PARTITIONS[2]: 1})
 
 
 def test_a_store_that_lost_an_epoch_is_replayed_from_where_the_epoch_resumes(store: MemoryStore) -> None:
-    OffsetTranslatingSink(store.sink(1), EpochHistory()).write(Batch(span=OffsetRange({SHARDS[0]: 0}, {SHARDS[0]: 12})))
+    OffsetTranslatingSink(store.sink(1), EpochHistory()).write(
+        Batch(span=OffsetRange({TOPIC_PARTITIONS[0]: 0}, {TOPIC_PARTITIONS[0]: 12}))
+    )
     sink = OffsetTranslatingSink(store.sink(1), EpochHistory((FIRST, CONTINUED)))
     with pytest.raises(OffsetGap) as lost:
-        sink.write(Batch(span=OffsetRange({SHARDS[0]: 11}, {SHARDS[0]: 13})))
-    assert lost.value.stored == {SHARDS[0]: 10}
+        sink.write(Batch(span=OffsetRange({TOPIC_PARTITIONS[0]: 11}, {TOPIC_PARTITIONS[0]: 13})))
+    assert lost.value.stored == {TOPIC_PARTITIONS[0]: 10}

@@ -39,7 +39,7 @@ def test_records_are_handed_over_by_topic_in_their_order() -> None:
     ]
 
 
-def test_what_is_left_begins_the_next_span() -> None:
+def test_the_remaining_records_begin_the_next_span() -> None:
     polled = begun(orders=0, items=0)
     polled.add([message(ORDERS, 0), message(ORDERS, 1), message(ITEMS, 3), message(ORDERS, 2)], {})
     records, span = polled.take(2)

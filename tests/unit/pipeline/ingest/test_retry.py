@@ -38,7 +38,7 @@ class Immediate(threading.Event):
         return self.is_set()
 
 
-def test_what_passes_is_tried_again_until_it_answers() -> None:
+def test_temporary_errors_are_retried_until_success() -> None:
     failures = iter([StoreUnavailable("down"), RegistryUnavailable("silent")])
 
     def attempt() -> str:
@@ -65,7 +65,7 @@ def test_the_reason_of_a_retry_is_logged_once_and_again_if_it_changes() -> None:
     ]
 
 
-def test_what_does_not_pass_is_raised_at_once() -> None:
+def test_permanent_errors_are_raised_at_once() -> None:
     attempts = []
 
     def attempt() -> None:

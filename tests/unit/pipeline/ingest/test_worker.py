@@ -31,7 +31,7 @@ CONTRACT = ModelDefinitions(
     documents={},
 )
 TOPIC = CONTRACT.topic("orders")
-SHARD = (TOPIC, 0)
+TOPIC_PARTITION = (TOPIC, 0)
 
 
 class ScriptedSource:
@@ -90,7 +90,7 @@ class ScriptedDecoder:
 def polled(begin: int, *values: bytes) -> PolledBatch:
     offsets = np.arange(begin, begin + len(values), dtype=np.int64)
     records = RecordBatch(TOPIC, np.zeros(len(values), np.int32), offsets, [None] * len(values), list(values))
-    return PolledBatch((records,), OffsetRange({SHARD: begin}, {SHARD: begin + len(values)}))
+    return PolledBatch((records,), OffsetRange({TOPIC_PARTITION: begin}, {TOPIC_PARTITION: begin + len(values)}))
 
 
 def carried(
@@ -109,44 +109,44 @@ def test_a_builder_writes_once_what_came_in_many_batches() -> None:
     )
     _, worker, sink = carried(source, BatchAccumulator(AccumulatorSettings(max_bytes=2**30), CONTRACT.row_shapes()))
     worker.run(threading.Event())
-    assert source.told == [("commit", {SHARD: 5 * CAUGHT_UP_RECORDS})]
-    assert sink.progress().next_offset(SHARD) == 5 * CAUGHT_UP_RECORDS
+    assert source.told == [("commit", {TOPIC_PARTITION: 5 * CAUGHT_UP_RECORDS})]
+    assert sink.progress().next_offset(TOPIC_PARTITION) == 5 * CAUGHT_UP_RECORDS
 
 
-def test_what_was_gathered_before_a_record_that_stops_the_worker_is_written() -> None:
+def test_changes_before_a_record_that_stops_the_worker_are_written() -> None:
     source = ScriptedSource(polled(0, *[b"1"] * CAUGHT_UP_RECORDS), polled(CAUGHT_UP_RECORDS, b"bad"))
     _, worker, sink = carried(source, BatchAccumulator(AccumulatorSettings(max_bytes=2**30), CONTRACT.row_shapes()))
     with pytest.raises(RecordRejected):
         worker.run(threading.Event())
-    assert sink.progress().next_offset(SHARD) == CAUGHT_UP_RECORDS
+    assert sink.progress().next_offset(TOPIC_PARTITION) == CAUGHT_UP_RECORDS
 
 
 def test_a_batch_is_written_before_its_offsets_are_mirrored() -> None:
     source = ScriptedSource(polled(0, b"1", b"2"), EMPTY_BATCH, polled(2, b"3"))
     store, worker, sink = carried(source)
     worker.run(threading.Event())
-    assert source.told == [("commit", {SHARD: 2}), ("commit", {SHARD: 3})]
+    assert source.told == [("commit", {TOPIC_PARTITION: 2}), ("commit", {TOPIC_PARTITION: 3})]
     assert {name[1] for name in store.held[1].registers} == {1, 2, 3}
-    assert sink.progress().next_offset(SHARD) == 3
+    assert sink.progress().next_offset(TOPIC_PARTITION) == 3
 
 
 def test_a_store_that_was_rolled_back_is_replayed_from_its_progress() -> None:
     source = ScriptedSource(polled(5, b"1"))
     store, worker, _ = carried(source)
     worker.run(threading.Event())
-    assert source.told == [("rewind", {SHARD: 0})]
+    assert source.told == [("rewind", {TOPIC_PARTITION: 0})]
     assert store.held[1].registers == {}
 
 
 def test_a_store_that_was_rolled_back_is_detected_without_new_records(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipeline.ingest.worker.PROGRESS_CHECK_INTERVAL_S", 0.0)
     source = ScriptedSource(EMPTY_BATCH)
-    source.given = {SHARD: 7}
+    source.given = {TOPIC_PARTITION: 7}
     _, worker, sink = carried(source)
     sink.prepare()
-    sink.write(Batch(span=OffsetRange({}, {SHARD: 4})))
+    sink.write(Batch(span=OffsetRange({}, {TOPIC_PARTITION: 4})))
     worker.run(threading.Event())
-    assert source.told == [("rewind", {SHARD: 4})]
+    assert source.told == [("rewind", {TOPIC_PARTITION: 4})]
 
 
 def test_nothing_of_a_batch_with_a_bad_record_is_written() -> None:
@@ -154,7 +154,7 @@ def test_nothing_of_a_batch_with_a_bad_record_is_written() -> None:
     store, worker, _ = carried(source)
     with pytest.raises(RecordRejected, match=r"cdc.public.orders/0 offset 2: cut short, and 1 more"):
         worker.run(threading.Event())
-    assert source.told == [("commit", {SHARD: 1})]
+    assert source.told == [("commit", {TOPIC_PARTITION: 1})]
     assert {name[1] for name in store.held[1].registers} == {1}
 
 
@@ -193,6 +193,6 @@ def test_the_worker_ends_once_it_is_done() -> None:
     source = ScriptedSource(polled(0, b"1"), polled(1, b"2"), polled(2, b"3"))
     _, worker, sink = carried(source)
     until = threading.Event()
-    worker.run(until, is_done=lambda one: one.progress().next_offset(SHARD) >= 2)
+    worker.run(until, is_done=lambda one: one.progress().next_offset(TOPIC_PARTITION) >= 2)
     assert until.is_set()
-    assert sink.progress().next_offset(SHARD) == 2
+    assert sink.progress().next_offset(TOPIC_PARTITION) == 2

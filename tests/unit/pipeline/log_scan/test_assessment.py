@@ -217,7 +217,7 @@ def test_range_tombstones_of_other_scopes_are_not_passed_on() -> None:
     assert judged(WHOLE, recorded=others) == Assessment(())
 
 
-def test_what_was_recorded_of_a_snapshot_is_passed_on_though_the_log_shows_nothing_wrong() -> None:
+def test_recorded_range_tombstones_of_a_snapshot_are_passed_on_even_if_the_log_is_complete() -> None:
     recorded = [sweep(scope, LAST + 5, {0: 7}) for scope in SCOPES]
     assert judged(WHOLE, recorded=recorded) == Assessment((), tuple(recorded))
 
@@ -228,7 +228,7 @@ def test_every_later_epoch_is_swept_at_the_lsn_of_its_snapshot() -> None:
         assert assessment == Assessment((), tuple(replace(sweep(scope, LAST), epoch=2) for scope in SCOPES))
 
 
-def test_a_later_epoch_that_found_no_row_is_swept_below_whatever_is_streamed() -> None:
+def test_a_later_epoch_without_rows_is_swept_below_every_streamed_change() -> None:
     told = SnapshotStatus(has_ended=True, rows=READ_NONE)
     empty = surveyed(PartitionLog(earliest=0, end=9), PartitionLog(earliest=0, end=9), set(), told)
     assessment = assess(empty, topics(KEPT_FOR_EVER), SCOPES, epoch=2)

@@ -62,7 +62,7 @@ TRACES: dict[str, tuple[SourceState, list[str]]] = {
 
 
 @pytest.mark.parametrize("case", TRACES)
-def test_what_was_changed_and_changed_back_leaves_traces(case: str) -> None:
+def test_a_change_that_was_reverted_leaves_traces(case: str) -> None:
     source, expected = TRACES[case]
     assert list(altered(identity_of(WELL), identity_of(source))) == expected
 
@@ -93,7 +93,7 @@ def test_a_source_of_which_nothing_is_known_has_findings_and_no_gaps() -> None:
     assert finding.remedy == "ALTER TABLE public.orders REPLICA IDENTITY FULL;"
 
 
-def test_what_only_keeps_a_snapshot_from_reading_is_no_gap() -> None:
+def test_an_obstacle_to_snapshots_only_is_no_gap() -> None:
     look = SourceCheck(orders(is_readable=False), NOW)
     assert gaps_of(look, KNOWN, CAPTURE) == []
     [finding] = source_findings(look, KNOWN, CAPTURE)

@@ -219,7 +219,7 @@ def test_a_customers_first_order_is_distinguished_from_later_ones(answers: Answe
     ]
 
 
-def test_what_changed_after_an_order_was_shipped_is_named(answers: Answers) -> None:
+def test_changes_after_an_order_was_shipped_are_listed(answers: Answers) -> None:
     told = Orders()
     told.order(1, 1)
     told.item(1, 11)

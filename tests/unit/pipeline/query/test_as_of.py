@@ -75,6 +75,6 @@ def test_tables_and_their_views_are_as_they_were(query: str, then: list[tuple[ob
         "FROM top_skus",
     ],
 )
-def test_what_has_no_past_is_refused(query: str, orders: Model) -> None:
+def test_tables_without_a_history_are_refused(query: str, orders: Model) -> None:
     with pytest.raises(NoHistory):
         rewrite_as_of(query, THEN, ["orders"], SHIPPED)

@@ -28,7 +28,7 @@ from tests.unit.pipeline.cli.test_sql_command import command
 from tests.unit.pipeline.query.test_analytics import BERLIN, ITEMS, ORDERS, Orders, moment, shapes
 from tests.unit.sinks.ordering.row_changes import batch
 
-SHARD = ("cdc.public.orders", 0)
+TOPIC_PARTITION = ("cdc.public.orders", 0)
 YEAR_44_BC, YEAR_12026 = -63_517_000_000_000_000, 317_337_000_000_000_000
 NOW = datetime(2026, 1, 2, 12, 0, 3, tzinfo=UTC)
 HTML = "{http://www.w3.org/1999/xhtml}"
@@ -37,7 +37,9 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 def answers(rows: Mapping[str, Any], ends: Mapping[Any, int] | None = None) -> QueryResults:
     """Return answers as of three seconds before a report is written."""
-    return QueryResults(rows, ReadPosition(NOW - timedelta(seconds=3), {SHARD: 40}), NOW, "Europe/Berlin", ends)
+    return QueryResults(
+        rows, ReadPosition(NOW - timedelta(seconds=3), {TOPIC_PARTITION: 40}), NOW, "Europe/Berlin", ends
+    )
 
 
 def parsed(text: str) -> Element:
@@ -124,7 +126,7 @@ def test_every_chart_has_a_title_and_a_table_of_numbers(environment: dict[str, s
 
 
 def test_a_page_shows_its_time_and_the_records_not_read_yet() -> None:
-    told = page(answers({}, {SHARD: 47}))
+    told = page(answers({}, {TOPIC_PARTITION: 47}))
     assert "As of the commit at" in told
     assert "<dd>12:00:00<small>UTC on 2026-01-02; the page was written 3 s later, at 2026-01-02 12:00:03 UTC" in told
     assert "<dt>Records not read yet</dt><dd>7<small>" in told

@@ -101,7 +101,7 @@ def test_a_supervisor_ends_well_once_every_child_has(tmp_path: Path) -> None:
     assert [child.exit_code for child in running.supervisor.children] == [0, 0]
 
 
-def test_a_child_that_crashed_is_started_again_after_a_pause_that_grows(tmp_path: Path) -> None:
+def test_a_process_that_crashed_is_restarted_after_a_growing_pause(tmp_path: Path) -> None:
     began = time.monotonic()
     program = f"{SAY}; sys.exit({EXIT_TEMPFAIL})"
     running = Running(tmp_path / "log", {"one": program})
@@ -145,14 +145,14 @@ def test_a_supervisor_whose_only_process_stopped_reports_it(tmp_path: Path) -> N
     assert Running(tmp_path / "log", {"one": f"import sys; sys.exit({EXIT_STOPPED})"}).code() == EXIT_STOPPED
 
 
-def test_children_are_asked_to_end_and_finish_what_they_do(tmp_path: Path) -> None:
+def test_processes_are_terminated_and_finish_their_batch(tmp_path: Path) -> None:
     running = Running(tmp_path / "log", {"one": POLITE, "other": POLITE})
     running.lines(2)
     assert running.end() == 0
     assert running.lines(4).count("finished") == 2
 
 
-def test_a_child_that_was_asked_to_end_before_it_could_listen_has_ended_well(tmp_path: Path) -> None:
+def test_a_process_that_is_stopped_before_it_handles_signals_has_ended_well(tmp_path: Path) -> None:
     running = Running(tmp_path / "log", {"one": SLEEP})
     running.lines(1)
     assert running.end() == 0

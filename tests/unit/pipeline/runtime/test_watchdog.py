@@ -54,7 +54,7 @@ def test_every_call_that_hangs_ends_the_process(call: str, capfd: pytest.Capture
     assert "_hang" in capfd.readouterr().err
 
 
-def test_what_a_builder_has_gathered_may_take_as_much_longer_as_it_is_larger() -> None:
+def test_the_budget_of_a_builders_batch_grows_with_its_size() -> None:
     ended = threading.Event()
     sink = WatchedSink(HangingSink(ended), Watchdog(SHORT_S, ended.set))
     changes = pa.table({"key": pa.nulls(6 * CHANGES_PER_BUDGET)})

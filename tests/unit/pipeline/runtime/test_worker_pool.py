@@ -130,7 +130,7 @@ def test_a_cutover_ends_no_worker_and_a_dropped_generation_ends_its_own(office: 
 
 
 @pytest.mark.parametrize("is_another_left", [True, False])
-def test_where_readers_see_no_generation_any_more_the_process_stops(office: Office, is_another_left: bool) -> None:
+def test_a_process_without_a_live_generation_stops(office: Office, is_another_left: bool) -> None:
     if is_another_left:
         office.store.create(2, GenerationMetadata())
     with office.at_work() as thread:
@@ -164,7 +164,7 @@ def test_a_worker_whose_generation_was_pruned_after_a_cutover_stops_no_other(off
     assert office.raised is None
 
 
-def test_what_the_live_generation_stops_at_ends_the_process(office: Office) -> None:
+def test_a_failure_of_the_live_generation_ends_the_process(office: Office) -> None:
     with office.at_work() as thread:
         office.becomes(1)
         office.of(1).fails_with = MutationRejected("no")
@@ -173,7 +173,7 @@ def test_what_the_live_generation_stops_at_ends_the_process(office: Office) -> N
     assert isinstance(office.raised, MutationRejected)
 
 
-def test_what_another_generation_stops_at_disturbs_no_reader_until_it_is_shown(office: Office) -> None:
+def test_a_failure_of_another_generation_affects_no_reader_until_it_is_live(office: Office) -> None:
     office.store.create(2, GenerationMetadata())
     with office.at_work():
         office.becomes(1, 2)

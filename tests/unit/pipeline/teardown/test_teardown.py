@@ -64,7 +64,7 @@ def test_a_generation_belongs_to_the_deployment_whose_topics_it_reads(other: Gen
     assert KNOWN.is_of(other, "7") is is_own
 
 
-def test_where_no_ids_are_known_a_generation_of_another_source_is_not_of_the_deployment() -> None:
+def test_without_topic_ids_a_generation_of_another_source_does_not_belong_to_the_deployment() -> None:
     by_name = Traces(topics=frozenset({"cdc.public.orders"}))
     assert by_name.is_of(record(OURS), "7")
     assert by_name.is_of(record(OURS), "")

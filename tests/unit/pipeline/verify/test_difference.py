@@ -158,7 +158,7 @@ def test_an_item_that_stands_twice_is_a_phantom_once() -> None:
 
 
 @pytest.mark.parametrize("shown", ["", "{", "[]", "7", "\\x80"])
-def test_what_is_no_json_object_is_different_as_a_whole(shown: str) -> None:
+def test_json_that_is_no_object_differs_as_a_whole(shown: str) -> None:
     assert found(ship(), shown) == [(DifferenceKind.DIFFERENT, None, None)]
 
 

@@ -56,7 +56,7 @@ def test_other_values_are_not(one: str, other: str) -> None:
 @pytest.mark.parametrize(
     "text", ["", "{", "[1,]", '{"a" 1}', "[1 2]", "{,}", "]", "1 2", "tru", "[}", r'"\q"', "NaN", "{1:2}", "01", "[1}"]
 )
-def test_what_is_not_json_is_refused_however_deep_it_stands(text: str) -> None:
+def test_malformed_json_is_refused_at_any_depth(text: str) -> None:
     for wrong in (text, nested(2_000, text) if text else "[" * 2_000):
         with pytest.raises(Malformed):
             parsed(wrong)

@@ -40,7 +40,7 @@ def disputed(sides: ComparisonStore, subject: ComparisonSet = THINGS) -> list[st
     return [key for keys in sides.suspects(subject) for key in keys]
 
 
-def test_what_differs_or_stands_on_one_side_only_is_in_dispute(sides: ComparisonStore) -> None:
+def test_rows_that_differ_or_exist_on_one_side_only_are_suspects(sides: ComparisonStore) -> None:
     expect(sides, THINGS, expected(a="1", b="2", c="3"))
     sides.add_actual(THINGS, expected(d="4", b="2"))
     sides.add_actual(THINGS, expected(a="0"))

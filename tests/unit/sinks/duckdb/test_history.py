@@ -182,7 +182,7 @@ AWKWARD = RowShape(
 )
 
 
-def test_any_table_has_a_history_whatever_its_columns_are_called(tmp_path: Path) -> None:
+def test_any_table_has_a_history_with_any_column_names(tmp_path: Path) -> None:
     row = dict.fromkeys(AWKWARD.columns, "x")
     with model(tmp_path, AWKWARD) as awkward:
         awkward.write(Change((10, 11), row, "c", 0), Change((20, 21), {**row, "op": "y"}, "u", 1))

@@ -21,7 +21,7 @@ from sinks.shape import RowShape
 from tests.support.waiting import wait_for
 
 SHAPES = [RowShape("orders", ("id",), {"id": "bigint"})]
-SHARD = ("cdc.public.orders", 0)
+TOPIC_PARTITION = ("cdc.public.orders", 0)
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_a_waiting_client_learns_that_the_writer_has_ended(holder: DuckdbStore, 
     assert list((tmp_path / FOLDER).iterdir()) == []
 
 
-def test_a_process_that_takes_over_answers_what_its_predecessor_was_asked(holder: DuckdbStore, tmp_path: Path) -> None:
+def test_a_process_that_takes_over_answers_the_requests_of_its_predecessor(holder: DuckdbStore, tmp_path: Path) -> None:
     holder.create(1, GenerationMetadata())
     WriterServer(tmp_path, holder)
     with ThreadPoolExecutor(1) as asking:
@@ -70,7 +70,7 @@ def test_a_process_that_takes_over_answers_what_its_predecessor_was_asked(holder
             assert answer.result(10) == Progress()
 
 
-def test_a_writer_that_takes_over_does_not_act_on_what_its_predecessor_was_asked(
+def test_a_writer_that_takes_over_does_not_execute_requests_of_its_predecessor(
     holder: DuckdbStore, tmp_path: Path
 ) -> None:
     (tmp_path / FOLDER).mkdir()
@@ -80,7 +80,7 @@ def test_a_writer_that_takes_over_does_not_act_on_what_its_predecessor_was_asked
     assert holder.generations() == {}
 
 
-def test_an_error_comes_back_as_what_it_was(holder: DuckdbStore, tmp_path: Path) -> None:
+def test_an_error_is_returned_with_its_type(holder: DuckdbStore, tmp_path: Path) -> None:
     elsewhere = RemoteDuckdbStore(tmp_path)
     with WriterServer(tmp_path, holder).serve_in_background():
         with pytest.raises(GenerationMissing, match="generation 3"):
@@ -90,8 +90,8 @@ def test_an_error_comes_back_as_what_it_was(holder: DuckdbStore, tmp_path: Path)
         with pytest.raises(GenerationInUse):
             elsewhere.drop(1)
         with pytest.raises(OffsetGap) as lost:
-            elsewhere.sink(1).write(Batch(span=OffsetRange({SHARD: 5}, {SHARD: 9})))
-        assert lost.value.stored == {SHARD: 0}
+            elsewhere.sink(1).write(Batch(span=OffsetRange({TOPIC_PARTITION: 5}, {TOPIC_PARTITION: 9})))
+        assert lost.value.stored == {TOPIC_PARTITION: 0}
         holder.path(1).unlink()
         with pytest.raises(GenerationBroken) as broken:
             elsewhere.sink(1).progress()

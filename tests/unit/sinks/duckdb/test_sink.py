@@ -79,7 +79,7 @@ def test_infinite_times_are_infinite_in_duckdb(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("direction", [1, -1], ids=["in order", "in reverse"])
-def test_what_a_decimal_cannot_be_is_null_and_named_beside_it(direction: int, tmp_path: Path) -> None:
+def test_a_value_that_no_decimal_can_hold_is_null_with_its_name_in_special(direction: int, tmp_path: Path) -> None:
     columns = {"id": "bigint", "price": "numeric(12,2)", "prices": "numeric(12,2)[]"}
     changes = [
         streamed((10, 11), 0, id=1, price="NaN", prices=["1.00", "NaN"]),

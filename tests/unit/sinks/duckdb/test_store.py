@@ -26,7 +26,7 @@ from tests.support.checkout import CHECKOUT
 from tests.unit.sinks.ordering.row_changes import batch, deleted, model, streamed
 
 ORDERS = RowShape("orders", ("id",), {"id": "bigint", "status": "text"})
-SHARD = ("orders", 0)
+TOPIC_PARTITION = ("orders", 0)
 ROWS = 5_000
 HOLD = """
 import sys
@@ -105,10 +105,10 @@ def test_rows_and_progress_are_there_after_opening_again(tmp_path: Path) -> None
     with closing(DuckdbStore(tmp_path, [ORDERS])) as store:
         store.open()
         assert store.instance().execute("FROM orders").fetchall() == [(1, "paid")]
-        assert store.sink(1).progress() == Progress({SHARD: 5})
+        assert store.sink(1).progress() == Progress({TOPIC_PARTITION: 5})
 
 
-def test_what_is_emitted_again_costs_no_space(tmp_path: Path) -> None:
+def test_repeated_records_need_no_space(tmp_path: Path) -> None:
     with model(tmp_path, ORDERS) as orders:
 
         def emit(begin: int) -> int:
@@ -188,15 +188,15 @@ def test_a_file_restored_from_an_older_copy_reports_its_own_progress(tmp_path: P
     shutil.copy(file, copy)
     with model(tmp_path, ORDERS) as orders:
         orders.write(streamed((20, 21), 9, id=1, status="shipped"), deleted((20, 22), 10, id=2))
-        assert orders.store.sink(1).progress().next_offset(SHARD) == 11
+        assert orders.store.sink(1).progress().next_offset(TOPIC_PARTITION) == 11
     shutil.copy(copy, file)
     with model(tmp_path, ORDERS) as orders:
-        assert orders.store.sink(1).progress().next_offset(SHARD) == 5
+        assert orders.store.sink(1).progress().next_offset(TOPIC_PARTITION) == 5
         next_one = batch(ORDERS, [streamed((30, 31), 12, id=1, status="cancelled")])
-        beyond = replace(next_one, span=OffsetRange({SHARD: 11}, {SHARD: 13}))
+        beyond = replace(next_one, span=OffsetRange({TOPIC_PARTITION: 11}, {TOPIC_PARTITION: 13}))
         with pytest.raises(OffsetGap) as lost:
             orders.store.sink(1).write(beyond)
-        assert lost.value.stored == {SHARD: 5}
+        assert lost.value.stored == {TOPIC_PARTITION: 5}
         orders.write(streamed((20, 21), 9, id=1, status="shipped"), deleted((20, 22), 10, id=2))
         assert orders.ask("FROM orders") == [(1, "shipped")]
         assert len(orders.versions("id")) == 3
@@ -205,7 +205,7 @@ def test_a_file_restored_from_an_older_copy_reports_its_own_progress(tmp_path: P
 def write_until_killed(directory: Path, said: Connection) -> None:
     """Write row after row, and report the position after each batch."""
     with model(directory, ORDERS) as orders:
-        at = orders.store.sink(1).progress().next_offset(SHARD)
+        at = orders.store.sink(1).progress().next_offset(TOPIC_PARTITION)
         while True:
             said.send(at)
             orders.write(*(streamed((n, n), n, id=n % 50, status=str(n)) for n in range(at, at + 20)))
@@ -230,7 +230,7 @@ def test_a_writer_that_is_killed_at_any_time_leaves_consistent_rows_and_progress
 
 def progress_that_agrees_with_rows(directory: Path, at_least: int) -> int:
     with closing(DuckdbStore(directory, [ORDERS])) as store:
-        offset = store.sink(1).progress().next_offset(SHARD)
+        offset = store.sink(1).progress().next_offset(TOPIC_PARTITION)
         assert offset >= at_least
         reader = store.instance()
         counted = f"SELECT count(*), max(_offset) FROM {catalog_name(1)}.versions.orders"

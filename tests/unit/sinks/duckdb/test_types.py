@@ -81,7 +81,7 @@ def cast_to(text: str, value: str) -> str | None:
     return None if kept is None else str(kept)
 
 
-def test_what_a_decimal_cannot_be_is_null_and_named_beside_it() -> None:
+def test_a_value_that_no_decimal_can_hold_is_null_with_its_name_in_special() -> None:
     rows = pa.table({"price": ["1.00", "NaN", None, "-Infinity"], "fee": ["NaN", "NaN", None, "2.00"]})
     columns = {"price": "numeric(12,2)", "fee": "numeric(12,2)"}
     assert cast_to("numeric(12,2)", "NaN") is None
@@ -179,7 +179,7 @@ def test_a_key_that_duckdb_cannot_hold_is_refused_by_the_name_of_its_column() ->
         with_special(rows, columns, ["device", "at"])
 
 
-def test_what_was_named_before_stays_named() -> None:
+def test_special_values_recorded_before_are_kept() -> None:
     rows = pa.table({"price": ["NaN"], "_special": ['{"matrix": [[1, 2]]}']})
     assert special(rows, {"price": "numeric(12,2)"}) == [{"matrix": [[1, 2]], "price": "NaN"}]
 

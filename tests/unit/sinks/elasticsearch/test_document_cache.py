@@ -9,7 +9,7 @@ def stored(size_bytes: int, seq_no: int = 0) -> VersionedSource:
     return VersionedSource(b"x" * size_bytes, seq_no, 1)
 
 
-def test_what_was_seen_longest_ago_is_forgotten_first() -> None:
+def test_the_least_recently_stored_document_is_evicted_first() -> None:
     memory = DocumentCache(limit_bytes=4000)
     for name in ("a", "b", "a", "c"):
         memory.put(name, stored(1000))

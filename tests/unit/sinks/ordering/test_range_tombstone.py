@@ -29,7 +29,7 @@ def test_a_sweep_that_met_a_repair_first_still_beats_what_came_before_its_snapsh
         assert not fenced(merge_registers(fenced(first), second)).is_alive
 
 
-def test_what_is_streamed_after_the_sweep_began_is_seen_also_where_the_sweep_met_a_repair_first() -> None:
+def test_changes_streamed_after_the_sweep_began_are_visible_even_if_the_sweep_met_a_repair_first() -> None:
     repair = Register(Change(0, 1210, 1210, REPAIR_TIEBREAK, NO_OFFSET, NO_PARTITION, deleted=True))
     after = Register(Change(0, 1230, 1160, 0, 9, 1, deleted=False, image="new"))
     shown = fenced(merge_registers(fenced(repair), after)).visible
