@@ -16,7 +16,10 @@ SELECT wanted.name                                             AS table_name,
        coalesce(has_table_privilege(role.oid, class.oid, 'SELECT'), false)          AS is_readable,
        primary_key.oid IS NOT NULL                             AS is_keyed,
        coalesce(primary_key.condeferrable, false)              AS is_key_deferrable,
-       coalesce(columns.generated, '{}')                       AS generated_columns,
+       CASE WHEN publication.generated = 's' THEN coalesce(columns.virtual, '{}')
+            ELSE coalesce(columns.generated, '{}') END         AS generated_columns,
+       CASE WHEN publication.generated = 'n' THEN coalesce(columns.stored, '{}')
+            ELSE '{}' END                                      AS publishable_columns,
        CASE WHEN class.relreplident = 'f' AND publication.generated = 'n'
             THEN coalesce(columns.stored, '{}') ELSE '{}' END  AS unpublished_stored_columns,
        CASE WHEN class.relreplident = 'f' AND publication.generated IS NOT NULL

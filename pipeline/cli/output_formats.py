@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.ingest.json_text import values_to_json
+from pipeline.query.query import JSON_MARK
 from pipeline.terminal_text import on_one_line
 
 _FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
@@ -97,7 +98,11 @@ def _csv(rows: pa.Table, _width: int) -> bytes:
 
 
 def _json(rows: pa.Table, _width: int) -> bytes:
-    return orjson.dumps(_rows(rows), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE, default=str)
+    plain = [
+        _embedded(values) if field.metadata == JSON_MARK else values
+        for field, values in zip(rows.schema, map(_plain, rows.columns), strict=True)
+    ]
+    return orjson.dumps(_named(rows, plain), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE, default=str)
 
 
 def _parquet(rows: pa.Table, _width: int) -> bytes:
@@ -141,9 +146,19 @@ _WRITERS: dict[OutputFormat, Callable[[pa.Table, int], bytes]] = {
 
 def _rows(rows: pa.Table) -> list[dict[str, Any]]:
     """Return rows as plain values in the form of documents, so that values outside Python's types are exact."""
-    columns = [_plain(column) for column in rows.columns]
+    return _named(rows, [_plain(column) for column in rows.columns])
+
+
+def _named(rows: pa.Table, columns: list[list[Any]]) -> list[dict[str, Any]]:
     names = _deduplicate_names(rows.column_names)
     return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def _embedded(values: list[Any]) -> list[Any]:
+    """Replace texts by the JSON that they are, digit by digit."""
+    if any(isinstance(value, list) for value in values):
+        return [None if value is None else _embedded(value) for value in values]
+    return [None if value is None else orjson.Fragment(value) for value in values]
 
 
 def _deduplicate_names(names: Sequence[str]) -> list[str]:

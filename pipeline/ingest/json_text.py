@@ -103,7 +103,7 @@ def values_to_json(column: pa.Array, text: str) -> pa.Array:
     """
     if pa.types.is_list(column.type):
         return _lists(column, text)
-    if parse_pg_type(text).name == "jsonb":
+    if parse_pg_type(text).name in ("jsonb", "hstore"):
         return column
     if parse_pg_type(text).name == "json":
         return _on_one_line(column)

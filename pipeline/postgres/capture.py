@@ -63,6 +63,8 @@ class CapturedTable:
         is_row_secured: row security hides rows from the connector's role.
         is_schema_usable, is_readable: the connector's role may use the schema, and read the table.
         table_identity, key_identity: oids of the table and of its primary key; empty if missing.
+        generated_columns: those that are not published.
+        publishable_columns: stored ones of them, if the publication could contain them.
         unpublished_stored_columns, unpublished_virtual_columns: generated columns because of which PostgreSQL refuses
             to
             change the table's rows; none before PostgreSQL 18.
@@ -85,6 +87,7 @@ class CapturedTable:
     generated_columns: list[str]
     table_identity: str = ""
     key_identity: str = ""
+    publishable_columns: list[str] = field(default_factory=list)
     unpublished_stored_columns: list[str] = field(default_factory=list)
     unpublished_virtual_columns: list[str] = field(default_factory=list)
     publication_entries: list[str] = field(default_factory=list)

@@ -221,12 +221,14 @@ def _of_writing(table: CapturedTable, capture: Capture) -> list[Rule]:
 
 
 def _of_columns(table: CapturedTable, capture: Capture) -> list[Rule]:
-    name = table.table_name
+    name, publication = table.table_name, sql.Identifier(capture.connector.publication).as_string()
     return [
         (
             capture.describes(name, column),
-            f"{name}.{column} is generated: snapshots would carry it, changes would not",
-            f"Take {column} out of the columns of {name} in readmodels.toml.",
+            f"{name}.{column} is generated and not published: snapshots would carry it, changes would not",
+            f"ALTER PUBLICATION {publication} SET (publish_generated_columns = stored);"
+            if column in table.publishable_columns
+            else f"Take {column} out of the columns of {name} in readmodels.toml.",
         )
         for column in table.generated_columns
     ]

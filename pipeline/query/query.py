@@ -28,6 +28,10 @@ POSITION_TIMEOUT_S = 0.5
 """Maximum time that a query waits for the read position of its result."""
 
 
+JSON_MARK = {b"duckdb": b"JSON"}
+"""Metadata of an Arrow field whose texts are JSON."""
+
+
 class QueryFailed(Exception):
     """DuckDB could not run the statement."""
 
@@ -87,10 +91,21 @@ def query_with_position(settings: Settings, query: str, moment: datetime | None 
     try:
         connection = _locked_down(store)
         require_reads(query, LiveCatalog(store.instance()))
-        rows = _answer(lambda: connection.execute(query).to_arrow_table())
+        rows = _answer(lambda: to_table(connection.execute(query)))
         return QueryResult(rows, parse_position(connection.execute(place))).in_log(epoch_history)
     finally:
         store.close()
+
+
+def to_table(result: duckdb.DuckDBPyConnection) -> pa.Table:
+    """Read a result. Columns of JSON are marked in the schema, because in Arrow they are text."""
+    types = [str(column[1]) for column in result.description or ()]
+    rows = result.to_arrow_table()
+    fields = [
+        field.with_metadata(JSON_MARK) if kind.rstrip("[]") == "JSON" else field
+        for field, kind in zip(rows.schema, types, strict=True)
+    ]
+    return rows.cast(pa.schema(fields))
 
 
 def _locked_down(store: DuckdbStore) -> duckdb.DuckDBPyConnection:
@@ -113,7 +128,7 @@ def _ask_worker(served: DuckdbSettings, query: str, place: str) -> QueryResult:
         try:
             # Read the position first: the result may then be newer than reported, never older.
             told = _in_time(where)
-            return QueryResult(_answer(lambda: send(connection, query).to_arrow_table()), told)
+            return QueryResult(_answer(lambda: to_table(send(connection, query))), told)
         except duckdb.IOException as error:
             raise QuackNotServed(f"no worker answers at {served.serve}") from error
         finally:

@@ -15,7 +15,7 @@ from pipeline.verify.readers.row_key import label_of
 from sinks.pg_type import parse_pg_type
 
 _MOMENTS = ("timestamp", "timestamptz", "date")
-_JSON = ("json", "jsonb")
+_JSON = ("json", "jsonb", "hstore")
 _ABSENT = object()
 
 Fields = Mapping[str, Any]

@@ -18,6 +18,7 @@ _SAME = {
     "bytea": "BLOB",
     "uuid": "UUID",
     "jsonb": "JSON",
+    "hstore": "JSON",
 }
 # `json` is missing: PostgreSQL keeps its text as written, even half a surrogate pair, which DuckDB's JSON rejects.
 _WIDEST_DECIMAL = 38
@@ -28,12 +29,14 @@ _WIDEST_SCALE = 20
 
 
 def with_decimal_type(text: str) -> str:
-    """Return the type as which a new table stores a column: a numeric that every value fits, or else the widest.
+    """Return the type as which a new table stores a column: for numbers one that all of them fit, or the widest.
 
     Numbers that do not fit are refused (`sinks.duckdb.special_values`). The type is recorded in the shape of a
-    generation; in older ones, such numerics are text.
+    generation; in older ones, money and such numerics are text.
     """
     kind = parse_pg_type(text)
+    if kind.name == "money":
+        return "numeric(19,2)"
     if kind.name != "numeric" or _decimal(kind) != "VARCHAR":
         return text
     precision, scale = (*kind.arguments, 0)[:2] if kind.arguments else (_WIDEST_DECIMAL, _WIDEST_SCALE)

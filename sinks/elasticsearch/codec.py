@@ -281,4 +281,4 @@ def _name(name: str) -> str:
 
 
 def _json_columns(columns: Mapping[str, str]) -> tuple[str, ...]:
-    return tuple(name for name, text in columns.items() if parse_pg_type(text).name in ("json", "jsonb"))
+    return tuple(name for name, text in columns.items() if parse_pg_type(text).name in ("json", "jsonb", "hstore"))

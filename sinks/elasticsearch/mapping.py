@@ -42,6 +42,8 @@ _DECIMAL: dict[str, Any] = {"type": "double", "ignore_malformed": True}
 _INSTANT: dict[str, Any] = {"type": "date", "ignore_malformed": True}
 _TEXT: dict[str, Any] = {"type": "text", "fields": {"keyword": {"type": "keyword", "ignore_above": 256}}}
 _TERM: dict[str, Any] = {"type": "keyword", "ignore_above": _LONGEST_TERM}
+_LABEL: dict[str, Any] = {**_TERM, "fields": {"keyword": _TERM}}
+"""Enums, which readers query as text: by the field, or by its `.keyword`."""
 
 _FIELDS: dict[str, dict[str, Any]] = {
     "smallint": {"type": "short"},
@@ -52,6 +54,9 @@ _FIELDS: dict[str, dict[str, Any]] = {
     **dict.fromkeys(("numeric", "money", "real", "double precision"), _DECIMAL),
     **dict.fromkeys(("date", "timestamp", "timestamptz"), _INSTANT),
     **dict.fromkeys(("text", "varchar", "char", "citext", "name"), _TEXT),
+    **dict.fromkeys(("uuid", "bit", "time", "timetz", "interval", "inet", "cidr", "macaddr", "macaddr8"), _TERM),
+    **dict.fromkeys(("tsvector", "ltree", "int4range", "int8range", "numrange"), _TERM),
+    **dict.fromkeys(("tsrange", "tstzrange", "daterange"), _TERM),
     **dict.fromkeys(("json", "jsonb", "hstore", "bytea"), _KEPT_ONLY),
 }
 
@@ -151,4 +156,4 @@ def _columns(columns: Mapping[str, str], document: str) -> Properties:
         # Elasticsearch would read a dot as a path of objects.
         if "." in name or not name.strip() or name in _METADATA:
             raise InvalidMapping(f"document {document!r}: {name!r} cannot be the name of a field")
-    return {name: _FIELDS.get(parse_pg_type(text).name, _TERM) for name, text in columns.items()}
+    return {name: _FIELDS.get(parse_pg_type(text).name, _LABEL) for name, text in columns.items()}

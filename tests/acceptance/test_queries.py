@@ -46,8 +46,10 @@ def test_answers_come_while_the_worker_writes(pipeline: Pipeline) -> None:
 def test_an_answer_is_an_array_of_objects_with_exact_values(pipeline: Pipeline, order_id: int) -> None:
     place(pipeline.source, order_id)
     document = pipeline.settled().documents[order_id]
-    query = f"SELECT id, total, created_at, note, NULL AS nothing FROM orders WHERE id = {order_id}"
+    inside = """'{"a": [1.10, 9007199254740993]}'::JSON AS inside, ['"a"'::JSON, NULL] AS many"""
+    query = f"SELECT id, total, created_at, note, NULL AS nothing, {inside} FROM orders WHERE id = {order_id}"
     answer = pipeline.command("sql", query, "--json")
+    assert '{"a": [1.10, 9007199254740993]}' in answer.stdout
     assert json.loads(answer.stdout) == [
         {
             "id": order_id,
@@ -55,6 +57,8 @@ def test_an_answer_is_an_array_of_objects_with_exact_values(pipeline: Pipeline, 
             "created_at": document["created_at"],
             "note": document["note"],
             "nothing": None,
+            "inside": {"a": [1.1, 9007199254740993]},
+            "many": ["a", None],
         }
     ]
     assert json.loads(pipeline.command("sql", "--json", "SELECT 1 WHERE false").stdout) == []

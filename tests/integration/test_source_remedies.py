@@ -128,12 +128,19 @@ def test_a_missing_table_is_created_or_removed_from_the_definitions(admin: Conne
 
 
 def test_a_generated_column_is_removed_from_the_definitions(admin: Connection) -> None:
-    admin.execute("ALTER TABLE orders ADD half numeric GENERATED ALWAYS AS (total / 2) STORED")
+    admin.execute("ALTER TABLE orders ADD half numeric GENERATED ALWAYS AS (total / 2) VIRTUAL")
     [finding] = [one for one in found(admin) if "half is generated" in one.problem]
     [(column, table)] = re.findall(r"Take (\w+) out of the columns of (\S+) in readmodels\.toml", finding.remedy)
     columns = {table: CAPTURE.columns[table] - {column}}  # type: ignore[operator]
     left = found(admin, replace(CAPTURE, columns=columns))
     assert not [one for one in left if "half is generated" in one.problem]
+
+
+def test_a_stored_generated_column_is_published_and_then_captured(admin: Connection) -> None:
+    admin.execute("ALTER TABLE orders ADD half numeric GENERATED ALWAYS AS (total / 2) STORED")
+    [finding] = [one for one in found(admin) if "half is generated" in one.problem]
+    carry_out(admin, finding.remedy)
+    assert found(admin) == []
 
 
 def test_a_database_of_another_encoding_gives_way_to_one_that_the_remedy_creates(endpoints: Endpoints) -> None:

@@ -22,6 +22,7 @@ _FINITE = "CASE WHEN {c} NOT IN ('NaN', 'Infinity', '-Infinity') THEN '\"' || {n
 _STRING = "to_json({c})::text"
 _TEXT = "to_json({c}::text)::text"
 """Text of any type, because a numeric may be declared as text."""
+_HSTORE_TEXT = """to_json(replace(replace({c}::json::text, '": ', '":'), ', "', ',"'))::text"""
 _INTERVAL = """CASE WHEN NOT isfinite({c}) THEN '"' || {c}::text || '"' WHEN {c} IS NOT NULL
     THEN concat('"P', extract(year FROM {c}), 'Y', extract(month FROM {c}), 'M',
     extract(day FROM {c}), 'DT', extract(hour FROM {c}), 'H', extract(minute FROM {c}), 'M',
@@ -38,7 +39,7 @@ _TEMPLATES = {
     "interval": _INTERVAL,
     "time": "'\"' || to_char({c}::interval, 'HH24:MI:SS.US') || '\"'",
     "timetz": "'\"' || ({c} AT TIME ZONE 'UTC')::time::text || 'Z\"'",
-    "hstore": """to_json(replace(replace({c}::json::text, '": ', '":'), ', "', ',"'))::text""",
+    "hstore": "{c}::json::text",
 }
 
 _CALENDAR = """
@@ -131,6 +132,8 @@ def _template(name: str, text: str, form: ModelKind) -> str:
     if form is ModelKind.ROW:
         if name in ("json", "jsonb"):
             return "to_json({c}::text)::text"
+        if name == "hstore":
+            return _HSTORE_TEXT
         if name == "numeric":
             return _FINITE.replace("{n}", "{c}" if duckdb_type(text).startswith("DECIMAL") else "trim_scale({c})")
         if name == "oid":

@@ -84,6 +84,13 @@ def test_an_excluded_column_breaks_nothing() -> None:
     assert findings(source, replace(CAPTURE, connector=excluding)) == []
 
 
+def test_a_generated_column_is_published_where_postgresql_can() -> None:
+    (stored,) = findings(with_table(generated_columns=["sum"], publishable_columns=["sum"]), CAPTURE)
+    (virtual,) = findings(with_table(generated_columns=["sum"]), CAPTURE)
+    assert stored.remedy == 'ALTER PUBLICATION "readmodels" SET (publish_generated_columns = stored);'
+    assert virtual.remedy == "Take sum out of the columns of public.orders in readmodels.toml."
+
+
 def test_a_column_that_no_model_holds_breaks_nothing() -> None:
     source = with_table(generated_columns=["added"])
     assert findings(source, CAPTURE) == []

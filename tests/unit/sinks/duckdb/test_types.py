@@ -32,6 +32,7 @@ from sinks.errors import MutationRejected
         ("bytea", "BLOB"),
         ("uuid", "UUID"),
         ("jsonb", "JSON"),
+        ("hstore", "JSON"),
         ("text[]", "VARCHAR[]"),
         ("numeric(12,2)[]", "DECIMAL(12,2)[]"),
     ],
@@ -115,6 +116,7 @@ def test_rows_without_such_values_have_nothing_beside_them() -> None:
         ("numeric(3,5)", "numeric(5,5)"),
         ("numeric(3,-2)", "numeric(5,0)"),
         ("numeric(12,2)", "numeric(12,2)"),
+        ("money", "numeric(19,2)"),
         ("text", "text"),
     ],
 )

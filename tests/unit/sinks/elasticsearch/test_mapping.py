@@ -39,6 +39,12 @@ def test_a_column_is_searched_by_its_type(column: str, field: str) -> None:
     assert mapping({"it": column})["properties"]["it"]["type"] == field
 
 
+@pytest.mark.parametrize("column", ["mood", 'public."Mood"', "mood[]"])
+def test_an_enum_is_found_by_its_label_as_text_is(column: str) -> None:
+    field = mapping({"it": column})["properties"]["it"]
+    assert (field["type"], field["fields"]["keyword"]["type"]) == ("keyword", "keyword")
+
+
 def test_text_is_found_by_word_and_as_a_whole() -> None:
     field = mapping({"status": "text"})["properties"]["status"]
     assert (field["type"], field["fields"]["keyword"]["type"]) == ("text", "keyword")
