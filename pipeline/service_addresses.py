@@ -31,7 +31,7 @@ class RedisSettings(ServiceSettings):
     def __post_init__(self) -> None:
         parts = urlsplit(self.url)
         if parts.scheme not in ("redis", "rediss", "unix"):
-            raise ValueError("the URL begins with redis://, rediss:// or unix://")
+            raise ValueError("the URL must begin with redis://, rediss:// or unix://")
         path = "" if parts.scheme == "unix" else parts.path.strip("/")
         for database in (path, *parse_qs(parts.query).get("db", ())):
             if database not in ("", "0"):
@@ -56,11 +56,11 @@ class ElasticsearchSettings:
     def __post_init__(self) -> None:
         parts = urlsplit(self.url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("the URL begins with http:// or https://, and a host follows")
+            raise ValueError("the URL must begin with http:// or https:// and a host")
         if _port(parts) is None:
             raise ValueError(f"the URL names no port: add :9200, or :{443 if parts.scheme == 'https' else 80}")
         if parts.query or parts.fragment:
-            raise ValueError("the URL ends with the path: Elasticsearch's client takes no parameters from it")
+            raise ValueError("the URL must end with the path: Elasticsearch's client accepts no parameters in it")
 
 
 def _port(parts: SplitResult) -> int | None:

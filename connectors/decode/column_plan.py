@@ -87,5 +87,5 @@ def constant(name: str, text: str, value: Any, decimals: DecimalPolicy = Decimal
     kind = parse_column_type(text)
     array, faults, _ = ColumnReader(name, default_json(kind), kind, decimals).read([value])
     if faults:
-        raise MissingColumn(f"the value noted for earlier records cannot be read: {faults[0]}")
+        raise MissingColumn(f"the value recorded for earlier records cannot be read: {faults[0]}")
     return array[0]

@@ -100,7 +100,9 @@ def _print(standing: list[LogState]) -> None:
                 str(each.number),
                 each.kind.value,
                 f"{each.opened_at:%Y-%m-%d %H:%M:%S}",
-                "settled" if one.epoch_history.is_settled(each.number) else "[yellow]not ended[/]",
+                "snapshot complete"
+                if one.epoch_history.is_settled(each.number)
+                else "[yellow]snapshot not complete[/]",
                 escape(each.reason) or "-",
             )
     out.print(table)

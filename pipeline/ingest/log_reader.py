@@ -153,7 +153,7 @@ class _Reading:
         if self.behind and time.monotonic() - self._moved_at > self._stall_timeout_s:
             topic, partition = min(self.behind)
             place = f"{topic}/{partition} at offset {self._reached[topic, partition]}"
-            raise LogStalled(f"nothing came for {self._stall_timeout_s:g} s, first of {len(self.behind)}: {place}")
+            raise LogStalled(f"no record arrived for {self._stall_timeout_s:g} s, first of {len(self.behind)}: {place}")
 
     def _within(self, records: RecordBatch) -> RecordBatch:
         """Return the records below the fixed ends."""

@@ -175,7 +175,7 @@ class RedisGeneration:
     def _call(self, script: Script, keys: Sequence[EncodedArgs], arguments: Sequence[EncodedArgs]) -> Any:
         answer = self.link.call(script, keys, arguments)
         if answer is None:
-            raise GenerationMissing(f"generation {self.marker.partition(' ')[0]} is not where it was in Redis")
+            raise GenerationMissing(f"generation {self.marker.partition(' ')[0]} was moved in Redis")
         return answer
 
 
