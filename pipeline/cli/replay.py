@@ -52,7 +52,7 @@ def replay(
     ] = False,
     processes: Annotated[
         int | None,
-        typer.Option(min=1, help="Number of processes [default: one per core, Elasticsearch one per two]."),
+        typer.Option(min=1, help="Number of processes; by default one per core, for Elasticsearch one per two."),
     ] = None,
     in_place: Annotated[
         bool, typer.Option("--in-place", help="Apply the log to the live generation; rows already in it do not change.")

@@ -216,7 +216,7 @@ def test_a_redis_server_is_named_by_any_url_of_its_database_0(url: str) -> None:
 
 
 def test_a_redis_url_of_another_scheme_is_refused() -> None:
-    with pytest.raises(ValueError, match="begins with redis://"):
+    with pytest.raises(ValueError, match="must begin with redis://"):
         RedisSettings(url="http://h:1/0")
 
 
@@ -244,10 +244,10 @@ def test_a_malformed_list_of_brokers_is_refused(given: str) -> None:
 @pytest.mark.parametrize(
     ("url", "problem"),
     [
-        ("127.0.0.1:9200", "begins with http"),
+        ("127.0.0.1:9200", "must begin with http"),
         ("https://search.example/base", "add :9200, or :443"),
         ("http://elastic:hidden5@127.0.0.1:port", "port is not a number"),
-        ("http://127.0.0.1:9200/base?pretty", "takes no parameters"),
+        ("http://127.0.0.1:9200/base?pretty", "accepts no parameters"),
     ],
 )
 def test_an_address_of_elasticsearch_that_its_client_cannot_use_is_refused(url: str, problem: str) -> None:
