@@ -25,6 +25,7 @@ GIVES_ITS_OWN = {
 """Exceptions whose remedy depends on the finding, and base classes whose subclasses have their own."""
 
 NEVER_SHOWN = {
+    "pipeline.row_filter:InvalidFilter",
     "connectors.types.vectorized:_SlowPathNeeded",
     "connectors.avro.cursor:NotColumnar",
     "connectors.avro.schema:UnresolvedSchema",
