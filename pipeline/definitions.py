@@ -48,6 +48,9 @@ _RESERVED = {
 }
 """Columns that the models add to a table's own, and DuckDB's name for a row's position."""
 
+_KEY_PREFIX = re.compile(r"[\w.:/@#+-]{1,200}")
+"""Pattern of the prefix of a document's keys. It has no character that a pattern of Redis interprets."""
+
 _OURS = "readmodels"
 """Metadata field of a document."""
 
@@ -86,17 +89,46 @@ class TableDefinition:
 
 @dataclass(frozen=True, kw_only=True)
 class CollectionDefinition(RowSelection):
-    """Definition of a document's child rows: their table, and the columns that contain the root's key."""
+    """Definition of a document's child rows.
+
+    Args:
+        table: their table.
+        parent: the columns that contain the root's key.
+        references: the columns of the root that `parent` refers to. They can only be the root's key.
+    """
 
     table: str
     parent: tuple[str, ...]
+    references: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class IndexDefinition:
+    """Definition of a document's index in Elasticsearch, as far as it differs from the generated one.
+
+    Args:
+        settings: index settings, such as `number_of_shards` and `analysis`.
+        mappings: field mappings, below `properties`.
+    """
+
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    mappings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyDefinition:
+    """Definition of a document's keys in Redis: their prefix, instead of the document's name and a colon."""
+
+    key_prefix: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DocumentDefinition(RowSelection):
-    """Definition of a document: its root table, and its collections by field name."""
+    """Definition of a document: its root table, its collections by field name, and its form in the stores."""
 
     root: str
+    elasticsearch: IndexDefinition = IndexDefinition()
+    redis: KeyDefinition = KeyDefinition()
     collections: Mapping[str, CollectionDefinition] = field(default_factory=dict)
 
 
@@ -117,6 +149,7 @@ class ModelDefinitions:
             raise InvalidDefinitions(f"tables, or their histories, would have one name in DuckDB: {alike}")
         # The views are built here, so that a document that cannot be built is refused at once.
         _ = self.views
+        _require_prefixes(self.document_shapes())
 
     def topic(self, table: str) -> str:
         """Return the topic of a table's changes."""
@@ -152,6 +185,8 @@ class ModelDefinitions:
                 name,
                 views[ROOT].columns,
                 {collection: view.columns for collection, view in views.items() if collection != ROOT},
+                _index_of(self.documents[name].elasticsearch),
+                self.documents[name].redis.key_prefix,
             )
             for name, views in self.views.items()
         ]
@@ -169,6 +204,11 @@ class ModelDefinitions:
             table = self._table(place, child.table)
             if not {*child.parent} <= {*table.columns} or len(child.parent) != len(root.key):
                 raise InvalidDefinitions(f"{place}: {list(child.parent)} does not hold the key of {document.root}")
+            if child.references not in ((), root.key):
+                raise InvalidDefinitions(
+                    f"{place}: `parent` must refer to the key of {document.root}, {list(root.key)}: a document is "
+                    f"found by it, and a row of {child.table} with {list(child.references)} does not contain it"
+                )
             if collection in {*shown, _OURS, ROOT} or "/" in collection:
                 raise InvalidDefinitions(f"document {name}: {collection} cannot be the name of a collection")
             views[collection] = select_rows(place, child.table, table, child.parent, child)
@@ -194,7 +234,28 @@ def parse_definitions(text: str) -> ModelDefinitions:
 
 def _parse_document(plain: Mapping[str, Any]) -> DocumentDefinition:
     collections = {name: CollectionDefinition(**_tuples(child)) for name, child in plain["collections"].items()}
-    return DocumentDefinition(**{**_tuples(plain), "collections": collections})
+    stores = {
+        "elasticsearch": IndexDefinition(**plain.get("elasticsearch", {})),
+        "redis": KeyDefinition(**plain.get("redis", {})),
+    }
+    return DocumentDefinition(**{**_tuples(plain), **stores, "collections": collections})
+
+
+def _index_of(definition: IndexDefinition) -> dict[str, Mapping[str, Any]]:
+    return {name: value for name, value in asdict(definition).items() if value}
+
+
+def _require_prefixes(shapes: Iterable[DocumentShape]) -> None:
+    """Refuse prefixes of keys by which a scan would find the keys of another document, or those of the sink."""
+    prefixes = {shape.prefix: shape.name for shape in shapes}
+    for shape in shapes:
+        if not _KEY_PREFIX.fullmatch(shape.prefix):
+            raise InvalidDefinitions(f"document {shape.name}: a key prefix has no blanks, quotes, braces or wildcards")
+        others = [name for prefix, name in prefixes.items() if name != shape.name and prefix.startswith(shape.prefix)]
+        if others or prefixes[shape.prefix] != shape.name:
+            raise InvalidDefinitions(f"document {shape.name}: other keys begin with {shape.prefix}")
+        if shape.prefix.startswith(f"{_OURS}:") or f"{_OURS}:".startswith(shape.prefix):
+            raise InvalidDefinitions(f"document {shape.name}: the key prefix {shape.prefix} is ours")
 
 
 def _tuples(plain: Mapping[str, Any]) -> dict[str, Any]:

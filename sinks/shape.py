@@ -43,11 +43,15 @@ class DocumentShape:
         name: the document's name; a sink names its index or keys after it.
         columns: name and PostgreSQL type of every column of the root.
         collections: per collection, the columns of its rows in the same form.
+        index: settings and mappings of its index that replace the generated ones; empty for none.
+        key_prefix: the prefix of its keys in a key-value store; empty for the document's name and a colon.
     """
 
     name: str
     columns: Mapping[str, str]
     collections: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    index: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    key_prefix: str = ""
 
     @property
     def target(self) -> str:
@@ -58,6 +62,11 @@ class DocumentShape:
     def register_key(self) -> tuple[str, ...]:
         """The columns that identify the register of a change."""
         return ("key", "part")
+
+    @property
+    def prefix(self) -> str:
+        """The prefix of the document's keys in a key-value store."""
+        return self.key_prefix or f"{self.name}:"
 
 
 Shape = RowShape | DocumentShape

@@ -23,6 +23,7 @@ def first_generation_steps(settings: Settings) -> list[SetupStep]:
     records = {model: read_models.new_metadata(model, settings) for model in read_models.READ_MODELS}
     return [
         *_directory_steps(settings),
+        *_check_steps(settings),
         *(
             _step(model, f"{model} model", settings, partial(_create_first, record=record))
             for model, record in records.items()
@@ -54,6 +55,19 @@ def _fit_for_readers(generations: Mapping[int, GenerationMetadata]) -> Iterator[
     for number, record in generations.items():
         if record.is_followed and not record.is_rejected:
             yield record.shown_at or NEVER, number
+
+
+def _check_steps(settings: Settings) -> list[SetupStep]:
+    return [
+        SetupStep(f"{model} documents", partial(_check, one.check, settings))
+        for model, one in read_models.READ_MODELS.items()
+        if one.check is not None
+    ]
+
+
+def _check(check: Callable[[Settings], None], settings: Settings) -> str:
+    check(settings)
+    return UNCHANGED
 
 
 def _directory_steps(settings: Settings) -> list[SetupStep]:

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from pipeline.config import Settings
 from pipeline.stores.read_model import ModelKind, ReadModel
-from sinks.sink import Store
+
+if TYPE_CHECKING:
+    from sinks.elasticsearch.store import ElasticsearchStore
 
 
 @contextmanager
-def _opened(settings: Settings) -> Iterator[Store]:
+def _opened(settings: Settings) -> Iterator[ElasticsearchStore]:
     from sinks.elasticsearch.store import ElasticsearchStore, connect
 
     timeout_s = settings.elasticsearch.request_timeout_s
     with connect(settings.elasticsearch.url, request_timeout_s=timeout_s) as client:
         yield ElasticsearchStore(client, settings.definitions.document_shapes())
+
+
+def _check(settings: Settings) -> None:
+    with _opened(settings) as store:
+        store.check_indices()
 
 
 class _Disk(msgspec.Struct):
@@ -58,4 +66,5 @@ ELASTICSEARCH = ReadModel(
     # Builders have different partitions, and so different parts of the same documents, which all of them write. That
     # costs the server more than it saves the builders (docs/reference/performance.md).
     cores_per_builder=2,
+    check=_check,
 )

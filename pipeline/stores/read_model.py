@@ -91,6 +91,7 @@ class ReadModel:
         cores_per_builder: cores per process that fills a new generation, if their number is not given.
         single_writer: operations of a store that only one process may write; None if several processes may.
         directory: returns the directory of the store's files; None if the store is a server.
+        check: asks the store whether it accepts the declared documents; None if they declare nothing for it.
     """
 
     name: str
@@ -103,6 +104,7 @@ class ReadModel:
     cores_per_builder: int = 1
     single_writer: SingleWriter | None = None
     directory: Callable[[Settings], Path] | None = None
+    check: Callable[[Settings], None] | None = None
 
     @property
     def is_single_writer(self) -> bool:

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
+from http import HTTPStatus
 from typing import Any
 
 import pyarrow as pa
@@ -36,6 +37,7 @@ from sinks.elasticsearch.metadata_documents import (
     parse_progress,
     progress_id,
 )
+from sinks.elasticsearch.overrides import InvalidOverride
 from sinks.elasticsearch.register_text import lacks_images, with_images_of
 from sinks.elasticsearch.scan import REJECTION, count, first, kind_query, refresh, scan
 from sinks.elasticsearch.versioned_index import VersionedIndex
@@ -89,7 +91,10 @@ class DocumentIndex:
         if answer.status < 300:
             return
         reason = answer.cause
-        if reason.type == "mapper_parsing_exception":
+        if answer.status == HTTPStatus.BAD_REQUEST and reason.type != "resource_already_exists_exception":
+            if self.shape.index:
+                # The request has no document, so the whole reason can be shown.
+                raise InvalidOverride(f"{name}: {reason.reason or reason.type}")
             raise InvalidMapping(f"{name}: {reason}")
         if reason.type != "resource_already_exists_exception":
             raise to_sink_error(answer.status, reason, name)

@@ -10,9 +10,10 @@ Source: https://www.elastic.co/docs/reference/elasticsearch/mapping-reference
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from sinks.elasticsearch.overrides import check_settings, override_fields
 from sinks.errors import SinkError
 from sinks.pg_type import parse_pg_type
 from sinks.shape import DocumentShape
@@ -21,6 +22,9 @@ METADATA_FIELD = "readmodels"
 """Field for the sink's metadata in every document."""
 
 Properties = dict[str, dict[str, Any]]
+
+_CHOSEN = frozenset({"number_of_shards", "number_of_replicas", "refresh_interval"})
+"""Settings of a document that `IndexSettings` contains."""
 
 _LONGEST_TERM = 8191
 """In characters. Lucene rejects a term above 32,766 bytes, and a character has up to four."""
@@ -84,17 +88,33 @@ class IndexSettings:
         shards: the number of primary shards; fixed when an index is created.
         replicas: the number of copies of every shard, or None for one copy as soon as a second node exists. The primary
             acknowledges a write after the copies have it.
+        refresh_interval: the interval after which a search finds new writes; None for Elasticsearch's default.
     """
 
     prefix: str = ""
     shards: int = 1
     replicas: int | None = None
+    refresh_interval: str | None = None
+
+    def of_document(self, shape: DocumentShape) -> IndexSettings:
+        """Return the settings of a document's index, which may declare its own."""
+        own = shape.index.get("settings", {})
+        return replace(
+            self,
+            shards=own.get("number_of_shards", self.shards),
+            replicas=own.get("number_of_replicas", self.replicas),
+            refresh_interval=own.get("refresh_interval", self.refresh_interval),
+        )
 
     def serving_settings(self) -> dict[str, Any]:
         """Return the settings of an index that is searched. The value None restores Elasticsearch's default."""
         if self.replicas is None:
-            return {"auto_expand_replicas": "0-1", "refresh_interval": None}
-        return {"auto_expand_replicas": "false", "number_of_replicas": self.replicas, "refresh_interval": None}
+            return {"auto_expand_replicas": "0-1", "refresh_interval": self.refresh_interval}
+        return {
+            "auto_expand_replicas": "false",
+            "number_of_replicas": self.replicas,
+            "refresh_interval": self.refresh_interval,
+        }
 
 
 BULK_LOAD_SETTINGS: Mapping[str, Any] = {
@@ -116,11 +136,16 @@ def index_body(shape: DocumentShape, settings: IndexSettings, *, is_complete: bo
 
     Raises:
         InvalidMapping: a name of the shape cannot be a field name.
+        InvalidOverride: the document declares a setting or a mapping that the sink cannot accept.
     """
+    own = shape.index.get("settings", {})
+    check_settings(shape.name, own)
+    settings = settings.of_document(shape)
     fields = 3 * (len(shape.columns) + sum(2 * len(columns) + 1 for columns in shape.collections.values()))
     return {
         "settings": {
             "index": {
+                **{name: value for name, value in own.items() if name not in _CHOSEN},
                 "number_of_shards": settings.shards,
                 **(settings.serving_settings() if is_complete else BULK_LOAD_SETTINGS),
                 # An acknowledged write must survive a crash, because progress depends on it.
@@ -137,11 +162,11 @@ def _document(shape: DocumentShape) -> Properties:
     taken = {*shape.columns} & {*shape.collections} | {METADATA_FIELD} & {*shape.columns, *shape.collections}
     if taken:
         raise InvalidMapping(f"document {shape.name!r} needs these names twice: {', '.join(sorted(taken))}")
-    return {
+    fields = {
         **_columns(shape.columns, shape.name),
         **{name: _collection(columns, shape.name) for name, columns in shape.collections.items()},
-        **OWN_FIELDS,
     }
+    return {**override_fields(shape.name, fields, shape.index.get("mappings", {})), **OWN_FIELDS}
 
 
 def _collection(columns: Mapping[str, str], document: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ search instead, or check `readmodels.kind`.
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -144,9 +145,23 @@ class ElasticsearchStore:
     def create(self, generation: int, record: GenerationMetadata) -> None:
         self._sink(generation, record.shapes or self._shapes.values()).prepare(record)
 
+    def check_indices(self) -> None:
+        """Create and delete an index of every document that declares settings or mappings, to have them checked.
+
+        Raises:
+            InvalidOverride: Elasticsearch does not accept them.
+        """
+        for alias, shape in self._shapes.items():
+            if shape.index:
+                name = f"{alias}-check-{secrets.token_hex(8)}"
+                try:
+                    DocumentIndex(self._cluster, name, shape, self._settings).prepare()
+                finally:
+                    self._cluster.request_raw("DELETE", f"/{name}")
+
     def mark_complete(self, generation: int, filled_per_s: float = 0.0) -> None:
-        for alias in self._shapes:
-            settings = {"index": self._settings.serving_settings()}
+        for alias, shape in self._shapes.items():
+            settings = {"index": self._settings.of_document(shape).serving_settings()}
             self._cluster.request("PUT", f"/{index_name(alias, generation)}/_settings", dict[str, Any], settings)
         self.sink(generation).complete(filled_per_s)
 

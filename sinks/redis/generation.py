@@ -87,7 +87,7 @@ class RedisGeneration:
         """
         rejected: list[str] = []
         for page in document_pages(folded, DOCUMENTS_PER_PAGE):
-            rejected += self._merge(shape, encode_documents(shape.name, page), pace)
+            rejected += self._merge(shape, encode_documents(shape.prefix, page), pace)
         return rejected
 
     def _merge(self, shape: DocumentShape, batch: EncodedDocuments, pace: AdaptiveBatchSize) -> list[str]:
@@ -119,7 +119,7 @@ class RedisGeneration:
 
     def apply_tombstones(self, shape: DocumentShape) -> None:
         """Apply the range tombstones to the existing registers."""
-        self._scan(JOIN_FENCES, _registers_of(shape.name), *_described(shape))
+        self._scan(JOIN_FENCES, _registers_of(shape.prefix), *_described(shape))
 
     def move_progress(self, span: OffsetRange) -> None:
         """Advance progress to the end of a span. It never decreases."""
@@ -146,17 +146,17 @@ class RedisGeneration:
         """
         self._call(FLUSH, [encode_args(MARKER)], [encode_args(self.marker)])
 
-    def remove_keys(self, documents: Iterable[str]) -> None:
+    def remove_keys(self, prefixes: Iterable[str]) -> None:
         """Remove this generation key by key, in pages that block the server only briefly.
 
         Args:
-            documents: the names of the documents that it may have.
+            prefixes: the prefixes of the keys that it may have.
         """
         # Progress is removed first and the marker last: a partly removed generation must not look complete.
         self._forget(PROGRESS)
-        for name in documents:
-            self._scan(UNLINK, f"{name}:*")
-            self._scan(UNLINK, _registers_of(name))
+        for prefix in prefixes:
+            self._scan(UNLINK, f"{prefix}*")
+            self._scan(UNLINK, _registers_of(prefix))
         self._forget(FENCES)
         self._forget(RECORD)
         self._forget(MARKER)
@@ -204,8 +204,8 @@ def _described(shape: DocumentShape) -> tuple[str, str]:
     return shape.name, "/".join(shape.collections)
 
 
-def _registers_of(document: str) -> str:
-    return f"{{{document}:*}}:r"
+def _registers_of(prefix: str) -> str:
+    return f"{{{prefix}*}}:r"
 
 
 def _shard(field: bytes) -> TopicPartition:

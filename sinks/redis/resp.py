@@ -65,11 +65,11 @@ class EncodedDocuments:
         return max(first + 1, min(first + most, by_size, len(self)))
 
 
-def encode_documents(name: str, changes: pa.Table) -> EncodedDocuments:
+def encode_documents(prefix: str, changes: pa.Table) -> EncodedDocuments:
     """Encode folded changes of a document's parts.
 
     Args:
-        name: the document's name, the prefix of its keys.
+        prefix: the prefix of the documents' keys.
         changes: the columns of `sinks.ordering.columns.ORDER_COLUMNS` and `sinks.batch.PART_COLUMNS`.
 
     Raises:
@@ -80,7 +80,7 @@ def encode_documents(name: str, changes: pa.Table) -> EncodedDocuments:
     grouped = changes.take(np.argsort(code, kind="stable")).combine_chunks()
     counts = np.bincount(code, minlength=len(of.dictionary))
     changes_end = _ends(counts)
-    key = _text(f"{name}:", of.dictionary.cast(_BINARY))
+    key = _text(prefix, of.dictionary.cast(_BINARY))
     keys, keys_end = _bytes_of(_text(*_bulk(key), *_bulk(_text("{", key, "}:r"))))
     lines, lines_end = _bytes_of(
         _text(_counts_before(changes_end, counts), *_bulk(_column(grouped, "part")), *_bulk(_registers(grouped)))

@@ -55,6 +55,10 @@ class RedisStore:
         self._connections = connection_pool(url)
         self._shapes = tuple(shapes)
 
+    def key_prefix(self, document: str) -> str:
+        """Return the prefix of a document's keys."""
+        return next(shape.prefix for shape in self._shapes if shape.name == document)
+
     def generations(self) -> dict[int, GenerationMetadata]:
         found = {one[0]: one[1] for one in self._databases() if one is not None}
         return {number: found[number] for number in sorted(found)}
@@ -100,10 +104,11 @@ class RedisStore:
         if record is None:
             return
         # The definitions may have changed, so the metadata's own shapes are included.
-        made_of = {shape.name for shape in record.shapes if isinstance(shape, DocumentShape)}
-        described = {shape.name for shape in self._shapes}
+        made_of = {shape.prefix for shape in record.shapes if isinstance(shape, DocumentShape)}
+        described = {shape.prefix for shape in self._shapes}
+        named = {DocumentShape(name, {}).prefix for name in documents}
         with session(self._connections) as server:
-            locate(server, generation).remove_keys(sorted({*documents, *described, *made_of}))
+            locate(server, generation).remove_keys(sorted({*named, *described, *made_of}))
 
     def close(self) -> None:
         """Close all connections, including those of its sinks."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -143,3 +144,18 @@ def test_concurrent_writers_end_as_one_would(store: RedisStore, redis: Redis) ->
         parts = {str(name[2]): register for name, register in registers.items() if name[1] == str(key)}
         document = render(parts, ORDERS)
         assert redis.get(f"orders:{key}") == (None if document is None else document.encode())
+
+
+def test_a_document_has_the_keys_that_its_definition_declares(redis: Redis) -> None:
+    store = RedisStore(shared_server().url, [replace(ORDERS, key_prefix="shop/order:")])
+    store.sink(1).prepare()
+    store.sink(1).write(batch(streamed("1", 10, '{"id":1}')))
+    assert redis.get("shop/order:1") == b'{"id":1,"items":[]}'
+    truncate = RangeTombstone(
+        scope=tombstone_scope("orders", ROOT), kind=TombstoneKind.TRUNCATE, epoch=0, commit_lsn=50, lsn=50
+    )
+    store.sink(1).write(batch(range_tombstones=[truncate]))
+    assert redis.get("shop/order:1") is None
+    store.remove(1)
+    store.close()
+    assert redis.keys("*order*") == []

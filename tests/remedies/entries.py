@@ -127,6 +127,10 @@ CARRIED_OUT: Mapping[str, str | tuple[str, ...]] = {
     "sinks.duckdb.serving:ReadersRefused": (
         "tests/unit/remedies/test_stores.py::test_readers_are_served_once_the_settings_are_as_the_remedy_has_them"
     ),
+    "sinks.elasticsearch.overrides:InvalidOverride": (
+        "tests/integration/test_elasticsearch_overrides.py::"
+        "test_what_elasticsearch_does_not_accept_is_refused_at_init_and_leaves_nothing",
+    ),
     "sinks.elasticsearch.mapping:InvalidMapping": (
         "tests/unit/remedies/test_stores.py::test_a_shape_that_no_index_can_hold_is_renamed_or_removed"
     ),

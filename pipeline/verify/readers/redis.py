@@ -61,11 +61,11 @@ class RedisReader:
         return self.sink().progress().offsets
 
     def scan(self, subject: ComparisonSet) -> Iterator[pa.Table]:
-        cursor = 0
+        cursor, prefix = 0, self.store.key_prefix(subject.name)
         while True:
-            cursor, names = self._asked("SCAN", cursor, "MATCH", f"{subject.name}:*", "COUNT", PAGE_KEYS)
+            cursor, names = self._asked("SCAN", cursor, "MATCH", f"{prefix}*", "COUNT", PAGE_KEYS)
             if names:
-                yield _page(names, self._asked("MGET", *names), len(subject.name) + 1)
+                yield _page(names, self._asked("MGET", *names), len(prefix.encode()))
             if cursor == 0:
                 return
 
@@ -78,7 +78,7 @@ class RedisReader:
     def _got(self, subject: ComparisonSet, keys: Sequence[str]) -> dict[str, str]:
         if not keys:
             return {}
-        values = self._asked("MGET", *(f"{subject.name}:{key}" for key in keys))
+        values = self._asked("MGET", *(f"{self.store.key_prefix(subject.name)}{key}" for key in keys))
         return {key: _text(value) for key, value in zip(keys, values, strict=True) if value is not None}
 
     def _asked(self, *command: str | bytes | int) -> Any:

@@ -13,6 +13,8 @@ from connectors.envelope import SourceTable, envelope_schema
 from pipeline.definitions import (
     CollectionDefinition,
     DocumentDefinition,
+    IndexDefinition,
+    KeyDefinition,
     ModelDefinitions,
     TableDefinition,
     parse_definitions,
@@ -105,6 +107,10 @@ def test_definitions_survive_their_text_and_those_of_earlier_versions_are_read()
         (replace(DOCUMENT, rename={"status": "lines"}), "lines cannot be the name of a collection"),
         (replace(DOCUMENT, rename={"status": "readmodels"}), "readmodels is ours"),
         (replace(DOCUMENT, collections={"lines": replace(LINES, exclude=("line",), rename={})}), "line must be shown"),
+        (
+            replace(DOCUMENT, collections={"lines": replace(LINES, references=("status",))}),
+            r"sales.lines: `parent` must refer to the key of orders, \['id'\]",
+        ),
     ],
 )
 def test_a_selection_that_readers_or_verify_cannot_use_is_refused(document: DocumentDefinition, complaint: str) -> None:
@@ -134,3 +140,25 @@ def test_a_row_that_stops_to_match_is_a_deletion_of_its_version_and_one_that_beg
 def test_a_filter_that_cannot_be_parsed_names_its_document_and_position() -> None:
     with pytest.raises(InvalidDefinitions, match="document sales: `where` at character 1: expected a column"):
         definitions(replace(DOCUMENT, where="gone is null"))
+
+
+def test_a_document_declares_its_index_and_keys() -> None:
+    declared = replace(
+        DOCUMENT,
+        elasticsearch=IndexDefinition(settings={"number_of_shards": 2}),
+        redis=KeyDefinition(key_prefix="shop:"),
+    )
+    [shape] = definitions(declared).document_shapes()
+    assert (shape.index, shape.prefix) == ({"settings": {"number_of_shards": 2}}, "shop:")
+    assert parse_definitions(definitions(declared).to_json()) == definitions(declared)
+    assert definitions().document_shapes()[0].prefix == "sales:"
+
+
+@pytest.mark.parametrize("prefix", ["a*", "{a}:", "read", "readmodels:", "other:s", "other:"])
+def test_a_key_prefix_that_finds_the_keys_of_others_is_refused(prefix: str) -> None:
+    documents = {
+        "sales": replace(DOCUMENT, redis=KeyDefinition(key_prefix=prefix)),
+        "other": replace(DOCUMENT, redis=KeyDefinition(key_prefix="other:sales:")),
+    }
+    with pytest.raises(InvalidDefinitions, match=r"document (sales|other)"):
+        ModelDefinitions(topic_prefix="cdc", tables=TABLES, documents=documents)

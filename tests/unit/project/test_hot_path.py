@@ -54,7 +54,7 @@ class Encoded:
 
     def write(self, batch: Batch) -> None:
         for mutations in batch.mutations:
-            self.document_count += len(encode_documents(mutations.target, mutations.changes))
+            self.document_count += len(encode_documents(f"{mutations.target}:", mutations.changes))
 
     def cutover(self) -> None:
         pass

@@ -55,7 +55,7 @@ def test_changes_are_grouped_by_document() -> None:
     late = streamed("42", 20, '{"sku":"é\\r\\n$3"}', "items/7")
     lone = snapshot("9", 30, 5, '{"id":9}')
     gone = streamed("42", 10, None)
-    sent = encode_documents("orders", table([late, lone, gone]))
+    sent = encode_documents("orders:", table([late, lone, gone]))
     assert words(sent.keys_of(0, 2)) == [b"orders:42", b"{orders:42}:r", b"orders:9", b"{orders:9}:r"]
     assert words(sent.changes_of(0, 2)) == [
         *(b"2", b"items/7", text(late), b"", text(gone)),
@@ -72,7 +72,7 @@ def text(part: PartChange) -> bytes:
 
 
 def test_nothing_is_sent_for_no_changes() -> None:
-    sent = encode_documents("orders", table([]))
+    sent = encode_documents("orders:", table([]))
     assert len(sent) == 0
     assert words(sent.changes_of(0, 0)) == []
 
@@ -80,18 +80,18 @@ def test_nothing_is_sent_for_no_changes() -> None:
 def test_a_change_without_an_image_is_refused_before_anything_is_sent() -> None:
     whole = streamed("42", 10, None)
     with pytest.raises(MutationRejected):
-        encode_documents("orders", table([whole._replace(change=whole.change._replace(deleted=False))]))
+        encode_documents("orders:", table([whole._replace(change=whole.change._replace(deleted=False))]))
 
 
 def test_a_slice_of_a_larger_table_is_sent_as_itself() -> None:
     whole = table([streamed(str(key), 10 + key, f'{{"id":{key}}}') for key in range(10)])
-    sent = encode_documents("orders", whole.slice(4, 3))
+    sent = encode_documents("orders:", whole.slice(4, 3))
     assert words(sent.keys_of(0, 3))[::2] == [b"orders:4", b"orders:5", b"orders:6"]
     assert words(sent.changes_of(2, 3))[2].endswith(b'{"id":6}')
 
 
 def test_a_run_keeps_to_both_limits_and_has_one_document_at_least() -> None:
-    sent = encode_documents("orders", table([streamed(str(key), 1, "x" * 1000) for key in range(10)]))
+    sent = encode_documents("orders:", table([streamed(str(key), 1, "x" * 1000) for key in range(10)]))
     assert sent.chunk_end(0, most=4, most_bytes=10**6) == 4
     assert sent.chunk_end(8, most=4, most_bytes=10**6) == 10
     assert sent.chunk_end(3, most=4, most_bytes=2500) == 5
