@@ -17,7 +17,11 @@ from pipeline.definitions import TableDefinition
 from pipeline.postgres import database, replication
 from pipeline.postgres.capture import Capture, read_source
 from pipeline.postgres.database import Connection, InsufficientPrivilege, SourceError, SourceUnavailable
-from pipeline.postgres.incremental_snapshot import SnapshotRefused
+from pipeline.postgres.incremental_snapshot import (
+    SnapshotRefused,
+    SnapshotUnsupported,
+    require_no_generated_columns,
+)
 from pipeline.postgres.preconditions import PreconditionFailure, findings
 from pipeline.postgres.replication import SlotInUse, drop_slot, read_slot
 from pipeline.postgres.row_estimate import InvalidCondition, estimate_rows
@@ -141,6 +145,16 @@ def test_a_stored_generated_column_is_published_and_then_captured(admin: Connect
     [finding] = [one for one in found(admin) if "half is generated" in one.problem]
     carry_out(admin, finding.remedy)
     assert found(admin) == []
+
+
+def test_a_table_with_a_generated_column_is_read_again_by_a_new_epoch_only(admin: Connection) -> None:
+    require_no_generated_columns(admin, CONFIGURATION, ["public.orders"])
+    admin.execute("ALTER TABLE orders ADD half numeric GENERATED ALWAYS AS (total / 2) STORED")
+    with pytest.raises(SnapshotUnsupported, match=r"generated columns again: public\.orders\.half") as refused:
+        require_no_generated_columns(admin, CONFIGURATION, ["public.orders", "public.order_items"])
+    assert "`readmodels epoch open --resnapshot --execute`" in refused.value.remedy
+    excluding = CONFIGURATION.with_settings({"column.exclude.list": r"public\.orders\.half"})
+    require_no_generated_columns(admin, excluding, ["public.orders"])
 
 
 def test_a_database_of_another_encoding_gives_way_to_one_that_the_remedy_creates(endpoints: Endpoints) -> None:
