@@ -288,6 +288,6 @@ def require_no_generated_columns(
         """,
         [list(tables)],
     )
-    sent = [f"{table}.{column}" for table, column in found if connector.captures_column(table, column)]
+    sent = [f"{table}.{column}" for table, column in found if connector.captures_column(str(table), str(column))]
     if sent:
         raise SnapshotUnsupported(f"the connector cannot read generated columns again: {', '.join(sent)}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from sinks.sink import Sink
 from stack.endpoints import Endpoints
 from tests.support.redis_server import shared_server
 from tests.values.extremes import COLUMNS
-from tests.values.logged import CONTRACT, TOPIC, Logged, logged
+from tests.values.logged import CONTRACT, GENERATED, TOPIC, Logged, logged
 from tests.values.page import PAGE, page
 
 (DOCUMENTS,) = documents(CONTRACT)
@@ -87,6 +88,12 @@ def test_every_extreme_value_is_as_in_postgresql(shown: Shown, model: str) -> No
     assert {key: differences(subject, key, expected[key], found[key]) for key in expected} == {
         key: [] for key in expected
     }
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_stored_generated_column_arrives(shown: Shown, model: str) -> None:
+    sent = {key: Decimal(parsed(text)[GENERATED]) for key, text in shown.found[model].items()}
+    assert sent == {key: int(key) * Decimal("1.50") for key in shown.printed}
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -22,9 +22,12 @@ from tests.values.extremes import COLUMNS, DEFAULTS, SCHEMA, TABLE, rows
 
 TOPIC = f"{PREFIX}.{TABLE}"
 
+GENERATED = "generated"
+"""A stored generated column, which PostgreSQL publishes since version 18."""
+
 CONTRACT = ModelDefinitions(
     topic_prefix=PREFIX,
-    tables={"extremes": TableDefinition(source=TABLE, key=("id",), columns=COLUMNS)},
+    tables={"extremes": TableDefinition(source=TABLE, key=("id",), columns={**COLUMNS, GENERATED: "numeric"})},
     documents={"extremes": DocumentDefinition(root="extremes")},
 )
 
@@ -63,7 +66,9 @@ def logged(endpoints: Endpoints) -> Iterator[Logged]:
             records = recorder.read(TOPIC, 2 * count)
         values = [record.value for record in records]
         number = len(values)
-        decoder = Decoder({TOPIC: SourceTable(TABLE, COLUMNS)}, _Schemas(recorder.schemas(values)))
+        decoder = Decoder(
+            {TOPIC: SourceTable(TABLE, CONTRACT.tables["extremes"].columns)}, _Schemas(recorder.schemas(values))
+        )
         decoded = decoder.decode(
             RecordBatch(TOPIC, np.zeros(number, np.int32), np.arange(number), [None] * number, values)
         )
@@ -79,6 +84,7 @@ def _fill(connection: psycopg.Connection[Any]) -> int:
     connection.execute("SET TIME ZONE 'UTC'")
     columns = ", ".join(f"{name} {text}" for name, text in COLUMNS.items())
     connection.execute(f"CREATE TABLE {TABLE} ({columns}, PRIMARY KEY (id))".encode())
+    connection.execute(f"ALTER TABLE {TABLE} ADD {GENERATED} numeric GENERATED ALWAYS AS (id * 1.50) STORED".encode())
     connection.execute(f"ALTER TABLE {TABLE} {DEFAULTS}".encode())
     connection.execute(f"ALTER TABLE {TABLE} REPLICA IDENTITY FULL".encode())
     count = 0
@@ -87,5 +93,6 @@ def _fill(connection: psycopg.Connection[Any]) -> int:
         statement = f"INSERT INTO {TABLE} (id, {', '.join(row)}) VALUES ({count}, {places})"
         connection.execute(statement.encode(), list(row.values()))
     connection.execute(f"GRANT SELECT ON {TABLE} TO {ROLE}".encode())
-    connection.execute(f"CREATE PUBLICATION {PREFIX} FOR TABLE {TABLE}".encode())
+    published = f"CREATE PUBLICATION {PREFIX} FOR TABLE {TABLE} WITH (publish_generated_columns = stored)"
+    connection.execute(published.encode())
     return count
