@@ -26,7 +26,8 @@ from redis import Redis
 
 from bench.verify import FILL
 from pipeline.config import Settings
-from pipeline.postgres.database import Connection, connect, create_schema
+from pipeline.demo.tables import create_tables
+from pipeline.postgres.database import Connection, connect
 
 VERSION = "7.3.0"
 DATABASE = "pgsync_bench"
@@ -85,7 +86,7 @@ def _filled(settings: Settings, orders: int) -> Iterator[str]:
         admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
         try:
             with closing(connect(url)) as own:
-                create_schema(own)
+                create_tables(own)
                 own.execute(sql.SQL(FILL).format(orders=sql.Literal(orders)))
                 own.execute("ANALYZE")
             yield url

@@ -2,10 +2,11 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib.resources import files
 
+from connectors.capture_list import format_name_list, parse_name_list, split_list, topic_of
 from connectors.errors import SourceContractViolation
 from connectors.source_session import OPTIONS, startup_options
 
@@ -72,7 +73,7 @@ class ConnectorConfiguration:
     @property
     def tables(self) -> tuple[str, ...]:
         """The captured tables, each as `schema.table`."""
-        return tuple(table.strip() for table in self.settings["table.include.list"].split(","))
+        return parse_name_list(self.settings["table.include.list"])
 
     @property
     def prefix(self) -> str:
@@ -97,7 +98,7 @@ class ConnectorConfiguration:
     @property
     def table_topics(self) -> tuple[str, ...]:
         """The topics of the captured tables, in the order of the tables."""
-        return tuple(f"{self.prefix}.{table}" for table in self.tables)
+        return tuple(topic_of(self.prefix, table) for table in self.tables)
 
     @property
     def message_topic(self) -> str:
@@ -130,7 +131,7 @@ class ConnectorConfiguration:
 
     def captures_column(self, table: str, column: str) -> bool:
         """Return whether a captured column is in the envelopes. Patterns match the whole `schema.table.column`."""
-        excluded = self.settings.get("column.exclude.list", "").split(",")
+        excluded = split_list(self.settings.get("column.exclude.list", ""))
         return not any(re.fullmatch(pattern.strip(), f"{table}.{column}", re.IGNORECASE) for pattern in excluded)
 
     def validate(self, *, is_double_accepted: bool = False) -> None:
@@ -177,6 +178,10 @@ class ConnectorConfiguration:
     def with_prefix(self, prefix: str) -> "ConnectorConfiguration":
         """Return this configuration with another prefix of the topic names."""
         return self.with_settings({"topic.prefix": prefix, "notification.sink.topic.name": f"{prefix}.notification"})
+
+    def with_tables(self, tables: Iterable[str]) -> "ConnectorConfiguration":
+        """Return this configuration with other captured tables, each as `schema.table`."""
+        return self.with_settings({"table.include.list": format_name_list(tables)})
 
     def with_settings(self, changes: Mapping[str, str]) -> "ConnectorConfiguration":
         """Return this configuration with changed or added settings; `name` is the name of the connector."""

@@ -1,8 +1,10 @@
 """Topics of the connector: created before it starts, verified afterwards. Only tuning settings are ever altered."""
 
 from collections.abc import Iterable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
@@ -147,6 +149,8 @@ def describe(admin: AdminClient, names: Iterable[str]) -> dict[str, Topic]:
             config=configs[name],
         )
         for name, topic in found.items()
+        # A topic that is being deleted can be described for a moment although its settings are gone.
+        if name in configs
     }
 
 
@@ -280,6 +284,15 @@ def _create(admin: AdminClient, topics: list[TopicSpec]) -> None:
                 raise KafkaUnavailable(f"cannot create topic {name}: {error_text(error)}") from error
 
 
+def _unless_unknown(answer: Future[Any]) -> Any | None:
+    try:
+        return answer.result()
+    except KafkaException as error:
+        if _code(error) != KafkaError.UNKNOWN_TOPIC_OR_PART:
+            raise
+        return None
+
+
 def _configs(admin: AdminClient, names: list[str]) -> dict[str, dict[str, str]]:
     if not names:
         return {}
@@ -287,8 +300,9 @@ def _configs(admin: AdminClient, names: list[str]) -> dict[str, dict[str, str]]:
     answers = admin.describe_configs(resources, request_timeout=REQUEST_TIMEOUT_S)
     try:
         return {
-            resource.name: {entry.name: entry.value for entry in answer.result().values()}
+            resource.name: {entry.name: entry.value for entry in found.values()}
             for resource, answer in answers.items()
+            if (found := _unless_unknown(answer)) is not None
         }
     except KafkaException as error:
         raise KafkaUnavailable(f"cannot read the settings of topics: {error_text(error)}") from error

@@ -24,6 +24,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from connectors.capture_list import format_name_list, parse_name_list
 from connectors.debezium import ConnectorConfiguration, default_configuration
 from connectors.kafka import KafkaSettings
 from connectors.topics import TopicSettings
@@ -148,6 +149,11 @@ class Settings(BaseSettings):
     documents: dict[str, DocumentDefinition] = {}
 
     @property
+    def is_complete(self) -> bool:
+        """False if key or columns of a table are left to the database."""
+        return all(table.is_complete for table in self.tables.values())
+
+    @property
     def definitions(self) -> ModelDefinitions:
         """Definitions of the read models."""
         return ModelDefinitions(topic_prefix=self.topic_prefix, tables=self.tables, documents=self.documents)
@@ -157,10 +163,17 @@ class Settings(BaseSettings):
         """Configuration of the connector."""
         shipped = default_configuration()
         written = shipped.with_json_values() if self.envelopes.format is ValueFormat.JSON else shipped
-        given = self.envelopes.connector
+        given = dict(self.envelopes.connector)
+        # Captured are the tables of the definitions, and those that a list of the user's names besides.
+        more = parse_name_list(given.pop("table.include.list")) if "table.include.list" in given else ()
+        captured = written.with_tables(dict.fromkeys((*(table.source for table in self.tables.values()), *more)))
+        if excluded := [f"{table.source}.{name}" for table in self.tables.values() for name in table.exclude]:
+            captured = captured.with_settings({"column.exclude.list": format_name_list(excluded)})
+        if name := self.source.database:
+            captured = captured.with_settings({"database.dbname": name})
         if "topic.prefix" in given:
-            return written.with_settings(given)
-        return written.with_prefix(self.topic_prefix).with_settings(given)
+            return captured.with_settings(given)
+        return captured.with_prefix(self.topic_prefix).with_settings(given)
 
 
 def load(file: Path, defaults: Mapping[str, Any], flags: Mapping[str, Any] | None = None) -> Settings:
@@ -210,8 +223,34 @@ def load(file: Path, defaults: Mapping[str, Any], flags: Mapping[str, Any] | Non
             f"{file} cannot be read: {error}", remedy=f"Correct the TOML syntax of {file} at the line in the message."
         ) from error
     # The definitions are built here, so that every command refuses definitions that contradict themselves.
-    _ = settings.definitions
+    if settings.is_complete:
+        _ = settings.definitions
     return settings
+
+
+def load_source_url(file: Path, defaults: Mapping[str, Any]) -> str:
+    """Read `source.url` alone, from the same places as `load`; the file need not exist.
+
+    Raises:
+        InvalidConfig: there is no such setting, or the file is not TOML.
+    """
+
+    class Read(BaseSettings):
+        model_config = SettingsConfigDict(env_prefix="READMODELS_", env_nested_delimiter="__", extra="ignore")
+        source: dict[str, Any] = {}
+
+    try:
+        written = TomlConfigSettingsSource(Read, file)().get("source", {})
+        given = {**dict(defaults.get("source", {})), **written, **Read().source}
+    except ValueError as error:
+        raise InvalidConfig(f"{file} cannot be read: {error}", remedy=f"Correct {file}, or move it away.") from error
+    if not isinstance(given.get("url"), str):
+        raise InvalidConfig(
+            "source.url is not set",
+            remedy="Set READMODELS_SOURCE__URL to the libpq URL of the tables' owner, such as "
+            "postgresql://user:password@host:5432/database, or start the local stack with `readmodels up`.",
+        )
+    return str(given["url"])
 
 
 def to_plain(settings: Settings, is_secret_shown: bool) -> dict[str, Any]:

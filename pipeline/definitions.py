@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+from connectors.capture_list import topic_of
 from pipeline.invalid_definitions import InvalidDefinitions
 from pipeline.table_view import RowSelection, TableView, select_rows
 from sinks.batch import HISTORY_COLUMNS, SPECIAL_COLUMNS
@@ -21,7 +22,7 @@ _DOCUMENT_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")
 """Pattern of document names. Stores derive the names of indices and keys from them."""
 
 
-_RESERVED = {
+RESERVED_COLUMNS = {
     *(
         *ORDER_COLUMNS.names,
         *HISTORY_COLUMNS.names,
@@ -61,24 +62,34 @@ class TableDefinition:
 
     Args:
         source: the table with its schema, such as `public.orders`.
-        key: the columns of its primary key.
-        columns: name and PostgreSQL type of every column that the models have.
+        key: the columns of its primary key. In `readmodels.toml` they may be left to the database.
+        columns: name and PostgreSQL type of every column that the models have. In `readmodels.toml` they may be left to
+            the database: then they are all columns that can be captured.
+        exclude: columns that the connector does not send; they are in no model and not in Kafka.
         earlier: by column, the value of records that were written before the column was added, or was given its type.
             Recorded by a rebuild, never written by hand.
         earlier_end: by partition, the offset at which those records end.
     """
 
     source: str
-    key: tuple[str, ...]
-    columns: Mapping[str, str]
+    key: tuple[str, ...] = ()
+    columns: Mapping[str, str] = field(default_factory=dict)
+    exclude: tuple[str, ...] = ()
     earlier: Mapping[str, Any] = field(default_factory=dict)
     earlier_end: Mapping[str, int] = field(default_factory=dict)
 
+    @property
+    def is_complete(self) -> bool:
+        """False if key or columns are left to the database."""
+        return bool(self.key and self.columns)
+
     def __post_init__(self) -> None:
         unknown = [name for name in self.key if name not in self.columns]
-        if not self.key or unknown:
+        if unknown and self.columns:
             raise InvalidDefinitions(f"{self.source}: the key {list(self.key)} is not among its columns")
-        reserved = [name for name in self.columns if name.lower() in _RESERVED]
+        if excluded := sorted({*self.exclude} & {*self.key, *self.columns}):
+            raise InvalidDefinitions(f"{self.source}: {excluded} are excluded and used")
+        reserved = [name for name in self.columns if name.lower() in RESERVED_COLUMNS]
         if reserved:
             raise InvalidDefinitions(f"{self.source}: the column names {sorted(reserved)} are ours")
         if alike := _alike(self.columns):
@@ -141,8 +152,14 @@ class ModelDefinitions:
     documents: Mapping[str, DocumentDefinition]
 
     def __post_init__(self) -> None:
-        if len(self.topics) < len(self.tables):
+        if lacking := [name for name, table in self.tables.items() if not table.is_complete]:
+            raise InvalidDefinitions(f"key and columns of {', '.join(lacking)} are not known")
+        if len({table.source for table in self.tables.values()}) < len(self.tables):
             raise InvalidDefinitions("two tables have the same source")
+        if shared := [topic for topic, count in Counter(map(self.topic, self.tables)).items() if count > 1]:
+            raise InvalidDefinitions(
+                f"two tables would have one topic, {shared[0]}: Kafka allows letters, digits, . _ -"
+            )
         if alike := _alike(
             [*self.tables, *(f"{name}_{suffix}" for name in self.tables for suffix in ("history", "as_of"))]
         ):
@@ -153,7 +170,7 @@ class ModelDefinitions:
 
     def topic(self, table: str) -> str:
         """Return the topic of a table's changes."""
-        return f"{self.topic_prefix}.{self.tables[table].source}"
+        return topic_of(self.topic_prefix, self.tables[table].source)
 
     @property
     def topics(self) -> dict[str, str]:
@@ -226,7 +243,8 @@ def parse_definitions(text: str) -> ModelDefinitions:
     return ModelDefinitions(
         topic_prefix=plain["topic_prefix"],
         tables={
-            name: TableDefinition(**{**table, "key": tuple(table["key"])}) for name, table in plain["tables"].items()
+            name: TableDefinition(**{**table, "key": tuple(table["key"]), "exclude": tuple(table.get("exclude", ()))})
+            for name, table in plain["tables"].items()
         },
         documents={name: _parse_document(document) for name, document in plain["documents"].items()},
     )

@@ -74,19 +74,35 @@ def _port(parts: SplitResult) -> int | None:
 class SourceSettings:
     """Settings of the source database.
 
-    `url` is a libpq URL of the tables' owner. `admin_url` is one of a role that may create roles; it is used for the
-    replication role and its slot only.
+    Args:
+        url: libpq URL of the tables' owner.
+        admin_url: libpq URL of a role that may create roles, such as a superuser. It is used for the replication role,
+            its slot, and statements that the owner may not run; empty for the same as `url`.
+        replication_role, replication_password: login of the connector.
     """
 
     url: str = field(repr=False)
-    admin_url: str = field(repr=False)
+    admin_url: str = field(default="", repr=False)
     replication_password: str = field(repr=False)
     replication_role: str = "debezium"
 
     def __post_init__(self) -> None:
+        if not self.admin_url:
+            object.__setattr__(self, "admin_url", self.url)
         for name, url in (("url", self.url), ("admin_url", self.admin_url)):
             if problem := _problem_of(url):
                 raise ValueError(f"{name} {problem}")
+
+    @property
+    def database(self) -> str:
+        """Name of the database; empty if the URL leaves it to libpq."""
+        return str(conninfo_to_dict(self.url).get("dbname") or "")
+
+    @property
+    def address(self) -> tuple[str, str]:
+        """Host and port of the server, as the URL names them; empty where it leaves them to libpq."""
+        parts = conninfo_to_dict(self.url)
+        return str(parts.get("host") or ""), str(parts.get("port") or "")
 
 
 def _problem_of(url: str) -> str | None:

@@ -8,6 +8,13 @@ SELECT wanted.name                                             AS table_name,
        class.oid IS NOT NULL                                   AS is_present,
        class.relkind = 'r' AND class.relpersistence = 'p'      AS is_plain,
        class.relreplident = 'f'                                AS is_identity_full,
+       coalesce(class.relreplident::text, '')                  AS replica_identity,
+       (SELECT relname::text FROM pg_catalog.pg_index
+        JOIN pg_catalog.pg_class AS index ON index.oid = indexrelid
+        WHERE indrelid = class.oid AND indisreplident)         AS replica_identity_index,
+       coalesce(pg_has_role(class.relowner, 'USAGE'), false)   AS is_owned,
+       coalesce(pg_has_role(namespace.nspowner, 'USAGE'), false) AS is_schema_owned,
+       coalesce(columns.names, '{}')                           AS columns,
        class.relrowsecurity AND NOT coalesce(
            role.rolsuper OR role.rolbypassrls
            OR (pg_has_role(role.oid, class.relowner, 'USAGE') AND NOT class.relforcerowsecurity), false)
@@ -20,6 +27,8 @@ SELECT wanted.name                                             AS table_name,
             ELSE coalesce(columns.generated, '{}') END         AS generated_columns,
        CASE WHEN publication.generated = 'n' THEN coalesce(columns.stored, '{}')
             ELSE '{}' END                                      AS publishable_columns,
+       coalesce(columns.stored, '{}')                          AS stored_columns,
+       coalesce(columns.virtual, '{}')                         AS virtual_columns,
        CASE WHEN class.relreplident = 'f' AND publication.generated = 'n'
             THEN coalesce(columns.stored, '{}') ELSE '{}' END  AS unpublished_stored_columns,
        CASE WHEN class.relreplident = 'f' AND publication.generated IS NOT NULL
@@ -41,7 +50,8 @@ LEFT JOIN pg_catalog.pg_class AS class
 LEFT JOIN pg_catalog.pg_constraint AS primary_key
        ON primary_key.conrelid = class.oid AND primary_key.contype = 'p'
 LEFT JOIN LATERAL (
-    SELECT array_agg(attname::text ORDER BY attnum)
+    SELECT array_agg(attname::text ORDER BY attnum)                 AS names,
+           array_agg(attname::text ORDER BY attnum)
                FILTER (WHERE attgenerated <> '')                    AS generated,
            array_agg(attname::text ORDER BY attnum)
                FILTER (WHERE attgenerated = 's')                    AS stored,

@@ -2,7 +2,9 @@
 
 SELECT current_setting('wal_level')                                       AS wal_level,
        pg_encoding_to_char(database.encoding)                             AS encoding,
+       current_setting('server_version_num')::integer / 10000             AS server_version,
        publication.oid IS NOT NULL                                        AS is_published,
+       coalesce(to_jsonb(publication) ->> 'pubgencols' = 's', false)      AS are_stored_columns_published,
        coalesce(publication.pubinsert AND publication.pubupdate
                 AND publication.pubdelete AND publication.pubtruncate, false) AS is_every_operation_published,
        coalesce(publication.oid::text, '')                               AS publication_identity,

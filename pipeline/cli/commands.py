@@ -13,6 +13,7 @@ MODULES = {
     "demo": "demo",
     "up": "stack",
     "down": "stack",
+    "introspect": "introspect",
     "init": "setup",
     "run": "run",
     "status": "status",

@@ -6,7 +6,7 @@ import errno
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import gettempdir
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ import typer
 
 from pipeline import read_models
 from pipeline.cli.commands import MODULES
+from pipeline.cli.completed_settings import completed_settings
 from pipeline.cli.output_streams import Output, write_data
 from pipeline.config import Settings, load
 from pipeline.crash_report import describe_error, is_expected, report
@@ -86,7 +87,20 @@ class Context:
 
     def settings(self, **flags: Any) -> Settings:
         """Return the effective settings. If a local stack exists, its addresses are the defaults."""
-        return load(self.file, local_defaults(self.endpoints, self.home), flags)
+        settings = load(self.file, local_defaults(self.endpoints, self.home), flags)
+        if self.endpoints is not None:
+            settings = _let_stack_reach_source(settings, self.endpoints)
+        return settings if settings.is_complete else completed_settings(settings, self.home)
+
+
+def _let_stack_reach_source(settings: Settings, endpoints: Endpoints) -> Settings:
+    """Give the local stack's connector the address of a source on another server, which its environment lacks."""
+    own = replace(settings.source, url=endpoints.postgres, admin_url="")
+    host, port = settings.source.address
+    if settings.connect.url != endpoints.connect or not host or (host, port) == own.address:
+        return settings
+    given = {"database.hostname": host, "database.port": port or "5432", **settings.envelopes.connector}
+    return settings.model_copy(update={"envelopes": replace(settings.envelopes, connector=given)})
 
 
 def context_of(context: typer.Context) -> Context:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from textwrap import indent
 from typing import Annotated
 
 import typer
 from rich.markup import escape
 
-from pipeline.cli.context import context_of, err, out, print_error
+from pipeline.cli.context import Context, context_of, err, out, print_error
+from pipeline.cli.output_streams import write_data
+from pipeline.config import Settings
 from pipeline.setup.generations import first_generation_steps
 from pipeline.setup.snapshots import complete_snapshots
 from pipeline.setup.source import UNCHANGED, SetupStep, deployment_of, init_steps, run_steps
+from pipeline.setup.source_plan import SourcePlan, plan_source, script
 from pipeline.teardown.teardown import Teardown, find_teardown
 
 Execute = Annotated[bool, typer.Option("--execute", help="Do it; without this, only show what would be done.")]
@@ -25,21 +29,60 @@ class TeardownIncomplete(Exception):
     )
 
 
-def init(context: typer.Context) -> None:
+def init(
+    context: typer.Context,
+    execute: Annotated[
+        bool, typer.Option("--execute", help="Run the statements that the source needs; without this, show them.")
+    ] = False,
+    print_sql: Annotated[
+        bool, typer.Option("--print-sql", help="Print these statements for a DBA, and nothing else.")
+    ] = False,
+) -> None:
     """Set up source, topics, connector and the first generation of every read model.
 
-    May be repeated at any time: existing parts are checked and not changed.
+    Nothing in your database is changed before you have seen it: without --execute, the statements that the source needs
+    are shown, each with its reason, and nothing is done. The local stack's own database is set up at once. Parts that
+    exist are checked, so the command may be repeated at any time.
     """
     settings = context_of(context).settings()
+    deployment = deployment_of(settings)
+    deployment.connector.validate(is_double_accepted=deployment.is_double_accepted)
+    plan = plan_source(deployment.source, deployment.capture)
+    if print_sql:
+        write_data(script(plan).encode())
+        plan.require_possible()
+        return
+    if plan.statements and not (execute or _is_local(context_of(context), settings)):
+        _print_plan(plan)
+        plan.require_possible()
+        out.print("nothing was done; add [bold]--execute[/] to run these statements, or [bold]--print-sql[/] for a DBA")
+        return
     snapshots = SetupStep("snapshots", lambda: complete_snapshots(settings, _say_reading))
-    run_steps([*init_steps(deployment_of(settings)), *first_generation_steps(settings), snapshots], report)
+    run_steps([*init_steps(deployment), *first_generation_steps(settings), snapshots], report)
     out.print("ready; next: [bold]readmodels run[/]")
+
+
+def _is_local(context: Context, settings: Settings) -> bool:
+    """Return whether the source is the local stack's own database, which is there to be set up."""
+    return context.endpoints is not None and settings.source.url == context.endpoints.postgres
+
+
+def _print_plan(plan: SourcePlan) -> None:
+    out.print("the source needs:")
+    for number, statement in enumerate(plan.statements, 1):
+        out.print(
+            f"\n[bold]{number}[/]  {escape(statement.reason)}  [dim]as {statement.executor.value}[/]", soft_wrap=True
+        )
+        out.print(indent(statement.text, "   "), markup=False, soft_wrap=True)
+    out.print()
 
 
 def teardown(
     context: typer.Context,
     execute: Execute = False,
-    with_tables: Annotated[bool, typer.Option("--with-tables", help="Drop the orders themselves too.")] = False,
+    with_tables: Annotated[
+        bool, typer.Option("--with-tables", help="Drop the example's tables too, if `demo` created them.")
+    ] = False,
 ) -> None:
     """Remove connector, replication slot, publication, topics and read models.
 

@@ -9,6 +9,8 @@ import orjson
 import typer
 
 from pipeline.cli.context import context_of, out, print_json
+from pipeline.demo.tables import create_tables
+from pipeline.postgres.database import connect
 from stack.progress import ConsoleReport, NullReport
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
@@ -18,10 +20,12 @@ def up(context: typer.Context, as_json: AsJson = False) -> None:
     """Start the local stack: PostgreSQL, Kafka, Connect with Debezium, registry, Elasticsearch, Redis.
 
     Real servers as plain processes on loopback, without Docker; data and logs are below .readmodels/. Servers that
-    already run are kept. The first start downloads about 500 MB.
+    already run are kept. The first start downloads about 500 MB. The database contains the example's tables.
     """
     began = time.monotonic()
     endpoints = context_of(context).stack.up(NullReport() if as_json else ConsoleReport(out))
+    with connect(endpoints.postgres) as connection:
+        create_tables(connection)
     if as_json:
         print_json(orjson.loads(endpoints.to_json()))
         return

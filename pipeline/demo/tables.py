@@ -1,4 +1,4 @@
-"""Source tables in SQLAlchemy. `sql/schema.sql` creates them, and a test compares the two."""
+"""Tables of the example, in SQLAlchemy. `sql/demo/tables.sql` creates them, and a test compares the two."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, DateTime, Engine, Identity, MetaData, Numeric
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from pipeline.postgres.database import session
+from pipeline.postgres.database import Connection, run_sql_file, session
 
 STATUSES = ("pending", "paid", "shipped", "cancelled")
 
@@ -54,6 +54,15 @@ class OrderItem(Base):
     attributes: Mapped[dict[str, Any] | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+def create_tables(connection: Connection) -> None:
+    """Create those of the example's tables that are missing, and nothing else.
+
+    Raises:
+        InsufficientPrivilege: the role of the connection may not create tables in schema `public`.
+    """
+    run_sql_file(connection, "demo/tables.sql")
 
 
 def open_engine(url: str) -> Engine:

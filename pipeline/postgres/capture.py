@@ -37,6 +37,8 @@ class DatabaseState:
     """State of the server, the database and the publication, as far as the preconditions need it.
 
     Args:
+        server_version: its major version, such as 18.
+        are_stored_columns_published: the publication contains stored generated columns, as PostgreSQL 18 can.
         publication_identity: its oid; empty if there is no publication.
         publication_version: the transaction that wrote its catalog row.
         publication_content: a digest of that row.
@@ -48,6 +50,8 @@ class DatabaseState:
     is_every_operation_published: bool
     published_tables: list[str]
     partly_published_tables: list[str]
+    server_version: int = 0
+    are_stored_columns_published: bool = False
     publication_identity: str = ""
     publication_version: str = ""
     publication_content: str = ""
@@ -65,9 +69,12 @@ class CapturedTable:
         table_identity, key_identity: oids of the table and of its primary key; empty if missing.
         generated_columns: those that are not published.
         publishable_columns: stored ones of them, if the publication could contain them.
+        stored_columns, virtual_columns: the two kinds of generated columns.
         unpublished_stored_columns, unpublished_virtual_columns: generated columns because of which PostgreSQL refuses
-            to
-            change the table's rows; none before PostgreSQL 18.
+            to change the table's rows; none before PostgreSQL 18.
+        replica_identity: the letter in `pg_class.relreplident`; `i` is the index `replica_identity_index`.
+        is_owned, is_schema_owned: the role of the connection may alter the table, and grant rights on its schema.
+        columns: every column of the table.
         publication_entries: the entries that put the table into the publication, each with its oid.
         table_version: the transaction that wrote the table's catalog row.
         columns_with_default: columns whose value PostgreSQL fills in, without generated ones.
@@ -93,6 +100,13 @@ class CapturedTable:
     publication_entries: list[str] = field(default_factory=list)
     table_version: str = ""
     columns_with_default: list[str] = field(default_factory=list)
+    stored_columns: list[str] = field(default_factory=list)
+    virtual_columns: list[str] = field(default_factory=list)
+    replica_identity: str = ""
+    replica_identity_index: str | None = None
+    is_owned: bool = True
+    is_schema_owned: bool = True
+    columns: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,10 @@
-"""Source side of the setup: tables, publication, and the connector's privileges."""
+"""Connections to the source, its errors, and the files of `sql/`."""
 
-import contextlib
-from dataclasses import dataclass
 from importlib.resources import files
 
 import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.rows import class_row
 
 from connectors.source_session import LATER_SETTINGS, OPTIONS
 
@@ -34,18 +31,9 @@ class InsufficientPrivilege(SourceError):
     """The role of the connection lacks a privilege that the setup needs."""
 
     remedy = (
-        "Let `source.url` name the owner of the tables, with CREATE on the database, and `source.admin_url` "
-        "a role that may create a role with REPLICATION."
+        "Run `readmodels init --print-sql`, and have its statements run by the roles that it names; then run "
+        "`readmodels init`. Or let `source.url` name the owner of the tables, and `source.admin_url` a superuser."
     )
-
-
-@dataclass(frozen=True)
-class SetupState:
-    """Parts of the setup that exist already."""
-
-    is_schema_present: bool
-    is_publication_present: bool
-    is_granted: bool
 
 
 def connect(url: str) -> Connection:
@@ -87,38 +75,6 @@ def _session(url: str, options: str, *, is_autocommit: bool) -> Connection:
 def load_sql(name: str) -> str:
     """Read one file of `sql/`."""
     return files("sql").joinpath(name).read_text(encoding="utf-8")
-
-
-def read_setup_state(connection: Connection, role: str) -> SetupState:
-    """Read which parts of the setup exist already for this replication role."""
-    with connection.cursor(row_factory=class_row(SetupState)) as cursor:
-        return next(iter(cursor.execute(load_sql("source_setup.sql"), {"role": role})))
-
-
-def create_schema(connection: Connection) -> None:
-    """Create missing tables, and let change events contain the whole old row."""
-    run_sql_file(connection, "schema.sql")
-
-
-def grant(connection: Connection, role: str) -> None:
-    """Grant the replication role read access to the captured tables, and write access to its heartbeat and signals."""
-    run_sql_file(connection, "grants.sql", role=sql.Identifier(role))
-
-
-def let_read(connection: Connection, table: str, role: str) -> None:
-    """Grant a role read access to one table (`schema.table`), as far as the role of this connection may grant it."""
-    schema, _, name = table.partition(".")
-    rights = ("USAGE ON SCHEMA {schema}", "SELECT ON {table}")
-    parts = {"schema": sql.Identifier(schema), "table": sql.Identifier(schema, name), "role": sql.Identifier(role)}
-    for right in rights:
-        with contextlib.suppress(psycopg.errors.InsufficientPrivilege):
-            # If a privilege is still missing, the preconditions name it, with the GRANT that another role has to run.
-            connection.execute(sql.SQL(f"GRANT {right} TO {{role}}").format(**parts))
-
-
-def create_publication(connection: Connection) -> None:
-    """Create the publication of every operation on the captured tables, the heartbeat and the signals."""
-    run_sql_file(connection, "publication.sql")
 
 
 def run_sql_file(connection: Connection, name: str, **parts: sql.Composable) -> None:

@@ -5,16 +5,20 @@ them make the log incomplete or wrong for as long as they are violated: these ar
 from reading rows.
 """
 
+import re
 from dataclasses import dataclass, replace
 
 from psycopg import sql
 
 from connectors.debezium import ConnectorConfiguration
 from connectors.errors import SourceContractViolation
+from pipeline.definitions import ModelDefinitions
 from pipeline.postgres.capture import Capture, CapturedTable, DatabaseState, SourceState, read_source
 from pipeline.postgres.database import Connection
 from pipeline.postgres.key_columns import key_rules
 from pipeline.postgres.replication import Slot
+
+_AVRO_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
 Rule = tuple[bool, str, str]
 """Violation flag, problem text and remedy of a precondition."""
@@ -41,7 +45,7 @@ def findings(source: SourceState, capture: Capture) -> list[PreconditionFailure]
     """Return everything that would make the log incomplete or wrong, or prevent a snapshot from reading rows."""
     rules = [*_of_database(source.database), *_of_signals(source.database, capture)]
     for table in source.tables:
-        rules += [*_of_reading(table, capture), *_of_writing(table, capture)]
+        rules += [*_of_reading(table, capture), *_of_writing(table, capture), *_of_names(table, capture)]
     if source.slot:
         rules += _of_slot(source.slot, capture.connector)
     return [*gaps(source, capture), *_broken(rules)]
@@ -79,9 +83,14 @@ def require_ready(connection: Connection, capture: Capture, *, is_slot_dropped: 
     source = read_source(connection, capture)
     found = findings(replace(source, slot=None) if is_slot_dropped else source, capture)
     if capture.definitions is not None:
-        found += _broken(key_rules(connection, capture.definitions))
+        found += key_findings(connection, capture.definitions)
     if found:
         raise SourceNotReady(found)
+
+
+def key_findings(connection: Connection, definitions: ModelDefinitions) -> list[PreconditionFailure]:
+    """Return every column that is part of a key, or refers to one, and cannot be."""
+    return _broken(key_rules(connection, definitions))
 
 
 def _broken(rules: list[Rule]) -> list[PreconditionFailure]:
@@ -217,6 +226,20 @@ def _of_writing(table: CapturedTable, capture: Capture) -> list[Rule]:
             f"{name} has virtual generated columns, which cannot be published: {refused}",
             f"ALTER TABLE {table.quoted_name} {dropped}; add them again as GENERATED ALWAYS AS (…) STORED.",
         ),
+    ]
+
+
+def _of_names(table: CapturedTable, capture: Capture) -> list[Rule]:
+    name = table.table_name
+    return [
+        (
+            _AVRO_NAME.fullmatch(column) is None and capture.connector.captures_column(name, column),
+            f"{name}.{column}: Avro allows only letters, digits and _ in names, so that the connector would fail",
+            f'Add "{column}" to `exclude` under the section of {name} in readmodels.toml, or set format = "json" under '
+            "[envelopes].",
+        )
+        for column in table.columns
+        if not capture.connector.has_json_values
     ]
 
 

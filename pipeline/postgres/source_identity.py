@@ -38,6 +38,11 @@ def identity_of(source: SourceState) -> dict[str, str]:
     return {name: value for name, value in found.items() if value.strip()}
 
 
+def is_known(table: str, known: Identity) -> bool:
+    """Return whether a recorded identity contains the table (`schema.table`)."""
+    return f"{_TABLE}{table}" in known
+
+
 def altered(known: Identity, found: Identity) -> Iterator[str]:
     """Yield changes that were reverted since an identity was recorded, if they left changes out of the log."""
     changed = {name for name in known.keys() & found.keys() if known[name] != found[name]}

@@ -4,7 +4,7 @@ begins.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from psycopg import sql
 
@@ -63,9 +63,17 @@ def require_sendable(connection: Connection, definitions: ModelDefinitions) -> N
         raise SourceNotReady(found)
 
 
-def unsendable(connection: Connection, definitions: ModelDefinitions) -> Iterator[PreconditionFailure]:
-    """Yield every described column whose type, or a value in it, cannot reach every read model unchanged."""
+def unsendable(
+    connection: Connection, definitions: ModelDefinitions, present: Collection[str] | None = None
+) -> Iterator[PreconditionFailure]:
+    """Yield every described column whose type, or a value in it, cannot reach every read model unchanged.
+
+    Args:
+        present: the tables that exist, as `schema.table`; None for all.
+    """
     for table in definitions.tables.values():
+        if present is not None and table.source not in present:
+            continue
         foreign = _foreign(connection, table)
         for name, text in table.columns.items():
             if problem := _problem(connection, table, name, is_foreign=name in foreign):

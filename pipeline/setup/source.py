@@ -12,13 +12,16 @@ from connectors.topics import TopicSettings, TopicSpec
 from pipeline.config import DecimalMode, Settings
 from pipeline.definitions import ModelDefinitions
 from pipeline.ingest import control_topic
+from pipeline.ingest.log_mismatch import EpochMismatch
 from pipeline.postgres import database, replication
-from pipeline.postgres.capture import Capture, read_source
+from pipeline.postgres.capture import Capture
 from pipeline.postgres.slot_gap import require_no_gap
-from pipeline.postgres.source_check import require_whole
+from pipeline.postgres.source_check import as_seen, check_source, remembered, require_whole
 from pipeline.postgres.source_history import SourceHistory
+from pipeline.postgres.source_identity import is_known
 from pipeline.postgres.unsendable import require_sendable
 from pipeline.service_addresses import SourceSettings
+from pipeline.setup.source_plan import carry_out, plan_source
 
 UNCHANGED = "unchanged"
 CONNECTOR_START_TIMEOUT_S = 120.0
@@ -92,10 +95,7 @@ def init_steps(deployment: Deployment) -> list[SetupStep]:
     to them.
     """
     return [
-        SetupStep("tables", lambda: _tables(deployment.source)),
-        SetupStep("replication role", lambda: _role(deployment.source)),
-        SetupStep("grants", lambda: _grants(deployment)),
-        SetupStep("publication", lambda: _publication(deployment.source)),
+        SetupStep("source", lambda: _source(deployment)),
         SetupStep("preconditions", lambda: _preconditions(deployment)),
         SetupStep("topics", lambda: _topics(deployment)),
         connector_step(deployment),
@@ -112,43 +112,29 @@ def missing_topics_step(deployment: Deployment) -> SetupStep:
     return SetupStep("missing topics", lambda: _missing_topics(deployment))
 
 
-def _tables(source: SourceSettings) -> str:
-    with database.connect(source.url) as connection:
-        if database.read_setup_state(connection, source.replication_role).is_schema_present:
-            return UNCHANGED
-        database.create_schema(connection)
-        return "created"
-
-
-def _role(source: SourceSettings) -> str:
-    if replication.can_replicate(source):
+def _source(deployment: Deployment) -> str:
+    plan = plan_source(deployment.source, deployment.capture)
+    plan.require_possible()
+    if not plan.statements:
         return UNCHANGED
-    replication.create_role(source)
-    return f"{source.replication_role} may log in and replicate"
+    _require_no_gap_of_known(deployment)
+    carry_out(deployment.source, plan.statements)
+    return f"ran {len(plan.statements)} statements"
 
 
-def _grants(deployment: Deployment) -> str:
-    source = deployment.source
-    with database.connect(source.url) as connection:
-        is_granted = database.read_setup_state(connection, source.replication_role).is_granted
-        if not is_granted:
-            database.grant(connection, source.replication_role)
-        lacking = [
-            table
-            for table in read_source(connection, deployment.capture).tables
-            if table.is_present and not (table.is_schema_usable and table.is_readable)
-        ]
-        for table in lacking:
-            database.let_read(connection, table.table_name, source.replication_role)
-    return UNCHANGED if is_granted and not lacking else f"granted to {source.replication_role}"
+def _require_no_gap_of_known(deployment: Deployment) -> None:
+    """Refuse to mend a gap of a table that the log contains: the changes that are missing stay missing.
 
-
-def _publication(source: SourceSettings) -> str:
-    with database.connect(source.url) as connection:
-        if database.read_setup_state(connection, source.replication_role).is_publication_present:
-            return UNCHANGED
-        database.create_publication(connection)
-        return "created"
+    A table that is new to the log has no gap. A publication that is missing is created: its new oid shows the gap.
+    """
+    history = SourceHistory(deployment.kafka, deployment.connector.name)
+    known = history.read()
+    with database.connect(deployment.source.url) as connection:
+        look = check_source(connection, deployment.capture)
+    tables = [table for table in look.source.tables if is_known(table.table_name, known.identity or {})]
+    look = replace(look, source=replace(look.source, tables=tables))
+    if look.source.database.is_published and (found := remembered(look, known, deployment.capture, history)):
+        raise EpochMismatch(as_seen(found))
 
 
 def _preconditions(deployment: Deployment) -> str:

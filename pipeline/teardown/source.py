@@ -19,7 +19,10 @@ from pipeline.teardown.found import Area, LeftAlone, RemovablePart
 from pipeline.teardown.traces import Traces
 
 EXAMPLE_TABLES = ("public.orders", "public.order_items")
-"""Tables that `init` creates if they are missing."""
+"""Tables of the example."""
+MADE_BY_DEMO = "created by readmodels demo"
+"""Comment on tables that `demo` created."""
+_IDENTITIES = "readmodels.earlier_replica_identity"
 _KINDS: dict[str, LiteralString] = {"publication": "PUBLICATION", "table": "TABLE", "schema": "SCHEMA"}
 
 
@@ -59,18 +62,22 @@ def find_setup(deployment: Deployment, traces: Traces, connectors: Connectors) -
     """Find the publication, the heartbeat and the signals that `init` created."""
     area = Area("publication, heartbeat and signals")
     with area.looking(), connect(deployment.source.url) as connection:
-        objects = [(str(kind), str(name)) for kind, name in connection.execute(load_sql("teardown_objects.sql"))]
+        named = {"publications": sorted(traces.publications), "made_by": replication.MADE_BY}
+        rows = connection.execute(load_sql("teardown_objects.sql"), named).fetchall()
+        objects = [(str(kind), str(name)) for kind, name in rows]
         beside = connectors.beside(deployment)
         if beside and objects:
             area.left.append(_shared(beside))
             return area
+        if ("table", _IDENTITIES) in objects:
+            area.found += _identities(deployment.source, connection)
         held = [str(name) for (name,) in connection.execute(load_sql("teardown_schema.sql"))]
         for kind, name in objects:
             if kind == "schema" and held:
                 area.left.append(_holds(name, held))
             else:
                 area.found.append(_object(deployment.source, kind, name))
-        area.left += _other_publications(connection, traces)
+        area.left += _other_publications(connection, traces, {name for kind, name in objects if kind == "publication"})
     return area
 
 
@@ -93,11 +100,12 @@ def find_role(deployment: Deployment, traces: Traces, connectors: Connectors) ->
 
 
 def find_tables(source: SourceSettings) -> Area:
-    """Find the example's tables, which only `--with-tables` drops."""
+    """Find the example's tables, which only `--with-tables` drops, and only if `demo` or `up` created them."""
     area = Area("tables")
+    query = "SELECT obj_description(to_regclass(%s), 'pg_class')"
     with area.looking(), connect(source.url) as connection:
         for table in EXAMPLE_TABLES:
-            if connection.execute("SELECT to_regclass(%s)", [table]).fetchone() != (None,):
+            if connection.execute(query, [table]).fetchone() == (MADE_BY_DEMO,):
                 area.found.append(_object(source, "table", table))
     return area
 
@@ -140,9 +148,28 @@ def _holds(schema: str, held: Collection[str]) -> LeftAlone:
     )
 
 
-def _other_publications(connection: Connection, traces: Traces) -> Iterator[LeftAlone]:
-    query = "SELECT pubname FROM pg_catalog.pg_publication WHERE pubname = ANY (%s) AND pubname <> 'readmodels'"
-    for (name,) in connection.execute(query, [sorted(traces.publications)]):
+def _identities(source: SourceSettings, connection: Connection) -> Iterator[RemovablePart]:
+    """Yield the replica identities that `init` changed; removing one restores the table's own."""
+    for name, statement in connection.execute(load_sql("teardown_identities.sql"), {}).fetchall():
+        yield RemovablePart(f"replica identity FULL of {name}", _restoring(source, str(statement)))
+
+
+def _restoring(source: SourceSettings, statement: str) -> Callable[[], None]:
+    def remove() -> None:
+        restore = sql.SQL(statement).format()
+        try:
+            with connect(source.url) as connection:
+                _execute(connection, restore)
+        except InsufficientPrivilege:
+            with connect(source.admin_url) as connection:
+                _execute(connection, restore)
+
+    return remove
+
+
+def _other_publications(connection: Connection, traces: Traces, own: Collection[str]) -> Iterator[LeftAlone]:
+    query = "SELECT pubname FROM pg_catalog.pg_publication WHERE pubname = ANY (%s)"
+    for (name,) in connection.execute(query, [sorted(traces.publications - {*own})]):
         quoted = sql.Identifier(str(name)).as_string(connection)
         yield LeftAlone(
             f"publication {name} stays: the connector read it, and `init` did not create it",
@@ -164,7 +191,8 @@ def _grants(connection: Connection, role: str) -> list[tuple[str, str, str]]:
 
 
 def _is_granted_by_init(name: str, traces: Traces) -> bool:
-    return name in traces.tables or name in EXAMPLE_TABLES or name.partition(".")[0] == "readmodels"
+    schemas = {table.partition(".")[0] for table in traces.tables}
+    return name in traces.tables or name in schemas or name.partition(".")[0] == "readmodels"
 
 
 def _not_dropped(role: _Role) -> LeftAlone:

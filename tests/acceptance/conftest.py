@@ -7,7 +7,7 @@ from itertools import count
 
 import pytest
 
-from pipeline.postgres import database
+from pipeline.demo.tables import create_tables
 from sinks.generation import GenerationState
 from stack.local import LocalStack
 from tests.acceptance.cli_runner import MODELS
@@ -25,7 +25,7 @@ _ids = count(1_000_000_000, 1000)
 def deployed(local_stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
     """Yield a set-up pipeline with orders older than the connector; each test starts the workers if it needs them."""
     pipeline = Pipeline(local_stack, tmp_path_factory.mktemp("logs"))
-    database.create_schema(pipeline.source)
+    create_tables(pipeline.source)
     for order_id in OLD_ORDERS:
         place(pipeline.source, order_id, items=2)
     done = pipeline.command("init")

@@ -12,6 +12,7 @@ from connectors.kafka_connect import ConnectClient
 from pipeline import read_models
 from pipeline.cli.context import local_defaults
 from pipeline.config import load
+from pipeline.demo.tables import create_tables
 from pipeline.epochs.offset_sink import open_sink
 from pipeline.postgres import database as source_database
 from pipeline.postgres.database import Connection
@@ -178,7 +179,7 @@ def own_pipeline(pipeline: Pipeline, name: str, folder: Path, more: str = "") ->
             own_database(pipeline.endpoints, name) as database,
             closing(source_database.connect(database.url)) as source,
         ):
-            source_database.create_schema(source)
+            create_tables(source)
             own = OwnPipeline(pipeline, name, source, redis, folder, more)
             try:
                 yield own

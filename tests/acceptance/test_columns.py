@@ -17,7 +17,7 @@ NAME = "own_columns"
 def own(deployed: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnPipeline]:
     """Yield a pipeline whose log has orders that are older than any change of columns."""
     with own_pipeline(deployed, NAME, tmp_path_factory.mktemp("own")) as made:
-        made.succeeds("init")
+        made.succeeds("init", "--execute")
         made.sql("INSERT INTO orders (customer_id) SELECT generate_series(1, 20)")
         made.sql("INSERT INTO order_items (order_id, sku) SELECT generate_series(1, 20), 'a'")
         write(made)

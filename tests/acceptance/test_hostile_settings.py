@@ -9,7 +9,6 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from pipeline.postgres.database import connect
@@ -24,15 +23,8 @@ CREATE TABLE public.readings (device text, at timestamptz, day date, seen timest
                               ratio double precision, share real, amount numeric, price money, valid tstzrange,
                               tags text[], note jsonb, said json, PRIMARY KEY (device, at));
 CREATE TABLE public.marks (mark text PRIMARY KEY, device text, at timestamptz);
-ALTER TABLE public.readings REPLICA IDENTITY FULL;
-ALTER TABLE public.marks REPLICA IDENTITY FULL;
-GRANT SELECT ON public.readings, public.marks TO {role};
-CREATE PUBLICATION readmodels FOR TABLE public.orders, public.order_items, public.readings, public.marks,
-    readmodels.heartbeat, readmodels.signal WITH (publish = 'insert, update, delete, truncate');
 """
 MORE = f"""
-"table.include.list" = "public.orders,public.order_items,public.readings,public.marks"
-
 [tables.readings]
 source = "public.readings"
 key = ["device", "at"]
@@ -91,8 +83,7 @@ def insert(own: OwnPipeline, device: str, note: str) -> None:
 def own(deployed: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnPipeline]:
     """Yield a pipeline of a database that has all of these settings and some rows before anything is set up."""
     with own_pipeline(deployed, NAME, tmp_path_factory.mktemp("own"), MORE) as made:
-        role = sql.Identifier(made.settings.source.replication_role)
-        made.source.execute(sql.SQL(TABLE).format(role=role))
+        made.sql(TABLE)
         for device, text in enumerate(JSON):
             insert(made, f"{device}:b\\ c", text)
         with connect(made.settings.source.admin_url) as admin:
@@ -102,7 +93,7 @@ def own(deployed: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 def test_settings_of_the_database_change_nothing(own: OwnPipeline) -> None:
-    own.succeeds("init")
+    own.succeeds("init", "--execute")
     run = own.start()
     own.settle(run)
     for number, text in enumerate(JSON):

@@ -23,7 +23,7 @@ UNREAD = "public.unread"
 def own(deployed: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnPipeline]:
     """Yield a pipeline whose connector captures a table without a read model."""
     with own_pipeline(deployed, NAME, tmp_path_factory.mktemp("own")) as made:
-        made.command("init")
+        made.command("init", "--execute")
         made.sql(f"CREATE TABLE {UNREAD} (id int PRIMARY KEY)")
         made.sql(f"ALTER TABLE {UNREAD} REPLICA IDENTITY FULL")
         made.sql(f"ALTER PUBLICATION readmodels ADD TABLE {UNREAD}")
@@ -31,7 +31,7 @@ def own(deployed: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         made.sql("INSERT INTO order_items (order_id, sku) SELECT generate_series(1, 30), 'a'")
         with made.command.config.open("a") as config:
             config.write(f'"table.include.list" = "public.orders,public.order_items,{UNREAD}"\n')
-        made.succeeds("init")
+        made.succeeds("init", "--execute")
         yield made
 
 

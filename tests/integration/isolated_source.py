@@ -10,10 +10,12 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from connectors.debezium import ConnectorConfiguration, default_configuration
 from connectors.kafka import KafkaSettings
 from connectors.topics import TopicSettings, TopicSpec
-from pipeline.postgres import database, replication
+from pipeline.demo.tables import create_tables
+from pipeline.postgres.capture import Capture
 from pipeline.postgres.database import connect
 from pipeline.service_addresses import SourceSettings
 from pipeline.setup.source import Deployment, SetupStep
+from pipeline.setup.source_plan import carry_out, plan_source
 from pipeline.teardown.connectors import find_connectors
 from pipeline.teardown.log import find_log
 from pipeline.teardown.teardown import deployment_areas
@@ -43,15 +45,25 @@ def own_database(endpoints: Endpoints, name: str, encoding: str = "UTF8") -> Ite
 
 
 @contextmanager
+def own_tables(endpoints: Endpoints, name: str) -> Iterator[SourceSettings]:
+    """Create a database with the example's tables and nothing else, and drop it at the end."""
+    with own_database(endpoints, name) as source:
+        with connect(source.url) as connection:
+            create_tables(connection)
+        yield source
+
+
+@contextmanager
 def own_shop(endpoints: Endpoints, name: str) -> Iterator[SourceSettings]:
     """Create a database with the orders, the connector's role and the publication, and drop it at the end."""
-    with own_database(endpoints, name) as source:
-        replication.create_role(source)
-        with connect(source.url) as connection:
-            database.create_schema(connection)
-            database.grant(connection, source.replication_role)
-            database.create_publication(connection)
+    with own_tables(endpoints, name) as source:
+        set_up_source(source)
         yield source
+
+
+def set_up_source(source: SourceSettings) -> None:
+    """Run every statement that `init` plans for the example's tables."""
+    carry_out(source, plan_source(source, Capture(default_configuration(), source.replication_role)).statements)
 
 
 def own_connector(name: str, source: SourceSettings) -> ConnectorConfiguration:

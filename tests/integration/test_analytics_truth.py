@@ -25,7 +25,7 @@ from sinks.batch import TopicPartition
 from sinks.duckdb.analytics_views import shipped_views
 from stack.endpoints import Endpoints
 from tests.integration.independent_views import AUDIT, QUESTIONS, ZONE
-from tests.integration.isolated_source import own_database, own_deployment, teardown_steps
+from tests.integration.isolated_source import own_deployment, own_tables, teardown_steps
 from tests.support.checkout import CHECKOUT
 
 NAME = "analytics_test"
@@ -41,7 +41,7 @@ Answers = dict[str, list[tuple[Any, ...]]]
 def answers(local_endpoints: Endpoints, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Answers, Answers]]:
     """Yield the answers of DuckDB and PostgreSQL, by view, once the model holds everything committed."""
     folder = tmp_path_factory.mktemp("analytics")
-    with own_database(local_endpoints, NAME) as source:
+    with own_tables(local_endpoints, NAME) as source:
         made = own_deployment(local_endpoints, NAME, source)
         defaults = local_defaults(local_endpoints, folder)
         settings = load(DESCRIPTION, defaults, {"topic_prefix": NAME, "duckdb": {"time_zone": ZONE}})

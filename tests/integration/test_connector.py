@@ -15,7 +15,7 @@ from pipeline.postgres.database import Connection
 from pipeline.postgres.watermark import Watermarks
 from pipeline.setup.source import Deployment, init_steps, run_steps
 from stack.endpoints import Endpoints
-from tests.integration.isolated_source import own_database, own_deployment, teardown_steps
+from tests.integration.isolated_source import own_deployment, own_tables, teardown_steps
 
 NAME = "connector_test"
 POLLS = 300
@@ -23,7 +23,7 @@ POLLS = 300
 
 @pytest.fixture(scope="module")
 def deployment(endpoints: Endpoints) -> Iterator[Deployment]:
-    with own_database(endpoints, NAME) as source:
+    with own_tables(endpoints, NAME) as source:
         made = own_deployment(endpoints, NAME, source)
         quick = made.connector.with_json_values().with_settings({"heartbeat.interval.ms": "500"})
         made = replace(made, connector=quick)

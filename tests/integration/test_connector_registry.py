@@ -6,7 +6,7 @@ from pipeline.postgres import database
 from pipeline.postgres.watermark import Watermarks
 from pipeline.setup.source import init_steps, run_steps
 from stack.local import LocalStack
-from tests.integration.isolated_source import own_database, own_deployment, teardown_steps
+from tests.integration.isolated_source import own_deployment, own_tables, teardown_steps
 
 NAME = "registry_test"
 TIMEOUT_S = 60.0
@@ -14,7 +14,7 @@ TIMEOUT_S = 60.0
 
 def test_a_registry_that_is_down_stops_no_change_of_a_known_schema(local_stack: LocalStack) -> None:
     endpoints = local_stack.up()
-    with own_database(endpoints, NAME) as source, database.connect(source.url) as connection:
+    with own_tables(endpoints, NAME) as source, database.connect(source.url) as connection:
         made = own_deployment(endpoints, NAME, source)
         # Every record now queries the registry; by default, the connector queries it again after 30 s.
         always_ask = {"value.converter.apicurio.registry.check-period-ms": "1"}

@@ -19,7 +19,7 @@ from pipeline.postgres.watermark import Watermarks
 from pipeline.setup.source import Deployment, init_steps, run_steps
 from stack.endpoints import Endpoints
 from stack.paths import LOOPBACK, free_ports
-from tests.integration.isolated_source import own_database, own_deployment, teardown_steps
+from tests.integration.isolated_source import own_deployment, own_tables, teardown_steps
 from tests.remedies.commands import commands
 
 NAME = "continuity_test"
@@ -50,7 +50,7 @@ def run_for_ever(client: ConnectClient) -> None:
 @pytest.fixture
 def stopped(endpoints: Endpoints) -> Iterator[Deployment]:
     """Yield a deployment whose connector has streamed a change, and was then stopped."""
-    with own_database(endpoints, NAME) as source:
+    with own_tables(endpoints, NAME) as source:
         deployment = own_deployment(endpoints, NAME, source)
         init(deployment)
         watermarks = Watermarks(deployment.kafka, deployment.connector, deployment.connect_url)

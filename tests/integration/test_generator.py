@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from pipeline.demo.order_generator import OrderGenerator, Traffic
-from pipeline.demo.tables import open_engine
+from pipeline.demo.tables import create_tables, open_engine
 from pipeline.postgres import database
 from stack.endpoints import Endpoints
 from tests.integration.isolated_source import own_database
@@ -24,7 +24,7 @@ ROWS = """
 def engine(endpoints: Endpoints) -> Iterator[Engine]:
     with own_database(endpoints, "generator_test") as source:
         with database.connect(source.url) as connection:
-            database.create_schema(connection)
+            create_tables(connection)
         opened = open_engine(source.url)
         yield opened
         opened.dispose()

@@ -14,13 +14,14 @@ from connectors.debezium import SHIPPED, default_configuration
 from connectors.kafka import KafkaSettings, KafkaUnavailable
 from connectors.kafka_connect import ConfigRejected, ConnectClient, ConnectUnavailable
 from connectors.topics import CleanupPolicy, TopicContractBroken, TopicSettings
+from pipeline.demo.tables import create_tables
 from pipeline.postgres import database, replication
 from pipeline.postgres.preconditions import SourceNotReady
 from pipeline.service_addresses import SourceSettings
 from pipeline.setup.source import UNCHANGED, Deployment, SetupStep, init_steps, run_steps
 from pipeline.teardown.source import find_tables
 from stack.endpoints import Endpoints
-from tests.integration.isolated_source import own_database, own_deployment, teardown_steps
+from tests.integration.isolated_source import own_deployment, own_tables, teardown_steps
 from tests.remedies.commands import commands
 
 
@@ -32,7 +33,7 @@ def outcomes(steps: list[SetupStep]) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def deployment(endpoints: Endpoints) -> Iterator[Deployment]:
-    with own_database(endpoints, "setup_test") as source:
+    with own_tables(endpoints, "setup_test") as source:
         made = own_deployment(endpoints, "setup_test", source)
         yield made
         outcomes(teardown_steps(made))
@@ -47,10 +48,7 @@ def ready(deployment: Deployment) -> Deployment:
 def test_a_second_init_changes_nothing(ready: Deployment) -> None:
     before = topics.describe(ready.kafka.admin(), ready.connector.table_topics)
     assert outcomes(init_steps(ready)) == {
-        "tables": UNCHANGED,
-        "replication role": UNCHANGED,
-        "grants": UNCHANGED,
-        "publication": UNCHANGED,
+        "source": UNCHANGED,
         "preconditions": "all hold",
         "topics": UNCHANGED,
         "connector": "unchanged, running",
@@ -75,8 +73,9 @@ def test_teardown_leaves_nothing_but_the_orders_and_init_works_again(ready: Depl
     assert ready.connector.name not in ConnectClient(ready.connect_url).names()
     assert topics.describe(admin, names) == {}
     with database.connect(ready.source.url) as connection:
-        left = database.read_setup_state(connection, ready.source.replication_role)
-        assert not left.is_publication_present
+        assert connection.execute("SELECT FROM pg_publication").fetchall() == []
+        identities = "SELECT relname, relreplident FROM pg_class WHERE relname IN ('orders', 'order_items') ORDER BY 1"
+        assert connection.execute(identities).fetchall() == [("order_items", "d"), ("orders", "d")]
         assert connection.execute("SELECT to_regnamespace('readmodels')").fetchone() == (None,)
         assert connection.execute("SELECT to_regclass('public.orders') IS NOT NULL").fetchone() == (True,)
         assert replication.read_slot(connection, ready.connector.slot) is None
@@ -90,8 +89,7 @@ def test_teardown_leaves_nothing_but_the_orders_and_init_works_again(ready: Depl
 
 
 def test_the_orders_are_dropped_only_by_their_own_step(endpoints: Endpoints) -> None:
-    with own_database(endpoints, "drop_test") as source, database.connect(source.url) as connection:
-        database.create_schema(connection)
+    with own_tables(endpoints, "drop_test") as source, database.connect(source.url) as connection:
         outcomes([SetupStep("tables", find_tables(source).carry_out)])
         assert connection.execute("SELECT to_regclass('public.orders')").fetchone() == (None,)
 
@@ -173,6 +171,8 @@ def test_the_shipped_file_runs_as_it_is_and_its_password_is_never_shown(endpoint
         connect_url=endpoints.connect,
         connector=default_configuration(),
     )
+    with database.connect(endpoints.postgres) as connection:
+        create_tables(connection)
     outcomes(init_steps(shipped))
     connectors = f"{endpoints.connect}/connectors"
     urllib3.request("DELETE", f"{connectors}/{shipped.connector.name}")

@@ -21,7 +21,7 @@ from pipeline.postgres.preconditions import SourceNotReady
 from pipeline.setup.snapshots import complete_snapshots, read_snapshots, snapshot_findings
 from pipeline.setup.source import UNCHANGED, Deployment, init_steps, run_steps
 from stack.endpoints import Endpoints
-from tests.integration.isolated_source import own_database, own_deployment, teardown_steps
+from tests.integration.isolated_source import own_deployment, own_tables, teardown_steps
 from tests.integration.test_survey import Watched
 from tests.remedies.commands import commands
 from tests.support.waiting import wait_for
@@ -87,7 +87,7 @@ class Shop:
 def shop(endpoints: Endpoints, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     file = tmp_path_factory.mktemp(NAME) / "readmodels.toml"
     file.write_text(DESCRIBED)
-    with own_database(endpoints, NAME) as database, connect(database.url) as source:
+    with own_tables(endpoints, NAME) as database, connect(database.url) as source:
         source.execute("CREATE SCHEMA sales")
         deployment = own_deployment(endpoints, NAME, database)
         flags = {"envelopes": {"connector": dict(deployment.connector.settings)}}

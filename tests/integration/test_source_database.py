@@ -14,13 +14,14 @@ from sqlalchemy.dialects import postgresql
 
 from connectors.debezium import default_configuration
 from connectors.source_session import LATER_SETTINGS, SETTINGS
-from pipeline.demo.tables import STATUSES, Base, open_engine
+from pipeline.demo.tables import STATUSES, Base, create_tables, open_engine
 from pipeline.postgres import database, replication
 from pipeline.postgres.capture import Capture, read_source
 from pipeline.postgres.database import Connection, SourceUnavailable
 from pipeline.postgres.preconditions import SourceNotReady, findings, require_ready
 from pipeline.postgres.source_identity import altered, identity_of, rewritten
 from pipeline.service_addresses import SourceSettings
+from pipeline.setup.source_plan import plan_source
 from stack.endpoints import Endpoints
 from tests.integration.hostile import HOSTILE, make_hostile
 from tests.integration.isolated_source import own_database, own_shop
@@ -96,9 +97,9 @@ def test_an_item_may_come_before_its_order(connection: Connection) -> None:
 
 def test_the_schema_may_be_created_again_without_losing_rows(source: SourceSettings, connection: Connection) -> None:
     connection.execute("INSERT INTO orders (customer_id) VALUES (7)")
-    database.create_schema(connection)
+    create_tables(connection)
     assert connection.execute("SELECT count(*) FROM orders WHERE customer_id = 7").fetchone() == (1,)
-    assert database.read_setup_state(connection, source.replication_role).is_schema_present
+    assert plan_source(source, CAPTURE).statements == ()
 
 
 def test_the_setup_is_ready(connection: Connection) -> None:

@@ -14,7 +14,7 @@ from psycopg.pq import ExecStatus
 
 from connectors.debezium import default_configuration
 from pipeline.definitions import TableDefinition
-from pipeline.postgres import database, replication
+from pipeline.postgres import database
 from pipeline.postgres.capture import Capture, read_source
 from pipeline.postgres.database import Connection, InsufficientPrivilege, SourceError, SourceUnavailable
 from pipeline.postgres.incremental_snapshot import (
@@ -28,12 +28,14 @@ from pipeline.postgres.row_estimate import InvalidCondition, estimate_rows
 from pipeline.service_addresses import SourceSettings
 from pipeline.setup import source as setup
 from pipeline.setup.source import init_steps
+from pipeline.setup.source_plan import SourcePlan, plan_source, script
+from pipeline.setup.source_plan import carry_out as run_statements
 from pipeline.stores.read_model import ModelKind
 from pipeline.table_view import whole_table
 from pipeline.verify.comparison_set import ComparisonSet
 from pipeline.verify.source.reader import InvalidSince, open_source_reader
 from stack.endpoints import Endpoints
-from tests.integration.isolated_source import own_database, own_deployment, own_shop
+from tests.integration.isolated_source import own_database, own_deployment, own_shop, own_tables
 from tests.remedies.commands import commands, settings, statements
 
 CONFIGURATION = default_configuration().with_settings({"slot.name": "source_remedies"})
@@ -100,7 +102,7 @@ def test_a_publication_that_is_gone_is_made_by_init(source: SourceSettings, endp
         [finding] = found(connection)
         assert commands(finding.remedy) == [["init"]]
         steps = init_steps(own_deployment(endpoints, "source_remedies", source))
-        setup.run_steps([step for step in steps if step.name in ("tables", "publication")], lambda *_: None)
+        setup.run_steps([step for step in steps if step.name == "source"], lambda *_: None)
         assert found(connection) == []
 
 
@@ -202,29 +204,36 @@ def test_a_source_answers_once_its_address_is_corrected(source: SourceSettings) 
     database.connect(source.url).close()
 
 
-def test_a_setup_succeeds_once_the_url_names_the_owner_and_the_admin_url_a_role_with_the_rights(
-    source: SourceSettings,
+def test_a_setup_succeeds_once_the_urls_name_roles_with_the_rights_or_a_dba_runs_the_statements(
+    endpoints: Endpoints,
 ) -> None:
-    other = make_conninfo(source.url, user=ROLE, password=source.replication_password)
-    with database.connect(other) as weak, pytest.raises(InsufficientPrivilege) as refused:
-        database.create_publication(weak)
-    with pytest.raises(InsufficientPrivilege):
-        replication.create_role(replace(source, admin_url=other, replication_role="source_remedies_other"))
-    assert settings(refused.value.remedy) == [("source", "url"), ("source", "admin_url")]
-    with database.connect(source.url) as owner, owner.transaction(force_rollback=True):
-        owner.execute("DROP PUBLICATION readmodels")
-        database.create_publication(owner)
-    replication.create_role(source)
+    with own_tables(endpoints, "weak_remedies") as owner, database.connect(owner.admin_url) as admin:
+        admin.execute("CREATE ROLE weak_remedies_weak LOGIN PASSWORD 'weak'")
+        weak_url = make_conninfo(owner.url, user="weak_remedies_weak", password="weak")
+        weak = replace(owner, url=weak_url, admin_url=weak_url)
+        capture = Capture(CONFIGURATION, owner.replication_role)
+        with pytest.raises(InsufficientPrivilege) as refused:
+            run_statements(weak, plan_source(weak, capture).statements)
+        assert settings(refused.value.remedy) == [("source", "url"), ("source", "admin_url")]
+        assert commands(refused.value.remedy)[0] == ["init", "--print-sql"]
+        printed = script(plan_source(weak, capture))
+        password = owner.replication_password
+        admin.execute(printed.replace(":'replication_password'", f"'{password}'").encode())
+        assert plan_source(weak, capture) == SourcePlan((), ())
+        admin.execute("RESET ROLE; DROP PUBLICATION readmodels; DROP OWNED BY weak_remedies_weak")
+        admin.execute("DROP ROLE weak_remedies_weak")
 
 
 def test_a_statement_succeeds_once_what_postgresql_names_is_corrected(source: SourceSettings) -> None:
     with database.connect(source.url) as owner, owner.transaction(force_rollback=True):
-        owner.execute("ALTER TABLE orders RENAME TO elsewhere; CREATE VIEW orders AS SELECT 1 AS id")
-        with pytest.raises(SourceError, match="orders") as refused, owner.transaction():
-            database.create_schema(owner)
+        owner.execute(
+            "ALTER TABLE readmodels.signal RENAME TO elsewhere; CREATE VIEW readmodels.signal AS SELECT 1 AS id"
+        )
+        with pytest.raises(SourceError, match="signal") as refused, owner.transaction():
+            database.run_sql_file(owner, "connector_objects.sql")
         assert refused.value.remedy.startswith("Correct what PostgreSQL names in this message")
-        owner.execute("DROP VIEW orders; ALTER TABLE elsewhere RENAME TO orders")
-        database.create_schema(owner)
+        owner.execute("DROP VIEW readmodels.signal; ALTER TABLE readmodels.elsewhere RENAME TO signal")
+        database.run_sql_file(owner, "connector_objects.sql")
 
 
 def test_a_condition_is_taken_once_it_is_written_as_the_example(source: SourceSettings) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from pipeline.demo.tables import create_tables
 from pipeline.postgres import database
 from pipeline.postgres.database import Connection
 from pipeline.postgres.row_estimate import InvalidCondition, estimate_rows
@@ -18,7 +19,7 @@ ORDERS = "public.orders"
 @pytest.fixture(scope="module")
 def connection(endpoints: Endpoints) -> Iterator[Connection]:
     with own_database(endpoints, "conditions") as settings, database.connect(settings.url) as opened:
-        database.create_schema(opened)
+        create_tables(opened)
         yield opened
 
 

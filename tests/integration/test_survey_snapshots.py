@@ -25,7 +25,7 @@ from pipeline.postgres.watermark import Watermarks
 from pipeline.setup.snapshots import read_snapshots, snapshot_findings
 from pipeline.setup.source import Deployment, init_steps, run_steps
 from stack.endpoints import Endpoints
-from tests.integration.isolated_source import own_database, own_deployment, teardown_steps
+from tests.integration.isolated_source import own_deployment, own_tables, teardown_steps
 from tests.integration.test_survey import Watched, rebuilt
 from tests.remedies.commands import commands
 from tests.support.checkout import CHECKOUT
@@ -83,7 +83,7 @@ class Stopped:
 def stopped(endpoints: Endpoints, folder: Path, *, deleted: str, is_json: bool) -> Iterator[Stopped]:
     described = (CHECKOUT / "readmodels.toml").read_text().replace('topic_prefix = "cdc"', f'topic_prefix = "{NAME}"')
     (folder / "readmodels.toml").write_text(described)
-    with own_database(endpoints, NAME) as source, database.connect(source.url) as connection:
+    with own_tables(endpoints, NAME) as source, database.connect(source.url) as connection:
         made = own_deployment(endpoints, NAME, source)
         written = made.connector.with_json_values() if is_json else made.connector
         deployment = replace(made, connector=written.with_settings(SLOWLY))

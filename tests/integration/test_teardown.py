@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import pytest
 from confluent_kafka import Producer
+from psycopg import sql
 
 from connectors import topics
 from connectors.topics import TopicSpec
-from pipeline.postgres import database, replication
+from pipeline.postgres import replication
 from pipeline.postgres.database import connect
 from pipeline.setup.source import Deployment, init_steps, run_steps
 from pipeline.teardown.connectors import Connectors, find_connectors
@@ -21,9 +22,10 @@ from pipeline.teardown.traces import Traces
 from stack.endpoints import Endpoints
 from tests.integration.isolated_source import (
     own_connector,
-    own_database,
     own_deployment,
     own_shop,
+    own_tables,
+    set_up_source,
     teardown_steps,
 )
 from tests.remedies.commands import commands, statements
@@ -36,7 +38,7 @@ NOBODY = Connectors(Area("connector"))
 @pytest.fixture(scope="module")
 def deployed(endpoints: Endpoints) -> Iterator[Deployment]:
     """Yield a deployment without read models; tests only read it."""
-    with own_database(endpoints, NAME) as source:
+    with own_tables(endpoints, NAME) as source:
         made = own_deployment(endpoints, NAME, source)
         run_steps(init_steps(made), lambda *_: None)
         yield made
@@ -123,7 +125,14 @@ def test_a_schema_with_a_table_of_another_application_stays_until_the_table_is_d
     with connect(prepared.source.url) as owner:
         owner.execute("CREATE TABLE readmodels.mine (id bigint)")
         area = find_setup(prepared, Traces(), NOBODY)
-        assert names(area) == ["publication readmodels", "table readmodels.heartbeat", "table readmodels.signal"]
+        assert names(area) == [
+            "replica identity FULL of public.order_items",
+            "replica identity FULL of public.orders",
+            "publication readmodels",
+            "table readmodels.earlier_replica_identity",
+            "table readmodels.heartbeat",
+            "table readmodels.signal",
+        ]
         [left] = area.left
         assert left.problem == "schema readmodels stays: it holds mine, which `init` did not create"
         assert left.remedy.startswith("Move them to another schema, or drop them; then ")
@@ -158,15 +167,15 @@ def test_objects_that_two_deployments_share_are_removed_with_the_last_one(prepar
 def test_a_role_goes_with_the_deployment_of_the_last_database_in_which_it_has_rights(
     prepared: Deployment, endpoints: Endpoints
 ) -> None:
-    with own_database(endpoints, f"{PREPARED}_too") as second:
-        shared = replace(second, replication_role=prepared.source.replication_role)
-        with connect(shared.url) as owner:
-            database.create_schema(owner)
-            database.grant(owner, shared.replication_role)
+    with own_tables(endpoints, f"{PREPARED}_too") as second:
+        role, password = prepared.source.replication_role, prepared.source.replication_password
+        shared = replace(second, replication_role=role, replication_password=password)
+        set_up_source(shared)
         [left] = find_role(prepared, Traces(), NOBODY).left
         assert left.problem.endswith(f"it has rights in {PREPARED}_too")
         assert left.remedy.endswith("for the deployment of that database, then again for this one.")
-        find_role(replace(prepared, source=shared), Traces(), NOBODY).carry_out()
+        traces = Traces(tables=frozenset(prepared.connector.tables))
+        find_role(replace(prepared, source=shared), traces, NOBODY).carry_out()
         area = find_role(prepared, Traces(), NOBODY)
         assert (names(area), area.left) == ([f"role {shared.replication_role}"], [])
         area.carry_out()
@@ -176,16 +185,16 @@ def test_a_role_goes_with_the_deployment_of_the_last_database_in_which_it_has_ri
 def test_a_role_that_init_did_not_create_loses_what_init_granted_and_stays_until_it_is_dropped(
     endpoints: Endpoints,
 ) -> None:
-    with own_database(endpoints, "role_test") as source, connect(source.admin_url) as admin:
+    with own_tables(endpoints, "role_test") as source, connect(source.admin_url) as admin:
         role = source.replication_role
-        admin.execute(f'CREATE ROLE "{role}"'.encode())
+        login = sql.SQL("CREATE ROLE {} LOGIN REPLICATION PASSWORD {}")
+        admin.execute(login.format(sql.Identifier(role), sql.Literal(source.replication_password)))
         deployment = own_deployment(endpoints, "role_test", source)
+        set_up_source(source)
         with connect(source.url) as owner:
-            database.create_schema(owner)
-            database.grant(owner, role)
             owner.execute("CREATE TABLE mine (id bigint)")
             owner.execute(f'GRANT SELECT ON mine TO "{role}"'.encode())
-        area = find_role(deployment, Traces(), NOBODY)
+        area = find_role(deployment, Traces(tables=frozenset(deployment.connector.tables)), NOBODY)
         [left] = area.left
         assert left.problem == f"role {role} stays: `init` did not create it"
         assert area.carry_out().startswith(f"removed rights of role {role} on readmodels, public.order_items")

@@ -13,14 +13,14 @@ from pipeline.postgres.database import Connection
 from pipeline.postgres.watermark import WatermarkInsideTransaction, WatermarkReached, Watermarks, WatermarkTimeout
 from pipeline.setup.source import Deployment, init_steps, run_steps
 from stack.endpoints import Endpoints
-from tests.integration.isolated_source import own_database, own_deployment, teardown_steps
+from tests.integration.isolated_source import own_deployment, own_tables, teardown_steps
 
 TIMEOUT_S = 60.0
 
 
 @pytest.fixture(scope="module")
 def deployment(endpoints: Endpoints) -> Iterator[Deployment]:
-    with own_database(endpoints, "marks_test") as source:
+    with own_tables(endpoints, "marks_test") as source:
         made = own_deployment(endpoints, "marks_test", source)
         run_steps(init_steps(made), lambda *_: None)
         yield made

@@ -48,7 +48,6 @@ def test_shapes_are_what_the_stores_need_to_know() -> None:
 @pytest.mark.parametrize(
     ("key", "columns", "complaint"),
     [
-        ((), {"id": "bigint"}, r"public.orders: the key \[\] is not among"),
         (("id", "no"), {"id": "bigint"}, r"\['id', 'no'\] is not among"),
         (("id",), {"id": "bigint", "_offset": "bigint"}, r"\['_offset'\] are ours"),
         (("id",), {"id": "bigint", "_Shown": "boolean"}, r"\['_Shown'\] are ours"),

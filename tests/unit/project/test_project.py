@@ -94,7 +94,7 @@ def test_the_wheel_holds_every_file_of_the_packages(tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel) as opened:
         packed = set(opened.namelist())
     wanted = {path for path in tracked() if path.split("/")[0] in PACKAGES}
-    assert {"sql/schema.sql", "connectors/postgres-orders-cdc.json", "stack/artifacts.lock"} <= wanted
+    assert {"sql/demo/tables.sql", "connectors/postgres-orders-cdc.json", "stack/artifacts.lock"} <= wanted
     assert wanted <= packed
 
 

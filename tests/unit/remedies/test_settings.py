@@ -36,7 +36,7 @@ def test_settings_are_complete_once_each_that_the_remedy_names_is_set(
     remedy = remedy_of_settings(described)
     acts, *_ = remedy.partition(". For example")
     named = re.findall(r"`([a-z_]+\.[a-z_]+)`", acts)
-    assert "source.admin_url" in named
+    assert "source.replication_password" in named
     for name in named:
         monkeypatch.setenv(f"READMODELS_{name.upper().replace('.', '__')}", RIGHT[name])
     assert described("config", "show").code == 0
