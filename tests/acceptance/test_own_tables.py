@@ -79,7 +79,8 @@ def test_a_strangers_tables_become_equal_models_and_teardown_leaves_the_database
             owner.execute(change.encode())
         succeeds(readmodels("run", "--until-caught-up"))
         compared = json.loads(succeeds(readmodels("verify", "--json")))
-        assert {one["model"] for one in compared} == {"elasticsearch", "redis", "duckdb"}
+        assert (compared["is_equal"], compared["differences"]) == (True, [])
+        assert {one["model"] for one in compared["models"]} == {"elasticsearch", "redis", "duckdb"}
         with Redis.from_url(redis.url) as client:
             [order] = [json.loads(client.get(key) or b"") for key in client.keys("order_header:7")]
         assert [one["total"] for one in order["order_line"]] == ["7.50", "8.75", "1.25", "1.25", "2.50", "8.75"]

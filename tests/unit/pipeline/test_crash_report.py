@@ -18,6 +18,7 @@ from pipeline.cli.main import main
 
 ROW = "zebra4711"
 ARGUMENTS = {
+    "introspect": ["orders"],
     "snapshot": ["orders"],
     "sql": ["SELECT 1 AS zebra4711"],
     "replay": ["redis"],
