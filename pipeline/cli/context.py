@@ -18,7 +18,7 @@ from pipeline import read_models
 from pipeline.cli.commands import MODULES
 from pipeline.cli.completed_settings import completed_settings
 from pipeline.cli.output_streams import Output, write_data
-from pipeline.config import Settings, load
+from pipeline.config import Settings, load, load_source_url
 from pipeline.crash_report import describe_error, is_expected, report
 from stack.endpoints import Endpoints
 
@@ -84,6 +84,11 @@ class Context:
     def endpoints(self) -> Endpoints | None:
         """Addresses of the local stack's servers, or None if there is no stack."""
         return Endpoints.read(self.home / "endpoints.json")
+
+    @property
+    def source_url(self) -> str:
+        """URL of the source, which is all that a command needs before there is a `readmodels.toml`."""
+        return load_source_url(self.file, local_defaults(self.endpoints, self.home))
 
     def settings(self, **flags: Any) -> Settings:
         """Return the effective settings. If a local stack exists, its addresses are the defaults."""

@@ -11,9 +11,9 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from pipeline.cli.context import context_of, err, local_defaults, out, writing
+from pipeline.cli.context import context_of, err, out, writing
 from pipeline.cli.output_streams import write_data
-from pipeline.config import Settings, load_source_url
+from pipeline.config import Settings
 from pipeline.postgres.catalog import CatalogTable, read_tables, server_version
 from pipeline.postgres.database import connect
 from pipeline.setup.declared import differences
@@ -42,8 +42,7 @@ def introspect(
         readmodels introspect 'sales.*' --output readmodels.toml
     """
     shared = context_of(context)
-    url = load_source_url(shared.file, local_defaults(shared.endpoints, shared.home))
-    with closing(connect(url)) as connection:
+    with closing(connect(shared.source_url)) as connection:
         found = introspect_tables(read_tables(connection, tables), server_version(connection))
     if diff:
         lines = list(_differences(shared.settings(), found))

@@ -57,6 +57,7 @@ def fail(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tm
             raise error
 
         monkeypatch.setattr(Context, "settings", raises)
+        monkeypatch.setattr(Context, "source_url", property(raises))
         monkeypatch.setattr(Context, "stack", property(raises))
         monkeypatch.setattr(sys, "argv", ["readmodels", "--home", str(home), command, *ARGUMENTS.get(command, [])])
         with pytest.raises(SystemExit) as ended:
