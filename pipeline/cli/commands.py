@@ -9,32 +9,34 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-MODULES = {
-    "demo": "demo",
-    "up": "stack",
-    "down": "stack",
-    "introspect": "introspect",
-    "init": "setup",
-    "run": "run",
-    "status": "status",
-    "verify": "verify",
-    "replay": "replay",
-    "generations": "generations",
-    "cutover": "generations",
-    "rollback": "generations",
-    "prune": "generations",
-    "snapshot": "snapshot",
-    "epoch": "epoch",
-    "sql": "sql",
-    "report": "report",
-    "export": "export",
-    "pause": "run",
-    "resume": "run",
-    "teardown": "setup",
-    "config": "status",
-    "work": "run",
+PANELS: dict[str, dict[str, str]] = {
+    "Set up": {"introspect": "introspect", "init": "setup", "teardown": "setup"},
+    "Run and watch": {
+        "run": "run",
+        "status": "status",
+        "verify": "verify",
+        "pause": "run",
+        "resume": "run",
+        "config": "status",
+    },
+    "Rebuild": {
+        "replay": "replay",
+        "generations": "generations",
+        "cutover": "generations",
+        "rollback": "generations",
+        "prune": "generations",
+        "snapshot": "snapshot",
+        "epoch": "epoch",
+    },
+    "Query": {"sql": "sql", "report": "report", "export": "export"},
+    "Local stack": {"demo": "demo", "up": "stack", "down": "stack"},
 }
-"""Module of each command, in the order of `--help`."""
+"""Commands with their modules, by panel of `--help` and in its order."""
+
+MODULES = {command: module for panel in PANELS.values() for command, module in panel.items()} | {"work": "run"}
+"""Module of each command."""
+
+_PANEL_OF = {command: panel for panel, commands in PANELS.items() for command in commands}
 
 HIDDEN = {"work"}
 
@@ -58,10 +60,13 @@ class CommandGroup(TyperGroup):
 def _group(commands: typer.Typer, name: str) -> Any:
     group = typer.main.get_group(commands)
     group.name = name
+    group.rich_help_panel = _PANEL_OF[name]
     return group
 
 
 def _command(function: Callable[..., object], name: str) -> Any:
     alone = typer.Typer(add_completion=False, rich_markup_mode="rich")
     alone.command(name, hidden=name in HIDDEN)(function)
-    return typer.main.get_command(alone)
+    command: Any = typer.main.get_command(alone)
+    command.rich_help_panel = _PANEL_OF.get(name)
+    return command

@@ -28,7 +28,14 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="""Keep Elasticsearch, Redis and DuckDB in sync with PostgreSQL, from Debezium's change log.
 
-    On a fresh machine: [bold]up[/], [bold]init[/], [bold]run[/]; or all of it at once: [bold]demo[/].
+    Your database's tables become read models in three commands:
+
+    \b
+      readmodels introspect 'sales.*' --output readmodels.toml
+      readmodels init --execute
+      readmodels run
+
+    [bold]demo[/] shows all of it on this machine, with orders of its own; [bold]up[/] only starts the servers.
     """,
 )
 

@@ -23,9 +23,11 @@ def up(context: typer.Context, as_json: AsJson = False) -> None:
     already run are kept. The first start downloads about 500 MB. The database contains the example's tables.
     """
     began = time.monotonic()
-    endpoints = context_of(context).stack.up(NullReport() if as_json else ConsoleReport(out))
-    with connect(endpoints.postgres) as connection:
-        create_tables(connection)
+    stack = context_of(context).stack
+    endpoints = stack.up(NullReport() if as_json else ConsoleReport(out))
+    if stack.pid("postgres") is not None:
+        with connect(endpoints.postgres) as connection:
+            create_tables(connection)
     if as_json:
         print_json(orjson.loads(endpoints.to_json()))
         return

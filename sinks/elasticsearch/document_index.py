@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
-from http import HTTPStatus
 from typing import Any
 
 import pyarrow as pa
@@ -41,7 +40,7 @@ from sinks.elasticsearch.overrides import InvalidOverride
 from sinks.elasticsearch.register_text import lacks_images, with_images_of
 from sinks.elasticsearch.scan import REJECTION, count, first, kind_query, refresh, scan
 from sinks.elasticsearch.versioned_index import VersionedIndex
-from sinks.errors import OffsetGap
+from sinks.errors import MutationRejected, OffsetGap
 from sinks.generation import GenerationMetadata, utc_now
 from sinks.ordering.columns import to_changes
 from sinks.ordering.document import Parts, merge
@@ -91,13 +90,14 @@ class DocumentIndex:
         if answer.status < 300:
             return
         reason = answer.cause
-        if answer.status == HTTPStatus.BAD_REQUEST and reason.type != "resource_already_exists_exception":
+        if reason.type != "resource_already_exists_exception":
+            error = to_sink_error(answer.status, reason, name)
+            if not isinstance(error, MutationRejected):
+                raise error
             if self.shape.index:
                 # The request has no document, so the whole reason can be shown.
                 raise InvalidOverride(f"{name}: {reason.reason or reason.type}")
             raise InvalidMapping(f"{name}: {reason}")
-        if reason.type != "resource_already_exists_exception":
-            raise to_sink_error(answer.status, reason, name)
         self._cluster.request("PUT", f"/{name}/_alias/{alias}", dict[str, Any])
         # An index created by an earlier version lacks the metadata fields that were added since.
         self._cluster.request("PUT", f"/{name}/_mapping", dict[str, Any], {"properties": OWN_FIELDS})

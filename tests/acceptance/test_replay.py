@@ -97,16 +97,17 @@ def test_a_model_that_was_damaged_is_rebuilt_and_equal(rebuilt: Pipeline, order_
 
 
 WRONG = """
+import dataclasses
 import pipeline.ingest.projection
 
-right = pipeline.ingest.projection.DocumentProjection._roots
+right = pipeline.ingest.projection._parts
 
-def wrong(self, document, table, changes):
-    mutations = right(self, document, table, changes)
-    return type(mutations)(mutations.target, mutations.changes.filter(
-        [int(key) % 2 == 0 for key in mutations.changes["key"].to_pylist()]))
+def wrong(document, collection, view, changes):
+    mutations = right(document, collection, view, changes)
+    shown = [bool(collection) or int(key) % 2 == 0 for key in mutations.changes["key"].to_pylist()]
+    return dataclasses.replace(mutations, changes=mutations.changes.filter(shown))
 
-pipeline.ingest.projection.DocumentProjection._roots = wrong
+pipeline.ingest.projection._parts = wrong
 """
 """A projection that omits every second order."""
 

@@ -17,6 +17,8 @@ import psutil
 from redis import Redis
 
 from connectors.kafka_connect import ConnectClient, ConnectError
+from pipeline.demo.tables import create_tables
+from pipeline.postgres.database import connect
 from stack.endpoints import Endpoints
 from stack.errors import ServerSilent
 from stack.local import LocalStack
@@ -195,6 +197,8 @@ def rigged(home: Path) -> Iterator[Rig]:
         endpoints = _bring_up(stack)
         rig = Rig(stack, endpoints, relays, _environment(endpoints, ports))
         rig.keep_acknowledged_writes()
+        with connect(endpoints.postgres) as source:
+            create_tables(source)
         done = rig.command("init")
         assert done.returncode == 0, done.stdout + done.stderr
         rig.keep_running()
