@@ -108,7 +108,7 @@ def test_init_grants_what_the_connector_needs_to_read(shop: Shop) -> None:
     shop.source.execute(f"REVOKE ALL ON SCHEMA sales FROM {ROLE}")
     with pytest.raises(SourceNotReady) as refused:
         run_steps([step for step in init_steps(shop.deployment) if step.name == "preconditions"], lambda *_: None)
-    assert f'GRANT USAGE ON SCHEMA sales TO "{ROLE}"; GRANT SELECT ON sales.early TO "{ROLE}";' == refused.value.remedy
+    assert refused.value.remedy == f'GRANT USAGE ON SCHEMA sales TO "{ROLE}";'
     run_steps(init_steps(shop.deployment)[:-1], lambda *_: None)
 
 

@@ -18,7 +18,7 @@ from connectors.kafka_connect import ConnectUnavailable
 from sinks.errors import StoreUnavailable
 from tests.remedies.shell import SETTINGS, SHIPPED, Ended, Shell, show_nothing
 
-COMMANDS = ("demo", "up", "down", "init", "run", "status", "sql", "pause", "resume", "teardown", "config")
+COMMANDS = ("demo", "up", "down", "introspect", "init", "run", "status", "sql", "pause", "resume", "teardown", "config")
 HOLD = """
 import sys
 from pathlib import Path
@@ -64,7 +64,8 @@ def analytics(command: Command, tmp_path: Path) -> Command:
 def test_help_teaches_what_to_type_first(bare: Command) -> None:
     helped = bare("--help")
     assert helped.code == 0
-    assert "up, init, run" in helped.said
+    steps = ("readmodels introspect 'sales.*'", "readmodels init --execute", "readmodels run")
+    assert [helped.said.find(step) for step in steps] == sorted(map(helped.said.index, steps))
     for name in COMMANDS:
         assert f" {name} " in helped.said
     assert " work " not in helped.said
