@@ -171,6 +171,7 @@ def _after(state: SourceState, capture: Capture) -> SourceState:
             is_identity_full=True,
             is_schema_usable=True,
             is_readable=True,
+            is_row_secured=False,
             generated_columns=table.virtual_columns if is_newer else table.generated_columns,
             publishable_columns=[],
             unpublished_stored_columns=[],
@@ -187,6 +188,7 @@ def _statements(
     tables = [table for table in state.tables if table.is_present]
     role = in_sql(source.replication_role)
     yield from _of_role(source, setup)
+    yield from _of_row_security(role, tables)
     yield from _of_objects(setup)
     yield from _of_publication(capture, state, setup, tables)
     for table in tables:
@@ -203,6 +205,16 @@ def _of_role(source: SourceSettings, setup: _SetupState) -> Iterator[PlannedStat
     if not setup.is_role_present:
         text += f"\nCOMMENT ON ROLE {name} IS '{replication.MADE_BY}';"
     yield PlannedStatement("The role as which the connector reads the WAL.", text, Executor.ADMIN, is_role=True)
+
+
+def _of_row_security(role: str, tables: list[CapturedTable]) -> Iterator[PlannedStatement]:
+    secured = [table.table_name for table in tables if table.is_row_secured]
+    if secured:
+        yield PlannedStatement(
+            f"Row level security of {', '.join(secured)} would hide rows from the connector.",
+            f"ALTER ROLE {role} BYPASSRLS;",
+            Executor.ADMIN,
+        )
 
 
 def _of_objects(setup: _SetupState) -> Iterator[PlannedStatement]:

@@ -20,9 +20,9 @@ from pipeline.postgres.database import Connection, connect
 from pipeline.service_addresses import SourceSettings
 from pipeline.setup.declared import declared_findings
 from pipeline.setup.introspection import Introspection, introspect, to_toml
-from pipeline.setup.source_plan import SourcePlan, plan_source
+from pipeline.setup.source_plan import SourcePlan, carry_out, plan_source
 from stack.endpoints import Endpoints
-from tests.integration.isolated_source import own_database
+from tests.integration.isolated_source import own_database, own_tables
 from tests.remedies.commands import statements
 
 SCHEMA = """
@@ -221,6 +221,17 @@ def test_a_name_that_avro_does_not_allow_is_refused_until_the_column_is_excluded
     [refused] = plan(source).refusals
     assert 'Add "gift-wrap" to `exclude`' in refused.remedy
     assert plan(source, exclude=("gift-wrap",)).refusals == ()
+
+
+def test_rows_that_a_policy_hides_are_captured_by_a_role_that_may_bypass_it(endpoints: Endpoints) -> None:
+    with own_tables(endpoints, "secured_test") as source, connect(source.url) as owner:
+        owner.execute("ALTER TABLE orders ENABLE ROW LEVEL SECURITY")
+        capture = Capture(default_configuration(), source.replication_role)
+        planned = plan_source(source, capture)
+        assert f"ALTER ROLE {source.replication_role} BYPASSRLS;" in [one.text for one in planned.statements]
+        planned.require_possible()
+        carry_out(source, planned.statements)
+        assert plan_source(source, capture) == SourcePlan((), ())
 
 
 def test_a_plan_changes_nothing(source: SourceSettings) -> None:
