@@ -15,6 +15,7 @@ _CASE_SENSITIVE = re.compile(r"\(\?-i:(.*)\)", re.DOTALL)
 _TO_ESCAPE = re.compile(r"[^\w ]", re.ASCII)
 _BETWEEN_ENTRIES = re.compile(r"(?<!\\),")
 _ESCAPED = re.compile(r"\\(.)")
+_AVRO_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _NOT_IN_TOPICS = re.compile(r"[^a-zA-Z0-9._-]")
 
 
@@ -40,6 +41,11 @@ def parse_name_list(text: str) -> tuple[str, ...]:
 def split_list(text: str) -> list[str]:
     """Split a list of regular expressions at its commas, except escaped ones."""
     return [entry.strip() for entry in _BETWEEN_ENTRIES.split(text)]
+
+
+def is_avro_name(name: str) -> bool:
+    """Return whether an Avro schema can contain the name of a column."""
+    return _AVRO_NAME.fullmatch(name) is not None
 
 
 def topic_of(prefix: str, table: str) -> str:

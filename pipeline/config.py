@@ -168,7 +168,9 @@ class Settings(BaseSettings):
         more = parse_name_list(given.pop("table.include.list")) if "table.include.list" in given else ()
         captured = written.with_tables(dict.fromkeys((*(table.source for table in self.tables.values()), *more)))
         if excluded := [f"{table.source}.{name}" for table in self.tables.values() for name in table.exclude]:
-            captured = captured.with_settings({"column.exclude.list": format_name_list(excluded)})
+            # A list of the user's adds to the excluded columns: none of them leaves the database.
+            lists = [format_name_list(excluded), given.pop("column.exclude.list", "")]
+            captured = captured.with_settings({"column.exclude.list": ",".join(filter(None, lists))})
         if name := self.source.database:
             captured = captured.with_settings({"database.dbname": name})
         if "topic.prefix" in given:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from itertools import count
 from pathlib import Path
@@ -14,7 +14,7 @@ from rich.markup import escape
 from pipeline.cli.context import context_of, err, out, writing
 from pipeline.cli.output_streams import write_data
 from pipeline.config import Settings
-from pipeline.postgres.catalog import CatalogTable, read_tables, server_version
+from pipeline.postgres.catalog import CatalogTable, read_named_tables, read_tables, server_version
 from pipeline.postgres.database import connect
 from pipeline.setup.declared import differences
 from pipeline.setup.introspection import Introspection, to_toml
@@ -44,8 +44,10 @@ def introspect(
     shared = context_of(context)
     with closing(connect(shared.source_url)) as connection:
         found = introspect_tables(read_tables(connection, tables), server_version(connection))
-    if diff:
-        lines = list(_differences(shared.settings(), found))
+        settings = shared.settings() if diff else None
+        declared = read_named_tables(connection, (one.source for one in settings.tables.values())) if settings else []
+    if settings is not None:
+        lines = list(_differences(settings, found, declared))
         for line in lines:
             out.print(line, markup=False, soft_wrap=True)
         if lines:
@@ -82,16 +84,20 @@ def _print_summary(found: Introspection, output: Path) -> None:
         )
 
 
-def _differences(settings: Settings, found: Introspection) -> Iterator[str]:
-    actual: dict[str, CatalogTable] = {table.source: table for table in found.tables.values()}
-    actual |= {table.source: table for table, _, _ in found.left_out}
+def _differences(settings: Settings, found: Introspection, present: Sequence[CatalogTable]) -> Iterator[str]:
+    """Yield one line per difference.
+
+    Args:
+        present: the declared tables that exist, also those that no pattern of the command matches.
+    """
+    actual = {table.source: table for table in present}
     declared = {table.source: (name, table) for name, table in settings.tables.items()}
     for name, source in ((name, table.source) for name, table in found.tables.items()):
         if source not in declared:
             yield f"+ {source}: not in the file; `readmodels introspect` would add it as [tables.{name}]"
     for source, (name, table) in declared.items():
         if source not in actual:
-            yield f"- {source}: in the file as [tables.{name}], and not among these tables of the database"
+            yield f"- {source}: in the file as [tables.{name}], and not in the database"
             continue
         for one in differences(name, table, actual[source]):
             yield f"~ {one.problem}"

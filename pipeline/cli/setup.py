@@ -58,7 +58,7 @@ def init(
         out.print("nothing was done; add [bold]--execute[/] to run these statements, or [bold]--print-sql[/] for a DBA")
         return
     snapshots = SetupStep("snapshots", lambda: complete_snapshots(settings, _say_reading))
-    run_steps([*init_steps(deployment), *first_generation_steps(settings), snapshots], report)
+    run_steps([*init_steps(deployment, plan), *first_generation_steps(settings), snapshots], report)
     out.print("ready; next: [bold]readmodels run[/]")
 
 

@@ -9,18 +9,18 @@ from typing import Any
 
 from psycopg.rows import dict_row
 
+from connectors.capture_list import is_avro_name
 from connectors.errors import UnsupportedType
 from connectors.sql_names import table_in_sql
 from connectors.types.pg_types import parse_column_type
 from pipeline.definitions import RESERVED_COLUMNS
-from pipeline.ingest.key_text import UnfitKey, key_type
 from pipeline.postgres.database import Connection, load_sql
+from pipeline.postgres.key_columns import unfitness
 
 VIRTUAL, STORED = "v", "s"
 STORED_COLUMNS_SINCE = 18
 """Major version of PostgreSQL from which a publication can contain stored generated columns."""
 
-_AVRO_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _PATTERN = re.compile(r'(?:(?P<schema>"(?:[^"]|"")+"|[^".]+)\.)?(?P<table>"(?:[^"]|"")+"|.+)')
 
 
@@ -81,9 +81,14 @@ class CatalogColumn:
         return None
 
     @property
+    def unfitness(self) -> str | None:
+        """Reason why the column cannot be part of a key; None if it can."""
+        return unfitness(self.type, is_enum=self.is_enum, is_deterministic=self.is_deterministic)
+
+    @property
     def has_avro_name(self) -> bool:
         """True if the name is allowed in an Avro schema."""
-        return _AVRO_NAME.fullmatch(self.name) is not None
+        return is_avro_name(self.name)
 
 
 @dataclass(frozen=True)
@@ -173,7 +178,7 @@ class CatalogTable:
                 ("Make the column STORED, or drop it."),
             )
         for column in self.columns:
-            if column.name in self.key and (reason := column.obstacle(version) or _unfit(column)):
+            if column.name in self.key and (reason := column.obstacle(version) or column.unfitness):
                 yield f"{column.name} is part of its key: {reason}", "Give the table another key."
 
 
@@ -232,16 +237,6 @@ def _table(row: Mapping[str, Any]) -> CatalogTable:
             for one in row["foreign_keys"]
         ),
     )
-
-
-def _unfit(column: CatalogColumn) -> str | None:
-    if not column.is_deterministic:
-        return "its collation takes texts for equal that differ"
-    try:
-        key_type(column.type, is_enum=column.is_enum)
-    except UnfitKey as error:
-        return str(error)
-    return None
 
 
 def _parse(pattern: str) -> tuple[str, str]:

@@ -60,7 +60,11 @@ def key_rules(connection: Connection, definitions: ModelDefinitions) -> list[Rul
     places = {"tables": [table for table, _ in wanted], "columns": [column for _, column in wanted]}
     with connection.cursor(row_factory=class_row(KeyColumn)) as cursor:
         found = {(one.table_name, one.column_name): one for one in cursor.execute(load_sql("key_columns.sql"), places)}
-    unfit = {place: reason for place, one in found.items() if (reason := _unfitness(one)) is not None}
+    reasons = {
+        place: unfitness(one.type_name, is_enum=one.is_enum, is_deterministic=one.is_deterministic)
+        for place, one in found.items()
+    }
+    unfit = {place: reason for place, reason in reasons.items() if reason is not None}
     return [
         *_of_types(found, unfit),
         *_of_references(definitions, found, unfit),
@@ -86,11 +90,12 @@ def _references(definitions: ModelDefinitions) -> Iterator[tuple[TableDefinition
                 yield definitions.tables[collection.table], column, (_named(root), key)
 
 
-def _unfitness(column: KeyColumn) -> str | None:
-    if not column.is_deterministic:
+def unfitness(type_name: str, *, is_enum: bool, is_deterministic: bool) -> str | None:
+    """Return why a column of this type and collation cannot be part of a key; None if it can."""
+    if not is_deterministic:
         return "its collation takes texts for equal that differ"
     try:
-        key_type(column.type_name, is_enum=column.is_enum)
+        key_type(type_name, is_enum=is_enum)
     except UnfitKey as error:
         return str(error)
     return None

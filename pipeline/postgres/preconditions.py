@@ -5,11 +5,11 @@ them make the log incomplete or wrong for as long as they are violated: these ar
 from reading rows.
 """
 
-import re
 from dataclasses import dataclass, replace
 
 from psycopg import sql
 
+from connectors.capture_list import is_avro_name
 from connectors.debezium import ConnectorConfiguration
 from connectors.errors import SourceContractViolation
 from pipeline.definitions import ModelDefinitions
@@ -17,8 +17,6 @@ from pipeline.postgres.capture import Capture, CapturedTable, DatabaseState, Sou
 from pipeline.postgres.database import Connection
 from pipeline.postgres.key_columns import key_rules
 from pipeline.postgres.replication import Slot
-
-_AVRO_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
 Rule = tuple[bool, str, str]
 """Violation flag, problem text and remedy of a precondition."""
@@ -233,7 +231,7 @@ def _of_names(table: CapturedTable, capture: Capture) -> list[Rule]:
     name = table.table_name
     return [
         (
-            _AVRO_NAME.fullmatch(column) is None and capture.connector.captures_column(name, column),
+            not is_avro_name(column) and capture.connector.captures_column(name, column),
             f"{name}.{column}: Avro allows only letters, digits and _ in names, so that the connector would fail",
             f'Add "{column}" to `exclude` under the section of {name} in readmodels.toml, or set format = "json" under '
             "[envelopes].",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from connectors.errors import UnsupportedType
@@ -15,15 +15,6 @@ from pipeline.postgres.catalog import CatalogTable, read_named_tables, server_ve
 from pipeline.postgres.database import Connection
 from pipeline.postgres.preconditions import PreconditionFailure
 from pipeline.setup.introspection import Introspection
-
-
-@dataclass(frozen=True)
-class ColumnDifference:
-    """Difference between a table's definition and the database."""
-
-    table: str
-    problem: str
-    remedy: str
 
 
 def complete_tables(connection: Connection, settings: Settings) -> Settings:
@@ -57,41 +48,37 @@ def declared_findings(connection: Connection, definitions: ModelDefinitions) -> 
     found = read_named_tables(connection, (table.source for table in definitions.tables.values()))
     tables = {table.source: table for table in found}
     return [
-        PreconditionFailure(one.problem, one.remedy)
+        one
         for name, table in definitions.tables.items()
         if table.source in tables
         for one in differences(name, table, tables[table.source])
     ]
 
 
-def differences(name: str, table: TableDefinition, found: CatalogTable) -> Iterator[ColumnDifference]:
+def differences(name: str, table: TableDefinition, found: CatalogTable) -> Iterator[PreconditionFailure]:
     """Yield what a definition declares otherwise than the database has it."""
     section = f"[tables.{name}]"
     if found.has_children and found.kind == "r":
-        yield ColumnDifference(
-            table.source,
+        yield PreconditionFailure(
             f"other tables inherit from {table.source}: a snapshot would show their rows as its own",
             f"Take {section} out of readmodels.toml, and declare the tables that inherit from it.",
         )
     if found.key and {*table.key} != {*found.key}:
         listed = ", ".join(f'"{column}"' for column in found.key)
-        yield ColumnDifference(
-            table.source,
+        yield PreconditionFailure(
             f"{table.source} has the primary key {[*found.key]}, and is declared with {[*table.key]}",
             f"Write key = [{listed}] under {section} in readmodels.toml.",
         )
     actual = {column.name: column for column in found.columns}
     for column, text in table.columns.items():
         if column not in actual:
-            yield ColumnDifference(
-                table.source,
+            yield PreconditionFailure(
                 f"{table.source} has no column {column}",
                 f"Take {column} out of the columns of {section} in readmodels.toml, then run `readmodels replay all "
                 "--execute` if a model holds it.",
             )
         elif not _holds(text, actual[column].type):
-            yield ColumnDifference(
-                table.source,
+            yield PreconditionFailure(
                 f"{table.source}.{column} is of type {actual[column].type}, and declared as {text}",
                 f'Write {column} = "{actual[column].type}" under [tables.{name}.columns] in readmodels.toml, then run '
                 "`readmodels replay all --execute` if a model holds it.",

@@ -21,7 +21,7 @@ from pipeline.postgres.source_history import SourceHistory
 from pipeline.postgres.source_identity import is_known
 from pipeline.postgres.unsendable import require_sendable
 from pipeline.service_addresses import SourceSettings
-from pipeline.setup.source_plan import carry_out, plan_source
+from pipeline.setup.source_plan import SourcePlan, carry_out, plan_source
 
 UNCHANGED = "unchanged"
 CONNECTOR_START_TIMEOUT_S = 120.0
@@ -90,12 +90,15 @@ def run_steps(steps: Iterable[SetupStep], report: Report) -> None:
         report(step.name, step.carry_out())
 
 
-def init_steps(deployment: Deployment) -> list[SetupStep]:
+def init_steps(deployment: Deployment, plan: SourcePlan | None = None) -> list[SetupStep]:
     """Return the steps that set up the source, the topics and the connector. Topics precede the connector, which writes
     to them.
+
+    Args:
+        plan: the plan of the source that was shown; None to make one when its step runs.
     """
     return [
-        SetupStep("source", lambda: _source(deployment)),
+        SetupStep("source", lambda: _source(deployment, plan)),
         SetupStep("preconditions", lambda: _preconditions(deployment)),
         SetupStep("topics", lambda: _topics(deployment)),
         connector_step(deployment),
@@ -112,8 +115,8 @@ def missing_topics_step(deployment: Deployment) -> SetupStep:
     return SetupStep("missing topics", lambda: _missing_topics(deployment))
 
 
-def _source(deployment: Deployment) -> str:
-    plan = plan_source(deployment.source, deployment.capture)
+def _source(deployment: Deployment, plan: SourcePlan | None) -> str:
+    plan = plan or plan_source(deployment.source, deployment.capture)
     plan.require_possible()
     if not plan.statements:
         return UNCHANGED

@@ -18,6 +18,7 @@ from psycopg.rows import class_row
 from connectors.sql_names import in_sql
 from pipeline.postgres import replication
 from pipeline.postgres.capture import Capture, CapturedTable, SourceState, read_source
+from pipeline.postgres.catalog import STORED_COLUMNS_SINCE
 from pipeline.postgres.database import Connection, InsufficientPrivilege, SourceError, connect, load_sql
 from pipeline.postgres.preconditions import PreconditionFailure, SourceNotReady, findings, key_findings
 from pipeline.postgres.unsendable import unsendable
@@ -26,8 +27,6 @@ from pipeline.setup.declared import declared_findings
 
 OWN_TABLES = ("readmodels.heartbeat", "readmodels.signal")
 EVERY_OPERATION = "insert, update, delete, truncate"
-STORED_COLUMNS_SINCE = 18
-"""Major version of PostgreSQL from which a publication can contain stored generated columns."""
 
 
 class Executor(Enum):
@@ -163,7 +162,6 @@ def _after(state: SourceState, capture: Capture) -> SourceState:
         is_every_operation_published=True,
         published_tables=[*(table.table_name for table in state.tables), *OWN_TABLES, capture.connector.signal_table],
         partly_published_tables=[],
-        are_stored_columns_published=is_newer,
     )
     tables = [
         replace(

@@ -72,6 +72,18 @@ def test_a_section_may_come_from_several_places(tmp_path: Path, monkeypatch: pyt
     assert settings.batches.max_records == 7
 
 
+def test_an_excluded_column_stays_excluded_beside_a_list_of_the_users(tmp_path: Path) -> None:
+    more = (
+        '[tables.people]\nsource = "public.people"\nkey = ["id"]\nexclude = ["pass-word"]\n'
+        '[tables.people.columns]\nid = "bigint"\n'
+        '[envelopes.connector]\n"column.exclude.list" = "public.orders.note"\n'
+    )
+    connector = load(written(tmp_path, more), LOCAL).connector
+    assert not connector.captures_column("public.people", "pass-word")
+    assert not connector.captures_column("public.orders", "note")
+    assert connector.captures_column("public.people", "id")
+
+
 def test_the_shipped_definitions_are_orders_and_their_items() -> None:
     definitions = load(SHIPPED, LOCAL).definitions
     assert definitions.topics == {"cdc.public.orders": "orders", "cdc.public.order_items": "order_items"}
