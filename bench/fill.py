@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import pgsync
-from bench.latency import remove, workers
+from bench.latency import create_example, remove, workers
 from bench.servers import DESCRIPTION, servers
 from bench.throughput import Report
 from bench.verify import FILL
@@ -152,7 +152,7 @@ def _snapshot_s(settings: Settings) -> float:
 def _tables(settings: Settings, orders: int) -> Iterator[None]:
     """Create the rows again, and drop them at the end."""
     remove(settings, with_tables=True)
-    run_steps(setup.init_steps(deployment_of(settings))[:1], lambda *_: None)
+    create_example(settings)
     with closing(connect(settings.source.url)) as source:
         source.execute(sql.SQL(FILL).format(orders=sql.Literal(orders)))
         source.execute("ANALYZE")

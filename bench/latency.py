@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 
 import duckdb
 from sqlalchemy import Engine, insert
@@ -18,7 +18,8 @@ from pipeline.config import Settings
 from pipeline.demo import latency_probe
 from pipeline.demo.latency_probe import VisibilityDelays
 from pipeline.demo.readers import OrdersReader, open_readers
-from pipeline.demo.tables import Order, open_engine
+from pipeline.demo.tables import Order, create_tables, open_engine
+from pipeline.postgres.database import connect
 from pipeline.runtime.supervisor import Supervisor
 from pipeline.setup.generations import first_generation_steps
 from pipeline.setup.source import deployment_of, init_steps, run_steps
@@ -54,12 +55,19 @@ def measure(context: Context, probes: int, report: Report) -> dict[str, Visibili
 def set_up(settings: Settings, report: Report) -> Iterator[None]:
     """Create all parts between source and models again, and remove them at the end, with the orders."""
     remove(settings)
+    create_example(settings)
     steps = [*init_steps(deployment_of(settings)), *first_generation_steps(settings)]
     run_steps(steps, lambda name, outcome: report(f"{name}: {outcome}"))
     try:
         yield
     finally:
         remove(settings, with_tables=True)
+
+
+def create_example(settings: Settings) -> None:
+    """Create the example's tables in the source."""
+    with closing(connect(settings.source.url)) as source:
+        create_tables(source)
 
 
 def remove(settings: Settings, *, with_tables: bool = False) -> None:
