@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 
 import duckdb
@@ -77,11 +77,11 @@ def remove(settings: Settings, *, with_tables: bool = False) -> None:
 
 
 @contextmanager
-def workers(context: Context) -> Iterator[None]:
-    """Run the workers of all models, as `readmodels run` does."""
+def workers(context: Context, models: Iterable[str] = tuple(read_models.READ_MODELS)) -> Iterator[None]:
+    """Run the workers of models, as `readmodels run` does."""
     until = threading.Event()
     supervisor = Supervisor(lambda model: worker_command(context, model), context.home / "log" / "workers.log")
-    running = threading.Thread(target=supervisor.run, args=(list(read_models.READ_MODELS), until), name="workers")
+    running = threading.Thread(target=supervisor.run, args=(list(models), until), name="workers")
     running.start()
     try:
         yield
